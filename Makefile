@@ -1,0 +1,71 @@
+# Each target makes its own virtual environment on first use. `make help` lists them.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+MINUTES ?= 10
+IMAGES ?= 600
+MUTATIONS ?= 5000
+SOAK ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint format bench soak fuzz constraints clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo ## real images through a real instance, with a report
+	$(BIN)/python -m demo.run
+
+up: $(VENV)/.demo ## run the platform over .parjanya
+	$(BIN)/parjanya up
+
+test: $(VENV)/.dev ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## style, types, import rules, pins
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.pins
+
+format: $(VENV)/.dev ## let ruff put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## measure, compare with bench/floors.yaml
+	$(BIN)/python -m bench
+
+soak: $(VENV)/.dev ## kill real processes at random for MINUTES while images arrive
+	$(BIN)/python -m tests.end_to_end.soak --minutes $(MINUTES) --images $(IMAGES) $(SOAK)
+
+fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
+	PARJANYA_FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
+
+constraints: ## pin anew what a fresh environment resolves to
+	rm -rf .pins && $(PYTHON) -m venv .pins
+	.pins/bin/pip install -q torch==2.13.0
+	.pins/bin/pip install -q '.[dev]'
+	.pins/bin/pip freeze --exclude parjanya | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > constraints.txt
+	.pins/bin/pip list --format=freeze | grep '^setuptools==' >> constraints.txt
+	rm -rf .pins
+
+clean: ## remove what the targets made, the environment included
+	rm -rf $(VENV) .demo .bench build *.egg-info
+
+# torch goes first and by its exact pin, which selects the CPU build. Two of our dependencies bring
+# OpenCV twice; the headless build is written last, because it needs no display libraries.
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q torch==2.13.0
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(1)]'
+	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-python-headless
+	touch $@
+endef
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(call install,demo)
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call install,dev)
+	touch $(VENV)/.demo

@@ -1,0 +1,1 @@
+"""The demonstration: a sample set that the whole chain can be run on."""

@@ -1,0 +1,93 @@
+"""The embedded enricher: a category from pixel statistics and text. No caption: it cannot know."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpu_ops.embedded import category, metrics, statistics, tags, text, workers
+from gpu_ops.interface import Identity, require_images
+
+if TYPE_CHECKING:
+    from gpu_ops.interface import Image
+
+VERSION = "embedded-enricher@1"
+
+
+class EmbeddedEnricher:
+    """Statistics, RapidOCR and a logistic regression. Runs on the CPU, needs no hub.
+
+    `tagging` adds tags to what is probably a photograph; it needs the extra `tags`.
+    """
+
+    def __init__(self, tagging: bool = False, name: str = "embedded") -> None:
+        self._name = name
+        self._tagger = tags.Tagger() if tagging else None
+        self._model = category.load()
+        self._reader = text.TextReader()
+
+    @cached_property
+    def identity(self) -> Identity:
+        weights = [text.weights_folder() / name for name in (text.DETECTOR, text.RECOGNISER)]
+        reading = (text.DETECTION_SIDE, text.MAX_LINES, text.MAX_ASPECT, text.READABLE)
+        parts = [VERSION, statistics.VERSION, self._model.identifier, repr(reading)]
+        parts += [sha256_of(path) for path in weights]
+        models = [self._model.identifier, *(path.stem for path in weights)]
+        if self._tagger:
+            parts += [tags.VERSION, tags.SHA256, str(tags.THRESHOLD)]
+            models.append(Path(tags.FILE).stem)
+        return Identity(
+            engine=self._name,
+            model="; ".join(models),
+            revision="sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            prompt="",
+            determinism="numerical",
+        )
+
+    def warm(self) -> None:
+        """Raises ImportError where the weights of the tags are wanted but not installed."""
+        self._reader.warm()
+        if self._tagger:
+            self._tagger.warm()
+
+    def describe(
+        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return one `enriched` evidence body per image, in order.
+
+        `hints` are accepted and, by this version, not used: the model was fitted on previews.
+        """
+        require_images(images)
+        self.warm()
+        if hints is not None and len(hints) != len(images):
+            raise ValueError(f"{len(hints)} hints for {len(images)} images: pass one per image")
+        bodies = workers.each(self._describe, images)
+        if self._tagger:
+            # After the text of all: torch and ONNX Runtime slow each other when they alternate.
+            photos = [i for i, body in enumerate(bodies) if body["category"] == "photo"]
+            with metrics.one_thread_each():
+                found = workers.each(self._tagger.tag, (images[i] for i in photos))
+            for position, names in zip(photos, found, strict=True):
+                bodies[position]["tags"] = names
+        return bodies
+
+    def _describe(self, image: Image) -> dict[str, Any]:
+        measures = statistics.measure(image)
+        reading = self._reader.read(image)
+        return {
+            **self._model.describe(category.features(measures, reading)),
+            "caption": None,
+            "caption_source": "none",
+            "tags": [],
+            "text": reading.as_dict(),
+            "statistics": {name: round(value, 4) for name, value in measures.items()},
+            "engine": self._name,
+        }
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""The embedded scorer: metrics that need no download, and direct measures of damage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from gpu_ops.embedded import damage, metrics, natural_scenes, quality, weights, windows, workers
+from gpu_ops.interface import Identity, require_images
+
+if TYPE_CHECKING:
+    from gpu_ops.interface import Image
+
+VERSION = "embedded-scorer@3"
+
+Metric = Literal["piqe", "niqe", "brisque"]
+FAST: tuple[Metric, ...] = ("piqe",)
+FULL: tuple[Metric, ...] = ("piqe", "niqe", "brisque")
+NATURAL_SCENES = {"niqe": natural_scenes.niqe, "brisque": natural_scenes.brisque}
+
+
+class EmbeddedScorer:
+    """Chosen metrics, five damage measures, and a calibrated quality. CPU only.
+
+    Quality uses PIQE and the damage measures, whatever else is chosen: it means the same under
+    every choice. Raises ValueError for a metric it does not have, or a choice without piqe.
+    """
+
+    def __init__(self, metrics: Sequence[Metric] = FAST, name: str = "embedded") -> None:
+        if unknown := [metric for metric in metrics if metric not in get_args(Metric)]:
+            raise ValueError(f"there is no metric {unknown[0]!r}; choose from {', '.join(FULL)}")
+        if "piqe" not in metrics:
+            raise ValueError("quality is calibrated on piqe: keep it among the metrics")
+        self._name = name
+        self._metrics = tuple(metric for metric in FULL if metric in metrics)
+        self._calibration = quality.load()
+
+    @cached_property
+    def identity(self) -> Identity:
+        library = f"pyiqa {metadata.version('pyiqa')}"
+        parts = [VERSION, library, damage.VERSION, natural_scenes.VERSION]
+        parts += [f"{metric} {weights.identifier(metric)}" for metric in self._metrics]
+        parts += [str(windows.SIDE), str(windows.CENTRE_SIDE), self._calibration.identifier]
+        return Identity(
+            engine=self._name,
+            model=f"{', '.join(self._metrics)} ({library}), {damage.VERSION}",
+            revision="sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            prompt="",
+            determinism="numerical",
+        )
+
+    def warm(self) -> None:
+        """Raises `BadWeights` where the weights of a chosen metric are missing or altered."""
+        metrics.load_piqe()
+        if "niqe" in self._metrics:
+            natural_scenes.pristine()
+        if "brisque" in self._metrics:
+            natural_scenes.regression()
+
+    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
+        """Return one `scored` evidence body per image, in order.
+
+        A metric's value is None on an image where it is undefined. Quality is None where one of
+        its own measures is: without light, under 32 pixels, or all of one colour there is nothing
+        to judge. It is calibrated on photographs: of graphics it says little.
+        """
+        require_images(images)
+        if not images:
+            return []
+        self.warm()
+        with metrics.one_thread_each():
+            bodies = workers.each(self._score, images)
+            self._add_natural_scenes(images, bodies)
+        return bodies
+
+    def _score(self, image: Image) -> dict[str, Any]:
+        scores = metrics.piqe(windows.windows(image))
+        defined = [score for score in scores if score is not None]
+        piqe = round(fmean(defined), 4) if defined else None
+        measures: Mapping[str, float | None] = damage.measure(image)
+        value, factors = self._calibration.judge({"piqe": piqe, **measures})
+        return {
+            "metrics": {"piqe": _entry("piqe", piqe)},
+            "damage": dict(measures),
+            "quality": value,
+            "factors": factors,
+            "calibration": self._calibration.identifier,
+            "windows": {"count": len(scores), "side": windows.SIDE},
+        }
+
+    def _add_natural_scenes(self, images: Sequence[Image], bodies: list[dict[str, Any]]) -> None:
+        """NIQE and BRISQUE look at whole previews, stacked where their shapes are equal."""
+        chosen = [metric for metric in self._metrics if metric in NATURAL_SCENES]
+        if not chosen:
+            return
+        stacks = windows.stacks([windows.centre(image) for image in images])
+        for metric in chosen:
+            found = workers.each(NATURAL_SCENES[metric], (stack for _, stack in stacks))
+            for (positions, _), values in zip(stacks, found, strict=True):
+                for position, value in zip(positions, values, strict=True):
+                    rounded = None if value is None else round(value, 4)
+                    bodies[position]["metrics"][metric] = _entry(metric, rounded)
+
+
+def _entry(metric: str, value: float | None) -> dict[str, Any]:
+    return {"value": value, "lower_better": True, "weights": weights.identifier(metric)}

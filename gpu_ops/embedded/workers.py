@@ -1,0 +1,40 @@
+"""A small pool of threads over images: one image per core, and one thread per image's models.
+
+Parallel over images, not within one. A model that spreads a single image over all cores gains
+little at this size, and two libraries' thread pools that spin beside each other cost far more
+than they give.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_WORKERS = 4  # the embedded engines are the small instance's: more would starve its neighbours
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Apply `work` to every item, in parallel, and return the results in order."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(
+                max_workers=min(cores(), MAX_WORKERS), thread_name_prefix="embedded-engine"
+            )
+    return list(_pool.map(work, items))

@@ -1,0 +1,94 @@
+"""What an engine is: a stated identity, and a function from a batch of images to evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.uint8]
+
+#: The categories an image can have, in the order evidence lists them.
+LABELS = (
+    "photo",
+    "screenshot",
+    "banner",
+    "poster",
+    "slide",
+    "social_card",
+    "infographic",
+    "illustration",
+)
+
+#: exact: the same bytes on every machine. numerical: the same up to rounding of floating point.
+#: sampled: a random draw, so asking again may answer otherwise.
+Determinism = Literal["exact", "numerical", "sampled"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that can change an engine's answer. It is hashed into the evidence fingerprint."""
+
+    engine: str  # the implementation, such as "embedded"
+    model: str  # which models it runs, by name and version
+    revision: str  # hash of code version, weights and calibration together
+    prompt: str  # what a language model is asked; empty where nothing is asked
+    determinism: Determinism
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class Enricher(Protocol):
+    """Says what an image is."""
+
+    identity: Identity
+
+    def warm(self) -> None:
+        """Load every model now. Safe to call from any thread, any number of times."""
+
+    def describe(
+        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return one `enriched` evidence body per image, in order.
+
+        `hints` are the `technical` measures taken before the preview was compressed, one per
+        image or None. They sharpen the answer; their absence is no error.
+        Raises `InvalidImage` when an array is not an upright RGB image.
+        """
+
+
+class Scorer(Protocol):
+    """Says how good an image is technically."""
+
+    identity: Identity
+
+    def warm(self) -> None:
+        """Load every model now. Safe to call from any thread, any number of times."""
+
+    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
+        """Return one `scored` evidence body per image, in order.
+
+        Raises `InvalidImage` when an array is not an upright RGB image.
+        """
+
+
+class InvalidImage(ValueError):
+    """The array is not an upright RGB image: pass uint8 of shape (height, width, 3)."""
+
+
+def require_images(images: Sequence[Image]) -> None:
+    """Raise `InvalidImage`, naming the position, for the first array that is not an image."""
+    for position, image in enumerate(images):
+        shape = getattr(image, "shape", None)
+        dtype = getattr(image, "dtype", None)
+        well_formed = shape is not None and len(shape) == 3 and shape[2] == 3 and min(shape) > 0
+        if not well_formed or str(dtype) != "uint8":
+            raise InvalidImage(
+                f"image {position} of the batch has shape {shape} and dtype {dtype}; "
+                "pass an upright sRGB array of shape (height, width, 3), dtype uint8"
+            )

@@ -1,0 +1,71 @@
+"""What the doctor looks at. Plain data: `examine` reads it, `diagnose` judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from parjanya_dagster.belief.snapshot import Snapshot
+from parjanya_dagster.truth.rows import Heartbeat, ImageRow
+from parjanya_dagster.truth.store import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSeen:
+    """A sensor by Dagster's own tick history."""
+
+    name: str
+    running: bool
+    failures: int  # failed ticks in a row, up to now
+    failing_since: float | None
+    error: str  # of the last failed tick, its first line
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A row that was retried or crashed, with the reason of its last retry."""
+
+    row: ImageRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An object or preview that is not where its row says."""
+
+    row: ImageRow
+    what: str  # "object" or "preview"
+    found_in: str | None  # the bucket that has the key
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSeen:
+    """The objects of one tenant against its rows."""
+
+    tenant: str
+    bucket: str
+    objects: int  # looked at
+    unregistered: int  # complete for a while, and without a row
+    oldest: float | None  # since when
+    example: str
+    absent: int = 0  # rows that say present, and whose object is not in a complete listing
+    absent_example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that could be read. What could not is empty here, and named in `unread`."""
+
+    now: float
+    snapshot: Snapshot | None = None
+    counts: tuple[Counts, ...] = ()
+    loops: Mapping[str, Heartbeat] | None = None
+    sensors: tuple[SensorSeen, ...] = ()
+    ahead: float | None = None  # seconds by which Truth's clock is ahead of ours
+    stranded: Mapping[str, int] = field(default_factory=dict)  # tenant -> rows nobody can claim
+    troubled: tuple[Troubled, ...] = ()
+    ours: tuple[ImageRow, ...] = ()  # failed lately, and not by the image's own fault
+    missing: tuple[Missing, ...] = ()
+    places_checked: int = 0  # objects and previews that were looked for
+    buckets: tuple[BucketSeen, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

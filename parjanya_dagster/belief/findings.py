@@ -1,0 +1,132 @@
+"""What the doctor can find: each finding names its boundary and the operator's next step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Boundary(StrEnum):
+    """Where to look: which of the four layers does not do its part."""
+
+    TRUTH = "Truth"
+    BELIEF = "Belief"
+    INTENT = "Intent"
+    EXECUTION = "Execution"
+
+
+class Severity(StrEnum):
+    """An error keeps images from being decided, or breaks a law. A warning may become one."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    code: str  # its section in the runbook
+    boundary: Boundary
+    severity: Severity
+    summary: str  # a sentence
+    next_step: str
+    since: float | None = None  # seconds since the epoch; None: cannot be known
+    evidence: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What all findings of one code have in common."""
+
+    boundary: Boundary
+    severity: Severity
+    next_step: str
+
+
+_T, _B, _I, _E = Boundary.TRUTH, Boundary.BELIEF, Boundary.INTENT, Boundary.EXECUTION
+_ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+
+KINDS: Mapping[str, Kind] = {
+    "rows_missing": Kind(
+        _T, _ERROR, "Stop writing to Truth and restore it from its backup; then start again."
+    ),
+    "rows_stranded": Kind(
+        _T, _ERROR, "parjanya explain IMAGE for one of them; materialize its batch again."
+    ),
+    "objects_unregistered": Kind(
+        _T, _WARNING, "Look at the sensor arrivals; parjanya status shows when it last completed."
+    ),
+    "rows_without_object": Kind(
+        _T, _WARNING, "Wait a minute: the sweep records what left. If it stays, look at arrivals."
+    ),
+    "object_missing": Kind(
+        _T, _WARNING, "Put the object back under its key, or let the next sweep record it as gone."
+    ),
+    "object_elsewhere": Kind(
+        _T, _ERROR, "Move the object to the bucket its row names, or correct the tenant's bucket."
+    ),
+    "preview_missing": Kind(
+        _T, _WARNING, "Materialize validated for the batch: it writes the previews again."
+    ),
+    "arrivals_refused": Kind(
+        _T, _WARNING, "Rename what is refused; parjanya status --json lists the names and why."
+    ),
+    "clock_skew": Kind(_T, _ERROR, "Synchronize the clocks (NTP) of this machine and the server."),
+    "reconciler_blind": Kind(
+        _B, _ERROR, "Is parjanya up running? Then read the failed ticks of the sensor pending_rows."
+    ),
+    "arrivals_blind": Kind(
+        _B, _ERROR, "Is parjanya up running? Then read the failed ticks of the sensor arrivals."
+    ),
+    "ticks_failing": Kind(
+        _B, _ERROR, "Read the error of the last tick in the UI, under Automation."
+    ),
+    "sensor_stopped": Kind(_B, _ERROR, "Switch the sensor on in the UI, under Automation."),
+    "keys_missing": Kind(
+        _B, _WARNING, "The reconciler adds them with its next tick; if not, read its ticks."
+    ),
+    "run_dead": Kind(
+        _B, _WARNING, "The reconciler marks it failed with its next tick; if not, read its ticks."
+    ),
+    "pending_without_intent": Kind(
+        _I, _ERROR, "Read the last tick of the sensor pending_rows: it says why it asks for no run."
+    ),
+    "intent_held_back": Kind(
+        _I, _WARNING, "Look at what fills the queue; raise PARJANYA_QUEUED_RUNS or add capacity."
+    ),
+    "queued_too_long": Kind(
+        _I, _WARNING, "Look at what runs now: the limits of concurrency, and whether runs end."
+    ),
+    "run_for_nothing": Kind(_I, _WARNING, "Cancel the run in the UI: no row needs it."),
+    "starting_too_long": Kind(
+        _E, _WARNING, "Look for capacity: nodes, images, quotas of the run's lane."
+    ),
+    "started_without_commits": Kind(
+        _E, _WARNING, "Read the run's log: what it loads, or which image it works on."
+    ),
+    "retrying": Kind(_E, _WARNING, "Restore what the reason names; the rows go on by themselves."),
+    "crash_loop": Kind(
+        _E, _ERROR, "Read the log of the last failed run; fix what ends it. Rows are safe."
+    ),
+    "rows_crashing": Kind(
+        _E, _WARNING, "Nothing yet: they are tried one by one. Watch the memory of the run."
+    ),
+    "infrastructure_failures": Kind(
+        _E, _WARNING, "Fix the cause, then parjanya replay --failed --reason CLASS."
+    ),
+}
+"""Code -> what its findings have in common. docs/runbook.md has a section for each."""
+
+
+def finding(
+    code: str, summary: str, since: float | None = None, /, **evidence: float | int | str
+) -> Finding:
+    kind = KINDS[code]
+    return Finding(code, kind.boundary, kind.severity, summary, kind.next_step, since, evidence)
+
+
+def some(count: int, one: str, more: str = "") -> str:
+    """A count and its noun."""
+    return f"{count} {one if count == 1 else more or one + 's'}"

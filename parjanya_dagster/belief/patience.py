@@ -1,0 +1,25 @@
+"""How long something may last before the doctor speaks of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds, unless the name says otherwise."""
+
+    pending: float = 120.0  # due, and nobody asked for a run
+    held_back: float = 1800.0  # due behind a full queue or after a failed run
+    queued: float = 900.0
+    starting: float = 0.5  # share of the time that the lane's runs may take to launch
+    commits: float = 300.0  # started, and no outcome
+    idle: float = 300.0  # a run that no row needs
+    heartbeat: float = 120.0
+    failed_ticks: int = 3  # in a row
+    failed_runs: int = 3  # of one batch, within the hour that failed runs are remembered
+    retrying: float = 300.0
+    retries: int = 4  # of one row, in a row
+    clock_skew: float = 10.0
+    landed: float = 120.0  # in its bucket, and without a row
+    lately: float = 86_400.0  # failures older than this were seen by somebody

@@ -1,0 +1,22 @@
+"""The tags and names by which Dagster and Parjanya understand each other."""
+
+from __future__ import annotations
+
+PARTITIONS = "image_batches"
+INTENT_TAG = "parjanya/intent"
+STAGES_TAG = "parjanya/stages"
+RECONCILER = "reconciler"
+
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+PRIORITY = "dagster/priority"
+
+SHARE_TAG = "parjanya/share"
+REPLAY_TAG = "parjanya/replay"
+POLICY_TAG = "parjanya/policy"
+REGRADE = "regrade"
+"""A share of a lane that arrivals do not wait behind, and the intent of runs of its backfills."""
+
+RUN, PACE = "run", "pace"
+"""Families of heartbeats: signs of life of runs by id, and seconds per row by stage."""

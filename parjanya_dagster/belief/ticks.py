@@ -1,0 +1,55 @@
+"""The sensors' own history in Dagster: is each switched on, and do its ticks succeed?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagster import DagsterInstance
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorTick,
+    TickStatus,
+)
+
+from parjanya_dagster.belief.facts import SensorSeen
+from parjanya_dagster.errors import BeliefUnreadable
+
+TICKS = 50  # looked at per sensor
+
+
+def sensors_seen(instance: DagsterInstance, names: Sequence[str]) -> tuple[SensorSeen, ...]:
+    """Those of the named sensors that Dagster knows. Raises BeliefUnreadable."""
+    try:
+        states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        return tuple(
+            _seen(instance, state) for state in states if state.instigator_name in set(names)
+        )
+    except Exception as error:
+        raise BeliefUnreadable(
+            f"Dagster's tick history cannot be read ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _seen(instance: DagsterInstance, state: InstigatorState) -> SensorSeen:
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=TICKS)
+    failed: list[InstigatorTick] = []
+    for tick in ticks:  # newest first
+        if tick.status is TickStatus.FAILURE:
+            failed.append(tick)
+        elif tick.status is not TickStatus.STARTED:
+            break
+    error = failed[0].error if failed else None
+    return SensorSeen(
+        state.instigator_name,
+        state.status is not InstigatorStatus.STOPPED,
+        len(failed),
+        failed[-1].timestamp if failed else None,
+        _line(error.message) if error else "",
+    )
+
+
+def _line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[0][:300] if lines else ""

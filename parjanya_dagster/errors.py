@@ -1,0 +1,107 @@
+"""Every exception of Parjanya. The class docstring is the default message.
+
+``transient`` says whether the same work may succeed later without anybody changing anything.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ParjanyaError(Exception):
+    """Something went wrong in Parjanya."""
+
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class TransientError(ParjanyaError):
+    """A dependency did not answer as it should; the same work may succeed later."""
+
+    transient = True
+
+
+class TruthUnavailable(TransientError):
+    """The truth store cannot be reached. Check its address and that the server runs."""
+
+
+class SchemaOutdated(ParjanyaError):
+    """The truth store has another schema than this code. Run `parjanya migrate`."""
+
+
+class StorageUnavailable(TransientError):
+    """The object store cannot be read or written at present."""
+
+
+class ObjectGone(ParjanyaError):
+    """The object is not in its bucket any more."""
+
+
+class ObjectChanged(ParjanyaError):
+    """The object in the bucket is another version than the row speaks of."""
+
+
+class BeliefUnreadable(TransientError):
+    """Dagster's runs or partitions cannot be read, so nothing may be concluded from them."""
+
+
+class UnknownTenant(ParjanyaError):
+    """There is no such tenant. `parjanya status` lists those that are registered."""
+
+
+class InvalidTenant(ParjanyaError):
+    """A tenant is named by 2 to 63 characters: a-z, 0-9 and '-', not starting with '-'."""
+
+
+class UnknownImage(ParjanyaError):
+    """No image has this id or key. `parjanya status` lists tenants and counts."""
+
+
+class AmbiguousImage(ParjanyaError):
+    """Several images have this key. Name the tenant with --tenant, or use the image id."""
+
+
+class InvalidPartition(ParjanyaError):
+    """A partition key reads tenant/YYYY-MM-DD/NNN."""
+
+
+class InvalidTransition(ParjanyaError):
+    """A row cannot move this way."""
+
+
+class PolicyMissing(ParjanyaError):
+    """The pinned policy is not published. `parjanya policy list` shows those that are."""
+
+
+class PolicyConflict(ParjanyaError):
+    """This version is published with other content, and a published version never changes."""
+
+
+class PolicyInvalid(ParjanyaError):
+    """The policy document is not valid."""
+
+
+class RegradeInvalid(ParjanyaError):
+    """This cannot be regraded."""
+
+
+class BackfillRefused(ParjanyaError):
+    """Dagster made no backfill."""
+
+
+class WrongJob(ParjanyaError):
+    """This run would land on the wrong nodes. Launch it from its lane's job."""
+
+
+class PortBusy(ParjanyaError):
+    """The port is in use. Choose another with --port."""
+
+
+class HomeBusy(ParjanyaError):
+    """Another `parjanya up` runs over this home. Stop it, or use another --home."""
+
+
+class SettingsInvalid(ParjanyaError):
+    """A setting is not valid."""

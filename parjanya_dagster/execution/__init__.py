@@ -1,0 +1,1 @@
+"""Execution: disposable workers that claim rows, work, and commit under a fence."""

@@ -1,0 +1,144 @@
+"""The stage `curated`: the tenant's policy decides, from recorded evidence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from parjanya_dagster.execution.duplicates import kinship
+from parjanya_dagster.execution.fingerprint import fingerprint
+from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
+from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.rows import Evidence, ImageRow
+from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.store import Store
+
+_OVERTAKEN = "an earlier image turned out to be the same or alike"
+
+
+def _as_read(row: ImageRow) -> ImageRow:
+    """The row with pointers to the evidence that policies read, and not to its last decision."""
+    return replace(row, evidence={s: f for s, f in row.evidence.items() if s != "curated"})
+
+
+class Curate:
+    """Evaluates policies; loads no model."""
+
+    stage = "curated"
+
+    def __init__(
+        self,
+        store: Store,
+        policy_of: Callable[[str], Policy],
+        *,
+        run_id: str,
+        clock: Callable[[], float],
+        published: Callable[[str], Policy] | None = None,
+    ) -> None:
+        self._store = store
+        self._published = published  # ref -> policy, for rows that a regrade sent
+        self._policy_of = policy_of  # tenant -> its pinned policy
+        self._run_id = run_id
+        self._clock = clock
+
+    def prepare(self) -> None:
+        """Nothing to load."""
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        outcomes, overtaken = self.decide(claims)
+        # Before we commit: if we die in between, whoever works on these rows next does it again.
+        self._store.reset_images(
+            sorted(overtaken), self.stage, self._clock(), _OVERTAKEN, self._run_id
+        )
+        yield from outcomes
+
+    def decide(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Outcome]], frozenset[str]]:
+        """An outcome for each claim, and ids of decided images that must be decided again.
+
+        Nothing is written.
+        """
+        found = self._store.evidence([_as_read(claim.row) for claim in claims])
+        outcomes: list[tuple[Claim, Outcome]] = []
+        overtaken: frozenset[str] = frozenset()
+        for policy, some in self._by_policy(claims):
+            kin = kinship(
+                self._store,
+                [claim.row for claim in some],
+                {
+                    claim.image_id: found[claim.image_id]["validated"].body.get("likeness", {})
+                    for claim in some
+                    if "validated" in found.get(claim.image_id, {})
+                },
+                lambda _, distance=policy.near_distance: distance,  # type: ignore[misc]
+            )
+            overtaken |= kin.overtaken
+            for claim in some:
+                duplicate = kin.duplicates.get(claim.image_id)
+                evidence = found.get(claim.image_id, {})
+                outcomes.append((claim, self._outcome(claim, policy, evidence, duplicate)))
+        return outcomes, overtaken - {claim.image_id for claim in claims}
+
+    def _by_policy(self, claims: Sequence[Claim]) -> list[tuple[Policy, list[Claim]]]:
+        """Claims by tenant and the policy that a regrade wants, or else the tenant's pin."""
+        groups: dict[tuple[str, str], list[Claim]] = {}
+        for claim in claims:
+            groups.setdefault((claim.row.tenant, claim.row.target or ""), []).append(claim)
+        return [
+            (self._published(target) if target and self._published else self._policy_of(tenant),
+             some)
+            for (tenant, target), some in groups.items()
+        ]  # fmt: skip
+
+    def _outcome(
+        self,
+        claim: Claim,
+        policy: Policy,
+        evidence: Mapping[str, Evidence],
+        duplicate: Duplicate | None,
+    ) -> Outcome:
+        lacking = next((s for s in STAGES[:3] if s not in evidence), None)
+        if lacking is not None:
+            return SendBack(lacking, f"its {lacking} evidence is missing")
+        try:
+            return self._decide(claim, policy, evidence, duplicate)
+        except Exception as error:  # evaluate is total; if it is not, its neighbours go on
+            return Retry(f"{type(error).__name__}: {error}", refund=False)
+
+    def _decide(
+        self,
+        claim: Claim,
+        policy: Policy,
+        evidence: Mapping[str, Evidence],
+        duplicate: Duplicate | None,
+    ) -> Completed:
+        used = {stage: evidence[stage].fingerprint for stage in STAGES[:3]}
+        bodies = {stage: evidence[stage].body for stage in STAGES[:3]}
+        decision = evaluate(policy, bodies, duplicate)
+        body = {**decision.body(), "used": used,
+                "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip
+        record = Evidence(
+            claim.image_id,
+            self.stage,
+            fingerprint(
+                stage=self.stage,
+                version=EVALUATION_VERSION,
+                policy=policy.hash,
+                used=used,
+                duplicate=[duplicate.kind, duplicate.of, duplicate.distance] if duplicate else None,
+            ),
+            body,
+            "policy",
+            policy.ref,
+            policy.hash,
+            "exact",
+            self._run_id,
+            self._clock(),
+        )
+        return Completed(
+            record,
+            {
+                "verdict": decision.verdict,
+                "reasons": [reason.message for reason in decision.reasons],
+                "policy": policy.ref,
+            },
+        )

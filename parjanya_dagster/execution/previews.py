@@ -1,0 +1,55 @@
+"""The previews that later stages look at: read once, decoded once, shared within a run."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from parjanya_dagster.truth.objects import Objects
+from parjanya_dagster.truth.rows import ImageRow
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_BYTES = 1 << 30  # about 450 previews of 1024 x 768
+
+
+class Previews:
+    """Decoded previews by image id, the least recently used forgotten first. Thread-safe."""
+
+    def __init__(self, objects: Objects, most_bytes: int = MOST_BYTES) -> None:
+        self._objects = objects
+        self._most = most_bytes
+        self._held: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def pixels(self, row: ImageRow) -> NDArray[np.uint8]:
+        """Upright sRGB, shape (height, width, 3). Raises ObjectGone, StorageUnavailable."""
+        place = (row.preview_bucket or "", row.preview_key or "")
+        with self._lock:
+            if place in self._held:
+                self._held.move_to_end(place)
+                return self._held[place]
+        array = decode_jpeg(self._objects.get(*place).data)
+        with self._lock:
+            if place not in self._held:
+                self._held[place] = array
+                self._bytes += array.nbytes
+            while self._bytes > self._most and len(self._held) > 1:
+                _, old = self._held.popitem(last=False)
+                self._bytes -= old.nbytes
+        return array
+
+
+def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
+    """Decode one of our own previews. Raises pyvips.Error where it is damaged."""
+    import numpy
+    import pyvips
+
+    image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+    if image.bands == 1:
+        image = image.colourspace("srgb")
+    return numpy.asarray(image.numpy())

@@ -1,0 +1,204 @@
+"""The loop of a disposable worker: claim, work, commit, until nothing is due.
+
+It may die at any instruction. What it committed stays; what it held is freed when its lease runs
+out. It never decides what an outcome means: `truth.transitions` does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.store import Store
+
+log = structlog.get_logger(__name__)
+Clock = Callable[[], float]
+
+
+class StageWork(Protocol):
+    """What one stage does to claimed rows."""
+
+    stage: str
+
+    def prepare(self) -> None:
+        """Load what the work needs. Raising fails the run before a row is claimed."""
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        """Yield an outcome for each claim, in any order, as soon as it is known."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker did, by batch: kind of outcome -> rows."""
+
+    by_batch: dict[str, Counter[str]] = field(default_factory=dict)
+    load_seconds: float = 0.0  # spent before the first claim: imports and models
+    image_seconds: float = 0.0  # spent in the stage's own work
+    commit_seconds: float = 0.0  # spent in Truth
+    lost: int = 0
+
+    def count(self, batch: str, kind: str) -> None:
+        self.by_batch.setdefault(batch, Counter())[kind] += 1
+
+    @property
+    def rows(self) -> int:
+        return sum(sum(kinds.values()) for kinds in self.by_batch.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When to commit, and how long a silent worker keeps its rows."""
+
+    rows: int = 50
+    seconds: float = 5.0
+    lease: float = 120.0
+
+
+def work_off(
+    store: Store,
+    work: StageWork,
+    batches: Sequence[str],
+    *,
+    owner: str,
+    pace: Pace,
+    clock: Clock,
+    stop: Callable[[], bool] = lambda: False,
+) -> Tally:
+    """Work on all due rows of `batches` that wait for the stage of `work`.
+
+    Raises what `prepare` raises, and what the store raises; rows then held are freed by lapse.
+    """
+    tally = Tally()
+    began = clock()
+    work.prepare()
+    tally.load_seconds = clock() - began
+    size = pace.rows
+    loaded = _loading(work)
+    while not stop():
+        started = clock()
+        claims = store.claim(work.stage, batches, size, owner, pace.lease, started)
+        tally.commit_seconds += clock() - started
+        if not claims:
+            break
+        with _Lease(store, claims, pace, clock):
+            try:
+                _one_batch(store, work, claims, owner, pace, clock, tally)
+            except BaseException as error:
+                _hand_back(store, claims, error, owner, clock)
+                raise
+        # The first image that needs a model waits for it, and is not slow for that.
+        loading = _loading(work) - loaded
+        loaded += loading
+        tally.load_seconds += loading
+        tally.image_seconds -= loading
+        # A claim should last about one commit interval, so a crash costs little.
+        spent = max(clock() - started - loading, 1e-6)
+        size = max(1, min(pace.rows, int(len(claims) * pace.seconds / spent)))
+    return tally
+
+
+def _one_batch(
+    store: Store,
+    work: StageWork,
+    claims: Sequence[Claim],
+    owner: str,
+    pace: Pace,
+    clock: Clock,
+    tally: Tally,
+) -> None:
+    pending: list[tuple[Claim, Outcome]] = []
+    left = {claim.image_id: claim for claim in claims}
+    last = mark = clock()
+
+    def commit() -> None:
+        nonlocal last, mark
+        begun = clock()
+        tally.image_seconds += begun - mark
+        committed = store.commit(pending, begun, owner)
+        for claim, outcome in pending:
+            lost = claim.image_id in committed.lost
+            tally.count(claim.row.batch, "lost" if lost else kind(outcome))
+            log.info(
+                "outcome",
+                stage=work.stage,
+                image=claim.image_id,
+                batch=claim.row.batch,
+                run=owner,
+                fence=claim.row.fence,
+                outcome="lost" if lost else kind(outcome),
+            )
+        tally.lost += len(committed.lost)
+        pending.clear()
+        last = mark = clock()
+        tally.commit_seconds += last - begun
+
+    for claim, outcome in work.work(claims):
+        pending.append((claim, outcome))
+        left.pop(claim.image_id, None)
+        if len(pending) >= pace.rows or clock() - last >= pace.seconds:
+            commit()
+    # A stage that forgets a claim has a bug: it is ours, not the image's.
+    pending += [
+        (claim, Retry("the stage gave no outcome for this image", refund=False))
+        for claim in left.values()
+    ]
+    if pending:
+        commit()
+
+
+def _loading(work: StageWork) -> float:
+    """Seconds that the work has spent on models so far, where it loads them as it goes."""
+    return float(getattr(work, "load_seconds", 0.0))
+
+
+def _hand_back(
+    store: Store, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
+) -> None:
+    """We are stopped, or the infrastructure failed: no image is at fault, none loses an attempt.
+
+    Rows that were committed meanwhile are not ours any more. If this fails too, leases run out.
+    """
+    try:
+        store.release(claims, clock(), f"{type(error).__name__}: {error}"[:500], owner)
+    except Exception as second:
+        log.warning("claims_not_released", error=str(second))
+
+
+def kind(outcome: Outcome) -> str:
+    """The name of an outcome in counts and logs."""
+    if isinstance(outcome, Completed):
+        return "completed"
+    if isinstance(outcome, Retry):
+        return "retry"
+    if isinstance(outcome, SendBack):
+        return "sent_back"
+    return "failed"
+
+
+class _Lease:
+    """Extends the leases of claims from a thread, for as long as the block runs."""
+
+    def __init__(self, store: Store, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
+        self._store, self._claims, self._pace, self._clock = store, claims, pace, clock
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._done.wait(self._pace.lease / 3):
+            try:
+                self._store.extend(self._claims, self._pace.lease, self._clock())
+            except Exception as error:  # the next beat tries again; the fence guards the commit
+                log.warning("lease_not_extended", error=str(error))

@@ -1,0 +1,1 @@
+"""Ingest: what landed in a bucket becomes rows in Truth."""

@@ -1,0 +1,140 @@
+"""The home of an instance: Dagster's configuration, written from the settings."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import make_url
+
+from parjanya_dagster.errors import HomeBusy, PortBusy
+from parjanya_dagster.lanes import BY_NAME
+from parjanya_dagster.settings import Settings
+
+HOST = "127.0.0.1"
+RUNS_AT_ONCE = 6
+RUNS_PER_SHARE = 2  # arrivals of a lane are one share, its regrades another
+BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arrives
+
+
+def dagster_config(settings: Settings) -> dict[str, Any]:
+    """The contents of dagster.yaml. With a PostgreSQL truth, Dagster's storage lives there too."""
+    patience = settings.launch_deadline or max(
+        lane.launch_deadline for lane in BY_NAME[settings.lanes]
+    )
+    config: dict[str, Any] = {
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            "config": {"dequeue_interval_seconds": 1},
+        },
+        "concurrency": {
+            "runs": {
+                "max_concurrent_runs": RUNS_AT_ONCE,
+                "tag_concurrency_limits": [
+                    {
+                        "key": "parjanya/share",
+                        "limit": RUNS_PER_SHARE,
+                        "value": {"applyLimitPerUniqueValue": True},
+                    },
+                    {"key": "dagster/backfill", "limit": BACKFILL_RUNS},
+                ],
+            }
+        },
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": int(patience),
+            "cancel_timeout_seconds": 180,
+            "poll_interval_seconds": 30,
+        },
+        # Both loops go on looking within a tick, so each needs a thread.
+        "sensors": {"use_threads": True, "num_workers": 4},
+        "run_retries": {"enabled": False},  # the reconciler owns retries
+        "retention": {
+            "sensor": {"purge_after_days": {"skipped": 1, "failure": 30, "success": 7}},
+        },
+    }
+    url = make_url(settings.truth)
+    if url.get_backend_name() == "postgresql":
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        config["storage"] = {"postgres": {"postgres_url": address}}
+    else:
+        config["storage"] = {"sqlite": {"base_dir": str(settings.home / "dagster" / "storage")}}
+    return config
+
+
+def write_home(settings: Settings, code_port: int) -> Path:
+    """Make the home's folders and files. Returns the workspace file."""
+    dagster_home = settings.home / "dagster"
+    for folder in (dagster_home, settings.home / "logs", settings.home / "buckets"):
+        folder.mkdir(parents=True, exist_ok=True)
+    _write(dagster_home / "dagster.yaml", yaml.safe_dump(dagster_config(settings)), 0o600)
+    workspace = {
+        "load_from": [
+            {"grpc_server": {"host": HOST, "port": code_port, "location_name": "parjanya"}}
+        ]
+    }
+    path = dagster_home / "workspace.yaml"
+    _write(path, yaml.safe_dump(workspace), 0o644)
+    return path
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    temporary = path.with_suffix(".part")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write("# Written by `parjanya up`: change settings instead.\n" + text)
+    os.replace(temporary, path)
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the home for this process. Raises HomeBusy. A dead process holds nothing."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with open(settings.home / "up.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise HomeBusy(
+                f"Another `parjanya up` runs over {settings.home}. Stop it, or use another --home."
+            ) from None
+        yield
+
+
+def choose_port(wanted: int | None, default: int = 3000) -> int:
+    """The wanted port, or the first free one from the default on. Raises PortBusy."""
+    if wanted is not None:
+        if not _free(wanted):
+            raise PortBusy(
+                f"Port {wanted} is in use. Choose another with --port, or leave it out to take "
+                "the next free one."
+            )
+        return wanted
+    for port in range(default, default + 200):
+        if _free(port):
+            return port
+    raise PortBusy(f"No port from {default} to {default + 199} is free.")
+
+
+def free_port() -> int:
+    """A port that nobody listens on at present."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

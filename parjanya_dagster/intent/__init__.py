@@ -1,0 +1,1 @@
+"""Intent: durable declarations that work should happen, planned from a snapshot."""

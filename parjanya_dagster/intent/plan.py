@@ -1,0 +1,264 @@
+"""plan(): a pure function from a snapshot to run requests.
+
+In this order: what is due per lane; less what live runs still have before them; less what failed
+a moment ago, and what is run too often; fair shares across tenants; neighbours packed into ranges;
+the backlog guard, with room kept for tenants that have nothing under way; a run key.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
+from parjanya_dagster.intent.fairness import fair_order, load_of, pack
+from parjanya_dagster.intent.liveness import Deadlines, DeadRun, why_dead
+from parjanya_dagster.intent.needs import (
+    Need,
+    by_key,
+    cooling,
+    gathering,
+    held_back,
+    needs_of,
+    of_history,
+)
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.rows import parse_batch
+from parjanya_dagster.truth.stages import STAGES
+
+LOWEST = -100  # of the priorities that are given to runs
+UNMEASURED_DECISION = 0.01  # seconds; it loads no model, so this is known to be ample
+REGRADE_PRIORITY = LOWEST - 100  # a regrade waits behind everything that arrives
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds intent."""
+
+    run_rows: int = 2000  # most rows of one run
+    run_keys: int = 200  # Dagster logs events per key and asset
+    queued_runs: int = 4  # runs that may wait per lane
+    reserved_runs: int = 2  # more that may, for tenants that have nothing under way
+    run_seconds: float = 300.0  # a run should take about this long,
+    unmeasured_rows: int = 500  # and have this many rows while nobody knows how long a row takes
+    fewest_rows: int = 20  # but no fewer than this
+    regrade_runs: int = 2  # runs of a lane that a regrade may have at once
+    regrade_rows: int = 50_000  # most rows of one of them that only decides
+    regrade_gap: int = 8  # partitions with nothing to do that it may span, to spare a run
+    new_keys: int = 1000  # partition keys added per reconciliation
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    failure_first: float = 10.0  # seconds before a key whose run failed is asked for again,
+    failure_most: float = 600.0  # doubling with each failure up to this
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Intent: one run over a range of neighbouring partitions in a lane."""
+
+    lane: Lane
+    stages: tuple[str, ...]  # from the earliest stage that has work
+    keys: tuple[str, ...]  # neighbours in Dagster's order
+    rows: int
+    run_key: str
+    priority: int = 0  # 0 for a tenant's first run; lower the more it has
+    regrade: bool = False  # it decides history again, in a share of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a reconciliation should do, and why it does not do more."""
+
+    add_keys: tuple[str, ...]  # keys that rows need and Dagster lacks
+    requests: tuple[Request, ...]
+    dead: tuple[DeadRun, ...]  # runs whose process is gone
+    covered: int  # batches that a live run covers
+    cooling: int  # batches whose run failed a moment ago, or that are run too often
+    guarded: int  # batches held back: enough is queued
+    due_rows: int
+
+
+def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: int) -> Plan:
+    """Decide which runs to ask for. `generation` grows with each completed reconciliation."""
+    wanted = {due.batch for due in snapshot.due} | set(snapshot.stale_manifests)
+    missing = sorted(wanted.difference(snapshot.keys), key=_age)
+    order = _positions(snapshot.keys, missing[: limits.new_keys])
+    live, dead = _living(snapshot, lanes, limits.deadlines)
+    rows: dict[str, int] = defaultdict(int)
+    for due in snapshot.due:
+        rows[due.batch] += due.rows
+    requests: list[Request] = []
+    covered = cooled = guarded = 0
+    for lane in lanes:
+        ours = [run for run in live if set(run.stages) & set(lane.stages)]
+        needs, within = needs_of(snapshot, lane, by_key(ours))
+        needs = [need for need in needs if not held_back(need, snapshot)]
+        budget = row_budget(lane, snapshot.seconds_per_row, limits)
+        warm = [
+            need
+            for need in needs
+            if not cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
+            and not gathering(need, lane, snapshot, budget)
+        ]
+        placed = [need for need in warm if need.batch in order]
+        history = [need for need in placed if of_history(need, snapshot)]
+        arrived = [need for need in placed if not of_history(need, snapshot)]
+        fresh = [run for run in ours if not run.regrade]
+        emitted = _requests(
+            lane,
+            arrived,
+            fresh,
+            load_of(fresh, rows),
+            snapshot,
+            order,
+            limits,
+            budget,
+            generation,
+        )
+        emitted += _regrades(lane, history, ours, snapshot, order, limits, generation)
+        requests += emitted
+        covered += within
+        cooled += len(needs) - len(warm)
+        guarded += len(warm) - sum(len(request.keys) for request in emitted)
+    return Plan(
+        tuple(missing[: limits.new_keys]),
+        tuple(requests),
+        dead,
+        covered,
+        cooled,
+        guarded,
+        sum(rows.values()),
+    )
+
+
+def _living(
+    snapshot: Snapshot, lanes: Sequence[Lane], deadlines: Deadlines
+) -> tuple[list[LiveRun], tuple[DeadRun, ...]]:
+    launch = {lane.job: lane.launch_deadline for lane in lanes}
+    live, dead = [], []
+    for run in snapshot.runs:
+        if not run.stages:
+            continue  # not a run of ours
+        allowed = replace(deadlines, launch=launch.get(run.job) or deadlines.launch)
+        reason = why_dead(run, snapshot.now, snapshot.watching_since, allowed)
+        if reason is None:
+            live.append(run)
+        else:
+            dead.append(DeadRun(run.run_id, reason))
+    return live, tuple(dead)
+
+
+def _positions(keys: Sequence[str], missing: Sequence[str]) -> dict[str, int]:
+    """Dagster's order. Keys that it lacks get gaps: where they will stand is not known yet."""
+    order = {key: index for index, key in enumerate(keys)}
+    order.update({key: len(keys) + 1 + 2 * index for index, key in enumerate(missing)})
+    return order
+
+
+def row_budget(lane: Lane, seconds_per_row: Mapping[str, float], limits: Limits) -> int:
+    """Rows of one run, so that it takes about `run_seconds` by what was measured."""
+    measured = [seconds_per_row[stage] for stage in lane.stages if stage in seconds_per_row]
+    if not measured:
+        return min(limits.unmeasured_rows, limits.run_rows)
+    rows = limits.run_seconds / max(sum(measured), 1e-6)
+    return int(max(min(rows, limits.run_rows), min(limits.fewest_rows, limits.run_rows)))
+
+
+def _requests(
+    lane: Lane,
+    needs: Sequence[Need],
+    live: Sequence[LiveRun],
+    load: Mapping[str, float],
+    snapshot: Snapshot,
+    order: Mapping[str, int],
+    limits: Limits,
+    budget: int,
+    generation: int,
+) -> list[Request]:
+    waiting = sum(
+        run.state in (RunState.CREATED, RunState.QUEUED, RunState.STARTING) for run in live
+    )
+    free = limits.queued_runs - waiting
+    most = free + limits.reserved_runs
+    if most <= 0:
+        return []
+    chosen = fair_order(needs, load, snapshot.weights, most * budget)
+    under_way = _runs_by_tenant(live)
+    requests: list[Request] = []
+    for group in pack(chosen, order, budget, limits.run_keys):
+        if len(requests) >= most:
+            break
+        tenants = {need.tenant for need in group}
+        idle = not any(under_way.get(tenant) for tenant in tenants)
+        if len(requests) >= free and not idle:
+            continue  # what is reserved is for those who have nothing
+        weights = [max(snapshot.weights.get(tenant, 1.0), 0.01) for tenant in tenants]
+        ahead = min(
+            under_way[tenant] / weight for tenant, weight in zip(tenants, weights, strict=True)
+        )
+        for tenant in tenants:
+            under_way[tenant] += 1
+        requests.append(_request(lane, group, generation, max(LOWEST, -int(ahead))))
+    return requests
+
+
+def _regrades(
+    lane: Lane,
+    needs: Sequence[Need],
+    live: Sequence[LiveRun],
+    snapshot: Snapshot,
+    order: Mapping[str, int],
+    limits: Limits,
+    generation: int,
+) -> list[Request]:
+    """Runs that decide history again: few, large, and behind everything that arrives.
+
+    Deciding costs little, so a run that only decides takes many more rows than one with models,
+    and spans partitions that have nothing to do rather than leave another run to be started.
+    """
+    free = limits.regrade_runs - sum(run.regrade for run in live)
+    requests: list[Request] = []
+    for only_decides in (True, False):
+        some = [need for need in needs if (need.stages == {STAGES[-1]}) is only_decides]
+        budget = row_budget(lane, snapshot.seconds_per_row, limits)
+        if only_decides:
+            budget = _deciding_budget(sum(need.rows for need in some), snapshot, limits)
+        chosen = fair_order(some, {}, snapshot.weights, max(0, free) * budget)
+        gap = limits.regrade_gap if only_decides else 0
+        for group in pack(chosen, order, budget, limits.run_keys, gap, len(snapshot.keys)):
+            if free <= 0:
+                break
+            free -= 1
+            one = _request(lane, group, generation, REGRADE_PRIORITY)
+            requests.append(replace(one, run_key=f"regrade:{one.run_key}", regrade=True))
+    return requests
+
+
+def _deciding_budget(rows: int, snapshot: Snapshot, limits: Limits) -> int:
+    """Rows of a run that only decides: an equal share of the work, as far as its time allows."""
+    measured = snapshot.seconds_per_row.get(STAGES[-1], UNMEASURED_DECISION)
+    most = limits.run_seconds / max(measured, 1e-6)
+    share = -(-rows // max(1, limits.regrade_runs))
+    return int(max(limits.run_rows, min(share, most, limits.regrade_rows)))
+
+
+def _runs_by_tenant(live: Iterable[LiveRun]) -> dict[str, int]:
+    count: dict[str, int] = defaultdict(int)
+    for run in live:
+        for tenant in {key.partition("/")[0] for key in run.keys}:
+            count[tenant] += 1
+    return count
+
+
+def _request(lane: Lane, group: Sequence[Need], generation: int, priority: int) -> Request:
+    first = min(lane.stages.index(stage) for need in group for stage in need.stages)
+    stages = lane.stages[first:]
+    keys = tuple(need.batch for need in group)
+    # Dagster never runs a key twice. The generation makes the next reconciliation's another one.
+    run_key = f"{lane.name}:{keys[0]}..{keys[-1]}:{stages[0]}:g{generation}"
+    return Request(lane, stages, keys, sum(need.rows for need in group), run_key, priority)
+
+
+def _age(batch: str) -> tuple[str, int, str]:
+    tenant, day, number = parse_batch(batch)
+    return day, number, tenant

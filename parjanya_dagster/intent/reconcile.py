@@ -1,0 +1,85 @@
+"""One reconciliation: see everything, decide, bury the dead, and say that it was completed.
+
+Level-triggered: it acts on what is, never on what woke it. It raises where anything cannot be
+read; then nothing is emitted and the heartbeat goes stale, which is what an operator looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from parjanya_dagster.belief.snapshot import Snapshot
+from parjanya_dagster.belief.tags import RECONCILER, RUN
+from parjanya_dagster.intent.plan import Limits, Plan, plan
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.store import Store
+
+log = structlog.get_logger(__name__)
+MOST_BURIED = 20  # runs per reconciliation
+MOST_LAPSED = 2000  # rows per reconciliation; the next one goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """A completed reconciliation. The caller adds its keys and emits its requests."""
+
+    plan: Plan
+    generation: int
+    lapsed: int  # rows freed from workers that are presumed dead
+    buried: int  # runs marked as ended
+
+
+def reconcile(
+    store: Store,
+    see: Callable[[float], Snapshot],
+    bury: Callable[[str, str], bool],
+    lanes: Sequence[Lane],
+    limits: Limits,
+    clock: Callable[[], float],
+    budget: float = 30.0,
+) -> Reconciled:
+    """Compare Truth with what runs. `budget`: seconds after which burying waits for the next one.
+
+    Raises TruthUnavailable or BeliefUnreadable.
+    """
+    started = clock()
+    lapsed = store.lapse(started, MOST_LAPSED)
+    snapshot = see(started)
+    # Never one that Dagster has seen, even where the last heartbeat was lost or restored.
+    generation = max(snapshot.generation + 1, int(started))
+    decided = plan(snapshot, lanes, limits, generation)
+    buried = 0
+    for run in decided.dead[:MOST_BURIED]:
+        if clock() - started > budget:
+            break
+        try:
+            buried += bury(run.run_id, f"Parjanya: {run.reason}. Its rows go on in another run.")
+        except Exception as error:  # the run counts for nothing already; the tick goes on
+            log.warning("run_not_buried", run=run.run_id, error=str(error))
+    live = {run.run_id for run in snapshot.runs}
+    ended = sorted(snapshot.pulses - live)
+    if ended:
+        store.forget([f"{RUN}:{run_id}" for run_id in ended])
+    store.beat(
+        RECONCILER,
+        clock(),
+        {
+            "generation": generation,
+            "watching_since": snapshot.watching_since,
+            "seconds": round(clock() - started, 3),
+            "due_rows": decided.due_rows,
+            "requests": len(decided.requests),
+            "covered": decided.covered,
+            "cooling": decided.cooling,
+            "guarded": decided.guarded,
+            "missing_keys": len(decided.add_keys),
+            "lapsed": lapsed,
+            "dead_runs": len(decided.dead),
+            "buried": buried,
+            "live_runs": len(snapshot.runs),
+        },
+    )
+    return Reconciled(decided, generation, lapsed, buried)

@@ -1,0 +1,30 @@
+"""Images as bytes: sniffed, decoded completely, measured, previewed, shown on contact sheets.
+
+Knows nothing of Dagster, databases, tenants or buckets: bytes in, facts out.
+"""
+
+from .errors import FAILURE_CLASSES, FailureClass, MediaError, Rejected
+from .likeness import Match, alike
+from .likeness import keys as likeness_keys
+from .limits import Limits
+from .pool import DecoderPool
+from .sheet import VERDICT_COLOURS, Tile, contact_sheet
+from .validation import VALIDATION_VERSION, Validated, validate
+
+__all__ = [
+    "FAILURE_CLASSES",
+    "VALIDATION_VERSION",
+    "VERDICT_COLOURS",
+    "DecoderPool",
+    "FailureClass",
+    "Limits",
+    "Match",
+    "MediaError",
+    "Rejected",
+    "Tile",
+    "Validated",
+    "alike",
+    "contact_sheet",
+    "likeness_keys",
+    "validate",
+]

@@ -1,0 +1,101 @@
+"""The child of a `DecoderPool`: reads images from its standard input, answers on its output.
+
+Runs native decoders on bytes that strangers sent, so it expects to die: by a crash, by its memory
+limit, or by the parent's hand. It never outlives its parent. See `wire` for the messages.
+
+    python -P -m parjanya_dagster.media.decoder_process ENTRY MEMORY_BYTES ALARM_SECONDS
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import wire
+from .errors import Rejected
+from .limits import Limits
+
+
+def main(entry: str, memory_bytes: int, alarm_seconds: int) -> None:
+    replies = _private_output()
+    # Ctrl-C in a terminal reaches the whole group; the parent decides when children end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    work = _load(entry)
+    _limit_memory(memory_bytes)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    wire.send(replies, {"ready": True})
+    while True:
+        request = wire.receive(sys.stdin.buffer)
+        if request is None:
+            return
+        header, (data,) = request
+        # The kernel ends a decode that a dead or stopped parent can no longer end.
+        signal.alarm(alarm_seconds)
+        answer, blobs = _answer(work, data, header)
+        signal.alarm(0)
+        wire.send(replies, answer, *blobs)
+
+
+def _answer(
+    work: Callable[..., Any], data: bytes, header: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+    try:
+        result = work(data, Limits(**header["limits"]), coordinates=header["coordinates"])
+    except Rejected as refused:
+        return {"rejected": refused.failure_class, "reason": refused.reason}, ()
+    except MemoryError:
+        return {
+            "rejected": "memory_limit",
+            "reason": "Decoding the image needs more memory than one image is given.",
+        }, ()
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}, ()
+    return {"body": result.body}, (result.preview, result.thumbnail)
+
+
+def _private_output() -> int:
+    """The pipe to the parent, out of reach of libraries that print to standard output."""
+    replies = os.dup(1)
+    os.dup2(2, 1)
+    return replies
+
+
+def _load(entry: str) -> Callable[..., Any]:
+    """Import the work and, for the real one, run it once: later limits shall not count imports."""
+    module, name = entry.split(":")
+    work: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    if module.startswith("parjanya_dagster.media."):
+        work(_SMALLEST_GIF, Limits())
+    return work
+
+
+_SMALLEST_GIF = b"GIF89a\1\0\1\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux" and memory_bytes:
+        with open("/proc/self/statm") as statm:
+            now = int(statm.read().split()[0]) * resource.getpagesize()
+        limit = now + memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _die_with_parent() -> None:
+    """End at once when the parent's end of the pipe is gone, even amid a decode."""
+    poll = select.poll()
+    poll.register(0, 0)  # no events asked for: a hang-up is always reported
+    poll.poll()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

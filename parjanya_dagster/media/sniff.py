@@ -1,0 +1,119 @@
+"""What a file is, from its first bytes; its name is never asked. Knows nothing of decoders."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from .errors import Rejected
+from .structure import is_raw
+
+MIME: Final[dict[str, str]] = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "tiff": "image/tiff",
+    "bmp": "image/bmp",
+    "gif": "image/gif",
+    "avif": "image/avif",
+    "heic": "image/heic",
+    "dng": "image/x-adobe-dng",
+    "raw": "image/x-raw",
+}
+
+_TIFF_MAGICS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+# Raw files of cameras that are no TIFF inside: Fujifilm, Olympus, Panasonic, Sigma, Minolta, Canon.
+_RAW_MAGICS: Final = (
+    b"FUJIFILMCCD-RAW",
+    b"IIRO",
+    b"IIRS",
+    b"MMOR",
+    b"IIU\0",
+    b"FOVb",
+    b"\0MRM",
+    b"II\x1a\0\0\0HEAPCCDR",
+)
+
+# Things people upload by mistake, so that the refusal can name them.
+_KNOWN_OTHERS: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"8BPS", "a Photoshop document"),
+    (b"\x00\x00\x01\x00", "a Windows icon"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML document"),
+    (b"<!DOCTYPE html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"MZ", "a Windows program"),
+    (b"\x7fELF", "a Linux program"),
+)
+
+
+def sniff(data: bytes) -> str:
+    """The format of `data`, a key of `MIME`.
+
+    Raises Rejected: `empty`, `unsupported_format` (known, and not read here) or `not_an_image`.
+    """
+    if not data:
+        raise Rejected("empty", "The file has no bytes.")
+    head = data[:32]
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:4] in _TIFF_MAGICS:
+        return is_raw(data) or "tiff"
+    if head.startswith(_RAW_MAGICS):
+        return "raw"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    if head[:2] == b"BM" and _is_bmp(data):
+        return "bmp"
+    for magic, name in _KNOWN_OTHERS:
+        if head.startswith(magic):
+            raise Rejected("unsupported_format", f"The file is {name}, which is not curated.")
+    if head[4:8] == b"ftyp":
+        return _iso_format(data)
+    if not data.strip(b"\0"):
+        raise Rejected("not_an_image", "The file consists of zero bytes only.")
+    kind = "text" if _is_text(data[:4096]) else "no image format that is known here"
+    raise Rejected("not_an_image", f"The content is {kind}, whatever the file is called.")
+
+
+def _iso_format(data: bytes) -> str:
+    """AVIF, HEIC or CR3 by the brands of the ftyp box; films and the rest are refused."""
+    size = min(int.from_bytes(data[:4], "big"), len(data), 4096)
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, size - 3, 4))}
+    if data[8:12] == b"crx ":
+        return "raw"
+    if brands & {b"avif", b"avis"}:
+        return "avif"
+    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
+        return "heic"
+    brand = data[8:12].decode("ascii", "replace").strip()
+    raise Rejected("unsupported_format", f"The file is a film or other media of kind {brand!r}.")
+
+
+def _is_bmp(data: bytes) -> bool:
+    """ "BM" alone starts many an English text; the size of the second header decides."""
+    if len(data) < 26:
+        return False
+    return struct.unpack_from("<I", data, 14)[0] in (12, 16, 40, 52, 56, 64, 108, 124)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        # A multi-byte character may be cut at the end of the window.
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return bool(text) and all(c.isprintable() or c.isspace() for c in text)

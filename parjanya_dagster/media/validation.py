@@ -1,0 +1,99 @@
+"""validate(): bytes of one upload in; the facts of the image, a preview and a thumbnail out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from .decode import Decoded, decode
+from .exif import exif_facts
+from .likeness import likeness
+from .limits import Limits
+from .measures import blockiness, flat_share, measure
+from .phash import phash
+from .pixels import as_array
+from .rendition import PREVIEW_SIDE, preview_jpeg, render, thumbnail_jpeg
+from .sniff import MIME, sniff
+
+# Part of the fingerprint of "validated" evidence: raise it when the same bytes give other facts.
+VALIDATION_VERSION = 3
+
+_ANIMATED_FORMATS = frozenset({"gif", "webp", "png"})
+
+
+@dataclass(frozen=True)
+class Validated:
+    """One image that decoded completely."""
+
+    body: dict[str, Any]  # the "validated" evidence: JSON types and finite numbers only
+    preview: bytes  # JPEG, sRGB, upright, long side at most 1024, no metadata
+    thumbnail: bytes  # JPEG, sRGB, upright, long side at most 256, no metadata
+
+
+def validate(data: bytes, limits: Limits | None = None, *, coordinates: bool = False) -> Validated:
+    """Decode `data` completely and say what it is.
+
+    With `coordinates`, the EXIF facts hold latitude and longitude where the image has them.
+    Raises Rejected, with a class and a reason, when the image itself is at fault, and MemoryError
+    when this process has too little memory for it.
+    """
+    limits = limits or Limits()
+    fmt = sniff(data)
+    limits.check_bytes(len(data))
+    decoded = decode(data, fmt, limits, PREVIEW_SIDE)
+    image = render(decoded)
+    rgb = as_array(image)
+    luma = _luma(rgb)
+    preview = preview_jpeg(image)
+    body: dict[str, Any] = {
+        "format": fmt,
+        "mime": MIME[fmt],
+        "bytes": len(data),
+        **_geometry(decoded),
+        "frames": decoded.frames,
+        "animated": decoded.frames > 1 and fmt in _ANIMATED_FORMATS,
+        "bit_depth": decoded.bit_depth,
+        "channels": decoded.channels,
+        "alpha": decoded.alpha,
+        "decoded_from": decoded.source,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "phash": phash(luma),
+        "likeness": likeness(rgb, luma),
+        "exif": exif_facts(decoded.exif, coordinates=coordinates),
+        "technical": _technical(decoded, rgb, luma),
+        "preview": {"width": image.width, "height": image.height, "bytes": len(preview)},
+    }
+    return Validated(body, preview, thumbnail_jpeg(image))
+
+
+def _geometry(decoded: Decoded) -> dict[str, int]:
+    sides = (decoded.width, decoded.height)
+    # Orientations 5 to 8 are quarter turns.
+    width, height = sides[::-1] if decoded.orientation >= 5 else sides
+    return {"width": width, "height": height, "orientation": decoded.orientation}
+
+
+def _technical(decoded: Decoded, rgb: Any, luma: Any) -> dict[str, float]:
+    shape = _geometry(decoded)
+    width, height = shape["width"], shape["height"]
+    return {
+        "megapixels": round(width * height / 1e6, 4),
+        "aspect": round(width / height, 4),
+        "shorter_side": min(width, height),
+        "longer_side": max(width, height),
+        **measure(rgb, luma),
+        "blockiness": blockiness(decoded.band),
+        "flat_share": flat_share(_sampled_rows(decoded.pixels)),
+    }
+
+
+def _luma(rgb: Any) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(rgb).convert("L")
+
+
+def _sampled_rows(pixels: Any) -> Any:
+    """At most about 128 rows, spread over the image, as a (rows, width, bands) array."""
+    return as_array(pixels.subsample(1, max(1, pixels.height // 128)))

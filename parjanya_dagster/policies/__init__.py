@@ -1,0 +1,1 @@
+"""The policies that ship with Parjanya, as data. A published version never changes its content."""

@@ -1,0 +1,1 @@
+"""Regrades: history decided again under another policy, from recorded evidence."""

@@ -1,0 +1,140 @@
+"""Carrying a regrade out: its rows are sent to their boundaries, batch by batch, each once.
+
+It may be interrupted at any point and gone on with by anybody: the command line that asked for it,
+the next one, or the reconciler.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from parjanya_dagster.belief.tags import REGRADE
+from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
+from parjanya_dagster.policy import Policy
+from parjanya_dagster.regrade.moves import Planner
+from parjanya_dagster.truth.rows import ImageRow, Regrade
+from parjanya_dagster.truth.store import Store
+
+PAGE = 1000  # rows
+ROUNDS = 50  # times that a row may change under our hands
+
+
+def selection(
+    store: Store,
+    policy: Policy,
+    tenants: Sequence[str],
+    since: str,
+    until: str,
+    now: float,
+    replay_id: str = "",
+) -> Regrade:
+    """What is asked for, checked. Nothing is written. Raises UnknownTenant, RegradeInvalid."""
+    if not tenants:
+        raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
+    known = {tenant.slug for tenant in store.tenants()}
+    for slug in tenants:
+        if slug not in known:
+            raise UnknownTenant(f"There is no tenant {slug!r}.")
+    for day in (since, until):
+        if day and not _is_day(day):
+            raise RegradeInvalid(f"{day!r} is no day: write YYYY-MM-DD.")
+    if since and until and since > until:
+        raise RegradeInvalid(f"--since {since} is after --until {until}.")
+    chosen = replay_id or f"regrade-{uuid.uuid4().hex[:8]}"
+    return Regrade(chosen, policy.ref, tuple(sorted(set(tenants))), since, until, now)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def batches_of(store: Store, regrade: Regrade) -> list[str]:
+    """The partitions of a regrade, in the order of their making."""
+    return [
+        batch
+        for tenant in regrade.tenants
+        for batch in store.batches(tenant)
+        if regrade.covers(batch)
+    ]
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Sends the rows of a regrade to their boundaries."""
+
+    store: Store
+    published: Callable[[str], Policy]
+    clock: Callable[[], float]
+    regrade: Regrade
+
+    def run(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        sent: Callable[[str, int], None] = lambda batch, rows: None,
+    ) -> bool:
+        """Go on until `stop`. Returns whether all is sent. `sent` is told of each batch."""
+        planner = Planner(self.store, self.published, self.published(self.regrade.policy))
+        done = self.store.replayed(self.regrade.replay_id)
+        for batch in batches_of(self.store, self.regrade):
+            if batch in done:
+                continue
+            if stop():
+                return False
+            rows = self._send(planner, batch)
+            self.store.note_replayed(self.regrade.replay_id, batch, rows, self.clock())
+            beat(self.store, self.regrade, self.clock())
+            sent(batch, rows)
+        self.store.end_reset(self.regrade.replay_id, self.clock())
+        return True
+
+    def _send(self, planner: Planner, batch: str) -> int:
+        count, after = 0, ""
+        while page := self.store.rows([batch], after, PAGE):
+            after = page[-1].image_id
+            count += self._move(planner, page)
+        return count
+
+    def _move(self, planner: Planner, rows: Sequence[ImageRow]) -> int:
+        count = 0
+        reason = f"{self.regrade.replay_id} to {self.regrade.policy}"
+        for _ in range(ROUNDS):
+            moves = planner.moves(rows)
+            changed = self.store.regrade_rows(
+                self.regrade.replay_id, self.regrade.policy, moves, self.clock(), reason
+            )
+            count += len(moves) - len(changed)
+            rows = [row for one in sorted(changed) if (row := self.store.get(one)) is not None]
+            if not rows:
+                return count
+        raise RegradeInvalid(f"{len(rows)} rows change too often to be regraded; try again.")
+
+
+def beat(store: Store, regrade: Regrade, now: float, hold: float = 0.0) -> None:
+    """Say that somebody attends to a regrade, and for how long a backfill shall have its rows."""
+    name = f"{REGRADE}:{regrade.replay_id}"
+    known = store.heartbeats(REGRADE).get(name)
+    until = max(hold, float(known.payload.get("hold_until", 0.0)) if known else 0.0)
+    store.beat(name, now, {"hold_until": until})
+
+
+def let_go(store: Store, regrade: Regrade, now: float) -> None:
+    """No backfill makes its runs: the reconciler does."""
+    store.beat(f"{REGRADE}:{regrade.replay_id}", now, {"hold_until": 0.0})
+
+
+def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
+    """Open regrades that nobody has advanced for a while."""
+    beats = store.heartbeats(REGRADE)
+    found = []
+    for regrade in store.open_regrades():
+        last = beats.get(f"{REGRADE}:{regrade.replay_id}")
+        at = last.at if last else regrade.started_at
+        if now - at > after:
+            found.append(regrade)
+    return found

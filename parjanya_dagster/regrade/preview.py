@@ -1,0 +1,155 @@
+"""What a regrade would do: a pure evaluation over recorded evidence. Nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from parjanya_dagster.belief.tags import PACE
+from parjanya_dagster.execution.curate import Curate
+from parjanya_dagster.policy import Policy
+from parjanya_dagster.regrade.advance import batches_of
+from parjanya_dagster.regrade.moves import Planner
+from parjanya_dagster.truth.outcomes import Claim, Completed
+from parjanya_dagster.truth.rows import ImageRow, Regrade
+from parjanya_dagster.truth.stages import STAGES, Status
+from parjanya_dagster.truth.store import Store
+
+EXAMPLES = 5
+MODEL_STAGES = ("enriched", "scored")  # those that ask a model
+PAGE = 500
+
+
+@dataclass
+class Flips:
+    """How verdicts change: counts, the reasons given for the new ones, examples."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rules: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    examples: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    same: int = 0
+
+    def note(
+        self, row: ImageRow, before: str, after: str, rules: Iterable[str], reasons: Iterable[str]
+    ) -> None:
+        if before == after:
+            self.same += 1
+            return
+        flip = (before, after)
+        self.counts[flip] += 1
+        self.rules.setdefault(flip, Counter()).update(set(rules))
+        shown = self.examples.setdefault(flip, [])
+        if len(shown) < EXAMPLES:
+            shown.append(
+                {"image_id": row.image_id, "tenant": row.tenant, "key": row.key,
+                 "reasons": list(reasons)}
+            )  # fmt: skip
+
+    def body(self) -> list[dict[str, Any]]:
+        return [
+            {"before": before, "after": after, "images": count,
+             "rules": dict(self.rules[before, after].most_common()),
+             "examples": self.examples[before, after]}
+            for (before, after), count in self.counts.most_common()
+        ]  # fmt: skip
+
+
+def preview(
+    store: Store,
+    published: Callable[[str], Policy],
+    regrade: Regrade,
+    clock: Callable[[], float],
+) -> dict[str, Any]:
+    """What would change from what to what and why, what runs again, and for how long.
+
+    Images whose evidence is lacking are counted by the stage they go back to: how they will be
+    decided is not known, and is not guessed.
+    """
+    target = published(regrade.policy)
+    planner = Planner(store, published, target)
+    flips = Flips()
+    from_stage: Counter[str] = Counter()
+    undecided = unmoved = 0
+    batches = batches_of(store, regrade)
+    for batch in batches:
+        after = ""
+        while page := store.rows([batch], after, PAGE):
+            after = page[-1].image_id
+            by_id = {row.image_id: row for row in page}
+            moves = planner.moves(page)
+            unmoved += len(page) - len(moves)
+            decidable = []
+            for move in moves:
+                row = by_id[move.image_id]
+                if move.stage is None or row.pipeline_status != Status.CURATED:
+                    undecided += 1
+                    continue
+                from_stage[move.stage] += 1
+                if move.stage == "curated":
+                    moved = replace(row, evidence={**row.evidence, **move.evidence}, target=None)
+                    decidable.append(moved)
+            _evaluate(store, target, decidable, clock, flips)
+    return {
+        "policy": target.ref,
+        "policy_hash": target.hash,
+        "tenants": list(regrade.tenants),
+        "since": regrade.since,
+        "until": regrade.until,
+        "partitions": len(batches),
+        "images": sum(from_stage.values()),
+        "under_way": undecided,
+        "left_alone": unmoved,
+        "decided_now": flips.same + sum(flips.counts.values()),
+        "same_verdict": flips.same,
+        "flips": flips.body(),
+        "replay_from": {stage: from_stage[stage] for stage in STAGES if from_stage[stage]},
+        **_cost(store, from_stage),
+    }
+
+
+def _evaluate(
+    store: Store,
+    target: Policy,
+    rows: list[ImageRow],
+    clock: Callable[[], float],
+    flips: Flips,
+) -> None:
+    work = Curate(store, lambda _: target, run_id="preview", clock=clock)
+    outcomes, _ = work.decide([Claim(row, "curated", "preview") for row in rows])
+    for claim, outcome in outcomes:
+        if isinstance(outcome, Completed):
+            body = outcome.evidence.body
+            verdict = str(body["verdict"])
+            spoke = [r for r in body["reasons"] if r["verdict"] == verdict]
+            flips.note(
+                claim.row,
+                claim.row.verdict or "undecided",
+                verdict,
+                [str(r["rule"]) for r in spoke],
+                [str(r["message"]) for r in spoke],
+            )
+
+
+def _cost(store: Store, from_stage: Mapping[str, int]) -> dict[str, Any]:
+    """Seconds by stage, by what rows took here lately. None where nobody has measured yet."""
+    paces = {
+        beat.name.partition(":")[2]: float(beat.payload["seconds_per_row"])
+        for beat in store.heartbeats(PACE).values()
+    }
+    rows = {
+        stage: sum(n for first, n in from_stage.items() if STAGES.index(first) <= index)
+        for index, stage in enumerate(STAGES)
+    }
+    seconds = {
+        stage: round(n * paces[stage], 3) if stage in paces else None
+        for stage, n in rows.items()
+        if n
+    }
+    models = [seconds[stage] for stage in MODEL_STAGES if stage in seconds]
+    return {
+        "stages": {stage: n for stage, n in rows.items() if n},
+        "seconds": seconds,
+        "model_seconds": None if None in models else round(sum(filter(None, models)), 3),
+    }

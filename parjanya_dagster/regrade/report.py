@@ -1,0 +1,78 @@
+"""What a regrade has changed, and how two decided policies compare: from the history alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from parjanya_dagster.policy import Comparison, Policy, compare
+from parjanya_dagster.regrade.advance import batches_of
+from parjanya_dagster.regrade.preview import Flips
+from parjanya_dagster.truth.rows import ImageRow, Regrade
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.store import Store
+
+PAGE = 500
+
+
+def pages(store: Store, batches: Sequence[str]) -> Iterator[list[ImageRow]]:
+    for batch in batches:
+        after = ""
+        while page := store.rows([batch], after, PAGE):
+            after = page[-1].image_id
+            yield page
+
+
+def progress(store: Store, regrade: Regrade) -> dict[str, int]:
+    """Rows sent to their boundary, and those of them that are not decided again yet."""
+    sent = store.replayed(regrade.replay_id)
+    waiting = store.regrading()
+    return {
+        "partitions": len(batches_of(store, regrade)),
+        "partitions_sent": len(sent),
+        "rows_sent": sum(sent.values()),
+        "rows_waiting": sum(n for batch, n in waiting.items() if regrade.covers(batch)),
+    }
+
+
+def report(store: Store, regrade: Regrade) -> dict[str, Any]:
+    """Of each image that was decided again: the verdict before the regrade, and the one now."""
+    flips = Flips()
+    waiting = failed = 0
+    for page in pages(store, batches_of(store, regrade)):
+        waiting += sum(row.target is not None for row in page)
+        failed += sum(row.pipeline_status == Status.FAILED for row in page)
+        rows = [row for row in page if row.pipeline_status == Status.CURATED]
+        history = store.decisions([row.image_id for row in rows])
+        for row in rows:
+            before = [d for d in history.get(row.image_id, ()) if d.at < regrade.started_at]
+            since = [d for d in history.get(row.image_id, ()) if d.at >= regrade.started_at]
+            if before and since and since[-1].policy == regrade.policy:
+                now = since[-1]
+                flips.note(row, before[-1].verdict, now.verdict, now.reasons, now.reasons)
+    return {
+        "replay_id": regrade.replay_id,
+        "policy": regrade.policy,
+        "decided_again": flips.same + sum(flips.counts.values()),
+        "same_verdict": flips.same,
+        "flips": flips.body(),
+        "waiting": waiting,
+        "failed": failed,
+    }
+
+
+def compare_decided(store: Store, a: Policy, b: Policy, tenant: str) -> Comparison:
+    """The recorded decisions of two policies over a tenant's present images."""
+    decided: tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]] = ({}, {})
+    after = ""
+    while page := store.present(tenant, after, PAGE):
+        after = page[-1].image_id
+        ids = [row.image_id for row in page]
+        for policy, into in zip((a, b), decided, strict=True):
+            into.update(
+                {
+                    image: {"verdict": body["verdict"], "reasons": body["reasons"]}
+                    for image, body in store.decided_under(ids, policy.hash).items()
+                }
+            )
+    return compare(*decided)

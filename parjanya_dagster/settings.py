@@ -1,0 +1,132 @@
+"""Settings: the only place that reads the environment.
+
+Each is a variable `PARJANYA_<NAME>`, or a line of `parjanya.env` in the home. Dagster's
+processes are started with the same environment, so all of them agree.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.truth.transitions import HOUR, Rules
+
+ENV_FILE = "parjanya.env"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can choose. Times in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="PARJANYA_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path(".parjanya"), description="All state of this instance lives here.")
+    truth_url: str = Field("", description="sqlite:///… or postgresql://…; empty: in the home.")
+    objects_url: str = Field("", description="file:///folder or s3://; empty: in the home.")
+    lanes: Literal["embedded", "split"] = Field(
+        "embedded", description="One lane with all four stages, or a cpu and a gpu lane."
+    )
+    new_tenants_policy: str = Field(
+        "default", description="A name (newest version) or name@version."
+    )
+    batch_size: int = Field(1000, ge=1, le=100_000, description="Images per partition.")
+    run_rows: int = Field(2000, ge=1, description="Row budget of one run.")
+    queued_runs: int = Field(4, ge=1, description="Backlog guard: runs that may wait per lane.")
+    lease: float = Field(120.0, gt=0, description="A worker that is silent this long is dead.")
+    launch_deadline: float = Field(
+        0.0, ge=0, description="From a run's launch until its process runs; 0: the lane's own."
+    )
+    start_deadline: float = Field(
+        300.0, gt=0, description="From the start of a run's process until it reaches a stage."
+    )
+    run_silence: float = Field(
+        120.0, gt=0, description="A run at a stage that gives no sign of life this long is dead."
+    )
+    run_stall: float = Field(
+        1800.0, gt=0, description="A run that has no outcome for this long ends itself."
+    )
+    run_seconds: float = Field(
+        300.0, gt=0, description="A run gets as many rows as take about this long."
+    )
+    micro_batch_rows: int = Field(50, ge=1, description="Commit after this many rows,")
+    micro_batch_seconds: float = Field(5.0, gt=0, description="or after this long.")
+    max_attempts: int = Field(5, ge=1, description="Deaths of a process that a row may cost.")
+    retry_horizon_hours: float = Field(72.0, gt=0, description="Longer than a weekend.")
+    settle: float = Field(
+        1.0, ge=0, description="A file in a bucket folder must have been still for this long."
+    )
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, description="Decoder threads."
+    )
+    decode_deadline: float = Field(30.0, gt=0, description="A decoder gets this long per image,")
+    decode_memory_mib: int = Field(2048, ge=64, description="and this much memory, in MiB.")
+    max_image_bytes: int = Field(256 << 20, ge=1, description="Larger files are refused.")
+    max_image_pixels: int = Field(128_000_000, ge=1, description="Larger images are refused.")
+    coordinates: bool = Field(
+        True, description="Keep GPS coordinates in the evidence (in Truth, and nowhere else)."
+    )
+    enricher: Literal["embedded", "embedded-tags"] = Field(
+        "embedded",
+        description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`.",
+    )
+    scorer: Literal["embedded", "embedded-full"] = Field(
+        "embedded",
+        description="Engine of the stage `scored`; `embedded-full` adds NIQE and BRISQUE.",
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @property
+    def truth(self) -> str:
+        return self.truth_url or f"sqlite:///{self.home / 'truth.db'}"
+
+    @property
+    def objects(self) -> str:
+        return self.objects_url or (self.home / "buckets").as_uri()
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(max_attempts=self.max_attempts, retry_horizon=self.retry_horizon_hours * HOUR)
+
+
+@cache
+def _load(home: Path) -> Settings:
+    try:
+        return Settings(_env_file=home / ENV_FILE, home=home)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsInvalid(_explain(error.errors())) from error
+
+
+def _explain(errors: list[Any]) -> str:
+    lines = [
+        f"PARJANYA_{'_'.join(map(str, error['loc'])).upper()}: {error['msg']} "
+        f"(it is {error['input']!r})"
+        for error in errors
+    ]
+    return "Settings are not valid. " + "; ".join(lines)
+
+
+def load(home: Path | None = None) -> Settings:
+    """The settings of a home: the argument, else PARJANYA_HOME, else `.parjanya` here.
+
+    Raises SettingsInvalid with each variable that is wrong.
+    """
+    chosen = home or Path(os.environ.get("PARJANYA_HOME", ".parjanya"))
+    return _load(chosen.expanduser().absolute())
+
+
+def process_environment(settings: Settings) -> dict[str, str]:
+    """The environment for a process of this instance."""
+    return {
+        **os.environ,
+        "PARJANYA_HOME": str(settings.home),
+        "DAGSTER_HOME": str(settings.home / "dagster"),
+    }

@@ -1,0 +1,244 @@
+"""The nouns of Truth: tenants, image rows, arrivals, claims, outcomes, events.
+
+Times are seconds since the epoch, UTC, as floats. Nothing here knows a database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from parjanya_dagster.errors import InvalidPartition, InvalidTenant
+from parjanya_dagster.truth.stages import Status
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
+_BATCH = re.compile(
+    r"(?P<tenant>[a-z0-9][a-z0-9-]{1,62})/(?P<day>\d{4}-\d\d-\d\d)/(?P<number>\d{3,})"
+)
+
+PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer: where its uploads land, how it is judged, what share it gets."""
+
+    slug: str
+    bucket: str  # where uploads land and results go
+    prefix: str  # uploads land under this prefix of the bucket, "incoming/"
+    policy: str  # pinned policy, "name@version"
+    weight: float = 1.0  # share under contention, relative to other tenants
+    status: str = "active"
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An object version that landed in a tenant's bucket."""
+
+    tenant: str
+    bucket: str
+    key: str
+    version: str  # version id, or ETag where the bucket has no versions
+    size: int  # bytes
+    landed_at: float  # when the object was last modified
+
+    @property
+    def image_id(self) -> str:
+        return image_id(self.bucket, self.key, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One object version and how far it has come. The columns of the table `images`."""
+
+    image_id: str
+    tenant: str
+    bucket: str
+    key: str
+    version: str
+    size: int
+    batch: str  # its partition key
+    landed_at: float  # when the object was last modified
+    arrived_at: float  # when it was registered
+    updated_at: float
+    object_state: str = PRESENT  # present, replaced by a newer version, or deleted
+    pipeline_status: str = Status.PENDING_VALIDATION
+    attempts: int = 0  # of the pending stage; refunded by a retry, never by a crash
+    retries: int = 0  # transient failures in a row of the pending stage
+    retry_since: float | None = None  # when they began
+    not_before: float = 0.0  # earliest next attempt
+    due_at: float | None = None  # when it may be claimed: not_before or end of lease; None: never
+    lease_owner: str | None = None
+    lease_until: float | None = None
+    fence: int = 0  # grows with each claim; a commit must name the current one
+    suspect: bool = False  # was in flight in a crash: to be claimed alone
+    preview_bucket: str | None = None
+    preview_key: str | None = None
+    thumbnail_key: str | None = None
+    sha256: str | None = None
+    phash: str | None = None
+    evidence: Mapping[str, str] = field(default_factory=dict)  # stage -> fingerprint
+    verdict: str | None = None  # accept, reject, review
+    reasons: tuple[str, ...] = ()
+    policy: str | None = None  # the version that decided
+    failure_class: str | None = None
+    failure_reason: str | None = None
+    failed_stage: str | None = None
+    target: str | None = None  # the policy that a regrade wants; None: the tenant's pin decides
+
+    def in_flight(self, now: float) -> bool:
+        return self.lease_owner is not None and (self.lease_until or 0.0) > now
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one stage found about one image. Never updated."""
+
+    image_id: str
+    stage: str
+    fingerprint: str
+    body: Mapping[str, Any]
+    engine: str
+    model: str
+    revision: str
+    determinism: str  # "bitwise", "numeric" or "sampled"
+    run_id: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one row, written in the same transaction as the change."""
+
+    image_id: str
+    tenant: str
+    batch: str
+    at: float
+    kind: str  # registered, completed, retry, failed, lease_lapsed, released, reset, object_state
+    from_status: str | None
+    to_status: str
+    reason: str
+    run_id: str
+    policy: str | None
+    fence: int
+    changes: Mapping[str, Any]  # columns that changed, enough to rebuild the row
+
+
+@dataclass(frozen=True, slots=True)
+class DueBatch:
+    """Work that is due: rows of one batch that wait for one stage and may be claimed now."""
+
+    batch: str
+    tenant: str
+    stage: str
+    rows: int
+    oldest: float  # the earliest due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A policy version as it was published: immutable."""
+
+    ref: str  # name@version
+    hash: str  # sha256:… of its content
+    document: Mapping[str, Any]  # {"text": the YAML as its author wrote it, "source": where}
+    published_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Regrade:
+    """A durable wish: these tenants' images of these days shall be decided under this policy."""
+
+    replay_id: str
+    policy: str  # ref
+    tenants: tuple[str, ...]
+    since: str  # the first day of their batches, YYYY-MM-DD; empty: from the beginning
+    until: str  # the last day; empty: to the end
+    started_at: float
+    reset_at: float | None = None  # when its last row was sent to its boundary
+
+    def covers(self, batch: str) -> bool:
+        tenant, day, _ = parse_batch(batch)
+        return (
+            tenant in self.tenants and self.since <= day and (not self.until or day <= self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a regrade sends a row that was read under a fence."""
+
+    image_id: str
+    fence: int
+    status: str  # as it was read; the move is void where either has changed
+    stage: str | None  # its boundary; None: it waits already, and only learns its policy
+    evidence: Mapping[str, str]  # stage -> fingerprint of recorded evidence to use instead
+
+
+@dataclass(frozen=True, slots=True)
+class Mispinned:
+    """Rows of a batch that were decided under another version than their tenant's pin."""
+
+    batch: str
+    tenant: str
+    pin: str
+    policy: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision in the history of an image."""
+
+    at: float
+    policy: str
+    verdict: str
+    reasons: tuple[str, ...]
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The last time a loop completed, and what it saw."""
+
+    name: str
+    at: float
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What registering one arrival did."""
+
+    image_id: str
+    batch: str
+    created: bool  # False: it was known
+
+
+def image_id(bucket: str, key: str, version: str) -> str:
+    """The identity of an object version: the same arrival always gets the same id."""
+    name = "\0".join((bucket, key, version)).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(name).hexdigest()[:24]
+
+
+def check_slug(slug: str) -> str:
+    """Return the slug, or raise InvalidTenant with what is wrong with it."""
+    if not _SLUG.fullmatch(slug):
+        raise InvalidTenant(f"{slug!r} does not name a tenant. {InvalidTenant.__doc__}")
+    return slug
+
+
+def batch_key(tenant: str, day: str, number: int) -> str:
+    return f"{tenant}/{day}/{number:03d}"
+
+
+def parse_batch(key: str) -> tuple[str, str, int]:
+    """Split a partition key into tenant, day and number. Raises InvalidPartition."""
+    match = _BATCH.fullmatch(key)
+    if match is None:
+        raise InvalidPartition(f"{key!r} is no partition key. {InvalidPartition.__doc__}")
+    return match["tenant"], match["day"], int(match["number"])

@@ -1,0 +1,52 @@
+"""The store contract on SQLite and PostgreSQL, through SQLAlchemy Core."""
+
+from __future__ import annotations
+
+import random
+
+from parjanya_dagster.truth.sql.arrivals import Registration
+from parjanya_dagster.truth.sql.counting import Counting
+from parjanya_dagster.truth.sql.engine import open_engine
+from parjanya_dagster.truth.sql.likeness import Likeness
+from parjanya_dagster.truth.sql.migrate import check_schema, migrate
+from parjanya_dagster.truth.sql.publishing import Publishing
+from parjanya_dagster.truth.sql.reads import Reads
+from parjanya_dagster.truth.sql.regrading import Regrading
+from parjanya_dagster.truth.sql.trouble import Trouble
+from parjanya_dagster.truth.sql.work import Work
+from parjanya_dagster.truth.transitions import Rules
+
+
+class SqlStore(Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading):
+    """Truth in SQLite (embedded) or PostgreSQL (production). See `truth.store.Store`."""
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_store(
+    url: str,
+    *,
+    rules: Rules | None = None,
+    batch_size: int = 1000,
+    rng: random.Random | None = None,
+    migrating: bool = False,
+) -> SqlStore:
+    """Open Truth at `url`.
+
+    An embedded database is brought to the current schema at once. A server is migrated only where
+    `migrating`; otherwise an older schema raises SchemaOutdated, which names the command.
+    """
+    engine = open_engine(url)
+    try:
+        if migrating or engine.dialect.name == "sqlite":
+            migrate(engine)
+        else:
+            check_schema(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlStore(engine, rules=rules, batch_size=batch_size, rng=rng)
+
+
+__all__ = ["SqlStore", "open_store"]

@@ -1,0 +1,149 @@
+"""Engines for SQLite and PostgreSQL, and what differs between the two.
+
+SQLite: WAL, every writing transaction begins IMMEDIATE, so two writers queue instead of
+deadlocking, and `synchronous=FULL`, since what is acknowledged must survive a power cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.sql.dml import Insert
+
+from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
+
+CHUNK = 500
+"""Rows per statement: SQLite allows 32,766 parameters, and locks stay short."""
+
+_STORES = "The truth URL begins with sqlite:/// or postgresql://."
+_SESSION = {
+    # A worker that froze inside a transaction, or whose machine vanished, must not hold the
+    # locks of its rows for ever.
+    "idle_in_transaction_session_timeout": "60s",
+    "lock_timeout": "60s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    # Rows are looked up by their id, a few dozen at a time. At its default, made for turning
+    # disks, the planner reads the whole table instead while that is small.
+    "random_page_cost": "1.1",
+}
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `sqlite:///file` or `postgresql://…`. Raises SettingsInvalid otherwise."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsInvalid(f"{url!r} is no store. {_STORES}") from None
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": 60.0, "check_same_thread": False})
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+        engine = create_engine(
+            parsed, pool_pre_ping=True, pool_size=4, connect_args={"connect_timeout": 10}
+        )
+        event.listen(engine, "connect", _configure_postgresql)
+        return engine
+    raise SettingsInvalid(f"No store for {parsed.get_backend_name()!r}. {_STORES}")
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are ours, not the driver's
+    cursor = connection.cursor()
+    _switch_to_wal(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _switch_to_wal(cursor: Any, patience: float = 60.0) -> None:
+    """The first switch needs the file alone for a moment, and SQLite does not wait for that."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _configure_postgresql(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in _SESSION.items()))
+    connection.commit()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("parjanya_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A read transaction."""
+    with _named(engine), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A read transaction whose statements all see the same moment. SQLite's always do."""
+    with _named(engine), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A write transaction: committed at the end, rolled back where anything is raised."""
+    with _named(engine), engine.connect() as connection:
+        connection = connection.execution_options(parjanya_writing=True)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def _named(engine: Engine) -> Iterator[None]:
+    """Tell "the server does not answer" apart from a mistake of ours."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise TruthUnavailable(f"{_where(engine)} does not answer: {error.orig}") from error
+    except PoolTimeout as error:
+        raise TruthUnavailable(f"{_where(engine)} has no free connection: {error}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise TruthUnavailable(f"{_where(engine)} hung up: {error.orig}") from error
+        raise
+
+
+def _where(engine: Engine) -> str:
+    return f"Truth at {engine.url.render_as_string(hide_password=True)}"
+
+
+def insert(connection: Connection, table: Any) -> Insert:
+    """An INSERT that knows ON CONFLICT in the dialect of the connection."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def insert_if_new(connection: Connection, table: Any) -> Insert:
+    """An INSERT that leaves existing rows as they are."""
+    return insert(connection, table).on_conflict_do_nothing()  # type: ignore[attr-defined]

@@ -1,0 +1,156 @@
+"""Rows to dataclasses and changes to statements, shared by the parts of the SQL store."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Row, Table, bindparam, update
+
+from parjanya_dagster.truth.rows import Event, Evidence, ImageRow
+from parjanya_dagster.truth.sql.engine import CHUNK, insert_if_new
+from parjanya_dagster.truth.sql.schema import batches, events, images
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.transitions import Change, Rules
+
+T = TypeVar("T")
+_DECIDED = frozenset(str(status) for status in Status if status.terminal)
+
+
+class Base:
+    """What every part of the store needs: an engine, the rules, a random source."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        rules: Rules | None = None,
+        batch_size: int = 1000,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.engine = engine
+        self.rules = rules or Rules()
+        self.batch_size = batch_size
+        self.rng = rng or random.Random()
+
+
+def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def row_of(row: Row[Any]) -> ImageRow:
+    """A row of `images`. The columns have the order of the fields, which a test holds."""
+    one = ImageRow(*row)
+    object.__setattr__(one, "reasons", tuple(one.reasons))  # JSON has no tuples; not yet shared
+    return one
+
+
+def event_of(row: Row[Any]) -> Event:
+    columns = dict(row._mapping)
+    del columns["event_id"]
+    return Event(**columns)
+
+
+def evidence_of(row: Row[Any]) -> Evidence:
+    return Evidence(**row._mapping)
+
+
+def columns_of(one: Any) -> dict[str, Any]:
+    """The fields of a slotted dataclass, not copied: `asdict` copies deeply and is 20x slower."""
+    return {name: getattr(one, name) for name in one.__slots__}
+
+
+def record(connection: Connection, new: Sequence[Event]) -> None:
+    insert_rows(connection, events, [columns_of(event) for event in new])
+
+
+def insert_rows(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, if_new: bool = False
+) -> None:
+    """Insert rows that all name the same columns. Where `if_new`, existing keys are left alone.
+
+    PostgreSQL gets one JSON document: it is parsed once, where a list of VALUES costs a
+    parameter per cell.
+    """
+    if not rows:
+        return
+    if connection.dialect.name != "postgresql":
+        connection.execute(insert_if_new(connection, table) if if_new else table.insert(), rows)
+        return
+    names = ", ".join(_quoted(rows[0]))
+    conflict = "ON CONFLICT DO NOTHING" if if_new else ""
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({names}) SELECT {names} "
+        f"FROM jsonb_populate_recordset(NULL::{table.name}, %s::jsonb) {conflict}",
+        (json.dumps(rows),),
+    )
+
+
+def apply(
+    connection: Connection, changes: Sequence[Change], registered: Mapping[str, int] | None = None
+) -> None:
+    """Write changes, their events, and what they mean for their batches.
+
+    The rows are locked by the caller's transaction, which calls this once, as its last step:
+    batches come after rows, all of them in the order of their keys, so nobody waits in a circle.
+    `registered`: how many rows were added to each batch.
+    """
+    by_columns: dict[tuple[str, ...], list[Change]] = defaultdict(list)
+    for change in changes:
+        by_columns[tuple(sorted(change.columns))].append(change)
+    for columns, some in by_columns.items():
+        _update(connection, columns, some)
+    record(connection, [change.event for change in changes])
+    _note(connection, changes, registered or {})
+
+
+def _update(connection: Connection, columns: Sequence[str], changes: Sequence[Change]) -> None:
+    if connection.dialect.name == "postgresql":
+        rows = [{"image_id": change.event.image_id, **change.columns} for change in changes]
+        new = ", ".join(f"{name} = new.{name}" for name in _quoted(columns))
+        connection.exec_driver_sql(
+            f"UPDATE images SET {new} FROM jsonb_populate_recordset(NULL::images, %s::jsonb) "
+            "AS new WHERE images.image_id = new.image_id",
+            (json.dumps(rows),),
+        )
+        return
+    statement = (
+        update(images)
+        .where(images.c.image_id == bindparam("id"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
+    connection.execute(
+        statement,
+        [
+            {"id": c.event.image_id, **{f"new_{name}": c.columns[name] for name in columns}}
+            for c in changes
+        ],
+    )
+
+
+def _note(connection: Connection, changes: Sequence[Change], registered: Mapping[str, int]) -> None:
+    """Count what was added to batches. Where decided rows changed, the manifest is out of date."""
+    decided = {
+        change.event.batch
+        for change in changes
+        if {change.event.to_status, change.event.from_status} & _DECIDED
+    }
+    for batch in sorted(decided | registered.keys()):
+        connection.execute(
+            update(batches)
+            .where(batches.c.batch == batch)
+            .values(
+                registered=batches.c.registered + registered.get(batch, 0),
+                decided=batches.c.decided + int(batch in decided),
+            )
+        )
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f'"{name}"' for name in names]

@@ -1,0 +1,175 @@
+"""Reading Truth, and the few things that are not images: tenants and heartbeats."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import delete, func, select, tuple_, update
+
+from parjanya_dagster.errors import UnknownTenant
+from parjanya_dagster.truth.rows import (
+    PRESENT,
+    Event,
+    Evidence,
+    Heartbeat,
+    ImageRow,
+    Tenant,
+    check_slug,
+)
+from parjanya_dagster.truth.sql.engine import insert, insert_if_new, reading, writing
+from parjanya_dagster.truth.sql.mapping import Base, chunks, event_of, evidence_of, row_of
+from parjanya_dagster.truth.sql.schema import (
+    batches,
+    events,
+    evidence,
+    heartbeats,
+    images,
+    tenants,
+)
+
+
+class Reads(Base):
+    """The part of the store that answers questions."""
+
+    def put_tenant(self, tenant: Tenant) -> Tenant:
+        check_slug(tenant.slug)
+        with writing(self.engine) as connection:
+            connection.execute(insert_if_new(connection, tenants), [asdict(tenant)])
+            row = connection.execute(select(tenants).where(tenants.c.slug == tenant.slug)).one()
+        return Tenant(**row._mapping)
+
+    def tenant(self, slug: str) -> Tenant | None:
+        with reading(self.engine) as connection:
+            row = connection.execute(select(tenants).where(tenants.c.slug == slug)).first()
+        return Tenant(**row._mapping) if row else None
+
+    def tenants(self) -> list[Tenant]:
+        with reading(self.engine) as connection:
+            found = connection.execute(select(tenants).order_by(tenants.c.slug)).all()
+        return [Tenant(**row._mapping) for row in found]
+
+    def pin(self, slug: str, policy: str) -> None:
+        with writing(self.engine) as connection:
+            pinned = connection.execute(
+                update(tenants).where(tenants.c.slug == slug).values(policy=policy)
+            )
+            if pinned.rowcount == 0:
+                raise UnknownTenant(f"There is no tenant {slug!r}.")
+
+    def get(self, image_id: str) -> ImageRow | None:
+        with reading(self.engine) as connection:
+            row = connection.execute(select(images).where(images.c.image_id == image_id)).first()
+        return row_of(row) if row else None
+
+    def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
+        query = select(images).where(images.c.key == key)
+        if tenant is not None:
+            query = query.where(images.c.tenant == tenant)
+        query = query.order_by(images.c.landed_at.desc(), images.c.arrived_at.desc()).limit(100)
+        with reading(self.engine) as connection:
+            return [row_of(row) for row in connection.execute(query)]
+
+    def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
+        query = (
+            select(images)
+            .where(images.c.batch.in_(list(batches)), images.c.image_id > after)
+            .order_by(images.c.image_id)
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            return [row_of(row) for row in connection.execute(query)]
+
+    def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
+        query = (
+            select(images)
+            .where(
+                images.c.tenant == tenant,
+                images.c.object_state == PRESENT,
+                images.c.image_id > after,
+            )
+            .order_by(images.c.image_id)
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            return [row_of(row) for row in connection.execute(query)]
+
+    def batches(self, tenant: str | None = None) -> list[str]:
+        query = select(batches.c.batch).order_by(batches.c.serial, batches.c.batch)
+        if tenant is not None:
+            query = query.where(batches.c.tenant == tenant)
+        with reading(self.engine) as connection:
+            return list(connection.scalars(query))
+
+    def leases(self, now: float) -> dict[str, float]:
+        query = (
+            select(images.c.lease_owner, func.max(images.c.lease_until))
+            .where(images.c.lease_owner.is_not(None), images.c.lease_until > now)
+            .group_by(images.c.lease_owner)
+        )
+        with reading(self.engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def stale_manifests(self) -> dict[str, int]:
+        query = select(batches.c.batch, batches.c.decided).where(
+            batches.c.decided != batches.c.manifest
+        )
+        with reading(self.engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def manifest_written(self, batch: str, decided: int) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(batches)
+                .where(batches.c.batch == batch, batches.c.manifest < decided)
+                .values(manifest=decided)
+            )
+
+    def evidence(self, rows: Sequence[ImageRow]) -> dict[str, dict[str, Evidence]]:
+        wanted = [(r.image_id, s, f) for r in rows for s, f in r.evidence.items()]
+        found: dict[str, dict[str, Evidence]] = defaultdict(dict)
+        key = tuple_(evidence.c.image_id, evidence.c.stage, evidence.c.fingerprint)
+        with reading(self.engine) as connection:
+            for chunk in chunks(wanted):
+                for row in connection.execute(select(evidence).where(key.in_(chunk))):
+                    one = evidence_of(row)
+                    found[one.image_id][one.stage] = one
+        return dict(found)
+
+    def all_evidence(self, image_id: str) -> list[Evidence]:
+        query = (
+            select(evidence)
+            .where(evidence.c.image_id == image_id)
+            .order_by(evidence.c.created_at, evidence.c.stage)
+        )
+        with reading(self.engine) as connection:
+            return [evidence_of(row) for row in connection.execute(query)]
+
+    def history(self, image_id: str) -> list[Event]:
+        query = select(events).where(events.c.image_id == image_id).order_by(events.c.event_id)
+        with reading(self.engine) as connection:
+            return [event_of(row) for row in connection.execute(query)]
+
+    def beat(self, name: str, now: float, payload: Mapping[str, Any]) -> None:
+        values = {"name": name, "at": now, "payload": dict(payload)}
+        with writing(self.engine) as connection:
+            statement = insert(connection, heartbeats).values(values)
+            connection.execute(
+                statement.on_conflict_do_update(  # type: ignore[attr-defined]
+                    index_elements=["name"], set_={"at": now, "payload": dict(payload)}
+                )
+            )
+
+    def heartbeats(self, family: str = "") -> dict[str, Heartbeat]:
+        named = heartbeats.c.name
+        wanted = named.startswith(f"{family}:") if family else named.not_like("%:%")
+        with reading(self.engine) as connection:
+            found = connection.execute(select(heartbeats).where(wanted)).all()
+        return {row.name: Heartbeat(row.name, row.at, row.payload) for row in found}
+
+    def forget(self, names: Sequence[str]) -> None:
+        for chunk in chunks(names):
+            with writing(self.engine) as connection:
+                connection.execute(delete(heartbeats).where(heartbeats.c.name.in_(chunk)))

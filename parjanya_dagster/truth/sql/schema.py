@@ -1,0 +1,263 @@
+"""The tables of Truth, for SQLite and PostgreSQL.
+
+Each access has its index, so none grows with the history. `due_at` is null for rows that cannot
+be claimed, and the index of due work leaves them out.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Time = Float(53)
+FAILED = "pipeline_status = 'failed'"
+TROUBLED = "due_at IS NOT NULL AND (retry_since IS NOT NULL OR suspect)"
+DECIDED = "pipeline_status = 'curated' AND object_state = 'present'"
+TARGETED = "target IS NOT NULL"
+"""Conditions of partial indexes. A query must repeat them word for word to use the index."""
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("slug", Text, primary_key=True),
+    Column("bucket", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("serial", BigInteger, nullable=False),
+    Column("tenant", Text, ForeignKey("tenants.slug"), nullable=False),
+    Column("day", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("registered", Integer, nullable=False),
+    Column("decided", BigInteger, nullable=False),  # counts changes of decided rows
+    Column("manifest", BigInteger, nullable=False),  # the count that the manifest shows
+    Index(None, "tenant", "day", "number"),
+    Index(
+        "ix_batches_stale_manifest",
+        "batch",
+        sqlite_where=text("decided <> manifest"),
+        postgresql_where=text("decided <> manifest"),
+    ),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("image_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("landed_at", Time, nullable=False),
+    Column("arrived_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("object_state", Text, nullable=False),
+    Column("pipeline_status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("retry_since", Time),
+    Column("not_before", Time, nullable=False),
+    Column("due_at", Time),
+    Column("lease_owner", Text),
+    Column("lease_until", Time),
+    Column("fence", BigInteger, nullable=False),
+    Column("suspect", Boolean, nullable=False),
+    Column("preview_bucket", Text),
+    Column("preview_key", Text),
+    Column("thumbnail_key", Text),
+    Column("sha256", Text),
+    Column("phash", Text),
+    Column("evidence", Json, nullable=False),
+    Column("verdict", Text),
+    Column("reasons", Json, nullable=False),
+    Column("policy", Text),
+    Column("failure_class", Text),
+    Column("failure_reason", Text),
+    Column("failed_stage", Text),
+    Column("target", Text),
+    Index(None, "batch", "image_id"),
+    Index("ix_images_key", "key"),
+    Index(
+        "ix_images_tally", "tenant", "object_state", "pipeline_status", "verdict", "failure_class"
+    ),
+    Index(
+        "ix_images_present",
+        "tenant",
+        "image_id",
+        sqlite_where=text("object_state = 'present'"),
+        postgresql_where=text("object_state = 'present'"),
+    ),
+    Index(
+        "ix_images_due",
+        "pipeline_status",
+        "batch",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_images_leased",
+        "lease_until",
+        sqlite_where=text("lease_owner IS NOT NULL"),
+        postgresql_where=text("lease_owner IS NOT NULL"),
+    ),
+    Index(
+        "ix_images_failed",
+        "tenant",
+        "failure_class",
+        "image_id",
+        sqlite_where=text(FAILED),
+        postgresql_where=text(FAILED),
+    ),
+    Index(
+        "ix_images_troubled",
+        "updated_at",
+        sqlite_where=text(TROUBLED),
+        postgresql_where=text(TROUBLED),
+    ),
+    Index(
+        "ix_images_decided",
+        "tenant",
+        "policy",
+        "batch",
+        sqlite_where=text(DECIDED),
+        postgresql_where=text(DECIDED),
+    ),
+    Index(
+        "ix_images_target",
+        "batch",
+        sqlite_where=text(TARGETED),
+        postgresql_where=text(TARGETED),
+    ),
+    Index(
+        "ix_images_twins",
+        "tenant",
+        "sha256",
+        "landed_at",
+        "image_id",
+        sqlite_where=text("sha256 IS NOT NULL"),
+        postgresql_where=text("sha256 IS NOT NULL"),
+    ),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("image_id", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("body", Json, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("determinism", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+)
+
+likenesses = Table(  # what near duplicates are found by: a row per image and key
+    "likenesses",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("landed_at", Time, primary_key=True),
+    Column("image_id", Text, primary_key=True),
+    Column("view", BigInteger, nullable=False),  # the hash that has the key
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Serial, primary_key=True, autoincrement=True),
+    Column("image_id", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("from_status", Text),
+    Column("to_status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("policy", Text),
+    Column("fence", BigInteger, nullable=False),
+    Column("changes", Json, nullable=False),
+    Index(None, "image_id", "event_id"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("replay_id", Text, primary_key=True),
+    Column("batch", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("rows", Integer, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("ref", Text, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("published_at", Time, nullable=False),
+)
+
+regrades = Table(
+    "regrades",
+    metadata,
+    Column("replay_id", Text, primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("tenants", Json, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("started_at", Time, nullable=False),
+    Column("reset_at", Time),
+    Index(
+        "ix_regrades_open",
+        "replay_id",
+        sqlite_where=text("reset_at IS NULL"),
+        postgresql_where=text("reset_at IS NULL"),
+    ),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("payload", Json, nullable=False),
+)

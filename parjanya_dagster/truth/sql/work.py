@@ -1,0 +1,318 @@
+"""The life of work: due, claim, extend, commit, release, lapse, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.rows import DueBatch, ImageRow, parse_batch
+from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
+from parjanya_dagster.truth.sql.likeness import file_likenesses
+from parjanya_dagster.truth.sql.mapping import Base, apply, chunks, columns_of, insert_rows, row_of
+from parjanya_dagster.truth.sql.schema import evidence, images, replays
+from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, WORKABLE, Status
+from parjanya_dagster.truth.storable import storable
+
+
+def _lapsed(now: float) -> ColumnElement[bool]:
+    return and_(images.c.lease_owner.is_not(None), images.c.lease_until <= now)
+
+
+def _chosen(
+    connection: Connection, batches: Sequence[str], where: ColumnElement[bool], limit: int
+) -> Select[tuple[str]]:
+    """The ids of up to `limit` rows of these batches, the earliest due of each batch first.
+
+    PostgreSQL goes through the batches one by one, and locks a row when it takes it. SQLite has
+    one writer at a time and sorts.
+    """
+    row = select(images.c.image_id).where(where)
+    if connection.dialect.name != "postgresql":
+        some = row.where(images.c.batch.in_(list(batches)))
+        return some.order_by(images.c.batch, images.c.due_at).limit(limit)
+    unnested = func.unnest(cast(list(dict.fromkeys(batches)), ARRAY(Text)))
+    wanted = unnested.table_valued("batch", name="wanted").render_derived()
+    per_batch = (
+        row.where(images.c.batch == wanted.c.batch)
+        .order_by(images.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .lateral("per_batch")
+    )
+    return select(per_batch.c.image_id).select_from(wanted.join(per_batch, true())).limit(limit)
+
+
+class Work(Base):
+    """The part of the store that workers and the reconciler use."""
+
+    def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
+        statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
+        query = (
+            select(
+                images.c.batch,
+                images.c.pipeline_status,
+                func.count().label("total"),
+                func.min(images.c.due_at).label("oldest"),
+            )
+            .where(images.c.pipeline_status.in_(statuses), images.c.due_at <= now)
+            .group_by(images.c.batch, images.c.pipeline_status)
+        )
+        with reading(self.engine) as connection:
+            found = connection.execute(query).all()
+        due = [
+            DueBatch(
+                row.batch,
+                parse_batch(row.batch)[0],
+                STAGE_OF[Status(row.pipeline_status)],
+                row.total,
+                row.oldest,
+            )
+            for row in found
+        ]
+        return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
+
+    def claim(
+        self, stage: str, batches: Sequence[str], limit: int, owner: str, lease: float, now: float
+    ) -> list[Claim]:
+        if limit <= 0 or not batches:
+            return []
+        with writing(self.engine) as connection:
+            ours = images.c.batch.in_(list(batches))
+            self._lapse(connection, and_(_lapsed(now), ours), now, limit)
+            free = (
+                images.c.pipeline_status == str(WAITS_FOR[stage]),
+                images.c.due_at <= now,
+                images.c.lease_owner.is_(None),
+            )
+            calm = and_(*free, ~images.c.suspect)
+            rows = self._take(connection, batches, calm, limit, owner, lease, now)
+            if not rows:  # a row that was in flight in a crash goes alone
+                rows = self._take(connection, batches, and_(*free), 1, owner, lease, now)
+        return [Claim(row, stage, owner) for row in rows]
+
+    def _take(
+        self,
+        connection: Connection,
+        batches: Sequence[str],
+        where: ColumnElement[bool],
+        limit: int,
+        owner: str,
+        lease: float,
+        now: float,
+    ) -> list[ImageRow]:
+        """Lease up to `limit` rows, from one batch after the other, in one statement.
+
+        Within a batch the index of due work has the order, so a claim reads what it takes. As a
+        CTE the choice is made once: a subquery PostgreSQL may run again, and take too many.
+        """
+        chosen = _chosen(connection, batches, where, limit).cte("chosen")
+        taken = connection.execute(
+            update(images)
+            .where(images.c.image_id.in_(select(chosen.c.image_id)))
+            .values(
+                lease_owner=owner,
+                lease_until=literal(now + lease),
+                due_at=literal(now + lease),
+                fence=images.c.fence + 1,
+                attempts=images.c.attempts + 1,
+            )
+            .returning(*images.c)
+        ).all()
+        return sorted(map(row_of, taken), key=lambda row: (row.landed_at, row.image_id))
+
+    def extend(self, claims: Sequence[Claim], lease: float, now: float) -> frozenset[str]:
+        held: set[str] = set()
+        for chunk in chunks(claims):
+            with writing(self.engine) as connection:
+                ours = self._held(connection, chunk)
+                connection.execute(
+                    update(images)
+                    .where(images.c.image_id.in_(ours))
+                    .values(lease_until=now + lease, due_at=now + lease)
+                )
+            held |= ours
+        return frozenset(held)
+
+    def commit(
+        self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
+    ) -> Committed:
+        if len({claim.image_id for claim, _ in outcomes}) < len(outcomes):
+            raise InvalidTransition("There are two outcomes for one image in this commit.")
+        applied: set[str] = set()
+        for chunk in chunks(outcomes):
+            with writing(self.engine) as connection:
+                held = self._held(connection, [claim for claim, _ in chunk])
+                ours = [(claim, outcome) for claim, outcome in chunk if claim.image_id in held]
+                changes = [
+                    transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
+                    for claim, outcome in ours
+                ]
+                insert_rows(
+                    connection,
+                    evidence,
+                    [
+                        {**columns_of(o.evidence), "body": storable(o.evidence.body)}
+                        for _, o in ours
+                        if isinstance(o, Completed)
+                    ],
+                    if_new=True,
+                )
+                file_likenesses(connection, [(c, o) for c, o in ours if isinstance(o, Completed)])
+                apply(connection, changes)
+            applied |= held
+        return Committed(
+            frozenset(applied), frozenset({claim.image_id for claim, _ in outcomes} - applied)
+        )
+
+    def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
+        released = 0
+        for chunk in chunks(claims):
+            with writing(self.engine) as connection:
+                held = self._held(connection, chunk)
+                apply(
+                    connection,
+                    [
+                        transitions.release(claim, now, reason, run_id)
+                        for claim in chunk
+                        if claim.image_id in held
+                    ],
+                )
+                released += len(held)
+        return released
+
+    def _held(self, connection: Connection, claims: Sequence[Claim]) -> set[str]:
+        """Which claims still hold their row: locked here, compared by fence and owner."""
+        current = connection.execute(
+            select(images.c.image_id, images.c.fence, images.c.lease_owner)
+            .where(images.c.image_id.in_([claim.image_id for claim in claims]))
+            .order_by(images.c.image_id)
+            .with_for_update()
+        )
+        holders = {row.image_id: (row.fence, row.lease_owner) for row in current}
+        return {
+            claim.image_id
+            for claim in claims
+            if holders.get(claim.image_id) == (claim.row.fence, claim.owner)
+        }
+
+    def lapse(self, now: float, limit: int = 500) -> int:
+        with writing(self.engine) as connection:
+            return self._lapse(connection, _lapsed(now), now, limit)
+
+    def _lapse(
+        self, connection: Connection, where: ColumnElement[bool], now: float, limit: int
+    ) -> int:
+        dead = connection.execute(
+            select(images)
+            .where(where)
+            .order_by(images.c.lease_until)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        apply(connection, [transitions.lapse(row_of(row), now, self.rules) for row in dead])
+        return len(dead)
+
+    def reset(
+        self,
+        batches: Sequence[str],
+        stage: str,
+        now: float,
+        reason: str,
+        replay_id: str,
+        run_id: str = "",
+        policy: str | None = None,
+    ) -> int:
+        """Each batch is one transaction: its rows and the note that it was reset."""
+        earlier = STAGES[: STAGES.index(stage) + 1]
+        total = 0
+        for batch in batches:
+            with writing(self.engine) as connection:
+                done = select(replays.c.stage).where(
+                    replays.c.replay_id == replay_id,
+                    replays.c.batch == batch,
+                    replays.c.stage.in_(earlier),
+                )
+                if connection.execute(done).first() is not None:
+                    continue
+                note = insert_if_new(connection, replays).values(
+                    replay_id=replay_id, batch=batch, stage=stage, at=now, rows=0
+                )
+                if connection.execute(note).rowcount == 0:  # a run beside us does it
+                    continue
+                rows = connection.execute(
+                    select(images)
+                    .where(images.c.batch == batch)
+                    .order_by(images.c.image_id)
+                    .with_for_update()
+                )
+                count = self._reset(
+                    connection, map(row_of, rows), stage, now, reason, run_id, policy
+                )
+                connection.execute(
+                    update(replays)
+                    .where(
+                        replays.c.replay_id == replay_id,
+                        replays.c.batch == batch,
+                        replays.c.stage == stage,
+                    )
+                    .values(rows=count)
+                )
+                total += count
+        return total
+
+    def reset_images(
+        self,
+        image_ids: Sequence[str],
+        stage: str,
+        now: float,
+        reason: str,
+        run_id: str = "",
+        failed_only: bool = False,
+    ) -> int:
+        total = 0
+        wanted = images.c.pipeline_status == str(Status.FAILED) if failed_only else true()
+        for chunk in chunks(image_ids):
+            with writing(self.engine) as connection:
+                rows = connection.execute(
+                    select(images)
+                    .where(images.c.image_id.in_(chunk), wanted)
+                    .order_by(images.c.image_id)
+                    .with_for_update()
+                )
+                total += self._reset(connection, map(row_of, rows), stage, now, reason, run_id)
+        return total
+
+    def _reset(
+        self,
+        connection: Connection,
+        rows: Iterable[ImageRow],
+        stage: str,
+        now: float,
+        reason: str,
+        run_id: str,
+        policy: str | None = None,
+    ) -> int:
+        changes = [
+            change
+            for row in rows
+            if (change := transitions.reset(row, stage, now, reason, run_id, policy)) is not None
+        ]
+        apply(connection, changes)
+        return len(changes)

@@ -1,0 +1,45 @@
+"""What every backend can store: text without NUL or lone surrogates, finite numbers.
+
+Decoders and EXIF hand out strings with NUL bytes, and PostgreSQL refuses them. One such string
+must not fail the other images of its commit, so it is made storable before it gets there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable_text(text: str) -> str:
+    """The text with NUL and lone surrogates replaced by U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def storable(value: Any) -> Any:
+    """A JSON value that every backend can store; non-finite numbers become null.
+
+    A value that is storable already comes back as it is. Raises TypeError for what is not JSON.
+    """
+    try:
+        written = json.dumps(value, allow_nan=False)
+    except ValueError:  # a number that is not finite
+        return _repair(value)
+    suspicious = "\\u0000" in written or "\\ud" in written
+    return _repair(value) if suspicious else value
+
+
+def _repair(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {storable_text(str(name)): _repair(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_repair(inner) for inner in value]
+    return value

@@ -1,0 +1,337 @@
+"""The state machine of a row: pure functions from a row and what happened to a change.
+
+Every store applies these, so SQLite, PostgreSQL and DynamoDB cannot disagree about them.
+A change names the columns that change; the event repeats them, so a row can be rebuilt.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.rows import DELETED, PRESENT, REPLACED, Event, ImageRow, Move
+from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
+from parjanya_dagster.truth.storable import storable, storable_text
+
+HOUR = 3600.0
+
+PRODUCTS = frozenset(
+    {
+        "preview_bucket",
+        "preview_key",
+        "thumbnail_key",
+        "sha256",
+        "phash",
+        "verdict",
+        "reasons",
+        "policy",
+    }
+)
+"""The columns that a completed stage may fill in. The others belong to the state machine."""
+
+WITHOUT_OBJECT = (f"object_{DELETED}", f"object_{REPLACED}", "object_gone", "object_changed")
+"""Failure classes of rows whose object was not there. They end when the object comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The numbers of failure. Times in seconds."""
+
+    max_attempts: int = 5
+    retry_horizon: float = 72 * HOUR  # longer than a weekend
+    backoff_first: float = 5.0
+    backoff_most: float = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """New column values of one row, and the event that records them."""
+
+    columns: Mapping[str, Any]
+    event: Event
+
+
+_FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+_CALM: dict[str, Any] = {"attempts": 0, "retries": 0, "retry_since": None, "suspect": False}
+_NO_FAILURE: dict[str, Any] = {"failure_class": None, "failure_reason": None, "failed_stage": None}
+_UNDECIDED: dict[str, Any] = {"verdict": None, "reasons": [], "policy": None}
+
+
+def backoff(retries: int, rules: Rules, rng: random.Random) -> float:
+    """Seconds to wait before the next attempt: exponential, the upper half of it jittered."""
+    ceiling = min(rules.backoff_most, rules.backoff_first * 2.0 ** min(retries, 30))
+    return rng.uniform(ceiling / 2, ceiling)
+
+
+def finish(
+    claim: Claim, outcome: Outcome, now: float, run_id: str, rules: Rules, rng: random.Random
+) -> Change:
+    """The change that an outcome makes to a claimed row. Raises InvalidTransition."""
+    row = claim.row
+    if isinstance(outcome, Completed):
+        _check(claim, outcome)
+        status = after(claim.stage)
+        columns = {
+            **_FREE,
+            **_CALM,
+            **storable(dict(outcome.columns)),
+            "evidence": {**row.evidence, claim.stage: outcome.evidence.fingerprint},
+            "pipeline_status": str(status),
+            "not_before": now,
+            "due_at": None if status.terminal else now,
+        }
+        if status is Status.CURATED:
+            columns["target"] = None
+        return _change(row, columns, now, "completed", claim.stage, run_id)
+    if isinstance(outcome, SendBack):
+        if STAGES.index(outcome.stage) >= STAGES.index(claim.stage):
+            raise InvalidTransition(f"{claim.stage} cannot send a row back to {outcome.stage}.")
+        columns = {
+            **_FREE,
+            "attempts": max(0, row.attempts - 1),  # nothing died
+            "suspect": False,
+            "pipeline_status": str(WAITS_FOR[outcome.stage]),
+            "not_before": now,
+            "due_at": now,
+        }
+        return _change(row, columns, now, "sent_back", outcome.reason, run_id)
+    if isinstance(outcome, Retry):
+        if not outcome.refund and row.attempts >= rules.max_attempts:
+            return _fail(row, claim.stage, "crashed_repeatedly", outcome.reason, now, run_id)
+        since = row.retry_since if row.retry_since is not None else now
+        if now - since > rules.retry_horizon:
+            reason = f"still failing after {rules.retry_horizon / HOUR:.0f} h: {outcome.reason}"
+            return _fail(row, claim.stage, "retry_horizon", reason, now, run_id)
+        at = now + backoff(row.retries, rules, rng)
+        columns = {
+            **_FREE,
+            # claiming it counted one
+            "attempts": max(0, row.attempts - 1) if outcome.refund else row.attempts,
+            "retries": row.retries + 1,
+            "retry_since": since,
+            "suspect": False,
+            "not_before": at,
+            "due_at": at,
+        }
+        return _change(row, columns, now, "retry", outcome.reason, run_id)
+    return _fail(row, claim.stage, outcome.failure_class, outcome.reason, now, run_id)
+
+
+def lapse(row: ImageRow, now: float, rules: Rules) -> Change:
+    """The lease ran out with no outcome: the worker is presumed dead, the attempt is spent."""
+    owner = row.lease_owner or ""
+    if row.attempts >= rules.max_attempts:
+        reason = f"{row.attempts} attempts ended with the death of their process"
+        return _fail(
+            row, STAGE_OF[Status(row.pipeline_status)], "crashed_repeatedly", reason, now, owner
+        )
+    columns = {
+        **_FREE,
+        "suspect": True,
+        "attempts": row.attempts,
+        "fence": row.fence,
+        "not_before": now,
+        "due_at": now,
+    }
+    return _change(row, columns, now, "lease_lapsed", f"lease of {owner} ran out", owner)
+
+
+def release(claim: Claim, now: float, reason: str, run_id: str) -> Change:
+    """Hand a claimed row back untouched. The attempt is refunded."""
+    columns = {
+        **_FREE,
+        "attempts": max(0, claim.row.attempts - 1),
+        "not_before": now,
+        "due_at": now,
+    }
+    return _change(claim.row, columns, now, "released", reason, run_id)
+
+
+def reset(
+    row: ImageRow,
+    to_stage: str,
+    now: float,
+    reason: str,
+    run_id: str,
+    policy: str | None = None,
+) -> Change | None:
+    """Send a row back to a stage. None where it never reached that stage or its object is gone.
+
+    The fence grows, so whoever works on the row at present has lost it. `policy`: the version it
+    shall be decided under; None: that of a regrade under way, or else its tenant's pin.
+    """
+    if row.object_state != PRESENT or not reached(row, to_stage):
+        return None
+    columns = {
+        **_FREE,
+        **_CALM,
+        "pipeline_status": str(WAITS_FOR[to_stage]),
+        "fence": row.fence + 1,
+        "not_before": now,
+        "due_at": now,
+        **_NO_FAILURE,
+        "target": policy or row.target,
+    }
+    return _change(row, columns, now, "reset", reason, run_id)
+
+
+def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> Change | None:
+    """Send a row to its replay boundary under a policy. None where the row is not as it was read.
+
+    A row that waits for an earlier stage keeps its place, its lease and its backoff.
+    """
+    if (row.fence, row.pipeline_status) != (move.fence, move.status):
+        return None
+    if row.object_state != PRESENT or row.pipeline_status == Status.FAILED:
+        return None
+    if move.stage is None:
+        return _change(row, {"target": policy}, now, "regrade", reason, "")
+    columns = {
+        **_FREE,
+        **_CALM,
+        "pipeline_status": str(WAITS_FOR[move.stage]),
+        "evidence": {**row.evidence, **move.evidence},
+        "fence": row.fence + 1,
+        "not_before": now,
+        "due_at": now,
+        "target": policy,
+    }
+    return _change(row, columns, now, "regrade", reason, "")
+
+
+def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
+    """The object was replaced or deleted. A row still under way ends; a decided one keeps its."""
+    columns: dict[str, Any] = {"object_state": state}
+    status = Status(row.pipeline_status)
+    if status.terminal:
+        return _change(row, columns, now, "object_state", reason, "")
+    stage = STAGE_OF.get(status, STAGES[0])
+    return _fail(row, stage, f"object_{state}", reason, now, "", columns)
+
+
+def return_to_bucket(row: ImageRow, landed_at: float, now: float, reason: str) -> Change:
+    """The object of a departed row is in its bucket again. A decided row stays decided.
+
+    A row that failed for want of its object goes on where it stopped.
+    """
+    columns: dict[str, Any] = {"object_state": PRESENT, "landed_at": landed_at}
+    if row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT:
+        columns |= {
+            **_CALM,
+            **_NO_FAILURE,
+            "pipeline_status": str(WAITS_FOR[row.failed_stage or STAGES[0]]),
+            "fence": row.fence + 1,
+            "not_before": now,
+            "due_at": now,
+        }
+    return _change(row, columns, now, "object_state", reason, "")
+
+
+def reached(row: ImageRow, stage: str) -> bool:
+    """Whether the row has come as far as waiting for `stage`."""
+    status = Status(row.pipeline_status)
+    if status is Status.CURATED:
+        return True
+    at = row.failed_stage if status is Status.FAILED else STAGE_OF.get(status)
+    return at is not None and STAGES.index(at) >= STAGES.index(stage)
+
+
+def registered(row: ImageRow, reason: str) -> Event:
+    """The first event of a row: all of its columns."""
+    return Event(
+        row.image_id,
+        row.tenant,
+        row.batch,
+        row.arrived_at,
+        "registered",
+        None,
+        row.pipeline_status,
+        reason,
+        "",
+        None,
+        row.fence,
+        jsonable(row),
+    )
+
+
+def jsonable(row: ImageRow) -> dict[str, Any]:
+    columns = asdict(row)
+    columns["reasons"] = list(row.reasons)
+    columns["evidence"] = dict(row.evidence)
+    return columns
+
+
+def rebuild(events: list[Event]) -> ImageRow:
+    """The row that a history leads to, oldest event first. A live lease is not in the history."""
+    columns: dict[str, Any] = {}
+    for event in events:
+        columns.update(event.changes)
+    return ImageRow(**{**columns, "reasons": tuple(columns["reasons"])})
+
+
+def _check(claim: Claim, outcome: Completed) -> None:
+    one = outcome.evidence
+    if (one.image_id, one.stage) != (claim.image_id, claim.stage):
+        raise InvalidTransition(
+            f"The evidence speaks of {one.stage} of {one.image_id}, the claim of {claim.stage} of "
+            f"{claim.image_id}."
+        )
+    if foreign := set(outcome.columns) - PRODUCTS:
+        raise InvalidTransition(f"A completed stage cannot set {', '.join(sorted(foreign))}.")
+
+
+def _fail(
+    row: ImageRow,
+    stage: str,
+    failure_class: str,
+    reason: str,
+    now: float,
+    run_id: str,
+    more: Mapping[str, Any] | None = None,
+) -> Change:
+    reason = storable_text(reason)
+    columns = {
+        **_FREE,
+        **_UNDECIDED,
+        **(more or {}),
+        "pipeline_status": str(Status.FAILED),
+        "target": None,
+        "failure_class": failure_class,
+        "failure_reason": reason,
+        "failed_stage": stage,
+        "fence": row.fence + 1,  # nobody who still works on it may commit
+        "attempts": row.attempts,
+        "retries": row.retries,
+        "retry_since": row.retry_since,
+        "suspect": row.suspect,
+        "due_at": None,
+    }
+    return _change(row, columns, now, "failed", f"{failure_class}: {reason}", run_id)
+
+
+def _change(
+    row: ImageRow, columns: dict[str, Any], now: float, kind: str, reason: str, run_id: str
+) -> Change:
+    # A claim has no event of its own: what it counted is told by the event that ends it.
+    columns.setdefault("fence", row.fence)
+    columns.setdefault("attempts", row.attempts)
+    columns["updated_at"] = now
+    event = Event(
+        row.image_id,
+        row.tenant,
+        row.batch,
+        now,
+        kind,
+        row.pipeline_status,
+        columns.get("pipeline_status", row.pipeline_status),
+        storable_text(reason),
+        run_id,
+        columns.get("policy") or row.policy,
+        columns["fence"],
+        columns,
+    )
+    return Change(columns, event)

@@ -1,0 +1,43 @@
+"""Fixtures that every suite may use: a real PostgreSQL server, and empty databases on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.servers import INSTALL, PostgresServer, ServerMissing
+
+settings.register_profile(
+    "parjanya",
+    deadline=None,  # the speed of the machine is not what these tests are about
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+settings.load_profile("parjanya")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running server. Skips where none is installed, fails there under CI."""
+    try:
+        server = PostgresServer()
+    except ServerMissing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test on PostgreSQL: {INSTALL}")
+        pytest.skip(f"no PostgreSQL server is installed: {INSTALL}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database, dropped after the test."""
+    name = postgres.create_database()
+    yield postgres.url(name)
+    postgres.drop_database(name)

@@ -1,0 +1,265 @@
+"""What landed becomes rows: once, in batches, the newest version of each key present."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from parjanya_dagster.errors import InvalidTenant, UnknownTenant
+from parjanya_dagster.truth.rows import DELETED, PRESENT, REPLACED
+from parjanya_dagster.truth.store import Store
+from tests.contract.conftest import Backend
+from tests.contract.world import (
+    DAY,
+    NOON,
+    arrival,
+    arrive,
+    carry,
+    claim,
+    commit,
+    due_rows,
+    row,
+    tenant,
+)
+
+
+def test_a_tenant_is_registered_once_and_left_as_it_was(store: Store) -> None:
+    first = store.put_tenant(tenant("acme", weight=2.0))
+    again = store.put_tenant(tenant("acme", weight=9.0))
+    assert first == again == store.tenant("acme")
+    assert again.weight == 2.0
+    assert store.tenants() == [first]
+    assert store.tenant("nobody") is None
+
+
+def test_a_tenant_needs_a_slug(store: Store) -> None:
+    with pytest.raises(InvalidTenant, match="Acme Inc"):
+        store.put_tenant(tenant("Acme Inc"))
+
+
+def test_a_tenant_is_pinned_to_a_policy(store: Store) -> None:
+    store.put_tenant(tenant("acme"))
+    store.pin("acme", "default@2")
+    pinned = store.tenant("acme")
+    assert pinned is not None
+    assert pinned.policy == "default@2"
+    with pytest.raises(UnknownTenant, match="nobody"):
+        store.pin("nobody", "default@2")
+
+
+def test_an_arrival_of_an_unknown_tenant_is_refused(store: Store) -> None:
+    with pytest.raises(UnknownTenant, match="ghost"):
+        store.register([arrival(1, slug="ghost")], NOON)
+
+
+def test_an_arrival_becomes_a_row_that_waits_for_validation(store: Store) -> None:
+    store.put_tenant(tenant())
+    one = arrival("cat", landed_at=NOON - 5)
+    (registered,) = store.register([one], NOON)
+    assert registered.created
+    assert registered.batch == "acme/2025-10-09/001"
+    new = row(store, one.image_id)
+    assert (new.tenant, new.bucket, new.key, new.version, new.size) == (
+        one.tenant,
+        one.bucket,
+        one.key,
+        one.version,
+        one.size,
+    )
+    assert (new.landed_at, new.arrived_at, new.due_at) == (NOON - 5, NOON, NOON)
+    assert (new.pipeline_status, new.object_state) == ("pending_validation", PRESENT)
+    assert (new.attempts, new.fence, new.lease_owner) == (0, 0, None)
+
+
+def test_registering_twice_changes_nothing(store: Store) -> None:
+    ids = arrive(store, 3)
+    before = [row(store, one) for one in ids]
+    again = store.register([arrival(n, landed_at=NOON + n) for n in range(3)], NOON + 50)
+    assert {one.image_id: one.created for one in again} == dict.fromkeys(ids, False)
+    assert [row(store, one) for one in ids] == before
+    assert [len(store.history(one)) for one in ids] == [1, 1, 1]
+
+
+def test_an_arrival_named_twice_in_one_call_makes_one_row(store: Store) -> None:
+    store.put_tenant(tenant())
+    assert len(store.register([arrival(1), arrival(1)], NOON)) == 1
+    assert store.counts()[0].registered == 1
+
+
+def test_batches_fill_to_their_size_and_the_open_one_is_continued(backend: Backend) -> None:
+    store = backend.open(batch_size=4)
+    store.put_tenant(tenant())
+    for start in (0, 3, 6):  # 3 + 3 + 3 images
+        store.register([arrival(n) for n in range(start, start + 3)], NOON)
+    sizes = Counter(one.batch for one in store.rows(store.batches()))
+    assert sizes == {
+        "acme/2025-10-09/001": 4,
+        "acme/2025-10-09/002": 4,
+        "acme/2025-10-09/003": 1,
+    }
+
+
+def test_a_single_call_may_fill_many_batches(backend: Backend) -> None:
+    store = backend.open(batch_size=7)
+    arrive(store, 23)
+    sizes = Counter(one.batch for one in store.rows(store.batches()))
+    assert sorted(sizes.values()) == [2, 7, 7, 7]
+
+
+def test_each_day_opens_its_own_batch(store: Store) -> None:
+    store.put_tenant(tenant())
+    store.register([arrival(1)], NOON)
+    store.register([arrival(2)], NOON + DAY)
+    store.register([arrival(3)], NOON)  # a slow clock finds yesterday's batch open
+    assert store.batches() == ["acme/2025-10-09/001", "acme/2025-10-10/001"]
+    assert len(store.rows(["acme/2025-10-09/001"])) == 2
+
+
+def test_tenants_do_not_share_batches(store: Store) -> None:
+    arrive(store, 2, slug="acme")
+    arrive(store, 2, slug="zeta")
+    assert store.batches("zeta") == ["zeta/2025-10-09/001"]
+    assert store.batches() == ["acme/2025-10-09/001", "zeta/2025-10-09/001"]
+
+
+def test_a_newer_version_replaces_the_older(store: Store) -> None:
+    store.put_tenant(tenant())
+    old, new = arrival("a", version="v1"), arrival("a", version="v2", landed_at=NOON + 1)
+    store.register([old], NOON)
+    store.register([new], NOON + 2)
+    assert row(store, old.image_id).object_state == REPLACED
+    assert row(store, old.image_id).failure_class == "object_replaced"
+    assert row(store, new.image_id).object_state == PRESENT
+    assert due_rows(store, NOON + 2) == 1
+
+
+def test_versions_that_are_announced_out_of_order_end_the_same(store: Store) -> None:
+    store.put_tenant(tenant())
+    old, new = arrival("a", version="v1"), arrival("a", version="v2", landed_at=NOON + 1)
+    store.register([new], NOON + 2)
+    store.register([old], NOON + 3)
+    assert row(store, old.image_id).object_state == REPLACED
+    assert row(store, new.image_id).object_state == PRESENT
+    assert due_rows(store, NOON + 3) == 1
+
+
+def test_versions_that_are_announced_together_end_the_same(store: Store) -> None:
+    store.put_tenant(tenant())
+    versions = [arrival("a", version=f"v{n}", landed_at=NOON + n) for n in (2, 3, 1)]
+    store.register(versions, NOON + 9)
+    states = [row(store, one.image_id).object_state for one in versions]
+    assert states == [REPLACED, PRESENT, REPLACED]
+
+
+def test_a_decided_image_keeps_its_decision_when_it_is_replaced(store: Store) -> None:
+    (old,) = arrive(store, 1)
+    carry(store)
+    store.register([arrival(0, version="v2", landed_at=NOON + 60)], NOON + 61)
+    assert row(store, old).pipeline_status == "curated"
+    assert row(store, old).object_state == REPLACED
+
+
+def test_the_worker_of_a_replaced_image_loses_it(store: Store) -> None:
+    (old,) = arrive(store, 1)
+    claims = claim(store)
+    store.register([arrival(0, version="v2", landed_at=NOON + 60)], NOON + 1)
+    assert commit(store, claims).lost == {old}
+    assert row(store, old).failure_class == "object_replaced"
+
+
+def test_a_deleted_object_ends_its_row(store: Store) -> None:
+    first, second = arrive(store, 2)
+    claims = claim(store)
+    assert store.depart([first, "unknown"], NOON + 1, "deleted by its owner") == 1
+    assert store.depart([first], NOON + 2, "deleted by its owner") == 0
+    gone = row(store, first)
+    assert (gone.object_state, gone.pipeline_status) == (DELETED, "failed")
+    assert gone.failure_class == "object_deleted"
+    done = commit(store, claims)
+    assert (done.applied, done.lost) == ({second}, {first})
+    assert row(store, second).object_state == PRESENT
+
+
+def test_an_object_that_comes_back_with_the_same_bytes_is_worked_on_again(store: Store) -> None:
+    """Deleted, then uploaded again: the same ETag, so the same id. It must not be lost."""
+    (image,) = arrive(store, 1)
+    store.depart([image], NOON + 1, "deleted")
+    (again,) = store.register([arrival(0, landed_at=NOON + 2)], NOON + 3)
+    assert (again.image_id, again.created) == (image, False)
+    back = row(store, image)
+    assert (back.object_state, back.pipeline_status) == (PRESENT, "pending_validation")
+    assert back.landed_at == NOON + 2
+    assert due_rows(store, NOON + 3) == 1
+    carry(store, now=NOON + 3)
+    assert row(store, image).pipeline_status == "curated"
+
+
+def test_a_decided_object_that_comes_back_is_still_decided(store: Store) -> None:
+    (image,) = arrive(store, 1)
+    carry(store)
+    store.depart([image], NOON + 1, "deleted")
+    store.register([arrival(0, landed_at=NOON + 2)], NOON + 3)
+    assert row(store, image).object_state == PRESENT
+    assert row(store, image).pipeline_status == "curated"
+
+
+def test_going_back_to_an_earlier_version_makes_that_one_present(store: Store) -> None:
+    """A, then B, then the bytes of A again: without bucket versions A's id returns."""
+    store.put_tenant(tenant())
+    a, b = arrival("x", version="A"), arrival("x", version="B", landed_at=NOON + 1)
+    store.register([a], NOON)
+    store.register([b], NOON + 1)
+    store.register([arrival("x", version="A", landed_at=NOON + 2)], NOON + 2)
+    assert row(store, a.image_id).object_state == PRESENT
+    assert row(store, a.image_id).pipeline_status == "pending_validation"
+    assert row(store, b.image_id).object_state == REPLACED
+    assert due_rows(store, NOON + 2) == 1
+
+
+def test_a_late_copy_of_an_old_event_does_not_bring_a_replaced_version_back(store: Store) -> None:
+    store.put_tenant(tenant())
+    a, b = arrival("x", version="A"), arrival("x", version="B", landed_at=NOON + 1)
+    for event in (a, b, a, a):
+        store.register([event], NOON + 2)
+    assert row(store, a.image_id).object_state == REPLACED
+    assert row(store, b.image_id).object_state == PRESENT
+
+
+def test_known_names_the_rows_whose_object_is_there(store: Store) -> None:
+    first, second, third = arrive(store, 3)
+    store.depart([second], NOON, "deleted")
+    assert store.known([first, second, third, "unknown"]) == {first, third}
+    assert store.known([]) == set()
+
+
+def test_rows_are_found_by_key_newest_first(store: Store) -> None:
+    store.put_tenant(tenant())
+    versions = [arrival("a", version=f"v{n}", landed_at=NOON + n) for n in range(3)]
+    store.register(versions, NOON + 9)
+    key = versions[0].key
+    assert [one.version for one in store.find(key)] == ["v2", "v1", "v0"]
+    assert [one.version for one in store.find(key, "acme")] == ["v2", "v1", "v0"]
+    assert store.find(key, "zeta") == []
+    assert store.find("nowhere.jpg") == []
+    assert store.get("unknown") is None
+
+
+def test_rows_come_in_pages_without_gaps(backend: Backend) -> None:
+    store = backend.open(batch_size=5)
+    ids = arrive(store, 13)
+    pages: list[str] = []
+    while page := store.rows(store.batches(), after=pages[-1] if pages else "", limit=4):
+        pages += [one.image_id for one in page]
+    assert pages == sorted(ids)
+    assert store.rows([]) == []
+
+
+def test_present_rows_of_a_tenant_come_in_pages(store: Store) -> None:
+    ids = arrive(store, 7)
+    arrive(store, 2, slug="zeta")
+    store.depart(ids[:2], NOON, "deleted")
+    pages: list[str] = []
+    while page := store.present("acme", after=pages[-1] if pages else "", limit=2):
+        pages += [one.image_id for one in page]
+    assert pages == sorted(ids[2:])

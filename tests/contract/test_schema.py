@@ -1,0 +1,141 @@
+"""The schema of the SQL backends: what migrations make is what the code expects, and no other."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from parjanya_dagster.errors import SchemaOutdated
+from parjanya_dagster.truth.sql import open_store
+from parjanya_dagster.truth.sql.engine import open_engine, reading, writing
+from parjanya_dagster.truth.sql.migrate import (
+    VERSION_TABLE,
+    _config,
+    current_revision,
+    migrate,
+    newest_revision,
+)
+from parjanya_dagster.truth.sql.schema import metadata
+from tests.contract.conftest import Backend
+from tests.contract.world import arrive, due_rows
+
+
+def go_to(url: str, revision: str) -> None:
+    """Move a database to some revision, as an older Parjanya would have left it."""
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        down = (current.get_current_revision() or "") > revision
+        (command.downgrade if down else command.upgrade)(_config(connection), revision)
+    engine.dispose()
+
+
+def stamp(url: str, revision: str) -> None:
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'"))
+    engine.dispose()
+
+
+def open_at_once(url: str, barrier: Any, results: Any) -> None:
+    """A process that opens an empty database together with others."""
+    barrier.wait()
+    try:
+        open_store(url, migrating=True).close()
+        results.put("opened")
+    except Exception as error:
+        results.put(repr(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without any schema."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'truth.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+def test_the_migrations_make_the_schema_of_the_code(backend: Backend) -> None:
+    engine = open_engine(backend.url)
+    with reading(engine) as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_every_migration_can_be_undone_and_done_again(backend: Backend) -> None:
+    go_to(backend.url, "base")
+    go_to(backend.url, "head")
+    arrive(backend.open(), 1)
+
+
+def test_an_older_embedded_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'truth.db'}"
+    go_to(url, "0001")
+    store = open_store(url)
+    arrive(store, 2)
+    store.close()
+    engine = open_engine(url)
+    assert current_revision(engine) == newest_revision()
+    engine.dispose()
+
+
+def test_an_older_database_keeps_its_rows_when_it_is_migrated(backend: Backend) -> None:
+    store = backend.open()
+    arrive(store, 3)
+    backend.close()
+    go_to(backend.url, "0001")
+    store = backend.open(migrating=True)
+    assert due_rows(store, 4e9) == 3
+    assert store.counts()[0].registered == 3
+
+
+@pytest.mark.parametrize("revision", [None, "0001"])
+def test_an_older_schema_on_a_server_is_refused_with_the_command(
+    postgres_url: str, revision: str | None
+) -> None:
+    """A worker that starts must not change the schema under its neighbours."""
+    if revision is not None:
+        go_to(postgres_url, revision)
+    with pytest.raises(SchemaOutdated, match="parjanya migrate") as caught:
+        open_store(postgres_url)
+    assert f"has schema {revision or 'none'}" in str(caught.value)
+    open_store(postgres_url, migrating=True).close()
+    open_store(postgres_url).close()
+
+
+@pytest.mark.parametrize("migrating", [False, True])
+def test_a_schema_of_a_newer_parjanya_is_refused(backend: Backend, migrating: bool) -> None:
+    stamp(backend.url, "9999")
+    with pytest.raises(SchemaOutdated, match="newer Parjanya"):
+        backend.open(migrating=migrating)
+
+
+def test_many_processes_may_open_an_empty_database_at_once(empty: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(4), context.Queue()
+    openers = [
+        context.Process(target=open_at_once, args=(empty, barrier, results), daemon=True)
+        for _ in range(4)
+    ]
+    for opener in openers:
+        opener.start()
+    assert [results.get(timeout=60) for _ in openers] == ["opened"] * 4
+    for opener in openers:
+        opener.join(60)
+
+
+def test_migrating_twice_changes_nothing(backend: Backend) -> None:
+    engine = open_engine(backend.url)
+    migrate(engine)
+    migrate(engine)
+    engine.dispose()
+    arrive(backend.open(), 1)

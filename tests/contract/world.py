@@ -1,0 +1,94 @@
+"""The small world of the contract suite: tenants, arrivals and workers in a few words.
+
+Nothing here knows which backend is under test, and all time is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.rows import Arrival, Evidence, ImageRow, Tenant
+from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.store import Store
+
+NOON = 1_760_011_200.0  # 2025-10-09 12:00 UTC
+DAY = 86_400.0
+LEASE = 60.0
+
+
+def tenant(slug: str = "acme", **columns: Any) -> Tenant:
+    return Tenant(slug, "bucket", f"{slug}/incoming/", "default@1", created_at=NOON, **columns)
+
+
+def arrival(
+    name: object, *, slug: str = "acme", version: str = "v1", landed_at: float = NOON
+) -> Arrival:
+    return Arrival(slug, "bucket", f"{slug}/incoming/{name}.jpg", version, 1234, landed_at)
+
+
+def arrive(store: Store, count: int, *, slug: str = "acme", now: float = NOON) -> list[str]:
+    """Register a tenant and `count` images, one second apart. Returns their ids in that order."""
+    store.put_tenant(tenant(slug))
+    arrivals = [arrival(n, slug=slug, landed_at=NOON + n) for n in range(count)]
+    store.register(arrivals, now)
+    return [one.image_id for one in arrivals]
+
+
+def claim(
+    store: Store,
+    stage: str = "validated",
+    *,
+    limit: int = 1000,
+    owner: str = "worker-1",
+    now: float = NOON,
+    lease: float = LEASE,
+) -> list[Claim]:
+    return store.claim(stage, store.batches(), limit, owner, lease, now)
+
+
+def found(one: Claim, *, fingerprint: str | None = None, body: Any = None) -> Evidence:
+    return Evidence(
+        one.image_id,
+        one.stage,
+        fingerprint or f"{one.stage}-1",
+        {"stage": one.stage, "width": 640} if body is None else body,
+        engine="embedded",
+        model="none",
+        revision="1",
+        determinism="bitwise",
+        run_id="run-1",
+        created_at=NOON,
+    )
+
+
+def completed(one: Claim, **columns: Any) -> Completed:
+    return Completed(found(one), columns)
+
+
+def commit(
+    store: Store, claims: Sequence[Claim], outcome: Any = completed, *, now: float = NOON
+) -> Committed:
+    """Commit the same kind of outcome for each claim; `outcome` is one, or makes one."""
+    outcomes: list[tuple[Claim, Outcome]] = [
+        (one, outcome(one) if callable(outcome) else outcome) for one in claims
+    ]
+    return store.commit(outcomes, now, "run-1")
+
+
+def carry(store: Store, *, through: str = "curated", now: float = NOON) -> None:
+    """Do the work of every due row, stage by stage, up to and with `through`."""
+    for stage in STAGES[: STAGES.index(through) + 1]:
+        while claims := claim(store, stage, now=now):
+            commit(store, claims, now=now)
+
+
+def row(store: Store, image_id: str) -> ImageRow:
+    one = store.get(image_id)
+    assert one is not None, f"no row {image_id}"
+    return one
+
+
+def due_rows(store: Store, now: float) -> int:
+    return sum(batch.rows for batch in store.due(now))

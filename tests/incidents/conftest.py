@@ -1,0 +1,50 @@
+"""Each file here is an incident of the field. First it happens, in a few lines of naive code.
+
+Then the same happens to Parjanya: the real store, reconciler, plan and sweep over a model of what
+is not ours (`tests.simulation.house`), and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.belief.diagnose import Case, diagnose
+from parjanya_dagster.belief.examine import Examiner
+from parjanya_dagster.belief.facts import SensorSeen
+from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster.lanes import EMBEDDED
+from parjanya_dagster.truth.rows import ImageRow
+from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
+from tests.simulation.house import LIMITS, House
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def house(template: Path) -> Iterator[House]:  # noqa: F811
+    store = in_memory(template, seed=1)
+    yield House(store, EMBEDDED)
+    store.close()
+
+
+def upload(house: House, tenant: str, count: int, first: int = 0) -> None:
+    for n in range(first, first + count):
+        house.buckets.upload(tenant, f"incoming/{n}.jpg", house.clock())
+
+
+def rows(house: House, tenant: str = "acme") -> list[ImageRow]:
+    return house.store.present(tenant, "", 10_000)
+
+
+def statuses(house: House, tenant: str = "acme") -> set[str]:
+    return {row.pipeline_status for row in rows(house, tenant)}
+
+
+def ask_doctor(house: House, sensors: tuple[SensorSeen, ...] = ()) -> dict[str, Finding]:
+    """Findings by code."""
+    examiner = Examiner(house.store, house.buckets, house.dagster, lambda: sensors, house.clock)
+    facts = examiner.examine()
+    return {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}

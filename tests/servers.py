@@ -1,0 +1,181 @@
+"""A real PostgreSQL server for tests: started in a temporary directory, gone with its parent.
+
+The server is Debian's. It listens on a free port of 127.0.0.1, trusts everybody, and does not
+fsync, since no test pulls the plug of the machine.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+INSTALL = "apt-get install -y postgresql"
+_PR_SET_PDEATHSIG = 1
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "listen_addresses": "127.0.0.1",
+    "log_min_messages": "warning",
+    "deadlock_timeout": "200ms",  # a deadlock shows at once
+}
+
+
+class ServerMissing(Exception):
+    """No PostgreSQL server is installed. Debian and Ubuntu: apt-get install -y postgresql"""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
+
+
+def postgres_binaries() -> Path:
+    """The directory of the newest installed server. Raises ServerMissing."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    if not found:
+        on_path = shutil.which("postgres")
+        if on_path is None:
+            raise ServerMissing
+        return Path(on_path).resolve().parent
+    return max(found, key=lambda path: int(path.parent.name))
+
+
+@dataclass
+class PostgresServer:
+    """One server. `start` and `stop` may alternate; its databases stay until `remove`."""
+
+    binaries: Path = field(default_factory=postgres_binaries)
+    home: Path = field(init=False)
+    port: int = field(init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _names: itertools.count[int] = field(default_factory=itertools.count, init=False)
+
+    def __post_init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="parjanya-postgres-"))
+        self.port = _free_port()
+        if (user := _user()) is not None:
+            account = pwd.getpwnam(user)
+            os.chown(self.home, account.pw_uid, account.pw_gid)
+        try:
+            self._run("initdb", "-D", str(self.data), "-U", "parjanya", "-A", "trust", "-N",
+                      "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    def start(self, settings: Mapping[str, str] | None = None) -> None:
+        """Start the server, with other settings where given, and wait until it answers."""
+        place = {"port": str(self.port), "unix_socket_directories": str(self.home)}
+        every = {**_SETTINGS, **(settings or {}), **place}
+        options = [part for item in every.items() for part in ("-c", "=".join(item))]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self.binaries / "postgres"), "-D", str(self.data), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                preexec_fn=_die_with_parent(signal.SIGQUIT),
+                **_as_user(),
+            )
+        ready = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL did not start:\n{self.log.read_text()[-2000:]}")
+            _wait(self._process, 0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT closes connections, SIGQUIT recovers at the next start."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=60)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and delete everything it stored."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://parjanya@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, template: str = "template0") -> str:
+        """Create a database of its own name and return the name."""
+        name = f"test_{next(self._names)}"
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        import psycopg2
+
+        connection = psycopg2.connect(self.url(database))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self.binaries / program), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            **_as_user(),
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+
+def _user() -> str | None:
+    """PostgreSQL refuses to run as root: then it runs as the user of Debian's package."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+def _as_user() -> dict[str, Any]:
+    user = _user()
+    return {"user": user, "group": user, "extra_groups": []} if user else {}
+
+
+def _die_with_parent(how: signal.Signals) -> Callable[[], None]:
+    """The kernel sends the server this signal when the test process is gone, however it went."""
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, how)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for the end of a process, at most so long."""
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return

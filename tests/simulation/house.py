@@ -1,0 +1,244 @@
+"""The whole platform in one process: real store, real plan, real reconciler, real sweep.
+
+What is modelled is what is not ours: buckets, Dagster, and the process of a run. All time is a
+number, so a sequence of steps is the same every time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.reconcile import Reconciled, reconcile
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.outcomes import Claim
+from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.stages import STAGES, Status, after
+from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.transitions import rebuild
+from tests.simulation.bucket import Buckets
+from tests.simulation.dagster_model import DagsterModel
+from tests.simulation.mortal import Died, Mortal
+from tests.simulation.worker import Poisoned, Worker
+from tests.unit.conftest import Clock
+
+LIMITS = Limits(run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, unmeasured_rows=6)
+TICK = 60.0  # seconds between two ticks when all is quiet
+MOST_TICKS = 150  # after the last fault until everything is terminal
+
+
+@dataclass
+class House:
+    """One world, and what has been seen of it so far."""
+
+    store: Store
+    lanes: Sequence[Lane]
+    clock: Clock = field(default_factory=Clock)
+    buckets: Buckets = field(default_factory=Buckets)
+    poison: set[str] = field(default_factory=set)  # image ids that kill every process
+    seen: dict[str, ImageRow] = field(default_factory=dict)
+    applied: set[tuple[str, str, int]] = field(default_factory=set)  # stage, image, fence
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.dagster = DagsterModel(self.clock)
+
+    # --- what runs ---
+
+    def sweep(self, store: Any = None) -> None:
+        sweeper = Sweeper(store or self.store, self.buckets, self.clock, lambda: "default@1")
+        self.dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+
+    def tick(self, store: Any = None) -> Reconciled:
+        """A reconciliation. What it decides is not applied yet."""
+        store = store or self.store
+        queued = self.dagster.queued()
+        done = reconcile(
+            store,
+            lambda now: observe(store, self.dagster, now, gap=2 * TICK),
+            self.dagster.bury,
+            self.lanes,
+            LIMITS,
+            self.clock,
+        )
+        for request in done.plan.requests:
+            for run in queued:
+                twice = set(self.dagster.range_of(run)) & set(request.keys)
+                assert not (twice and set(request.stages) <= set(run.request.stages)), (
+                    f"{twice} waits in the queue and is asked for again"
+                )
+        return done
+
+    def wake_late(self, process: Worker) -> None:
+        """A worker sleeps over the end of its lease; another does its work; then it commits."""
+        self.clock.pass_by(1000.0)
+        self.dagster.apply(self.tick().plan)
+        while run := self.dagster.launch(at_once=10):
+            self.dagster.start(run)
+        for other in [one for one in self.dagster.processes if one.alive and one is not process]:
+            self.step(other)
+        if process.alive:
+            self.step(process)
+
+    def step(
+        self,
+        process: Worker,
+        *,
+        size: int = 2,
+        kind: str = "completed",
+        store: Any = None,
+        noticed: bool = True,
+    ) -> None:
+        """One step of a process; if it dies of it, Dagster may notice."""
+        try:
+            committed = process.step(
+                store or self.store,
+                self.clock(),
+                size=size,
+                kind=kind,
+                policy_of=self.policy_of,
+                poison=self.poisonous,
+            )
+        except (Died, Poisoned) as death:
+            self.counted[f"died {'of poison' if isinstance(death, Poisoned) else death}"] += 1
+            self.dagster.died(process, noticed=noticed)
+            return
+        if committed is not None:
+            stage = process.stages[process.at]
+            for one in committed.applied:
+                row = self.store.get(one)
+                assert row is not None
+                mark = (stage, one, row.fence)
+                assert mark not in self.applied, f"{mark} was applied twice"
+                self.applied.add(mark)
+            self.counted["lost commits"] += len(committed.lost)
+        if process.done:
+            process.alive = False
+            self.dagster.finished(process)
+
+    def policy_of(self, tenant: str) -> str:
+        found = self.store.tenant(tenant)
+        assert found is not None
+        return found.policy
+
+    def poisonous(self, claim: Claim) -> bool:
+        return claim.image_id in self.poison
+
+    def mortal(self, at: int, *, after: bool) -> Mortal:
+        return Mortal(self.store, at, after=after)
+
+    # --- what must hold after every step ---
+
+    def check(self) -> None:
+        for counts in self.store.counts():
+            assert counts.registered == counts.rows + counts.departed, "conservation is broken"
+        rows = {row.image_id: row for row in self._rows()}
+        lost = self.seen.keys() - rows.keys()
+        self.counted["images lost"] += len(lost)
+        assert not lost, "an image was lost"
+        for image, row in rows.items():
+            if self.seen.get(image) != row:
+                self._check_row(row, self.seen.get(image))
+        self.seen = rows
+        bound = len(self.lanes) * (LIMITS.queued_runs + LIMITS.reserved_runs)
+        assert self.dagster.waiting <= bound, "intent is not bounded"
+
+    def _rows(self) -> list[ImageRow]:
+        rows: list[ImageRow] = []
+        batches = self.store.batches()
+        while page := self.store.rows(batches, rows[-1].image_id if rows else "", 1000):
+            rows += page
+        return rows
+
+    def _check_row(self, row: ImageRow, before: ImageRow | None) -> None:
+        history = self.store.history(row.image_id)
+        rebuilt = rebuild(history)
+        if row.lease_owner is None:
+            assert rebuilt == row, "rows rebuilt from events differ from the rows"
+        if before is not None:
+            assert row.fence >= before.fence, "a fence went back"
+        assert row.attempts <= 5
+        status = history[0].to_status
+        for event in history[1:]:
+            assert event.from_status == status, "an event does not follow from the one before"
+            status = event.to_status
+            if event.kind == "completed":
+                stage = _stage_of(str(event.from_status))
+                assert status == after(stage), "a stage was completed out of order"
+        assert status == row.pipeline_status, "a row changed without an event"
+        if row.pipeline_status == Status.CURATED:
+            assert row.verdict
+            assert row.policy
+            assert set(row.evidence) == set(STAGES)
+            assert set(self.store.evidence([row])[row.image_id]) == set(STAGES)
+        if row.pipeline_status == Status.FAILED:
+            assert row.failure_class
+            assert row.failure_reason
+            assert row.failed_stage
+            causes = [event for event in history if event.to_status == Status.FAILED]
+            assert causes[-1].kind in ("failed", "object_state"), "a failure without a cause"
+
+    # --- what must come to pass once the faults stop ---
+
+    def settle(self) -> int:
+        """No more faults: everything becomes terminal. Returns after how many ticks."""
+        self.dagster.readable = True
+        for ticks in range(1, MOST_TICKS + 1):
+            self.sweep()
+            self.dagster.apply(self.tick().plan)
+            self._run_all()
+            self.check()
+            if self._quiet():
+                self._check_end()
+                return ticks
+            self.clock.pass_by(TICK)
+        raise AssertionError(
+            f"after {MOST_TICKS} ticks not terminal: {self._left()}, manifests stale: "
+            f"{self.store.stale_manifests()}, buckets and Truth differ by {self._differs()}"
+        )
+
+    def _run_all(self) -> None:
+        while run := self.dagster.launch():
+            self.dagster.start(run)
+        while alive := [process for process in self.dagster.processes if process.alive]:
+            for process in alive:
+                self.step(process, size=3)
+        for run in self.dagster.starting:
+            self.dagster.start(run)
+
+    def _quiet(self) -> bool:
+        return not (self._left() or self.store.stale_manifests() or self._differs())
+
+    def _left(self) -> list[tuple[str, str]]:
+        return [
+            (row.image_id, row.pipeline_status)
+            for row in self._rows()
+            if not Status(row.pipeline_status).terminal
+        ]
+
+    def _differs(self) -> set[tuple[str, str, str]]:
+        """What lies in the buckets is present in Truth, and nothing else is."""
+        lies = {(bucket, key, info.version) for (bucket, key), info in self.buckets.objects.items()}
+        present = [
+            (row.bucket, row.key, row.version)
+            for row in self._rows()
+            if row.object_state == "present"
+        ]
+        assert len(present) == len(set(present)), "an object is present twice"
+        return lies ^ set(present)
+
+    def _check_end(self) -> None:
+        for row in self._rows():
+            if row.image_id in self.poison and row.object_state == "present":
+                assert row.failure_class in ("crashed_repeatedly", "undecodable")
+
+
+def _stage_of(status: str) -> str:
+    from parjanya_dagster.truth.stages import STAGE_OF
+
+    return STAGE_OF[Status(status)]

@@ -1,0 +1,216 @@
+"""Everything dies before or after each write of a full journey; then it starts again.
+
+The loops are the real ones: the sweep, the reconciler, and `run_stage` of the assets with its
+claims, micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since
+what is proved here is about writes. Dagster is the model, which keeps believing in dead runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from parjanya_dagster import assets
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
+from parjanya_dagster.execution.manifest import manifest_key
+from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.folder import FolderObjects
+from parjanya_dagster.truth.outcomes import Claim, Outcome
+from parjanya_dagster.truth.sql import SqlStore
+from parjanya_dagster.truth.stages import STAGES, Status
+from parjanya_dagster.truth.transitions import rebuild
+from tests.simulation.conftest import COUNTED, SEED, in_memory
+from tests.simulation.dagster_model import DagsterModel, Run
+from tests.simulation.mortal import Died, Mortal
+from tests.simulation.worker import outcome
+from tests.unit.conftest import Clock
+
+IMAGES = {"acme": 5, "globex": 2}
+TICK = 30.0
+MOST_TICKS = 40
+DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
+
+
+@dataclass
+class Standing:
+    """Stands in for a stage's work: an outcome for each claim, in the order of the claims."""
+
+    stage: str
+    first: set[str]  # images whose first attempt at `scored` is a transient failure
+
+    def prepare(self) -> None: ...
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        for claim in claims:
+            kind = "completed"
+            if self.stage == "scored" and claim.image_id not in self.first:
+                self.first.add(claim.image_id)
+                if claim.row.key.endswith("0.jpg"):
+                    kind = "retry"
+            yield claim, outcome(claim, kind, 0.0, lambda _: "default@2")
+
+
+@dataclass
+class Machine:
+    """One machine: its disk (Truth, buckets) survives; its processes and their memory do not."""
+
+    disk: SqlStore
+    home: Path
+    clock: Clock = field(default_factory=Clock)
+    retried: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.settings = Settings(home=self.home, settle=0.0, micro_batch_rows=2, workers=1)
+        self.objects = FolderObjects(self.home / "buckets", 0.0)
+        self.dagster = DagsterModel(self.clock)
+        for tenant, count in IMAGES.items():
+            for n in range(count):
+                self.objects.put(tenant, f"incoming/{n}.jpg", f"{tenant}{n}".encode(), "image/jpeg")
+
+    def live(self, store: Any, ticks: int) -> bool:
+        """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
+        place = Platform(self.settings, store, self.objects, self.clock)
+        belief = self.dagster
+        for _ in range(ticks):
+            sweeper = Sweeper(store, self.objects, self.clock, lambda: "default@2")
+            belief.add(sweeper.sweep(self.clock() + 1e9).registered)
+            done = reconcile(
+                store,
+                lambda now: observe(store, belief, now),
+                belief.bury,
+                place.lanes,
+                place.limits,
+                self.clock,
+            )
+            belief.apply(done.plan)
+            while run := belief.launch():
+                belief.start(run)
+                self._run(run, place)
+            if self._terminal():
+                return True
+            self.clock.pass_by(TICK)
+        return False
+
+    def _run(self, run: Run, place: Platform) -> None:
+        assert run.process is not None
+        context: Any = SimpleNamespace(
+            partition_keys=list(run.process.keys),
+            log=SimpleNamespace(info=lambda _: None),
+            run=SimpleNamespace(
+                run_id=run.run_id,
+                job_name=run.request.lane.job,
+                tags={INTENT_TAG: RECONCILER},
+                asset_selection=None,
+            ),
+        )
+        for stage in run.request.stages:
+            assets.run_stage(context, place, stage)
+        self.dagster.finished(run.process)
+
+    def _terminal(self) -> bool:
+        counts = self.disk.counts()
+        done = sum(c.by_status.get(status, 0) for c in counts for status in TERMINAL)
+        return done == sum(IMAGES.values()) and not self.disk.stale_manifests()
+
+    def check(self) -> None:
+        """Each image is there, curated, once; its evidence is single; its events tell it all."""
+        rows = self.disk.rows(self.disk.batches())
+        COUNTED["images lost"] += sum(IMAGES.values()) - len(rows)
+        assert Counter((row.tenant, row.key) for row in rows) == Counter(
+            {(t, f"incoming/{n}.jpg"): 1 for t, count in IMAGES.items() for n in range(count)}
+        )
+        for row in rows:
+            assert row.pipeline_status == Status.CURATED, row.failure_reason
+            found = [one.stage for one in self.disk.all_evidence(row.image_id)]
+            assert sorted(found) == sorted(STAGES), "evidence is missing, or not single"
+            history = self.disk.history(row.image_id)
+            done = [event.from_status for event in history if event.kind == "completed"]
+            assert len(done) == len(set(done)) == len(STAGES), "an outcome was applied twice"
+            assert rebuild(history) == row
+        for counts in self.disk.counts():
+            assert counts.registered == counts.rows + counts.departed
+        for batch in self.disk.batches():
+            tenant = batch.partition("/")[0]
+            assert self.objects.get(tenant, manifest_key(batch)).data
+
+
+TERMINAL = (Status.CURATED, Status.FAILED)
+
+
+@pytest.fixture(autouse=True)
+def standing_in(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The work on pixels and what is only shown are left out; everything that writes is real."""
+    retried: set[str] = set()
+    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(assets, "_preload", lambda *_: None)
+    monkeypatch.setattr(assets, "_report", lambda *_: None)
+    return retried
+
+
+def journey(template: Path, home: Path, retried: set[str], *deaths: tuple[int, bool]) -> list[str]:
+    """A full journey that dies at each of these writes in turn. Returns the writes of the last."""
+    retried.clear()
+    machine = Machine(in_memory(template, SEED), home)
+    try:
+        for at, after in deaths:
+            mortal = Mortal(machine.disk, at, after=after)
+            with contextlib.suppress(Died):
+                machine.live(mortal, MOST_TICKS)
+            if mortal.died:
+                COUNTED[f"crash points: {mortal.died}"] += 1
+        last = Mortal(machine.disk)
+        assert machine.live(last, MOST_TICKS), "not terminal"
+        machine.check()
+        COUNTED["journeys"] += 1
+        return last.writes
+    finally:
+        machine.disk.close()
+
+
+def test_a_journey_without_deaths_writes_this(
+    template: Path, tmp_path: Path, standing_in: set[str]
+) -> None:
+    """So that a kind of write that the journey no longer makes is missed here."""
+    writes = Counter(journey(template, tmp_path, standing_in))
+    expected = {"put_tenant", "register", "lapse", "beat", "claim", "commit", "manifest_written"}
+    assert expected <= set(writes)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_all_images_survive_a_death_at_any_write(
+    template: Path, tmp_path: Path, standing_in: set[str], after: bool
+) -> None:
+    writes = len(journey(template, tmp_path / "whole", standing_in))
+    for at in range(1, writes + 1):
+        try:
+            journey(template, tmp_path / str(at), standing_in, (at, after))
+        except AssertionError as error:
+            error.add_note(f"died {'after' if after else 'before'} write {at} of {writes}")
+            raise
+
+
+def test_all_images_survive_a_second_death_while_they_recover(
+    template: Path, tmp_path: Path, standing_in: set[str]
+) -> None:
+    rng = random.Random(SEED)
+    writes = len(journey(template, tmp_path / "whole", standing_in))
+    for number in range(DOUBLE_FAULTS):
+        deaths = [(rng.randint(1, writes), rng.random() < 0.5) for _ in range(3)]
+        try:
+            journey(template, tmp_path / str(number), standing_in, *deaths)
+        except AssertionError as error:
+            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, deaths at {deaths}")
+            raise

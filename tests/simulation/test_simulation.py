@@ -1,0 +1,452 @@
+"""Any order of arrivals, work, deaths and disasters: nothing is lost, nothing is done twice.
+
+A Hypothesis state machine over the real store, plan, reconciler and sweep. After every step the
+invariants of `house.House.check` hold; when the faults stop, everything becomes terminal within
+`MOST_TICKS` ticks. A failure prints its steps; `PARJANYA_SIMULATION_SEED` replays a session.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from parjanya_dagster.errors import BeliefUnreadable
+from parjanya_dagster.lanes import BY_NAME
+from parjanya_dagster.truth.rows import Tenant
+from parjanya_dagster.truth.sql import SqlStore, open_store
+from parjanya_dagster.truth.stages import STAGES
+from tests.servers import PostgresServer
+from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
+from tests.simulation.house import House
+from tests.simulation.mortal import Died
+from tests.simulation.worker import OUTCOMES, Worker
+
+SHRINK = bool(os.environ.get("PARJANYA_SIMULATION_SHRINK"))
+TENANTS = ("acme", "globex", "initech")
+NAMES = [f"incoming/{n}.jpg" for n in range(4)]
+where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
+any_ = st.integers(0, 1000)
+deaths = st.none() | st.tuples(st.integers(1, 5), st.booleans())
+FAULTS = frozenset(
+    {
+        "event lost",
+        "event twice",
+        "event late or out of order",
+        "sweep died",
+        "tick died",
+        "tick blind",
+        "intent lost",
+        "run never queued",
+        "run never started",
+        "process killed",
+        "process killed, unseen",
+        "late worker",
+        "worker slept over its lease",
+        "partitions wiped",
+        "runs wiped",
+        "run forgotten",
+        "poison uploaded",
+        "hours passed",
+    }
+)
+
+
+class Simulation(RuleBasedStateMachine):
+    """What may happen, in any order."""
+
+    open: Callable[[], SqlStore]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house: House | None = None
+
+    @initialize(lanes=st.sampled_from(sorted(BY_NAME)), first=st.lists(where, max_size=8))
+    def begin(self, lanes: str, first: list[tuple[str, str]]) -> None:
+        self.house = House(type(self).open(), BY_NAME[lanes])
+        for at in first:
+            self.house.buckets.upload(*at, self.house.clock())
+            self._note("uploads")
+        self._note("sequences")
+
+    # --- how it should go ---
+
+    @rule(steps=st.integers(0, 25), size=st.integers(1, 4))
+    def all_goes_well(self, steps: int, size: int) -> None:
+        """A sweep, a tick, a launch, and each process does some steps."""
+        self.house.sweep()
+        self.house.dagster.apply(self.house.tick().plan)
+        while run := self.house.dagster.launch():
+            self.house.dagster.start(run)
+        for _ in range(steps):
+            for process in self._alive():
+                self.house.step(process, size=size)
+                self._note("worker steps")
+        self._note("ticks")
+
+    def _note(self, what: str) -> None:
+        COUNTED[f"{'faults: ' if what in FAULTS else ''}{what}"] += 1
+
+    # --- the outside world ---
+
+    @rule(
+        at=where, poison=st.integers(0, 9), event=st.sampled_from(["once", "once", "twice", "lost"])
+    )
+    def upload(self, at: tuple[str, str], poison: int, event: str) -> None:
+        """A new object, or a new version of one. Its notification may come twice, or never."""
+        arrival = self.house.buckets.upload(*at, self.house.clock())
+        if poison == 0:
+            self.house.poison.add(arrival.image_id)
+            self._note("poison uploaded")
+        times = {"once": 1, "twice": 2, "lost": 0}[event]
+        self.house.buckets.notifications += [arrival] * times
+        self._note("uploads")
+        if times != 1:
+            self._note(f"event {event}")
+
+    @rule(at=where)
+    def delete(self, at: tuple[str, str]) -> None:
+        self.house.buckets.delete(*at)
+        self._note("deletions")
+
+    @precondition(lambda self: self.house.buckets.notifications)
+    @rule(which=any_)
+    def deliver(self, which: int) -> None:
+        """Notifications come in any order, hours late too, of objects that are long gone."""
+        waiting = self.house.buckets.notifications
+        index = which % len(waiting)
+        arrival = waiting.pop(index)
+        self.house.store.put_tenant(
+            Tenant(arrival.tenant, arrival.bucket, "incoming/", "default@1")
+        )
+        done = self.house.store.register([arrival], self.house.clock())
+        self.house.dagster.add(one.batch for one in done)
+        late = self.house.buckets.objects.get((arrival.bucket, arrival.key))
+        if index or late is None or late.version != arrival.version:
+            self._note("event late or out of order")
+
+    @rule(death=deaths)
+    def sweep(self, death: tuple[int, bool] | None) -> None:
+        try:
+            self.house.sweep(self._store(death))
+        except Died:
+            self._note("sweep died")
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 130.0, 1000.0, 20_000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.house.clock.pass_by(seconds)
+        if seconds > 1000:
+            self._note("hours passed")
+
+    # --- the reconciler ---
+
+    @rule(death=deaths, created=st.integers(0, 5), enqueue=st.integers(0, 9))
+    def tick(self, death: tuple[int, bool] | None, created: int, enqueue: int) -> None:
+        """A tick; it, or the daemon that should act on it, may die in the middle."""
+        try:
+            done = self.house.tick(self._store(death))
+        except Died:
+            self._note("tick died")
+            return
+        if created < len(done.plan.requests):
+            self._note("intent lost")
+        if enqueue == 0 and done.plan.requests:
+            self._note("run never queued")
+        self.house.dagster.apply(done.plan, created, enqueue=enqueue != 0)
+        self._note("ticks")
+
+    @precondition(lambda self: self.house.seen)
+    @rule()
+    def tick_blind(self) -> None:
+        """Belief cannot be read: the tick fails, emits nothing and leaves no heartbeat."""
+        before = self.house.store.heartbeats().get("reconciler")
+        self.house.dagster.readable = False
+        with pytest.raises(BeliefUnreadable):
+            self.house.tick()
+        self.house.dagster.readable = True
+        assert self.house.store.heartbeats().get("reconciler") == before
+        self._note("tick blind")
+
+    # --- Dagster ---
+
+    @rule(start=st.integers(0, 9))
+    def launch(self, start: int) -> None:
+        """The next run of the queue is launched, and its process begins, or never does."""
+        run = self.house.dagster.launch()
+        if run is None:
+            return
+        if start:
+            self.house.dagster.start(run)
+        else:
+            self._note("run never started")
+
+    @precondition(lambda self: self.house.dagster.keys)
+    @rule()
+    def partitions_wiped(self) -> None:
+        self.house.dagster.wipe_keys()
+        self._note("partitions wiped")
+
+    @precondition(lambda self: self.house.dagster.runs)
+    @rule()
+    def runs_wiped(self) -> None:
+        """Whatever runs goes on: its process does not know."""
+        self.house.dagster.wipe_runs()
+        self._note("runs wiped")
+
+    @precondition(lambda self: self.house.dagster.runs)
+    @rule(which=any_)
+    def run_forgotten(self, which: int) -> None:
+        runs = self.house.dagster.runs
+        del runs[sorted(runs)[which % len(runs)]]
+        self._note("run forgotten")
+
+    # --- the processes of runs ---
+
+    @precondition(lambda self: self._alive())
+    @rule(
+        which=any_,
+        steps=st.integers(1, 6),
+        size=st.integers(1, 4),
+        kind=st.sampled_from([*["completed"] * 5, *OUTCOMES]),
+        death=deaths,
+        noticed=st.booleans(),
+    )
+    def work(
+        self,
+        which: int,
+        steps: int,
+        size: int,
+        kind: str,
+        death: tuple[int, bool] | None,
+        noticed: bool,
+    ) -> None:
+        """A process does some steps, and may die before or after any of its writes."""
+        process = self._pick(which)
+        run = self.house.dagster.runs.get(process.run_id)
+        if run is None or not run.live:
+            self._note("late worker")
+        store = self._store(death)
+        for _ in range(steps):
+            if process.alive:
+                self.house.step(process, size=size, kind=kind, store=store, noticed=noticed)
+                self._note("worker steps")
+        if not process.alive and not process.done:
+            self._note(f"process killed{'' if noticed else ', unseen'}")
+
+    @precondition(lambda self: self._alive())
+    @rule(which=any_, noticed=st.booleans())
+    def kill(self, which: int, noticed: bool) -> None:
+        self.house.dagster.died(self._pick(which), noticed=noticed)
+        self._note(f"process killed{'' if noticed else ', unseen'}")
+
+    @precondition(lambda self: self._alive())
+    @rule(which=any_)
+    def extend(self, which: int) -> None:
+        self._pick(which).extend(self.house.store, self.house.clock())
+
+    @precondition(lambda self: self._alive())
+    @rule(which=any_)
+    def wake_late(self, which: int) -> None:
+        self.house.wake_late(self._pick(which))
+        self._note("worker slept over its lease")
+
+    # --- operators ---
+
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        policy=st.sampled_from(["default@1", "default@2"]),
+        stage=st.sampled_from(STAGES),
+        replay=st.integers(0, 3),
+    )
+    @precondition(lambda self: self.house.seen)
+    def policy_changed(self, tenant: str, policy: str, stage: str, replay: int) -> None:
+        """A tenant is pinned to another policy and regraded from some stage, perhaps again."""
+        if self.house.store.tenant(tenant) is None:
+            return
+        self.house.store.pin(tenant, policy)
+        self.house.store.reset(
+            self.house.store.batches(tenant), stage, self.house.clock(), "regrade", f"r{replay}"
+        )
+        self._note("policies changed")
+
+    @precondition(lambda self: self.house.seen)
+    @rule()
+    def failures_replayed(self) -> None:
+        failed = [row.image_id for row in self.house.seen.values() if row.failed_stage]
+        self.house.store.reset_images(failed, "validated", self.house.clock(), "replay --failed")
+
+    # --- what holds ---
+
+    @invariant()
+    def nothing_is_lost_or_done_twice(self) -> None:
+        if self.house is not None:
+            self.house.check()
+            COUNTED["steps checked"] += 1
+
+    def teardown(self) -> None:
+        if self.house is None:
+            return
+        try:
+            ticks = self.house.settle()
+            COUNTED["images"] += len(self.house.seen)
+            COUNTED["ticks until all was terminal, in all"] += ticks
+            COUNTED["ticks until all was terminal, at most"] = max(
+                ticks, COUNTED["ticks until all was terminal, at most"]
+            )
+            COUNTED["commits of late workers refused"] += self.house.counted["lost commits"]
+        finally:
+            COUNTED["images lost"] += self.house.counted["images lost"]
+            self.house.store.close()
+
+    # --- helpers ---
+
+    def _alive(self) -> list[Worker]:
+        return [process for process in self.house.dagster.processes if process.alive]
+
+    def _pick(self, which: int) -> Worker:
+        alive = self._alive()
+        return alive[which % len(alive)]
+
+    def _store(self, death: tuple[int, bool] | None) -> Any:
+        return None if death is None else self.house.mortal(death[0], after=death[1])
+
+
+def simulate(open_: Callable[[], SqlStore], examples: int) -> None:
+    machine = type("Simulation", (Simulation,), {"open": staticmethod(open_)})
+    run_state_machine_as_test(
+        seed(SEED)(machine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            # Shrinking takes minutes. PARJANYA_SIMULATION_SHRINK=1 shows the shortest sequence.
+            phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
+            print_blob=True,
+        ),
+    )
+
+
+def test_nothing_is_lost_whatever_happens_in_any_order(template: Path) -> None:
+    simulate(functools.partial(in_memory, template, SEED), EXAMPLES)
+
+
+def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
+    name = postgres.create_database()
+    open_store(postgres.url(name), migrating=True).close()
+    copies: list[str] = []
+
+    def fresh() -> SqlStore:
+        while copies:
+            postgres.drop_database(copies.pop())
+        copies.append(postgres.create_database(name))
+        return open_store(postgres.url(copies[-1]), batch_size=3)
+
+    simulate(fresh, max(1, EXAMPLES // 12))
+
+
+# --- the same world, walked at random: longer, denser in work, and much faster ----------------
+
+WALKS = EXAMPLES // 2
+STEPS = 120
+
+
+def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
+    """What may happen next: its weight, and what is drawn for it."""
+    at = (rng.choice(TENANTS), rng.choice(NAMES))
+    death = None if rng.random() < 0.7 else (rng.randint(1, 5), rng.random() < 0.5)
+    which, noticed = rng.randrange(1000), rng.random() < 0.5
+    kind = "completed" if rng.random() < 0.6 else rng.choice(OUTCOMES)
+    seconds = rng.choice([1.0, 5.0, 30.0, 130.0, 1000.0, 20_000.0])
+    event = rng.choice(["once", "once", "twice", "lost"])
+    return {
+        "upload": (3, {"at": at, "poison": rng.randrange(20), "event": event}),
+        "delete": (0.5, {"at": at}),
+        "deliver": (2, {"which": which}),
+        "sweep": (1, {"death": death}),
+        "tick": (4, {"death": death, "created": rng.randrange(6), "enqueue": rng.randrange(10)}),
+        "tick_blind": (0.2, {}),
+        "launch": (5, {"start": rng.randrange(12)}),
+        "work": (
+            12,
+            {
+                "which": which,
+                "steps": rng.randint(1, 6),
+                "size": rng.randint(1, 4),
+                "kind": kind,
+                "death": death,
+                "noticed": noticed,
+            },
+        ),
+        "kill": (0.5, {"which": which, "noticed": noticed}),
+        "wake_late": (1, {"which": which}),
+        "extend": (1, {"which": which}),
+        "time_passes": (3, {"seconds": seconds}),
+        "partitions_wiped": (0.2, {}),
+        "runs_wiped": (0.2, {}),
+        "run_forgotten": (0.4, {"which": which}),
+        "policy_changed": (
+            0.4,
+            {
+                "tenant": at[0],
+                "policy": rng.choice(["default@1", "default@2"]),
+                "stage": rng.choice(STAGES),
+                "replay": rng.randrange(4),
+            },
+        ),
+        "failures_replayed": (0.1, {}),
+    }
+
+
+NEEDS: dict[str, Callable[[Simulation], object]] = {
+    "deliver": lambda s: s.house.buckets.notifications,
+    "run_forgotten": lambda s: s.house.dagster.runs,
+    "work": lambda s: s._alive(),
+    "kill": lambda s: s._alive(),
+    "extend": lambda s: s._alive(),
+    "wake_late": lambda s: s._alive(),
+}
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_nothing_is_lost_on_long_random_walks(template: Path, part: int) -> None:
+    for walk in range(part, WALKS, 4):
+        rng = random.Random(f"{SEED}/{walk}")
+        machine = type(
+            "Walk", (Simulation,), {"open": staticmethod(lambda: in_memory(template, SEED))}
+        )()
+        machine.begin(lanes=rng.choice(sorted(BY_NAME)), first=[])
+        taken: list[str] = []
+        try:
+            for _ in range(STEPS):
+                possible = {
+                    name: drawn
+                    for name, drawn in draws(rng).items()
+                    if NEEDS.get(name, lambda _: True)(machine)
+                }
+                weights = [weight for weight, _ in possible.values()]
+                name = rng.choices(list(possible), weights)[0]
+                taken.append(f"{name}({possible[name][1]})")
+                getattr(machine, name)(**possible[name][1])
+                machine.nothing_is_lost_or_done_twice()
+            machine.teardown()
+        except Exception as error:
+            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
+            error.add_note("\n".join(taken))
+            raise

@@ -1,0 +1,135 @@
+"""The process of a run, one step at a time: claim, commit, next stage, manifests, end.
+
+The order of its writes is that of the real loop (`execution.worker`, `assets.run_stage`), which
+`test_crash_at_every_write` runs itself. In steps, workers interleave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from parjanya_dagster.belief.snapshot import Phase
+from parjanya_dagster.belief.tags import RUN
+from parjanya_dagster.truth.outcomes import (
+    Claim,
+    Committed,
+    Completed,
+    Outcome,
+    Retry,
+    SendBack,
+    TerminalFailure,
+)
+from parjanya_dagster.truth.rows import Evidence
+
+LEASE = 120.0
+OUTCOMES = ("completed", "retry", "bug", "terminal", "send_back")
+
+
+class Poisoned(BaseException):
+    """The image killed the process."""
+
+
+@dataclass
+class Worker:
+    """Where a process stands. It knows its run and nothing of Dagster's opinion of it."""
+
+    run_id: str
+    keys: tuple[str, ...]
+    stages: tuple[str, ...]
+    at: int = 0
+    claims: list[Claim] = field(default_factory=list)
+    alive: bool = True
+    progress_at: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        return self.at >= len(self.stages)
+
+    def step(
+        self,
+        store: Any,
+        now: float,
+        *,
+        size: int,
+        kind: str,
+        policy_of: Callable[[str], str],
+        poison: Callable[[Claim], bool],
+    ) -> Committed | None:
+        """Do the next thing. Raises Died or Poisoned at any write."""
+        stage = self.stages[self.at]
+        self._beat(store, now, stage, Phase.WORKING)
+        if not self.claims:
+            self.claims = store.claim(stage, self.keys, size, self.run_id, LEASE, now)
+            if not self.claims:
+                self._leave(store, now, stage)
+            return None
+        if any(map(poison, self.claims)):
+            raise Poisoned(stage)
+        some, self.claims = self.claims[:size], self.claims[size:]
+        committed: Committed = store.commit(
+            [(claim, outcome(claim, kind, now, policy_of)) for claim in some], now, self.run_id
+        )
+        self.progress_at = now
+        return committed
+
+    def extend(self, store: Any, now: float) -> None:
+        if self.claims:
+            store.extend(self.claims, LEASE, now)
+
+    def _leave(self, store: Any, now: float, stage: str) -> None:
+        if stage == "curated":
+            stale = store.stale_manifests()
+            for key in self.keys:
+                if key in stale:
+                    store.manifest_written(key, stale[key])
+        self.at += 1
+        self.progress_at = now
+        self._beat(store, now, stage, Phase.LEFT)
+
+    def _beat(self, store: Any, now: float, stage: str, phase: Phase) -> None:
+        said = {"stage": stage, "phase": phase, "progress_at": self.progress_at or now}
+        store.beat(f"{RUN}:{self.run_id}", now, said)
+
+
+def outcome(claim: Claim, kind: str, now: float, policy_of: Callable[[str], str]) -> Outcome:
+    """An outcome of a kind, as that stage would report it."""
+    if kind == "retry":
+        return Retry("the model server is away")
+    if kind == "bug":
+        return Retry("KeyError: a mistake of ours", refund=False)
+    if kind == "terminal":
+        return TerminalFailure("undecodable", "the image ends after 7 bytes")
+    if kind == "send_back" and claim.stage != "validated":
+        return SendBack("validated", "its preview is missing")
+    return Completed(_evidence(claim, now, policy_of), _columns(claim, policy_of))
+
+
+def _columns(claim: Claim, policy_of: Callable[[str], str]) -> dict[str, Any]:
+    if claim.stage == "validated":
+        return {"sha256": claim.image_id, "preview_key": f"previews/{claim.image_id}.webp"}
+    if claim.stage == "curated":
+        policy = policy_of(claim.row.tenant)
+        return {"verdict": "accept", "reasons": ["fine"], "policy": policy}
+    return {}
+
+
+def _evidence(claim: Claim, now: float, policy_of: Callable[[str], str]) -> Evidence:
+    by = policy_of(claim.row.tenant) if claim.stage == "curated" else "1"
+    return Evidence(
+        claim.image_id,
+        claim.stage,
+        f"{claim.stage}-{by}",
+        {"stage": claim.stage},
+        engine="model",
+        model="none",
+        revision="1",
+        determinism="bitwise",
+        run_id=claim.owner,
+        created_at=now,
+    )
+
+
+def kinds(quiet: bool) -> Sequence[str]:
+    return ("completed",) if quiet else OUTCOMES

@@ -1,0 +1,143 @@
+"""The command line: what is wrong is a sentence and exit status 1, and `--json` is JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.platform import open_platform
+from parjanya_dagster.settings import Settings
+from tests.end_to_end.pictures import picture
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def parjanya(home: Path) -> Run:
+    """The real program in a process of its own."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PARJANYA_")}
+        environment |= {"PARJANYA_HOME": str(home)}
+        environment |= {f"PARJANYA_{name.upper()}": value for name, value in settings.items()}
+        return subprocess.run(
+            [sys.executable, "-m", "parjanya_dagster.cli", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+def is_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("parjanya: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_what_is_not_there_is_named(parjanya: Run, tmp_path: Path) -> None:
+    is_sentence(parjanya("explain", "nothing.jpg"), "nothing.jpg")
+    is_sentence(parjanya("status", "--tenant", "nobody"), "'nobody'")
+    is_sentence(parjanya("ingest", "--tenant", "acme", str(tmp_path / "none")), "no file or folder")
+
+
+def test_a_tenant_that_cannot_be_is_refused_with_the_rule(parjanya: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    is_sentence(parjanya("ingest", "--tenant", "No Way", str(tmp_path / "a.jpg")), "a-z, 0-9")
+
+
+def test_a_wrong_setting_is_named_with_its_value(parjanya: Run) -> None:
+    is_sentence(parjanya("status", batch_size="many"), "PARJANYA_BATCH_SIZE", "'many'")
+    is_sentence(parjanya("status", lanes="three"), "PARJANYA_LANES", "'three'")
+    is_sentence(parjanya("status", objects_url="ftp://x"), "PARJANYA_OBJECTS_URL")
+
+
+def test_a_truth_that_cannot_be_reached_is_a_sentence(parjanya: Run) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    is_sentence(parjanya("status", truth_url=url), "does not answer")
+
+
+def test_a_home_that_cannot_be_made_is_a_sentence(parjanya: Run, home: Path) -> None:
+    home.write_text("a file")
+    is_sentence(parjanya("status"), str(home))
+
+
+def test_a_busy_port_and_a_busy_home_are_sentences(parjanya: Run, home: Path) -> None:
+    import socket
+
+    from parjanya_dagster.instance.home import alone
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        is_sentence(parjanya("up", "--port", port), f"Port {port} is in use", "--port")
+    with alone(Settings(home=home)):
+        is_sentence(parjanya("up"), "Another `parjanya up` runs", "--home")
+
+
+def test_files_can_be_ingested_while_nothing_runs(
+    parjanya: Run, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for n in range(3):
+        (tmp_path / "photos" / f"{n}.jpg").write_bytes(picture(n))
+    (tmp_path / "photos" / "x.part").write_bytes(b"half")
+    done = parjanya("ingest", "--tenant", "acme", str(tmp_path / "photos"))
+    assert done.returncode == 1  # for the one that was left out
+    assert "3 files are in the bucket of acme." in done.stdout
+    assert "x.part: Its name ends like that of an unfinished download" in done.stderr
+    assert len(list((home / "buckets" / "acme" / "incoming" / "photos").iterdir())) == 3
+    status = parjanya("status")
+    assert "acme" in status.stdout
+    assert "is `parjanya up` running" in status.stdout
+
+
+def test_status_and_explain_print_json_that_parses(
+    parjanya: Run, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ü \U0001f5bc.jpg").write_bytes(picture(1))
+    assert (
+        parjanya("ingest", "--tenant", "acme", str(tmp_path / "ü \U0001f5bc.jpg")).returncode == 0
+    )
+    platform = open_platform(Settings(home=home, settle=0.0))
+    platform.sweeper.sweep(1e12)
+    platform.store.close()
+    (tenant,) = json.loads(parjanya("status", "--json").stdout)["tenants"]
+    assert (tenant["tenant"], tenant["images"], tenant["law"]) == ("acme", 1, 0)
+    explained = json.loads(parjanya("explain", "ü \U0001f5bc.jpg", "--json").stdout)
+    assert explained["status"] == "pending_validation"
+    assert [event["kind"] for event in explained["history"]] == ["registered"]
+    by_id = parjanya("explain", explained["image_id"])
+    assert by_id.returncode == 0
+    assert "waits for a run" in by_id.stdout
+
+
+def test_two_homes_do_not_know_of_each_other(parjanya: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(picture(1))
+    parjanya("ingest", "--tenant", "acme", str(tmp_path / "a.jpg"))
+    other = parjanya("status", "--home", str(tmp_path / "other"), "--json")
+    assert json.loads(other.stdout)["tenants"] == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_of_ours(parjanya: Run, home: Path) -> None:
+    parjanya("status")
+    command = f"{sys.executable} -m parjanya_dagster.cli status --home {home} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr

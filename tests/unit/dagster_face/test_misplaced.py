@@ -1,0 +1,43 @@
+"""A run that is launched where its lane's nodes are not stops before it touches anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from parjanya_dagster.assets import _stop_where_misplaced, _wanted_policy
+from parjanya_dagster.errors import WrongJob
+from parjanya_dagster.lanes import SPLIT, Lane
+from parjanya_dagster.truth.stages import STAGES
+
+GPU = Lane("gpu", STAGES[1:], {"dagster-k8s/config": {"nodes": "with a GPU"}})
+
+
+@dataclass
+class Place:
+    lanes: tuple[Lane, ...]
+
+
+def stop(job: str, stage: str, *lanes: Lane) -> None:
+    context: Any = SimpleNamespace(run=SimpleNamespace(job_name=job))
+    place: Any = Place(lanes)
+    _stop_where_misplaced(context, place, stage)
+
+
+def test_an_asset_backfill_of_a_lane_with_nodes_of_its_own_stops_and_says_where_to_go() -> None:
+    with pytest.raises(WrongJob, match=r"gpu_lane_job \(Jobs"):
+        stop("__ASSET_JOB", "enriched", SPLIT[0], GPU)
+
+
+def test_the_lane_job_goes_on_and_so_does_a_lane_that_runs_anywhere() -> None:
+    stop("gpu_lane_job", "enriched", SPLIT[0], GPU)
+    stop("__ASSET_JOB", "validated", SPLIT[0], GPU)
+
+
+def test_the_policy_of_the_run_config_is_found_at_whichever_asset_names_it() -> None:
+    config = {"ops": {"enriched": {}, "curated": {"config": {"policy": "default@1"}}}}
+    assert _wanted_policy(config) == "default@1"
+    assert _wanted_policy({}) == ""

@@ -1,0 +1,83 @@
+"""The loop that fills Truth, as Dagster calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, SensorResult, build_sensor_context
+
+from parjanya_dagster import resources, sensors
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.resources import PlatformResource
+from parjanya_dagster.sensors import EASE, TICK_BUDGET, arrivals, waits
+from tests.unit.conftest import NOON, Clock
+
+DAY = 86_400.0
+
+
+class Looking:
+    """The platform of a tick: pausing makes the injected time pass."""
+
+    def __init__(self, platform: Platform, clock: Clock) -> None:
+        self._platform = platform
+        self.pause = clock.pass_by
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._platform, name)
+
+
+def tick(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch, **cursor: float
+) -> SensorResult:
+    monkeypatch.setattr(resources, "shared_platform", lambda: Looking(platform, clock))
+    with DagsterInstance.ephemeral() as instance:
+        context = build_sensor_context(
+            instance=instance,
+            cursor=json.dumps(cursor) if cursor else None,
+            resources={"platform": PlatformResource()},
+        )
+        found = arrivals(context)
+    assert isinstance(found, SensorResult)
+    return found
+
+
+@pytest.fixture
+def landed(platform: Platform) -> Path:
+    path = platform.settings.home / "buckets" / "acme" / "incoming" / "a.jpg"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    return path
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_tick_registers_what_landed_and_asks_for_its_partition(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tick(platform, clock, monkeypatch)
+    (request,) = found.dynamic_partitions_requests or []
+    assert list(request.partition_keys) == platform.store.batches()
+    assert len(found.asset_events) == 1
+    assert sensors.ARRIVALS_BEAT in platform.store.heartbeats()
+
+
+@pytest.mark.usefixtures("landed")
+def test_a_tick_waits_after_a_long_sweep_and_not_for_a_time_that_never_comes(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = tick(platform, clock, monkeypatch, next_sweep=NOON + 100)
+    assert waiting.skip_reason is not None
+    assert platform.store.batches() == []
+    # The clock was a day ahead when the last tick wrote this.
+    tick(platform, clock, monkeypatch, next_sweep=NOON + DAY, next_departures=NOON + DAY)
+    assert len(platform.store.batches()) == 1
+
+
+def test_waiting_is_bounded_by_the_longest_pause_there_is() -> None:
+    assert not waits(0.0, NOON)
+    assert not waits(NOON, NOON)
+    assert waits(NOON + 1, NOON)
+    assert waits(NOON + EASE * TICK_BUDGET, NOON)
+    assert not waits(NOON + EASE * TICK_BUDGET + 1, NOON)

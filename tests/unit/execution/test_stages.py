@@ -1,0 +1,457 @@
+"""What each stage does to an image, with real bytes, a real store, and engines small enough to see.
+
+The engines here answer at once and without weights: what is under test is what a stage makes of
+their answers and of their failures, not the answers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_ops import LABELS, Identity
+from parjanya_dagster import media, policy
+from parjanya_dagster.errors import PolicyMissing, TransientError
+from parjanya_dagster.execution.curate import Curate
+from parjanya_dagster.execution.infer import Enrich, Score
+from parjanya_dagster.execution.manifest import all_rows, as_parquet, manifest_key, write_manifest
+from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.validate import Validate
+from parjanya_dagster.execution.worker import Pace, StageWork, Tally, work_off
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.rows import ImageRow
+from tests.end_to_end.pictures import picture
+from tests.unit.conftest import Clock
+
+IDENTITY = Identity("test", "none", "1", "", "exact")
+PHOTO = dict.fromkeys(LABELS, 0.0) | {"photo": 1.0}
+
+
+class Engine:
+    """Answers "a good photo", unless a picture is among those that break it."""
+
+    identity = IDENTITY
+
+    def __init__(
+        self, breaks: Callable[[Sequence[Any]], Exception | None] = lambda _: None
+    ) -> None:
+        self.breaks = breaks
+        self.asked: list[int] = []
+
+    def warm(self) -> None:
+        return
+
+    def _answer(self, images: Sequence[Any], body: dict[str, Any]) -> list[dict[str, Any]]:
+        self.asked.append(len(images))
+        if (error := self.breaks(images)) is not None:
+            raise error
+        return [dict(body) for _ in images]
+
+    def describe(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+        body = {"category": "photo", "probabilities": PHOTO, "confidence": 1.0,
+                "distinguishes": [[label] for label in LABELS], "tags": [],
+                "caption": None, "caption_source": "none"}  # fmt: skip
+        return self._answer(images, body)
+
+    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+        metric = {"piqe": {"value": 10.0, "lower_better": True, "weights": "none"}}
+        return self._answer(images, {"metrics": metric, "quality": 90.0, "calibration": "test"})
+
+
+class House:
+    """A platform with the stages' work over it."""
+
+    def __init__(self, platform: Platform, clock: Clock) -> None:
+        self.platform, self.clock = platform, clock
+        self.buckets = platform.settings.home / "buckets"
+
+    def drop(self, name: str, data: bytes, tenant: str = "acme") -> Path:
+        path = self.buckets / tenant / "incoming" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def sweep(self) -> None:
+        self.platform.sweeper.sweep(1e12)
+        self.clock.pass_by(1)
+
+    def row(self, name: str, tenant: str = "acme") -> ImageRow:
+        (row,) = [
+            row
+            for row in self.platform.store.find(f"incoming/{name}", tenant)
+            if row.object_state == "present"
+        ]
+        return row
+
+    def preview(self, row: ImageRow) -> Path:
+        return self.buckets / str(row.preview_bucket) / str(row.preview_key)
+
+    def run(self, work: StageWork) -> Tally:
+        return work_off(
+            self.platform.store,
+            work,
+            self.platform.store.batches(),
+            owner="run-1",
+            pace=Pace(),
+            clock=self.clock,
+        )
+
+    def validate(self, **more: Any) -> Tally:
+        work = Validate(self.platform.objects, run_id="run-1", clock=self.clock, **more)
+        return self.run(work)
+
+    def infer(self, kind: type[Enrich] | type[Score], engine: Engine, batch: int = 16) -> Tally:
+        previews = Previews(self.platform.objects)
+        return self.run(
+            kind(
+                engine, previews, self.platform.store, run_id="run-1", clock=self.clock, batch=batch
+            )
+        )
+
+    def curate(self, policy_of: Callable[[str], policy.Policy] | None = None) -> Tally:
+        chosen = policy_of or self.platform.policy_of
+        return self.run(Curate(self.platform.store, chosen, run_id="run-1", clock=self.clock))
+
+    def all(self) -> None:
+        self.validate()
+        self.infer(Enrich, Engine())
+        self.infer(Score, Engine())
+        self.curate()
+
+
+@pytest.fixture
+def house(platform: Platform, clock: Clock) -> House:
+    return House(platform, clock)
+
+
+# validated
+
+
+def test_validating_leaves_a_preview_a_thumbnail_and_the_facts(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    row = house.row("a.jpg")
+    assert row.pipeline_status == "pending_vlm_enrichment"
+    assert house.preview(row).stat().st_size > 0
+    body = house.platform.store.evidence([row])[row.image_id]["validated"].body
+    assert (body["width"], body["height"], body["sha256"]) == (640, 480, row.sha256)
+
+
+def test_a_file_replaced_before_it_was_validated_gives_way_to_its_newer_version(
+    house: House,
+) -> None:
+    path = house.drop("a.jpg", picture(1))
+    house.sweep()
+    old = house.row("a.jpg")
+    path.unlink()
+    house.drop("a.jpg", picture(2))
+    house.validate()
+    found = house.platform.store.get(old.image_id)
+    assert found is not None
+    assert (found.pipeline_status, found.failure_class) == ("failed", "object_replaced")
+    house.sweep()
+    house.validate()
+    assert house.row("a.jpg").image_id != old.image_id
+    assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
+
+
+def test_a_file_deleted_before_it_was_validated_fails_and_goes_on_when_it_is_back(
+    house: House,
+) -> None:
+    path = house.drop("a.jpg", picture(1))
+    house.sweep()
+    away = path.rename(house.buckets / "away")
+    house.validate()
+    row = house.platform.store.find("incoming/a.jpg", "acme")[0]
+    assert (row.pipeline_status, row.failure_class) == ("failed", "object_gone")
+    house.sweep()
+    away.rename(path)
+    house.sweep()
+    house.validate()
+    assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
+
+
+def test_a_full_disk_is_no_fault_of_the_image(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(os, "replace", full)
+        house.validate()
+    row = house.row("a.jpg")
+    assert (row.pipeline_status, row.attempts, row.retries) == ("pending_validation", 0, 1)
+    assert "No space left" in house.platform.store.history(row.image_id)[-1].reason
+    house.clock.pass_by(60)
+    house.validate()
+    assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
+
+
+def test_a_mistake_of_ours_costs_an_attempt_and_not_the_neighbours(house: House) -> None:
+    for n in range(3):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    poison = house.row("1.jpg").size
+
+    def mistaken(data: bytes, *rest: Any, **more: Any) -> Any:
+        if len(data) == poison:
+            raise ZeroDivisionError("a bug")
+        return media.validate(data, *rest, **more)
+
+    house.validate(decode=mistaken)
+    assert house.row("1.jpg").attempts == 1
+    assert {house.row(f"{n}.jpg").pipeline_status for n in (0, 2)} == {"pending_vlm_enrichment"}
+
+
+# enriched and scored
+
+
+def test_images_reach_the_engine_in_batches(house: House) -> None:
+    for n in range(5):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    house.validate()
+    engine = Engine()
+    house.infer(Enrich, engine, batch=2)
+    assert engine.asked == [2, 2, 1]
+    assert {house.row(f"{n}.jpg").pipeline_status for n in range(5)} == {"pending_iqa"}
+
+
+def test_one_picture_that_breaks_the_engine_is_found_by_halves(house: House) -> None:
+    for n in range(8):
+        house.drop(f"{n}.jpg", picture(n))
+    house.drop("poison.jpg", picture(9, width=400, height=300))
+    house.sweep()
+    house.validate()
+
+    def breaks(images: Sequence[Any]) -> Exception | None:
+        return ValueError("cannot") if any(one.shape[0] == 300 for one in images) else None
+
+    engine = Engine(breaks)
+    house.infer(Enrich, engine)
+    assert {house.row(f"{n}.jpg").pipeline_status for n in range(8)} == {"pending_iqa"}
+    row = house.row("poison.jpg")
+    assert (row.pipeline_status, row.attempts) == ("pending_vlm_enrichment", 1)
+    assert house.platform.store.history(row.image_id)[-1].reason == "ValueError: cannot"
+    assert len(engine.asked) <= 1 + 2 * 4  # each level of halving asks twice
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(MemoryError(), 0), (TransientError("away"), 0), (KeyError("x"), 1)]
+)
+def test_what_passes_costs_no_attempt_and_a_mistake_costs_one(
+    house: House, error: Exception, attempts: int
+) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    house.infer(Enrich, Engine(lambda _: error))
+    assert house.row("a.jpg").attempts == attempts
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "empty"])
+def test_a_preview_that_is_lost_is_made_again_from_the_original(house: House, damage: str) -> None:
+    house.drop("a.jpg", picture(1))
+    house.drop("b.jpg", picture(2))
+    house.sweep()
+    house.validate()
+    preview = house.preview(house.row("a.jpg"))
+    if damage == "missing":
+        preview.unlink()
+    else:
+        whole = preview.read_bytes()
+        preview.write_bytes({"cut": whole[:2000], "garbage": b"x" * 99, "empty": b""}[damage])
+    house.infer(Enrich, Engine())
+    assert house.row("b.jpg").pipeline_status == "pending_iqa"
+    assert house.row("a.jpg").pipeline_status == "pending_validation"
+    house.all()
+    assert house.row("a.jpg").pipeline_status == "curated"
+
+
+def test_storage_that_is_away_makes_previews_wait(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    away = house.buckets.rename(house.buckets.with_name("unmounted"))
+    house.infer(Enrich, Engine())
+    away.rename(house.buckets)
+    row = house.row("a.jpg")
+    assert (row.pipeline_status, row.attempts, row.retries) == ("pending_vlm_enrichment", 0, 1)
+
+
+# curated
+
+
+def test_the_earliest_of_equal_files_is_kept_within_a_tenant(house: House) -> None:
+    for tenant, name in (("acme", "first.jpg"), ("bolt", "first.jpg"), ("acme", "second.jpg")):
+        path = house.drop(name, picture(1), tenant)
+        landed = {"first.jpg": 1_000_000_000, "second.jpg": 1_000_000_100}[name]
+        os.utime(path, (landed, landed))
+    house.sweep()
+    house.all()
+    assert house.row("first.jpg").verdict == "accept"
+    assert house.row("first.jpg", "bolt").verdict == "accept"
+    assert house.row("second.jpg").verdict == "reject"
+
+
+def test_a_decision_names_the_evidence_it_used(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.all()
+    row = house.row("a.jpg")
+    body = house.platform.store.evidence([row])[row.image_id]["curated"].body
+    assert body["used"] == {s: row.evidence[s] for s in ("validated", "enriched", "scored")}
+    assert (body["policy"], row.policy) == ("default@2", "default@2")
+
+
+def test_each_tenant_is_judged_by_the_policy_it_is_pinned_to(house: House) -> None:
+    for tenant in ("acme", "bolt"):
+        house.drop("a.jpg", picture(1), tenant)
+    house.sweep()
+    house.platform.store.pin("bolt", "default@1")
+    house.all()
+    assert house.row("a.jpg").policy == "default@2"
+    assert house.row("a.jpg", "bolt").policy == "default@1"
+
+
+def test_a_pinned_policy_that_is_not_published_fails_the_run_and_no_image(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.platform.store.pin("acme", "vanished@7")
+    house.validate()
+    house.infer(Enrich, Engine())
+    house.infer(Score, Engine())
+    with pytest.raises(PolicyMissing, match="vanished@7"):
+        house.curate()
+    row = house.row("a.jpg")
+    assert (row.pipeline_status, row.attempts, row.lease_owner) == ("pending_curation", 0, None)
+
+
+def test_an_image_whose_evidence_is_missing_goes_back_for_it(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    house.infer(Enrich, Engine())
+    house.infer(Score, Engine())
+    store = house.platform.store
+
+    class Forgetful:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def evidence(self, rows: Sequence[ImageRow]) -> dict[str, dict[str, Any]]:
+            found = store.evidence(rows)
+            return {
+                one: {stage: body for stage, body in bodies.items() if stage != "enriched"}
+                for one, bodies in found.items()
+            }
+
+    house.run(
+        Curate(Forgetful(), house.platform.policy_of, run_id="run-1", clock=house.clock)  # type: ignore[arg-type]
+    )
+    row = house.row("a.jpg")
+    assert row.pipeline_status == "pending_vlm_enrichment"
+    assert store.history(row.image_id)[-1].reason == "its enriched evidence is missing"
+
+
+def test_deciding_again_on_the_same_evidence_gives_the_same_evidence(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.all()
+    before = house.row("a.jpg")
+    store = house.platform.store
+    assert store.reset(store.batches(), "curated", house.clock(), "again", "replay-1") == 1
+    house.curate()
+    after = house.row("a.jpg")
+    assert after.evidence == before.evidence
+    assert len(store.all_evidence(after.image_id)) == 4
+
+
+# manifests
+
+
+def test_the_manifest_has_equal_bytes_for_equal_rows(house: House) -> None:
+    import pandas
+
+    for n in range(3):
+        house.drop(f"{n}.jpg", picture(n))
+    house.drop("text.jpg", b"Buy milk.\n")
+    house.sweep()
+    house.all()
+    store = house.platform.store
+    (batch,) = store.batches()
+    rows = all_rows(store, batch)
+    data = as_parquet(rows, store.evidence(rows))
+    assert data == as_parquet(list(rows), dict(reversed(store.evidence(rows).items())))
+    write_manifest(store, house.platform.objects, batch, store.stale_manifests()[batch])
+    path = house.buckets / "acme" / manifest_key(batch)
+    assert path.read_bytes() == data
+    table = pandas.read_parquet(path)
+    assert sorted(table["status"]) == ["curated", "curated", "curated", "failed"]
+    assert store.stale_manifests() == {}
+
+
+def test_dying_between_the_last_commit_and_the_manifest_leaves_it_stale(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.all()
+    store, objects = house.platform.store, house.platform.objects
+    (batch,) = store.batches()
+    assert list(store.stale_manifests()) == [batch]
+    with monkeypatch.context() as patch:
+
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(type(store), "manifest_written", die)
+        with pytest.raises(KeyboardInterrupt):
+            write_manifest(store, objects, batch, store.stale_manifests()[batch])
+    assert list(store.stale_manifests()) == [batch]
+    write_manifest(store, objects, batch, store.stale_manifests()[batch])
+    assert store.stale_manifests() == {}
+
+
+def test_a_decision_that_falls_while_the_manifest_is_written_leaves_it_stale(
+    house: House,
+) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.all()
+    store = house.platform.store
+    (batch,) = store.batches()
+    decided = store.stale_manifests()[batch]
+    house.drop("b.jpg", picture(2))
+    house.sweep()
+    house.all()
+    write_manifest(store, house.platform.objects, batch, decided)
+    assert list(store.stale_manifests()) == [batch]
+
+
+def test_an_empty_manifest_can_be_written_and_read() -> None:
+    import io
+
+    import pandas
+
+    assert len(pandas.read_parquet(io.BytesIO(as_parquet([], {})))) == 0
+
+
+def test_the_time_of_work_on_rows_is_the_injected_one(house: House) -> None:
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    row = house.row("a.jpg")
+    found = house.platform.store.evidence([row])[row.image_id]["validated"]
+    assert found.created_at == row.updated_at == house.clock()
+    assert row.arrived_at < house.clock()

@@ -1,0 +1,227 @@
+"""The worker's loop: every claim gets an outcome or is handed back, and time is only injected."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from parjanya_dagster.execution.worker import Pace, work_off
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.outcomes import Claim, Committed, Outcome, Retry, TerminalFailure
+from parjanya_dagster.truth.store import Store
+from tests.contract import world
+from tests.unit.conftest import NOON, Clock
+
+Step = Callable[[int, Claim], Outcome | None]
+
+
+@dataclass
+class Work:
+    """A stage whose outcomes a test chooses: None forgets the claim."""
+
+    step: Step = lambda _, claim: world.completed(claim)
+    stage: str = "validated"
+    seen: list[int] = field(default_factory=list)  # sizes of the claims that came
+
+    def prepare(self) -> None:
+        return
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        self.seen.append(len(claims))
+        for number, claim in enumerate(claims):
+            outcome = self.step(number, claim)
+            if outcome is not None:
+                yield claim, outcome
+
+
+class Watched:
+    """A store that notes the size of each commit; everything else is the real one's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.commits: list[int] = []
+        self.extended = threading.Event()
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self._store, name)
+
+    def commit(self, outcomes, now: float, run_id: str) -> Committed:  # type: ignore[no-untyped-def]
+        self.commits.append(len(outcomes))
+        return self._store.commit(outcomes, now, run_id)
+
+    def extend(self, claims, lease: float, now: float):  # type: ignore[no-untyped-def]
+        try:
+            return self._store.extend(claims, lease, now)
+        finally:
+            self.extended.set()
+
+
+def work(store: object, stage: Work, clock: Clock, pace: Pace | None = None, **more):  # type: ignore[no-untyped-def]
+    return work_off(
+        store,  # type: ignore[arg-type]
+        stage,
+        store.batches(),  # type: ignore[attr-defined]
+        owner="run-1",
+        pace=pace or Pace(rows=50, seconds=5.0, lease=120.0),
+        clock=clock,
+        **more,
+    )
+
+
+def statuses(store: Store, ids: Sequence[str]) -> set[str]:
+    return {world.row(store, one).pipeline_status for one in ids}
+
+
+def test_all_due_rows_are_worked_in_claims_of_bounded_size(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 120)
+    stage = Work()
+    tally = work(platform.store, stage, clock)
+    assert stage.seen == [50, 50, 20]
+    assert tally.rows == 120
+    assert tally.lost == 0
+    assert statuses(platform.store, ids) == {"pending_vlm_enrichment"}
+
+
+def test_slow_work_is_committed_as_it_is_done_and_claimed_in_smaller_bites(
+    platform: Platform, clock: Clock
+) -> None:
+    world.arrive(platform.store, 30)
+    store = Watched(platform.store)
+
+    def two_seconds(_: int, claim: Claim) -> Outcome:
+        clock.pass_by(2.0)
+        return world.completed(claim)
+
+    stage = Work(two_seconds)
+    work(store, stage, clock, Pace(rows=20, seconds=5.0, lease=120.0))
+    assert store.commits[:6] == [3] * 6  # every third row passes five seconds
+    assert stage.seen == [20, 2, 2, 2, 2, 2]  # what takes about five seconds
+
+
+def test_outcomes_are_counted_by_batch_and_kind(platform: Platform, clock: Clock) -> None:
+    world.arrive(platform.store, 3)
+    kinds: list[Outcome] = [Retry("away"), TerminalFailure("corrupt", "It is damaged.")]
+    stage = Work(lambda n, claim: kinds[n] if n < 2 else world.completed(claim))
+    tally = work(platform.store, stage, clock)
+    (batch,) = platform.store.batches()
+    assert dict(tally.by_batch[batch]) == {"retry": 1, "failed": 1, "completed": 1}
+
+
+def test_a_claim_that_the_stage_forgets_is_retried_and_costs_an_attempt(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 3)
+    work(platform.store, Work(lambda n, claim: None if n == 1 else world.completed(claim)), clock)
+    rows = [world.row(platform.store, one) for one in ids]
+    (forgotten,) = [row for row in rows if row.pipeline_status == "pending_validation"]
+    assert forgotten.lease_owner is None
+    assert forgotten.attempts == 1
+    assert forgotten.not_before > NOON
+    assert platform.store.history(forgotten.image_id)[-1].reason == (
+        "the stage gave no outcome for this image"
+    )
+
+
+@pytest.mark.parametrize("death", [KeyboardInterrupt, SystemExit, RuntimeError, MemoryError])
+def test_what_is_held_is_handed_back_when_the_process_is_stopped(
+    platform: Platform, clock: Clock, death: type[BaseException]
+) -> None:
+    ids = world.arrive(platform.store, 10)
+
+    def die(number: int, claim: Claim) -> Outcome:
+        clock.pass_by(3.0)  # every second outcome makes a commit
+        if number == 4:
+            raise death("stopped")
+        return world.completed(claim)
+
+    with pytest.raises(death):
+        work(platform.store, Work(die), clock)
+    rows = [world.row(platform.store, one) for one in ids]
+    assert all(row.lease_owner is None and row.attempts == 0 for row in rows)
+    assert [row.pipeline_status for row in rows].count("pending_vlm_enrichment") == 4
+    assert world.due_rows(platform.store, clock()) == 10
+
+
+def test_a_stage_that_cannot_be_prepared_fails_before_a_row_is_claimed(
+    platform: Platform, clock: Clock
+) -> None:
+    (one,) = world.arrive(platform.store, 1)
+
+    class Broken(Work):
+        def prepare(self) -> None:
+            raise OSError("the model cannot be loaded")
+
+    with pytest.raises(OSError, match="model"):
+        work(platform.store, Broken(), clock)
+    assert world.row(platform.store, one).fence == 0
+
+
+def test_a_worker_that_lost_its_rows_changes_nothing_and_says_so(
+    platform: Platform, clock: Clock
+) -> None:
+    (one,) = world.arrive(platform.store, 1)
+
+    def late(_: int, claim: Claim) -> Outcome:
+        clock.pass_by(1000.0)  # the lease is over
+        platform.store.lapse(clock())
+        (again,) = world.claim(platform.store, owner="run-2", now=clock())
+        assert again.row.fence > claim.row.fence
+        return world.completed(claim)
+
+    tally = work(platform.store, Work(late), clock)
+    assert tally.lost == 1
+    row = world.row(platform.store, one)
+    assert (row.pipeline_status, row.lease_owner) == ("pending_validation", "run-2")
+
+
+def test_the_leases_of_long_work_are_extended_from_beside_it(
+    platform: Platform, clock: Clock
+) -> None:
+    (one,) = world.arrive(platform.store, 1)
+    store = Watched(platform.store)
+
+    def long(_: int, claim: Claim) -> Outcome:
+        clock.pass_by(0.04)
+        assert store.extended.wait(30)
+        row = world.row(platform.store, one)
+        assert (row.lease_until or 0) > NOON + 0.05
+        return world.completed(claim)
+
+    tally = work(store, Work(long), clock, Pace(rows=50, seconds=5.0, lease=0.05))
+    assert tally.lost == 0
+
+
+def test_stopping_between_claims_leaves_the_rest_due(platform: Platform, clock: Clock) -> None:
+    ids = world.arrive(platform.store, 10)
+    stage = Work()
+    work(
+        platform.store,
+        stage,
+        clock,
+        Pace(rows=4, seconds=5.0, lease=120.0),
+        stop=lambda: len(stage.seen) == 1,
+    )
+    rows = [world.row(platform.store, one) for one in ids]
+    assert [row.pipeline_status for row in rows].count("pending_validation") == 6
+    assert all(row.lease_owner is None for row in rows)
+
+
+def test_a_clock_that_goes_backwards_neither_loses_rows_nor_spins(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 6)
+
+    def back(_: int, claim: Claim) -> Outcome:
+        clock.pass_by(-3600.0)
+        return world.completed(claim)
+
+    stage = Work(back)
+    work(platform.store, stage, clock, Pace(rows=3, seconds=5.0, lease=120.0))
+    clock.now = NOON
+    work(platform.store, Work(), clock)
+    assert statuses(platform.store, ids) == {"pending_vlm_enrichment"}

@@ -1,0 +1,271 @@
+"""The sweep: buckets compared with Truth. Whatever lies there is registered once, or is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.ingest.arrivals import Sweeper, Swept
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.objects import ObjectInfo
+from parjanya_dagster.truth.rows import image_id
+from tests.unit.conftest import NOON, Clock
+
+FOREVER = NOON + 1e9
+
+
+@pytest.fixture
+def buckets(platform: Platform) -> Path:
+    return platform.settings.home / "buckets"
+
+
+@pytest.fixture
+def sweeper(platform: Platform) -> Sweeper:
+    return platform.sweeper
+
+
+def drop(buckets: Path, name: str, data: bytes = b"x", tenant: str = "acme") -> Path:
+    path = buckets / tenant / "incoming" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def sweep(sweeper: Sweeper, deadline: float = FOREVER) -> Swept:
+    return sweeper.sweep(deadline)
+
+
+def states(platform: Platform, name: str, tenant: str = "acme") -> list[str]:
+    return [row.object_state for row in platform.store.find(f"incoming/{name}", tenant)]
+
+
+def test_what_lies_in_a_bucket_is_registered_once(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "a.jpg")
+    drop(buckets, "deep/er/b.jpg")
+    first, second = sweep(sweeper), sweep(sweeper)
+    assert sum(first.registered.values()) == 2
+    assert (second.seen, second.registered) == (2, {})
+    assert states(platform, "deep/er/b.jpg") == ["present"]
+
+
+def test_the_first_arrival_registers_its_tenant_under_the_newest_policy(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "a.jpg", tenant="new-tenant")
+    assert sweep(sweeper).tenants == ["new-tenant"]
+    tenant = platform.store.tenant("new-tenant")
+    assert tenant is not None
+    assert tenant.policy == "default@2"
+    assert sweep(sweeper).tenants == []
+
+
+def test_an_empty_bucket_and_what_lies_outside_incoming_are_nobodys_arrival(
+    sweeper: Sweeper, buckets: Path, platform: Platform
+) -> None:
+    (buckets / "empty" / "incoming").mkdir(parents=True)
+    (buckets / "other").mkdir()
+    (buckets / "other" / "a.jpg").write_bytes(b"x")
+    swept = sweep(sweeper)
+    assert (swept.seen, swept.tenants, platform.store.tenants()) == (0, [], [])
+
+
+@pytest.mark.parametrize("bucket", ["UPPER", "-dash", "under_score", "x", "a" * 64, "with space"])
+def test_a_bucket_whose_name_is_no_tenant_is_refused_by_name_and_stops_nobody(
+    platform: Platform, sweeper: Sweeper, buckets: Path, bucket: str
+) -> None:
+    drop(buckets, "a.jpg", tenant=bucket)
+    drop(buckets, "a.jpg", tenant="zebra")
+    swept = sweep(sweeper)
+    assert list(swept.refused) == [f"{bucket}/"]
+    assert "does not name a tenant" in swept.refused[f"{bucket}/"]
+    assert swept.tenants == ["zebra"]
+
+
+def test_a_replaced_file_is_another_version_and_the_older_row_says_so(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    path = drop(buckets, "a.jpg", b"old")
+    sweep(sweeper)
+    path.unlink()
+    drop(buckets, "a.jpg", b"newer")
+    sweep(sweeper)
+    assert sorted(states(platform, "a.jpg")) == ["present", "replaced"]
+
+
+def test_a_deleted_file_departs_and_comes_back(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    path = drop(buckets, "a.jpg")
+    sweep(sweeper)
+    clock.pass_by(60)
+    away = path.rename(buckets / "away")
+    assert sweep(sweeper).departed == 1
+    assert states(platform, "a.jpg") == ["deleted"]
+    clock.pass_by(60)
+    away.rename(path)
+    sweep(sweeper)
+    assert states(platform, "a.jpg") == ["present"]
+
+
+def test_a_file_that_landed_during_the_sweep_is_not_taken_for_deleted(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+
+    class Behind:
+        """A listing that misses what another worker has just registered."""
+
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(platform.objects, name)
+
+        def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+            clock.pass_by(-1)  # the row is newer than the sweep
+            return iter(())
+
+    clock.pass_by(-10)
+    assert replace(sweeper, objects=Behind()).sweep(FOREVER).departed == 0
+
+
+def test_a_listing_that_misses_a_file_is_not_believed(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    clock.pass_by(60)
+
+    class Blind:
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(platform.objects, name)
+
+        def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+            return iter(())
+
+    assert replace(sweeper, objects=Blind()).sweep(FOREVER).departed == 0
+    assert states(platform, "a.jpg") == ["present"]
+
+
+def test_an_unfinished_file_waits_and_is_registered_when_it_is_whole(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    path = drop(buckets, "a.jpg", b"ha")
+    with path.open("ab") as file:
+        swept = sweep(sweeper)
+        assert (swept.unfinished, swept.registered) == (1, {})
+        file.write(b"lf")
+    assert sum(sweep(sweeper).registered.values()) == 1
+    (row,) = platform.store.find("incoming/a.jpg", "acme")
+    assert row.size == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["line\nbreak.jpg", "tab\t.jpg", "bell\a.jpg", os.fsdecode(b"not-\xff-utf8.jpg")]
+)
+def test_a_name_that_no_one_can_print_is_refused_with_what_to_do(
+    platform: Platform, sweeper: Sweeper, buckets: Path, name: str
+) -> None:
+    drop(buckets, name)
+    drop(buckets, "good.jpg")
+    swept = sweep(sweeper)
+    assert sum(swept.registered.values()) == 1
+    ((shown, why),) = swept.refused.items()
+    shown.encode("utf-8")  # heartbeats and logs can hold it
+    assert "Rename" in why
+
+
+def test_a_sweep_out_of_time_says_so_and_the_next_one_goes_on(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    for tenant in ("acme", "bolt", "cord"):
+        drop(buckets, "a.jpg", tenant=tenant)
+    slow = replace(sweeper, clock=lambda: (clock.pass_by(1.0), clock())[1])
+    first = slow.sweep(clock() + 12)
+    assert not first.complete
+    while not (swept := slow.sweep(clock() + 40)).complete:
+        assert swept.seen
+    assert {tenant.slug for tenant in platform.store.tenants()} == {"acme", "bolt", "cord"}
+    assert all(len(platform.store.present(slug)) == 1 for slug in ("acme", "bolt", "cord"))
+
+
+def test_a_removed_tenant_folder_departs_its_images_and_stops_no_other_tenant(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    drop(buckets, "a.jpg")
+    drop(buckets, "b.jpg", tenant="bolt")
+    sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "acme").rename(buckets / ".acme-moved-away")
+    drop(buckets, "c.jpg", tenant="bolt")
+    swept = sweep(sweeper)
+    assert (swept.departed, sum(swept.registered.values())) == (1, 1)
+    assert states(platform, "a.jpg") == ["deleted"]
+    clock.pass_by(60)
+    (buckets / ".acme-moved-away").rename(buckets / "acme")
+    sweep(sweeper)
+    assert states(platform, "a.jpg") == ["present"]
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable, ObjectGone])
+def test_a_bucket_that_does_not_answer_stops_no_other_tenant(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock, error: type[Exception]
+) -> None:
+    for tenant in ("acme", "bolt"):
+        drop(buckets, "a.jpg", tenant=tenant)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for tenant in ("acme", "bolt"):
+        drop(buckets, "b.jpg", tenant=tenant)
+
+    class Away:
+        """The first tenant's bucket is away; the second one's is a real folder."""
+
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(platform.objects, name)
+
+        def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+            if bucket == "acme":
+                raise error("The bucket does not answer.")
+            yield from platform.objects.listing(bucket, prefix)
+
+    swept = replace(sweeper, objects=Away()).sweep(FOREVER)
+    assert sum(swept.registered.values()) == 1
+    assert swept.refused == {"acme/": "The bucket does not answer."}
+    assert swept.departed == 0
+    assert states(platform, "a.jpg") == ["present"]
+
+
+def test_storage_that_is_away_as_a_whole_is_an_error_and_not_an_empty_sweep(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    clock.pass_by(60)
+    buckets.rename(buckets.with_name("unmounted"))
+    with pytest.raises(StorageUnavailable):
+        sweep(sweeper)
+    assert states(platform, "a.jpg") == ["present"]
+
+
+def test_a_suspended_tenants_files_are_left_alone(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    tenant = sweeper.add_tenant("acme")
+    platform.store.put_tenant(replace(tenant, slug="bolt", bucket="bolt", status="suspended"))
+    drop(buckets, "a.jpg", tenant="bolt")
+    assert sweep(sweeper).seen == 0
+
+
+def test_the_identity_of_an_arrival_depends_on_bucket_key_and_version_alone(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    head = platform.objects.head("acme", "incoming/a.jpg")
+    assert platform.store.get(image_id("acme", "incoming/a.jpg", head.version)) is not None

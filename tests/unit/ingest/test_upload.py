@@ -1,0 +1,129 @@
+"""Uploads by hand: what is named is copied, or it is said why not. Nothing goes in silence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.ingest.upload import collect, upload
+from parjanya_dagster.platform import Platform
+
+FOREVER = 1e12
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "2024" / "may").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"a")
+    (folder / "2024" / "may" / "b.jpg").write_bytes(b"b")
+    (folder / ".hidden").write_bytes(b"h")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "c.jpg").write_bytes(b"c")
+    return folder
+
+
+def test_a_folder_keeps_its_structure_below_its_name_and_leaves_hidden_files_out(
+    folder: Path,
+) -> None:
+    found = collect([folder])
+    assert [one.key for one in found.uploads] == [
+        "incoming/photos/a.jpg",
+        "incoming/photos/2024/may/b.jpg",
+    ]
+    assert found.refused == {}
+
+
+def test_a_single_file_lands_under_its_name(folder: Path) -> None:
+    assert [one.key for one in collect([folder / "a.jpg"]).uploads] == ["incoming/a.jpg"]
+
+
+def test_the_present_folder_is_known_by_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert "incoming/photos/a.jpg" in {one.key for one in collect([Path(".")]).uploads}
+
+
+def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="There is no file or folder"):
+        collect([tmp_path / "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("line\nbreak.jpg", "not printable"),
+        (os.fsdecode(b"not-\xff-utf8.jpg"), "not printable"),
+        (".hidden.jpg", "hidden"),
+        ("a.jpg.part", "unfinished download"),
+        ("a.jpg~", "unfinished download"),
+    ],
+)
+def test_a_file_that_would_never_be_curated_under_its_name_is_named(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    found = collect([tmp_path / name])
+    assert found.uploads == []
+    ((shown, said),) = found.refused.items()
+    shown.encode("utf-8")
+    assert why in said
+
+
+def test_pipes_and_dangling_links_are_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("nowhere")
+    found = collect([tmp_path, tmp_path / "pipe.jpg", tmp_path / "link.jpg"])
+    assert found.uploads == []
+    assert len(found.refused) == 2
+    assert set(found.refused.values()) == {
+        "It is neither a file nor a folder.",
+        "It is a link that leads nowhere.",
+    }
+
+
+def test_two_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for side in ("left", "right"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.jpg").write_bytes(side.encode())
+    found = collect([tmp_path / "left" / "a.jpg", tmp_path / "right" / "a.jpg"])
+    assert [one.path.parent.name for one in found.uploads] == ["left"]
+    assert "Ingest it by its folder" in found.refused[str(tmp_path / "right" / "a.jpg")]
+
+
+def test_the_same_file_named_twice_is_one_upload(folder: Path) -> None:
+    found = collect([folder / "a.jpg", folder / "a.jpg", folder, folder])
+    assert len(found.uploads) == 3
+    assert found.refused == {}
+
+
+def test_an_upload_is_in_the_bucket_when_it_is_yielded(platform: Platform, folder: Path) -> None:
+    tenant = platform.sweeper.add_tenant("acme")
+    for one in upload(platform.objects, tenant, collect([folder]).uploads):
+        assert platform.objects.get("acme", one.key).data == one.path.read_bytes()
+
+
+def test_uploading_again_makes_no_new_version_of_what_is_there_already(
+    platform: Platform, folder: Path
+) -> None:
+    tenant = platform.sweeper.add_tenant("acme")
+    uploads = collect([folder]).uploads
+    for _ in range(2):
+        assert len(list(upload(platform.objects, tenant, uploads))) == 2
+    assert sum(platform.sweeper.sweep(FOREVER).registered.values()) == 2
+    list(upload(platform.objects, tenant, uploads))
+    assert platform.sweeper.sweep(FOREVER).registered == {}
+
+
+def test_other_bytes_under_the_same_key_are_a_new_version(platform: Platform, folder: Path) -> None:
+    tenant = platform.sweeper.add_tenant("acme")
+    list(upload(platform.objects, tenant, collect([folder / "a.jpg"]).uploads))
+    platform.sweeper.sweep(FOREVER)
+    (folder / "a.jpg").write_bytes(b"A")  # as long as before
+    list(upload(platform.objects, tenant, collect([folder / "a.jpg"]).uploads))
+    platform.sweeper.sweep(FOREVER)
+    states = [row.object_state for row in platform.store.find("incoming/a.jpg", "acme")]
+    assert sorted(states) == ["present", "replaced"]

@@ -1,0 +1,129 @@
+"""Likeness: copies are recognised, different pictures and pages of one template are not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from skimage import data
+
+from parjanya_dagster.media import alike, likeness_keys
+from parjanya_dagster.media.likeness import apart, likeness
+
+
+def seen(image: Image.Image) -> dict[str, Any]:
+    return likeness(np.asarray(image), image.convert("L"))
+
+
+def photograph(name: str) -> Image.Image:
+    return Image.fromarray(getattr(data, name)()).convert("RGB")
+
+
+def recompressed(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    dx, dy = round(image.width * share), round(image.height * share)
+    return image.crop((dx, dy, image.width - dx, image.height - dy))
+
+
+def card(title: str) -> Image.Image:
+    """A page of a template: equal but for a line of text."""
+    page = Image.new("RGB", (1200, 630), "#223355")
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((60, 60, 260, 570), fill="#ddaa33")
+    draw.rectangle((300, 480, 1100, 500), fill="#ffffff")
+    draw.text((300, 200), title, fill="#ffffff", font_size=72)
+    return page
+
+
+NAMES = ("astronaut", "cat", "coffee", "rocket")
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "resized": lambda im: im.resize((im.width // 3, im.height // 3), Image.Resampling.LANCZOS),
+    "recompressed": lambda im: recompressed(im, 40),
+    "darker": lambda im: im.point(lambda level: int(level * 0.9)),
+    "cropped 3 %": lambda im: cropped(im, 0.03),
+    "cropped 6 % and recompressed": lambda im: recompressed(cropped(im, 0.06), 80),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("change", COPIES)
+def test_a_changed_copy_is_found_and_confirmed(name: str, change: str) -> None:
+    original = photograph(name)
+    one, other = seen(original), seen(COPIES[change](original))
+    mine, its = likeness_keys(one["views"]), likeness_keys(other["views"])
+    assert min(apart(mine[key], its[key]) for key in mine.keys() & its.keys()) <= 12
+    assert alike(one, other).same
+
+
+def test_the_order_of_the_two_does_not_matter() -> None:
+    one, other = seen(photograph("cat")), seen(cropped(photograph("cat"), 0.05))
+    assert alike(one, other) == alike(other, one)
+
+
+@pytest.mark.parametrize("pair", list(combinations(NAMES, 2)), ids="-".join)
+def test_different_photographs_are_different(pair: tuple[str, str]) -> None:
+    assert not alike(*(seen(photograph(name)) for name in pair)).same
+
+
+def test_two_halves_of_one_photograph_are_different() -> None:
+    whole = photograph("astronaut")
+    width, height = whole.size
+    left = whole.crop((0, 0, int(width * 0.7), height))
+    right = whole.crop((int(width * 0.3), 0, width, height))
+    assert not alike(seen(left), seen(right)).same
+
+
+def test_pages_of_one_template_are_different_though_their_hashes_are_near() -> None:
+    one, other = seen(card("How we moved house")), seen(card("Seven rules for a quiet night"))
+    mine, its = likeness_keys(one["views"]), likeness_keys(other["views"])
+    assert any(apart(mine[key], its[key]) <= 12 for key in mine.keys() & its.keys())
+    assert not alike(one, other).same
+
+
+def test_two_colours_of_one_drawing_are_different() -> None:
+    page = card("The same words")
+    red, green, blue = page.split()
+    assert not alike(seen(page), seen(Image.merge("RGB", (blue, green, red)))).same
+
+
+@pytest.mark.parametrize("colour", ["white", "black", "#336699"])
+def test_a_flat_picture_has_no_keys(colour: str) -> None:
+    flat = seen(Image.new("RGB", (640, 480), colour))
+    assert flat["views"] == []
+    assert likeness_keys(flat["views"]) == {}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2), (31, 7)])
+def test_odd_shapes_have_a_likeness(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    one = seen(Image.fromarray(noise))
+    assert alike(one, one).worst == 0.0
+
+
+def test_hashes_that_differ_in_three_bits_share_a_key() -> None:
+    random = np.random.default_rng(3)
+    for _ in range(200):
+        first = int(random.integers(0, 2**64, dtype=np.uint64))
+        second = first
+        for bit in random.choice(64, 3, replace=False):
+            second ^= 1 << int(bit)
+        mine, its = likeness_keys([f"{first:016x}"]), likeness_keys([f"{second:016x}"])
+        shared = mine.keys() & its.keys()
+        assert shared
+        assert {apart(mine[key], its[key]) for key in shared} == {3}
+
+
+def test_an_image_is_filed_under_at_most_thirty_keys_that_fit_a_signed_column() -> None:
+    filed = likeness_keys(seen(photograph("coffee"))["views"])
+    assert 10 <= len(filed) <= 30
+    assert all(-(2**63) <= view < 2**63 for view in filed.values())

@@ -1,0 +1,245 @@
+"""Buckets as folders: odd names, whole writes, and what is finished."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
+from parjanya_dagster.truth.folder import FolderObjects
+from parjanya_dagster.truth.objects import ObjectInfo, open_objects
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "buckets"
+    (root / "acme" / "incoming").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def objects(root: Path) -> FolderObjects:
+    return FolderObjects(root, settle=1.0)
+
+
+def keys(objects: FolderObjects, prefix: str = "incoming/") -> set[str]:
+    return {info.key for info in objects.listing("acme", prefix)}
+
+
+ODD_NAMES = [
+    "a b.jpg",
+    "ü – 你好 🖼.jpg",
+    "#1.jpg",
+    "100%.jpg",
+    "a+b&c=d?.jpg",
+    "line\nbreak.jpg",
+    "back\\slash.jpg",
+    "quote'\".jpg",
+    "-rf.jpg",
+    "deep/er/and deeper/x.jpg",
+    "n" * 251 + ".jpg",
+    os.fsdecode(b"not-\xff-utf8.jpg"),
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_object_of_any_name_is_written_listed_and_read(
+    objects: FolderObjects, name: str
+) -> None:
+    key = "incoming/" + name
+    objects.put("acme", key, b"bytes", "image/jpeg")
+    assert keys(objects) == {key}
+    found = objects.get("acme", key)
+    assert found.data == b"bytes"
+    assert (
+        found.version
+        == objects.head("acme", key).version
+        == next(objects.listing("acme", "incoming/")).version
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["../secret", "incoming/../../secret", "incoming/./x", "..", "incoming/.."]
+)
+def test_no_key_leads_out_of_its_bucket(objects: FolderObjects, root: Path, key: str) -> None:
+    (root / "secret").write_bytes(b"another tenant's")
+    for attempt in (
+        lambda: objects.get("acme", key),
+        lambda: objects.head("acme", key),
+        lambda: objects.put("acme", key, b"x", "text/plain"),
+    ):
+        with pytest.raises(ObjectGone):
+            attempt()
+    assert (root / "secret").read_bytes() == b"another tenant's"
+
+
+@pytest.mark.parametrize("bucket", ["", "..", ".", "acme/../bolt"])
+def test_no_bucket_name_leads_out_of_the_root(objects: FolderObjects, bucket: str) -> None:
+    with pytest.raises(ObjectGone):
+        objects.get(bucket, "incoming/x")
+
+
+def test_an_absolute_key_stays_in_its_bucket(objects: FolderObjects) -> None:
+    with pytest.raises(ObjectGone):
+        objects.get("acme", "/etc/hostname")
+
+
+def test_what_is_not_there_is_gone_and_what_cannot_be_read_is_unavailable(
+    objects: FolderObjects, root: Path
+) -> None:
+    for key in ("incoming/x", "incoming/x/y", "incoming"):
+        with pytest.raises(ObjectGone):
+            objects.get("acme", key)
+    (root / "acme" / "incoming" / "loop").symlink_to("loop")
+    with pytest.raises(StorageUnavailable, match="Cannot read"):
+        objects.get("acme", "incoming/loop")
+
+
+def test_one_entry_that_cannot_be_read_does_not_hide_the_others(
+    objects: FolderObjects, root: Path
+) -> None:
+    incoming = root / "acme" / "incoming"
+    (incoming / "loop").symlink_to("loop")
+    (incoming / "dangling").symlink_to("nowhere")
+    os.mkfifo(incoming / "pipe")
+    (incoming / "a.jpg").write_bytes(b"a")
+    assert keys(objects) == {"incoming/a.jpg"}
+
+
+def test_a_root_that_is_away_is_unavailable_and_not_empty(tmp_path: Path) -> None:
+    """A volume that is not mounted must not look as if every image had been deleted."""
+    objects = FolderObjects(tmp_path / "not mounted")
+    with pytest.raises(StorageUnavailable):
+        list(objects.listing("acme", "incoming/"))
+    with pytest.raises(StorageUnavailable):
+        objects.get("acme", "incoming/a.jpg")
+    with pytest.raises(StorageUnavailable):
+        objects.head("acme", "incoming/a.jpg")
+
+
+def test_a_write_that_fails_leaves_the_old_object_and_no_debris(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put("acme", "previews/a.jpg", b"old", "image/jpeg")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StorageUnavailable, match="No space left"):
+        objects.put("acme", "previews/a.jpg", b"new", "image/jpeg")
+    assert [path.name for path in (root / "acme" / "previews").iterdir()] == ["a.jpg"]
+    assert objects.get("acme", "previews/a.jpg").data == b"old"
+
+
+def test_a_reader_sees_an_object_whole_or_not_at_all(objects: FolderObjects) -> None:
+    bodies = {bytes([n]) * 300_000 for n in range(8)}
+    objects.put("acme", "p.jpg", b"\0" * 300_000, "image/jpeg")
+    done = threading.Event()
+
+    def write() -> None:
+        for body in sorted(bodies) * 10:
+            objects.put("acme", "p.jpg", body, "image/jpeg")
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = 0
+    while not done.is_set():
+        assert objects.get("acme", "p.jpg").data in bodies
+        assert keys(objects, "") == {"p.jpg"}
+        seen += 1
+    writer.join()
+    assert seen > 0
+
+
+def test_bytes_that_change_under_the_read_have_no_version(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = root / "acme" / "incoming" / "a.jpg"
+    path.write_bytes(b"first")
+    stats = iter([os.stat(path)])
+    true = os.fstat
+
+    def before(handle: int) -> os.stat_result:
+        """The first look at the file is of a moment earlier than the write below."""
+        return next(stats, None) or true(handle)
+
+    path.write_bytes(b"second, longer")
+    monkeypatch.setattr(os, "fstat", before)
+    assert objects.get("acme", "incoming/a.jpg").version == ""
+
+
+def info(objects: FolderObjects, name: str) -> ObjectInfo:
+    return objects.head("acme", f"incoming/{name}")
+
+
+def test_a_file_that_is_open_for_writing_is_not_complete_however_still(
+    objects: FolderObjects, root: Path
+) -> None:
+    path = root / "acme" / "incoming" / "a.jpg"
+    later = time.time() + 3600
+    with path.open("wb") as file:
+        file.write(b"half")
+        file.flush()
+        assert not objects.complete("acme", info(objects, "a.jpg"), later)
+    assert objects.complete("acme", info(objects, "a.jpg"), later)
+    with path.open("rb"):
+        assert objects.complete("acme", info(objects, "a.jpg"), later)
+
+
+def test_a_file_is_complete_only_after_it_has_been_still(
+    objects: FolderObjects, root: Path
+) -> None:
+    (root / "acme" / "incoming" / "a.jpg").write_bytes(b"x")
+    one = info(objects, "a.jpg")
+    assert not objects.complete("acme", one, one.modified_at + 0.5)
+    assert objects.complete("acme", one, one.modified_at + 1.5)
+
+
+def test_a_clock_that_went_backwards_does_not_hold_a_file_back_for_ever(
+    objects: FolderObjects, root: Path
+) -> None:
+    (root / "acme" / "incoming" / "a.jpg").write_bytes(b"x")
+    one = info(objects, "a.jpg")
+    assert objects.complete("acme", one, one.modified_at - 86_400)
+
+
+@pytest.mark.parametrize("name", ["a.jpg.part", "a.crdownload", "a.jpg~", "a.tmp", "a.PART"])
+def test_names_of_unfinished_downloads_are_not_complete(
+    objects: FolderObjects, root: Path, name: str
+) -> None:
+    (root / "acme" / "incoming" / name).write_bytes(b"x")
+    assert not objects.complete("acme", info(objects, name), time.time() + 3600)
+
+
+def test_hidden_files_are_nobodys_images(objects: FolderObjects, root: Path) -> None:
+    (root / "acme" / "incoming" / ".DS_Store").write_bytes(b"x")
+    (root / "acme" / ".trash").mkdir()
+    (root / "acme" / ".trash" / "a.jpg").write_bytes(b"x")
+    assert keys(objects, "") == set()
+
+
+def test_only_folders_are_buckets(objects: FolderObjects, root: Path) -> None:
+    (root / "bolt").mkdir()
+    (root / ".hidden").mkdir()
+    (root / "file").write_bytes(b"")
+    assert objects.buckets() == ["acme", "bolt"]
+    assert FolderObjects(root / "none").buckets() == []
+
+
+def test_an_address_of_objects_that_is_neither_folder_nor_s3_is_refused() -> None:
+    with pytest.raises(SettingsInvalid, match="begins with file:///"):
+        open_objects("ftp://somewhere")
+
+
+def test_a_folder_with_odd_characters_in_its_name_can_be_the_root(tmp_path: Path) -> None:
+    root = tmp_path / "a b#c%20d"
+    objects = open_objects(root.as_uri())
+    objects.put("acme", "incoming/a.jpg", b"x", "image/jpeg")
+    assert (root / "acme" / "incoming" / "a.jpg").read_bytes() == b"x"
