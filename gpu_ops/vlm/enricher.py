@@ -70,20 +70,24 @@ class TransformersEnricher:
         """Load the model. Raises OSError or ValueError where its folder does not do."""
         with self._lock:
             if self._reader is None:
-                from gpu_ops.vlm.pictures import Preparer
                 from gpu_ops.vlm.reader import Reader
 
                 options = self._options
                 folder = checkpoint.folder_of(options.model, options.revision)
                 device = _device(options.device)
-                reader = Reader(folder, self._prompt, describe=options.describe, device=device)
-                self._preparer = Preparer(
-                    reader.processor.image_processor,
-                    options.visual_tokens,
-                    reader.dtype,
-                    pin=reader.device.type == "cuda",
-                )
-                self._reader = reader
+                self.adopt(Reader(folder, self._prompt, describe=options.describe, device=device))
+
+    def adopt(self, reader: Reader) -> None:
+        """Use a reader that is in memory already (random weights, for a benchmark)."""
+        from gpu_ops.vlm.pictures import Preparer
+
+        self._preparer = Preparer(
+            reader.processor.image_processor,
+            self._options.visual_tokens,
+            reader.dtype,
+            pin=reader.device.type == "cuda",
+        )
+        self._reader = reader
 
     def prepare(self, image: Image) -> Picture:
         """What `describe` does to an image before the model sees it: for threads that run ahead.
