@@ -61,6 +61,11 @@ class TransformersEnricher:
             determinism="numerical",
         )
 
+    def calibrated_for(self) -> dict[str, str]:
+        """The model's files and the prompt, as a calibration names them."""
+        folder = checkpoint.folder_of(self._options.model, self._options.revision)
+        return {"model": checkpoint.revision_of(folder), "prompt": self._prompt.identity}
+
     def _asked(self) -> list[str]:
         if not self._options.describe:
             return ["category"]
