@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,19 @@ class TransformersEnricher:
         self._lock = threading.RLock()
         self._reader: Reader | None = None
         self._preparer: Preparer | None = None
+        self._owner: TransformersEnricher | None = None  # whose model it asks
+
+    def asking(self, prompt: str) -> TransformersEnricher:
+        """The same model, asked with another prompt; it is loaded once and they take turns.
+
+        A calibration is fitted for one prompt, so another one goes without.
+        Raises ValueError where there is no such prompt.
+        """
+        if prompt == self._prompt.id:
+            return self
+        other = TransformersEnricher(replace(self._options, prompt=prompt, calibration=""))
+        other._owner, other._lock = self, self._lock
+        return other
 
     @cached_property
     def identity(self) -> Identity:
@@ -78,6 +92,12 @@ class TransformersEnricher:
                 from gpu_ops.vlm.reader import Reader
 
                 options = self._options
+                if self._owner is not None:
+                    self._owner.warm()
+                    kept = self._owner._reader
+                    assert kept
+                    self.adopt(kept.asking(self._prompt, describe=options.describe))
+                    return
                 folder = checkpoint.folder_of(options.model, options.revision)
                 device = _device(options.device)
                 self.adopt(Reader(folder, self._prompt, describe=options.describe, device=device))
