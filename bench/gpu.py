@@ -20,17 +20,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.gpu_floors import Busy, Work, floors, peaks
-from bench.gpu_models import SIZES, Built, build
+from bench.gpu_floors import Busy, Peaks, floors, peaks, work_of
+from bench.gpu_models import SIZES, Built, build, jpegs
 from gpu_ops.interface import LABELS
 from gpu_ops.vlm import categories, prompts
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
+from gpu_ops.vlm.questions import ask
 from gpu_ops.vlm.reader import Reader
 from parjanya_dagster.execution.ahead import each_ahead
 from tests.tiny_models import FAMILIES
 
-WIDTH, HEIGHT = 1152, 864  # one megapixel
 LETTER_TOKENS = 4  # what a plain loop lets the model write to name a category
 
 
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     import torch
 
+    if options.datasheet:
+        print(on_paper(options))
+        return 0
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -102,24 +105,38 @@ def compare(
         visual._attn_implementation = fast if name.startswith("c") else "sdpa"
         results[name] = measure(work, some, device)
     visual._attn_implementation = fast
-    picture = engine.prepare(decode(files[0]))
-    row = reader.tokens_besides_picture + picture.size
-    work = Work(
-        patches=picture.size * picture.merge**2,
-        read=row - (tokens if describe else 0),
-        written=float(tokens) if describe else 0.0,
-        context=len(reader.questions.prefix) + picture.size + 60,
-        batch=max(1, min(engine.ahead, options.batch_tokens // row)),
+    size = engine.prepare(decode(files[0])).size
+    work = work_of(
+        reader.questions, size, tokens if describe else 0, options.batch_tokens, engine.ahead
     )
     rate = {name: result["images_per_second"] for name, result in results.items()}
     return {
         "ways": results,
-        "visual_tokens": picture.size,
+        "visual_tokens": size,
         "batch": work.batch,
         "floor_seconds_per_image": floors(built.model, work, peak),
         "c over a": rate["c: the engine"] / rate["a: one at a time"],
         "c over b": rate["c: the engine"] / rate["b: plain batches"],
     }
+
+
+def on_paper(options: argparse.Namespace) -> str:
+    """The floors of a device that is not here, from its datasheet."""
+    tera, giga = options.datasheet
+    peak = Peaks(tera * 1e12, giga * 1e9)
+    built = build(options.family, options.model_size, "meta")
+    prompt, tokenizer = prompts.load(), built.processor.tokenizer
+    ahead = TransformersEnricher.ahead
+    lines = [f"{options.family} {options.model_size} at {tera:g} Tera-op/s, {giga:g} GB/s:"]
+    for written in (0, options.description_tokens):
+        opening = tokenizer('{"caption": "', add_special_tokens=False)["input_ids"]
+        asked = ask(built.processor, prompt, opening if written else None)
+        work = work_of(asked, options.visual_tokens, written, options.batch_tokens, ahead)
+        part = f"category and {written} tokens" if written else "category"
+        lines.append(f"  {part}, {work.read:g} tokens read, batches of {work.batch}:")
+        for name, seconds in floors(built.model, work, peak).items():
+            lines.append(f"    {name}: at most {1 / seconds:.1f} images/s")
+    return "\n".join(lines)
 
 
 def measure(work: Callable[[list[Path]], None], files: list[Path], device: str) -> dict[str, Any]:
@@ -194,23 +211,6 @@ def decode(file: Path) -> Any:
     return decode_jpeg(file.read_bytes())
 
 
-def jpegs(folder: Path, count: int) -> list[Path]:
-    """Different 1-megapixel JPEGs of soft shapes and a little noise."""
-    import numpy as np
-    from PIL import Image
-
-    draw = np.random.default_rng(0)
-    files = []
-    for number in range(count):
-        coarse = draw.integers(0, 256, (HEIGHT // 96, WIDTH // 96, 3), dtype=np.uint8)
-        soft = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-        grain = draw.normal(0, 6, (HEIGHT, WIDTH, 1))
-        pixels = np.clip(np.asarray(soft, np.float32) + grain, 0, 255).astype(np.uint8)
-        files.append(folder / f"{number:05}.jpg")
-        Image.fromarray(pixels).save(files[-1], quality=90)
-    return files
-
-
 def table(part: str, found: dict[str, Any]) -> str:
     lines = [f"{part}, {found['visual_tokens']} visual tokens, batches of {found['batch']}"]
     for name, way in found["ways"].items():
@@ -235,6 +235,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--description-tokens", type=int, default=100)
     parser.add_argument("--threads", type=int, default=8, help="that read and prepare ahead")
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--datasheet",
+        type=float,
+        nargs=2,
+        metavar=("TERA", "GIGA"),
+        help="run nothing: the floors of a device of so many tera-operations and gigabytes/s",
+    )
     parser.add_argument("--json", type=Path, help="write all figures here")
     return parser.parse_args(arguments)
 

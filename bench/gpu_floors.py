@@ -33,6 +33,22 @@ class Work:
     batch: int
 
 
+def work_of(asked: Any, picture: int, written: int, budget: int, most: int) -> Work:
+    """What an image of `picture` tokens costs when these questions are asked about it.
+
+    `budget` is the tokens of a batch, `most` its images.
+    """
+    tail = len(asked.trunk) + sum(len(branch) for branch in asked.branches)
+    described = len(asked.branches[0]) if written else 0
+    return Work(
+        patches=4 * picture,
+        read=picture + tail,
+        written=written,
+        context=len(asked.prefix) + picture + len(asked.trunk) + described + written / 2,
+        batch=max(1, min(most, budget // (picture + tail + written))),
+    )
+
+
 def peaks(device: str, dtype: Any) -> Peaks:
     """The best of five of each."""
     import torch

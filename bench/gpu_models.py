@@ -1,6 +1,6 @@
-"""Vision-language models of published shapes with random weights, built on the device.
+"""What is measured: models of published shapes with random weights, and 1-megapixel JPEG files.
 
-Honest for speed and for nothing else. The tokenizer has as many words as a published one, though
+Random weights are honest for speed and for nothing else. The tokenizer has as many words as a published one, though
 all but those of our prompts are made up, so prompts are about as long and what is written is cut
 into words of ordinary length.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gpu_ops.torchvision_cure import cure
@@ -71,6 +72,7 @@ LARGE: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }
+WIDTH, HEIGHT = 1152, 864  # one megapixel
 SIZES = {"tiny": TINY, "7b": LARGE}
 
 
@@ -81,7 +83,7 @@ class Built:
 
 
 def build(family: Family, size: str, device: str) -> Built:
-    """A model in evaluation mode: bfloat16 on a GPU, float32 elsewhere."""
+    """A model in evaluation mode: float32 on the CPU, bfloat16 elsewhere."""
     cure()
     import torch
 
@@ -90,7 +92,7 @@ def build(family: Family, size: str, device: str) -> Built:
     tokens = tokenizer(text["vocab_size"], made_up(spare) if spare > 0 else ())
     torch.manual_seed(0)
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16 if device.startswith("cuda") else torch.float32)
+    torch.set_default_dtype(torch.float32 if device == "cpu" else torch.bfloat16)
     try:
         with torch.device(device):
             model = random_model(family, text, vision, tokens).eval()
@@ -107,3 +109,20 @@ def made_up(count: int) -> tuple[str, ...]:
         letters = "".join(draw.choices("etaoinshrdlucmfwypvbgk", k=draw.randint(3, 9)))
         words.add(draw.choice(("Ġ", "")) + letters)
     return tuple(sorted(words))
+
+
+def jpegs(folder: Path, count: int) -> list[Path]:
+    """Different 1-megapixel JPEGs of soft shapes and a little noise."""
+    import numpy as np
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    files = []
+    for number in range(count):
+        coarse = draw.integers(0, 256, (HEIGHT // 96, WIDTH // 96, 3), dtype=np.uint8)
+        soft = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+        grain = draw.normal(0, 6, (HEIGHT, WIDTH, 1))
+        pixels = np.clip(np.asarray(soft, np.float32) + grain, 0, 255).astype(np.uint8)
+        files.append(folder / f"{number:05}.jpg")
+        Image.fromarray(pixels).save(files[-1], quality=90)
+    return files
