@@ -72,8 +72,8 @@ def compare(
     """Images per second and busy share of each way, the floors, and the ratios to (a)."""
     prompt = prompts.load()
     tokens = options.description_tokens
-    written = prompt.description.model_copy(update={"max_tokens": tokens})
-    prompt = prompt.model_copy(update={"description": written})
+    capped = prompt.description.model_copy(update={"max_tokens": tokens})
+    prompt = prompt.model_copy(update={"description": capped})
     reader = Reader.around(built.model, built.processor, prompt, describe=describe)
     chosen = Options(
         model="random",

@@ -8,6 +8,7 @@ measured here, so the floors hold for any device.
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -99,40 +100,41 @@ def floors(model: Any, work: Work, peak: Peaks) -> dict[str, float]:
 
 
 class Busy:
-    """The share of time that the GPU had work, sampled from its driver (NVML) while a block runs.
+    """The share of time that the GPU had work, from its driver's samples while a block runs.
 
-    `share` is None where there is no GPU or the driver cannot be asked; `why` says so.
+    `share` is None where there is no GPU or the driver cannot be asked; `why` says so. The driver
+    counts a moment in which any kernel ran as busy, however little of the GPU it used.
     """
 
-    def __init__(self, device: str, every: float = 0.1) -> None:
-        self.share: float | None = None
+    QUERY = ("nvidia-smi", "-i", "0", "--query-gpu=utilization.gpu",
+             "--format=csv,noheader,nounits")  # fmt: skip
+
+    def __init__(self, device: str, every: float = 0.5) -> None:
         self.why = "" if device.startswith("cuda") else "no GPU"
         self._every = every
         self._samples: list[int] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="busy", daemon=True)
 
+    @property
+    def share(self) -> float | None:
+        return sum(self._samples) / len(self._samples) / 100 if self._samples else None
+
     def __enter__(self) -> Busy:
-        if not self.why:
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-        if self._samples:
-            self.share = sum(self._samples) / len(self._samples) / 100
+        self._thread.join()
 
     def _run(self) -> None:
-        import torch
-
-        while not self._done.wait(self._every):
+        while not self.why and not self._done.wait(self._every):
             try:
-                self._samples.append(torch.cuda.utilization())
-            except Exception as error:  # no pynvml, or the driver refuses
+                asked = subprocess.run(self.QUERY, capture_output=True, text=True, check=True)
+                self._samples.append(int(asked.stdout))
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
                 self.why = f"{type(error).__name__}: {error}"
-                return
 
 
 def _wait(device: str) -> None:

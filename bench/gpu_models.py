@@ -1,8 +1,8 @@
 """What is measured: models of published shapes with random weights, and 1-megapixel JPEG files.
 
-Random weights are honest for speed and for nothing else. The tokenizer has as many words as a published one, though
-all but those of our prompts are made up, so prompts are about as long and what is written is cut
-into words of ordinary length.
+Random weights are honest for speed and for nothing else. The tokenizer has about as many words as
+a published one, though all but those of our prompts are made up: prompts are about as long, and
+what is written is cut into words of ordinary length.
 """
 
 from __future__ import annotations
