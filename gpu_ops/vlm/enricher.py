@@ -119,7 +119,8 @@ class TransformersEnricher:
 
         Raises InvalidImage where the array is not an upright RGB image.
         """
-        self.warm()
+        if self._preparer is None:  # never wait for the lock that the model at work holds
+            self.warm()
         assert self._preparer
         return self._preparer(image)
 

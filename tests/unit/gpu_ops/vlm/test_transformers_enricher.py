@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -66,6 +67,25 @@ def test_small_batches_and_prepared_pictures_change_no_answer(engine: Engine) ->
     ):
         for same in (other, ready):
             assert one["probabilities"] == pytest.approx(same["probabilities"], abs=2e-6)
+
+
+def test_images_are_prepared_while_the_model_is_at_work(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Reader.answer
+    working = engine(describe=False)
+    working.warm()
+    prepared: list[object] = []
+
+    def busy(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
+        ahead = threading.Thread(target=lambda: prepared.append(working.prepare(IMAGES[1])))
+        ahead.start()
+        ahead.join(60)
+        assert prepared, "preparing waited for the model"
+        return answer(self, pictures)
+
+    monkeypatch.setattr(Reader, "answer", busy)
+    working.describe(IMAGES[:1])
 
 
 def test_the_order_in_which_labels_are_listed_changes_nothing(
