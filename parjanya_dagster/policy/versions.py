@@ -53,6 +53,16 @@ class Policy:
         return tuple(dict.fromkeys(p for rule in self.document.rules for p in rule.paths))
 
     @cached_property
+    def stages(self) -> frozenset[str]:
+        """The stages whose evidence is looked at to decide, duplicates included."""
+        found = {path.split(".")[0] for path in self.paths}
+        if self.document.confidence.enriched is not None:
+            found.add("enriched")
+        if self.document.duplicates.exact != "ignore" or self.near_distance is not None:
+            found.add("validated")
+        return frozenset(found)
+
+    @cached_property
     def required(self) -> dict[str, tuple[str, ...]]:
         """Per stage, the paths inside its evidence that must be there to decide by this policy."""
         needs, duplicates = self.document.needs, self.document.duplicates

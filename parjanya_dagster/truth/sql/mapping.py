@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +10,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, Table, bindparam, update
 
-from parjanya_dagster.truth.rows import Event, Evidence, ImageRow
+from parjanya_dagster.truth.rows import Event, ImageRow
+from parjanya_dagster.truth.sql.documents import dumps
 from parjanya_dagster.truth.sql.engine import CHUNK, insert_if_new
 from parjanya_dagster.truth.sql.schema import batches, events, images
 from parjanya_dagster.truth.stages import Status
@@ -57,10 +57,6 @@ def event_of(row: Row[Any]) -> Event:
     return Event(**columns)
 
 
-def evidence_of(row: Row[Any]) -> Evidence:
-    return Evidence(**row._mapping)
-
-
 def columns_of(one: Any) -> dict[str, Any]:
     """The fields of a slotted dataclass, not copied: `asdict` copies deeply and is 20x slower."""
     return {name: getattr(one, name) for name in one.__slots__}
@@ -88,7 +84,7 @@ def insert_rows(
     connection.exec_driver_sql(
         f"INSERT INTO {table.name} ({names}) SELECT {names} "
         f"FROM jsonb_populate_recordset(NULL::{table.name}, %s::jsonb) {conflict}",
-        (json.dumps(rows),),
+        (dumps(rows),),
     )
 
 
@@ -117,7 +113,7 @@ def _update(connection: Connection, columns: Sequence[str], changes: Sequence[Ch
         connection.exec_driver_sql(
             f"UPDATE images SET {new} FROM jsonb_populate_recordset(NULL::images, %s::jsonb) "
             "AS new WHERE images.image_id = new.image_id",
-            (json.dumps(rows),),
+            (dumps(rows),),
         )
         return
     statement = (
