@@ -121,15 +121,14 @@ def _one_batch(
         begun = clock()
         tally.image_seconds += begun - mark
         committed = store.commit(pending, begun, owner)
+        said = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
-            log.info(
+            said.info(
                 "outcome",
-                stage=work.stage,
                 image=claim.image_id,
                 batch=claim.row.batch,
-                run=owner,
                 fence=claim.row.fence,
                 outcome="lost" if lost else kind(outcome),
             )

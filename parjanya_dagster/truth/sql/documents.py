@@ -12,13 +12,13 @@ from typing import Any
 
 import orjson
 
-_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+from parjanya_dagster.truth.storable import STRICT
 
 
 def dumps(value: Any) -> str:
     """The JSON text of a value. Raises TypeError for what is not JSON."""
     try:
-        return orjson.dumps(value, option=_STRICT).decode()
+        return orjson.dumps(value, option=STRICT).decode()
     except TypeError:
         return json.dumps(value)
 
