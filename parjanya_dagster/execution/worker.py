@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from parjanya_dagster.execution.going_back import no_more_than_often
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.store import Store
 
@@ -138,7 +139,7 @@ def _one_batch(
         tally.commit_seconds += last - begun
 
     for claim, outcome in work.work(claims):
-        pending.append((claim, outcome))
+        pending.append((claim, no_more_than_often(store, claim, outcome)))
         left.pop(claim.image_id, None)
         if len(pending) >= pace.rows or clock() - last >= pace.seconds:
             commit()
