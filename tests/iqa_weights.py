@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_ops.iqa.networks import NETWORKS
-from gpu_ops.iqa.weights import MANIFEST
+from gpu_ops.weight_folder import MANIFEST
 from gpu_ops.torchvision_cure import cure
 
 CONTEXT, VOCABULARY, WIDTH = 77, 49408, 64

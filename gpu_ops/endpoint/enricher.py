@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.endpoint import letters
-from gpu_ops.endpoint.client import Client
+from gpu_ops.endpoint.client import Client, Patience
+from gpu_ops.endpoint.options import Options
 from gpu_ops.interface import LABELS, Identity, SomeFailed, require_images
 from gpu_ops.vlm import categories, description, evidence, prompts
 
@@ -34,10 +36,15 @@ class EndpointEnricher:
     """
 
     def __init__(
-        self, client: Client, model: str, revision: str = "", prompt: str = prompts.DEFAULT
+        self,
+        client: Client,
+        model: str,
+        revision: str = "",
+        prompt: str = prompts.DEFAULT,
+        describe: bool = True,
     ) -> None:
         self._client, self._model, self._revision = client, model, revision
-        self._prompt = prompts.load(prompt)
+        self._prompt, self._describe = prompts.load(prompt), describe
         self._orders = categories.orders(LABELS, self._prompt.category.orders)
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -46,12 +53,14 @@ class EndpointEnricher:
         """The same engine with another prompt. Raises ValueError where there is no such prompt."""
         if prompt == self._prompt.id:
             return self
-        return EndpointEnricher(self._client, self._model, self._revision, prompt)
+        return EndpointEnricher(self._client, self._model, self._revision, prompt, self._describe)
 
     @cached_property
     def identity(self) -> Identity:
         stated = self._revision or "unstated"
-        parts = [VERSION, stated, f"jpeg {JPEG_QUALITY}", str(TOP), str(description.json_schema())]
+        parts = [VERSION, stated, f"jpeg {JPEG_QUALITY}", f"top {TOP}"]
+        if self._describe:
+            parts.append(json.dumps(description.json_schema(), sort_keys=True))
         return Identity(
             engine="openai",
             model=self._model,
@@ -108,20 +117,14 @@ class EndpointEnricher:
             }
             for order in self._orders
         ]
-        payloads.append(
-            {
-                **self._question(url, self._prompt.description.question),
-                "max_tokens": self._prompt.description.max_tokens,
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {
-                        "name": "description",
-                        "schema": description.json_schema(),
-                        "strict": True,
-                    },
-                },
-            }
-        )
+        if self._describe:
+            payloads.append(
+                {
+                    **self._question(url, self._prompt.description.question),
+                    "max_tokens": self._prompt.description.max_tokens,
+                    "response_format": {"type": "json_schema", "json_schema": _schema()},
+                }
+            )
         return [self._pool().submit(self._client.chat, payload) for payload in payloads]
 
     def _question(self, url: str, question: str) -> dict[str, Any]:
@@ -146,19 +149,20 @@ class EndpointEnricher:
     def _answer(self, futures: Sequence[Future[dict[str, Any]]]) -> dict[str, Any]:
         """The evidence of one image. Raises what asking about it raised."""
         try:
-            *kinds, said = [future.result() for future in futures]
+            found = [future.result() for future in futures]
         except Exception:
             for future in futures:
                 future.cancel()  # the image's other questions need no answer any more
             raise
+        kinds, said = found[: len(self._orders)], found[-1]
         probabilities, calibration = self._category([answer["choices"][0] for answer in kinds])
-        message = said["choices"][0]["message"]
+        words = str(said["choices"][0]["message"].get("content") or "")
         body = evidence.body(
             engine="openai",
             prompt=self._prompt.id,
             probabilities=probabilities,
             calibration=calibration,
-            raw=str(message.get("content") or ""),
+            raw=words if self._describe else None,
         )
         served = {"model": said.get("model"), "fingerprint": said.get("system_fingerprint")}
         return {**body, "served": served}
@@ -186,6 +190,23 @@ class EndpointEnricher:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._client.connections, "endpoint")
             return self._threads
+
+
+def from_options(options: Options) -> EndpointEnricher:
+    """The engine that options choose, with a client of its own."""
+    client = Client(
+        options.url,
+        key=options.key,
+        connections=options.connections,
+        patience=Patience(timeout=options.timeout),
+    )
+    return EndpointEnricher(
+        client, options.model, options.revision, options.prompt, options.describe
+    )
+
+
+def _schema() -> dict[str, Any]:
+    return {"name": "description", "schema": description.json_schema(), "strict": True}
 
 
 def data_url(image: Image) -> str:

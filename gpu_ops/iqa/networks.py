@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_ops.iqa.weights import BadWeights
+from gpu_ops.weight_folder import BadWeights
 from gpu_ops.torchvision_cure import cure
 
 Paths = Sequence[Path]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_ops import LABELS
+from gpu_ops import LABELS, engines
 from gpu_ops.endpoint import letters
 from gpu_ops.endpoint.client import (
     Client,
@@ -27,6 +27,7 @@ from gpu_ops.endpoint.client import (
     RequestRefused,
 )
 from gpu_ops.endpoint.enricher import EndpointEnricher
+from gpu_ops.endpoint.options import Options
 from gpu_ops.interface import SomeFailed
 from gpu_ops.vlm import description, prompts
 from tests.endpoint_stub import DESCRIPTION, MODEL, Behaviour, Reply, Stub, completion, mean
@@ -115,6 +116,29 @@ def test_the_schema_and_greedy_decoding_are_asked_for(worlds: Any) -> None:
     assert words["response_format"]["json_schema"]["schema"] == description.json_schema()
     assert words["max_tokens"] == prompts.load().description.max_tokens
     assert all(asked["temperature"] == 0 and asked["model"] == MODEL for asked in world.stub.asked)
+
+
+def test_the_kind_alone_can_be_asked_for(worlds: Any) -> None:
+    world = worlds()
+    engine = EndpointEnricher(world.client, MODEL, "v1", describe=False)
+    (body,) = engine.describe([BANNER])
+    assert (body["category"], body["caption"]) == (LABELS[2], None)
+    assert "description_raw" not in body
+    assert len(world.stub.asked) == ORDERS
+    assert engine.identity.revision != world.engine.identity.revision
+
+
+def test_options_choose_the_engine_and_hide_the_key(worlds: Any) -> None:
+    options = Options(worlds().stub.url, MODEL, key="secret", connections=2)
+    engine = engines.enricher("openai", options)
+    assert engine is engines.enricher("openai", options)
+    assert engine.describe([PHOTO])[0]["category"] == LABELS[0]
+    assert "secret" not in repr(options)
+    with pytest.raises(ValueError, match="which server, which model"):
+        engines.enricher("openai")
+    for wrong in ({"url": "host:8000"}, {"model": ""}, {"connections": 0}, {"timeout": 0.0}):
+        with pytest.raises(ValueError):
+            Options(**{"url": "http://h/v1", "model": "m", **wrong})  # type: ignore[arg-type]
 
 
 def test_the_picture_travels_almost_unchanged(worlds: Any) -> None:

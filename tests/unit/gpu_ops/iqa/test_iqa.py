@@ -1,10 +1,11 @@
-"""Learned metrics from a folder of weights. The weights here are random: networks, files, hashes and
-the way through them are real, and what a score says is asserted nowhere.
+"""Learned metrics from a folder of weights. The weights here are random: networks, files, hashes
+and the way through them are real, and what a score says is asserted nowhere.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import threading
@@ -18,8 +19,9 @@ import pytest
 from gpu_ops import engines
 from gpu_ops.embedded.scorer import EmbeddedScorer
 from gpu_ops.iqa.networks import NETWORKS
+from gpu_ops.iqa.options import Options
 from gpu_ops.iqa.scorer import PyiqaScorer, UnknownMetric, normalized
-from gpu_ops.iqa.weights import MANIFEST, BadWeights, WeightFolder
+from gpu_ops.weight_folder import MANIFEST, BadWeights, WeightFolder
 from gpu_ops.offline import WouldDownload, offline
 from tests.iqa_weights import write_manifest, write_weights
 
@@ -167,7 +169,7 @@ def test_without_a_manifest_nothing_is_loaded(folder: Path) -> None:
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / LEARNED).unlink()
-    with pytest.raises(BadWeights, match=f"{LEARNED} cannot be read"):
+    with pytest.raises(BadWeights, match=re.escape(LEARNED) + " cannot be read"):
         scorer(folder).warm()
 
 
@@ -175,14 +177,14 @@ def test_an_altered_file_is_named_with_both_hashes(folder: Path) -> None:
     data = bytearray((folder / LEARNED).read_bytes())
     data[-1] ^= 1
     (folder / LEARNED).write_bytes(data)
-    with pytest.raises(BadWeights, match=f"{LEARNED} are altered: .* SHA256SUMS says"):
+    with pytest.raises(BadWeights, match=re.escape(LEARNED) + " are altered: .* SHA256SUMS says"):
         scorer(folder).warm()
 
 
 def test_a_file_that_the_manifest_does_not_name_is_not_loaded(folder: Path) -> None:
     lines = (folder / MANIFEST).read_text().splitlines()
     (folder / MANIFEST).write_text("\n".join(line for line in lines if LEARNED not in line))
-    with pytest.raises(BadWeights, match=f"does not name {LEARNED}"):
+    with pytest.raises(BadWeights, match="does not name " + re.escape(LEARNED)):
         scorer(folder).warm()
 
 
@@ -259,5 +261,21 @@ def test_a_download_is_refused_and_other_threads_may_talk(
             server.accept()[0].close()
 
 
-def test_the_engine_is_chosen_by_name() -> None:
-    assert "pyiqa" in engines.NAMES["scorer"]
+def test_the_engine_is_chosen_by_name_and_needs_its_folder(weights: Path) -> None:
+    options = Options(str(weights), ("cnniqa",), "cpu")
+    engine = engines.scorer("pyiqa", options)
+    assert engine is engines.scorer("pyiqa", Options(str(weights), ("cnniqa",), "cpu"))
+    assert engine.identity.engine == "pyiqa"
+    with pytest.raises(ValueError, match="where are its weights"):
+        engines.scorer("pyiqa")
+    with pytest.raises(ValueError, match="needs a folder of weights"):
+        Options("")
+
+
+def test_the_embedded_scorer_measures_what_a_policy_needs_too() -> None:
+    engine = EmbeddedScorer()
+    assert engine.measuring(["piqe", "topiq_nr"]) is engine  # it does not have the other
+    more = engine.measuring(["niqe"])
+    assert more.identity.engine == "embedded"
+    assert more.identity.revision != engine.identity.revision
+    assert set(more.score([noise(64, 96)])[0]["metrics"]) == {"piqe", "niqe"}

@@ -1,7 +1,4 @@
-"""A folder of weights with its manifest, `SHA256SUMS`: nothing else is ever loaded.
-
-The manifest is what `sha256sum *.pth *.pt > SHA256SUMS` writes, so `sha256sum -c` checks it too.
-"""
+"""A folder of weights with its manifest, `SHA256SUMS`, as `sha256sum` writes and checks it."""
 
 from __future__ import annotations
 
