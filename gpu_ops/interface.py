@@ -81,8 +81,8 @@ class Scorer(Protocol):
 class SomeFailed(Exception):
     """Some images of a batch got no answer. Those that did are not asked again.
 
-    `bodies` holds one evidence body per image, in order, None where it failed; `errors` says why, by
-    position. An error whose attribute `transient` is true may pass by itself.
+    `bodies` holds one evidence body per image, in order, None where it failed; `errors` says why,
+    by position. An error whose attribute `transient` is true may pass by itself.
     """
 
     def __init__(
