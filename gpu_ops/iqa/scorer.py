@@ -63,6 +63,10 @@ class PyiqaScorer:
         self._held = {} if held is None else held  # networks, shared by the variants of an engine
         self._lock = threading.Lock()
 
+    def has(self, metric: str) -> bool:
+        """Whether there is such a metric at all, with or without its weights."""
+        return metric in NETWORKS or metric in FULL
+
     def measuring(self, metrics: Sequence[str]) -> PyiqaScorer:
         """The same engine with these metrics too; networks are shared. Raises `UnknownMetric`."""
         if set(metrics) <= {*self._metrics, FULL[0]}:

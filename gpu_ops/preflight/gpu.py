@@ -45,7 +45,7 @@ def facts(device: str = "cuda") -> GpuFacts:
             torch.cuda.get_device_name(index),
             torch.cuda.get_device_capability(index),
             tuple(torch.cuda.get_arch_list()),
-            free,
+            free + torch.cuda.memory_reserved(index),  # what this process holds is not in its way
             total,
         )
     except Exception as error:  # whatever a driver says

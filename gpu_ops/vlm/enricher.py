@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,19 @@ class TransformersEnricher:
         self._lock = threading.RLock()
         self._reader: Reader | None = None
         self._preparer: Preparer | None = None
+        self._owner: TransformersEnricher | None = None  # whose model it asks
+
+    def asking(self, prompt: str) -> TransformersEnricher:
+        """The same model, asked with another prompt; it is loaded once and they take turns.
+
+        A calibration is fitted for one prompt, so another one goes without.
+        Raises ValueError where there is no such prompt.
+        """
+        if prompt == self._prompt.id:
+            return self
+        other = TransformersEnricher(replace(self._options, prompt=prompt, calibration=""))
+        other._owner, other._lock = self, self._lock
+        return other
 
     @cached_property
     def identity(self) -> Identity:
@@ -69,6 +83,15 @@ class TransformersEnricher:
     def warm(self) -> None:
         """Load the model. Raises OSError or ValueError where its folder does not do."""
         with self._lock:
+            if self._reader is None and self._owner is not None:
+                from gpu_ops.vlm.reader import Reader
+
+                self._owner.warm()
+                kept, self._preparer = self._owner._reader, self._owner._preparer
+                assert kept
+                self._reader = Reader.around(
+                    kept.model, kept.processor, self._prompt, describe=self._options.describe
+                )
             if self._reader is None:
                 from gpu_ops.vlm.pictures import Preparer
                 from gpu_ops.vlm.reader import Reader
