@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_ops.weight_folder import BadWeights
 from gpu_ops.torchvision_cure import cure
+from gpu_ops.weight_folder import BadWeights
 
 Paths = Sequence[Path]
 

@@ -18,8 +18,8 @@ from gpu_ops.embedded import windows
 from gpu_ops.embedded.scorer import FULL, EmbeddedScorer
 from gpu_ops.interface import Identity, require_images
 from gpu_ops.iqa.networks import NETWORKS, build
-from gpu_ops.weight_folder import WeightFolder
 from gpu_ops.offline import offline
+from gpu_ops.weight_folder import WeightFolder
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
