@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +61,16 @@ class Enricher(Protocol):
         Raises `InvalidImage` when an array is not an upright RGB image, and `SomeFailed` where an
         engine can tell which images failed and has answers for the others.
         """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An engine that does part of its work in other threads, ahead of its model."""
+
+    ahead: int  # how many images one call should be given, so that its batches are full
+
+    def prepare(self, image: Image) -> Any:
+        """What `describe` takes in place of the image. Raises `InvalidImage`."""
 
 
 class Scorer(Protocol):
