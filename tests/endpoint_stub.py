@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from gpu_ops import LABELS
+from gpu_ops import LABELS, engines
+from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.vlm import prompts
 
 MODEL = "stub-vl"
@@ -171,3 +172,10 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             return
 
     return Handler
+
+
+def close_clients() -> None:
+    """Close what engines of this process keep open to stubs that are gone."""
+    for engine in list(engines._engines.values()):
+        if isinstance(engine, EndpointEnricher):
+            engine.close()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gpu_ops.iqa.networks import NETWORKS
-from gpu_ops.weight_folder import MANIFEST
 from gpu_ops.torchvision_cure import cure
+from gpu_ops.weight_folder import MANIFEST
 
 CONTEXT, VOCABULARY, WIDTH = 77, 49408, 64
 

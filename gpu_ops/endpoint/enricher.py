@@ -8,7 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,19 @@ LIKELIHOOD, VOTES = "none", "votes"
 """`calibration` of the evidence: the model's own likelihoods, or shares of bare answers."""
 
 
+class Sendable(str):
+    """An image as a data URL."""
+
+
 class EndpointEnricher:
     """Asks an OpenAI-compatible server about each image: its kind, in several orders, and a
     description as JSON by a schema.
 
     `model` and `revision` are what the operator says is served: the protocol tells no revision.
+    `ahead` images are held ready, so that the server is never short of requests.
     """
+
+    ahead = 64
 
     def __init__(
         self,
@@ -80,16 +87,24 @@ class EndpointEnricher:
                 f"{self._client.url} does not serve {self._model!r}, but {', '.join(served)}"
             )
 
+    def prepare(self, image: Image) -> Sendable:
+        """The image as it travels: for threads that run ahead. Raises InvalidImage."""
+        require_images([image])
+        return Sendable(data_url(image))
+
     def describe(
-        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
+        self,
+        images: Sequence[Image | Sendable],
+        hints: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[dict[str, Any]]:
         """Return one `enriched` evidence body per image, in order. `hints` are not used.
 
+        Images may have been prepared already.
         Raises `SomeFailed` where images have no answer; the others are not asked again.
         """
-        require_images(images)
-        if not images:
-            return []
+        if not all(isinstance(image, Sendable) for image in images):
+            require_images(images)
+            images = [Sendable(data_url(image)) for image in images]
         asked = [self._ask(image) for image in images]
         bodies: list[dict[str, Any]] = []
         errors: dict[int, Exception] = {}
@@ -105,9 +120,8 @@ class EndpointEnricher:
             )
         return bodies
 
-    def _ask(self, image: Image) -> list[Future[dict[str, Any]]]:
+    def _ask(self, url: str) -> list[Future[dict[str, Any]]]:
         """All questions about one image at once: the category in each order, the description."""
-        url = data_url(image)
         payloads = [
             {
                 **self._question(url, self._prompt.category_question(order)),
@@ -153,6 +167,7 @@ class EndpointEnricher:
         except Exception:
             for future in futures:
                 future.cancel()  # the image's other questions need no answer any more
+            wait(futures)  # nothing is left under way when the caller hears of it
             raise
         kinds, said = found[: len(self._orders)], found[-1]
         probabilities, calibration = self._category([answer["choices"][0] for answer in kinds])
@@ -184,6 +199,14 @@ class EndpointEnricher:
             for order, vote in zip(self._orders, votes, strict=True)
         ]
         return letters.shares(labels, LABELS), VOTES
+
+    def close(self) -> None:
+        """Close connections and end threads. The next call opens others."""
+        with self._lock:
+            pool, self._threads = self._threads, None
+        if pool is not None:
+            pool.shutdown()
+        self._client.close()
 
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:

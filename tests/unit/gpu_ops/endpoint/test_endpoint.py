@@ -28,9 +28,18 @@ from gpu_ops.endpoint.client import (
 )
 from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.endpoint.options import Options
-from gpu_ops.interface import SomeFailed
+from gpu_ops.interface import InvalidImage, Prepares, SomeFailed
 from gpu_ops.vlm import description, prompts
-from tests.endpoint_stub import DESCRIPTION, MODEL, Behaviour, Reply, Stub, completion, mean
+from tests.endpoint_stub import (
+    DESCRIPTION,
+    MODEL,
+    Behaviour,
+    Reply,
+    Stub,
+    close_clients,
+    completion,
+    mean,
+)
 
 ORDERS = prompts.load().category.orders
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -80,8 +89,9 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield make
     for world in opened:
-        world.client.close()
         world.stub.stop()
+        world.engine.close()
+    close_clients()
 
 
 # --- a server that is well ---
@@ -145,6 +155,14 @@ def test_the_picture_travels_almost_unchanged(worlds: Any) -> None:
     world = worlds()
     world.describe(grey(137))
     assert all(abs(mean(asked) - 137) < 1 for asked in world.stub.asked)
+
+
+def test_pictures_may_be_prepared_ahead(worlds: Any) -> None:
+    engine = worlds().engine
+    assert isinstance(engine, Prepares)
+    assert engine.describe([engine.prepare(BANNER)]) == engine.describe([BANNER])
+    with pytest.raises(InvalidImage):
+        engine.prepare(PHOTO[0])
 
 
 def test_no_more_is_asked_at_once_than_connections_allow_and_no_less(worlds: Any) -> None:

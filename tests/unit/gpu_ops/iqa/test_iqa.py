@@ -21,8 +21,8 @@ from gpu_ops.embedded.scorer import EmbeddedScorer
 from gpu_ops.iqa.networks import NETWORKS
 from gpu_ops.iqa.options import Options
 from gpu_ops.iqa.scorer import PyiqaScorer, UnknownMetric, normalized
-from gpu_ops.weight_folder import MANIFEST, BadWeights, WeightFolder
 from gpu_ops.offline import WouldDownload, offline
+from gpu_ops.weight_folder import MANIFEST, BadWeights, WeightFolder
 from tests.iqa_weights import write_manifest, write_weights
 
 SMALL = ("clipiqa+", "cnniqa")  # 17 MB on disk; the others together have 290
