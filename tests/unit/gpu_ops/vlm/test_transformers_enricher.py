@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,32 @@ def test_a_model_that_is_not_there_is_not_downloaded(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(checkpoint.ModelMissing, match=complaint):
         TransformersEnricher(Options(**options)).warm()
+
+
+def test_another_prompt_asks_the_same_model_without_loading_it_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = resources.files(prompts).joinpath("default@1.yaml").read_bytes()
+    terser = raw.replace(b"Which kind?", b"What kind?")
+    assert terser != raw
+    load = prompts.load
+
+    def with_another(prompt: str) -> prompts.Prompt:
+        return prompts.parse(prompt, terser) if prompt == "terse@1" else load(prompt)
+
+    monkeypatch.setattr(prompts, "load", with_another)
+    default = engine(describe=False)
+    default.describe(IMAGES[:1])
+    terse = default.asking("terse@1")
+    (body,) = terse.describe(IMAGES[:1])
+    assert body["prompt"] == "terse@1"
+    assert terse.identity.prompt.startswith("terse@1+sha256:")
+    assert terse.identity != default.identity
+    assert terse._reader and default._reader  # noqa: PT018
+    assert terse._reader.model is default._reader.model
+    assert default.asking("default@1") is default
+    with pytest.raises(ValueError, match="no prompt"):
+        default.asking("poem@1")
 
 
 def test_a_fitted_temperature_makes_the_engine_more_modest_and_is_named(
