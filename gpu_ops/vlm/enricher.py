@@ -88,15 +88,6 @@ class TransformersEnricher:
     def warm(self) -> None:
         """Load the model. Raises OSError or ValueError where its folder does not do."""
         with self._lock:
-            if self._reader is None and self._owner is not None:
-                from gpu_ops.vlm.reader import Reader
-
-                self._owner.warm()
-                kept, self._preparer = self._owner._reader, self._owner._preparer
-                assert kept
-                self._reader = Reader.around(
-                    kept.model, kept.processor, self._prompt, describe=self._options.describe
-                )
             if self._reader is None:
                 from gpu_ops.vlm.reader import Reader
 
