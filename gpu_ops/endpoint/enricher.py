@@ -102,10 +102,9 @@ class EndpointEnricher:
         Images may have been prepared already.
         Raises `SomeFailed` where images have no answer; the others are not asked again.
         """
-        if not all(isinstance(image, Sendable) for image in images):
-            require_images(images)
-            images = [Sendable(data_url(image)) for image in images]
-        asked = [self._ask(image) for image in images]
+        require_images([image for image in images if not isinstance(image, Sendable)])
+        urls = [i if isinstance(i, Sendable) else Sendable(data_url(i)) for i in images]
+        asked = [self._ask(url) for url in urls]
         bodies: list[dict[str, Any]] = []
         errors: dict[int, Exception] = {}
         for position, futures in enumerate(asked):

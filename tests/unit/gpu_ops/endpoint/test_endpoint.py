@@ -12,12 +12,15 @@ import random
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gpu_ops import LABELS, engines
+from gpu_ops.__main__ import main
 from gpu_ops.endpoint import letters
 from gpu_ops.endpoint.client import (
     Client,
@@ -155,6 +158,24 @@ def test_the_picture_travels_almost_unchanged(worlds: Any) -> None:
     world = worlds()
     world.describe(grey(137))
     assert all(abs(mean(asked) - 137) < 1 for asked in world.stub.asked)
+
+
+def test_it_can_be_tried_without_the_platform(
+    worlds: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    stub = worlds().stub
+    Image.fromarray(BANNER).save(tmp_path / "banner.png")
+    file = str(tmp_path / "banner.png")
+    server = ["--endpoint", stub.url, "--model", MODEL]
+    assert main(["describe", "--engine", "openai", *server, "--category-only", file]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["enriched"]["category"], said["enriched"]["engine"]) == (LABELS[2], "openai")
+    assert stub.headers[0]["authorization"] == "Bearer secret"
+    assert main(["describe", "--engine", "openai", "--model", MODEL, file]) == 2
+    assert "needs the URL of a server" in capsys.readouterr().err
+    assert main(["describe", "--scorer", "pyiqa", "--weights", str(tmp_path), file]) == 2
+    assert "SHA256SUMS" in capsys.readouterr().err
 
 
 def test_pictures_may_be_prepared_ahead(worlds: Any) -> None:
