@@ -49,6 +49,7 @@ class Patience:
     """How long one request may take, all attempts together. In seconds."""
 
     timeout: float = 120.0  # of one attempt
+    connect: float = 10.0  # of an attempt, until the server is reached
     attempts: int = 5
     first: float = 0.5  # before the second attempt, doubling, with jitter
     most: float = 20.0  # of one wait, whatever the server asks for
@@ -145,7 +146,10 @@ class Client:
             if self._http is None:
                 self._http = httpx.Client(
                     base_url=self.url.rstrip("/") + "/",
-                    timeout=self.patience.timeout,
+                    timeout=httpx.Timeout(
+                        self.patience.timeout,
+                        connect=min(self.patience.timeout, self.patience.connect),
+                    ),
                     limits=httpx.Limits(max_connections=self.connections),
                     headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
                 )
