@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops import LABELS, engines
+from gpu_ops.endpoint.options import Options as EndpointOptions
 from gpu_ops.interface import SomeFailed
+from gpu_ops.iqa.options import Options as IqaOptions
 from gpu_ops.vlm.options import Options
+from gpu_ops.weight_folder import BadWeights
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Enricher, Image
@@ -43,18 +47,37 @@ def main(arguments: list[str] | None = None) -> int:
         model.add_argument("--prompt", default=Options.prompt)
         model.add_argument("--visual-tokens", type=int, default=Options.visual_tokens)
         model.add_argument("--device", default=Options.device)
+    endpoint = describe.add_argument_group("the engine `openai`; its key is OPENAI_API_KEY")
+    endpoint.add_argument("--endpoint", default="", help="URL of the server, up to and with /v1")
+    iqa = describe.add_argument_group("the scorer `pyiqa`")
+    iqa.add_argument("--weights", default="", help="a folder of weights and their SHA256SUMS")
+    iqa.add_argument("--metrics", default="", help="comma-separated, such as topiq_nr,musiq")
     options = parser.parse_args(arguments)
     try:
         return _describe(options) if options.command == "describe" else _calibrate(options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadWeights) as error:
         print(error, file=sys.stderr)
         return 2
 
 
 def _describe(options: argparse.Namespace) -> int:
-    chosen = _model(options) if options.engine == "transformers" else None
+    chosen: Options | EndpointOptions | None = None
+    if options.engine == "transformers":
+        chosen = _model(options)
+    elif options.engine == "openai":
+        chosen = EndpointOptions(
+            options.endpoint,
+            options.model,
+            options.revision,
+            options.prompt,
+            not options.category_only,
+            os.environ.get("OPENAI_API_KEY", ""),
+        )
     enricher = engines.enricher(options.engine, chosen)
-    scorer = engines.scorer(options.scorer)
+    metrics = tuple(filter(None, options.metrics.split(",")))
+    pyiqa = options.scorer == "pyiqa"
+    iqa = IqaOptions(options.weights, metrics, options.device) if pyiqa else None
+    scorer = engines.scorer(options.scorer, iqa)
     images, files, failed = _images(options.files)
     for file, enriched, scored in zip(
         files, _bodies(enricher, images), scorer.score(images), strict=True
