@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, regrade_cli
+from parjanya_dagster import declare_cli, operating, policy_cli, regrade_cli
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(policy_cli.app, name="policy")
 app.command()(regrade_cli.regrade)
+app.command()(declare_cli.declare)
 
 Home = Annotated[
     Path | None,
@@ -70,7 +71,9 @@ def up(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     with alone(settings):
-        open_platform(settings, migrating=True).store.close()
+        platform = open_platform(settings, migrating=True)
+        declare_cli.declare_here(platform)
+        platform.store.close()
         supervisor = Supervisor(settings, choose_port(port))
         typer.echo(f"Starting Parjanya in {settings.home} …")
         try:

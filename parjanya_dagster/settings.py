@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     coordinates: bool = Field(
         True, description="Keep GPS coordinates in the evidence (in Truth, and nowhere else)."
     )
+    image: str = Field(
+        "", description="The image this process runs in, as deployed: its tag or digest."
+    )
+    hold_drifted: bool = Field(
+        False, description="Runs that are not what was declared stop, and their lane is held."
+    )
     enricher: Literal["embedded", "embedded-tags"] = Field(
         "embedded",
         description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`.",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
@@ -73,6 +74,8 @@ class Examiner:
                 read["snapshot"] = self._snapshot(self.belief)
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
+        with self._part("what runs and what was declared"):
+            read["drifts"] = tuple(drifts(self.store))
         with self._part("rows in trouble"):
             read["troubled"] = tuple(self._troubled())
         counts: tuple[Counts, ...] = read.get("counts", ())

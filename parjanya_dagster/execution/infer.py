@@ -35,7 +35,7 @@ class Infer:
         threads: int = 2,
         batch: int = 16,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self._previews = previews
         self._store = store
         self._run_id = run_id
@@ -50,7 +50,7 @@ class Infer:
 
     def load(self) -> None:
         """Load the models now, where it is known that they will be needed."""
-        self._engine.warm()
+        self.engine.warm()
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The engine's evidence bodies for images, in order."""
@@ -66,7 +66,7 @@ class Infer:
         if not claims:
             return
         began = self._clock()
-        self._engine.warm()
+        self.engine.warm()
         self.load_seconds += self._clock() - began
         ready: list[tuple[Claim, Any, Mapping[str, Any]]] = []
         with ThreadPoolExecutor(self._threads, "previews") as pool:
@@ -131,7 +131,7 @@ class Infer:
         return fingerprint(
             stage=self.stage,
             version=STAGE_VERSION,
-            engine=self._engine.identity.as_dict(),
+            engine=self.engine.identity.as_dict(),
             validated=validated,
         )
 
@@ -164,7 +164,7 @@ class Infer:
             return SendBack("validated", "its preview cannot be decoded")
 
     def _evidence(self, claim: Claim, body: Mapping[str, Any]) -> Evidence:
-        identity = self._engine.identity
+        identity = self.engine.identity
         return Evidence(
             claim.image_id,
             self.stage,
@@ -186,7 +186,7 @@ class Enrich(Infer):
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         hints = [body.get("technical") for body in validated]
-        return self._engine.describe(images, hints)  # type: ignore[union-attr]
+        return self.engine.describe(images, hints)  # type: ignore[union-attr]
 
 
 class Score(Infer):
@@ -195,4 +195,4 @@ class Score(Infer):
     stage = "scored"
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
-        return self._engine.score(images)  # type: ignore[union-attr]
+        return self.engine.score(images)  # type: ignore[union-attr]

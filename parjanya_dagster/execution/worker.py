@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from parjanya_dagster.belief.ledger import kind_of
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.store import Store
 
@@ -42,9 +43,13 @@ class Tally:
     image_seconds: float = 0.0  # spent in the stage's own work
     commit_seconds: float = 0.0  # spent in Truth
     lost: int = 0
+    retries: dict[str, Counter[str]] = field(default_factory=dict)  # batch -> kind of reason
 
     def count(self, batch: str, kind: str) -> None:
         self.by_batch.setdefault(batch, Counter())[kind] += 1
+
+    def retried(self, batch: str, reason: str) -> None:
+        self.retries.setdefault(batch, Counter())[kind_of(reason)] += 1
 
     @property
     def rows(self) -> int:
@@ -69,12 +74,14 @@ def work_off(
     pace: Pace,
     clock: Clock,
     stop: Callable[[], bool] = lambda: False,
+    tally: Tally | None = None,
 ) -> Tally:
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
+    `tally`: counts as it goes, for whoever watches; it is what is returned.
     Raises what `prepare` raises, and what the store raises; rows then held are freed by lapse.
     """
-    tally = Tally()
+    tally = Tally() if tally is None else tally
     began = clock()
     work.prepare()
     tally.load_seconds = clock() - began
@@ -124,6 +131,8 @@ def _one_batch(
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
+            if isinstance(outcome, Retry) and not lost:
+                tally.retried(claim.row.batch, outcome.reason)
             log.info(
                 "outcome",
                 stage=work.stage,

@@ -150,6 +150,7 @@ def test_the_checks_watch_what_is_curated(embedded: dict[str, Any]) -> None:
         "curated.doctor_finds_nothing",
         "curated.failure_rate",
         "curated.no_rows_stuck",
+        "curated.runs_as_declared",
     ]
 
 
