@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import declare_cli, operating, policy_cli, regrade_cli
+from parjanya_dagster import declare_cli, metrics_cli, operating, policy_cli, regrade_cli
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(policy_cli.app, name="policy")
 app.command()(regrade_cli.regrade)
 app.command()(declare_cli.declare)
+app.command()(metrics_cli.metrics)
 
 Home = Annotated[
     Path | None,

@@ -73,11 +73,11 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
         belief: Belief
         sensors: Callable[[], Any]
         try:
-            instance = open_things.enter_context(_dagster(platform))
+            instance = open_things.enter_context(open_dagster(platform))
             belief = DagsterBelief(instance, platform.lanes)
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
         except BeliefUnreadable as error:
-            belief, sensors = _Unreadable(error), _Unreadable(error)
+            belief, sensors = Unreadable(error), Unreadable(error)
         examiner = Examiner(
             platform.store, platform.objects, belief, sensors, platform.clock, tenant
         )
@@ -91,7 +91,7 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
     from parjanya_dagster.belief.runs import DagsterBelief
 
     try:
-        with _dagster(platform) as instance:
+        with open_dagster(platform) as instance:
             belief = DagsterBelief(instance, platform.lanes)
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
@@ -103,7 +103,8 @@ def _check_tenant(platform: Platform, tenant: str | None) -> None:
         raise UnknownTenant(f"There is no tenant {tenant!r}.")
 
 
-def _dagster(platform: Platform) -> Any:
+def open_dagster(platform: Platform) -> Any:
+    """The Dagster of a home, as a context manager. Raises BeliefUnreadable."""
     from dagster import DagsterInstance
 
     home = platform.settings.home / "dagster"
@@ -117,7 +118,7 @@ def _dagster(platform: Platform) -> Any:
         ) from None
 
 
-class _Unreadable:
+class Unreadable:
     """Belief that could not be opened: each look says why."""
 
     def __init__(self, error: BeliefUnreadable) -> None:

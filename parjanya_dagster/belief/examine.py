@@ -35,8 +35,9 @@ class Bounds:
     """How much one examination looks at."""
 
     seconds: float = 20.0
+    stranded: bool = True  # count the pending rows that are due at no time
     places: int = 200  # objects and previews that are looked for, over all tenants
-    objects: int = 20_000  # listed per tenant
+    objects: int = 20_000  # listed per tenant; 0: no bucket is listed
     troubled: int = 200  # rows
     ours: int = 1000  # failed rows per tenant and class
     buckets: int = 20  # searched for what is not where it should be
@@ -68,7 +69,8 @@ class Examiner:
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
-            read["stranded"] = self._stranded(read["counts"])
+            if self.bounds.stranded:
+                read["stranded"] = self._stranded(read["counts"])
         with self._part("Dagster's runs and partitions"):
             if self.belief is not None:
                 read["snapshot"] = self._snapshot(self.belief)
@@ -82,10 +84,12 @@ class Examiner:
         with self._part("failed rows"):
             read["ours"] = tuple(self._ours(counts, read["now"]))
         with self._part("objects and previews"):
-            checked, missing = self._places(counts, read.get("ours", ()))
-            read |= {"places_checked": checked, "missing": tuple(missing)}
+            if self.bounds.places:
+                checked, missing = self._places(counts, read.get("ours", ()))
+                read |= {"places_checked": checked, "missing": tuple(missing)}
         with self._part("buckets"):
-            read["buckets"] = tuple(self._buckets(read["now"]))
+            if self.bounds.objects:
+                read["buckets"] = tuple(self._buckets(read["now"]))
         return Facts(**read, unread=self._unread)
 
     @contextmanager
