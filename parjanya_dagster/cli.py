@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import declare_cli, metrics_cli, operating, policy_cli, regrade_cli
+from parjanya_dagster import declare_cli, logs, metrics_cli, operating, policy_cli, regrade_cli
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line. A ParjanyaError is a sentence and exit status 1, not a traceback."""
+    logs.configure_for_commands()
     try:
         app()
     except ParjanyaError as error:

@@ -15,7 +15,14 @@ from typing import Protocol
 import structlog
 
 from parjanya_dagster.belief.ledger import kind_of
-from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.outcomes import (
+    Claim,
+    Completed,
+    Outcome,
+    Retry,
+    SendBack,
+    TerminalFailure,
+)
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -139,8 +146,10 @@ def _one_batch(
                 image=claim.image_id,
                 batch=claim.row.batch,
                 run=owner,
+                tenant=claim.row.tenant,
                 fence=claim.row.fence,
                 outcome="lost" if lost else kind(outcome),
+                **why(outcome),
             )
         tally.lost += len(committed.lost)
         pending.clear()
@@ -188,6 +197,15 @@ def kind(outcome: Outcome) -> str:
     if isinstance(outcome, SendBack):
         return "sent_back"
     return "failed"
+
+
+def why(outcome: Outcome) -> dict[str, str]:
+    """The kind of reason, in a word: reasons in full stand in the history of the image."""
+    if isinstance(outcome, Retry):
+        return {"reason": kind_of(outcome.reason)}
+    if isinstance(outcome, TerminalFailure):
+        return {"reason": outcome.failure_class}
+    return {}
 
 
 class _Lease:
