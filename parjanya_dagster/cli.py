@@ -15,7 +15,15 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import declare_cli, logs, metrics_cli, operating, policy_cli, regrade_cli
+from parjanya_dagster import (
+    dashboard_cli,
+    declare_cli,
+    logs,
+    metrics_cli,
+    operating,
+    policy_cli,
+    regrade_cli,
+)
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -29,6 +37,7 @@ app.add_typer(policy_cli.app, name="policy")
 app.command()(regrade_cli.regrade)
 app.command()(declare_cli.declare)
 app.command()(metrics_cli.metrics)
+app.command()(dashboard_cli.dashboard)
 
 Home = Annotated[
     Path | None,

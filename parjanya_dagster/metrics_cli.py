@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.operating import Home
 
 
@@ -23,7 +24,10 @@ def metrics(
     once: Annotated[bool, typer.Option("--once", help="Print the metrics and end.")] = False,
 ) -> None:
     """Measure Truth and Belief for Prometheus. Nothing is pushed by runs."""
-    from parjanya_dagster.metrics.exporter import Exporter
+    try:
+        from parjanya_dagster.metrics.exporter import Exporter
+    except ModuleNotFoundError as error:
+        raise ParjanyaError(f"{error}. Install it: pip install 'parjanya[metrics]'") from None
     from parjanya_dagster.metrics.measure import measure_home
     from parjanya_dagster.platform import open_platform
     from parjanya_dagster.settings import load

@@ -76,7 +76,7 @@ def doctor(
 def _quick(home: Path | None, as_json: bool) -> int:
     """Truth answers, with the schema of this code. Nothing of Dagster's is imported or asked.
 
-    That a loop elsewhere is blind is told and is no failure: restarting this container cures it not.
+    A loop that is blind is told and is no failure: restarting this container would not cure it.
     """
     from parjanya_dagster.platform import open_platform
     from parjanya_dagster.settings import load
