@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from parjanya_dagster.dashboard.view import line_points, view
-from parjanya_dagster.metrics.measure import Measured
+from parjanya_dagster.dashboard.view import ended, line_points, view
+from parjanya_dagster.metrics.measure import TRUTH, Measured
 
 KEPT = 360  # measurements in the curve: half an hour at five seconds
+WINDOW = 60.0  # seconds that the rate is taken over
 
 
 class Watch:
@@ -30,7 +31,8 @@ class Watch:
     ) -> None:
         self._measure, self._clock, self.every = measure, clock, every
         self._lock = threading.Lock()
-        self._seen: deque[Measured] = deque(maxlen=2)
+        self._seen: Measured | None = None
+        self._ended: deque[tuple[float, int]] = deque(maxlen=KEPT)
         self._due: deque[float] = deque(maxlen=KEPT)
         self._at: float | None = None
 
@@ -39,14 +41,26 @@ class Watch:
         with self._lock:
             now = self._clock()
             if self._at is None or not 0 <= now - self._at < self.every:
-                self._seen.append(self._measure())
+                self._seen = self._measure()
                 self._at = self._clock()
-                snapshot = self._seen[-1].facts.snapshot
-                if snapshot is not None:
-                    self._due.append(float(sum(due.rows for due in snapshot.due)))
-            before = self._seen[0] if len(self._seen) == 2 else None
-            shown = view(self._seen[-1], before)
+                self._remember(self._seen)
+            assert self._seen is not None
+            shown = view(self._seen, self._per_minute())
             return {**shown, "backlog": line_points(list(self._due), 600.0, 46.0)}
+
+    def _remember(self, seen: Measured) -> None:
+        if seen.facts.snapshot is not None:
+            self._due.append(float(sum(due.rows for due in seen.facts.snapshot.due)))
+        if seen.readable(TRUTH):
+            self._ended.append((seen.facts.now, ended(seen)))
+
+    def _per_minute(self) -> float | None:
+        """Images that ended per minute, over about the last minute."""
+        if len(self._ended) < 2:
+            return None
+        now, last = self._ended[-1]
+        at, first = next(one for one in self._ended if now - one[0] <= WINDOW)
+        return 60.0 * max(0, last - first) / (now - at) if now > at else None
 
 
 def application(watch: Watch, hosts: list[str]) -> Starlette:

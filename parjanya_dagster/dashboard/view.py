@@ -34,14 +34,14 @@ class Layer:
     lines: tuple[tuple[str, str], ...]
 
 
-def view(seen: Measured, before: Measured | None = None) -> dict[str, Any]:
-    """Everything on the page. `before`: the measurement before it, for what moves."""
+def view(seen: Measured, per_minute: float | None = None) -> dict[str, Any]:
+    """Everything on the page. `per_minute`: images that ended lately; None: not known yet."""
     found = list(seen.findings)
     return {
         "at": datetime.fromtimestamp(seen.facts.now, UTC).strftime("%H:%M:%S UTC"),
         "state": _state(seen),
         "answer": _answer(seen),
-        "layers": [_truth(seen), _belief(seen), _intent(seen), _execution(seen, before)],
+        "layers": [_truth(seen), _belief(seen), _intent(seen), _execution(seen, per_minute)],
         "flow": _flow(seen),
         "verdicts": _verdicts(seen),
         "tenants": _tenants(seen),
@@ -175,7 +175,7 @@ def _intent(seen: Measured) -> Layer:
     )
 
 
-def _execution(seen: Measured, before: Measured | None) -> Layer:
+def _execution(seen: Measured, per_minute: float | None) -> Layer:
     snapshot = seen.facts.snapshot
     if snapshot is None:
         return Layer("Execution", "disposable", UNKNOWN, "—", "not known", ())
@@ -187,7 +187,7 @@ def _execution(seen: Measured, before: Measured | None) -> Layer:
         if run.state is RunState.STARTED
     ]
     lines = [
-        ("decided per minute", _rate(seen, before)),
+        ("images per minute", "—" if per_minute is None else _number(round(per_minute))),
         ("runs being started", _number(states[RunState.STARTING])),
         ("longest with no outcome", _span(max(quiet)) if quiet else "—"),
         ("failed in the last hour", _number(len(snapshot.failed))),
@@ -206,22 +206,18 @@ def _execution(seen: Measured, before: Measured | None) -> Layer:
 def _code(seen: Measured) -> str:
     if not seen.running:
         return "no run yet"
-    said = seen.running[0][3].get("code", "unknown")
+    said = seen.running[0][3].get("code", "unknown").rpartition("+")[2]
     drifted = {one.lane for one in seen.facts.drifts}
     return f"{said}{', drifted' if drifted else ''}"
 
 
-def _rate(seen: Measured, before: Measured | None) -> str:
-    if before is None or seen.facts.now - before.facts.now < 1.0:
-        return "—"
-    done = max(0.0, outcomes(seen) - outcomes(before))
-    return _number(round(60 * done / (seen.facts.now - before.facts.now)))
-
-
-def outcomes(seen: Measured) -> float:
-    """Images that ever passed the last stage."""
-    last = f"outcomes|{STAGES[-1]}|completed"
-    return float(sum(account[last] for account in seen.accounts.values()))
+def ended(seen: Measured) -> int:
+    """Images that are decided or failed."""
+    return sum(
+        one.by_status.get(status, 0)
+        for one in seen.facts.counts
+        for status in (Status.CURATED, Status.FAILED)
+    )
 
 
 def _flow(seen: Measured) -> list[dict[str, Any]]:
