@@ -76,6 +76,8 @@ def _answer(seen: Measured) -> str:
         return "Nobody looks, or what is believed is wrong. Begin with Belief."
     if Boundary.INTENT in where:
         return "Intent is missing or held back: rows are due, and no run has them before it."
+    if {one.code for one in seen.findings} == {"drifted"}:
+        return "Intent is present, and what realizes it is not what was declared."
     if Boundary.EXECUTION in where:
         return "Intent is present, and Execution cannot realize it."
     due = sum(one.rows for one in seen.facts.snapshot.due) if seen.facts.snapshot else 0
