@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,23 @@ def curves(server: str, expression: str, start: float, end: float) -> list[dict[
         return found
 
 
+def with_gaps(
+    points: Sequence[tuple[float, str]], step: float
+) -> tuple[list[datetime], list[float]]:
+    """Times and values, with a break where there was no sample."""
+    at: list[datetime] = []
+    values: list[float] = []
+    before = None
+    for seconds, value in points:
+        if before is not None and seconds - before > 1.5 * step:
+            at.append(datetime.fromtimestamp(before + step, UTC))
+            values.append(math.nan)
+        at.append(datetime.fromtimestamp(seconds, UTC))
+        values.append(float(value))
+        before = seconds
+    return at, values
+
+
 def label(legend: str, metric: dict[str, str]) -> str:
     for name, value in metric.items():
         legend = legend.replace("{{" + name + "}}", value)
@@ -52,8 +71,7 @@ def draw(server: str, output: Path, minutes: float, end: float) -> None:
         drawn = 0
         for target in panel["targets"]:
             for series in curves(server, target["expr"], start, end):
-                at = [datetime.fromtimestamp(float(t), UTC) for t, _ in series["values"]]
-                values = [float(value) for _, value in series["values"]]
+                at, values = with_gaps(series["values"], (end - start) / STEPS)
                 name = label(target["legendFormat"], series["metric"])
                 axis.plot(at, values, linewidth=1.4, label=name[:34])
                 drawn += 1

@@ -22,6 +22,9 @@ from parjanya_dagster.intent.needs import by_key, needs_of
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.metrics.names import METRICS, PREFIX
+from parjanya_dagster.truth.stages import Status
+
+VERDICTS = ("accept", "review", "reject")
 
 
 class Sheet:
@@ -88,10 +91,10 @@ def families(seen: Measured) -> list[Metric]:
 
 def _truth(sheet: Sheet, seen: Measured) -> None:
     for one in seen.facts.counts:
-        for status, rows in one.by_status.items():
-            sheet.set("images", rows, one.tenant, str(status))
-        for verdict, rows in one.by_verdict.items():
-            sheet.set("verdicts", rows, one.tenant, verdict)
+        for status in Status:
+            sheet.set("images", one.by_status.get(status, 0), one.tenant, str(status))
+        for verdict in VERDICTS:
+            sheet.set("verdicts", one.by_verdict.get(verdict, 0), one.tenant, verdict)
         for failure_class, rows in one.by_failure.items():
             sheet.set("failed_images", rows, one.tenant, failure_class)
         sheet.set("in_flight", one.in_flight, one.tenant)
@@ -137,13 +140,17 @@ def _backlog(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
     rows: Counter[tuple[str, str, str]] = Counter()
     oldest: dict[tuple[str, str, str], float] = {}
     lane_of = {stage: lane.name for lane in seen.lanes for stage in lane.stages}
+    for one in seen.facts.counts:  # nothing due is a number too: it has been read
+        for stage, lane in lane_of.items():
+            rows[lane, stage, one.tenant] = 0
     for due in snapshot.due:
         labels = (lane_of[due.stage], due.stage, due.tenant)
         rows[labels] += due.rows
         oldest[labels] = min(oldest.get(labels, due.oldest), due.oldest)
     for labels, count in rows.items():
         sheet.set("due", count, *labels)
-        sheet.set("due_oldest_seconds", max(0.0, snapshot.now - oldest[labels]), *labels)
+        waited = snapshot.now - oldest.get(labels, snapshot.now)
+        sheet.set("due_oldest_seconds", max(0.0, waited), *labels)
 
 
 def _runs(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:

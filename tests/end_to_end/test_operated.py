@@ -32,7 +32,6 @@ NOT_HERE = (  # what a healthy instance on one machine without a GPU does not ha
     "parjanya_gpu_seconds_total",
     "parjanya_retries_total",
     "parjanya_findings",
-    "parjanya_due",  # nothing is due once all is decided
 )
 _SENSOR = """
 query { sensorOrError(sensorSelector: {repositoryName: "__repository__",
