@@ -36,7 +36,7 @@ def tool(name: str) -> str:
 
 
 class Prometheus:
-    """Scrapes one exporter every five seconds: one scrape that is late makes an alert begin anew."""
+    """Scrapes one exporter every five seconds: after a late scrape an alert begins anew."""
 
     def __init__(self, folder: Path, exporter_port: int, rules: str) -> None:
         self.binary = tool("prometheus")
