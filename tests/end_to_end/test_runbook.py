@@ -1,7 +1,8 @@
 """Every line of the runbook's "It hangs at 02:00", executed against an instance broken in that way.
 
 A real home: SQLite, buckets, Dagster's own storage, the commands as they are typed. No daemon runs,
-so each break stays until the cure: what the line says, or the reconciler's own tick. Times are set back in the records instead of waited for. In health the doctor finds nothing.
+so each break stays until the cure: what the line says, or the reconciler's own tick. Times are set
+back in the records instead of waited for. In health the doctor finds nothing.
 """
 
 from __future__ import annotations
