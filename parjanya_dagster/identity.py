@@ -12,16 +12,22 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import structlog
+
 import gpu_ops
 import parjanya_dagster
 from parjanya_dagster.execution.stages import Place, stage_work
 from parjanya_dagster.lanes import Lane
 
+log = structlog.get_logger(__name__)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
 
 
 def identity_of(place: Place, lane: Lane) -> dict[str, str]:
-    """The identity of this process as a worker of a lane. Builds engines, loads no model."""
+    """The identity of this process as a worker of a lane. Builds engines, loads no model.
+
+    A part that cannot be told (a model that is not here) is left out, and is then not compared.
+    """
     from parjanya_dagster.truth.sql.migrate import newest_revision
 
     said = {
@@ -31,10 +37,13 @@ def identity_of(place: Place, lane: Lane) -> dict[str, str]:
         "schema": newest_revision(),
     }
     for stage in lane.stages:
-        engine = getattr(stage_work(place, stage, "identity"), "engine", None)
-        if engine is not None:
-            one = engine.identity
-            said[stage] = f"{one.engine} {one.model} {one.revision}"
+        try:
+            engine = getattr(stage_work(place, stage, "identity"), "engine", None)
+            if engine is not None:
+                one = engine.identity
+                said[stage] = f"{one.engine} {one.model} {one.revision}"
+        except Exception as error:  # the stage itself will say so where it is needed
+            log.warning("model_unknown", stage=stage, error=f"{type(error).__name__}: {error}")
     return {part: value for part, value in said.items() if value}
 
 

@@ -265,6 +265,16 @@ def test_the_hash_of_code_changes_with_content_and_name_and_nothing_else(tmp_pat
     assert hash_of_sources(root) not in (first, second)
 
 
+def test_in_a_cluster_dagster_is_where_its_own_variable_says(
+    platform: Platform, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The home of a container has no Dagster in it: its configuration is mounted elsewhere."""
+    (home / "dagster").rename(tmp_path / "mounted")
+    assert run("doctor", home=home).exit_code == 2
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mounted"))
+    assert run("doctor", home=home).exit_code == 0
+
+
 def test_metrics_once_prints_what_prometheus_reads(platform: Platform, home: Path) -> None:
     world.arrive(platform.store, 3)
     done = run("metrics", "--once", home=home)
