@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from parjanya_dagster.belief.ledger import kind_of
+from parjanya_dagster.execution.going_back import no_more_than_often
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -135,17 +136,16 @@ def _one_batch(
         begun = clock()
         tally.image_seconds += begun - mark
         committed = store.commit(pending, begun, owner)
+        said = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
             if isinstance(outcome, Retry) and not lost:
                 tally.retried(claim.row.batch, outcome.reason)
-            log.info(
+            said.info(
                 "outcome",
-                stage=work.stage,
                 image=claim.image_id,
                 batch=claim.row.batch,
-                run=owner,
                 tenant=claim.row.tenant,
                 fence=claim.row.fence,
                 outcome="lost" if lost else kind(outcome),
@@ -157,7 +157,7 @@ def _one_batch(
         tally.commit_seconds += last - begun
 
     for claim, outcome in work.work(claims):
-        pending.append((claim, outcome))
+        pending.append((claim, no_more_than_often(store, claim, outcome)))
         left.pop(claim.image_id, None)
         if len(pending) >= pace.rows or clock() - last >= pace.seconds:
             commit()
