@@ -22,6 +22,7 @@ from parjanya_dagster import (
     metrics_cli,
     operating,
     policy_cli,
+    preflight_cli,
     regrade_cli,
 )
 from parjanya_dagster.errors import ParjanyaError
@@ -38,6 +39,7 @@ app.command()(regrade_cli.regrade)
 app.command()(declare_cli.declare)
 app.command()(metrics_cli.metrics)
 app.command()(dashboard_cli.dashboard)
+app.command()(preflight_cli.preflight)
 
 Home = Annotated[
     Path | None,

@@ -99,6 +99,10 @@ class Drifted(ParjanyaError):
     """This process is not what was declared to run here. `parjanya doctor` shows the difference."""
 
 
+class PreflightFailed(ParjanyaError):
+    """Execution cannot realize Intent: an engine lacks what it needs."""
+
+
 class PortBusy(ParjanyaError):
     """The port is in use. Choose another with --port."""
 

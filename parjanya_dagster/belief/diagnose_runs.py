@@ -10,7 +10,7 @@ from parjanya_dagster.belief.findings import Finding, finding, some
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState, Snapshot
 from parjanya_dagster.intent.liveness import why_dead
-from parjanya_dagster.intent.needs import Need, by_key, cooling, needs_of
+from parjanya_dagster.intent.needs import Need, by_key, cooling, needs_of, without_engine
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
 
@@ -82,9 +82,11 @@ def _intent(
         full = waiting >= limits.queued_runs
         stopped = lane.name in limits.held_lanes
         late, held = [], []
-        for need in needs:
+        first, most = limits.failure_first, limits.failure_most
+        unfit = without_engine(needs, ours, snapshot, first, most)  # has a finding of its own
+        for need in (one for one in needs if one.batch not in unfit):
             waited = snapshot.now - need.oldest
-            wait = cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
+            wait = cooling(need, lane, snapshot, first, most)
             if (full or wait or stopped) and waited > patience.held_back:
                 held.append(need)
             elif not full and not wait and not stopped and waited > patience.pending:

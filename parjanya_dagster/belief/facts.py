@@ -70,4 +70,5 @@ class Facts:
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
+    preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

@@ -83,6 +83,14 @@ class EndedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """A stage whose engine failed its last preflight."""
+
+    at: float  # of the last one
+    times: int  # in a row
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What Dagster knows, read completely."""
 
@@ -123,3 +131,4 @@ class Snapshot:
     regrading: Mapping[str, int] = field(default_factory=dict)  # batch -> rows a regrade sent back
     totals: Mapping[str, float] = field(default_factory=dict)  # counted by the reconciler so far
     held: frozenset[str] = frozenset()  # batches for which a backfill makes the runs
+    unfit: Mapping[str, Unfit] = field(default_factory=dict)  # stage -> its failing preflight
