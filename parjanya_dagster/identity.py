@@ -16,7 +16,8 @@ import structlog
 
 import gpu_ops
 import parjanya_dagster
-from parjanya_dagster.execution.stages import Place, stage_work
+from parjanya_dagster.execution.engines import KIND, engine_of
+from parjanya_dagster.execution.stages import Place
 from parjanya_dagster.lanes import Lane
 
 log = structlog.get_logger(__name__)
@@ -36,12 +37,10 @@ def identity_of(place: Place, lane: Lane) -> dict[str, str]:
         "packages": packages(),
         "schema": newest_revision(),
     }
-    for stage in lane.stages:
+    for stage in (one for one in lane.stages if one in KIND):
         try:
-            engine = getattr(stage_work(place, stage, "identity"), "engine", None)
-            if engine is not None:
-                one = engine.identity
-                said[stage] = f"{one.engine} {one.model} {one.revision}"
+            one = engine_of(place.settings, stage).identity
+            said[stage] = f"{one.engine} {one.model} {one.revision}"
         except Exception as error:  # the stage itself will say so where it is needed
             log.warning("model_unknown", stage=stage, error=f"{type(error).__name__}: {error}")
     return {part: value for part, value in said.items() if value}

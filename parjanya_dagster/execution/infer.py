@@ -45,7 +45,7 @@ class Infer:
         threads: int = 2,
         batch: int = 16,
     ) -> None:
-        self.engine = engine
+        self._engine = engine
         self._previews = previews
         self._store = store
         self._run_id = run_id
@@ -62,7 +62,7 @@ class Infer:
 
     def load(self) -> None:
         """Load the models now, where it is known that they will be needed."""
-        self.engine.warm()
+        self._engine.warm()
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The engine's evidence bodies for images, in order."""
@@ -78,7 +78,7 @@ class Infer:
         if not claims:
             return
         began = self._clock()
-        self.engine.warm()
+        self._engine.warm()
         self.load_seconds += self._clock() - began
         for outcomes in one_ahead(self._batches(claims, bodies)):
             yield from outcomes
@@ -155,7 +155,7 @@ class Infer:
         return fingerprint(
             stage=self.stage,
             version=STAGE_VERSION,
-            engine=self.engine.identity.as_dict(),
+            engine=self._engine.identity.as_dict(),
             validated=validated,
         )
 
@@ -199,7 +199,7 @@ class Infer:
             return SendBack("validated", "its preview cannot be decoded")
 
     def _evidence(self, claim: Claim, body: Mapping[str, Any]) -> Evidence:
-        identity = self.engine.identity
+        identity = self._engine.identity
         return Evidence(
             claim.image_id,
             self.stage,
@@ -227,7 +227,7 @@ class Enrich(Infer):
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         hints = [body.get("technical") for body in validated]
-        return self.engine.describe(images, hints)  # type: ignore[union-attr]
+        return self._engine.describe(images, hints)  # type: ignore[union-attr]
 
 
 class Score(Infer):
@@ -236,4 +236,4 @@ class Score(Infer):
     stage = "scored"
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
-        return self.engine.score(images)  # type: ignore[union-attr]
+        return self._engine.score(images)  # type: ignore[union-attr]
