@@ -24,6 +24,7 @@ from pydantic import Field
 
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER, REGRADE
 from parjanya_dagster.errors import WrongJob
+from parjanya_dagster.execution.book import Book, gpu_attached
 from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
 from parjanya_dagster.execution.preflight import anything_to_do, require_fit
@@ -34,6 +35,7 @@ from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.resources import PlatformResource
 from parjanya_dagster.showing import partition_metadata
+from parjanya_dagster.starting import report_start
 
 GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
@@ -76,7 +78,9 @@ def _stage(
     def stage_asset(
         context: AssetExecutionContext, config: StageConfig, platform: PlatformResource
     ) -> MaterializeResult:
-        return run_stage(context, platform.open(), name)
+        place = platform.open()
+        report_start(context, place)
+        return run_stage(context, place, name)
 
     return stage_asset
 
@@ -94,6 +98,7 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
     if stage == "validated":
         _preload(platform, context)
     asked = tags.get(INTENT_TAG) in (RECONCILER, REGRADE)
+    book = Book(platform.store, context.run.run_id, stage, platform.clock, gpu=gpu_attached())
     signs = SignsOfLife(
         platform.store,
         context.run.run_id,
@@ -101,6 +106,7 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
         platform.clock,
         silence=platform.settings.run_silence,
         stall=platform.settings.run_stall,
+        book=book,
     )
     with signs, seldom() if stage == "curated" else nullcontext():
         settings, store = platform.settings, platform.store
@@ -116,8 +122,10 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
             owner=context.run.run_id,
             pace=_pace(platform, stage),
             clock=platform.clock,
+            tally=book.tally,
             stop=lambda: idle,
         )
+        book.started(context.run.job_name, {f"loading {stage}": tally.load_seconds})
         signs.finishing()
         note_pace(platform.store, stage, tally, platform.clock())
         stale = platform.store.stale_manifests() if stage == "curated" else {}

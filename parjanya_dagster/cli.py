@@ -15,7 +15,16 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, preflight_cli, regrade_cli
+from parjanya_dagster import (
+    dashboard_cli,
+    declare_cli,
+    logs,
+    metrics_cli,
+    operating,
+    policy_cli,
+    preflight_cli,
+    regrade_cli,
+)
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -27,6 +36,9 @@ app = typer.Typer(
 
 app.add_typer(policy_cli.app, name="policy")
 app.command()(regrade_cli.regrade)
+app.command()(declare_cli.declare)
+app.command()(metrics_cli.metrics)
+app.command()(dashboard_cli.dashboard)
 app.command()(preflight_cli.preflight)
 
 Home = Annotated[
@@ -39,6 +51,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line. A ParjanyaError is a sentence and exit status 1, not a traceback."""
+    logs.configure_for_commands()
     try:
         app()
     except ParjanyaError as error:
@@ -71,7 +84,9 @@ def up(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     with alone(settings):
-        open_platform(settings, migrating=True).store.close()
+        platform = open_platform(settings, migrating=True)
+        declare_cli.declare_here(platform)
+        platform.store.close()
         supervisor = Supervisor(settings, choose_port(port))
         typer.echo(f"Starting Parjanya in {settings.home} …")
         try:

@@ -95,6 +95,10 @@ class WrongJob(ParjanyaError):
     """This run would land on the wrong nodes. Launch it from its lane's job."""
 
 
+class Drifted(ParjanyaError):
+    """This process is not what was declared to run here. `parjanya doctor` shows the difference."""
+
+
 class PreflightFailed(ParjanyaError):
     """Execution cannot realize Intent: an engine lacks what it needs."""
 

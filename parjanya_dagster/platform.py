@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from parjanya_dagster import lanes, policy
+from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
@@ -42,8 +43,10 @@ class Platform:
     @property
     def limits(self) -> Limits:
         s = self.settings
+        held = {one.lane for one in drifts(self.store)} if s.hold_drifted else ()
         return Limits(
             s.run_rows,
+            held_lanes=frozenset(held),
             queued_runs=s.queued_runs,
             run_seconds=s.run_seconds,
             deadlines=Deadlines(start=s.start_deadline, silence=s.run_silence, stall=s.run_stall),

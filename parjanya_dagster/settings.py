@@ -71,6 +71,24 @@ class Settings(BaseSettings):
     coordinates: bool = Field(
         True, description="Keep GPS coordinates in the evidence (in Truth, and nowhere else)."
     )
+    retain_runs_days: float = Field(
+        35.0, ge=0, description="Dagster's ended runs and their events are kept for; 0: for ever."
+    )
+    retain_keys_days: float = Field(
+        30.0,
+        ge=0,
+        description="Partitions whose images are all decided stay in Dagster for; 0: for ever.",
+    )
+    log_format: Literal["json", "console", "auto"] = Field(
+        "auto", description="`auto`: JSON lines, except on a terminal."
+    )
+    log_file_names: bool = Field(False, description="Let logs name files: names may name people.")
+    image: str = Field(
+        "", description="The image this process runs in, as deployed: its tag or digest."
+    )
+    hold_drifted: bool = Field(
+        False, description="Runs that are not what was declared stop, and their lane is held."
+    )
     enricher: Literal["embedded", "embedded-tags", "transformers", "openai"] = Field(
         "embedded",
         description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`, "
@@ -160,6 +178,15 @@ def load(home: Path | None = None) -> Settings:
     """
     chosen = home or Path(os.environ.get("PARJANYA_HOME", ".parjanya"))
     return _load(chosen.expanduser().absolute())
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Where Dagster's configuration is: in the home, or, in a cluster, where DAGSTER_HOME says."""
+    own = settings.home / "dagster"
+    elsewhere = os.environ.get("DAGSTER_HOME")
+    if elsewhere and not (own / "dagster.yaml").exists():
+        return Path(elsewhere).absolute()
+    return own
 
 
 def process_environment(settings: Settings) -> dict[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from parjanya_dagster.belief.diagnose_runs import RUN_RULES
 from parjanya_dagster.belief.facts import Facts, Missing
 from parjanya_dagster.belief.findings import Finding, Severity, finding, some
+from parjanya_dagster.belief.ledger import kind_of
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.intent.plan import Limits
@@ -227,7 +228,7 @@ def _retrying(case: Case) -> Iterator[Finding]:
         if since is None or one.row.suspect:
             continue
         if now - since > patience.retrying or one.row.retries >= patience.retries:
-            by_reason[one.row.pipeline_status, _kind_of(one.reason)].append(since)
+            by_reason[one.row.pipeline_status, kind_of(one.reason)].append(since)
     for (status, reason), began in by_reason.items():
         yield finding(
             "retrying",
@@ -272,9 +273,18 @@ def _infrastructure_failures(case: Case) -> Iterator[Finding]:
         )
 
 
-def _kind_of(reason: str) -> str:
-    """A reason without what differs from image to image: its first words."""
-    return reason.split(":")[0].strip()[:80] or "no reason was given"
+def _drifted(case: Case) -> Iterator[Finding]:
+    for one in case.facts.drifts:
+        held = one.lane in case.limits.held_lanes
+        parts = {part: f"{ran} (declared {want})" for part, (want, ran) in one.differs.items()}
+        yield finding(
+            "drifted",
+            f"{str(one).capitalize()}{'. The lane is held' if held else ''}",
+            one.since,
+            lane=one.lane,
+            run=one.run_id,
+            **parts,
+        )
 
 
 RULES: tuple[Rule, ...] = (
@@ -291,4 +301,5 @@ RULES: tuple[Rule, ...] = (
     _retrying,
     _rows_crashing,
     _infrastructure_failures,
+    _drifted,
 )

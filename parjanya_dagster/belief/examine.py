@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
@@ -35,8 +36,9 @@ class Bounds:
     """How much one examination looks at."""
 
     seconds: float = 20.0
+    stranded: bool = True  # count the pending rows that are due at no time
     places: int = 200  # objects and previews that are looked for, over all tenants
-    objects: int = 20_000  # listed per tenant
+    objects: int = 20_000  # listed per tenant; 0: no bucket is listed
     troubled: int = 200  # rows
     ours: int = 1000  # failed rows per tenant and class
     buckets: int = 20  # searched for what is not where it should be
@@ -73,22 +75,27 @@ class Examiner:
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
-            read["stranded"] = self._stranded(read["counts"])
+            if self.bounds.stranded:
+                read["stranded"] = self._stranded(read["counts"])
         with self._part("Dagster's runs and partitions"):
             if self.belief is not None:
                 read["snapshot"] = self._snapshot(self.belief)
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
+        with self._part("what runs and what was declared"):
+            read["drifts"] = tuple(drifts(self.store))
         with self._part("rows in trouble"):
             read["troubled"] = tuple(self._troubled())
         counts: tuple[Counts, ...] = read.get("counts", ())
         with self._part("failed rows"):
             read["ours"] = tuple(self._ours(counts, read["now"]))
         with self._part("objects and previews"):
-            checked, missing = self._places(counts, read.get("ours", ()))
-            read |= {"places_checked": checked, "missing": tuple(missing)}
+            if self.bounds.places:
+                checked, missing = self._places(counts, read.get("ours", ()))
+                read |= {"places_checked": checked, "missing": tuple(missing)}
         with self._part("buckets"):
-            read["buckets"] = tuple(self._buckets(read["now"]))
+            if self.bounds.objects:
+                read["buckets"] = tuple(self._buckets(read["now"]))
         return Facts(**read, unread=self._unread)
 
     @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from parjanya_dagster.belief.drift import Drift
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.truth.rows import Heartbeat, ImageRow
 from parjanya_dagster.truth.store import Counts
@@ -68,5 +69,6 @@ class Facts:
     missing: tuple[Missing, ...] = ()
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
+    drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
     preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

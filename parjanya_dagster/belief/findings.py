@@ -116,6 +116,12 @@ KINDS: Mapping[str, Kind] = {
     "rows_crashing": Kind(
         _E, _WARNING, "Nothing yet: they are tried one by one. Watch the memory of the run."
     ),
+    "drifted": Kind(
+        _E,
+        _ERROR,
+        "Deploy what was declared and look at the image of the lane's runs; or, if what runs is "
+        "right, parjanya declare in it.",
+    ),
     "infrastructure_failures": Kind(
         _E, _WARNING, "Fix the cause, then parjanya replay --failed --reason CLASS."
     ),
