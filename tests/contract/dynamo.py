@@ -23,7 +23,7 @@ class Requests:
         self.made: Counter[str] = Counter()
         self.items = 0
         self.largest = 0  # bytes of one request
-        self._die_at, self._after, self._writes, self.died = die_at, after, 0, False
+        self._die_at, self._after, self.writes, self.died = die_at, after, 0, False
         wire.client.meta.events.register("before-call.dynamodb", self._before)
         wire.client.meta.events.register("after-call.dynamodb", self._returned)
 
@@ -32,7 +32,7 @@ class Requests:
             raise Died
         self.made[model.name] += 1
         self.largest = max(self.largest, len(params["body"]))
-        self._writes += model.name in WRITES
+        self.writes += model.name in WRITES
         if not self._after:
             self._die(model)
 
@@ -43,7 +43,7 @@ class Requests:
             self._die(model)
 
     def _die(self, model: Any) -> None:
-        if model.name in WRITES and self._writes == self._die_at:
+        if model.name in WRITES and self.writes == self._die_at:
             self.died = True
             raise Died
 
