@@ -15,6 +15,7 @@ from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.uploads import Uploads
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.registry import PolicyRegistry
@@ -85,6 +86,17 @@ class Platform:
     def queues(self) -> dict[str, Queue]:
         """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
         return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+
+    @property
+    def uploads(self) -> Uploads:
+        s = self.settings
+        return Uploads(
+            self.store,
+            self.objects,
+            self.clock,
+            seconds=s.upload_seconds,
+            most_bytes=s.max_image_bytes,
+        )
 
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""

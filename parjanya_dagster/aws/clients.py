@@ -14,12 +14,17 @@ LONG_POLL = 20.0  # seconds, the most that SQS allows
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403"}
 
 
-@cache
 def client(service: str) -> Any:
-    """A client of a service, one for each process. Clients may be shared between threads.
+    """A client of a service. Clients are shared, also between threads.
 
     Raises SettingsInvalid where boto3 is not installed or knows no region.
     """
+    return _client(service, tuple(sorted(item for item in os.environ.items() if _aws(item[0]))))
+
+
+@cache
+def _client(service: str, environment: tuple[tuple[str, str], ...]) -> Any:
+    """`environment` is what boto3 reads: where it changes, so does the client."""
     try:
         import boto3
         from botocore.config import Config
@@ -28,19 +33,24 @@ def client(service: str) -> Any:
         raise SettingsInvalid(
             "AWS needs boto3. Install the extra: pip install 'parjanya[aws]'."
         ) from None
-    # A server that is not AWS has no name for each bucket.
-    elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    elsewhere = {name for name, _ in environment} & {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}
     patience = Config(
-        s3={"addressing_style": "path"} if elsewhere else {},
+        # A server that is not AWS has no host name for each bucket.
+        s3={"addressing_style": "path" if elsewhere else "auto"},
         retries={"mode": "standard", "max_attempts": 4},
         connect_timeout=5,
         read_timeout=LONG_POLL + 10,
         max_pool_connections=32,
     )
+    region = os.environ.get("AWS_REGION") or None
     try:
-        return boto3.client(service, config=patience)
-    except BotoCoreError as error:
+        return boto3.session.Session().client(service, region_name=region, config=patience)
+    except (BotoCoreError, ValueError) as error:
         raise SettingsInvalid(f"AWS is not set up for {service}: {error}") from error
+
+
+def _aws(name: str) -> bool:
+    return name.startswith("AWS_")
 
 
 @contextmanager

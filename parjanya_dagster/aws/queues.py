@@ -111,7 +111,7 @@ class SqsQueue:
         if "://" in self.where:
             return self.where
         with self._calling("sqs:GetQueueUrl"):
-            return _url(self.where)
+            return _url(self.where, client("sqs"))
 
     @contextmanager
     def _calling(self, permission: str) -> Iterator[None]:
@@ -128,8 +128,8 @@ class SqsQueue:
 
 
 @cache
-def _url(name: str) -> str:
-    return str(client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
+def _url(name: str, sqs: Any) -> str:
+    return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
 
 def _is_missing(error: Any) -> bool:

@@ -10,8 +10,8 @@ def refusal(key: str) -> str | None:
     """Why an object cannot be taken in under its key, and what to do; None: it can."""
     if not key.isprintable():
         return "Its name is not printable UTF-8. Rename the file; nothing else is wrong."
-    if {"", ".", ".."} & set(key.split("/")):
-        return "Its key has a part that is empty, '.' or '..'. Rename the object."
+    if {".", ".."} & set(key.split("/")):
+        return "Its key has a part '.' or '..', which HTTP takes for a folder. Rename the object."
     return None
 
 
