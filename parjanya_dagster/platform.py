@@ -10,6 +10,8 @@ from functools import cache, cached_property, partial
 from parjanya_dagster import lanes, policy
 from parjanya_dagster.aws.messages import Queue
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
@@ -86,6 +88,10 @@ class Platform:
     def queues(self) -> dict[str, Queue]:
         """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
         return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+
+    def believing(self, dagster: Belief) -> Belief:
+        """What Dagster is believed to do, and what lanes' queues are."""
+        return QueuedLanes(dagster, self.store, self.queues, self.lanes)
 
     @property
     def uploads(self) -> Uploads:

@@ -49,3 +49,6 @@ class Queue(Protocol):
     def send(self, body: str, reason: str = "") -> None: ...
 
     def state(self) -> QueueState: ...
+
+    def create(self) -> None:
+        """Make the queue where there is none."""

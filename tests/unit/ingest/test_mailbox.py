@@ -365,6 +365,9 @@ class Full:
     def state(self) -> QueueState:
         return self._queue.state()
 
+    def create(self) -> None:
+        raise NotImplementedError
+
 
 def test_dead_letters_that_cannot_be_sent_stay_and_the_others_go_on(
     cloud: Cloud, box: Mailbox, platform: Platform
