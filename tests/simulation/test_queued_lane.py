@@ -385,6 +385,7 @@ class Walk:
         self.house.queue.purge()
 
     def drop(self) -> None:
+        self.house.queue.denied.clear()
         self.house.queue.drop()
 
     def lose_notes(self) -> None:
