@@ -10,10 +10,9 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import boto3
 import pytest
 
-from parjanya_dagster.aws.clients import denied
+from parjanya_dagster.aws.clients import client
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.belief.diagnose import Case, diagnose
 from parjanya_dagster.belief.examine import Examiner
@@ -41,15 +40,16 @@ class Account:
     def permit(self, *statements: object) -> None:
         policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         self.authorize(False)
-        boto3.client("iam").put_user_policy(
-            UserName=self.user, PolicyName="p", PolicyDocument=policy
-        )
+        client("iam").put_user_policy(UserName=self.user, PolicyName="p", PolicyDocument=policy)
         self.authorize(True)
 
     def authorize(self, on: bool) -> None:
         body = b"0" if on else b"1000000"
         request = urllib.request.Request(
-            f"{self.server.url}/moto-api/reset-auth", data=body, method="POST"
+            f"{self.server.url}/moto-api/reset-auth",
+            data=body,
+            headers={"Content-Type": "text/plain"},
+            method="POST",
         )
         with urllib.request.urlopen(request, timeout=60):
             pass
@@ -63,7 +63,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         made = Account(server)
-        iam = boto3.client("iam")
+        iam = client("iam")
         iam.create_user(UserName=made.user)
         key = iam.create_access_key(UserName=made.user)["AccessKey"]
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
@@ -83,13 +83,12 @@ def queue(account: Account) -> SqsQueue:
 
 def naive_reconciler(queue: SqsQueue) -> int:
     """A queue that does not answer is taken for an empty one, so it is filled again each time."""
-    sqs = boto3.client("sqs")
+    sqs = client("sqs")
     for _ in range(20):
         try:
             said = sqs.get_queue_attributes(QueueUrl=queue.url(), AttributeNames=["All"])
             waiting = int(said["Attributes"]["ApproximateNumberOfMessages"])
-        except sqs.exceptions.ClientError as error:
-            assert denied(error)
+        except sqs.exceptions.ClientError:
             waiting = 0
         if waiting == 0:
             sqs.send_message(QueueUrl=queue.url(), MessageBody="work on everything")

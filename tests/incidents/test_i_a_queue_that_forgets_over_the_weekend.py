@@ -4,6 +4,7 @@ Time is a number here, so the queue is the model of the simulation; `unit/aws/te
 it to SQS's ways, and moto's SQS is asked for its retention below.
 """
 
+# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,7 +32,7 @@ HOUR, DAY = 3600.0, 86_400.0
 WEEKEND = 62 * HOUR
 
 
-def test_how_it_was_lost(clock: Clock) -> None:  # noqa: F811
+def test_how_it_was_lost(clock: Clock) -> None:
     queue = QueueModel(clock, retention=DAY)
     for image in range(5):
         queue.send(f"image {image}")  # and this is all that is known of it
@@ -40,7 +41,7 @@ def test_how_it_was_lost(clock: Clock) -> None:  # noqa: F811
 
 
 @pytest.fixture
-def house(template: Path) -> Any:  # noqa: F811
+def house(template: Path) -> Any:
     store = in_memory(template, seed=1)
     yield QueueHouse(store, EMBEDDED)
     store.close()
@@ -73,7 +74,7 @@ def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
     assert found["queue_forgets"].evidence["dormancy_hours"] == 96.0
 
 
-def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer) -> None:  # noqa: F811
+def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer) -> None:
     queue = SqsQueue(aws.name("lane"))
     queue.create()
     refuse_short_memory(platform, {"lane": queue})

@@ -1,10 +1,9 @@
 """A message names the right key and another tenant's bucket. On moto's emulator of S3 and SQS."""
 
+# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 import json
-
-import pytest
 
 from parjanya_dagster.aws.messages import Message
 from parjanya_dagster.aws.queues import SqsQueue
@@ -16,25 +15,24 @@ from tests.unit.ingest.test_events import message, record
 from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)
 
 
-def naive(cloud: Cloud, said: Message) -> bytes:  # noqa: F811
+def naive(cloud: Cloud, said: Message) -> bytes:
     """The worker that reads where the message points."""
     job = json.loads(said.body)
     found: bytes = cloud.s3.get_object(Bucket=job["bucket"], Key=job["key"])["Body"].read()
     return found
 
 
-def test_how_one_tenant_got_the_others_picture(cloud: Cloud) -> None:  # noqa: F811
+def test_how_one_tenant_got_the_others_picture(cloud: Cloud) -> None:
     cloud.upload(cloud.acme, "a.jpg", b"acme's picture")
     cloud.upload(cloud.bolt, "a.jpg", b"bolt's picture")
     body = {"tenant": "acme", "bucket": cloud.bolt, "key": "incoming/a.jpg"}  # a copied template
     assert naive(cloud, Message(json.dumps(body), "")) == b"bolt's picture"
 
 
-@pytest.mark.usefixtures("cloud")
 def test_an_event_is_only_looked_at_where_it_points_and_belongs_to_that_bucket(
     cloud: Cloud,
     box: Mailbox,
-    platform: Platform,  # noqa: F811
+    platform: Platform,
 ) -> None:
     cloud.upload(cloud.acme, "a.jpg", b"acme's picture")
     take(box)
@@ -50,7 +48,7 @@ def test_work_is_done_where_the_row_says_whatever_a_message_adds(
     cloud: Cloud,
     box: Mailbox,
     platform: Platform,
-    aws: MotoServer,  # noqa: F811
+    aws: MotoServer,
 ) -> None:
     """A lane's message names batches. What else is in it is not read."""
     from parjanya_dagster.assignments import read_body

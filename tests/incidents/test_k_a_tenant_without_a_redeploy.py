@@ -3,6 +3,7 @@
 Here its first object registers it. On moto's emulator of S3 and SQS.
 """
 
+# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 from dataclasses import replace
@@ -32,7 +33,7 @@ def test_the_first_message_registers_it_and_its_images(
     cloud: Cloud,
     box: Mailbox,
     platform: Platform,
-    aws: MotoServer,  # noqa: F811
+    aws: MotoServer,
 ) -> None:
     running = replace(box, names=BucketNames("{tenant}-uploads"))  # since long ago
     slug = aws.name("newcomer")
@@ -51,19 +52,19 @@ def test_the_sweep_registers_it_where_its_bucket_notifies_nobody(
     cloud: Cloud,
     platform: Platform,
     aws: MotoServer,
-    clock: Clock,  # noqa: F811
+    clock: Clock,
 ) -> None:
-    slug = aws.name("quiet")
-    for bucket in (f"{slug}-uploads", f"{slug}-logs"):
+    slug = aws.name("of")
+    for bucket in (f"quiet-{slug}-uploads", f"quiet-{slug}-logs"):
         cloud.s3.create_bucket(Bucket=bucket)
         cloud.upload(bucket, "a.jpg")
     settings = Settings(
         home=platform.settings.home,
         objects_url="s3://",
-        tenant_buckets=f"{slug[:5]}{{tenant}}-uploads",
+        tenant_buckets="quiet-{tenant}-uploads",
     )
     sweeper: Sweeper = Platform(settings, platform.store, S3Objects(), clock).sweeper
     swept = sweeper.sweep(clock() + 1e9)
-    assert swept.tenants == [slug[5:]]
-    assert [row.bucket for row in rows(platform, slug[5:])] == [f"{slug}-uploads"]
+    assert swept.tenants == [slug]
+    assert [row.bucket for row in rows(platform, slug)] == [f"quiet-{slug}-uploads"]
     assert sum(swept.registered.values()) == 1
