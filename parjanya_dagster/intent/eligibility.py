@@ -23,6 +23,8 @@ from parjanya_dagster.truth.store import Store
 log = structlog.get_logger(__name__)
 LOOKERS = 16  # objects looked for side by side
 FIRST = STAGES[0]
+BARE = "its preview is missing, so it is validated again"
+MOST_AGAIN = 3  # times that a row is sent back from here
 PIXELS = ("enriched", "scored")
 """The stages that work on previews. Deciding needs recorded evidence alone."""
 
@@ -55,8 +57,7 @@ class Eligibility:
         if gone:
             self.store.depart(gone, now, "the object is not in its bucket any more")
         if bare:
-            reason = "its preview is missing, so it is validated again"
-            self.store.reset_images(bare, FIRST, now, reason)
+            self.store.reset_images(bare, FIRST, now, BARE)
         if gone or bare:
             log.warning("rows_not_eligible", gone=len(gone), without_preview=len(bare))
         useless = len(gone) + (len(bare) if FIRST not in request.stages else 0)
@@ -83,6 +84,11 @@ class Eligibility:
         if not self._is_there(row.bucket, row.key):
             return "object"
         return "preview" if pixels else ""
+
+    def _may_help(self, image: str) -> bool:
+        """Something may delete previews as they come: then it is left to the work, which fails it."""
+        history = self.store.history(image)
+        return sum(event.reason == BARE for event in history) < MOST_AGAIN
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:

@@ -94,3 +94,17 @@ def test_no_more_is_looked_at_than_is_allowed(place: Platform) -> None:
     bounded = replace(place.eligibility, most=1)
     assert bounded.left(request(place))  # the others are not known
     assert statuses(place).count("pending_validation") == 1
+
+
+def test_where_previews_go_as_they_come_the_work_decides_in_the_end(place: Platform) -> None:
+    again = 0
+    for row in rows(place):
+        path(place, row.preview_key or "").unlink()
+    while not place.eligibility.left(request(place)):
+        again += 1
+        assert again < 10
+        for claim in world.claim(place.store, now=place.clock()):
+            outcome = world.completed(claim, preview_bucket="acme", preview_key="previews/gone.jpg")
+            world.commit(place.store, [claim], outcome, now=place.clock())
+    assert again == 3
+    assert set(statuses(place)) == {"pending_vlm_enrichment"}
