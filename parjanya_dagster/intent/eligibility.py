@@ -48,11 +48,10 @@ class Eligibility:
         if not rows:
             return True  # a manifest to write, or too much else to look through
         with ThreadPoolExecutor(LOOKERS, "eligible") as pool:
-            lacks = dict(
-                zip((row.image_id for row in rows), pool.map(self._lacks, rows), strict=True)
-            )
-        gone = [one for one, what in lacks.items() if what == "object"]
-        bare = [one for one, what in lacks.items() if what == "preview"]
+            lacks = list(zip(rows, pool.map(self._lacks, rows), strict=True))
+        gone = [row.image_id for row, what in lacks if what == "object"]
+        bare = [row.image_id for row, what in lacks if what == "preview"]
+        bare = [one for one in bare if self._may_help(one)]
         now = self.clock()
         if gone:
             self.store.depart(gone, now, "the object is not in its bucket any more")
@@ -86,7 +85,7 @@ class Eligibility:
         return "preview" if pixels else ""
 
     def _may_help(self, image: str) -> bool:
-        """Something may delete previews as they come: then it is left to the work, which fails it."""
+        """Something may delete previews as they come: then the work fails it."""
         history = self.store.history(image)
         return sum(event.reason == BARE for event in history) < MOST_AGAIN
 
