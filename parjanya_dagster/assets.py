@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 from dagster import (
@@ -28,7 +27,7 @@ from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import stage_work
-from parjanya_dagster.execution.worker import Pace, Tally, work_off
+from parjanya_dagster.execution.worker import Pace, Tally, decided_at_once, work_off
 from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.resources import PlatformResource
@@ -36,7 +35,6 @@ from parjanya_dagster.showing import partition_metadata
 
 GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
-DECIDED_AT_ONCE = 500  # rows
 MODEL_RUNTIMES = {"torch", "onnxruntime", "transformers", "pyiqa"}
 ROOT_RUN_TAG = "dagster/root_run_id"
 
@@ -163,9 +161,7 @@ def _wanted_policy(run_config: Mapping[str, Any]) -> str:
 
 
 def _pace(platform: Platform, stage: str) -> Pace:
-    """Deciding takes half a millisecond: commits of fifty rows would cost more than that."""
-    pace = platform.pace
-    return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE)) if stage == "curated" else pace
+    return decided_at_once(platform.pace) if stage == "curated" else platform.pace
 
 
 def _report(

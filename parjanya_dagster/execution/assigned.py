@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from types import TracebackType
 
 import structlog
@@ -17,10 +18,11 @@ from parjanya_dagster.assignments import Assignment, read_body
 from parjanya_dagster.aws.messages import Message, Queue
 from parjanya_dagster.belief.tags import RUN, SENT
 from parjanya_dagster.errors import MessageUnreadable, ParjanyaError, TransientError
+from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import write_manifest
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import Place, stage_work
-from parjanya_dagster.execution.worker import Pace, StageWork, work_off
+from parjanya_dagster.execution.worker import Pace, StageWork, decided_at_once, work_off
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
@@ -123,19 +125,20 @@ class Worker:
                 silence=place.settings.run_silence,
                 stall=place.settings.run_stall,
             )
-            with signs:
+            deciding = stage == STAGES[-1]
+            with signs, seldom() if deciding else nullcontext():
                 tally = work_off(
                     place.store,
                     signs.over(self._work(stage, assignment.id)),
                     assignment.batches,
                     owner=assignment.id,
-                    pace=self._pace,
+                    pace=decided_at_once(self._pace) if deciding else self._pace,
                     clock=place.clock,
                     stop=stop,
                 )
                 signs.finishing()
                 note_pace(place.store, stage, tally, place.clock())
-                if stage == STAGES[-1]:
+                if deciding:
                     self._write_manifests(assignment.batches)
             log.info("stage_done", id=assignment.id, stage=stage, rows=tally.rows, lost=tally.lost)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -59,6 +59,14 @@ class Pace:
     rows: int = 50
     seconds: float = 5.0
     lease: float = 120.0
+
+
+DECIDED_AT_ONCE = 500  # rows
+
+
+def decided_at_once(pace: Pace) -> Pace:
+    """Deciding takes half a millisecond: commits of fifty rows would cost more than that."""
+    return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
 
 
 def work_off(
