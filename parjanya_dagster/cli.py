@@ -15,7 +15,14 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, regrade_cli, tenant_cli, worker_cli
+from parjanya_dagster import (
+    operating,
+    policy_cli,
+    preflight_cli,
+    regrade_cli,
+    tenant_cli,
+    worker_cli,
+)
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -29,6 +36,7 @@ app.add_typer(policy_cli.app, name="policy")
 app.add_typer(tenant_cli.app, name="tenant")
 app.command()(regrade_cli.regrade)
 app.command()(worker_cli.worker)
+app.command()(preflight_cli.preflight)
 
 Home = Annotated[
     Path | None,

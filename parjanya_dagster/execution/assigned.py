@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import TracebackType
+from typing import Protocol
 
 import structlog
 
@@ -20,9 +21,11 @@ from parjanya_dagster.belief.tags import RUN, SENT
 from parjanya_dagster.errors import MessageUnreadable, ParjanyaError, TransientError
 from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import write_manifest
+from parjanya_dagster.execution.pacing import pace_of
+from parjanya_dagster.execution.preflight import anything_to_do, require_fit
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import Place, stage_work
-from parjanya_dagster.execution.worker import Pace, StageWork, decided_at_once, work_off
+from parjanya_dagster.execution.worker import Pace, StageWork, work_off
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
@@ -36,20 +39,26 @@ Work = Callable[[str, str], StageWork]
 """stage, run id -> its work."""
 
 
+class Served(Place, Protocol):
+    """What a worker needs of the platform."""
+
+    @property
+    def pace(self) -> Pace: ...
+
+
 class Worker:
     """Serves one lane."""
 
     def __init__(
         self,
-        place: Place,
+        place: Served,
         lane: Lane,
         queue: Queue,
-        pace: Pace,
         *,
         dead_letters: Queue | None = None,
         work: Work | None = None,
     ) -> None:
-        self._place, self._lane, self._queue, self._pace = place, lane, queue, pace
+        self._place, self._lane, self._queue = place, lane, queue
         self._dead_letters = dead_letters
         self._work = work or (lambda stage, run_id: stage_work(place, stage, run_id))
 
@@ -127,14 +136,19 @@ class Worker:
             )
             deciding = stage == STAGES[-1]
             with signs, seldom() if deciding else nullcontext():
+                idle = not anything_to_do(
+                    place.settings, place.store, stage, assignment.batches, place.clock()
+                )
+                if not idle:
+                    require_fit(place.settings, place.store, stage, assignment.id, place.clock)
                 tally = work_off(
                     place.store,
                     signs.over(self._work(stage, assignment.id)),
                     assignment.batches,
                     owner=assignment.id,
-                    pace=decided_at_once(self._pace) if deciding else self._pace,
+                    pace=pace_of(place, stage),
                     clock=place.clock,
-                    stop=stop,
+                    stop=lambda: idle or stop(),  # noqa: B023 - called within this round
                 )
                 signs.finishing()
                 note_pace(place.store, stage, tally, place.clock())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -59,14 +59,7 @@ class Pace:
     rows: int = 50
     seconds: float = 5.0
     lease: float = 120.0
-
-
-DECIDED_AT_ONCE = 500  # rows
-
-
-def decided_at_once(pace: Pace) -> Pace:
-    """Deciding takes half a millisecond: commits of fifty rows would cost more than that."""
-    return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
+    intervals: int = 1  # of commits that one claim lasts: an engine idles between claims
 
 
 def work_off(
@@ -106,9 +99,10 @@ def work_off(
         loaded += loading
         tally.load_seconds += loading
         tally.image_seconds -= loading
-        # A claim should last about one commit interval, so a crash costs little.
+        # A claim should last about its commit intervals and no longer, so a crash costs little.
         spent = max(clock() - started - loading, 1e-6)
-        size = max(1, min(pace.rows, int(len(claims) * pace.seconds / spent)))
+        lasting = int(len(claims) * pace.seconds * pace.intervals / spent)
+        size = max(1, min(pace.rows * pace.intervals, lasting))
     return tally
 
 
