@@ -142,15 +142,21 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
         sensors: Callable[[], Any]
         try:
             instance = open_things.enter_context(open_dagster(platform))
-            belief = DagsterBelief(instance, platform.lanes)
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
         except BeliefUnreadable as error:
             belief, sensors = Unreadable(error), Unreadable(error)
         examiner = Examiner(
-            platform.store, platform.objects, belief, sensors, platform.clock, tenant
+            platform.store,
+            platform.objects,
+            belief,
+            sensors,
+            platform.clock,
+            tenant,
+            queues=platform.all_queues,
         )
         facts = examiner.examine()
-    return diagnose(Case(facts, platform.lanes, platform.limits)), facts
+    return diagnose(Case(facts, platform.lanes, platform.limits, platform.patience)), facts
 
 
 def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
@@ -160,7 +166,7 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
 
     try:
         with open_dagster(platform) as instance:
-            belief = DagsterBelief(instance, platform.lanes)
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
         return None
