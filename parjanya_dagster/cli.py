@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, regrade_cli
+from parjanya_dagster import operating, policy_cli, regrade_cli, uploads_cli
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(policy_cli.app, name="policy")
+app.add_typer(uploads_cli.app, name="uploads")
 app.command()(regrade_cli.regrade)
 
 Home = Annotated[

@@ -51,6 +51,7 @@ def arrivals(context: SensorEvaluationContext, platform: PlatformResource) -> Se
         if place.clock() + pause > began + ATTEND:
             break
         place.pause(pause)
+    total.add(place.uploads.tend(began + TICK_BUDGET).registered)
     state["next_sweep"] = place.clock() + (pause if pause > LOOK_EVERY else 0.0)
     known = set(context.instance.get_dynamic_partitions(image_batches.name or ""))
     new = sorted(set(total.registered) - known)

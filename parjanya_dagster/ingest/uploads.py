@@ -125,9 +125,7 @@ class Uploads:
         self.store.add_uploads(rows)
         return promises
 
-    def _row(
-        self, tenant: Tenant, token: Token, one: Wanted, origin: str, now: float
-    ) -> UploadRow:
+    def _row(self, tenant: Tenant, token: Token, one: Wanted, origin: str, now: float) -> UploadRow:
         if one.content_type not in CONTENT_TYPES:
             raise UploadRefused(f"{one.content_type!r} is no type of image that is taken in.")
         if not 0 < one.size <= self.most_bytes:
@@ -211,9 +209,7 @@ class Uploads:
             tended.registered.append(done.batch)
         return done.image_id
 
-    def _why_not(
-        self, row: UploadRow, verdicts: dict[tuple[str, str], cors.Verdict]
-    ) -> str:
+    def _why_not(self, row: UploadRow, verdicts: dict[tuple[str, str], cors.Verdict]) -> str:
         if not row.origin:
             return f"{NEVER_CAME}: what asked for it was no browser, or never sent the file."
         known = verdicts.get((row.bucket, row.origin))

@@ -19,8 +19,9 @@ _GONE = ("404", "NoSuchKey")
 class S3Objects:
     """See `truth.objects.Objects`. The version is the ETag."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: int = 1000) -> None:
         self._client = s3_client()
+        self._page = page  # keys that one answer to a listing has
 
     def get(self, bucket: str, key: str) -> Object:
         with _named(bucket, key):
@@ -38,7 +39,9 @@ class S3Objects:
             return ObjectInfo(key, _etag(found), found["ContentLength"], modified_at)
 
     def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page}
+        )
         with _named(bucket, prefix):
             for page in pages:
                 for one in page.get("Contents", ()):
