@@ -264,4 +264,3 @@ class Radosgw:
 def _clean_environment() -> dict[str, str]:
     """Python programs of Debian must not see the packages of this environment."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from parjanya_dagster.truth.rows import Tenant
 from parjanya_dagster.truth.s3 import S3Objects
 from parjanya_dagster.truth.uploads import Token
 from parjanya_dagster.upload_app import create_app
+from tests.browser import INSTALL, PATIENCE, BrowserMissing, chromium
 from tests.radosgw import Radosgw
 from tests.unit.conftest import NOON, Clock, clock, platform  # noqa: F401  (fixtures)
 
@@ -114,3 +116,26 @@ def served(place: Platform) -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
         sock.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium. Skips where none is installed, fails there under CI."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(chromium())
+        except BrowserMissing:
+            if os.environ.get("CI"):
+                pytest.fail(f"CI must test in a browser: {INSTALL}")
+            pytest.skip(f"no Chromium is installed: {INSTALL}")
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page of a fresh profile that speaks English and waits patiently."""
+    context = browser.new_context(locale="en-GB", viewport={"width": 900, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    yield page
+    context.close()

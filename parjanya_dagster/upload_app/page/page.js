@@ -149,7 +149,7 @@ class Item {
     if (status !== 0) return this.break(`The storage refused it (${status}). The link may have expired.`);
     // A browser tells a page nothing about why. The server asks the storage the same question.
     const verdict = await api(`v1/uploads/${upload.upload_id}/preflight`, {});
-    if (verdict.passed) this.break("The connection broke off.");
+    if (verdict.passed) this.break("The connection broke off, or the link has expired.");
     else this.break(`This page is not allowed to upload there. ${verdict.reason}`);
   }
 
