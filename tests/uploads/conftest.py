@@ -108,6 +108,7 @@ def served(place: Platform) -> Iterator[str]:
     )
     server = uvicorn.Server(config)
     sock = config.bind_socket()
+    sock.listen()  # whoever comes before the server is up waits in the queue
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     try:
