@@ -86,7 +86,7 @@ def doctor_finds_nothing(
     examiner = Examiner(
         place.store,
         place.objects,
-        DagsterBelief(context.instance, place.lanes),
+        place.believing(DagsterBelief(context.instance, place.lanes)),
         lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
         place.clock,
         bounds=CHECK_BOUNDS,

@@ -74,7 +74,7 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
         sensors: Callable[[], Any]
         try:
             instance = open_things.enter_context(_dagster(platform))
-            belief = DagsterBelief(instance, platform.lanes)
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
         except BeliefUnreadable as error:
             belief, sensors = _Unreadable(error), _Unreadable(error)
@@ -92,7 +92,7 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
 
     try:
         with _dagster(platform) as instance:
-            belief = DagsterBelief(instance, platform.lanes)
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
         return None

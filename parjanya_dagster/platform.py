@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from parjanya_dagster import lanes, policy
+from parjanya_dagster.aws.messages import Queue
+from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.mailbox import Mailbox
+from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.ingest.uploads import Uploads
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
@@ -55,9 +61,37 @@ class Platform:
         s = self.settings
         return Pace(s.micro_batch_rows, s.micro_batch_seconds, s.lease)
 
-    @property
+    @cached_property
     def sweeper(self) -> Sweeper:
-        return Sweeper(self.store, self.objects, self.clock, self.new_policy)
+        sweeper = Sweeper(self.store, self.objects, self.clock, self.new_policy)
+        if self.settings.objects.startswith("file:"):
+            return sweeper  # every folder is a tenant's
+        names = BucketNames(self.settings.tenant_buckets)
+        return replace(sweeper, names=names, candidates=partial(_candidates, names))
+
+    @cached_property
+    def mailbox(self) -> Mailbox | None:
+        """Where notifications of buckets come in; None: nowhere, and the sweep finds everything."""
+        if not self.settings.arrivals_queue:
+            return None
+        return Mailbox(
+            self.store,
+            self.objects,
+            SqsQueue(self.settings.arrivals_queue),
+            SqsQueue(self.settings.dead_letters),
+            self.sweeper.names,
+            self.sweeper.add_tenant,
+            self.clock,
+        )
+
+    @cached_property
+    def queues(self) -> dict[str, Queue]:
+        """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
+        return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+
+    def believing(self, dagster: Belief) -> Belief:
+        """What Dagster is believed to do, and what lanes' queues are."""
+        return QueuedLanes(dagster, self.store, self.queues, self.lanes)
 
     @property
     def uploads(self) -> Uploads:
@@ -89,6 +123,15 @@ class Platform:
             raise PolicyMissing(
                 f"Tenant {tenant!r} is pinned to {found.policy!r}. {error}"
             ) from None
+
+
+def _candidates(names: BucketNames) -> list[str]:
+    """Buckets whose names say that they are a tenant's."""
+    from parjanya_dagster.aws.buckets import buckets
+
+    if not names.template:
+        return []
+    return [one for one in buckets(names.prefix) if names.tenant(one) is not None]
 
 
 def open_platform(settings: Settings | None = None, migrating: bool = False) -> Platform:

@@ -30,6 +30,7 @@ from parjanya_dagster.belief.tags import (
 )
 from parjanya_dagster.intent.plan import Plan, Request
 from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.sending import send
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.platform import Platform
@@ -58,7 +59,7 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
     )
     def pending_rows(context: SensorEvaluationContext, platform: PlatformResource) -> SensorResult:
         place = platform.open()
-        belief = DagsterBelief(context.instance, lanes)
+        belief = place.believing(DagsterBelief(context.instance, lanes))
         end = place.clock() + ATTEND
         while True:
             _go_on(place, end)
@@ -76,10 +77,10 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
                 context.instance.add_dynamic_partitions(PARTITIONS, list(decided.add_keys))
             elif decided.requests or not _await_change(place, due, end):
                 break
+        runs = [one for one in decided.requests if one.lane.name not in place.queues]
+        _send(place, [one for one in decided.requests if one.lane.name in place.queues])
         return SensorResult(
-            run_requests=[
-                run_request(request, _asked(place, request)) for request in decided.requests
-            ],
+            run_requests=[run_request(request, _asked(place, request)) for request in runs],
             dynamic_partitions_requests=(
                 [image_batches.build_add_request(list(decided.add_keys))]
                 if decided.add_keys
@@ -89,6 +90,12 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
         )
 
     return pending_rows
+
+
+def _send(place: Platform, requests: Sequence[Request]) -> None:
+    """Intent for lanes that have a queue of their own. What is not sent is asked for again."""
+    for request in requests:
+        send(place.store, place.queues[request.lane.name], request, place.clock)
 
 
 def _settled(place: Platform, end: float) -> list[DueBatch]:

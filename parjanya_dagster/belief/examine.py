@@ -17,6 +17,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
+from parjanya_dagster.truth.keys import refusal
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
@@ -206,7 +207,7 @@ class Examiner:
                 ids[one]
                 for one in ids.keys() - self.store.known(ids)
                 if now - ids[one].modified_at > self.patience.landed
-                and ids[one].key.isprintable()  # the others are refused, and named as such
+                and refusal(ids[one].key) is None  # the others are named by `arrivals`
                 and self.objects.complete(tenant.bucket, ids[one], now)
             ]
         whole = len(listed) < self.bounds.objects and not self._over()

@@ -20,3 +20,7 @@ REGRADE = "regrade"
 
 RUN, PACE = "run", "pace"
 """Families of heartbeats: signs of life of runs by id, and seconds per row by stage."""
+
+BLIND, SENT, GROUP = "blind", "sent", "group"
+"""More of them: what a loop cannot see and since when; messages sent to lanes' queues, by id; what
+was asked of lanes' Auto Scaling groups."""

@@ -51,8 +51,8 @@ class Objects(Protocol):
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        """All objects whose key begins with the prefix, in no special order."""
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """All objects whose key begins with the prefix and comes after a key, in their order."""
 
     def buckets(self) -> list[str]:
         """The buckets that can be listed, where the storage can tell."""

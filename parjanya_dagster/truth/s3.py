@@ -38,9 +38,12 @@ class S3Objects:
             modified_at = found["LastModified"].timestamp()
             return ObjectInfo(key, _etag(found), found["ContentLength"], modified_at)
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page}
+            Bucket=bucket,
+            Prefix=prefix,
+            StartAfter=after,
+            PaginationConfig={"PageSize": self._page},
         )
         with _named(bucket, prefix):
             for page in pages:
