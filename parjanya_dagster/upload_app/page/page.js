@@ -167,9 +167,11 @@ class Item {
   }
 
   follow(now) {
-    const at = now.status === "failed" ? 1 : STEPS.indexOf(now.status) + 1;
+    // The first step is done once the bytes are stored; what failed is not said to have got further.
+    const at = Math.max(1, STEPS.indexOf(now.status) + 1);
+    const working = !now.done && now.status !== "pending_upload";
     this.part(".steps").querySelectorAll("li").forEach((step, n) => {
-      step.className = n < at || now.status === "curated" ? "past" : n === at && !now.done ? "now" : "";
+      step.className = n < at ? "past" : n === at && working ? "now" : "";
     });
     this.say(WAITS[now.status] ?? "");
     if (!now.done) return;
