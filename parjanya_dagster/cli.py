@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, regrade_cli, uploads_cli
+from parjanya_dagster import operating, policy_cli, regrade_cli, tenant_cli, uploads_cli, worker_cli
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -27,7 +27,9 @@ app = typer.Typer(
 
 app.add_typer(policy_cli.app, name="policy")
 app.add_typer(uploads_cli.app, name="uploads")
+app.add_typer(tenant_cli.app, name="tenant")
 app.command()(regrade_cli.regrade)
+app.command()(worker_cli.worker)
 
 Home = Annotated[
     Path | None,
@@ -71,7 +73,9 @@ def up(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     with alone(settings):
-        open_platform(settings, migrating=True).store.close()
+        place = open_platform(settings, migrating=True)
+        worker_cli.check_queues(place)
+        place.store.close()
         supervisor = Supervisor(settings, choose_port(port))
         typer.echo(f"Starting Parjanya in {settings.home} …")
         try:

@@ -79,10 +79,16 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
         except BeliefUnreadable as error:
             belief, sensors = _Unreadable(error), _Unreadable(error)
         examiner = Examiner(
-            platform.store, platform.objects, belief, sensors, platform.clock, tenant
+            platform.store,
+            platform.objects,
+            belief,
+            sensors,
+            platform.clock,
+            tenant,
+            queues=platform.all_queues,
         )
         facts = examiner.examine()
-    return diagnose(Case(facts, platform.lanes, platform.limits)), facts
+    return diagnose(Case(facts, platform.lanes, platform.limits, platform.patience)), facts
 
 
 def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:

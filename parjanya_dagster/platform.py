@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 
 from parjanya_dagster import lanes, policy
+from parjanya_dagster.aws.groups import AutoScalingGroup
 from parjanya_dagster.aws.messages import Queue
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.diagnose_cloud import DEAD_LETTERS
+from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.queued import QueuedLanes
 from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
@@ -18,14 +21,17 @@ from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.ingest.uploads import Uploads
+from parjanya_dagster.intent.capacity import Bounds
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.tending import Groups
 from parjanya_dagster.registry import PolicyRegistry
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth.objects import Objects, open_objects
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.transitions import HOUR
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,27 @@ class Platform:
     def queues(self) -> dict[str, Queue]:
         """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
         return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+
+    @property
+    def all_queues(self) -> dict[str, Queue]:
+        """Every queue that the settings name, by its role."""
+        found: dict[str, Queue] = {}
+        if self.mailbox is not None:
+            found = {"arrivals": self.mailbox.queue}
+        if self.settings.dead_letters:
+            found[DEAD_LETTERS] = SqsQueue(self.settings.dead_letters)
+        return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The Auto Scaling groups of lanes."""
+        s = self.settings
+        named = {lane: AutoScalingGroup(name) for lane, name in s.groups.items()}
+        return Groups(self.store, named, Bounds(s.group_most, idle=s.group_idle), self.clock)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(dormancy=self.settings.longest_dormancy_hours * HOUR)
 
     def believing(self, dagster: Belief) -> Belief:
         """What Dagster is believed to do, and what lanes' queues are."""

@@ -13,6 +13,7 @@ from dagster import (
     sensor,
 )
 
+from parjanya_dagster.belief import blindness
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
@@ -28,6 +29,7 @@ from parjanya_dagster.belief.tags import (
     SHARE_TAG,
     STAGES_TAG,
 )
+from parjanya_dagster.errors import CloudUnavailable
 from parjanya_dagster.intent.plan import Plan, Request
 from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.intent.sending import send
@@ -72,13 +74,14 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
                 place.limits,
                 place.clock,
             ).plan
+            _send(place, decided.requests)
+            place.groups.tend(place.lanes)
             if decided.add_keys and place.clock() < end:
                 # At once, so that this tick knows where they stand: neighbours share a run.
                 context.instance.add_dynamic_partitions(PARTITIONS, list(decided.add_keys))
             elif decided.requests or not _await_change(place, due, end):
                 break
         runs = [one for one in decided.requests if one.lane.name not in place.queues]
-        _send(place, [one for one in decided.requests if one.lane.name in place.queues])
         return SensorResult(
             run_requests=[run_request(request, _asked(place, request)) for request in runs],
             dynamic_partitions_requests=(
@@ -93,9 +96,17 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
 
 
 def _send(place: Platform, requests: Sequence[Request]) -> None:
-    """Intent for lanes that have a queue of their own. What is not sent is asked for again."""
-    for request in requests:
-        send(place.store, place.queues[request.lane.name], request, place.clock)
+    """Intent for lanes that have a queue of their own. What is not sent is asked for again.
+
+    A queue that takes nothing is noted, and hinders no other lane.
+    """
+    for request in (one for one in requests if one.lane.name in place.queues):
+        lane = request.lane.name
+        try:
+            with blindness.noted(place.store, f"sending to {lane}", place.clock()):
+                send(place.store, place.queues[lane], request, place.clock)
+        except CloudUnavailable:
+            continue
 
 
 def _settled(place: Platform, end: float) -> list[DueBatch]:

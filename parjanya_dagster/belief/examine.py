@@ -6,17 +6,26 @@ Unlike `observe`, which is whole or raises, this goes on: a person wants to know
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
+from parjanya_dagster.aws.messages import Queue
+from parjanya_dagster.belief.facts import (
+    BucketSeen,
+    Facts,
+    Missing,
+    QueueSeen,
+    SensorSeen,
+    Troubled,
+)
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief
-from parjanya_dagster.errors import ObjectGone, ParjanyaError
+from parjanya_dagster.belief.tags import BLIND, GROUP
+from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing
 from parjanya_dagster.truth.keys import refusal
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
@@ -55,6 +64,7 @@ class Examiner:
     bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
     rng: random.Random = field(default_factory=random.Random)
+    queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -64,6 +74,10 @@ class Examiner:
             read["loops"] = self.store.heartbeats()
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
+        with self._part("what loops cannot see"):
+            read["blind"] = self.store.heartbeats(BLIND)
+            read["groups"] = self.store.heartbeats(GROUP)
+        read["queues"] = tuple(self._queues())
         with self._part("the clock of Truth"):
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):
@@ -107,6 +121,14 @@ class Examiner:
             runs=tuple(run for run in seen.runs if any(key.startswith(mine) for key in run.keys)),
             failed=tuple(r for r in seen.failed if any(key.startswith(mine) for key in r.keys)),
         )
+
+    def _queues(self) -> Iterator[QueueSeen]:
+        for role, queue in self.queues.items():
+            with self._part(f"the queue {queue.name} ({role})"):
+                try:
+                    yield QueueSeen(role, queue.name, queue.state())
+                except QueueMissing:
+                    yield QueueSeen(role, queue.name, None)
 
     def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
         """Pending rows that are due at no time. Counted twice: work goes on meanwhile."""

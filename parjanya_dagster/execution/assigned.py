@@ -16,7 +16,7 @@ import structlog
 from parjanya_dagster.assignments import Assignment, read_body
 from parjanya_dagster.aws.messages import Message, Queue
 from parjanya_dagster.belief.tags import RUN, SENT
-from parjanya_dagster.errors import MessageUnreadable, ParjanyaError
+from parjanya_dagster.errors import MessageUnreadable, ParjanyaError, TransientError
 from parjanya_dagster.execution.manifest import write_manifest
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import Place, stage_work
@@ -28,7 +28,7 @@ from parjanya_dagster.truth.store import Store
 log = structlog.get_logger(__name__)
 HIDDEN = 120.0  # seconds that a message stays hidden without a sign of its worker
 AGAIN = 60.0  # seconds after which rows that wait, and rows that landed since, are looked at
-BROKEN = 30.0  # seconds before a message is tried again whose work could not be done at all
+BROKEN = 30.0  # seconds that a worker waits for what is away
 
 Work = Callable[[str, str], StageWork]
 """stage, run id -> its work."""
@@ -51,33 +51,42 @@ class Worker:
         self._dead_letters = dead_letters
         self._work = work or (lambda stage, run_id: stage_work(place, stage, run_id))
 
-    def serve(self, stop: Callable[[], bool], wait: float = 20.0) -> int:
+    def serve(
+        self, stop: Callable[[], bool], pause: Callable[[float], object], wait: float = 20.0
+    ) -> int:
         """Take messages until told to stop. Returns how many were done.
 
-        Raises what the work raises where it is not transient: a fresh process may do better.
+        What is away is waited for. Raises what else the work raises: a fresh process may do better.
         """
         done = 0
         while not stop():
-            for message in self._queue.receive(1, wait):
-                done += self.take(message, stop)
+            try:
+                for message in self._queue.receive(1, wait):
+                    done += self.take(message, stop)
+            except TransientError as error:
+                log.warning("worker_waits", queue=self._queue.name, error=str(error))
+                pause(BROKEN)
+        return done
+
+    def drain(self, stop: Callable[[], bool], wait: float = 2.0) -> int:
+        """Take messages until none comes. Returns how many were done. Raises what `take` does."""
+        done = 0
+        while not stop() and (messages := self._queue.receive(1, wait)):
+            done += sum(self.take(message, stop) for message in messages)
         return done
 
     def take(self, message: Message, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Work on what a message asks for. Returns whether it is done and deleted."""
+        """Work on what a message asks for. Returns whether it is done and deleted.
+
+        Whatever is raised, the message comes again by itself.
+        """
         try:
             assignment = self._read(message)
         except MessageUnreadable as error:
             self._refuse(message, error)
             return False
-        try:
-            with _Hidden(self._queue, message):
-                self._work_off(assignment, stop)
-        except ParjanyaError as error:
-            if not error.transient:
-                raise
-            log.warning("assignment_not_done", id=assignment.id, error=str(error))
-            self._queue.hide(message, BROKEN)
-            return False
+        with _Hidden(self._queue, message):
+            self._work_off(assignment, stop)
         left = self._left(assignment)
         if left is not None:
             wait = 0.0 if stop() else min(max(left - self._place.clock(), 1.0), AGAIN)

@@ -54,13 +54,15 @@ class Standing:
     stage: str
     kind: Callable[[], str]
     house: House
+    store: Mortal
 
     def prepare(self) -> None: ...
 
     def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
         for claim in claims:
             if self.house.poisonous(claim):
-                raise Died("of poison")
+                self.store.died = "of poison"  # the process is gone: nothing is handed back
+                raise Died(self.store.died)
             yield claim, outcome(claim, self.kind(), self.house.clock(), self.house.policy_of)
 
 
@@ -102,19 +104,21 @@ class QueueHouse(House):
             send(store, self.queue, request, self.clock)
         return done
 
-    def worker(self, store: Any = None) -> Worker:
+    def worker(self, store: Mortal | None = None) -> Worker:
+        mortal = store or Mortal(self.store)
+
         def work(stage: str, run_id: str) -> StageWork:
             def kind() -> str:
                 return self.rng.choice(kinds(self.calm))
 
-            return Standing(stage, kind, self)
+            return Standing(stage, kind, self, mortal)
 
         place = SimpleNamespace(
-            settings=Settings(), store=store or self.store, objects=self.buckets, clock=self.clock
+            settings=Settings(), store=mortal, objects=self.buckets, clock=self.clock
         )
         return Worker(place, self.lane, self.queue, Pace(2, 5.0, 120.0), work=work)  # type: ignore[arg-type]
 
-    def serve(self, store: Any = None) -> bool:
+    def serve(self, store: Mortal | None = None) -> bool:
         """One message, if there is one. The worker may die of it."""
         try:
             for message in self.queue.receive(1, 0):
@@ -385,6 +389,7 @@ class Walk:
         self.house.queue.purge()
 
     def drop(self) -> None:
+        self.house.queue.denied.clear()
         self.house.queue.drop()
 
     def lose_notes(self) -> None:
