@@ -28,8 +28,8 @@ from parjanya_dagster.intent.tending import Groups
 from parjanya_dagster.registry import PolicyRegistry
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
+from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.objects import Objects, open_objects
-from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import HOUR
 

@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PARJANYA_", extra="ignore", frozen=True)
 
     home: Path = Field(Path(".parjanya"), description="All state of this instance lives here.")
-    truth_url: str = Field("", description="sqlite:///… or postgresql://…; empty: in the home.")
+    truth_url: str = Field(
+        "", description="sqlite:///…, postgresql://… or dynamodb://TABLE; empty: in the home."
+    )
     objects_url: str = Field("", description="file:///folder or s3://; empty: in the home.")
     lanes: Literal["embedded", "split"] = Field(
         "embedded", description="One lane with all four stages, or a cpu and a gpu lane."

@@ -29,6 +29,10 @@ from parjanya_dagster.truth.rows import (
 )
 from parjanya_dagster.truth.uploads import Token, UploadRow
 
+CROWD = 64
+"""Of each key of likeness only so many images are looked at, the earliest. Else a tenant with ten
+thousand pages that look alike would have each compared with each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -155,6 +159,8 @@ class Store(Protocol):
         policy: str | None = None,
     ) -> int:
         """Send the rows of batches back to a stage, once per replay id and batch.
+
+        Of several that ask for the same at once each counts the rows that it sent itself.
 
         `policy`: the version they shall be decided under, where it is not their tenant's pin.
         """

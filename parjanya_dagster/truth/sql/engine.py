@@ -23,7 +23,7 @@ from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 CHUNK = 500
 """Rows per statement: SQLite allows 32,766 parameters, and locks stay short."""
 
-_STORES = "The truth URL begins with sqlite:/// or postgresql://."
+_STORES = "The truth URL begins with sqlite:///, postgresql:// or dynamodb://."
 _SESSION = {
     # A worker that froze inside a transaction, or whose machine vanished, must not hold the
     # locks of its rows for ever.

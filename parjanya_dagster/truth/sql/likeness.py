@@ -18,12 +18,9 @@ from parjanya_dagster.truth.rows import PRESENT, ImageRow
 from parjanya_dagster.truth.sql.engine import reading
 from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of
 from parjanya_dagster.truth.sql.schema import images, likenesses
+from parjanya_dagster.truth.store import CROWD
 
 FEW = 8
-CROWD = 64
-"""Of each key only so many images are looked at, the earliest. Else a tenant with ten thousand
-pages that look alike would have each compared with each."""
-
 _FIRST_SQLITE = f"""
 SELECT "key", image_id, "view" FROM likenesses WHERE tenant = ? AND "key" = ?
 ORDER BY landed_at, image_id LIMIT {CROWD}
