@@ -1,9 +1,10 @@
-"""From a browser to a decision: Chromium → radosgw → notification → SQS → Dagster → curated rows.
+"""From a browser to a decision: Chromium → radosgw → notification → SQS → Dagster → DynamoDB.
 
 Real here: the browser, the application (`parjanya uploads serve`), the S3 server (Ceph's radosgw)
 with its CORS rules, signatures and notifications, the whole instance with its daemon and runs.
-Emulated: SQS (moto), and the last step of a notification (`bridge`).
-Then half the events are dropped and the queue is deleted, and everything still ends curated.
+Emulated: SQS and DynamoDB (moto), and the last step of a notification (`bridge`).
+Then half the events are dropped, the stream is disabled and the queue is deleted, and everything
+still ends curated.
 """
 
 from __future__ import annotations
@@ -105,8 +106,10 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
     queue = moto.name("arrivals")
     queue_url = sqs.create_queue(QueueName=queue)["QueueUrl"]
     dead_url = sqs.create_queue(QueueName=(dead := moto.name("dead")))["QueueUrl"]
+    table = moto.name("truth")
     instance = Instance(
         tmp_path / "home",
+        truth_url=f"dynamodb://{table}",
         objects_url="s3://",
         arrivals_queue=queue,
         dead_letters=dead,
@@ -133,8 +136,10 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
             assert notifications.delivered == 3
             assert visible(sqs, dead_url) == 0
 
-            # Half of the events are lost, and then the queue itself.
+            # Half of the events are lost, the stream ends, and then the queue goes.
             instance.stop()
+            disabled = {"StreamEnabled": False}
+            boto3.client("dynamodb").update_table(TableName=table, StreamSpecification=disabled)
             instance.environment["PARJANYA_SWEEP_SECONDS"] = OFTEN
             instance.start()
             notifications.drop_half = True
