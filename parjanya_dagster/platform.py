@@ -28,7 +28,7 @@ from parjanya_dagster.intent.tending import Groups
 from parjanya_dagster.registry import PolicyRegistry
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
-from parjanya_dagster.truth import open_store
+from parjanya_dagster.truth import Hints, open_hints, open_store
 from parjanya_dagster.truth.objects import Objects, open_objects
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import HOUR
@@ -134,6 +134,11 @@ class Platform:
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""
         return self.registry.named(self.settings.new_tenants_policy).ref
+
+    @cached_property
+    def hints(self) -> Hints | None:
+        """What tells of changes of Truth; None: nothing does, and it is looked at."""
+        return open_hints(self.settings.truth, self.clock)
 
     @cached_property
     def registry(self) -> PolicyRegistry:

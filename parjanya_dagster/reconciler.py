@@ -143,14 +143,16 @@ def _asked(place: Platform, request: Request) -> Regrade | None:
 def _await_change(place: Platform, due: list[DueBatch], end: float) -> bool:
     """Wait until something else is due, or it is time to compare everything again.
 
-    False: the tick has lasted long enough.
+    Where Truth tells of changes, it is not asked in between. False: the tick has lasted long
+    enough.
     """
     again = place.clock() + LOOK_AGAIN
     while (now := place.clock()) < again:
         if now + LOOK_EVERY > end:
             return False
         place.pause(LOOK_EVERY)
-        if place.store.due(place.clock()) != due:
+        changed = place.hints.poll() if place.hints is not None else None
+        if changed or (changed is None and place.store.due(place.clock()) != due):
             return True
     return True
 

@@ -2,20 +2,22 @@
 
 An emulator, not AWS. moto's server answers in threads and its DynamoDB takes no locks, so two
 conditional writes at once can both succeed. It also copies the whole table, with its stream, for
-each transaction. Here DynamoDB answers one request at a time, and a transaction looks at all of
-its conditions before its first write. Other services are as moto has them.
+each transaction, and sorts it for each query. Here DynamoDB answers one request at a time, a
+transaction looks at all of its conditions before its first write, and only what a query finds is
+sorted. Other services are as moto has them.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from typing import Any
 
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend, Table
+from moto.dynamodb.models.dynamo_type import Item
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -32,6 +34,12 @@ def _transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> No
     if any(code is not None for code, _, _ in reasons):
         raise TransactionCanceledException(reasons)
     _write(self, transact_items)
+
+
+def _all_items(self: Table) -> Iterator[Item]:
+    """Every item, in no order: whoever asks sorts what it keeps."""
+    for some in self.items.values():
+        yield from some.values() if self.range_key_attr else [some]
 
 
 def _failed(backend: DynamoDBBackend, kind: str, asked: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -75,6 +83,7 @@ class _KeepAlive(MotoRequestHandler):
 
 def main() -> None:
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
+    Table.all_items = _all_items  # type: ignore[method-assign]
     Table.__deepcopy__ = lambda self, _memo: self  # type: ignore[attr-defined]
     application = DomainDispatcherApplication(create_backend_app)
     run_simple(

@@ -6,6 +6,8 @@ Durable, authoritative, enough to rebuild everything else. Only fenced commits c
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Protocol
 
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.truth.store import Store
@@ -37,3 +39,19 @@ def open_store(
             f"DynamoDB needs boto3 ({error}). Install it: pip install 'parjanya[aws]'"
         ) from error
     return dynamo.open_store(url, **options)  # type: ignore[arg-type]
+
+
+class Hints(Protocol):
+    """What is told of changes of Truth. Belief: it may be late, incomplete or silent."""
+
+    def poll(self) -> frozenset[str] | None:
+        """Batches that came to have work since the last time. None: nothing is known; look."""
+
+
+def open_hints(url: str, clock: Callable[[], float]) -> Hints | None:
+    """Hints of the store at `url`; None where it gives none and must be looked at."""
+    if not url.startswith("dynamodb:"):
+        return None
+    from parjanya_dagster.truth import dynamo
+
+    return dynamo.open_stream(url, clock)

@@ -49,8 +49,21 @@ def migrated_template(postgres: PostgresServer) -> str:
     return name
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def sql_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """For what only SQL has: migrations and query plans."""
+    with open_backend(request, tmp_path) as backend:
+        yield backend
+
+
 @pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    with open_backend(request, tmp_path) as backend:
+        yield backend
+
+
+@contextmanager
+def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     if request.param == "sqlite":
         path = tmp_path / "truth.db"
         shutil.copy(request.getfixturevalue("migrated_file"), path)

@@ -72,9 +72,9 @@ HOT: dict[str, Act] = {
 
 
 @pytest.fixture
-def large(backend: Backend) -> SqlStore:
+def large(sql_backend: Backend) -> SqlStore:
     """A store with a history, a little due work, and what ANALYZE knows about it."""
-    store = backend.open(batch_size=100)
+    store = sql_backend.open(batch_size=100)
     assert isinstance(store, SqlStore)
     store.put_tenant(tenant())
     arrive(store, 150)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +20,7 @@ from parjanya_dagster.truth.dynamo.likeness import Likeness
 from parjanya_dagster.truth.dynamo.publishing import Publishing
 from parjanya_dagster.truth.dynamo.reads import Reads
 from parjanya_dagster.truth.dynamo.regrading import Regrading
+from parjanya_dagster.truth.dynamo.stream import Stream
 from parjanya_dagster.truth.dynamo.trouble import Trouble
 from parjanya_dagster.truth.dynamo.uploads import Uploading
 from parjanya_dagster.truth.dynamo.wire import THREADS, Wire
@@ -68,6 +70,12 @@ def open_wire(url: str) -> Wire:
     """The table of a URL, whether it is there or not. Raises SettingsInvalid."""
     table, options = parse(url)
     return Wire(client("dynamodb", options), table)
+
+
+def open_stream(url: str, clock: Callable[[], float]) -> Stream:
+    """Hints from the stream of a table, if it has one. Raises SettingsInvalid."""
+    _, options = parse(url)
+    return Stream(open_wire(url), client("dynamodbstreams", options), clock)
 
 
 def parse(url: str) -> tuple[str, dict[str, str]]:

@@ -9,7 +9,7 @@ which are then read by key and looked at again, since indexes follow a moment la
 | its events | `image#id` | `event#n` |
 | its evidence | `image#id` | `evidence#stage#fingerprint` |
 | its last decision under a policy | `image#id` | `under#hash` |
-| parts of a large body | `body#sha256` | `n` |
+| parts of large evidence | `part#sha256` | `n` |
 | rows of a batch | `batch#key` | image id |
 | present version of a key | `key#hash` | `present` |
 | batches, oldest first | `batches` | serial |
@@ -68,8 +68,8 @@ def under(image_id: str, policy_hash: str) -> Key:
     return f"image#{image_id}", f"under#{policy_hash}"
 
 
-def body_part(digest: str, number: int) -> Key:
-    return f"body#{digest}", f"{number:04d}"
+def part(digest: str, number: int) -> Key:
+    return f"part#{digest}", f"{number:04d}"
 
 
 def member(batch: str, image_id: str) -> Key:

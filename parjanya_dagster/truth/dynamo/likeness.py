@@ -42,6 +42,13 @@ class Likeness(Base):
         found = self.wire.each(lambda one: self._twins(tenant, one, limit), hashes)
         return {one: rows for one, rows in zip(hashes, found, strict=True) if rows}
 
+    def twin_ids(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[str]]:
+        """An index follows a moment later, so the rows themselves are read here too."""
+        found = self.twins(tenant, sha256, limit)
+        return {one: [row.image_id for row in rows] for one, rows in found.items()}
+
     def _twins(self, tenant: str, sha256: str, limit: int | None) -> list[ImageRow]:
         pages = self.wire.query(keys.twin(tenant, sha256), index="twins")
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -114,11 +114,14 @@ class Reads(Base):
             if self.wire.write(Put(keys.batch(batch), new, expect | registered)) is None:
                 return
 
-    def evidence(self, rows: Sequence[ImageRow]) -> dict[str, dict[str, Evidence]]:
+    def evidence(
+        self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
+    ) -> dict[str, dict[str, Evidence]]:
         wanted = [
             keys.evidence(row.image_id, stage, fingerprint)
             for row in rows
             for stage, fingerprint in row.evidence.items()
+            if stages is None or stage in stages
         ]
         found: dict[str, dict[str, Evidence]] = {}
         for one in bodies.unfold(self.wire, list(self.wire.get_all(wanted).values())):
