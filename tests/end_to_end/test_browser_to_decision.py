@@ -138,10 +138,10 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
 
             # Half of the events are lost, the stream ends, and then the queue goes.
             instance.stop()
-            disabled = {"StreamEnabled": False}
-            boto3.client("dynamodb").update_table(TableName=table, StreamSpecification=disabled)
             instance.environment["PARJANYA_SWEEP_SECONDS"] = OFTEN
             instance.start()
+            disabled = {"StreamEnabled": False}
+            boto3.client("dynamodb").update_table(TableName=table, StreamSpecification=disabled)
             notifications.drop_half = True
             lost = choose(page, tmp_path, 4, 5, 6, 7)
             stored(page, lost)

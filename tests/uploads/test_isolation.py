@@ -1,9 +1,10 @@
-"""One tenant's token or name never reaches another tenant's rows or objects."""
+"""One tenant's token, name or message never reaches another tenant's rows or objects."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,11 +12,15 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from parjanya_dagster.aws.messages import Message
 from parjanya_dagster.errors import InvalidTenant, UnknownUpload, UploadRefused
+from parjanya_dagster.ingest.mailbox import Mailbox
+from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.ingest.uploads import Wanted
 from parjanya_dagster.truth.rows import Tenant
 from parjanya_dagster.upload_app import create_app
 from tests.radosgw import Radosgw
+from tests.unit.ingest.test_events import message, record
 from tests.uploads.conftest import Site, files
 
 
@@ -168,3 +173,69 @@ def test_a_url_for_one_bucket_opens_no_other(s3_site: Site, radosgw: Radosgw) ->
     for bucket in (acme, bolt):
         assert "Contents" not in radosgw.client().list_objects_v2(Bucket=bucket)
     assert put(given) == 200
+
+
+# --- messages: an event names a bucket and a key, and anybody may have written it ---
+
+
+@dataclass
+class Told:
+    """A queue of given messages, and what was sent to it."""
+
+    bodies: list[str] = field(default_factory=list)
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    name: str = "told"
+
+    def receive(self, most: int, wait: float) -> list[Message]:
+        taken, self.bodies = self.bodies[:most], self.bodies[most:]
+        return [Message(body, body) for body in taken]
+
+    def delete(self, messages: Any) -> None:
+        pass
+
+    def send(self, body: str, reason: str = "") -> None:
+        self.sent.append((body, reason))
+
+
+def tell(site: Site, *places: tuple[str, str]) -> list[str]:
+    """Take messages in that name these buckets and keys. Returns why any was refused."""
+    place = site.place
+    queue: Any = Told([message(record(key, bucket)) for bucket, key in places])
+    dead: Any = Told()
+    add = place.sweeper.add_tenant
+    box = Mailbox(place.store, place.objects, queue, dead, BucketNames(), add, place.clock)
+    while box.take(0).messages:
+        pass
+    return [reason for _, reason in dead.sent]
+
+
+def test_a_message_reaches_no_object_outside_the_bucket_and_prefix_it_names(site: Site) -> None:
+    secret = "incoming/secret.jpg"
+    site.place.objects.put("bolt", secret, b"abc", "image/jpeg")
+    site.place.objects.put("nobody", secret, b"abc", "image/jpeg")
+    (site.place.settings.home / "buckets" / "incoming").mkdir()
+    buckets = ["nobody", "ACME", "аcme", "acme ", "acme\u200b", "../bolt", "acme/../bolt", ".", ""]
+    keys = [
+        "../bolt/incoming/secret.jpg",
+        "incoming/../../bolt/incoming/secret.jpg",
+        "incoming/%2e%2e/%2e%2e/bolt/incoming/secret.jpg",
+        "incoming/%252e%252e/%252e%252e/bolt/incoming/secret.jpg",
+        "incoming/\uff0e\uff0e/\uff0e\uff0e/bolt/incoming/secret.jpg",
+        "incoming/..\\..\\bolt\\incoming\\secret.jpg",
+        "/bolt/incoming/secret.jpg",
+        "bolt/incoming/secret.jpg",
+        "incoming/secret.jpg\0",
+    ]
+    told = [(bucket, secret) for bucket in buckets] + [("acme", key) for key in keys]
+    refused = tell(site, *told)
+    assert len(refused) >= len(buckets)
+    assert site.place.store.batches() == []
+    assert {one.slug for one in site.place.store.tenants()} == {"acme", "bolt"}
+
+
+def test_a_message_about_the_right_place_registers_for_its_owner_alone(site: Site) -> None:
+    key = "incoming/secret.jpg"
+    site.place.objects.put("bolt", key, b"abc", "image/jpeg")
+    assert tell(site, ("bolt", key), ("acme", key)) == []
+    (row,) = site.place.store.find(key)
+    assert (row.tenant, row.bucket) == ("bolt", "bolt")
