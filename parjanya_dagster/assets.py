@@ -6,6 +6,7 @@ Annotations stay evaluated in this module: Dagster reads the type of `context`.
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from pydantic import Field
 
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER, REGRADE
 from parjanya_dagster.errors import WrongJob
+from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import stage_work
@@ -110,7 +112,7 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
         silence=platform.settings.run_silence,
         stall=platform.settings.run_stall,
     )
-    with signs:
+    with signs, seldom() if stage == "curated" else nullcontext():
         tally = work_off(
             platform.store,
             signs.over(stage_work(platform, stage, context.run.run_id)),

@@ -22,6 +22,7 @@ from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.ingest.uploads import Uploads
 from parjanya_dagster.intent.capacity import Bounds
+from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.tending import Groups
@@ -104,6 +105,10 @@ class Platform:
         if self.settings.dead_letters:
             found[DEAD_LETTERS] = SqsQueue(self.settings.dead_letters)
         return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
+
+    @property
+    def eligibility(self) -> Eligibility:
+        return Eligibility(self.store, self.objects, self.clock)
 
     @cached_property
     def groups(self) -> Groups:

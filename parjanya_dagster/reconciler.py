@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dagster import (
@@ -39,6 +40,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.advance import Advance, unattended
 from parjanya_dagster.resources import PlatformResource
 from parjanya_dagster.truth.rows import DueBatch, Regrade
+from parjanya_dagster.truth.stages import STAGES
 
 INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
 ATTEND = 20.0  # seconds that a tick goes on looking, so that what arrives is seen at once
@@ -74,6 +76,7 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
                 place.limits,
                 place.clock,
             ).plan
+            decided = replace(decided, requests=_eligible(place, decided.requests))
             _send(place, decided.requests)
             place.groups.tend(place.lanes)
             if decided.add_keys and place.clock() < end:
@@ -93,6 +96,17 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
         )
 
     return pending_rows
+
+
+def _eligible(place: Platform, requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Requests whose rows have what they need, where asking in vain would cost an instance."""
+    costly = place.queues.keys() | place.settings.groups.keys()
+    return tuple(
+        request
+        for request in requests
+        if (request.lane.name not in costly and STAGES[0] in request.lane.stages)
+        or place.eligibility.left(request)
+    )
 
 
 def _send(place: Platform, requests: Sequence[Request]) -> None:

@@ -25,7 +25,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.belief.tags import BLIND, GROUP
-from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing
+from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing, StorageUnavailable
 from parjanya_dagster.truth.keys import refusal
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
@@ -203,7 +203,7 @@ class Examiner:
         for other in islice((one for one in places if one != bucket), self.bounds.buckets):
             try:
                 found = self.objects.head(other, key)
-            except ObjectGone:
+            except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
                 continue
             if what == "preview" or found.size == row.size:
                 return other

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from parjanya_dagster.execution.going_back import no_more_than_often
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.store import Store
 
@@ -121,15 +122,14 @@ def _one_batch(
         begun = clock()
         tally.image_seconds += begun - mark
         committed = store.commit(pending, begun, owner)
+        said = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
-            log.info(
+            said.info(
                 "outcome",
-                stage=work.stage,
                 image=claim.image_id,
                 batch=claim.row.batch,
-                run=owner,
                 fence=claim.row.fence,
                 outcome="lost" if lost else kind(outcome),
             )
@@ -139,7 +139,7 @@ def _one_batch(
         tally.commit_seconds += last - begun
 
     for claim, outcome in work.work(claims):
-        pending.append((claim, outcome))
+        pending.append((claim, no_more_than_often(store, claim, outcome)))
         left.pop(claim.image_id, None)
         if len(pending) >= pace.rows or clock() - last >= pace.seconds:
             commit()
