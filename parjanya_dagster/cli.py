@@ -15,7 +15,15 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, regrade_cli, tenant_cli, uploads_cli, worker_cli
+from parjanya_dagster import (
+    operating,
+    policy_cli,
+    preflight_cli,
+    regrade_cli,
+    tenant_cli,
+    uploads_cli,
+    worker_cli,
+)
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -30,6 +38,7 @@ app.add_typer(uploads_cli.app, name="uploads")
 app.add_typer(tenant_cli.app, name="tenant")
 app.command()(regrade_cli.regrade)
 app.command()(worker_cli.worker)
+app.command()(preflight_cli.preflight)
 
 Home = Annotated[
     Path | None,

@@ -24,7 +24,7 @@ from parjanya_dagster.belief.facts import (
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief
-from parjanya_dagster.belief.tags import BLIND, GROUP
+from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
 from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing, StorageUnavailable
 from parjanya_dagster.truth.keys import refusal
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
@@ -78,6 +78,11 @@ class Examiner:
             read["blind"] = self.store.heartbeats(BLIND)
             read["groups"] = self.store.heartbeats(GROUP)
         read["queues"] = tuple(self._queues())
+        with self._part("the preflights"):
+            read["preflights"] = {
+                name.partition(":")[2]: beat
+                for name, beat in self.store.heartbeats(PREFLIGHT).items()
+            }
         with self._part("the clock of Truth"):
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):

@@ -81,4 +81,5 @@ class Facts:
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()
     groups: Mapping[str, Heartbeat] = field(default_factory=dict)  # what was asked of them
+    preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why
