@@ -44,7 +44,7 @@ def worker(
         signal.signal(number, lambda *_: stopping.set())
     typer.echo(f"Working from {queue} for the lane {lane.name}: {', '.join(lane.stages)}.")
     dead_letters = place.all_queues.get("dead letters")
-    serving = Worker(place, lane, place.queues[lane.name], place.pace, dead_letters=dead_letters)
+    serving = Worker(place, lane, place.queues[lane.name], dead_letters=dead_letters)
     if until_empty:
         done = serving.drain(stopping.is_set)
     else:

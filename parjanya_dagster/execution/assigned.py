@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from types import TracebackType
+from typing import Protocol
 
 import structlog
 
@@ -17,7 +19,10 @@ from parjanya_dagster.assignments import Assignment, read_body
 from parjanya_dagster.aws.messages import Message, Queue
 from parjanya_dagster.belief.tags import RUN, SENT
 from parjanya_dagster.errors import MessageUnreadable, ParjanyaError, TransientError
+from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import write_manifest
+from parjanya_dagster.execution.pacing import pace_of
+from parjanya_dagster.execution.preflight import anything_to_do, require_fit
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import Place, stage_work
 from parjanya_dagster.execution.worker import Pace, StageWork, work_off
@@ -34,20 +39,26 @@ Work = Callable[[str, str], StageWork]
 """stage, run id -> its work."""
 
 
+class Served(Place, Protocol):
+    """What a worker needs of the platform."""
+
+    @property
+    def pace(self) -> Pace: ...
+
+
 class Worker:
     """Serves one lane."""
 
     def __init__(
         self,
-        place: Place,
+        place: Served,
         lane: Lane,
         queue: Queue,
-        pace: Pace,
         *,
         dead_letters: Queue | None = None,
         work: Work | None = None,
     ) -> None:
-        self._place, self._lane, self._queue, self._pace = place, lane, queue, pace
+        self._place, self._lane, self._queue = place, lane, queue
         self._dead_letters = dead_letters
         self._work = work or (lambda stage, run_id: stage_work(place, stage, run_id))
 
@@ -123,19 +134,25 @@ class Worker:
                 silence=place.settings.run_silence,
                 stall=place.settings.run_stall,
             )
-            with signs:
+            deciding = stage == STAGES[-1]
+            with signs, seldom() if deciding else nullcontext():
+                idle = not anything_to_do(
+                    place.settings, place.store, stage, assignment.batches, place.clock()
+                )
+                if not idle:
+                    require_fit(place.settings, place.store, stage, assignment.id, place.clock)
                 tally = work_off(
                     place.store,
                     signs.over(self._work(stage, assignment.id)),
                     assignment.batches,
                     owner=assignment.id,
-                    pace=self._pace,
+                    pace=pace_of(place, stage),
                     clock=place.clock,
-                    stop=stop,
+                    stop=lambda: idle or stop(),  # noqa: B023 - called within this round
                 )
                 signs.finishing()
                 note_pace(place.store, stage, tally, place.clock())
-                if stage == STAGES[-1]:
+                if deciding:
                     self._write_manifests(assignment.batches)
             log.info("stage_done", id=assignment.id, stage=stage, rows=tally.rows, lost=tally.lost)
 

@@ -7,9 +7,12 @@ import json
 
 from parjanya_dagster.aws.messages import Message
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.diagnose import Case, diagnose
+from parjanya_dagster.belief.examine import Examiner
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
 from tests.servers import MotoServer
+from tests.simulation.dagster_model import DagsterModel
 from tests.unit.conftest import clock, platform  # noqa: F401  (fixtures)
 from tests.unit.ingest.test_events import message, record
 from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)
@@ -74,3 +77,19 @@ def test_work_is_done_where_the_row_says_whatever_a_message_adds(
         "validated", assignment.batches, 10, assignment.id, 60.0, platform.clock()
     )
     assert (claim.row.bucket, claim.row.key) == (cloud.acme, "incoming/a.jpg")
+
+
+def test_an_object_that_lies_in_another_bucket_is_a_finding_that_names_it(
+    cloud: Cloud, box: Mailbox, platform: Platform
+) -> None:
+    cloud.upload(cloud.acme, "a.jpg", b"acme's picture")
+    take(box)
+    cloud.upload(cloud.bolt, "a.jpg", b"acme's picture")
+    cloud.s3.delete_object(Bucket=cloud.acme, Key="incoming/a.jpg")
+    examiner = Examiner(
+        platform.store, box.objects, DagsterModel(platform.clock), lambda: (), platform.clock
+    )
+    case = Case(examiner.examine(), platform.lanes, platform.limits)
+    found = {one.code: one for one in diagnose(case)}
+    assert found["object_elsewhere"].evidence["found_in"] == cloud.bolt
+    assert found["object_elsewhere"].evidence["bucket"] == cloud.acme

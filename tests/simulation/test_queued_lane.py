@@ -114,9 +114,13 @@ class QueueHouse(House):
             return Standing(stage, kind, self, mortal)
 
         place = SimpleNamespace(
-            settings=Settings(), store=mortal, objects=self.buckets, clock=self.clock
+            settings=Settings(),
+            store=mortal,
+            objects=self.buckets,
+            clock=self.clock,
+            pace=Pace(2, 5.0, 120.0),
         )
-        return Worker(place, self.lane, self.queue, Pace(2, 5.0, 120.0), work=work)  # type: ignore[arg-type]
+        return Worker(place, self.lane, self.queue, work=work)  # type: ignore[arg-type]
 
     def serve(self, store: Mortal | None = None) -> bool:
         """One message, if there is one. The worker may die of it."""
