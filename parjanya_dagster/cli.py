@@ -25,6 +25,7 @@ from parjanya_dagster import (
     preflight_cli,
     regrade_cli,
     tenant_cli,
+    uploads_cli,
     worker_cli,
 )
 from parjanya_dagster.errors import ParjanyaError
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 app.add_typer(policy_cli.app, name="policy")
+app.add_typer(uploads_cli.app, name="uploads")
 app.add_typer(tenant_cli.app, name="tenant")
 app.command()(regrade_cli.regrade)
 app.command()(declare_cli.declare)

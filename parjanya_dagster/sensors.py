@@ -18,6 +18,7 @@ from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.resources import PlatformResource
 
 INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
+TEND = 5.0  # seconds of a tick for uploads whose time is up
 
 
 @sensor(
@@ -33,6 +34,7 @@ def arrivals(context: SensorEvaluationContext, platform: PlatformResource) -> Se
         return SensorResult(skip_reason="The last sweep took long; the next one waits.")
     attend = attend_sweeping if place.mailbox is None else attend_mailbox
     total = attend(place, state)
+    total.add(place.uploads.tend(place.clock() + TEND).registered)
     known = set(context.instance.get_dynamic_partitions(image_batches.name or ""))
     new = sorted(set(total.registered) - known)
     return SensorResult(

@@ -24,7 +24,7 @@ from tests.servers import _die_with_parent, _free_port
 
 INSTALL = "apt-get install -y radosgw ceph-mon ceph-osd ceph-common"
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool", "radosgw")
-REGION = "default"
+REGION = "us-east-1"
 PATIENCE = 240.0  # seconds; only a failure waits that long
 _TRIES = 3  # a free port may be taken before it is used
 _POOLS = 4  # placement groups per pool: as few as work

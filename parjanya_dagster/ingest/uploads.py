@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from parjanya_dagster.errors import (
     ObjectGone,
     StorageUnavailable,
@@ -24,6 +26,8 @@ from parjanya_dagster.truth.rows import Arrival, ImageRow, Tenant
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
+
+log = structlog.get_logger(__name__)
 
 GRACE = 900.0
 """Seconds after its URL expired that an upload may still be on its way: S3 asks at the start."""
@@ -194,6 +198,7 @@ class Uploads:
             image_id = image.image_id if image else self._take_in(row, tended)
         except ObjectGone:
             reason = self._why_not(row, verdicts)
+            log.warning("upload_expired", tenant=row.tenant, upload=row.upload_id, reason=reason)
             tended.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
             return
         tended.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())

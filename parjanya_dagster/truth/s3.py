@@ -19,8 +19,9 @@ _GONE = ("404", "NoSuchKey")
 class S3Objects:
     """See `truth.objects.Objects`. The version is the ETag."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: int = 1000) -> None:
         self._client = s3_client()
+        self._page = page  # keys that one answer to a listing has
 
     def get(self, bucket: str, key: str) -> Object:
         with _named(bucket, key):
@@ -39,7 +40,10 @@ class S3Objects:
 
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix, StartAfter=after
+            Bucket=bucket,
+            Prefix=prefix,
+            StartAfter=after,
+            PaginationConfig={"PageSize": self._page},
         )
         with _named(bucket, prefix):
             for page in pages:
