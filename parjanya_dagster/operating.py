@@ -68,18 +68,27 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.snapshot import Belief
     from parjanya_dagster.belief.ticks import sensors_seen
+    from parjanya_dagster.belief.workers import Nowhere, OfInstance, Workers
 
     with ExitStack() as open_things:
         belief: Belief
         sensors: Callable[[], Any]
+        workers: Workers = Nowhere()
         try:
             instance = open_things.enter_context(_dagster(platform))
             belief = DagsterBelief(instance, platform.lanes)
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
+            workers = OfInstance(instance)
         except BeliefUnreadable as error:
             belief, sensors = _Unreadable(error), _Unreadable(error)
         examiner = Examiner(
-            platform.store, platform.objects, belief, sensors, platform.clock, tenant
+            platform.store,
+            platform.objects,
+            belief,
+            sensors,
+            platform.clock,
+            tenant,
+            workers=workers,
         )
         facts = examiner.examine()
     return diagnose(Case(facts, platform.lanes, platform.limits)), facts

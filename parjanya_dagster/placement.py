@@ -41,9 +41,9 @@ class Placement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cpu: float | None = Field(None, gt=0)  # cores
-    memory_mib: int | None = Field(None, ge=512)
-    gpus: int | None = Field(None, ge=0)
+    cpu: float | None = Field(default=None, gt=0)  # cores
+    memory_mib: int | None = Field(default=None, ge=512)
+    gpus: int | None = Field(default=None, ge=0)
     image: str | None = None  # Kubernetes: the image of the lane's runs
     task_definition: str | None = None  # ECS: the definition of the lane's tasks
     capacity_provider: str | None = None  # ECS: Fargate has no GPU

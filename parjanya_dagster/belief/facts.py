@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from parjanya_dagster.belief.obstacles import Obstacle
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.truth.rows import Heartbeat, ImageRow
 from parjanya_dagster.truth.store import Counts
@@ -68,4 +69,5 @@ class Facts:
     missing: tuple[Missing, ...] = ()
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why
