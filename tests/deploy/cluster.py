@@ -10,17 +10,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import yaml
 
 from parjanya_dagster.instance.home import HOST, free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
 from tests.deploy.kubernetes_api import NAMESPACE, KubernetesApi
-from tests.end_to_end.instance import Instance
+from tests.end_to_end.instance import Instance, with_suppressed_kill
 
 CPU_IMAGE = "registry.example/parjanya:v1"
 GPU_IMAGE = "registry.example/parjanya-gpu:v1"
@@ -39,8 +41,10 @@ class Node:
 
     def turn(self) -> None:
         """Go on with each Job as far as it can go."""
-        pods = self.api.all("pods")
-        for name, job in self.api.all("jobs").items():
+        jobs, pods = self.api.all("jobs"), self.api.all("pods")
+        for name in pods.keys() - jobs.keys():  # a Job takes its pod with it
+            self.api.delete("pods", name)
+        for name, job in jobs.items():
             if name not in pods:
                 self.api.create("pods", _pod(name, job))
             if name not in self.processes:
@@ -86,6 +90,7 @@ class Cluster(Instance):
             "DAGSTER_HOME": str(home / "dagster"),
         }
         self.node = Node(api, self.environment)
+        self._services: list[subprocess.Popen[bytes]] = []
         self._stopping = threading.Event()
         self._turning = threading.Thread(target=self._turn, name="node")
 
@@ -105,22 +110,27 @@ class Cluster(Instance):
         if self._turning.ident is not None:
             self._turning.join(60)
         for process in self.processes():
-            process.kill()
+            with_suppressed_kill(process)
+        for child in (*self._services, *self.node.processes.values()):
+            child.wait(60)
         super().close()
 
     def _turn(self) -> None:
         while not self._stopping.wait(0.3):
-            self.node.turn()
+            with suppress(HTTPError):  # a Job was deleted in between
+                self.node.turn()
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", *arguments],
-                env=self.environment,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+            self._services.append(
+                subprocess.Popen(
+                    [sys.executable, "-W", "ignore", "-m", *arguments],
+                    env=self.environment,
+                    cwd=self.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
             )
 
     def _launch_on_kubernetes(self) -> None:

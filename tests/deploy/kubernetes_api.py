@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,11 @@ class KubernetesApi:
     def __init__(self) -> None:
         self.url = ""
         self._emulator = kmock.KubernetesEmulator()
-        for resource, kind in (("batch/v1/jobs", "Job"), ("v1/pods", "Pod"), ("v1/events", "Event")):
+        for resource, kind in (
+            ("batch/v1/jobs", "Job"),
+            ("v1/pods", "Pod"),
+            ("v1/events", "Event"),
+        ):
             self._emulator.resources[resource] = {"kind": kind, "namespaced": True}
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
