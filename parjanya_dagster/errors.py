@@ -71,6 +71,18 @@ class InvalidTransition(ParjanyaError):
     """A row cannot move this way."""
 
 
+class TokenRefused(ParjanyaError):
+    """This is no valid token. `parjanya uploads token add TENANT` makes one."""
+
+
+class UploadRefused(ParjanyaError):
+    """This cannot be uploaded."""
+
+
+class UnknownUpload(ParjanyaError):
+    """There is no such upload."""
+
+
 class PolicyMissing(ParjanyaError):
     """The pinned policy is not published. `parjanya policy list` shows those that are."""
 

@@ -11,6 +11,7 @@ from parjanya_dagster import lanes, policy
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.uploads import Uploads
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.registry import PolicyRegistry
@@ -57,6 +58,17 @@ class Platform:
     @property
     def sweeper(self) -> Sweeper:
         return Sweeper(self.store, self.objects, self.clock, self.new_policy)
+
+    @property
+    def uploads(self) -> Uploads:
+        s = self.settings
+        return Uploads(
+            self.store,
+            self.objects,
+            self.clock,
+            seconds=s.upload_seconds,
+            most_bytes=s.max_image_bytes,
+        )
 
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""

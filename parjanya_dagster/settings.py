@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     coordinates: bool = Field(
         True, description="Keep GPS coordinates in the evidence (in Truth, and nowhere else)."
     )
+    upload_seconds: int = Field(
+        900, ge=60, le=7 * 24 * 3600, description="An upload must have begun after this long."
+    )
+    upload_origins: str = Field(
+        "", description="Web origins whose pages may ask for uploads, between spaces."
+    )
     enricher: Literal["embedded", "embedded-tags"] = Field(
         "embedded",
         description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`.",

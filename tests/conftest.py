@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import radosgw as rgw
 from tests.servers import INSTALL, PostgresServer, ServerMissing
 
 settings.register_profile(
@@ -41,3 +42,19 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     name = postgres.create_database()
     yield postgres.url(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[rgw.Radosgw]:
+    """A running S3 server. Skips where none is installed, fails there under CI."""
+    try:
+        server = rgw.Radosgw()
+    except rgw.RadosgwMissing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test on radosgw: {rgw.INSTALL}")
+        pytest.skip(f"no radosgw is installed: {rgw.INSTALL}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

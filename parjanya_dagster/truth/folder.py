@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.truth.objects import Object, ObjectInfo
+from parjanya_dagster.truth.objects import Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
 """Endings that programs give to files they are still writing."""
@@ -117,6 +117,11 @@ class FolderObjects:
         finally:
             os.close(handle)
         return True
+
+    def presigned_put(
+        self, bucket: str, key: str, content_type: str, size: int, seconds: int
+    ) -> PresignedPut | None:
+        return None
 
     def _open(self, bucket: str, key: str):  # type: ignore[no-untyped-def]
         path = self._path(bucket, key)
