@@ -65,6 +65,7 @@ class Site:
 
     account: str
     region: str
+    zones: list[str]
     release: Release
     dormancy_days: int
     tenants: dict[str, Tenant]
@@ -86,6 +87,7 @@ def site(said: dict[str, Any]) -> Site:
     made = Site(
         account=said["account"],
         region=said["region"],
+        zones=said["zones"],
         release=Release(**said["release"]),
         dormancy_days=said["dormancy_days"],
         tenants={slug: Tenant(**one) for slug, one in said["tenants"].items()},
@@ -109,6 +111,8 @@ def _objections(one: Site) -> list[str]:
             found.append(f"release.digests.{side}: {digest!r} is no digest")
     if not 0 < one.dormancy_days < 14:
         found.append("dormancy_days: SQS keeps a message 14 days at most, so 1 to 13")
+    if len(one.zones) < 2 or not all(zone.startswith(one.region) for zone in one.zones):
+        found.append(f"zones: two or more of {one.region}, such as {one.region}a")
     if one.gpu.most < 1:
         found.append("gpu.most: 1 or more")
     return found

@@ -1,4 +1,4 @@
-"""The network: two zones, everything of ours in private subnets."""
+"""The network: a subnet of each kind in each zone, everything of ours in private subnets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from constructs import Construct
 class Network(Construct):
     """A VPC whose traffic to S3 and DynamoDB does not go through NAT."""
 
-    def __init__(self, scope: Construct, name: str) -> None:
+    def __init__(self, scope: Construct, name: str, zones: list[str]) -> None:
         super().__init__(scope, name)
         private = ec2.SubnetConfiguration(
             name="private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20
@@ -23,7 +23,7 @@ class Network(Construct):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=2,
+            availability_zones=zones,
             subnet_configuration=[private, public],
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),

@@ -26,7 +26,7 @@ class SiteStack(Stack):
             termination_protection=True,
             description=f"Parjanya {site.release.version}",
         )
-        network = Network(self, "Network")
+        network = Network(self, "Network", site.zones)
         arrivals = Arrivals(self, "Arrivals", site)
         buckets = Buckets(self, "Buckets", site, arrivals)
         truth = Truth(self, "Truth")

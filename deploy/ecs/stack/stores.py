@@ -138,7 +138,8 @@ class Buckets(Construct):
                 for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
             ]
         )
-        bucket.node.add_dependency(arrivals.queue)
+        # S3 tries the queue when it is named, so the queue must let it in by then.
+        plain.node.add_dependency(arrivals.queue.node.find_child("Policy"))
         return bucket
 
 
