@@ -1,4 +1,4 @@
-"""Fixtures that every suite may use: a real PostgreSQL server, and empty databases on it."""
+"""Fixtures that every suite may use: a real PostgreSQL server, and an emulator of AWS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import radosgw as rgw
-from tests.servers import INSTALL, PostgresServer, ServerMissing
+from tests.servers import INSTALL, MotoServer, PostgresServer, ServerMissing
 
 settings.register_profile(
     "parjanya",
@@ -58,3 +58,22 @@ def radosgw() -> Iterator[rgw.Radosgw]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """A running emulator of AWS, one for the session: name what you create with `moto.name`."""
+    server = MotoServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def aws(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> MotoServer:
+    """The same, and the environment of this test points to it."""
+    for name, value in moto.environment.items():
+        monkeypatch.setenv(name, value)
+    return moto
