@@ -1,4 +1,4 @@
-"""`make deploy-check`: everything in deploy/ that can be checked without a cloud, a cluster or Docker.
+"""`make deploy-check`: what in deploy/ can be checked without a cloud, a cluster or Docker.
 
 What a tool objects to is either mended or named in exceptions.yaml with a reason. A reason whose
 objection is gone is an objection itself. Ends with 1 where anything is left.
@@ -232,9 +232,7 @@ def excuse(found: list[Objection], exceptions: list[dict]) -> tuple[list[Objecti
         used.update(excuses)
         if not excuses:
             left.append(one)
-    idle = [
-        f"{each['tool']} {each['rule']}" for n, each in enumerate(exceptions) if n not in used
-    ]
+    idle = [f"{each['tool']} {each['rule']}" for n, each in enumerate(exceptions) if n not in used]
     return left, idle
 
 

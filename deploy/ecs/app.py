@@ -11,7 +11,6 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # ours, and the code that is deployed
 
 from aws_cdk import App  # noqa: E402
-
 from refusals import Expected, refuse  # noqa: E402
 from site_file import Site, read  # noqa: E402
 from stack.site_stack import SiteStack  # noqa: E402
@@ -21,7 +20,9 @@ def synthesize(site: Site, outdir: str | None = None) -> dict[str, object]:
     """The CloudFormation template of a site, as plain data."""
     app = App(outdir=outdir, context=json.loads((HERE / "cdk.json").read_text())["context"])
     stack = SiteStack(app, "Parjanya", site)
-    return json.loads(Path(app.synth().get_stack_by_name(stack.stack_name).template_full_path).read_text())
+    return json.loads(
+        Path(app.synth().get_stack_by_name(stack.stack_name).template_full_path).read_text()
+    )
 
 
 def expected(site: Site) -> Expected:

@@ -28,9 +28,7 @@ class Expected:
 
 def refuse(template: Template, expected: Expected) -> list[str]:
     """A sentence for each thing that must not be deployed. Empty: nothing is wrong."""
-    return [
-        f"{name}: {why}" for rule in RULES for name, why in rule(template, expected)
-    ]
+    return [f"{name}: {why}" for rule in RULES for name, why in rule(template, expected)]
 
 
 def _resources(template: Template, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -57,17 +55,18 @@ def launch_template_ignored(template: Template, expected: Expected) -> Found:
             continue
         own = said.get("LaunchTemplateId", {}).get("Ref")
         if said.get("Version") != {"Fn::GetAtt": [own, "LatestVersionNumber"]}:
-            yield name, (
-                f"its launch template is pinned to {said.get('Version')!r}: a change would not "
-                "reach it"
+            yield (
+                name,
+                (
+                    f"its launch template is pinned to {said.get('Version')!r}: a change would not "
+                    "reach it"
+                ),
             )
         if "UpdatePolicy" not in one:
             yield name, "machines that run keep the old launch template: it has no UpdatePolicy"
     for name, one in _resources(template, "AWS::EC2::LaunchTemplate"):
         specifications = one["Properties"]["LaunchTemplateData"].get("TagSpecifications", [])
-        tags = {
-            tag["Key"]: tag["Value"] for each in specifications for tag in each.get("Tags", [])
-        }
+        tags = {tag["Key"]: tag["Value"] for each in specifications for tag in each.get("Tags", [])}
         if tags.get("parjanya:release") != expected.version:
             yield name, f"it is not of the release {expected.version}: it would not change with it"
 

@@ -79,7 +79,9 @@ def read(path: Path) -> Site:
     try:
         return site(yaml.safe_load(path.read_text()))
     except (KeyError, TypeError) as error:
-        raise SiteInvalid(f"{path}: {error}. See site.example.yaml for what belongs there.") from None
+        raise SiteInvalid(
+            f"{path}: {error}. See site.example.yaml for what belongs there."
+        ) from None
 
 
 def site(said: dict[str, Any]) -> Site:

@@ -13,9 +13,7 @@ from site_file import SiteInvalid, site
 
 def of(template: dict[str, Any], kind: str, part: str = "") -> Iterator[dict[str, Any]]:
     found = [
-        one
-        for name, one in template["Resources"].items()
-        if one["Type"] == kind and part in name
+        one for name, one in template["Resources"].items() if one["Type"] == kind and part in name
     ]
     assert found, f"{kind} {part} is not in the template"
     return iter(found)
@@ -85,9 +83,7 @@ def test_a_queue_that_forgets_over_a_weekend(
 @pytest.mark.parametrize(
     "origin", ["*", "*.acme.example", "https://upload.acme.example/", "https://*.*.example"]
 )
-def test_cors_that_browsers_reject(
-    template: dict[str, Any], wanted: Expected, origin: str
-) -> None:
+def test_cors_that_browsers_reject(template: dict[str, Any], wanted: Expected, origin: str) -> None:
     bucket = first(template, "AWS::S3::Bucket", "Bucketsacme")
     bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"] = [origin]
     (why,) = refuse(template, wanted)

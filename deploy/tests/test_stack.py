@@ -159,7 +159,9 @@ def test_dead_letters_outlive_the_queue_they_come_from(synthesized: dict[str, An
 def test_nobody_reaches_the_ui_without_a_login(synthesized: dict[str, Any]) -> None:
     rules = [one for _, one in of(synthesized, "AWS::ElasticLoadBalancingV2::ListenerRule")]
     for rule in rules:
-        kinds = [action["Type"] for action in sorted(rule["Actions"], key=lambda a: a.get("Order", 0))]
+        kinds = [
+            action["Type"] for action in sorted(rule["Actions"], key=lambda a: a.get("Order", 0))
+        ]
         hosts = json.dumps(rule["Conditions"])
         assert kinds == (["forward"] if "upload." in hosts else ["authenticate-oidc", "forward"])
     defaults = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aws_cdk import aws_iam as iam, aws_s3 as s3, aws_sqs as sqs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 
 from stack.stores import Truth
 

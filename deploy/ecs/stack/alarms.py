@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from aws_cdk import (
     Duration,
+)
+from aws_cdk import (
     aws_cloudwatch as cloudwatch,
+)
+from aws_cdk import (
     aws_cloudwatch_actions as actions,
+)
+from aws_cdk import (
     aws_iam as iam,
+)
+from aws_cdk import (
     aws_kms as kms,
+)
+from aws_cdk import (
     aws_sns as sns,
+)
+from aws_cdk import (
     aws_sns_subscriptions as subscriptions,
 )
 from constructs import Construct
-
 from site_file import Site
+
 from stack.doors import Doors
 from stack.machines import Machines
 from stack.services import Services

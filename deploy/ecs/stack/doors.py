@@ -5,14 +5,22 @@ from __future__ import annotations
 from aws_cdk import (
     Duration,
     SecretValue,
+)
+from aws_cdk import (
     aws_ec2 as ec2,
+)
+from aws_cdk import (
     aws_ecs as ecs,
+)
+from aws_cdk import (
     aws_elasticloadbalancingv2 as elb,
+)
+from aws_cdk import (
     aws_s3 as s3,
 )
 from constructs import Construct
-
 from site_file import Site
+
 from stack.services import UI_PORT, UPLOADS_PORT, Services
 
 

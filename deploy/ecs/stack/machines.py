@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from aws_cdk import (
-    Duration,
     Tags,
+)
+from aws_cdk import (
     aws_autoscaling as autoscaling,
+)
+from aws_cdk import (
     aws_ec2 as ec2,
+)
+from aws_cdk import (
     aws_ecs as ecs,
+)
+from aws_cdk import (
     aws_iam as iam,
 )
 from constructs import Construct
-
 from site_file import Site
 
 DISK_GIB = 200  # the image, its models and the pixels of a batch

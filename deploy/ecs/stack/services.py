@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from aws_cdk import (
     Duration,
     Stack,
+)
+from aws_cdk import (
     aws_ec2 as ec2,
+)
+from aws_cdk import (
     aws_ecs as ecs,
+)
+from aws_cdk import (
     aws_iam as iam,
+)
+from aws_cdk import (
     aws_servicediscovery as discovery,
 )
 from constructs import Construct

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aws_cdk import Environment, Stack, Tags
 from constructs import Construct
-
 from site_file import Site
+
 from stack.alarms import Alarms
 from stack.doors import Doors
 from stack.machines import RELEASE_TAG, Machines

@@ -11,17 +11,29 @@ from aws_cdk import (
     CfnResource,
     Duration,
     RemovalPolicy,
+)
+from aws_cdk import (
     aws_dynamodb as dynamodb,
+)
+from aws_cdk import (
     aws_ec2 as ec2,
+)
+from aws_cdk import (
     aws_iam as iam,
+)
+from aws_cdk import (
     aws_rds as rds,
+)
+from aws_cdk import (
     aws_s3 as s3,
+)
+from aws_cdk import (
     aws_sqs as sqs,
 )
 from constructs import Construct
+from site_file import Site
 
 from parjanya_dagster.ingest.cors import PUT_HEADERS
-from site_file import Site
 
 TABLE = Path(__file__).parents[1] / "table.json"
 """What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""
@@ -123,7 +135,7 @@ class Buckets(Construct):
                 )
             ],
         )
-        # In the bucket itself: the construct's own way adds a function with rights over all buckets.
+        # In the bucket itself: the construct's own way adds a function that may change all buckets.
         plain: s3.CfnBucket = bucket.node.default_child
         only_incoming = s3.CfnBucket.NotificationFilterProperty(
             s3_key=s3.CfnBucket.S3KeyFilterProperty(

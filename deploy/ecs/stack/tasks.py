@@ -10,14 +10,22 @@ from aws_cdk import (
     Duration,
     RemovalPolicy,
     Stack,
+)
+from aws_cdk import (
     aws_ecs as ecs,
+)
+from aws_cdk import (
     aws_iam as iam,
+)
+from aws_cdk import (
     aws_logs as logs,
+)
+from aws_cdk import (
     aws_rds as rds,
 )
 from constructs import Construct
-
 from site_file import Site
+
 from stack.stores import Arrivals, Truth
 
 SHARED_MEMORY_MIB = 2048  # data loaders hand over pixels through it
