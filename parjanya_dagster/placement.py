@@ -86,6 +86,7 @@ def _kubernetes(lane: Lane, said: Placement) -> dict[str, Any]:
     }
     if said.image:
         container["image"] = said.image
+        container["env"] = [{"name": "PARJANYA_IMAGE", "value": said.image}]
     pod: dict[str, Any] = {
         "node_selector": {LANE_LABEL: lane.name},
         "priority_class_name": f"parjanya-{lane.name}-runs",
