@@ -65,10 +65,11 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
     """Examine an instance from outside: its Dagster is opened by its home."""
     from parjanya_dagster.belief.diagnose import SENSOR_OF, Case, diagnose
     from parjanya_dagster.belief.examine import Examiner
+    from parjanya_dagster.belief.obstacles import Nowhere, Workers
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.snapshot import Belief
     from parjanya_dagster.belief.ticks import sensors_seen
-    from parjanya_dagster.belief.workers import Nowhere, OfInstance, Workers
+    from parjanya_dagster.belief.workers import OfInstance
 
     with ExitStack() as open_things:
         belief: Belief

@@ -14,9 +14,9 @@ from typing import Any
 
 from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
 from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.obstacles import Nowhere, Workers
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
-from parjanya_dagster.belief.workers import Nowhere, Workers
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id

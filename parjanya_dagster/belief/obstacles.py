@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from parjanya_dagster.belief.findings import Finding, finding, some
 from parjanya_dagster.belief.patience import Patience
@@ -48,6 +48,19 @@ class Obstacle:
     where: str  # the pod, the Job or the task
     said: str  # the platform's own words
     since: float  # seconds since the epoch
+
+
+class Workers(Protocol):
+    """Whoever runs the workers. Raises whatever its client raises."""
+
+    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]: ...
+
+
+class Nowhere:
+    """Plain processes of this machine: Dagster sees their death by itself."""
+
+    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
+        return []
 
 
 def of_pod(pod: Mapping[str, Any]) -> Obstacle | None:

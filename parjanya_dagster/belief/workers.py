@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from parjanya_dagster.belief.obstacles import RUN_LABEL, Obstacle, of_job_event, of_pod, of_task
+from parjanya_dagster.belief.obstacles import (
+    RUN_LABEL,
+    Nowhere,
+    Obstacle,
+    Workers,
+    of_job_event,
+    of_pod,
+    of_task,
+)
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 MOST = 50  # runs asked about in one look
 TIMEOUT = (3.0, 10.0)  # seconds to connect and to read
-
-
-class Workers(Protocol):
-    """Whoever runs the workers. Raises whatever its client raises."""
-
-    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]: ...
-
-
-class Nowhere:
-    """Plain processes of this machine: Dagster sees their death by itself."""
-
-    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
-        return []
 
 
 class Pods:
