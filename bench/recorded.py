@@ -5,6 +5,7 @@ Bodies have the shape that the embedded engines give, with random measures, equa
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import random
@@ -133,7 +134,9 @@ def bodies_of(rng: random.Random, name: str) -> dict[str, dict[str, Any]]:
                 "noise": rng.random(), "blockiness": 0.1, "colourfulness": 0.3,
                 "flat_share": 0.05,
             },
-            "likeness": {"views": [], "thumbnail": ""},  # too flat to be recognised
+            # As large as real ones. The keys of the views are not filed, so nothing looks alike.
+            "likeness": {"views": [f"{rng.getrandbits(64):016x}" for _ in range(3)],
+                         "thumbnail": base64.b64encode(rng.randbytes(1312)).decode()},
             "preview": {"width": 1024, "height": 768, "bytes": 90_000},
         },
         "enriched": {

@@ -3,23 +3,31 @@
 A real instance (`parjanya up`) over images with recorded evidence and no pixels. The regrade is a
 pure threshold change, so no model is loaded. It is asked for as an operator would, by the command
 line, and carried out by the reconciler's packed runs.
+
+    python -m bench.regrade 20000     # fewer images than the 100,000 of `python -m bench regrade`
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import structlog
 
 from bench.recorded import land
 from parjanya_dagster import policy
+from parjanya_dagster.execution.signs import note_pace
 from parjanya_dagster.execution.stages import stage_work
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform, open_platform
@@ -37,13 +45,16 @@ def regraded(images: int = 100_000) -> Iterator[tuple[str, float]]:
         settings = load(Path(folder) / "home")
         platform = open_platform(settings)
         make_history(platform, images)
-        seconds, reset = _through_dagster(settings, platform, images)
+        took = _through_dagster(settings, platform)
         yield "regrade.rows", float(images)
-        yield "regrade.seconds", seconds
-        yield "regrade.reset_seconds", reset
-        yield "regrade.rows_per_second", images / seconds
+        yield "regrade.seconds", took.seconds
+        yield "regrade.reset_seconds", took.sending
+        yield "regrade.rows_per_second", images / took.seconds
         yield "regrade.runs", float(_runs(settings))
-        yield from _against_recomputing(images / seconds)
+        yield "regrade.cpu_ms_per_row", 1e3 * took.processor / images
+        for part, seconds in took.processor_by_part.items():
+            yield f"regrade.cpu_ms_per_row.{part}", 1e3 * seconds / images
+        yield from _against_recomputing(images / took.seconds)
 
 
 def make_history(platform: Platform, images: int) -> None:
@@ -63,9 +74,55 @@ def make_history(platform: Platform, images: int) -> None:
         clock=platform.clock,
     )
     assert decided.rows == images
+    note_pace(platform.store, "curated", decided, platform.clock())
 
 
-def _through_dagster(settings: Settings, platform: Platform, images: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Took:
+    """Seconds, of the clock and of processors (user and system)."""
+
+    seconds: float
+    sending: float  # of these, until all rows were sent back
+    processor_by_part: dict[str, float]
+
+    @property
+    def processor(self) -> float:
+        return sum(self.processor_by_part.values())
+
+
+class Processors:
+    """Processor time of a process and all below it, by part, from looks at them.
+
+    What a process used after the last look at it is missing: half a second of each run at most.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._top = psutil.Process(pid)
+        self._used: dict[psutil.Process, tuple[str, float]] = {}
+        self._before: dict[psutil.Process, float] = {}
+        self.look()
+        self._before = {process: used for process, (_, used) in self._used.items()}
+
+    def look(self) -> None:
+        for process in [self._top, *self._top.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                used = process.cpu_times()
+                part = self._used[process][0] if process in self._used else _part(process)
+                self._used[process] = (part, used.user + used.system)
+
+    def by_part(self) -> dict[str, float]:
+        total: dict[str, float] = defaultdict(float)
+        for process, (part, used) in self._used.items():
+            total[part] += used - self._before.get(process, 0.0)
+        return dict(total)
+
+
+def _part(process: psutil.Process) -> str:
+    """Dagster's code server starts the process of each run by Python's multiprocessing."""
+    return "runs" if "spawn_main" in " ".join(process.cmdline()) else "instance"
+
+
+def _through_dagster(settings: Settings, platform: Platform) -> Took:
     environment = process_environment(settings)
     command = [sys.executable, "-m", "parjanya_dagster.cli"]
     home = ["--home", str(settings.home)]
@@ -80,26 +137,30 @@ def _through_dagster(settings: Settings, platform: Platform, images: int) -> tup
             store = platform.store
             _until(lambda: not store.stale_manifests() and "reconciler" in store.heartbeats())
             time.sleep(10)  # runs that wrote the first manifests end
-            began = time.time()
+            processors = Processors(instance.pid)
+            began, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
             asked = subprocess.run(
                 [*command, "regrade", *home, "--all", "--to", "default@3", "--yes",
                  "--no-backfill", "--no-wait"],
                 env=environment, check=True, capture_output=True, text=True,
             )  # fmt: skip
-            reset = time.time() - began
+            sending = time.time() - began
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
             print(asked.stdout, file=sys.stderr)
-            _until(lambda: not store.regrading() and not store.stale_manifests())
+            _until(lambda: not store.regrading() and not store.stale_manifests(), processors.look)
             seconds = time.time() - began
             assert not store.mispinned()
-            return seconds, reset
+            sent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            return Took(seconds, sending, {"sending": sent, **processors.by_part()})
         finally:
             instance.send_signal(signal.SIGINT)
             instance.wait()
 
 
-def _until(condition: Callable[[], object]) -> None:
+def _until(condition: Callable[[], object], meanwhile: Callable[[], None] = lambda: None) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
+        meanwhile()
         if time.monotonic() > deadline:
             raise SystemExit("the regrade did not end in time")
         time.sleep(0.5)
@@ -119,3 +180,8 @@ def _against_recomputing(rate: float) -> Iterator[tuple[str, float]]:
     each = dict(inferred())["stages.enriched.seconds"]
     yield "regrade.recompute_rows_per_second", 1.0 / each
     yield "regrade.of_recomputing", rate * each
+
+
+if __name__ == "__main__":
+    for name, value in regraded(int(sys.argv[1])):
+        print(f"{name:<40} {value:10.3f}", flush=True)

@@ -17,6 +17,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.obstacles import Nowhere, Workers
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
+from parjanya_dagster.belief.tags import PREFLIGHT
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
@@ -66,6 +67,11 @@ class Examiner:
             read["loops"] = self.store.heartbeats()
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
+        with self._part("the preflights"):
+            read["preflights"] = {
+                name.partition(":")[2]: beat
+                for name, beat in self.store.heartbeats(PREFLIGHT).items()
+            }
         with self._part("the clock of Truth"):
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):

@@ -70,4 +70,5 @@ class Facts:
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
+    preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

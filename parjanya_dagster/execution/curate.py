@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from parjanya_dagster.execution.duplicates import kinship
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
-from parjanya_dagster.truth.rows import Evidence, ImageRow
+from parjanya_dagster.truth.rows import Evidence
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 
+MODELS = STAGES[:-1]  # the stages that look at the image
 _OVERTAKEN = "an earlier image turned out to be the same or alike"
-
-
-def _as_read(row: ImageRow) -> ImageRow:
-    """The row with pointers to the evidence that policies read, and not to its last decision."""
-    return replace(row, evidence={s: f for s, f in row.evidence.items() if s != "curated"})
 
 
 class Curate:
@@ -57,17 +52,18 @@ class Curate:
 
         Nothing is written.
         """
-        found = self._store.evidence([_as_read(claim.row) for claim in claims])
         outcomes: list[tuple[Claim, Outcome]] = []
         overtaken: frozenset[str] = frozenset()
         for policy, some in self._by_policy(claims):
+            rows = [claim.row for claim in some]
+            found = self._store.evidence(rows, policy.stages)
             kin = kinship(
                 self._store,
-                [claim.row for claim in some],
+                rows,
                 {
-                    claim.image_id: found[claim.image_id]["validated"].body.get("likeness", {})
-                    for claim in some
-                    if "validated" in found.get(claim.image_id, {})
+                    image_id: evidence["validated"].body.get("likeness", {})
+                    for image_id, evidence in found.items()
+                    if "validated" in evidence
                 },
                 lambda _, distance=policy.near_distance: distance,  # type: ignore[misc]
             )
@@ -96,9 +92,10 @@ class Curate:
         evidence: Mapping[str, Evidence],
         duplicate: Duplicate | None,
     ) -> Outcome:
-        lacking = next((s for s in STAGES[:3] if s not in evidence), None)
-        if lacking is not None:
-            return SendBack(lacking, f"its {lacking} evidence is missing")
+        pointers = claim.row.evidence
+        for stage in MODELS:
+            if stage not in pointers or (stage in policy.stages and stage not in evidence):
+                return SendBack(stage, f"its {stage} evidence is missing")
         try:
             return self._decide(claim, policy, evidence, duplicate)
         except Exception as error:  # evaluate is total; if it is not, its neighbours go on
@@ -111,8 +108,8 @@ class Curate:
         evidence: Mapping[str, Evidence],
         duplicate: Duplicate | None,
     ) -> Completed:
-        used = {stage: evidence[stage].fingerprint for stage in STAGES[:3]}
-        bodies = {stage: evidence[stage].body for stage in STAGES[:3]}
+        used = {stage: claim.row.evidence[stage] for stage in MODELS}
+        bodies = {stage: one.body for stage, one in evidence.items()}
         decision = evaluate(policy, bodies, duplicate)
         body = {**decision.body(), "used": used,
                 "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip

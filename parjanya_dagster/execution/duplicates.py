@@ -12,7 +12,7 @@ it was there must look again: those are the `overtaken`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from parjanya_dagster import media
@@ -63,11 +63,11 @@ def kinship(
 def _exact(
     store: Store, tenant: str, mine: Sequence[ImageRow]
 ) -> tuple[dict[str, Duplicate], set[str]]:
-    earliest = store.twins(tenant, {str(row.sha256) for row in mine}, limit=2)
+    earliest = store.twin_ids(tenant, {str(row.sha256) for row in mine}, limit=2)
     duplicates = {
-        row.image_id: Duplicate("exact", same[0].image_id)
+        row.image_id: Duplicate("exact", same[0])
         for row in mine
-        if (same := earliest.get(str(row.sha256))) and same[0].image_id != row.image_id
+        if (same := earliest.get(str(row.sha256))) and same[0] != row.image_id
     }
     # Only the earliest of several looks at all the others, so copies cost no square.
     leading = {
@@ -152,14 +152,11 @@ def _settled(rows: Sequence[ImageRow]) -> tuple[set[str], list[ImageRow]]:
 
 def _bodies(store: Store, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
     """Rows with the bodies of their evidence of these stages."""
-    kept = [
-        replace(row, evidence={s: f for s, f in row.evidence.items() if s in stages})
-        for row in rows
-    ]
-    found = store.evidence(kept)
+    rows = list(rows)
+    found = store.evidence(rows, stages)
     return [
         (row, {stage: one.body for stage, one in found.get(row.image_id, {}).items()})
-        for row in kept
+        for row in rows
     ]
 
 

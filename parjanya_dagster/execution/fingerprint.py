@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import Any
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
 
 def fingerprint(**parts: Any) -> str:
     """32 hex digits over the canonical JSON of the parts."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:32]

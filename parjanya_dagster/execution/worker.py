@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from parjanya_dagster.execution.going_back import no_more_than_often
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.store import Store
 
@@ -58,6 +59,7 @@ class Pace:
     rows: int = 50
     seconds: float = 5.0
     lease: float = 120.0
+    intervals: int = 1  # of commits that one claim lasts: an engine idles between claims
 
 
 def work_off(
@@ -97,9 +99,10 @@ def work_off(
         loaded += loading
         tally.load_seconds += loading
         tally.image_seconds -= loading
-        # A claim should last about one commit interval, so a crash costs little.
+        # A claim should last about its commit intervals and no longer, so a crash costs little.
         spent = max(clock() - started - loading, 1e-6)
-        size = max(1, min(pace.rows, int(len(claims) * pace.seconds / spent)))
+        lasting = int(len(claims) * pace.seconds * pace.intervals / spent)
+        size = max(1, min(pace.rows * pace.intervals, lasting))
     return tally
 
 
@@ -121,15 +124,14 @@ def _one_batch(
         begun = clock()
         tally.image_seconds += begun - mark
         committed = store.commit(pending, begun, owner)
+        said = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
-            log.info(
+            said.info(
                 "outcome",
-                stage=work.stage,
                 image=claim.image_id,
                 batch=claim.row.batch,
-                run=owner,
                 fence=claim.row.fence,
                 outcome="lost" if lost else kind(outcome),
             )
@@ -139,7 +141,7 @@ def _one_batch(
         tally.commit_seconds += last - begun
 
     for claim, outcome in work.work(claims):
-        pending.append((claim, outcome))
+        pending.append((claim, no_more_than_often(store, claim, outcome)))
         left.pop(claim.image_id, None)
         if len(pending) >= pace.rows or clock() - last >= pace.seconds:
             commit()

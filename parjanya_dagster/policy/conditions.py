@@ -47,7 +47,8 @@ def _steps(path: str) -> tuple[str, ...]:
 def look_up(evidence: Any, path: str) -> Any:
     """What stands at a dotted path, or MISSING. None counts as missing: the stage cannot know."""
     for step in _steps(path):
-        if not isinstance(evidence, Mapping) or step not in evidence:
+        # A dict is a mapping: asking the abstract class costs more than the look-up.
+        if not isinstance(evidence, (dict, Mapping)) or step not in evidence:
             return MISSING
         evidence = evidence[step]
     return MISSING if evidence is None else evidence

@@ -135,6 +135,10 @@ class Rule(_Model):
         """The evidence paths that the rule reads, in the order written, each once."""
         return tuple(dict.fromkeys(path for c in self.comparisons for path in c.paths))
 
+    @cached_property
+    def sorted_paths(self) -> tuple[str, ...]:
+        return tuple(sorted(self.paths))
+
 
 class EnrichedNeeds(_Model):
     taxonomy: tuple[Label, ...] = ()  # labels that must have a probability

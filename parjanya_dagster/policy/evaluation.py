@@ -89,7 +89,7 @@ def evaluate(
     policy: Policy, evidence: Mapping[str, Any], duplicate: Duplicate | None = None
 ) -> Decision:
     """Decide one image. ``evidence`` maps a stage to its body; it never raises on what is in it."""
-    values = {path: plain(look_up(evidence, path)) for path in policy.paths}
+    values = {path: plain(look_up(evidence, path)) for path in policy.sorted_paths}
     groups = look_up(evidence, "enriched.distinguishes")
     confidence = _confidence_doubt(policy, evidence)
     reasons = [
@@ -101,7 +101,7 @@ def evaluate(
         reasons.append(confidence)
     if doubled := _duplicate_reason(policy, evidence, duplicate):
         reasons.append(doubled)
-    used = {path: values[path] for path in sorted(values) if not isinstance(values[path], Absent)}
+    used = {path: value for path, value in values.items() if not isinstance(value, Absent)}
     if not reasons:
         reasons.append(Reason(NO_OBJECTION, "accept", "No rule objected.", used))
     reasons.sort(key=lambda reason: STRENGTH[reason.verdict])
@@ -113,7 +113,7 @@ def _judge(rule: Rule, values: Mapping[str, Any], groups: Any, doubted: bool) ->
     wide = True if held else holds(rule.when, values, widened=True)
     if wide is False:
         return None
-    read = {p: values[p] for p in sorted(rule.paths) if not isinstance(values[p], Absent)}
+    read = {p: values[p] for p in rule.sorted_paths if not isinstance(values[p], Absent)}
     if wide is None:
         clauses = ", ".join(unreadable(rule.comparisons, values))
         return Reason(rule.id, "review", f"Cannot be judged: {clauses}.", read)

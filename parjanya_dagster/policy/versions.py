@@ -42,7 +42,7 @@ class Policy:
     def version(self) -> int:
         return self.document.version
 
-    @property
+    @cached_property
     def ref(self) -> str:
         """``name@version``, as tenants pin it."""
         return f"{self.name}@{self.version}"
@@ -51,6 +51,20 @@ class Policy:
     def paths(self) -> tuple[str, ...]:
         """Every evidence path that the rules read, each once."""
         return tuple(dict.fromkeys(p for rule in self.document.rules for p in rule.paths))
+
+    @cached_property
+    def sorted_paths(self) -> tuple[str, ...]:
+        return tuple(sorted(self.paths))
+
+    @cached_property
+    def stages(self) -> frozenset[str]:
+        """The stages whose evidence is looked at to decide, duplicates included."""
+        found = {path.split(".")[0] for path in self.paths}
+        if self.document.confidence.enriched is not None:
+            found.add("enriched")
+        if self.document.duplicates.exact != "ignore" or self.near_distance is not None:
+            found.add("validated")
+        return frozenset(found)
 
     @cached_property
     def required(self) -> dict[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from datetime import date
 
 from parjanya_dagster.belief.tags import REGRADE
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
+from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
 from parjanya_dagster.truth.rows import ImageRow, Regrade
@@ -79,6 +80,10 @@ class Advance:
         sent: Callable[[str, int], None] = lambda batch, rows: None,
     ) -> bool:
         """Go on until `stop`. Returns whether all is sent. `sent` is told of each batch."""
+        with seldom():
+            return self._run(stop, sent)
+
+    def _run(self, stop: Callable[[], bool], sent: Callable[[str, int], None]) -> bool:
         planner = Planner(self.store, self.published, self.published(self.regrade.policy))
         done = self.store.replayed(self.regrade.replay_id)
         for batch in batches_of(self.store, self.regrade):

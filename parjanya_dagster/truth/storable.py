@@ -10,8 +10,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+import orjson
+
+STRICT: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -25,12 +28,29 @@ def storable(value: Any) -> Any:
 
     A value that is storable already comes back as it is. Raises TypeError for what is not JSON.
     """
+    if _plainly(value):
+        return value
     try:
         written = json.dumps(value, allow_nan=False)
     except ValueError:  # a number that is not finite
         return _repair(value)
     suspicious = "\\u0000" in written or "\\ud" in written
     return _repair(value) if suspicious else value
+
+
+def _plainly(value: Any) -> bool:
+    """Whether a value is storable for certain. False says nothing: it must be looked at closely.
+
+    orjson refuses lone surrogates, and writes null for numbers that are not finite. A null that
+    stands for nothing at the top is usual, and is no reason to look again.
+    """
+    if isinstance(value, dict):
+        value = {name: inner for name, inner in value.items() if inner is not None}
+    try:
+        written = orjson.dumps(value, option=STRICT)
+    except TypeError:
+        return False
+    return b"null" not in written and b"\\u0000" not in written
 
 
 def _repair(value: Any) -> Any:

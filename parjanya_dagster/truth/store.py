@@ -7,7 +7,7 @@ All methods raise TruthUnavailable when the backend does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -226,6 +226,11 @@ class Store(Protocol):
         With a limit, at most so many of each hash.
         """
 
+    def twin_ids(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[str]]:
+        """The ids of `twins`. Nearly every image is its own only twin: its row is not read."""
+
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
     ) -> dict[str, list[tuple[ImageRow, int]]]:
@@ -237,8 +242,13 @@ class Store(Protocol):
         costs no more than another.
         """
 
-    def evidence(self, rows: Sequence[ImageRow]) -> dict[str, dict[str, Evidence]]:
-        """The current evidence of rows: image id -> stage -> evidence."""
+    def evidence(
+        self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
+    ) -> dict[str, dict[str, Evidence]]:
+        """The current evidence of rows: image id -> stage -> evidence.
+
+        With `stages`, of these alone: nothing else is read.
+        """
 
     def all_evidence(self, image_id: str) -> list[Evidence]:
         """Everything ever found about an image, oldest first."""

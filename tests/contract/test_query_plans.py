@@ -55,6 +55,7 @@ HOT: dict[str, Act] = {
     "get": lambda s: s.get("a"),
     "find": lambda s: s.find("acme/incoming/1.jpg"),
     "twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)]),
+    "twin ids": lambda s: s.twin_ids("acme", [f"sha-{n}" for n in range(20)], limit=2),
     "earliest twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)], limit=2),
     "alike": lambda s: s.alike("acme", {"a": {f"key-{n}": n for n in range(20)}}, 12),
     "history": lambda s: s.history("a"),

@@ -54,6 +54,19 @@ def test_twins_are_present_rows_with_the_same_bytes_earliest_first(store: Store)
     assert store.twins("acme", []) == {}
 
 
+def test_the_ids_of_twins_are_those_of_their_rows(store: Store) -> None:
+    ids = arrive(store, 5)
+    for one in claim(store):
+        commit(store, [one], completed(one, sha256="s" if one.image_id != ids[3] else "alone"))
+    store.depart(ids[:1], NOON, "deleted")
+    assert store.twin_ids("acme", ["s", "alone", "nobody's"]) == {
+        "s": [ids[1], ids[2], ids[4]],
+        "alone": [ids[3]],
+    }
+    assert store.twin_ids("acme", ["s"], limit=2) == {"s": ids[1:3]}
+    assert store.twin_ids("zeta", ["s"]) == {} == store.twin_ids("acme", [])
+
+
 def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
     arrive(store, 6)
     arrive(store, 1, slug="zeta")

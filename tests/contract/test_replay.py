@@ -198,6 +198,12 @@ def test_the_evidence_of_many_rows_comes_at_once(store: Store) -> None:
         assert set(evidence[image]) == {"validated", "enriched", "scored", "curated"}
         assert evidence[image]["scored"].body == {"stage": "scored", "width": 640}
     assert store.evidence([]) == {}
+    some = store.evidence(rows, ("scored", "curated"))
+    assert {image: set(found) for image, found in some.items()} == {
+        image: {"scored", "curated"} for image in ids
+    }
+    assert all(some[image]["scored"] == evidence[image]["scored"] for image in ids)
+    assert store.evidence(rows, ()) == {}
     assert store.evidence([row(store, arrive(store, 1, slug="zeta")[0])]) == {}
 
 

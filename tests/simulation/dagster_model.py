@@ -7,6 +7,7 @@ priorities, launches that get stuck, processes that die unseen, and storage that
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -63,6 +64,7 @@ class DagsterModel:
                     run.request.stages,
                     run.since,
                     True,
+                    regrade=run.request.regrade,
                 )
                 for run in self.runs.values()
                 if run.live
@@ -110,10 +112,16 @@ class DagsterModel:
     def add(self, keys: Iterable[str]) -> None:
         self.keys += [key for key in keys if key not in self.keys]
 
-    def launch(self, at_once: int = 3) -> Run | None:
-        """Take the next run out of the queue, if there is room: it is then starting."""
+    def launch(self, at_once: int = 3, per_share: int | None = None) -> Run | None:
+        """Take the next run out of the queue, if there is room: it is then starting.
+
+        `per_share`: so many of what arrives may run at once, and so many of regrades.
+        """
         busy = [run for run in self.runs.values() if run.live and run.state in _RUNNING]
         queued = self.queued()
+        if per_share is not None:
+            taken = Counter(run.request.regrade for run in busy)
+            queued = [run for run in queued if taken[run.request.regrade] < per_share]
         if len(busy) >= at_once or not queued:
             return None
         run = max(queued, key=lambda run: (run.request.priority, -int(run.run_id[4:])))

@@ -19,10 +19,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.dml import Insert
 
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
+from parjanya_dagster.truth.sql.documents import dumps, loads
 
 CHUNK = 500
 """Rows per statement: SQLite allows 32,766 parameters, and locks stay short."""
 
+_JSON: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
 _STORES = "The truth URL begins with sqlite:/// or postgresql://."
 _SESSION = {
     # A worker that froze inside a transaction, or whose machine vanished, must not hold the
@@ -45,14 +47,16 @@ def open_engine(url: str) -> Engine:
     except ArgumentError:
         raise SettingsInvalid(f"{url!r} is no store. {_STORES}") from None
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": 60.0, "check_same_thread": False})
+        engine = create_engine(
+            parsed, connect_args={"timeout": 60.0, "check_same_thread": False}, **_JSON
+        )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg2")
         engine = create_engine(
-            parsed, pool_pre_ping=True, pool_size=4, connect_args={"connect_timeout": 10}
+            parsed, pool_pre_ping=True, pool_size=4, connect_args={"connect_timeout": 10}, **_JSON
         )
         event.listen(engine, "connect", _configure_postgresql)
         return engine

@@ -10,23 +10,37 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, select, true
+from sqlalchemy import Connection, Row, Select, Text, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.rows import PRESENT, ImageRow
+from parjanya_dagster.truth.sql.documents import dumps, loads
 from parjanya_dagster.truth.sql.engine import reading
 from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of
 from parjanya_dagster.truth.sql.schema import images, likenesses
 
-FEW = 8
 CROWD = 64
 """Of each key only so many images are looked at, the earliest. Else a tenant with ten thousand
 pages that look alike would have each compared with each."""
 
-_FIRST_SQLITE = f"""
-SELECT "key", image_id, "view" FROM likenesses WHERE tenant = ? AND "key" = ?
-ORDER BY landed_at, image_id LIMIT {CROWD}
+# SQLite has no lateral joins: of each wanted value, what was found is one JSON array.
+_TWINS_SQLITE = """
+SELECT wanted.value, (
+    SELECT json_group_array(image_id) FROM (
+        SELECT image_id FROM images
+        WHERE tenant = ? AND sha256 = wanted.value AND object_state = ?
+        ORDER BY landed_at, image_id LIMIT ?
+    )
+) FROM json_each(?) AS wanted
+"""
+_FILED_SQLITE = """
+SELECT wanted.value, (
+    SELECT json_group_array(json_array(image_id, "view")) FROM (
+        SELECT image_id, "view" FROM likenesses WHERE tenant = ? AND "key" = wanted.value
+        ORDER BY landed_at, image_id LIMIT ?
+    )
+) FROM json_each(?) AS wanted
 """
 
 
@@ -52,30 +66,16 @@ class Likeness(Base):
     def twins(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[ImageRow]]:
-        def of(value: Any) -> Select[Any]:
-            return (
-                select(images)
-                .where(
-                    images.c.tenant == tenant,
-                    images.c.sha256 == value,
-                    images.c.object_state == PRESENT,
-                )
-                .order_by(images.c.landed_at, images.c.image_id)
-                .limit(limit)
-            )
-
-        found: dict[str, list[ImageRow]] = defaultdict(list)
         with reading(self.engine) as connection:
-            for chunk in chunks(sorted(set(sha256))):
-                if connection.dialect.name != "postgresql":
-                    few, chunk = _few(connection, tenant, chunk)
-                    for row in few:
-                        same = found[str(row.sha256)]
-                        if limit is None or len(same) < limit:
-                            same.append(row)
-                for row in map(row_of, _of_each(connection, chunk, of)):
-                    found[str(row.sha256)].append(row)
-        return dict(found)
+            ids = _twins(connection, tenant, sha256, limit)
+            rows = _rows(connection, [one for same in ids.values() for one in same])
+        return {sha: [rows[one] for one in same] for sha, same in ids.items()}
+
+    def twin_ids(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[str]]:
+        with reading(self.engine) as connection:
+            return _twins(connection, tenant, sha256, limit)
 
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
@@ -91,38 +91,53 @@ class Likeness(Base):
                         apart = ((view ^ its_view) & (1 << 64) - 1).bit_count()
                         if apart <= distance and other != image_id:
                             best[other] = min(apart, best.get(other, apart))
-            rows: dict[str, ImageRow] = {}
-            for chunk in chunks(sorted({other for best in near.values() for other in best})):
-                some = select(images).where(images.c.image_id.in_(chunk))
-                present = some.where(images.c.object_state == PRESENT)
-                rows |= {row.image_id: row_of(row) for row in connection.execute(present)}
+            rows = _rows(connection, {other for best in near.values() for other in best})
+        present = {one: row for one, row in rows.items() if row.object_state == PRESENT}
         return {
             image_id: sorted(
-                ((rows[other], apart) for other, apart in best.items() if other in rows),
+                ((present[other], apart) for other, apart in best.items() if other in present),
                 key=lambda pair: (pair[0].landed_at, pair[0].image_id),
             )
             for image_id, best in near.items()
         }
 
 
-def _few(
-    connection: Connection, tenant: str, hashes: Sequence[str]
-) -> tuple[list[ImageRow], list[str]]:
-    """The rows of hashes that few rows have, in one query, and the hashes that many have.
+def _twins(
+    connection: Connection, tenant: str, hashes: Iterable[str], limit: int | None
+) -> dict[str, list[str]]:
+    """hash -> ids of present rows with it, earliest arrival first. Hashes without any left out."""
 
-    Nearly every image is the only one with its bytes: a query for each would cost the most.
-    """
-    ours = (
-        images.c.tenant == tenant,
-        images.c.sha256.in_(hashes),
-        images.c.object_state == PRESENT,
-    )
-    counted = select(images.c.sha256, func.count()).where(*ours).group_by(images.c.sha256)
-    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
-    many = [sha for sha, count in counts.items() if count > FEW]
-    query = select(images).where(*ours, images.c.sha256.not_in(many))
-    rows = connection.execute(query.order_by(images.c.landed_at, images.c.image_id))
-    return [row_of(row) for row in rows], many
+    def of(value: Any) -> Select[Any]:
+        return (
+            select(images.c.sha256, images.c.image_id)
+            .where(
+                images.c.tenant == tenant,
+                images.c.sha256 == value,
+                images.c.object_state == PRESENT,
+            )
+            .order_by(images.c.landed_at, images.c.image_id)
+            .limit(limit)
+        )
+
+    found: dict[str, list[str]] = {}
+    for chunk in chunks(sorted(set(hashes))):
+        if connection.dialect.name != "postgresql":
+            asked = (tenant, PRESENT, -1 if limit is None else limit, dumps(chunk))
+            for sha, same in connection.exec_driver_sql(_TWINS_SQLITE, asked):
+                if ids := loads(same):
+                    found[sha] = ids
+            continue
+        for sha, image_id in _of_each(connection, chunk, of):
+            found.setdefault(sha, []).append(image_id)
+    return found
+
+
+def _rows(connection: Connection, image_ids: Iterable[str]) -> dict[str, ImageRow]:
+    rows: dict[str, ImageRow] = {}
+    for chunk in chunks(sorted(image_ids)):
+        some = select(images).where(images.c.image_id.in_(chunk))
+        rows |= {row.image_id: row_of(row) for row in connection.execute(some)}
+    return rows
 
 
 def _filed(
@@ -130,11 +145,6 @@ def _filed(
 ) -> dict[str, list[tuple[str, int]]]:
     """key -> image id and hash of the earliest images filed under it."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    if connection.dialect.name != "postgresql":
-        for key in keys:
-            for row in connection.exec_driver_sql(_FIRST_SQLITE, (tenant, key)):
-                found[key].append((row[1], row[2]))
-        return found
 
     def of(value: Any) -> Select[Any]:
         return (
@@ -145,6 +155,11 @@ def _filed(
         )
 
     for chunk in chunks(keys, 5000):
+        if connection.dialect.name != "postgresql":
+            asked = (tenant, CROWD, dumps(chunk))
+            for key, filed in connection.exec_driver_sql(_FILED_SQLITE, asked):
+                found[key] = [(one, view) for one, view in loads(filed)]
+            continue
         for row in _of_each(connection, chunk, of):
             found[row[0]].append((row[1], row[2]))
     return found
@@ -152,9 +167,6 @@ def _filed(
 
 def _of_each(connection: Connection, values: Sequence[str], query: Any) -> list[Row[Any]]:
     """The rows of a query of one value, for each of these values: PostgreSQL is asked once."""
-    if connection.dialect.name != "postgresql":
-        one = query(bindparam("value"))
-        return [row for value in values for row in connection.execute(one, {"value": value})]
     unnested = func.unnest(cast(list(values), ARRAY(Text)))
     wanted = unnested.table_valued("value", name="wanted").render_derived()
     each = query(wanted.c.value).lateral("each")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, Table, bindparam, update
+from sqlalchemy import JSON, Connection, Engine, Row, Table, update
 
-from parjanya_dagster.truth.rows import Event, Evidence, ImageRow
-from parjanya_dagster.truth.sql.engine import CHUNK, insert_if_new
+from parjanya_dagster.truth.rows import Event, ImageRow
+from parjanya_dagster.truth.sql.documents import dumps
+from parjanya_dagster.truth.sql.engine import CHUNK
 from parjanya_dagster.truth.sql.schema import batches, events, images
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Change, Rules
@@ -57,10 +58,6 @@ def event_of(row: Row[Any]) -> Event:
     return Event(**columns)
 
 
-def evidence_of(row: Row[Any]) -> Evidence:
-    return Evidence(**row._mapping)
-
-
 def columns_of(one: Any) -> dict[str, Any]:
     """The fields of a slotted dataclass, not copied: `asdict` copies deeply and is 20x slower."""
     return {name: getattr(one, name) for name in one.__slots__}
@@ -80,15 +77,19 @@ def insert_rows(
     """
     if not rows:
         return
-    if connection.dialect.name != "postgresql":
-        connection.execute(insert_if_new(connection, table) if if_new else table.insert(), rows)
-        return
     names = ", ".join(_quoted(rows[0]))
     conflict = "ON CONFLICT DO NOTHING" if if_new else ""
+    if connection.dialect.name != "postgresql":
+        places = ", ".join("?" * len(rows[0]))
+        connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) VALUES ({places}) {conflict}",
+            list(_written(table, rows[0], rows)),
+        )
+        return
     connection.exec_driver_sql(
         f"INSERT INTO {table.name} ({names}) SELECT {names} "
         f"FROM jsonb_populate_recordset(NULL::{table.name}, %s::jsonb) {conflict}",
-        (json.dumps(rows),),
+        (dumps(rows),),
     )
 
 
@@ -117,21 +118,33 @@ def _update(connection: Connection, columns: Sequence[str], changes: Sequence[Ch
         connection.exec_driver_sql(
             f"UPDATE images SET {new} FROM jsonb_populate_recordset(NULL::images, %s::jsonb) "
             "AS new WHERE images.image_id = new.image_id",
-            (json.dumps(rows),),
+            (dumps(rows),),
         )
         return
-    statement = (
-        update(images)
-        .where(images.c.image_id == bindparam("id"))
-        .values({name: bindparam(f"new_{name}") for name in columns})
+    new = ", ".join(f"{name} = ?" for name in _quoted(columns))
+    written = _written(images, columns, [change.columns for change in changes])
+    connection.exec_driver_sql(
+        f"UPDATE images SET {new} WHERE image_id = ?",
+        [(*values, change.event.image_id) for values, change in zip(written, changes, strict=True)],
     )
-    connection.execute(
-        statement,
-        [
-            {"id": c.event.image_id, **{f"new_{name}": c.columns[name] for name in columns}}
-            for c in changes
-        ],
-    )
+
+
+def _written(
+    table: Table, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows as SQLite's driver takes them: documents as text.
+
+    Its driver is called directly: preparing parameters one by one costs SQLAlchemy as much again.
+    """
+    names = list(columns)
+    cells = itemgetter(*names, names[0])  # of one name alone it would give no tuple
+    documents = [at for at, name in enumerate(names) if isinstance(table.c[name].type, JSON)]
+    for row in rows:
+        values = list(cells(row)[:-1])
+        for at in documents:
+            if values[at] is not None:
+                values[at] = dumps(values[at])
+        yield tuple(values)
 
 
 def _note(connection: Connection, changes: Sequence[Change], registered: Mapping[str, int]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.rows import (
@@ -20,7 +20,8 @@ from parjanya_dagster.truth.rows import (
     check_slug,
 )
 from parjanya_dagster.truth.sql.engine import insert, insert_if_new, reading, writing
-from parjanya_dagster.truth.sql.mapping import Base, chunks, event_of, evidence_of, row_of
+from parjanya_dagster.truth.sql.evidence import evidence_of, recorded
+from parjanya_dagster.truth.sql.mapping import Base, chunks, event_of, row_of
 from parjanya_dagster.truth.sql.schema import (
     batches,
     events,
@@ -127,16 +128,21 @@ class Reads(Base):
                 .values(manifest=decided)
             )
 
-    def evidence(self, rows: Sequence[ImageRow]) -> dict[str, dict[str, Evidence]]:
-        wanted = [(r.image_id, s, f) for r in rows for s, f in r.evidence.items()]
-        found: dict[str, dict[str, Evidence]] = defaultdict(dict)
-        key = tuple_(evidence.c.image_id, evidence.c.stage, evidence.c.fingerprint)
+    def evidence(
+        self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
+    ) -> dict[str, dict[str, Evidence]]:
+        found: dict[str, dict[str, Evidence]] = {}
         with reading(self.engine) as connection:
-            for chunk in chunks(wanted):
-                for row in connection.execute(select(evidence).where(key.in_(chunk))):
-                    one = evidence_of(row)
-                    found[one.image_id][one.stage] = one
-        return dict(found)
+            for chunk in chunks(rows):
+                wanted: dict[str, dict[str, str]] = defaultdict(dict)
+                for row in chunk:
+                    for stage, fingerprint in row.evidence.items():
+                        if stages is None or stage in stages:
+                            wanted[stage][row.image_id] = fingerprint
+                for stage, fingerprints in wanted.items():
+                    for one in recorded(connection, stage, fingerprints):
+                        found.setdefault(one.image_id, {})[stage] = one
+        return found
 
     def all_evidence(self, image_id: str) -> list[Evidence]:
         query = (

@@ -94,7 +94,9 @@ class Work(Base):
         if limit <= 0 or not batches:
             return []
         with writing(self.engine) as connection:
-            ours = images.c.batch.in_(list(batches))
+            # Not by the index of batches: it would read all rows of a run with each claim. By that
+            # of leases it reads the few whose end has come.
+            ours = images.c.batch.concat("").in_(list(batches))
             self._lapse(connection, and_(_lapsed(now), ours), now, limit)
             free = (
                 images.c.pipeline_status == str(WAITS_FOR[stage]),
@@ -157,25 +159,28 @@ class Work(Base):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
         applied: set[str] = set()
         for chunk in chunks(outcomes):
+            # What can be done before others must wait for us, is.
+            changes = {
+                claim.image_id: transitions.finish(
+                    claim, outcome, now, run_id, self.rules, self.rng
+                )
+                for claim, outcome in chunk
+            }
+            done = [(claim, one) for claim, one in chunk if isinstance(one, Completed)]
+            found = {
+                claim.image_id: {**columns_of(one.evidence), "body": storable(one.evidence.body)}
+                for claim, one in done
+            }
             with writing(self.engine) as connection:
                 held = self._held(connection, [claim for claim, _ in chunk])
-                ours = [(claim, outcome) for claim, outcome in chunk if claim.image_id in held]
-                changes = [
-                    transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
-                    for claim, outcome in ours
-                ]
                 insert_rows(
                     connection,
                     evidence,
-                    [
-                        {**columns_of(o.evidence), "body": storable(o.evidence.body)}
-                        for _, o in ours
-                        if isinstance(o, Completed)
-                    ],
+                    [row for image_id, row in found.items() if image_id in held],
                     if_new=True,
                 )
-                file_likenesses(connection, [(c, o) for c, o in ours if isinstance(o, Completed)])
-                apply(connection, changes)
+                file_likenesses(connection, [(c, one) for c, one in done if c.image_id in held])
+                apply(connection, [c for image_id, c in changes.items() if image_id in held])
             applied |= held
         return Committed(
             frozenset(applied), frozenset({claim.image_id for claim, _ in outcomes} - applied)
