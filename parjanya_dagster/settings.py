@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import BY_NAME
+from parjanya_dagster.placement import Launcher, Placement
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
 ENV_FILE = "parjanya.env"
@@ -35,6 +36,14 @@ class Settings(BaseSettings):
     objects_url: str = Field("", description="file:///folder or s3://; empty: in the home.")
     lanes: Literal["embedded", "split"] = Field(
         "embedded", description="One lane with all four stages, or a cpu and a gpu lane."
+    )
+    launcher: Launcher = Field(
+        "local", description="Where runs go; lanes ask there for what they need."
+    )
+    placement: dict[str, Placement] = Field(
+        {},
+        description='By lane, as JSON: {"gpu": {"cpu": 7, "memory_mib": 26624, "gpus": 1, '
+        '"image": "…", "task_definition": "…", "capacity_provider": "…"}}.',
     )
     new_tenants_policy: str = Field(
         "default", description="A name (newest version) or name@version."

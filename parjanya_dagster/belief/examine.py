@@ -23,8 +23,9 @@ from parjanya_dagster.belief.facts import (
     Troubled,
 )
 from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.obstacles import Nowhere, Workers
 from parjanya_dagster.belief.patience import Patience
-from parjanya_dagster.belief.snapshot import Belief
+from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
 from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
 from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing, StorageUnavailable
 from parjanya_dagster.truth.keys import refusal
@@ -37,6 +38,7 @@ from parjanya_dagster.truth.transitions import reached
 OURS = ("crashed_repeatedly", "retry_horizon", "object_gone", "object_changed")
 """Failure classes that no image earns by itself."""
 
+_FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
 _LAST = 4e18  # later than any due_at
 
 
@@ -67,6 +69,7 @@ class Examiner:
     patience: Patience = field(default_factory=Patience)
     rng: random.Random = field(default_factory=random.Random)
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
+    workers: Workers = field(default_factory=Nowhere)
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -94,6 +97,9 @@ class Examiner:
         with self._part("Dagster's runs and partitions"):
             if self.belief is not None:
                 read["snapshot"] = self._snapshot(self.belief)
+        if read.get("snapshot") is not None:
+            with self._part("the pods or tasks of runs"):
+                read["obstacles"] = tuple(self.workers.obstacles(_suspects(read["snapshot"])))
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
         with self._part("what runs and what was declared"):
@@ -285,6 +291,18 @@ class Examiner:
 
     def _over(self) -> bool:
         return self.clock() > self._end
+
+
+def _suspects(snapshot: Snapshot) -> list[str]:
+    """Runs whose pods or tasks are worth a look: launched ones, the silent first; and those that
+    failed lately over batches that still have rows due."""
+    launched = [r for r in snapshot.runs if r.state in (RunState.STARTING, RunState.STARTED)]
+    launched.sort(key=lambda run: run.pulse is not None)
+    due = {one.batch for one in snapshot.due}
+    failed = [run for run in snapshot.failed if due.intersection(run.keys)]
+    failed.sort(key=lambda run: -run.at)
+    ids = [run.run_id for run in launched]
+    return ids + [run.run_id for run in failed[:_FAILED_LOOKED_AT]]
 
 
 def _places_of(row: ImageRow) -> Iterator[tuple[str, str, str]]:

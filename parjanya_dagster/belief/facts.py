@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from parjanya_dagster.aws.messages import QueueState
 from parjanya_dagster.belief.drift import Drift
+from parjanya_dagster.belief.obstacles import Obstacle
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.truth.rows import Heartbeat, ImageRow
 from parjanya_dagster.truth.store import Counts
@@ -83,5 +84,6 @@ class Facts:
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()
     groups: Mapping[str, Heartbeat] = field(default_factory=dict)  # what was asked of them
+    obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
     preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

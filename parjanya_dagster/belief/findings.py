@@ -144,6 +144,21 @@ KINDS: Mapping[str, Kind] = {
         "Deploy what was declared and look at the image of the lane's runs; or, if what runs is "
         "right, parjanya declare in it.",
     ),
+    "run_unplaced": Kind(
+        _E, _WARNING, "Compare what the run asks for with the node pool: its limits, quota, taints."
+    ),
+    "run_image_missing": Kind(
+        _E, _ERROR, "Push the image, or correct its name; then look at the pull permissions."
+    ),
+    "run_refused": Kind(
+        _E, _ERROR, "Grant what is refused: a quota, a priority class, an admission rule."
+    ),
+    "run_not_started": Kind(
+        _E, _ERROR, "Look for the secret, config map or command that the reason names."
+    ),
+    "run_killed": Kind(
+        _E, _WARNING, "If it was memory, give the lane more: memory_mib in PARJANYA_PLACEMENT."
+    ),
     "infrastructure_failures": Kind(
         _E, _WARNING, "Fix the cause, then parjanya replay --failed --reason CLASS."
     ),

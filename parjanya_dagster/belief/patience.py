@@ -13,6 +13,7 @@ class Patience:
     held_back: float = 1800.0  # due behind a full queue or after a failed run
     queued: float = 900.0
     starting: float = 0.5  # share of the time that the lane's runs may take to launch
+    unplaced: float = 300.0  # a pod without a node; one may have to be started first
     commits: float = 300.0  # started, and no outcome
     idle: float = 300.0  # a run that no row needs
     heartbeat: float = 120.0
