@@ -27,6 +27,7 @@ from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.tending import Groups
+from parjanya_dagster.placement import placed
 from parjanya_dagster.registry import PolicyRegistry
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
@@ -48,8 +49,9 @@ class Platform:
 
     @property
     def lanes(self) -> tuple[lanes.Lane, ...]:
-        chosen = lanes.BY_NAME[self.settings.lanes]
-        patience = self.settings.launch_deadline
+        s = self.settings
+        chosen = placed(lanes.BY_NAME[s.lanes], s.launcher, s.placement)
+        patience = s.launch_deadline
         return (
             tuple(replace(lane, launch_deadline=patience) for lane in chosen if patience) or chosen
         )
