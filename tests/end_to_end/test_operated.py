@@ -16,6 +16,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,7 @@ def test_the_exporter_survives_a_truth_that_goes_away_and_says_so(watched: Watch
         for one in (psutil.Process(helper.pid) for helper in watched.helpers)
         if "metrics" in one.cmdline()
     ]
-    with sqlite3.connect(watched.instance.home / "truth.db", timeout=60) as db:
+    with closing(sqlite3.connect(watched.instance.home / "truth.db", timeout=60)) as db, db:
         db.execute("ALTER TABLE heartbeats RENAME TO mislaid")
     watched.prometheus.until(
         lambda: value(watched, 'parjanya_readable{layer="truth"}') == 0, "it says unreadable"

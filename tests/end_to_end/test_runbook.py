@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from typer.testing import CliRunner, Result
 
+from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
 from parjanya_dagster.belief.findings import KINDS
 from parjanya_dagster.belief.observe import observe
@@ -34,7 +36,7 @@ from parjanya_dagster.belief.tags import (
     STAGES_TAG,
 )
 from parjanya_dagster.cli import app
-from parjanya_dagster.instance.home import write_home
+from parjanya_dagster.instance.home import free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.platform import Platform, open_platform
@@ -105,7 +107,7 @@ class Broken:
             )
 
     def sql(self, statement: str, *values: Any) -> None:
-        with sqlite3.connect(self.home / "truth.db") as db:
+        with closing(sqlite3.connect(self.home / "truth.db", timeout=60)) as db, db:
             db.execute(statement, values)
 
     def beat(self, seconds_ago: float = 0.0, **payload: Any) -> None:
@@ -131,10 +133,10 @@ class Broken:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("template") / "home"
-    settings = Settings(home=home)
-    open_platform(settings, migrating=True).store.close()
-    write_home(settings, 4000)
-    prepare_dagster(settings)
+    chosen = Settings(home=home)
+    open_platform(chosen, migrating=True).store.close()
+    write_home(chosen, 4000)
+    prepare_dagster(chosen)
     return home
 
 
@@ -144,10 +146,10 @@ def broken(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     shutil.copytree(template, home)
-    settings = Settings(home=home, settle=0.0)
-    write_home(settings, 4000)
+    chosen = Settings(home=home, settle=0.0)
+    write_home(chosen, 4000)
     (home / "parjanya.env").write_text("PARJANYA_SETTLE=0\n")
-    broken = Broken(home, open_platform(settings, migrating=True), monkeypatch)
+    broken = Broken(home, open_platform(chosen, migrating=True), monkeypatch)
     broken.beat()
     assert broken.doctor() == (0, set(), {})
     yield broken
@@ -159,10 +161,15 @@ def broken(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> I
 Cure = Callable[[], object]
 
 
-def truth_is_no_database(b: Broken) -> Cure:
-    kept = (b.home / "truth.db").read_bytes()
-    (b.home / "truth.db").write_bytes(b"no database" * 1000)
-    return lambda: (b.home / "truth.db").write_bytes(kept)
+def truth_does_not_answer(b: Broken) -> Cure:
+    """Its address names a port where nobody listens."""
+
+    def address(line: str) -> None:
+        (b.home / "parjanya.env").write_text(f"PARJANYA_SETTLE=0\n{line}")
+        settings._load.cache_clear()
+
+    address(f"PARJANYA_TRUTH_URL=postgresql://127.0.0.1:{free_port()}/truth\n")
+    return lambda: address("")
 
 
 def dagster_is_gone(b: Broken) -> Cure:
@@ -177,21 +184,20 @@ def dagster_is_gone(b: Broken) -> Cure:
 
 def rows_missing(b: Broken) -> Cure:
     b.upload()
-    backup = (b.home / "truth.db").read_bytes()
+    copy(b.home / "truth.db", b.home / "backup.db")
     b.sql("DELETE FROM images")
-    b.sql("DELETE FROM heartbeats WHERE name = 'reconciler'")
-    b.beat()
 
     def restore() -> None:
-        b.platform.store.close()
-        for extra in ("-wal", "-shm"):
-            (b.home / f"truth.db{extra}").unlink(missing_ok=True)
-        (b.home / "truth.db").write_bytes(backup)
-        b.platform = open_platform(b.platform.settings)
-        b.beat()
+        copy(b.home / "backup.db", b.home / "truth.db")
         b.tick()
 
     return restore
+
+
+def copy(source: Path, target: Path) -> None:
+    """As SQLite copies a database that others have open."""
+    with closing(sqlite3.connect(source)) as of, closing(sqlite3.connect(target)) as to:
+        of.backup(to)
 
 
 def objects_unregistered(b: Broken) -> Cure:
@@ -333,7 +339,7 @@ def drifted(b: Broken) -> Cure:
 
 
 BREAKS: dict[str, Callable[[Broken], Cure]] = {
-    "could not read Truth": truth_is_no_database,
+    "could not read Truth": truth_does_not_answer,
     "could not read Dagster's …": dagster_is_gone,
     **{
         one.__name__: one

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +125,8 @@ def blind(platform: Platform) -> None:
 
 
 def a_row_is_lost(platform: Platform) -> None:
-    import sqlite3
-
     world.arrive(platform.store, 2)
-    with sqlite3.connect(platform.settings.home / "truth.db") as db:
+    with closing(sqlite3.connect(platform.settings.home / "truth.db")) as db, db:
         db.execute("DELETE FROM images WHERE rowid = (SELECT min(rowid) FROM images)")
 
 
