@@ -6,18 +6,28 @@ Unlike `observe`, which is whole or raises, this goes on: a person wants to know
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
+from parjanya_dagster.aws.messages import Queue
+from parjanya_dagster.belief.drift import drifts
+from parjanya_dagster.belief.facts import (
+    BucketSeen,
+    Facts,
+    Missing,
+    QueueSeen,
+    SensorSeen,
+    Troubled,
+)
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief
-from parjanya_dagster.belief.tags import PREFLIGHT
-from parjanya_dagster.errors import ObjectGone, ParjanyaError
+from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
+from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing, StorageUnavailable
+from parjanya_dagster.truth.keys import refusal
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
@@ -35,8 +45,9 @@ class Bounds:
     """How much one examination looks at."""
 
     seconds: float = 20.0
+    stranded: bool = True  # count the pending rows that are due at no time
     places: int = 200  # objects and previews that are looked for, over all tenants
-    objects: int = 20_000  # listed per tenant
+    objects: int = 20_000  # listed per tenant; 0: no bucket is listed
     troubled: int = 200  # rows
     ours: int = 1000  # failed rows per tenant and class
     buckets: int = 20  # searched for what is not where it should be
@@ -55,6 +66,7 @@ class Examiner:
     bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
     rng: random.Random = field(default_factory=random.Random)
+    queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -64,6 +76,10 @@ class Examiner:
             read["loops"] = self.store.heartbeats()
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
+        with self._part("what loops cannot see"):
+            read["blind"] = self.store.heartbeats(BLIND)
+            read["groups"] = self.store.heartbeats(GROUP)
+        read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
             read["preflights"] = {
                 name.partition(":")[2]: beat
@@ -73,22 +89,27 @@ class Examiner:
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
-            read["stranded"] = self._stranded(read["counts"])
+            if self.bounds.stranded:
+                read["stranded"] = self._stranded(read["counts"])
         with self._part("Dagster's runs and partitions"):
             if self.belief is not None:
                 read["snapshot"] = self._snapshot(self.belief)
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
+        with self._part("what runs and what was declared"):
+            read["drifts"] = tuple(drifts(self.store))
         with self._part("rows in trouble"):
             read["troubled"] = tuple(self._troubled())
         counts: tuple[Counts, ...] = read.get("counts", ())
         with self._part("failed rows"):
             read["ours"] = tuple(self._ours(counts, read["now"]))
         with self._part("objects and previews"):
-            checked, missing = self._places(counts, read.get("ours", ()))
-            read |= {"places_checked": checked, "missing": tuple(missing)}
+            if self.bounds.places:
+                checked, missing = self._places(counts, read.get("ours", ()))
+                read |= {"places_checked": checked, "missing": tuple(missing)}
         with self._part("buckets"):
-            read["buckets"] = tuple(self._buckets(read["now"]))
+            if self.bounds.objects:
+                read["buckets"] = tuple(self._buckets(read["now"]))
         return Facts(**read, unread=self._unread)
 
     @contextmanager
@@ -112,6 +133,14 @@ class Examiner:
             runs=tuple(run for run in seen.runs if any(key.startswith(mine) for key in run.keys)),
             failed=tuple(r for r in seen.failed if any(key.startswith(mine) for key in r.keys)),
         )
+
+    def _queues(self) -> Iterator[QueueSeen]:
+        for role, queue in self.queues.items():
+            with self._part(f"the queue {queue.name} ({role})"):
+                try:
+                    yield QueueSeen(role, queue.name, queue.state())
+                except QueueMissing:
+                    yield QueueSeen(role, queue.name, None)
 
     def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
         """Pending rows that are due at no time. Counted twice: work goes on meanwhile."""
@@ -186,7 +215,7 @@ class Examiner:
         for other in islice((one for one in places if one != bucket), self.bounds.buckets):
             try:
                 found = self.objects.head(other, key)
-            except ObjectGone:
+            except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
                 continue
             if what == "preview" or found.size == row.size:
                 return other
@@ -212,7 +241,7 @@ class Examiner:
                 ids[one]
                 for one in ids.keys() - self.store.known(ids)
                 if now - ids[one].modified_at > self.patience.landed
-                and ids[one].key.isprintable()  # the others are refused, and named as such
+                and refusal(ids[one].key) is None  # the others are named by `arrivals`
                 and self.objects.complete(tenant.bucket, ids[one], now)
             ]
         whole = len(listed) < self.bounds.objects and not self._over()

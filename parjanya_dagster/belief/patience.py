@@ -23,3 +23,5 @@ class Patience:
     clock_skew: float = 10.0
     landed: float = 120.0  # in its bucket, and without a row
     lately: float = 86_400.0  # failures older than this were seen by somebody
+    dormancy: float = 96 * 3600.0  # nobody looks at a queue for so long: a long weekend
+    capacity: float = 600.0  # instances were asked for, and none is in service
