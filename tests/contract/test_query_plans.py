@@ -96,6 +96,15 @@ def test_a_hot_statement_uses_its_index(large: SqlStore, operation: str) -> None
             assert not scans, f"{statement}\n{scans}"
 
 
+def test_a_claim_looks_for_lapsed_leases_among_the_leases(large: SqlStore) -> None:
+    """Among the rows of its batches it would read all of them with each claim."""
+    with recorded(large) as statements:
+        large.claim("validated", BATCHES, 50, "w", LEASE, NOON)
+    (lapsed,) = [(s, p) for s, p in statements if s.startswith("SELECT") and "lease_until <=" in s]
+    with writing(large.engine) as connection:
+        assert "ix_images_leased" in plan(connection, *lapsed)
+
+
 def test_counting_reads_an_index_only(large: SqlStore) -> None:
     with recorded(large) as statements:
         large.counts()

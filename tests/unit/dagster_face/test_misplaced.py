@@ -16,7 +16,7 @@ from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.stages import STAGES
 
-GPU = Lane("gpu", STAGES[1:], {"dagster-k8s/config": {"nodes": "with a GPU"}})
+GPU = Lane("gpu", STAGES[1:], tags={"dagster-k8s/config": {"nodes": "with a GPU"}})
 
 
 @dataclass
