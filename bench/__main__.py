@@ -65,6 +65,13 @@ def reconciler() -> Figures:
     yield from ticks()
 
 
+def measuring() -> Figures:
+    """One measurement for Prometheus, beside a short and a long history."""
+    from bench.measuring import measurements
+
+    yield from measurements()
+
+
 def regrade() -> Figures:
     """Rows per second of a policy-only regrade of 100,000 images, Dagster included."""
     from bench.regrade import regraded
@@ -78,6 +85,7 @@ SUITES: dict[str, Callable[[], Figures]] = {
     "regrade": regrade,
     "store": store,
     "reconciler": reconciler,
+    "measuring": measuring,
 }
 
 

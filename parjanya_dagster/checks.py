@@ -10,6 +10,7 @@ from dagster import (
 )
 
 from parjanya_dagster.belief.diagnose import SENSOR_OF, Case, diagnose
+from parjanya_dagster.belief.drift import declared, drifts
 from parjanya_dagster.belief.examine import Bounds, Examiner
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.ticks import sensors_seen
@@ -86,13 +87,14 @@ def doctor_finds_nothing(
     examiner = Examiner(
         place.store,
         place.objects,
-        DagsterBelief(context.instance, place.lanes),
+        place.believing(DagsterBelief(context.instance, place.lanes)),
         lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
         place.clock,
         bounds=CHECK_BOUNDS,
+        queues=place.all_queues,
     )
     facts = examiner.examine()
-    found = diagnose(Case(facts, place.lanes, place.limits))
+    found = diagnose(Case(facts, place.lanes, place.limits, place.patience))
     return AssetCheckResult(
         passed=not found and not facts.unread,
         severity=AssetCheckSeverity.WARN,
@@ -128,4 +130,36 @@ def decided_under_pin(
     )
 
 
-CHECKS = [no_rows_stuck, failure_rate, conservation, doctor_finds_nothing, decided_under_pin]
+@asset_check(
+    asset=AssetKey("curated"),
+    description="What the runs of each lane really were is what was declared.",
+)
+def runs_as_declared(
+    context: AssetCheckExecutionContext, platform: PlatformResource
+) -> AssetCheckResult:
+    store = platform.open().store
+    found = drifts(store)
+    lines = ["| lane | run | part | declared | running |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {one.lane} | {one.run_id} | {part} | {want} | {ran} |"
+        for one in found[:MOST_LISTED]
+        for part, (want, ran) in one.differs.items()
+    ]
+    return AssetCheckResult(
+        passed=not found,
+        severity=AssetCheckSeverity.WARN,
+        metadata={
+            "lanes_declared": ", ".join(sorted(declared(store))) or "none",
+            "drifted": MetadataValue.md("\n".join(lines)) if found else "none",
+        },
+    )
+
+
+CHECKS = [
+    no_rows_stuck,
+    failure_rate,
+    conservation,
+    doctor_finds_nothing,
+    decided_under_pin,
+    runs_as_declared,
+]

@@ -15,7 +15,19 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, preflight_cli, regrade_cli
+from parjanya_dagster import (
+    dashboard_cli,
+    declare_cli,
+    logs,
+    metrics_cli,
+    operating,
+    policy_cli,
+    preflight_cli,
+    regrade_cli,
+    tenant_cli,
+    uploads_cli,
+    worker_cli,
+)
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -26,7 +38,13 @@ app = typer.Typer(
 )
 
 app.add_typer(policy_cli.app, name="policy")
+app.add_typer(uploads_cli.app, name="uploads")
+app.add_typer(tenant_cli.app, name="tenant")
 app.command()(regrade_cli.regrade)
+app.command()(declare_cli.declare)
+app.command()(metrics_cli.metrics)
+app.command()(dashboard_cli.dashboard)
+app.command()(worker_cli.worker)
 app.command()(preflight_cli.preflight)
 
 Home = Annotated[
@@ -39,6 +57,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line. A ParjanyaError is a sentence and exit status 1, not a traceback."""
+    logs.configure_for_commands()
     try:
         app()
     except ParjanyaError as error:
@@ -71,7 +90,10 @@ def up(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     with alone(settings):
-        open_platform(settings, migrating=True).store.close()
+        platform = open_platform(settings, migrating=True)
+        declare_cli.declare_here(platform)
+        worker_cli.check_queues(platform)
+        platform.store.close()
         supervisor = Supervisor(settings, choose_port(port))
         typer.echo(f"Starting Parjanya in {settings.home} …")
         try:

@@ -47,6 +47,22 @@ class BeliefUnreadable(TransientError):
     """Dagster's runs or partitions cannot be read, so nothing may be concluded from them."""
 
 
+class CloudUnavailable(TransientError):
+    """A service of the cloud does not answer as it should."""
+
+
+class CloudDenied(CloudUnavailable):
+    """The cloud refuses a call. Grant the permission that the message names."""
+
+
+class QueueMissing(CloudUnavailable):
+    """There is no such queue."""
+
+
+class MessageUnreadable(ParjanyaError):
+    """A message says nothing that can be understood."""
+
+
 class UnknownTenant(ParjanyaError):
     """There is no such tenant. `parjanya status` lists those that are registered."""
 
@@ -71,6 +87,18 @@ class InvalidTransition(ParjanyaError):
     """A row cannot move this way."""
 
 
+class TokenRefused(ParjanyaError):
+    """This is no valid token. `parjanya uploads token add TENANT` makes one."""
+
+
+class UploadRefused(ParjanyaError):
+    """This cannot be uploaded."""
+
+
+class UnknownUpload(ParjanyaError):
+    """There is no such upload."""
+
+
 class PolicyMissing(ParjanyaError):
     """The pinned policy is not published. `parjanya policy list` shows those that are."""
 
@@ -93,6 +121,10 @@ class BackfillRefused(ParjanyaError):
 
 class WrongJob(ParjanyaError):
     """This run would land on the wrong nodes. Launch it from its lane's job."""
+
+
+class Drifted(ParjanyaError):
+    """This process is not what was declared to run here. `parjanya doctor` shows the difference."""
 
 
 class PreflightFailed(ParjanyaError):

@@ -31,11 +31,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HEALTHY, FINDINGS, CANNOT_TELL = 0, 1, 2
 
 
-def doctor(home: Home = None, tenant: TenantOption = None, as_json: Json = False) -> None:
+def doctor(
+    home: Home = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only whether Truth answers: a container's health.")
+    ] = False,
+    maintenance: Annotated[
+        bool, typer.Option("--maintenance", help="The checklist of what goes wrong unattended.")
+    ] = False,
+) -> None:
     """What is wrong, at which boundary, and the next step. Exit 0 healthy, 1 findings, 2 unknown.
 
     What could not be read is named; findings are printed then too, and the exit status is 2.
     """
+    if quick or maintenance:
+        raise typer.Exit(_quick(home, as_json) if quick else _maintain(home, as_json))
     from parjanya_dagster.platform import open_platform
     from parjanya_dagster.settings import load
 
@@ -61,28 +73,95 @@ def doctor(home: Home = None, tenant: TenantOption = None, as_json: Json = False
     raise typer.Exit(status)
 
 
+def _quick(home: Path | None, as_json: bool) -> int:
+    """Truth answers, with the schema of this code. Nothing of Dagster's is imported or asked.
+
+    A loop that is blind is told and is no failure: restarting this container would not cure it.
+    """
+    from parjanya_dagster.platform import open_platform
+    from parjanya_dagster.settings import load
+
+    try:
+        platform = open_platform(load(home))
+        loops = platform.store.heartbeats()
+        ages = {name: round(platform.clock() - beat.at, 1) for name, beat in loops.items()}
+    except Exception as error:
+        said = str(error) if isinstance(error, ParjanyaError) else repr(error)
+        typer.echo(json.dumps({"truth": said}) if as_json else f"Truth: {said}", err=not as_json)
+        return CANNOT_TELL
+    if as_json:
+        typer.echo(json.dumps({"truth": "answers", "heartbeat_age_seconds": ages}))
+    else:
+        told = "".join(f"; {name} {age:.0f} s ago" for name, age in ages.items())
+        typer.echo(f"Truth answers{told}")
+    return HEALTHY
+
+
+def _maintain(home: Path | None, as_json: bool) -> int:
+    from parjanya_dagster.maintenance import Ground, checklist, oldest_ended_run
+    from parjanya_dagster.platform import open_platform
+    from parjanya_dagster.settings import load
+
+    platform = open_platform(load(home))
+
+    def oldest_run() -> float | None:
+        with open_dagster(platform) as instance:
+            return oldest_ended_run(instance)
+
+    lines = list(checklist(Ground(platform, lambda: examined(platform, None), oldest_run)))
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in lines], indent=2))
+    else:
+        for one in lines:
+            mark, colour = _MARKS[one.passed]
+            typer.secho(f"{mark:<9} {one.name}: {one.said}", fg=colour)
+            if not one.passed:
+                typer.echo(f"{'':<9} next: {one.next_step}")
+    if any(one.passed is None for one in lines):
+        return CANNOT_TELL
+    return HEALTHY if all(one.passed for one in lines) else FINDINGS
+
+
+_MARKS: dict[bool | None, tuple[str, str]] = {
+    True: ("ok", typer.colors.GREEN),
+    False: ("attention", typer.colors.YELLOW),
+    None: ("unknown", typer.colors.RED),
+}
+
+
 def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Facts]:
     """Examine an instance from outside: its Dagster is opened by its home."""
     from parjanya_dagster.belief.diagnose import SENSOR_OF, Case, diagnose
     from parjanya_dagster.belief.examine import Examiner
+    from parjanya_dagster.belief.obstacles import Nowhere, Workers
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.snapshot import Belief
     from parjanya_dagster.belief.ticks import sensors_seen
+    from parjanya_dagster.belief.workers import OfInstance
 
     with ExitStack() as open_things:
         belief: Belief
         sensors: Callable[[], Any]
+        workers: Workers = Nowhere()
         try:
-            instance = open_things.enter_context(_dagster(platform))
-            belief = DagsterBelief(instance, platform.lanes)
+            instance = open_things.enter_context(open_dagster(platform))
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
+            workers = OfInstance(instance)
         except BeliefUnreadable as error:
-            belief, sensors = _Unreadable(error), _Unreadable(error)
+            belief, sensors = Unreadable(error), Unreadable(error)
         examiner = Examiner(
-            platform.store, platform.objects, belief, sensors, platform.clock, tenant
+            platform.store,
+            platform.objects,
+            belief,
+            sensors,
+            platform.clock,
+            tenant,
+            queues=platform.all_queues,
+            workers=workers,
         )
         facts = examiner.examine()
-    return diagnose(Case(facts, platform.lanes, platform.limits)), facts
+    return diagnose(Case(facts, platform.lanes, platform.limits, platform.patience)), facts
 
 
 def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
@@ -91,8 +170,8 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
     from parjanya_dagster.belief.runs import DagsterBelief
 
     try:
-        with _dagster(platform) as instance:
-            belief = DagsterBelief(instance, platform.lanes)
+        with open_dagster(platform) as instance:
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
         return None
@@ -103,10 +182,13 @@ def _check_tenant(platform: Platform, tenant: str | None) -> None:
         raise UnknownTenant(f"There is no tenant {tenant!r}.")
 
 
-def _dagster(platform: Platform) -> Any:
+def open_dagster(platform: Platform) -> Any:
+    """The Dagster of a home, as a context manager. Raises BeliefUnreadable."""
     from dagster import DagsterInstance
 
-    home = platform.settings.home / "dagster"
+    from parjanya_dagster.settings import dagster_home
+
+    home = dagster_home(platform.settings)
     if not (home / "dagster.yaml").exists():
         raise BeliefUnreadable(f"There is no Dagster in {home}: start `parjanya up` there.")
     try:
@@ -117,7 +199,7 @@ def _dagster(platform: Platform) -> Any:
         ) from None
 
 
-class _Unreadable:
+class Unreadable:
     """Belief that could not be opened: each look says why."""
 
     def __init__(self, error: BeliefUnreadable) -> None:

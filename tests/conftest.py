@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import radosgw as rgw
 from tests.servers import INSTALL, MotoServer, PostgresServer, ServerMissing
 
 settings.register_profile(
@@ -60,3 +61,19 @@ def aws(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> MotoServer:
     for name, value in moto.environment.items():
         monkeypatch.setenv(name, value)
     return moto
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[rgw.Radosgw]:
+    """A running S3 server. Skips where none is installed, fails there under CI."""
+    try:
+        server = rgw.Radosgw()
+    except rgw.RadosgwMissing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test on radosgw: {rgw.INSTALL}")
+        pytest.skip(f"no radosgw is installed: {rgw.INSTALL}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -26,6 +26,14 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import run_simple
 
 _write = DynamoDBBackend.transact_write_items
+_specify = Table.set_stream_specification
+
+
+def _set_stream(self: Table, streams: dict[str, Any] | None) -> None:
+    """moto goes on writing to a stream that was disabled, and fails over its missing settings."""
+    _specify(self, streams)
+    if not (self.stream_specification or {}).get("StreamEnabled"):
+        self.stream_shard = None
 
 
 def _transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
@@ -83,6 +91,7 @@ class _KeepAlive(MotoRequestHandler):
 
 def main() -> None:
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
+    Table.set_stream_specification = _set_stream  # type: ignore[method-assign]
     Table.all_items = _all_items  # type: ignore[method-assign]
     Table.__deepcopy__ = lambda self, _memo: self  # type: ignore[attr-defined]
     application = DomainDispatcherApplication(create_backend_app)

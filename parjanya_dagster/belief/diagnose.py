@@ -10,9 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from parjanya_dagster.belief.diagnose_cloud import CLOUD_RULES
 from parjanya_dagster.belief.diagnose_runs import RUN_RULES
 from parjanya_dagster.belief.facts import Facts, Missing
 from parjanya_dagster.belief.findings import Finding, Severity, finding, some
+from parjanya_dagster.belief.ledger import kind_of
+from parjanya_dagster.belief.obstacles import findings as obstacle_findings
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.intent.plan import Limits
@@ -40,9 +43,11 @@ def diagnose(case: Case) -> list[Finding]:
     """Everything that is wrong by these facts: errors first, then the longest standing."""
     facts = case.facts
     found = [one for rule in RULES for one in rule(case)]
+    found += [one for rule in CLOUD_RULES for one in rule(facts, case.patience)]
     if facts.snapshot is not None:
         for judge in RUN_RULES:
             found += judge(facts.snapshot, case.lanes, case.limits, case.patience)
+    found += obstacle_findings(facts.obstacles, facts.now, case.patience)
     return sorted(
         found,
         key=lambda one: (one.severity is not Severity.ERROR, one.since or facts.now, one.code),
@@ -227,7 +232,7 @@ def _retrying(case: Case) -> Iterator[Finding]:
         if since is None or one.row.suspect:
             continue
         if now - since > patience.retrying or one.row.retries >= patience.retries:
-            by_reason[one.row.pipeline_status, _kind_of(one.reason)].append(since)
+            by_reason[one.row.pipeline_status, kind_of(one.reason)].append(since)
     for (status, reason), began in by_reason.items():
         yield finding(
             "retrying",
@@ -272,9 +277,18 @@ def _infrastructure_failures(case: Case) -> Iterator[Finding]:
         )
 
 
-def _kind_of(reason: str) -> str:
-    """A reason without what differs from image to image: its first words."""
-    return reason.split(":")[0].strip()[:80] or "no reason was given"
+def _drifted(case: Case) -> Iterator[Finding]:
+    for one in case.facts.drifts:
+        held = one.lane in case.limits.held_lanes
+        parts = {part: f"{ran} (declared {want})" for part, (want, ran) in one.differs.items()}
+        yield finding(
+            "drifted",
+            f"{str(one).capitalize()}{'. The lane is held' if held else ''}",
+            one.since,
+            lane=one.lane,
+            run=one.run_id,
+            **parts,
+        )
 
 
 RULES: tuple[Rule, ...] = (
@@ -291,4 +305,5 @@ RULES: tuple[Rule, ...] = (
     _retrying,
     _rows_crashing,
     _infrastructure_failures,
+    _drifted,
 )

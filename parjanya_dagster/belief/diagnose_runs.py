@@ -80,15 +80,16 @@ def _intent(
         needs, _ = needs_of(snapshot, lane, by_key(ours))
         waiting = sum(run.state is not RunState.STARTED for run in ours)
         full = waiting >= limits.queued_runs
+        stopped = lane.name in limits.held_lanes
         late, held = [], []
         first, most = limits.failure_first, limits.failure_most
         unfit = without_engine(needs, ours, snapshot, first, most)  # has a finding of its own
         for need in (one for one in needs if one.batch not in unfit):
             waited = snapshot.now - need.oldest
             wait = cooling(need, lane, snapshot, first, most)
-            if (full or wait) and waited > patience.held_back:
+            if (full or wait or stopped) and waited > patience.held_back:
                 held.append(need)
-            elif not full and not wait and waited > patience.pending:
+            elif not full and not wait and not stopped and waited > patience.pending:
                 late.append(need)
         if late:
             yield _needs(
@@ -100,6 +101,7 @@ def _intent(
             )
         if held:
             why = "the queue is full" if full else "their runs failed a moment ago"
+            why = "the lane drifted and is held" if stopped else why
             yield _needs(
                 "intent_held_back",
                 f"{some(_rows(held), 'row')} due in the lane {lane.name}, held back since {why}",

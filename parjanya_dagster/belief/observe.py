@@ -53,6 +53,7 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
         held=held,
         succeeded=seen.succeeded,
         pulses=frozenset(pulses),
+        totals=last.payload.get("totals", {}) if last else {},
         unfit=unfit,
     )
 

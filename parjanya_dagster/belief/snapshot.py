@@ -129,5 +129,6 @@ class Snapshot:
     succeeded: tuple[EndedRun, ...] = ()
     pulses: frozenset[str] = frozenset()  # run ids that ever gave a sign and are not forgotten
     regrading: Mapping[str, int] = field(default_factory=dict)  # batch -> rows a regrade sent back
+    totals: Mapping[str, float] = field(default_factory=dict)  # counted by the reconciler so far
     held: frozenset[str] = frozenset()  # batches for which a backfill makes the runs
     unfit: Mapping[str, Unfit] = field(default_factory=dict)  # stage -> its failing preflight

@@ -16,6 +16,7 @@ import structlog
 
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import PACE, RUN
+from parjanya_dagster.execution.book import Book
 from parjanya_dagster.execution.worker import Clock, StageWork, Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.store import Store
@@ -48,9 +49,11 @@ class SignsOfLife:
         silence: float,
         stall: float,
         end: Callable[[], None] = _end,
+        book: Book | None = None,
     ) -> None:
         self._store, self._name, self._stage, self._clock = store, f"{RUN}:{run_id}", stage, clock
         self._every, self._stall, self._end = silence / 8, stall, end
+        self._book = book
         self._phase = Phase.WORKING
         self._progress_at = clock()
         self._done = threading.Event()
@@ -98,6 +101,8 @@ class SignsOfLife:
     ) -> None:
         self._done.set()
         self._thread.join()
+        if self._book is not None:
+            self._book.write(closed=True)
         self._enter(Phase.LEFT)
 
     def _enter(self, phase: Phase) -> None:
@@ -109,6 +114,8 @@ class SignsOfLife:
         while not self._done.wait(self._every):
             self.watch()
             self.beat()
+            if self._book is not None:
+                self._book.write()
 
 
 class _Noted:

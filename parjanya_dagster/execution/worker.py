@@ -14,8 +14,16 @@ from typing import Protocol
 
 import structlog
 
+from parjanya_dagster.belief.ledger import kind_of
 from parjanya_dagster.execution.going_back import no_more_than_often
-from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.outcomes import (
+    Claim,
+    Completed,
+    Outcome,
+    Retry,
+    SendBack,
+    TerminalFailure,
+)
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -43,9 +51,13 @@ class Tally:
     image_seconds: float = 0.0  # spent in the stage's own work
     commit_seconds: float = 0.0  # spent in Truth
     lost: int = 0
+    retries: dict[str, Counter[str]] = field(default_factory=dict)  # batch -> kind of reason
 
     def count(self, batch: str, kind: str) -> None:
         self.by_batch.setdefault(batch, Counter())[kind] += 1
+
+    def retried(self, batch: str, reason: str) -> None:
+        self.retries.setdefault(batch, Counter())[kind_of(reason)] += 1
 
     @property
     def rows(self) -> int:
@@ -71,12 +83,14 @@ def work_off(
     pace: Pace,
     clock: Clock,
     stop: Callable[[], bool] = lambda: False,
+    tally: Tally | None = None,
 ) -> Tally:
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
+    `tally`: counts as it goes, for whoever watches; it is what is returned.
     Raises what `prepare` raises, and what the store raises; rows then held are freed by lapse.
     """
-    tally = Tally()
+    tally = Tally() if tally is None else tally
     began = clock()
     work.prepare()
     tally.load_seconds = clock() - began
@@ -128,12 +142,16 @@ def _one_batch(
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
+            if isinstance(outcome, Retry) and not lost:
+                tally.retried(claim.row.batch, outcome.reason)
             said.info(
                 "outcome",
                 image=claim.image_id,
                 batch=claim.row.batch,
+                tenant=claim.row.tenant,
                 fence=claim.row.fence,
                 outcome="lost" if lost else kind(outcome),
+                **why(outcome),
             )
         tally.lost += len(committed.lost)
         pending.clear()
@@ -181,6 +199,15 @@ def kind(outcome: Outcome) -> str:
     if isinstance(outcome, SendBack):
         return "sent_back"
     return "failed"
+
+
+def why(outcome: Outcome) -> dict[str, str]:
+    """The kind of reason, in a word: reasons in full stand in the history of the image."""
+    if isinstance(outcome, Retry):
+        return {"reason": kind_of(outcome.reason)}
+    if isinstance(outcome, TerminalFailure):
+        return {"reason": outcome.failure_class}
+    return {}
 
 
 class _Lease:

@@ -48,6 +48,7 @@ class Limits:
     regrade_rows: int = 50_000  # most rows of one of them that only decides
     regrade_gap: int = 8  # partitions with nothing to do that it may span, to spare a run
     new_keys: int = 1000  # partition keys added per reconciliation
+    held_lanes: frozenset[str] = frozenset()  # no runs are asked for
     deadlines: Deadlines = field(default_factory=Deadlines)
     failure_first: float = 10.0  # seconds before a key whose run failed is asked for again,
     failure_most: float = 600.0  # doubling with each failure up to this
@@ -103,6 +104,7 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
             if need.batch not in unfit
             and not cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
             and not gathering(need, lane, snapshot, budget)
+            and lane.name not in limits.held_lanes
         ]
         placed = [need for need in warm if need.batch in order]
         history = [need for need in placed if of_history(need, snapshot)]

@@ -6,13 +6,17 @@ read; then nothing is emitted and the heartbeat goes stale, which is what an ope
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from parjanya_dagster.belief import blindness
+from parjanya_dagster.belief.ledger import entry, fold
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
+from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.intent.plan import Limits, Plan, plan
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.store import Store
@@ -47,7 +51,8 @@ def reconcile(
     """
     started = clock()
     lapsed = store.lapse(started, MOST_LAPSED)
-    snapshot = see(started)
+    with blindness.noted(store, RECONCILER, started):
+        snapshot = see(started)
     # Never one that Dagster has seen, even where the last heartbeat was lost or restored.
     generation = max(snapshot.generation + 1, int(started))
     decided = plan(snapshot, lanes, limits, generation)
@@ -60,6 +65,12 @@ def reconcile(
         except Exception as error:  # the run counts for nothing already; the tick goes on
             log.warning("run_not_buried", run=run.run_id, error=str(error))
     live = {run.run_id for run in snapshot.runs}
+    try:
+        fold(store, live, started, limits.deadlines.silence)
+    except ParjanyaError:
+        raise
+    except Exception as error:  # a book that makes no sense must not stop what matters
+        log.warning("books_not_folded", error=f"{type(error).__name__}: {error}")
     ended = sorted(snapshot.pulses - live)
     if ended:
         store.forget([f"{RUN}:{run_id}" for run_id in ended])
@@ -80,6 +91,27 @@ def reconcile(
             "dead_runs": len(decided.dead),
             "buried": buried,
             "live_runs": len(snapshot.runs),
+            "totals": _totals(snapshot, decided, clock() - started, lapsed, buried),
         },
     )
     return Reconciled(decided, generation, lapsed, buried)
+
+
+def _totals(
+    snapshot: Snapshot, decided: Plan, seconds: float, lapsed: int, buried: int
+) -> dict[str, float]:
+    """Everything that was ever decided, counted. Batches count once per reconciliation."""
+    totals = Counter(snapshot.totals)
+    totals.update(entry("emitted", request.lane.name) for request in decided.requests)
+    totals.update(
+        {
+            "reconciliations": 1,
+            "guarded": decided.guarded,
+            "deduplicated": decided.covered,
+            "cooled": decided.cooling,
+            "lapsed": lapsed,
+            "buried": buried,
+            "seconds": seconds,
+        }
+    )
+    return dict(totals)

@@ -30,11 +30,12 @@ from tests.contract.world import (
     commit,
     completed,
     found,
+    promised,
     tenant,
 )
 
 HISTORY = 20_000
-LARGE = ("images", "evidence", "events", "likenesses")
+LARGE = ("images", "evidence", "events", "likenesses", "uploads")
 BATCHES = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
 
 Act = Callable[[Store], Any]
@@ -64,6 +65,10 @@ HOT: dict[str, Act] = {
     "failed": lambda s: s.failed("acme", "undecodable", after="5", limit=20),
     "troubled": lambda s: s.troubled(NOON),
     "present": lambda s: s.present("acme", after="5", limit=20),
+    "upload": lambda s: s.upload("a"),
+    "uploads due": lambda s: s.uploads_due(NOON),
+    "upload arrived": lambda s: s.upload_arrived("a", "b", NOON),
+    "upload expired": lambda s: s.upload_expired("a", "never came", NOON),
 }
 
 
@@ -117,6 +122,8 @@ def fill(store: SqlStore) -> None:
     commit(store, mine, lambda c: Completed(found(c), {}, {"key": 0}))
     for c in claim(store, limit=1000, now=NOON + LEASE):
         store.release([c], NOON, "set free", "")
+    store.add_uploads([promised("u", size=7)])
+    store.upload_arrived("u", seed, NOON)
     with writing(store.engine) as connection:
         numbers = (
             "(SELECT generate_series AS n FROM generate_series(1, :count)) AS numbers"
@@ -136,6 +143,7 @@ def fill(store: SqlStore) -> None:
             "evidence": {"image_id": "'h' || n"},
             "likenesses": {"image_id": "'h' || n", "key": "'key-' || n"},
             "events": {"event_id": "1000000 + n", "image_id": "'h' || n"},
+            "uploads": {"upload_id": "'h' || n"},
         }
         for table, new in fresh.items():
             columns = [column.name for column in metadata.tables[table].columns]

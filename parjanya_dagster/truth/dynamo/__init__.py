@@ -22,6 +22,7 @@ from parjanya_dagster.truth.dynamo.reads import Reads
 from parjanya_dagster.truth.dynamo.regrading import Regrading
 from parjanya_dagster.truth.dynamo.stream import Stream
 from parjanya_dagster.truth.dynamo.trouble import Trouble
+from parjanya_dagster.truth.dynamo.uploads import Uploading
 from parjanya_dagster.truth.dynamo.wire import THREADS, Wire
 from parjanya_dagster.truth.dynamo.work import Work
 from parjanya_dagster.truth.transitions import Rules
@@ -31,7 +32,9 @@ _OPTIONS = {"region", "endpoint", "attempts"}
 ATTEMPTS = 6  # of one request: botocore waits between them, longer each time
 
 
-class DynamoStore(Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading):
+class DynamoStore(
+    Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading, Uploading
+):
     """Truth in DynamoDB. See `truth.store.Store`."""
 
     def close(self) -> None:

@@ -18,6 +18,8 @@ which are then read by key and looked at again, since indexes follow a moment la
 | rows decided under a policy | `decided#slug` | policy and batch |
 | rows that a regrade wants | `targeted` | batch |
 | near duplicates | `like#slug#key` | arrival and image id |
+| promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
+| tokens of a tenant | `tokens#slug` | token id |
 | tenants, policies, beats, … | `tenants`, `policies`, `beats#family` | name |
 """
 
@@ -130,6 +132,18 @@ def replay(replay_id: str, batch_key: str, stage: str) -> Key:
 
 def regrade(replay_id: str) -> Key:
     return f"regrade#{replay_id}", "regrade"
+
+
+def upload(upload_id: str) -> Key:
+    return f"upload#{upload_id}", "upload"
+
+
+def token(token_id: str) -> Key:
+    return f"token#{token_id}", "token"
+
+
+def token_of(tenant_: str, token_id: str) -> Key:
+    return f"tokens#{tenant_}", token_id
 
 
 def shard(image_id: str) -> int:

@@ -52,6 +52,10 @@ json.dump(
             one.name: [one.default_status.value, sorted(target.job_name for target in one.targets)]
             for one in repository.sensor_defs
         },
+        "schedules": {
+            one.name: [one.default_status.value, one.job_name, one.cron_schedule]
+            for one in repository.schedule_defs
+        },
         "checks": sorted(f"{key.asset_key.path[-1]}.{key.name}" for key in graph.asset_check_keys),
         "modules": sorted({module.split(".")[0] for module in sys.modules}),
     },
@@ -60,7 +64,7 @@ json.dump(
 """
 HEAVY = (
     *("torch", "torchvision", "transformers", "pyiqa", "onnxruntime", "rapidocr_onnxruntime"),
-    *("pandas", "pyarrow", "scipy", "pyvips", "cv2", "rawpy", "pillow_heif", "obstore"),
+    *("pandas", "pyarrow", "scipy", "pyvips", "cv2", "rawpy", "pillow_heif", "boto3", "fastapi"),
 )
 
 
@@ -117,19 +121,31 @@ def test_the_assets_are_the_stages_over_one_set_of_partitions(embedded: dict[str
 
 
 def test_the_embedded_lane_is_one_job_with_all_stages(embedded: dict[str, Any]) -> None:
-    assert embedded["jobs"] == {
-        "embedded_lane_job": {
-            "assets": ["curated", "enriched", "scored", "validated"],
-            "lane": "embedded",
-            "partitions": "image_batches",
-            "executor": "in_process",
-        }
+    assert embedded["jobs"]["embedded_lane_job"] == {
+        "assets": ["curated", "enriched", "scored", "validated"],
+        "lane": "embedded",
+        "partitions": "image_batches",
+        "executor": "in_process",
+    }
+    assert embedded["jobs"].keys() == {"embedded_lane_job", "retention_job"}
+
+
+def test_what_is_old_is_let_go_every_night(embedded: dict[str, Any]) -> None:
+    assert embedded["jobs"]["retention_job"] == {
+        "assets": [],
+        "lane": None,
+        "partitions": None,
+        "executor": "in_process",
+    }
+    assert embedded["schedules"] == {
+        "retention_schedule": ["RUNNING", "retention_job", "17 3 * * *"]
     }
 
 
 def test_the_split_lanes_are_a_job_each(tmp_path: Path) -> None:
     split = loaded(tmp_path / "home", lanes="split")
-    assert {name: job["assets"] for name, job in split["jobs"].items()} == {
+    lanes = {name: job["assets"] for name, job in split["jobs"].items() if job["lane"]}
+    assert lanes == {
         "cpu_lane_job": ["validated"],
         "gpu_lane_job": ["curated", "enriched", "scored"],
     }
@@ -150,6 +166,7 @@ def test_the_checks_watch_what_is_curated(embedded: dict[str, Any]) -> None:
         "curated.doctor_finds_nothing",
         "curated.failure_rate",
         "curated.no_rows_stuck",
+        "curated.runs_as_declared",
     ]
 
 

@@ -1,0 +1,1 @@
+"""The operator's page: the four layers with their numbers, on one screen, on loopback."""

@@ -1,0 +1,76 @@
+"""Logs: one JSON object per line for machines, one readable line for a terminal.
+
+Lines carry ids (image, batch, run, fence). What could name a person is dropped before anything is
+written: coordinates always, file names unless the settings ask for them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any, TextIO
+
+import structlog
+
+from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.settings import Settings, load
+
+NEVER = frozenset({"gps", "coordinates", "latitude", "longitude", "exif", "caption", "text"})
+NAMES = frozenset({"key", "file", "filename", "file_name", "path", "name"})
+NAMED_KEY = re.compile(r"incoming/[^\"']*?\.\w{2,5}\b|incoming/\S+")
+HIDDEN = "incoming/…"
+Event = MutableMapping[str, Any]
+
+
+def configure(settings: Settings, output: TextIO | None = None) -> None:
+    """Set up structlog for this process. Lines go to standard error unless told otherwise."""
+    output = output or sys.stderr
+    readable = settings.log_format == "console" or (
+        settings.log_format == "auto" and output.isatty()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _process,
+            structlog.processors.format_exc_info,
+            Private(settings.log_file_names),
+            structlog.dev.ConsoleRenderer()
+            if readable
+            else structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(output),
+        cache_logger_on_first_use=False,
+    )
+
+
+def configure_for_commands() -> None:
+    """For the command line. A setting that is wrong is left for the command to complain of."""
+    with suppress(SettingsInvalid):
+        configure(load())
+
+
+def _process(_logger: Any, _method: str, event: Event) -> Event:
+    event["process"] = os.getpid()
+    return event
+
+
+class Private:
+    """Drops what could name a person."""
+
+    def __init__(self, file_names: bool) -> None:
+        self._dropped = NEVER if file_names else NEVER | NAMES
+        self._file_names = file_names
+
+    def __call__(self, _logger: Any, _method: str, event: Event) -> Event:
+        for name in self._dropped & event.keys():
+            del event[name]
+        if not self._file_names:  # errors of storage repeat the key they are about
+            for name, value in event.items():
+                if isinstance(value, str) and "incoming/" in value:
+                    event[name] = NAMED_KEY.sub(HIDDEN, value)
+        return event

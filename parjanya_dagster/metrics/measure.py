@@ -1,0 +1,103 @@
+"""measure(): read Truth and Belief once, bounded, and go on where a part cannot be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from parjanya_dagster.belief.diagnose import SENSOR_OF, Case, diagnose
+from parjanya_dagster.belief.drift import Identity, declared, running
+from parjanya_dagster.belief.examine import Bounds, Examiner
+from parjanya_dagster.belief.facts import Facts, SensorSeen
+from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster.belief.ledger import accounts
+from parjanya_dagster.belief.snapshot import Belief
+from parjanya_dagster.belief.tags import PACE
+from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
+from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.platform import Platform
+
+TRUTH, BELIEF = "truth", "belief"
+ALL_OF_TRUTH = ("the heartbeats of Truth", "the counts of Truth", "what runs did", "Truth")
+ALL_OF_BELIEF = ("Dagster's runs and partitions", "Dagster's ticks")
+WITHOUT_BUCKETS = Bounds(seconds=10.0, places=0, objects=0, troubled=50, ours=50, stranded=False)
+"""Listing buckets costs money and time: the doctor does that, and not every few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One measurement. What could not be read is empty, and named in `unread`."""
+
+    facts: Facts
+    findings: tuple[Finding, ...]
+    lanes: tuple[Lane, ...]
+    limits: Limits
+    seconds: float  # what measuring took
+    accounts: Mapping[str, Counter[str]] = field(default_factory=dict)
+    paces: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds per image
+    declared: Mapping[str, Identity] = field(default_factory=dict)
+    running: Sequence[tuple[str, float, str, Identity]] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+    def readable(self, layer: str) -> bool:
+        parts = ALL_OF_TRUTH if layer == TRUTH else ALL_OF_BELIEF
+        return not any(part in self.unread for part in parts)
+
+
+def measure(
+    platform: Platform, belief: Belief | None, sensors: Callable[[], Sequence[SensorSeen]]
+) -> Measured:
+    """Read what there is to read. Raises nothing that reading raises."""
+    began = platform.clock()
+    store = platform.store
+    examiner = Examiner(
+        store, platform.objects, belief, sensors, platform.clock, bounds=WITHOUT_BUCKETS
+    )
+    facts = examiner.examine()
+    unread = dict(facts.unread)
+    limits = Limits()
+    read: dict[str, Any] = {}
+
+    @contextmanager
+    def part(what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever it is, that part is not known
+            unread[what] = str(error) if isinstance(error, ParjanyaError) else type(error).__name__
+
+    if facts.loops is not None:  # else nothing else of Truth can be read either
+        with part("what runs did"):
+            limits = platform.limits
+            read["accounts"] = accounts(store)
+            read["paces"] = {
+                name.partition(":")[2]: float(beat.payload["seconds_per_row"])
+                for name, beat in store.heartbeats(PACE).items()
+            }
+            read["declared"] = declared(store)
+            read["running"] = running(store)
+    found = tuple(diagnose(Case(facts, platform.lanes, limits)))
+    seconds = platform.clock() - began
+    return Measured(facts, found, platform.lanes, limits, seconds, unread=unread, **read)
+
+
+def measure_home(platform: Platform) -> Measured:
+    """Measure an instance from outside: its Dagster is opened by its home, and closed again."""
+    from parjanya_dagster.belief.runs import DagsterBelief
+    from parjanya_dagster.belief.ticks import sensors_seen
+    from parjanya_dagster.operating import Unreadable, open_dagster
+
+    try:
+        instance = open_dagster(platform)
+    except BeliefUnreadable as error:
+        away = Unreadable(error)
+        return measure(platform, away, away)
+    with instance:
+        return measure(
+            platform,
+            DagsterBelief(instance, platform.lanes),
+            lambda: sensors_seen(instance, list(SENSOR_OF.values())),
+        )

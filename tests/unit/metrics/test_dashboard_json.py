@@ -1,0 +1,117 @@
+"""The Grafana dashboard and the alert rules ask only for what the exporter has."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from parjanya_dagster.belief.findings import KINDS
+from parjanya_dagster.metrics.names import METRICS, PREFIX
+from tests.prometheus_server import ROOT, RULES, tool
+
+DASHBOARD = ROOT / "deploy" / "grafana" / "parjanya.json"
+_USE = re.compile(PREFIX + r"(\w+)(?:\{([^}]*)\})?")
+_MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
+_GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
+HISTOGRAM = ("_bucket", "_sum", "_count")
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """(panel, expression) of every query of the dashboard."""
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+
+
+def rules() -> Iterator[tuple[str, str]]:
+    for group in yaml.safe_load(RULES.read_text())["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+
+
+def family(used: str) -> str:
+    """The family that a series in an expression belongs to."""
+    for suffix in HISTOGRAM:
+        base = used.removesuffix(suffix)
+        if base != used and base in METRICS and METRICS[base].kind == "histogram":
+            return base
+    return used
+
+
+@pytest.mark.parametrize(("where", "expression"), [*expressions(), *rules()])
+def test_every_metric_and_label_of_a_query_is_exported(where: str, expression: str) -> None:
+    used = [(family(name), matchers or "") for name, matchers in _USE.findall(expression)]
+    assert used or "up{" in expression, "it asks for nothing of ours"
+    allowed = {"le"}
+    for name, matchers in used:
+        assert name in METRICS, f"{where} asks for {name}, which is not exported"
+        labels = set(METRICS[name].labels)
+        assert set(_MATCHER.findall(matchers)) <= labels, where
+        allowed |= labels
+    for grouped in _GROUPING.findall(expression):
+        assert {one.strip() for one in grouped.split(",")} - {""} <= allowed, where
+
+
+def test_counters_end_in_total_and_only_they_are_rated() -> None:
+    for name, metric in METRICS.items():
+        assert name.endswith("_total") == (metric.kind == "counter"), name
+    for where, expression in [*expressions(), *rules()]:
+        for name in re.findall(r"(?:rate|increase)\(" + PREFIX + r"(\w+)", expression):
+            assert METRICS[family(name)].kind != "gauge", (where, name)
+
+
+def test_findings_named_in_rules_exist() -> None:
+    named = {code for _, expression in rules() for code in re.findall(r'code="(\w+)"', expression)}
+    assert named <= KINDS.keys()
+    assert named
+
+
+def test_the_page_lists_every_metric() -> None:
+    from parjanya_dagster.metrics.names import table
+
+    assert table() in (ROOT / "docs" / "operations.md").read_text()
+
+
+def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [tool("promtool"), *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_promtool_accepts_the_rules_and_their_tests_pass() -> None:
+    folder = RULES.parent
+    for arguments in (
+        ("check", "rules", "rules.yaml"),
+        ("check", "config", "prometheus.yaml"),
+        ("test", "rules", "rules_test.yaml"),
+    ):
+        done = promtool(*arguments, folder=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        ("parjanya_conservation != 0", "parjanya_conservation > 100"),
+        ("> 120 + 25 *", "> 99999 + 25 *"),
+        ("parjanya_uncovered_oldest_seconds > 720", "parjanya_uncovered_oldest_seconds > 99999"),
+        ("unless on () parjanya_heartbeat_age_seconds", "or on () parjanya_clock_ahead_seconds"),
+        ("and on (lane) parjanya_queue_full == 0", ""),
+        ("parjanya_drifted == 1", "parjanya_drifted == 2"),
+    ],
+)
+def test_the_tests_of_the_rules_notice_a_rule_that_is_broken(
+    tmp_path: Path, rule: str, broken: str
+) -> None:
+    text = RULES.read_text()
+    assert rule in text
+    (tmp_path / "rules.yaml").write_text(text.replace(rule, broken))
+    tests = RULES.with_name("rules_test.yaml").read_text()
+    (tmp_path / "rules_test.yaml").write_text(tests)
+    assert promtool("test", "rules", "rules_test.yaml", folder=tmp_path).returncode == 1
