@@ -179,7 +179,7 @@ def test_a_heartbeat_thread_may_extend_while_its_worker_commits(backend: Backend
     assert done[0] == 300
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_everything_at_once_neither_deadlocks_nor_loses(backend: Backend) -> None:
     """Workers, registrars of new versions, deletions, operators and the reconciler together.
 
