@@ -8,10 +8,10 @@ MUTATIONS ?= 5000
 SOAK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format bench soak fuzz constraints clean
+.PHONY: help demo up test lint deploy-check format bench soak fuzz constraints clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo ## real images through a real instance, with a report
 	$(BIN)/python -m demo.run
@@ -28,6 +28,9 @@ lint: $(VENV)/.dev ## style, types, import rules, pins
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.pins
+
+deploy-check: .deploy-venv/.done ## images, manifests and stack in deploy/: built, validated, tested
+	.deploy-venv/bin/python deploy/check.py
 
 format: $(VENV)/.dev ## let ruff put the style right
 	$(BIN)/ruff check --fix .
@@ -51,7 +54,7 @@ constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins
 
 clean: ## remove what the targets made, the environment included
-	rm -rf $(VENV) .demo .bench build *.egg-info
+	rm -rf $(VENV) .deploy-venv .deploy .demo .bench build *.egg-info
 
 # torch goes first and by its exact pin, which selects the CPU build. Two of our dependencies bring
 # OpenCV twice; the headless build is written last, because it needs no display libraries.
@@ -69,3 +72,11 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call install,dev)
 	touch $(VENV)/.demo
+
+# Its tools pin what the project pins otherwise, so they live apart. Node runs the CDK.
+.deploy-venv/.done: deploy/requirements.txt deploy/package.json
+	test -x .deploy-venv/bin/python || $(PYTHON) -m venv .deploy-venv
+	.deploy-venv/bin/python -m pip install -q -r deploy/requirements.txt
+	mkdir -p .deploy-venv/node && cp deploy/package.json .deploy-venv/node/
+	npm install --prefix .deploy-venv/node --no-audit --no-fund --silent
+	touch $@

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 from dagster import (
@@ -27,10 +26,11 @@ from parjanya_dagster.errors import WrongJob
 from parjanya_dagster.execution.book import Book, gpu_attached
 from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
+from parjanya_dagster.execution.pacing import pace_of
 from parjanya_dagster.execution.preflight import anything_to_do, require_fit
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import stage_work
-from parjanya_dagster.execution.worker import Pace, Tally, work_off
+from parjanya_dagster.execution.worker import Tally, work_off
 from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.resources import PlatformResource
@@ -39,10 +39,7 @@ from parjanya_dagster.starting import report_start
 
 GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
-DECIDED_AT_ONCE = 500  # rows
 MODEL_RUNTIMES = {"torch", "onnxruntime", "transformers", "pyiqa"}
-BEHIND_A_GPU = {"transformers", "openai"}  # enrichers
-INTERVALS_PER_CLAIM = 6
 ROOT_RUN_TAG = "dagster/root_run_id"
 
 uploads = AssetSpec(
@@ -120,7 +117,7 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
             signs.over(stage_work(platform, stage, context.run.run_id)),
             keys,
             owner=context.run.run_id,
-            pace=_pace(platform, stage),
+            pace=pace_of(platform, stage),
             clock=platform.clock,
             tally=book.tally,
             stop=lambda: idle,
@@ -184,19 +181,6 @@ def _wanted_policy(run_config: Mapping[str, Any]) -> str:
         for one in (run_config.get("ops") or {}).values()
     ]
     return next(filter(None, chosen), "")
-
-
-def _pace(platform: Platform, stage: str) -> Pace:
-    """Deciding takes half a millisecond: commits of fifty rows would cost more than that.
-
-    Where a GPU is behind the stage, a claim lasts several commits, so that it seldom runs dry.
-    """
-    pace = platform.pace
-    if stage == "curated":
-        return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
-    if stage == "enriched" and platform.settings.enricher in BEHIND_A_GPU:
-        return replace(pace, intervals=INTERVALS_PER_CLAIM)
-    return pace
 
 
 def _report(

@@ -87,13 +87,14 @@ def doctor_finds_nothing(
     examiner = Examiner(
         place.store,
         place.objects,
-        DagsterBelief(context.instance, place.lanes),
+        place.believing(DagsterBelief(context.instance, place.lanes)),
         lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
         place.clock,
         bounds=CHECK_BOUNDS,
+        queues=place.all_queues,
     )
     facts = examiner.examine()
-    found = diagnose(Case(facts, place.lanes, place.limits))
+    found = diagnose(Case(facts, place.lanes, place.limits, place.patience))
     return AssetCheckResult(
         passed=not found and not facts.unread,
         severity=AssetCheckSeverity.WARN,

@@ -24,6 +24,9 @@ from parjanya_dagster import (
     policy_cli,
     preflight_cli,
     regrade_cli,
+    tenant_cli,
+    uploads_cli,
+    worker_cli,
 )
 from parjanya_dagster.errors import ParjanyaError
 
@@ -35,10 +38,13 @@ app = typer.Typer(
 )
 
 app.add_typer(policy_cli.app, name="policy")
+app.add_typer(uploads_cli.app, name="uploads")
+app.add_typer(tenant_cli.app, name="tenant")
 app.command()(regrade_cli.regrade)
 app.command()(declare_cli.declare)
 app.command()(metrics_cli.metrics)
 app.command()(dashboard_cli.dashboard)
+app.command()(worker_cli.worker)
 app.command()(preflight_cli.preflight)
 
 Home = Annotated[
@@ -86,6 +92,7 @@ def up(
     with alone(settings):
         platform = open_platform(settings, migrating=True)
         declare_cli.declare_here(platform)
+        worker_cli.check_queues(platform)
         platform.store.close()
         supervisor = Supervisor(settings, choose_port(port))
         typer.echo(f"Starting Parjanya in {settings.home} …")

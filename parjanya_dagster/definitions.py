@@ -8,14 +8,16 @@ from parjanya_dagster import lanes, logs
 from parjanya_dagster.assets import STAGE_ASSETS, uploads
 from parjanya_dagster.checks import CHECKS
 from parjanya_dagster.jobs import lane_jobs
+from parjanya_dagster.placement import placed
 from parjanya_dagster.reconciler import pending_rows_sensor
 from parjanya_dagster.resources import PlatformResource
 from parjanya_dagster.sensors import arrivals
 from parjanya_dagster.settings import load
 from parjanya_dagster.upkeep import retention_job, retention_schedule
 
-logs.configure(load())
-_lanes = lanes.BY_NAME[load().lanes]
+_settings = load()
+logs.configure(_settings)
+_lanes = placed(lanes.BY_NAME[_settings.lanes], _settings.launcher, _settings.placement)
 _jobs = lane_jobs(_lanes)
 
 defs = Definitions(

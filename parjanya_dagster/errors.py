@@ -47,6 +47,22 @@ class BeliefUnreadable(TransientError):
     """Dagster's runs or partitions cannot be read, so nothing may be concluded from them."""
 
 
+class CloudUnavailable(TransientError):
+    """A service of the cloud does not answer as it should."""
+
+
+class CloudDenied(CloudUnavailable):
+    """The cloud refuses a call. Grant the permission that the message names."""
+
+
+class QueueMissing(CloudUnavailable):
+    """There is no such queue."""
+
+
+class MessageUnreadable(ParjanyaError):
+    """A message says nothing that can be understood."""
+
+
 class UnknownTenant(ParjanyaError):
     """There is no such tenant. `parjanya status` lists those that are registered."""
 
@@ -69,6 +85,18 @@ class InvalidPartition(ParjanyaError):
 
 class InvalidTransition(ParjanyaError):
     """A row cannot move this way."""
+
+
+class TokenRefused(ParjanyaError):
+    """This is no valid token. `parjanya uploads token add TENANT` makes one."""
+
+
+class UploadRefused(ParjanyaError):
+    """This cannot be uploaded."""
+
+
+class UnknownUpload(ParjanyaError):
+    """There is no such upload."""
 
 
 class PolicyMissing(ParjanyaError):

@@ -9,7 +9,7 @@ from typing import Any
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.belief.why import held_at
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
-from parjanya_dagster.ingest.arrivals import INCOMING
+from parjanya_dagster.truth.keys import INCOMING
 from parjanya_dagster.truth.rows import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
 from parjanya_dagster.truth.store import Counts, Store

@@ -79,24 +79,35 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
     """Examine an instance from outside: its Dagster is opened by its home."""
     from parjanya_dagster.belief.diagnose import SENSOR_OF, Case, diagnose
     from parjanya_dagster.belief.examine import Examiner
+    from parjanya_dagster.belief.obstacles import Nowhere, Workers
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.snapshot import Belief
     from parjanya_dagster.belief.ticks import sensors_seen
+    from parjanya_dagster.belief.workers import OfInstance
 
     with ExitStack() as open_things:
         belief: Belief
         sensors: Callable[[], Any]
+        workers: Workers = Nowhere()
         try:
             instance = open_things.enter_context(open_dagster(platform))
-            belief = DagsterBelief(instance, platform.lanes)
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
+            workers = OfInstance(instance)
         except BeliefUnreadable as error:
             belief, sensors = Unreadable(error), Unreadable(error)
         examiner = Examiner(
-            platform.store, platform.objects, belief, sensors, platform.clock, tenant
+            platform.store,
+            platform.objects,
+            belief,
+            sensors,
+            platform.clock,
+            tenant,
+            queues=platform.all_queues,
+            workers=workers,
         )
         facts = examiner.examine()
-    return diagnose(Case(facts, platform.lanes, platform.limits)), facts
+    return diagnose(Case(facts, platform.lanes, platform.limits, platform.patience)), facts
 
 
 def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
@@ -106,7 +117,7 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
 
     try:
         with open_dagster(platform) as instance:
-            belief = DagsterBelief(instance, platform.lanes)
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
         return None

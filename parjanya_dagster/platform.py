@@ -5,21 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from parjanya_dagster import lanes, policy
+from parjanya_dagster.aws.groups import AutoScalingGroup
+from parjanya_dagster.aws.messages import Queue
+from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.diagnose_cloud import DEAD_LETTERS
 from parjanya_dagster.belief.drift import drifts
+from parjanya_dagster.belief.patience import Patience
+from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.mailbox import Mailbox
+from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.uploads import Uploads
+from parjanya_dagster.intent.capacity import Bounds
+from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.tending import Groups
+from parjanya_dagster.placement import placed
 from parjanya_dagster.registry import PolicyRegistry
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
+from parjanya_dagster.truth import Hints, open_hints, open_store
 from parjanya_dagster.truth.objects import Objects, open_objects
-from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.transitions import HOUR
 
 
 @dataclass(frozen=True)
@@ -34,8 +49,9 @@ class Platform:
 
     @property
     def lanes(self) -> tuple[lanes.Lane, ...]:
-        chosen = lanes.BY_NAME[self.settings.lanes]
-        patience = self.settings.launch_deadline
+        s = self.settings
+        chosen = placed(lanes.BY_NAME[s.lanes], s.launcher, s.placement)
+        patience = s.launch_deadline
         return (
             tuple(replace(lane, launch_deadline=patience) for lane in chosen if patience) or chosen
         )
@@ -57,13 +73,82 @@ class Platform:
         s = self.settings
         return Pace(s.micro_batch_rows, s.micro_batch_seconds, s.lease)
 
-    @property
+    @cached_property
     def sweeper(self) -> Sweeper:
-        return Sweeper(self.store, self.objects, self.clock, self.new_policy)
+        sweeper = Sweeper(self.store, self.objects, self.clock, self.new_policy)
+        if self.settings.objects.startswith("file:"):
+            return sweeper  # every folder is a tenant's
+        names = BucketNames(self.settings.tenant_buckets)
+        return replace(sweeper, names=names, candidates=partial(_candidates, names))
+
+    @cached_property
+    def mailbox(self) -> Mailbox | None:
+        """Where notifications of buckets come in; None: nowhere, and the sweep finds everything."""
+        if not self.settings.arrivals_queue:
+            return None
+        return Mailbox(
+            self.store,
+            self.objects,
+            SqsQueue(self.settings.arrivals_queue),
+            SqsQueue(self.settings.dead_letters),
+            self.sweeper.names,
+            self.sweeper.add_tenant,
+            self.clock,
+        )
+
+    @cached_property
+    def queues(self) -> dict[str, Queue]:
+        """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
+        return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+
+    @property
+    def all_queues(self) -> dict[str, Queue]:
+        """Every queue that the settings name, by its role."""
+        found: dict[str, Queue] = {}
+        if self.mailbox is not None:
+            found = {"arrivals": self.mailbox.queue}
+        if self.settings.dead_letters:
+            found[DEAD_LETTERS] = SqsQueue(self.settings.dead_letters)
+        return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
+
+    @property
+    def eligibility(self) -> Eligibility:
+        return Eligibility(self.store, self.objects, self.clock)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The Auto Scaling groups of lanes."""
+        s = self.settings
+        named = {lane: AutoScalingGroup(name) for lane, name in s.groups.items()}
+        return Groups(self.store, named, Bounds(s.group_most, idle=s.group_idle), self.clock)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(dormancy=self.settings.longest_dormancy_hours * HOUR)
+
+    def believing(self, dagster: Belief) -> Belief:
+        """What Dagster is believed to do, and what lanes' queues are."""
+        return QueuedLanes(dagster, self.store, self.queues, self.lanes)
+
+    @property
+    def uploads(self) -> Uploads:
+        s = self.settings
+        return Uploads(
+            self.store,
+            self.objects,
+            self.clock,
+            seconds=s.upload_seconds,
+            most_bytes=s.max_image_bytes,
+        )
 
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""
         return self.registry.named(self.settings.new_tenants_policy).ref
+
+    @cached_property
+    def hints(self) -> Hints | None:
+        """What tells of changes of Truth; None: nothing does, and it is looked at."""
+        return open_hints(self.settings.truth, self.clock)
 
     @cached_property
     def registry(self) -> PolicyRegistry:
@@ -80,6 +165,15 @@ class Platform:
             raise PolicyMissing(
                 f"Tenant {tenant!r} is pinned to {found.policy!r}. {error}"
             ) from None
+
+
+def _candidates(names: BucketNames) -> list[str]:
+    """Buckets whose names say that they are a tenant's."""
+    from parjanya_dagster.aws.buckets import buckets
+
+    if not names.template:
+        return []
+    return [one for one in buckets(names.prefix) if names.tenant(one) is not None]
 
 
 def open_platform(settings: Settings | None = None, migrating: bool = False) -> Platform:

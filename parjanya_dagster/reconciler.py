@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dagster import (
@@ -13,6 +14,7 @@ from dagster import (
     sensor,
 )
 
+from parjanya_dagster.belief import blindness
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
@@ -28,14 +30,17 @@ from parjanya_dagster.belief.tags import (
     SHARE_TAG,
     STAGES_TAG,
 )
+from parjanya_dagster.errors import CloudUnavailable
 from parjanya_dagster.intent.plan import Plan, Request
 from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.sending import send
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.advance import Advance, unattended
 from parjanya_dagster.resources import PlatformResource
 from parjanya_dagster.truth.rows import DueBatch, Regrade
+from parjanya_dagster.truth.stages import STAGES
 
 INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
 ATTEND = 20.0  # seconds that a tick goes on looking, so that what arrives is seen at once
@@ -58,7 +63,7 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
     )
     def pending_rows(context: SensorEvaluationContext, platform: PlatformResource) -> SensorResult:
         place = platform.open()
-        belief = DagsterBelief(context.instance, lanes)
+        belief = place.believing(DagsterBelief(context.instance, lanes))
         end = place.clock() + ATTEND
         while True:
             _go_on(place, end)
@@ -71,15 +76,17 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
                 place.limits,
                 place.clock,
             ).plan
+            decided = replace(decided, requests=_eligible(place, decided.requests))
+            _send(place, decided.requests)
+            place.groups.tend(place.lanes)
             if decided.add_keys and place.clock() < end:
                 # At once, so that this tick knows where they stand: neighbours share a run.
                 context.instance.add_dynamic_partitions(PARTITIONS, list(decided.add_keys))
             elif decided.requests or not _await_change(place, due, end):
                 break
+        runs = [one for one in decided.requests if one.lane.name not in place.queues]
         return SensorResult(
-            run_requests=[
-                run_request(request, _asked(place, request)) for request in decided.requests
-            ],
+            run_requests=[run_request(request, _asked(place, request)) for request in runs],
             dynamic_partitions_requests=(
                 [image_batches.build_add_request(list(decided.add_keys))]
                 if decided.add_keys
@@ -89,6 +96,31 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
         )
 
     return pending_rows
+
+
+def _eligible(place: Platform, requests: Sequence[Request]) -> tuple[Request, ...]:
+    """Requests whose rows have what they need, where asking in vain would cost an instance."""
+    costly = place.queues.keys() | place.settings.groups.keys()
+    return tuple(
+        request
+        for request in requests
+        if (request.lane.name not in costly and STAGES[0] in request.lane.stages)
+        or place.eligibility.left(request)
+    )
+
+
+def _send(place: Platform, requests: Sequence[Request]) -> None:
+    """Intent for lanes that have a queue of their own. What is not sent is asked for again.
+
+    A queue that takes nothing is noted, and hinders no other lane.
+    """
+    for request in (one for one in requests if one.lane.name in place.queues):
+        lane = request.lane.name
+        try:
+            with blindness.noted(place.store, f"sending to {lane}", place.clock()):
+                send(place.store, place.queues[lane], request, place.clock)
+        except CloudUnavailable:
+            continue
 
 
 def _settled(place: Platform, end: float) -> list[DueBatch]:
@@ -125,14 +157,16 @@ def _asked(place: Platform, request: Request) -> Regrade | None:
 def _await_change(place: Platform, due: list[DueBatch], end: float) -> bool:
     """Wait until something else is due, or it is time to compare everything again.
 
-    False: the tick has lasted long enough.
+    Where Truth tells of changes, it is not asked in between. False: the tick has lasted long
+    enough.
     """
     again = place.clock() + LOOK_AGAIN
     while (now := place.clock()) < again:
         if now + LOOK_EVERY > end:
             return False
         place.pause(LOOK_EVERY)
-        if place.store.due(place.clock()) != due:
+        changed = place.hints.poll() if place.hints is not None else None
+        if changed or (changed is None and place.store.due(place.clock()) != due):
             return True
     return True
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.lanes import BY_NAME
+from parjanya_dagster.placement import Launcher, Placement
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
 ENV_FILE = "parjanya.env"
+BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
 DEFAULT_PROMPT = "default@1"
 
 
@@ -27,10 +30,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PARJANYA_", extra="ignore", frozen=True)
 
     home: Path = Field(Path(".parjanya"), description="All state of this instance lives here.")
-    truth_url: str = Field("", description="sqlite:///… or postgresql://…; empty: in the home.")
+    truth_url: str = Field(
+        "", description="sqlite:///…, postgresql://… or dynamodb://TABLE; empty: in the home."
+    )
     objects_url: str = Field("", description="file:///folder or s3://; empty: in the home.")
     lanes: Literal["embedded", "split"] = Field(
         "embedded", description="One lane with all four stages, or a cpu and a gpu lane."
+    )
+    launcher: Launcher = Field(
+        "local", description="Where runs go; lanes ask there for what they need."
+    )
+    placement: dict[str, Placement] = Field(
+        {},
+        description='By lane, as JSON: {"gpu": {"cpu": 7, "memory_mib": 26624, "gpus": 1, '
+        '"image": "…", "task_definition": "…", "capacity_provider": "…"}}.',
     )
     new_tenants_policy: str = Field(
         "default", description="A name (newest version) or name@version."
@@ -89,6 +102,12 @@ class Settings(BaseSettings):
     hold_drifted: bool = Field(
         False, description="Runs that are not what was declared stop, and their lane is held."
     )
+    upload_seconds: int = Field(
+        900, ge=60, le=7 * 24 * 3600, description="An upload must have begun after this long."
+    )
+    upload_origins: str = Field(
+        "", description="Web origins whose pages may ask for uploads, between spaces."
+    )
     enricher: Literal["embedded", "embedded-tags", "transformers", "openai"] = Field(
         "embedded",
         description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`, "
@@ -136,10 +155,60 @@ class Settings(BaseSettings):
         0.0, ge=0, description="GPU memory that must be free; 0: by the size of the weights."
     )
 
+    arrivals_queue: str = Field(
+        "", description="SQS queue with the buckets' notifications, by name or URL."
+    )
+    dead_letters: str = Field(
+        "", description="SQS queue for messages that cannot be read; `arrivals_queue` needs it."
+    )
+    sweep_seconds: float = Field(
+        0.0, ge=0, description="Between sweeps; 0: as often as costs little, by queue 300."
+    )
+    tenant_buckets: str = Field(
+        "",
+        description="On S3, how new tenants' buckets are named: `{tenant}-uploads`; empty: "
+        "tenants are added by hand.",
+    )
+    lane_queues: str = Field(
+        "", description="SQS queues that lanes work from: `gpu=NAME`; empty: Dagster's queue."
+    )
+    lane_groups: str = Field("", description="Auto Scaling groups to raise for lanes: `gpu=NAME`.")
+    group_most: int = Field(4, ge=1, description="Instances that a group is raised to at most.")
+    group_idle: float = Field(
+        900.0, gt=0, description="A group with nothing to do is lowered after so long."
+    )
+    longest_dormancy_hours: float = Field(
+        96.0, gt=0, description="Queues must keep messages so long: a long weekend."
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _queues(self) -> Self:
+        if self.arrivals_queue and not self.dead_letters:
+            raise ValueError("PARJANYA_ARRIVALS_QUEUE needs PARJANYA_DEAD_LETTERS beside it")
+        lanes = set(self.queues) | set(self.groups)
+        if unknown := lanes - {lane.name for lane in BY_NAME[self.lanes]}:
+            raise ValueError(f"there is no lane {', '.join(sorted(unknown))} in {self.lanes!r}")
+        return self
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """Lane -> the SQS queue it works from."""
+        return _pairs(self.lane_queues)
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Lane -> its Auto Scaling group."""
+        return _pairs(self.lane_groups)
+
+    @property
+    def sweep_every(self) -> float:
+        """Seconds between sweeps; 0: as often as costs little."""
+        return self.sweep_seconds or (BY_QUEUE if self.arrivals_queue else 0.0)
 
     @property
     def truth(self) -> str:
@@ -154,6 +223,17 @@ class Settings(BaseSettings):
         return Rules(max_attempts=self.max_attempts, retry_horizon=self.retry_horizon_hours * HOUR)
 
 
+def _pairs(text: str) -> dict[str, str]:
+    """`lane=name,lane=name`."""
+    found: dict[str, str] = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        lane, equals, name = part.partition("=")
+        if not (lane.strip() and equals and name.strip()) or lane.strip() in found:
+            raise ValueError(f"{text!r} does not read lane=name,lane=name")
+        found[lane.strip()] = name.strip()
+    return found
+
+
 @cache
 def _load(home: Path) -> Settings:
     try:
@@ -166,6 +246,8 @@ def _explain(errors: list[Any]) -> str:
     lines = [
         f"PARJANYA_{'_'.join(map(str, error['loc'])).upper()}: {error['msg']} "
         f"(it is {error['input']!r})"
+        if error["loc"]
+        else error["msg"]  # of several together
         for error in errors
     ]
     return "Settings are not valid. " + "; ".join(lines)

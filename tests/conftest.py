@@ -1,4 +1,4 @@
-"""Fixtures that every suite may use: a real PostgreSQL server, and empty databases on it."""
+"""Fixtures that every suite may use: a real PostgreSQL server, and an emulator of AWS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import INSTALL, PostgresServer, ServerMissing
+from tests import radosgw as rgw
+from tests.servers import INSTALL, MotoServer, PostgresServer, ServerMissing
 
 settings.register_profile(
     "parjanya",
@@ -41,3 +42,38 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     name = postgres.create_database()
     yield postgres.url(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """A running emulator of AWS, one for the session: name what you create with `moto.name`."""
+    server = MotoServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def aws(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> MotoServer:
+    """The same, and the environment of this test points to it."""
+    for name, value in moto.environment.items():
+        monkeypatch.setenv(name, value)
+    return moto
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[rgw.Radosgw]:
+    """A running S3 server. Skips where none is installed, fails there under CI."""
+    try:
+        server = rgw.Radosgw()
+    except rgw.RadosgwMissing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must test on radosgw: {rgw.INSTALL}")
+        pytest.skip(f"no radosgw is installed: {rgw.INSTALL}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -1,7 +1,7 @@
-"""A real PostgreSQL server for tests: started in a temporary directory, gone with its parent.
+"""Servers for tests: started in a temporary directory, on a free port, gone with their parent.
 
-The server is Debian's. It listens on a free port of 127.0.0.1, trusts everybody, and does not
-fsync, since no test pulls the plug of the machine.
+PostgreSQL is Debian's and real. It trusts everybody and does not fsync, since no test pulls the
+plug of the machine. `MotoServer` emulates AWS: what passes on it has not been seen on AWS.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +152,75 @@ class PostgresServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+
+@dataclass
+class MotoServer:
+    """moto's server: an emulator of DynamoDB, SQS, IAM and more. Its state is gone with it."""
+
+    home: Path = field(init=False)
+    port: int = field(init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _names: itertools.count[int] = field(default_factory=itertools.count, init=False)
+
+    def __post_init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="parjanya-moto-"))
+        self.port = _free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What boto3 needs to reach it, and nothing else of AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start it, with more environment where given, and wait until it answers."""
+        with (self.home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.moto_server", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[1],
+                env={**os.environ, **(environment or {})},
+                preexec_fn=_die_with_parent(signal.SIGKILL),
+            )
+        while not self._answers():
+            if self._process.poll() is not None:
+                log_text = (self.home / "log").read_text()
+                raise RuntimeError(f"moto did not start:\n{log_text[-2000:]}")
+            _wait(self._process, 0.1)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=60)
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def name(self, kind: str) -> str:
+        """A name that nothing on this server has yet."""
+        return f"{kind}-{next(self._names)}"
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/moto-api/data.json", timeout=60):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
 
 
 def _user() -> str | None:

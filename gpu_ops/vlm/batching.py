@@ -31,12 +31,13 @@ def halving(
     items: Sequence[T],
     work: Callable[[Sequence[T]], Sequence[R]],
     too_much: Callable[[BaseException], bool],
-    relieve: Callable[[], None],
+    relieve: Callable[[int], None],
 ) -> list[R | MemoryError]:
     """`work` on all items; where memory does not suffice, on halves, and so on down to one.
 
-    `too_much` tells an error of memory from others; `relieve` frees what can be freed. An item that
-    alone is too much gets a MemoryError for a result. Raises whatever else `work` raises.
+    `too_much` tells an error of memory from others; `relieve` frees what can be freed, and is told
+    how many items were too many. An item that alone is too much gets a MemoryError for a result.
+    Raises whatever else `work` raises.
     """
     try:
         return list(work(items))
@@ -45,7 +46,7 @@ def halving(
             raise
         reason = str(error)
     # Outside of the handler: the error's traceback holds the memory of the attempt.
-    relieve()
+    relieve(len(items))
     if len(items) == 1:
         return [MemoryError(f"one image alone needs more memory than there is: {reason}")]
     half = len(items) // 2

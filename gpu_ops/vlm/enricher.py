@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.interface import Identity, SomeFailed, require_images
@@ -119,7 +119,8 @@ class TransformersEnricher:
 
         Raises InvalidImage where the array is not an upright RGB image.
         """
-        self.warm()
+        if self._preparer is None:  # never wait for the lock that the model at work holds
+            self.warm()
         assert self._preparer
         return self._preparer(image)
 
@@ -170,10 +171,15 @@ class TransformersEnricher:
             ]
             sizes = [picture.size for picture in pictures]
             found: dict[int, Answer | MemoryError] = {}
-            for batch in batches(sizes, self._reader.tokens_besides_picture, self._budget):
+            besides = self._reader.tokens_besides_picture
+            for batch in batches(sizes, besides, self._budget):
                 some = [pictures[position] for position in batch]
-                answers = halving(some, self._reader.answer, _too_much, self._relieve)
+                relieve = partial(self._relieve, sizes[batch[0]] + besides)
+                budget = self._budget
+                answers = halving(some, self._reader.answer, _too_much, relieve)
                 found |= dict(zip(batch, answers, strict=True))
+                if self._budget == budget:  # memory sufficed: cautiously more again
+                    self._budget = min(self._options.batch_tokens, budget + budget // 16 + 1)
         return [found[position] for position in range(len(images))]
 
     def _scores(self, answer: Answer) -> dict[str, float]:
@@ -200,11 +206,11 @@ class TransformersEnricher:
             raw=answer.written,
         )
 
-    def _relieve(self) -> None:
-        """Free what is cached, and ask for less from now on."""
+    def _relieve(self, row: int, rows: int) -> None:
+        """So many rows of so many tokens were too much: free what is cached, ask for half."""
         import torch
 
-        self._budget = max(1, self._budget // 2)
+        self._budget = min(self._budget, max(1, rows // 2 * row))
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -10,10 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from parjanya_dagster.belief.diagnose_cloud import CLOUD_RULES
 from parjanya_dagster.belief.diagnose_runs import RUN_RULES
 from parjanya_dagster.belief.facts import Facts, Missing
 from parjanya_dagster.belief.findings import Finding, Severity, finding, some
 from parjanya_dagster.belief.ledger import kind_of
+from parjanya_dagster.belief.obstacles import findings as obstacle_findings
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.intent.plan import Limits
@@ -41,9 +43,11 @@ def diagnose(case: Case) -> list[Finding]:
     """Everything that is wrong by these facts: errors first, then the longest standing."""
     facts = case.facts
     found = [one for rule in RULES for one in rule(case)]
+    found += [one for rule in CLOUD_RULES for one in rule(facts, case.patience)]
     if facts.snapshot is not None:
         for judge in RUN_RULES:
             found += judge(facts.snapshot, case.lanes, case.limits, case.patience)
+    found += obstacle_findings(facts.obstacles, facts.now, case.patience)
     return sorted(
         found,
         key=lambda one: (one.severity is not Severity.ERROR, one.since or facts.now, one.code),

@@ -6,19 +6,29 @@ Unlike `observe`, which is whole or raises, this goes on: a person wants to know
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from parjanya_dagster.aws.messages import Queue
 from parjanya_dagster.belief.drift import drifts
-from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
+from parjanya_dagster.belief.facts import (
+    BucketSeen,
+    Facts,
+    Missing,
+    QueueSeen,
+    SensorSeen,
+    Troubled,
+)
 from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.obstacles import Nowhere, Workers
 from parjanya_dagster.belief.patience import Patience
-from parjanya_dagster.belief.snapshot import Belief
-from parjanya_dagster.belief.tags import PREFLIGHT
-from parjanya_dagster.errors import ObjectGone, ParjanyaError
+from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
+from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
+from parjanya_dagster.errors import ObjectGone, ParjanyaError, QueueMissing, StorageUnavailable
+from parjanya_dagster.truth.keys import refusal
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
@@ -28,6 +38,7 @@ from parjanya_dagster.truth.transitions import reached
 OURS = ("crashed_repeatedly", "retry_horizon", "object_gone", "object_changed")
 """Failure classes that no image earns by itself."""
 
+_FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
 _LAST = 4e18  # later than any due_at
 
 
@@ -57,6 +68,8 @@ class Examiner:
     bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
     rng: random.Random = field(default_factory=random.Random)
+    queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
+    workers: Workers = field(default_factory=Nowhere)
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -66,6 +79,10 @@ class Examiner:
             read["loops"] = self.store.heartbeats()
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
+        with self._part("what loops cannot see"):
+            read["blind"] = self.store.heartbeats(BLIND)
+            read["groups"] = self.store.heartbeats(GROUP)
+        read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
             read["preflights"] = {
                 name.partition(":")[2]: beat
@@ -80,6 +97,9 @@ class Examiner:
         with self._part("Dagster's runs and partitions"):
             if self.belief is not None:
                 read["snapshot"] = self._snapshot(self.belief)
+        if read.get("snapshot") is not None:
+            with self._part("the pods or tasks of runs"):
+                read["obstacles"] = tuple(self.workers.obstacles(_suspects(read["snapshot"])))
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
         with self._part("what runs and what was declared"):
@@ -119,6 +139,14 @@ class Examiner:
             runs=tuple(run for run in seen.runs if any(key.startswith(mine) for key in run.keys)),
             failed=tuple(r for r in seen.failed if any(key.startswith(mine) for key in r.keys)),
         )
+
+    def _queues(self) -> Iterator[QueueSeen]:
+        for role, queue in self.queues.items():
+            with self._part(f"the queue {queue.name} ({role})"):
+                try:
+                    yield QueueSeen(role, queue.name, queue.state())
+                except QueueMissing:
+                    yield QueueSeen(role, queue.name, None)
 
     def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
         """Pending rows that are due at no time. Counted twice: work goes on meanwhile."""
@@ -193,7 +221,7 @@ class Examiner:
         for other in islice((one for one in places if one != bucket), self.bounds.buckets):
             try:
                 found = self.objects.head(other, key)
-            except ObjectGone:
+            except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
                 continue
             if what == "preview" or found.size == row.size:
                 return other
@@ -219,7 +247,7 @@ class Examiner:
                 ids[one]
                 for one in ids.keys() - self.store.known(ids)
                 if now - ids[one].modified_at > self.patience.landed
-                and ids[one].key.isprintable()  # the others are refused, and named as such
+                and refusal(ids[one].key) is None  # the others are named by `arrivals`
                 and self.objects.complete(tenant.bucket, ids[one], now)
             ]
         whole = len(listed) < self.bounds.objects and not self._over()
@@ -263,6 +291,18 @@ class Examiner:
 
     def _over(self) -> bool:
         return self.clock() > self._end
+
+
+def _suspects(snapshot: Snapshot) -> list[str]:
+    """Runs whose pods or tasks are worth a look: launched ones, the silent first; and those that
+    failed lately over batches that still have rows due."""
+    launched = [r for r in snapshot.runs if r.state in (RunState.STARTING, RunState.STARTED)]
+    launched.sort(key=lambda run: run.pulse is not None)
+    due = {one.batch for one in snapshot.due}
+    failed = [run for run in snapshot.failed if due.intersection(run.keys)]
+    failed.sort(key=lambda run: -run.at)
+    ids = [run.run_id for run in launched]
+    return ids + [run.run_id for run in failed[:_FAILED_LOOKED_AT]]
 
 
 def _places_of(row: ImageRow) -> Iterator[tuple[str, str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from parjanya_dagster.aws.messages import QueueState
 from parjanya_dagster.belief.drift import Drift
+from parjanya_dagster.belief.obstacles import Obstacle
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.truth.rows import Heartbeat, ImageRow
 from parjanya_dagster.truth.store import Counts
@@ -54,6 +56,15 @@ class BucketSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSeen:
+    """A queue that we were told to use."""
+
+    role: str  # "arrivals", "dead letters", or its lane
+    name: str
+    state: QueueState | None  # None: there is no such queue
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that could be read. What could not is empty here, and named in `unread`."""
 
@@ -70,5 +81,9 @@ class Facts:
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
+    blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
+    queues: tuple[QueueSeen, ...] = ()
+    groups: Mapping[str, Heartbeat] = field(default_factory=dict)  # what was asked of them
+    obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
     preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

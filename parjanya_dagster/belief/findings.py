@@ -90,6 +90,25 @@ KINDS: Mapping[str, Kind] = {
     "run_dead": Kind(
         _B, _WARNING, "The reconciler marks it failed with its next tick; if not, read its ticks."
     ),
+    "loop_blind": Kind(
+        _B,
+        _ERROR,
+        "Give the loop what it lacks: the permission, queue or network it names.",
+    ),
+    "dead_letters": Kind(
+        _T,
+        _WARNING,
+        "Read their attribute `reason`, mend the cause, move them back or delete them.",
+    ),
+    "queue_missing": Kind(
+        _I, _ERROR, "Make the queue, or correct its name in the settings. Nothing is lost without."
+    ),
+    "queue_forgets": Kind(
+        _I, _ERROR, "Set MessageRetentionPeriod of the queue to 1209600 (14 days)."
+    ),
+    "queue_gives_up": Kind(
+        _I, _WARNING, "Remove the queue's RedrivePolicy: an outage must not use messages up."
+    ),
     "pending_without_intent": Kind(
         _I, _ERROR, "Read the last tick of the sensor pending_rows: it says why it asks for no run."
     ),
@@ -102,6 +121,9 @@ KINDS: Mapping[str, Kind] = {
     "run_for_nothing": Kind(_I, _WARNING, "Cancel the run in the UI: no row needs it."),
     "starting_too_long": Kind(
         _E, _WARNING, "Look for capacity: nodes, images, quotas of the run's lane."
+    ),
+    "capacity_never_came": Kind(
+        _E, _ERROR, "Read the group's activity history: quota, capacity, launch template, image."
     ),
     "started_without_commits": Kind(
         _E, _WARNING, "Read the run's log: what it loads, or which image it works on."
@@ -121,6 +143,21 @@ KINDS: Mapping[str, Kind] = {
         _ERROR,
         "Deploy what was declared and look at the image of the lane's runs; or, if what runs is "
         "right, parjanya declare in it.",
+    ),
+    "run_unplaced": Kind(
+        _E, _WARNING, "Compare what the run asks for with the node pool: its limits, quota, taints."
+    ),
+    "run_image_missing": Kind(
+        _E, _ERROR, "Push the image, or correct its name; then look at the pull permissions."
+    ),
+    "run_refused": Kind(
+        _E, _ERROR, "Grant what is refused: a quota, a priority class, an admission rule."
+    ),
+    "run_not_started": Kind(
+        _E, _ERROR, "Look for the secret, config map or command that the reason names."
+    ),
+    "run_killed": Kind(
+        _E, _WARNING, "If it was memory, give the lane more: memory_mib in PARJANYA_PLACEMENT."
     ),
     "infrastructure_failures": Kind(
         _E, _WARNING, "Fix the cause, then parjanya replay --failed --reason CLASS."

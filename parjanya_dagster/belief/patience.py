@@ -13,6 +13,7 @@ class Patience:
     held_back: float = 1800.0  # due behind a full queue or after a failed run
     queued: float = 900.0
     starting: float = 0.5  # share of the time that the lane's runs may take to launch
+    unplaced: float = 300.0  # a pod without a node; one may have to be started first
     commits: float = 300.0  # started, and no outcome
     idle: float = 300.0  # a run that no row needs
     heartbeat: float = 120.0
@@ -23,3 +24,5 @@ class Patience:
     clock_skew: float = 10.0
     landed: float = 120.0  # in its bucket, and without a row
     lately: float = 86_400.0  # failures older than this were seen by somebody
+    dormancy: float = 96 * 3600.0  # nobody looks at a queue for so long: a long weekend
+    capacity: float = 600.0  # instances were asked for, and none is in service

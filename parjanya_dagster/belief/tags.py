@@ -21,3 +21,7 @@ REGRADE = "regrade"
 RUN, PACE, PREFLIGHT = "run", "pace", "preflight"
 """Families of heartbeats: signs of life of runs by id, seconds per row by stage, and the last
 preflight by stage."""
+
+BLIND, SENT, GROUP = "blind", "sent", "group"
+"""More of them: what a loop cannot see and since when; messages sent to lanes' queues, by id; what
+was asked of lanes' Auto Scaling groups."""

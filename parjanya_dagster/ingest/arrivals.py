@@ -1,7 +1,7 @@
 """Arrivals: what lies in a tenant's bucket and has no row yet gets one.
 
-Level-triggered: a sweep compares the bucket with Truth. Events only make it look sooner. Doing it
-twice registers nothing twice, so dying anywhere in here loses nothing.
+Level-triggered: a sweep compares the bucket with Truth. Events only make it look sooner (see
+`mailbox`). Doing it twice registers nothing twice, so dying anywhere in here loses nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +10,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from parjanya_dagster.errors import InvalidTenant, ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import InvalidTenant, ObjectGone, StorageUnavailable, UnknownTenant
+from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
+from parjanya_dagster.truth.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
-from parjanya_dagster.truth.rows import Arrival, Tenant, check_slug, image_id
+from parjanya_dagster.truth.rows import Arrival, Tenant, image_id
 from parjanya_dagster.truth.store import Store
 
-INCOMING = "incoming/"
-"""Uploads land under this prefix of a tenant's bucket."""
-
 CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a sweep stopped for want of time, so that the next one goes on there."""
+
+    tenant: str
+    after: str = ""  # the last key that was looked at
+    row: str = ""  # all keys were; the last row whose object was looked for
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What was listed of a bucket, over as many sweeps as that takes.
+
+    Lost with its process: then departures wait for the next round.
+    """
+
+    began: float
+    ids: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -31,7 +50,12 @@ class Swept:
     departed: int = 0  # rows whose object is gone
     refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
     tenants: list[str] = field(default_factory=list)  # registered by this sweep
-    complete: bool = True  # False: out of time, the next sweep goes on
+    stopped: Position | None = None  # out of time there
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sweep came to the end of the last bucket."""
+        return self.stopped is None
 
     def absorb(self, later: Swept) -> None:
         """Add what a later sweep of the same tick found."""
@@ -40,7 +64,7 @@ class Swept:
         self.departed += later.departed
         self.tenants += later.tenants
         self.seen, self.unfinished = later.seen, later.unfinished
-        self.refused, self.complete = later.refused, later.complete
+        self.refused, self.stopped = later.refused, later.stopped
 
     def add(self, batches: Iterable[str]) -> None:
         for batch in batches:
@@ -55,23 +79,26 @@ class Sweeper:
     objects: Objects
     clock: Callable[[], float]
     new_policy: Callable[[], str]  # what a tenant that nobody knew is pinned to
+    names: BucketNames = field(default_factory=lambda: BucketNames(TENANT))
+    candidates: Callable[[], Sequence[str]] | None = None  # buckets that may be new tenants'
+    listed: dict[str, _Listed] = field(default_factory=dict)  # of tenants that take several sweeps
 
     def discover(self, swept: Swept) -> list[Tenant]:
-        """All tenants: those in Truth, and those whose first object lies in a new bucket."""
-        known = {tenant.bucket: tenant for tenant in self.store.tenants()}
-        for bucket in self.objects.buckets():
-            if bucket in known:
+        """All tenants in the order of slugs: those in Truth, and those of new buckets.
+
+        A bucket is a new tenant's when its name says so and its first object lies in it.
+        """
+        owners = Owners.read(self.store, self.names)
+        for bucket in (self.candidates or self.objects.buckets)():
+            if owners.known(bucket) is not None:
                 continue
             try:
                 if next(self.objects.listing(bucket, INCOMING), None) is None:
                     continue
-                check_slug(bucket)
-            except (InvalidTenant, StorageUnavailable) as error:
+                swept.tenants.append(owners.register(bucket, self.add_tenant).slug)
+            except (InvalidTenant, UnknownTenant, StorageUnavailable, ObjectGone) as error:
                 swept.refused[f"{bucket}/"] = str(error)
-                continue
-            known[bucket] = self.add_tenant(bucket)
-            swept.tenants.append(bucket)
-        return list(known.values())
+        return sorted(owners.tenants.values(), key=lambda tenant: tenant.slug)
 
     def add_tenant(self, slug: str, bucket: str | None = None) -> Tenant:
         """Register a tenant, or return the one that is registered. Raises InvalidTenant."""
@@ -79,54 +106,70 @@ class Sweeper:
             Tenant(slug, bucket or slug, INCOMING, self.new_policy(), created_at=self.clock())
         )
 
-    def sweep(self, deadline: float, departures: bool = True) -> Swept:
+    def sweep(
+        self, deadline: float, departures: bool = True, start: Position | None = None
+    ) -> Swept:
         """Register what is new; with `departures`, note what is gone. Stops after `deadline`.
 
-        A bucket that does not answer is named among the refused and stops no other tenant.
-        Raises StorageUnavailable where none answers, and TruthUnavailable.
+        Goes on from `start`, and always gets somewhere, so sweeps that go on from each other come
+        to the end. A bucket that does not answer is named among the refused and stops no other
+        tenant. Raises StorageUnavailable where none answers, and TruthUnavailable.
         """
         swept = Swept()
-        answered, away = 0, None
+        start = start or Position("")
+        tried, answered, away = 0, 0, None
         for tenant in self.discover(swept):
-            if tenant.status != "active":
+            if tenant.status != "active" or tenant.slug < start.tenant:
                 continue
-            if self.clock() > deadline:
-                swept.complete = False
+            if tried and self.clock() > deadline:
+                swept.stopped = Position(tenant.slug)
                 break
+            tried += 1
+            at = start if tenant.slug == start.tenant else Position(tenant.slug)
             try:
-                self._sweep_tenant(tenant, swept, deadline, departures)
+                swept.stopped = self._sweep_tenant(tenant, swept, deadline, departures, at)
                 answered += 1
             except (StorageUnavailable, ObjectGone) as error:
                 swept.refused[f"{tenant.bucket}/"] = str(error)
                 away = error
-        if away is not None and not answered:
+            if swept.stopped:
+                break
+        if away is not None and not answered and swept.complete:
             raise StorageUnavailable(str(away)) from away
         return swept
 
     def _sweep_tenant(
-        self, tenant: Tenant, swept: Swept, deadline: float, departures: bool
-    ) -> None:
-        listed: set[str] = set()
-        started = self.clock()
-        for infos in _chunks(self.objects.listing(tenant.bucket, tenant.prefix)):
-            if self.clock() > deadline:
-                swept.complete = False
-                return
-            ids = {image_id(tenant.bucket, info.key, info.version): info for info in infos}
-            listed.update(ids)
-            swept.seen += len(ids)
-            new = [ids[one] for one in sorted(ids.keys() - self.store.known(ids))]
-            self._register(tenant, new, swept)
-        if departures:
-            swept.departed += self._depart(tenant, listed, started)
+        self, tenant: Tenant, swept: Swept, deadline: float, departures: bool, at: Position
+    ) -> Position | None:
+        """Returns where it stopped; None: at the end."""
+        if not at.row:
+            if not at.after:
+                self.listed[tenant.slug] = _Listed(self.clock())
+            listed = self.listed.get(tenant.slug)
+            after = (at.after,) if at.after else ()
+            for infos in _chunks(self.objects.listing(tenant.bucket, tenant.prefix, *after)):
+                ids = {image_id(tenant.bucket, info.key, info.version): info for info in infos}
+                if listed is not None:
+                    listed.ids.update(ids)
+                swept.seen += len(ids)
+                new = [ids[one] for one in sorted(ids.keys() - self.store.known(ids))]
+                self._register(tenant, new, swept)
+                if self.clock() > deadline:
+                    return Position(tenant.slug, infos[-1].key)
+        stopped = None
+        if departures and tenant.slug in self.listed:
+            stopped = self._depart(tenant, self.listed[tenant.slug], swept, deadline, at.row)
+        if stopped is None:
+            self.listed.pop(tenant.slug, None)
+        return stopped
 
     def _register(self, tenant: Tenant, new: Sequence[ObjectInfo], swept: Swept) -> None:
         arrivals = []
         for info in new:
-            if not info.key.isprintable():
-                swept.refused[_shown(info.key)] = (
-                    "Its name is not printable UTF-8. Rename the file; nothing else is wrong."
-                )
+            if is_folder(info.key):
+                continue
+            if (why := refusal(info.key)) is not None:
+                swept.refused[shown(info.key)] = why
             elif not self.objects.complete(tenant.bucket, info, self.clock()):
                 swept.unfinished += 1
             else:
@@ -143,22 +186,26 @@ class Sweeper:
         done = self.store.register(arrivals, self.clock()) if arrivals else []
         swept.add(one.batch for one in done if one.created)
 
-    def _depart(self, tenant: Tenant, listed: set[str], started: float) -> int:
+    def _depart(
+        self, tenant: Tenant, listed: _Listed, swept: Swept, deadline: float, after: str
+    ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
-        gone: list[str] = []
-        after = ""
         while page := self.store.present(tenant.slug, after, 1000):
             after = page[-1].image_id
-            gone += [
+            gone = [
                 row.image_id
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.image_id not in listed
-                and row.arrived_at < started
+                and row.image_id not in listed.ids
+                and row.arrived_at < listed.began
             ]
-        really = [one for one in gone if not self._still_there(tenant, one)]
-        return self.store.depart(really, self.clock(), "the object is not in its bucket any more")
+            really = [one for one in gone if not self._still_there(tenant, one)]
+            reason = "the object is not in its bucket any more"
+            swept.departed += self.store.depart(really, self.clock(), reason)
+            if self.clock() > deadline:
+                return Position(tenant.slug, row=after)
+        return None
 
     def _still_there(self, tenant: Tenant, one: str) -> bool:
         """Ask again before believing that something is gone: a listing may miss a rename."""
@@ -171,10 +218,6 @@ class Sweeper:
             return True
         except ObjectGone:
             return False
-
-
-def _shown(key: str) -> str:
-    return key.encode("utf-8", "backslashreplace").decode()
 
 
 def _chunks(items: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:

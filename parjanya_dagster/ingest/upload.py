@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.ingest.arrivals import INCOMING
 from parjanya_dagster.truth.folder import UNFINISHED
+from parjanya_dagster.truth.keys import INCOMING
 from parjanya_dagster.truth.objects import Objects
 from parjanya_dagster.truth.rows import Tenant
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.truth.objects import Object, ObjectInfo
+from parjanya_dagster.truth.objects import Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
 """Endings that programs give to files they are still writing."""
@@ -53,12 +53,12 @@ class FolderObjects:
         with self._open(bucket, key) as file:
             return _info(key, os.fstat(file.fileno()))
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         base = self._path(bucket, prefix) if prefix else self.root / bucket
         top = base if prefix.endswith("/") or not prefix else base.parent
         for path in self._walk(top):
             key = os.path.relpath(path, self.root / bucket)
-            if not key.startswith(prefix):
+            if not key.startswith(prefix) or key <= after:
                 continue
             try:
                 yield _info(key, path.stat(follow_symlinks=True))
@@ -66,21 +66,26 @@ class FolderObjects:
                 continue
 
     def _walk(self, top: Path) -> Iterator[os.DirEntry[str]]:
-        waiting = [str(top)]
+        """Files in the order of their keys: a folder sorts as its name and a slash."""
+        waiting: list[os.DirEntry[str]] = self._entries(str(top))
         while waiting:
-            try:
-                with os.scandir(waiting.pop()) as entries:
-                    for entry in entries:
-                        if entry.name.startswith("."):
-                            continue
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
-                        elif _is_file(entry):
-                            yield entry
-            except (FileNotFoundError, NotADirectoryError):
-                self._require_root()
-            except OSError as error:
-                raise StorageUnavailable(f"Cannot list {top}: {error.strerror}") from error
+            entry = waiting.pop()
+            if entry.is_dir(follow_symlinks=False):
+                waiting += self._entries(entry.path)
+            elif _is_file(entry):
+                yield entry
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """What is in a folder, the last first."""
+        try:
+            with os.scandir(folder) as entries:
+                found = [entry for entry in entries if not entry.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            self._require_root()
+            return []
+        except OSError as error:
+            raise StorageUnavailable(f"Cannot list {folder}: {error.strerror}") from error
+        return sorted(found, key=_in_order, reverse=True)
 
     def buckets(self) -> list[str]:
         try:
@@ -118,6 +123,11 @@ class FolderObjects:
             os.close(handle)
         return True
 
+    def presigned_put(
+        self, bucket: str, key: str, content_type: str, size: int, seconds: int
+    ) -> PresignedPut | None:
+        return None
+
     def _open(self, bucket: str, key: str):  # type: ignore[no-untyped-def]
         path = self._path(bucket, key)
         try:
@@ -138,6 +148,10 @@ class FolderObjects:
         if not bucket or "/" in bucket or any(part in ("..", ".") for part in parts):
             raise ObjectGone(f"{key!r} does not name an object of the bucket {bucket!r}.")
         return self.root.joinpath(bucket, key.lstrip("/"))
+
+
+def _in_order(entry: os.DirEntry[str]) -> str:
+    return entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -5,7 +5,7 @@ Writes are atomic: a reader sees the whole object or none. A bucket and a key co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote, urlparse
@@ -31,6 +31,14 @@ class Object:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class PresignedPut:
+    """Where anybody who has it may put one object, and the headers that must come with it."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
 class Objects(Protocol):
     """Buckets. Methods raise StorageUnavailable when the storage does not answer."""
 
@@ -43,14 +51,22 @@ class Objects(Protocol):
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        """All objects whose key begins with the prefix, in no special order."""
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """All objects whose key begins with the prefix and comes after a key, in their order."""
 
     def buckets(self) -> list[str]:
         """The buckets that can be listed, where the storage can tell."""
 
     def complete(self, bucket: str, info: ObjectInfo, now: float) -> bool:
         """Whether the object is written completely, as far as the storage can know."""
+
+    def presigned_put(
+        self, bucket: str, key: str, content_type: str, size: int, seconds: int
+    ) -> PresignedPut | None:
+        """A URL to put one object of that type and size within so many seconds, and only once.
+
+        None: this storage has no such URLs.
+        """
 
 
 def open_objects(url: str, settle: float = 1.0) -> Objects:

@@ -27,6 +27,11 @@ from parjanya_dagster.truth.rows import (
     Regrade,
     Tenant,
 )
+from parjanya_dagster.truth.uploads import Token, UploadRow
+
+CROWD = 64
+"""Of each key of likeness only so many images are looked at, the earliest. Else a tenant with ten
+thousand pages that look alike would have each compared with each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,8 @@ class Store(Protocol):
     ) -> int:
         """Send the rows of batches back to a stage, once per replay id and batch.
 
+        Of several that ask for the same at once each counts the rows that it sent itself.
+
         `policy`: the version they shall be decided under, where it is not their tenant's pin.
         """
 
@@ -270,6 +277,34 @@ class Store(Protocol):
 
         The longest unchanged first. Costs what is in trouble, not what is pending.
         """
+
+    def add_uploads(self, promised: Sequence[UploadRow]) -> None:
+        """Record promised uploads. One that is recorded already is left as it is."""
+
+    def upload(self, upload_id: str) -> UploadRow | None: ...
+
+    def uploads_due(self, now: float, limit: int = 200) -> list[UploadRow]:
+        """Pending uploads to be looked after by now, the longest due first.
+
+        Costs what is due: an upload that is settled has no `due_at`.
+        """
+
+    def upload_arrived(self, upload_id: str, image_id: str, now: float) -> bool:
+        """The promised object is an image row. False: that was known. An expired one may arrive."""
+
+    def upload_expired(self, upload_id: str, reason: str, now: float) -> bool:
+        """A pending upload will not come any more. False: it was settled, and stays as it is."""
+
+    def add_token(self, token: Token) -> None:
+        """Record who may upload for a tenant. Raises UnknownTenant."""
+
+    def token(self, token_id: str) -> Token | None: ...
+
+    def tokens(self, tenant: str) -> list[Token]:
+        """A tenant's tokens, revoked ones too, the oldest first."""
+
+    def revoke_token(self, tenant: str, token_id: str, now: float) -> bool:
+        """False where the tenant has no such token, or it was revoked before."""
 
     def ahead(self) -> float | None:
         """Seconds by which the server's clock is ahead of ours. None: it has no clock of its own.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parjanya_dagster.truth.sql import open_store
+from parjanya_dagster.truth import open_store
+from parjanya_dagster.truth.dynamo import open_wire
 from parjanya_dagster.truth.store import Store
-from tests.servers import PostgresServer
+from tests.servers import MotoServer, PostgresServer
 
 
 @dataclass
@@ -48,7 +50,20 @@ def migrated_template(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
+def sql_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """For what only SQL has: migrations and query plans."""
+    with open_backend(request, tmp_path) as backend:
+        yield backend
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    with open_backend(request, tmp_path) as backend:
+        yield backend
+
+
+@contextmanager
+def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     if request.param == "sqlite":
         path = tmp_path / "truth.db"
         shutil.copy(request.getfixturevalue("migrated_file"), path)
@@ -56,12 +71,31 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
         yield backend
         backend.close()
         return
+    if request.param == "dynamodb":
+        with dynamo_table(request.getfixturevalue("aws")) as url:
+            backend = Backend(url)
+            yield backend
+            backend.close()
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
     name = server.create_database(request.getfixturevalue("migrated_template"))
     backend = Backend(server.url(name))
     yield backend
     backend.close()
     server.drop_database(name)
+
+
+@contextmanager
+def dynamo_table(moto: MotoServer) -> Iterator[str]:
+    """The URL of an empty table on moto's emulator of DynamoDB. It is not DynamoDB."""
+    url = f"dynamodb://{moto.name('truth')}"
+    open_store(url, migrating=True).close()
+    try:
+        yield url
+    finally:
+        wire = open_wire(url)
+        wire.call("delete_table")
+        wire.close()
 
 
 @pytest.fixture

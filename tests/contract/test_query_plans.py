@@ -30,11 +30,12 @@ from tests.contract.world import (
     commit,
     completed,
     found,
+    promised,
     tenant,
 )
 
 HISTORY = 20_000
-LARGE = ("images", "evidence", "events", "likenesses")
+LARGE = ("images", "evidence", "events", "likenesses", "uploads")
 BATCHES = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
 
 Act = Callable[[Store], Any]
@@ -64,13 +65,17 @@ HOT: dict[str, Act] = {
     "failed": lambda s: s.failed("acme", "undecodable", after="5", limit=20),
     "troubled": lambda s: s.troubled(NOON),
     "present": lambda s: s.present("acme", after="5", limit=20),
+    "upload": lambda s: s.upload("a"),
+    "uploads due": lambda s: s.uploads_due(NOON),
+    "upload arrived": lambda s: s.upload_arrived("a", "b", NOON),
+    "upload expired": lambda s: s.upload_expired("a", "never came", NOON),
 }
 
 
 @pytest.fixture
-def large(backend: Backend) -> SqlStore:
+def large(sql_backend: Backend) -> SqlStore:
     """A store with a history, a little due work, and what ANALYZE knows about it."""
-    store = backend.open(batch_size=100)
+    store = sql_backend.open(batch_size=100)
     assert isinstance(store, SqlStore)
     store.put_tenant(tenant())
     arrive(store, 150)
@@ -89,6 +94,15 @@ def test_a_hot_statement_uses_its_index(large: SqlStore, operation: str) -> None
         for statement, parameters in hot:
             scans = full_scans(connection, statement, parameters)
             assert not scans, f"{statement}\n{scans}"
+
+
+def test_a_claim_looks_for_lapsed_leases_among_the_leases(large: SqlStore) -> None:
+    """Among the rows of its batches it would read all of them with each claim."""
+    with recorded(large) as statements:
+        large.claim("validated", BATCHES, 50, "w", LEASE, NOON)
+    (lapsed,) = [(s, p) for s, p in statements if s.startswith("SELECT") and "lease_until <=" in s]
+    with writing(large.engine) as connection:
+        assert "ix_images_leased" in plan(connection, *lapsed)
 
 
 def test_counting_reads_an_index_only(large: SqlStore) -> None:
@@ -117,6 +131,8 @@ def fill(store: SqlStore) -> None:
     commit(store, mine, lambda c: Completed(found(c), {}, {"key": 0}))
     for c in claim(store, limit=1000, now=NOON + LEASE):
         store.release([c], NOON, "set free", "")
+    store.add_uploads([promised("u", size=7)])
+    store.upload_arrived("u", seed, NOON)
     with writing(store.engine) as connection:
         numbers = (
             "(SELECT generate_series AS n FROM generate_series(1, :count)) AS numbers"
@@ -136,6 +152,7 @@ def fill(store: SqlStore) -> None:
             "evidence": {"image_id": "'h' || n"},
             "likenesses": {"image_id": "'h' || n", "key": "'key-' || n"},
             "events": {"event_id": "1000000 + n", "image_id": "'h' || n"},
+            "uploads": {"upload_id": "'h' || n"},
         }
         for table, new in fresh.items():
             columns = [column.name for column in metadata.tables[table].columns]

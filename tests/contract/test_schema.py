@@ -62,8 +62,8 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-def test_the_migrations_make_the_schema_of_the_code(backend: Backend) -> None:
-    engine = open_engine(backend.url)
+def test_the_migrations_make_the_schema_of_the_code(sql_backend: Backend) -> None:
+    engine = open_engine(sql_backend.url)
     with reading(engine) as connection:
         options = {"version_table": VERSION_TABLE, "compare_type": True}
         context = MigrationContext.configure(connection, opts=options)
@@ -71,10 +71,10 @@ def test_the_migrations_make_the_schema_of_the_code(backend: Backend) -> None:
     engine.dispose()
 
 
-def test_every_migration_can_be_undone_and_done_again(backend: Backend) -> None:
-    go_to(backend.url, "base")
-    go_to(backend.url, "head")
-    arrive(backend.open(), 1)
+def test_every_migration_can_be_undone_and_done_again(sql_backend: Backend) -> None:
+    go_to(sql_backend.url, "base")
+    go_to(sql_backend.url, "head")
+    arrive(sql_backend.open(), 1)
 
 
 def test_an_older_embedded_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
@@ -88,12 +88,12 @@ def test_an_older_embedded_database_is_migrated_when_it_is_opened(tmp_path: Path
     engine.dispose()
 
 
-def test_an_older_database_keeps_its_rows_when_it_is_migrated(backend: Backend) -> None:
-    store = backend.open()
+def test_an_older_database_keeps_its_rows_when_it_is_migrated(sql_backend: Backend) -> None:
+    store = sql_backend.open()
     arrive(store, 3)
-    backend.close()
-    go_to(backend.url, "0001")
-    store = backend.open(migrating=True)
+    sql_backend.close()
+    go_to(sql_backend.url, "0001")
+    store = sql_backend.open(migrating=True)
     assert due_rows(store, 4e9) == 3
     assert store.counts()[0].registered == 3
 
@@ -113,10 +113,10 @@ def test_an_older_schema_on_a_server_is_refused_with_the_command(
 
 
 @pytest.mark.parametrize("migrating", [False, True])
-def test_a_schema_of_a_newer_parjanya_is_refused(backend: Backend, migrating: bool) -> None:
-    stamp(backend.url, "9999")
+def test_a_schema_of_a_newer_parjanya_is_refused(sql_backend: Backend, migrating: bool) -> None:
+    stamp(sql_backend.url, "9999")
     with pytest.raises(SchemaOutdated, match="newer Parjanya"):
-        backend.open(migrating=migrating)
+        sql_backend.open(migrating=migrating)
 
 
 def test_many_processes_may_open_an_empty_database_at_once(empty: str) -> None:
@@ -133,9 +133,9 @@ def test_many_processes_may_open_an_empty_database_at_once(empty: str) -> None:
         opener.join(60)
 
 
-def test_migrating_twice_changes_nothing(backend: Backend) -> None:
-    engine = open_engine(backend.url)
+def test_migrating_twice_changes_nothing(sql_backend: Backend) -> None:
+    engine = open_engine(sql_backend.url)
     migrate(engine)
     migrate(engine)
     engine.dispose()
-    arrive(backend.open(), 1)
+    arrive(sql_backend.open(), 1)

@@ -12,6 +12,7 @@ from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.rows import Arrival, Evidence, ImageRow, Tenant
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.uploads import UploadRow
 
 NOON = 1_760_011_200.0  # 2025-10-09 12:00 UTC
 DAY = 86_400.0
@@ -26,6 +27,23 @@ def arrival(
     name: object, *, slug: str = "acme", version: str = "v1", landed_at: float = NOON
 ) -> Arrival:
     return Arrival(slug, "bucket", f"{slug}/incoming/{name}.jpg", version, 1234, landed_at)
+
+
+def promised(upload_id: str, *, slug: str = "acme", **columns: Any) -> UploadRow:
+    """An upload that may come for an hour, and is looked after at the end of it."""
+    given: dict[str, Any] = {
+        "upload_id": upload_id,
+        "tenant": slug,
+        "bucket": "bucket",
+        "key": f"{slug}/incoming/{upload_id}/a.jpg",
+        "content_type": "image/jpeg",
+        "size": 1234,
+        "requested_at": NOON,
+        "expires_at": NOON + 3600,
+        "token_id": "t-1",
+        "due_at": NOON + 3600,
+    }
+    return UploadRow(**{**given, **columns})
 
 
 def arrive(store: Store, count: int, *, slug: str = "acme", now: float = NOON) -> list[str]:

@@ -28,10 +28,12 @@ from hypothesis.stateful import (
 
 from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.lanes import BY_NAME
+from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.rows import Tenant
-from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.stages import STAGES
-from tests.servers import PostgresServer
+from parjanya_dagster.truth.store import Store
+from tests.contract.conftest import dynamo_table
+from tests.servers import MotoServer, PostgresServer
 from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
 from tests.simulation.house import House
 from tests.simulation.mortal import Died
@@ -70,7 +72,7 @@ FAULTS = frozenset(
 class Simulation(RuleBasedStateMachine):
     """What may happen, in any order."""
 
-    open: Callable[[], SqlStore]
+    open: Callable[[], Store]
 
     def __init__(self) -> None:
         super().__init__()
@@ -326,7 +328,7 @@ class Simulation(RuleBasedStateMachine):
         return None if death is None else self.house.mortal(death[0], after=death[1])
 
 
-def simulate(open_: Callable[[], SqlStore], examples: int) -> None:
+def simulate(open_: Callable[[], Store], examples: int) -> None:
     machine = type("Simulation", (Simulation,), {"open": staticmethod(open_)})
     run_state_machine_as_test(
         seed(SEED)(machine),
@@ -352,7 +354,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
     open_store(postgres.url(name), migrating=True).close()
     copies: list[str] = []
 
-    def fresh() -> SqlStore:
+    def fresh() -> Store:
         while copies:
             postgres.drop_database(copies.pop())
         copies.append(postgres.create_database(name))
@@ -365,6 +367,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 WALKS = EXAMPLES // 2
 STEPS = 120
+DYNAMODB = [int(n) for n in (os.environ.get("PARJANYA_SIMULATION_DYNAMODB") or "2,60").split(",")]
 
 
 def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
@@ -427,26 +430,39 @@ NEEDS: dict[str, Callable[[Simulation], object]] = {
 @pytest.mark.parametrize("part", range(4))
 def test_nothing_is_lost_on_long_random_walks(template: Path, part: int) -> None:
     for walk in range(part, WALKS, 4):
-        rng = random.Random(f"{SEED}/{walk}")
-        machine = type(
-            "Walk", (Simulation,), {"open": staticmethod(lambda: in_memory(template, SEED))}
-        )()
-        machine.begin(lanes=rng.choice(sorted(BY_NAME)), first=[])
-        taken: list[str] = []
-        try:
-            for _ in range(STEPS):
-                possible = {
-                    name: drawn
-                    for name, drawn in draws(rng).items()
-                    if NEEDS.get(name, lambda _: True)(machine)
-                }
-                weights = [weight for weight, _ in possible.values()]
-                name = rng.choices(list(possible), weights)[0]
-                taken.append(f"{name}({possible[name][1]})")
-                getattr(machine, name)(**possible[name][1])
-                machine.nothing_is_lost_or_done_twice()
-            machine.teardown()
-        except Exception as error:
-            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
-            error.add_note("\n".join(taken))
-            raise
+        walk_at_random(lambda: in_memory(template, SEED), walk, STEPS)
+
+
+def test_nothing_is_lost_on_dynamodb_either(aws: MotoServer) -> None:
+    """On moto's emulator: what DynamoDB itself may do beyond it is not shown here.
+
+    Few walks, since it is slow: PARJANYA_SIMULATION_DYNAMODB says how many, of how many steps.
+    """
+    walks, steps = DYNAMODB
+    for walk in range(walks):
+        with dynamo_table(aws) as url:
+            walk_at_random(lambda: open_store(url, batch_size=3), walk, steps)
+
+
+def walk_at_random(open_: Callable[[], Store], walk: int, steps: int) -> None:
+    rng = random.Random(f"{SEED}/{walk}")
+    machine = type("Walk", (Simulation,), {"open": staticmethod(open_)})()
+    machine.begin(lanes=rng.choice(sorted(BY_NAME)), first=[])
+    taken: list[str] = []
+    try:
+        for _ in range(steps):
+            possible = {
+                name: drawn
+                for name, drawn in draws(rng).items()
+                if NEEDS.get(name, lambda _: True)(machine)
+            }
+            weights = [weight for weight, _ in possible.values()]
+            name = rng.choices(list(possible), weights)[0]
+            taken.append(f"{name}({possible[name][1]})")
+            getattr(machine, name)(**possible[name][1])
+            machine.nothing_is_lost_or_done_twice()
+        machine.teardown()
+    except Exception as error:
+        error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
+        error.add_note("\n".join(taken))
+        raise

@@ -13,11 +13,14 @@ from parjanya_dagster.truth.sql.publishing import Publishing
 from parjanya_dagster.truth.sql.reads import Reads
 from parjanya_dagster.truth.sql.regrading import Regrading
 from parjanya_dagster.truth.sql.trouble import Trouble
+from parjanya_dagster.truth.sql.uploads import Uploading
 from parjanya_dagster.truth.sql.work import Work
 from parjanya_dagster.truth.transitions import Rules
 
 
-class SqlStore(Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading):
+class SqlStore(
+    Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading, Uploading
+):
     """Truth in SQLite (embedded) or PostgreSQL (production). See `truth.store.Store`."""
 
     def close(self) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.arriving import new_row, settle
 from parjanya_dagster.truth.rows import (
     DELETED,
     PRESENT,
-    REPLACED,
     Arrival,
     ImageRow,
     Registered,
@@ -70,11 +70,11 @@ class Registration(Base):
         day = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
         places = self._places(connection, tenant, day, len(new))
         each = (batch for batch, taken in places.items() for _ in range(taken))
-        rows = [_row(one, batch, now) for batch, one in zip(each, new, strict=True)]
+        rows = [new_row(one, batch, now) for batch, one in zip(each, new, strict=True)]
         insert_rows(connection, images, [transitions.jsonable(row) for row in rows])
         record(connection, [transitions.registered(row, "arrived") for row in rows])
         landed = {arrival.image_id: arrival.landed_at for arrival in new + back}
-        apply(connection, _settle([*versions, *rows], landed, now), places)
+        apply(connection, settle([*versions, *rows], landed, now), places)
         return result + [Registered(row.image_id, row.batch, created=True) for row in rows]
 
     def _places(self, connection: Connection, tenant: str, day: str, count: int) -> dict[str, int]:
@@ -157,50 +157,3 @@ class Registration(Base):
                     )
                 )
         return found
-
-
-def _row(arrival: Arrival, batch: str, now: float) -> ImageRow:
-    return ImageRow(
-        arrival.image_id,
-        arrival.tenant,
-        arrival.bucket,
-        arrival.key,
-        arrival.version,
-        arrival.size,
-        batch,
-        arrival.landed_at,
-        arrived_at=now,
-        updated_at=now,
-        not_before=now,
-        due_at=now,
-    )
-
-
-def _settle(
-    rows: Sequence[ImageRow], landed: Mapping[str, float], now: float
-) -> list[transitions.Change]:
-    """Of each key, among what is present and what was seen, the last to land is present.
-
-    `landed`: when the arrivals that were seen landed, by image id.
-    """
-    versions: dict[tuple[str, str], list[ImageRow]] = defaultdict(list)
-    for row in rows:
-        versions[row.bucket, row.key].append(row)
-
-    def age(row: ImageRow) -> tuple[float, float, str]:
-        last = max(row.landed_at, landed.get(row.image_id, row.landed_at))
-        return last, row.arrived_at, row.image_id
-
-    changes = []
-    for same in versions.values():
-        *older, newest = sorted(same, key=age)
-        changes += [
-            transitions.leave_bucket(row, REPLACED, now, "a newer version of the key landed")
-            for row in older
-            if row.object_state == PRESENT
-        ]
-        seen_at = age(newest)[0]
-        without = newest.failure_class in transitions.WITHOUT_OBJECT
-        if newest.object_state != PRESENT or (without and seen_at > newest.landed_at):
-            changes.append(transitions.return_to_bucket(newest, seen_at, now, "landed again"))
-    return changes

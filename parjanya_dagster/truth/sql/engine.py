@@ -25,7 +25,7 @@ CHUNK = 500
 """Rows per statement: SQLite allows 32,766 parameters, and locks stay short."""
 
 _JSON: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
-_STORES = "The truth URL begins with sqlite:/// or postgresql://."
+_STORES = "The truth URL begins with sqlite:///, postgresql:// or dynamodb://."
 _SESSION = {
     # A worker that froze inside a transaction, or whose machine vanished, must not hold the
     # locks of its rows for ever.

@@ -19,10 +19,7 @@ from parjanya_dagster.truth.sql.documents import dumps, loads
 from parjanya_dagster.truth.sql.engine import reading
 from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of
 from parjanya_dagster.truth.sql.schema import images, likenesses
-
-CROWD = 64
-"""Of each key only so many images are looked at, the earliest. Else a tenant with ten thousand
-pages that look alike would have each compared with each."""
+from parjanya_dagster.truth.store import CROWD
 
 # SQLite has no lateral joins: of each wanted value, what was found is one JSON array.
 _TWINS_SQLITE = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from parjanya_dagster.errors import PolicyConflict
+from parjanya_dagster.truth.publishing import check_same
 from parjanya_dagster.truth.rows import Published
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.mapping import Base, columns_of
@@ -20,13 +20,7 @@ class Publishing(Base):
             connection.execute(insert_if_new(connection, policies), [values])
             row = connection.execute(select(policies).where(policies.c.ref == policy.ref)).one()
         recorded = Published(**row._mapping)
-        if recorded.hash != policy.hash:
-            name, _, version = policy.ref.partition("@")
-            raise PolicyConflict(
-                f"{policy.ref} is published with other content ({recorded.hash[:19]}…, this is "
-                f"{policy.hash[:19]}…), and a published version never changes. Restore it, or "
-                f"publish this as {name}@{int(version) + 1 if version.isdigit() else '…'}."
-            )
+        check_same(recorded, policy)
         return recorded
 
     def policy(self, ref: str) -> Published | None:

@@ -254,6 +254,44 @@ regrades = Table(
     ),
 )
 
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("requested_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("token_id", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("due_at", Time),
+    Column("settled_at", Time),
+    Column("reason", Text, nullable=False),
+    Column("image_id", Text),
+    Index(
+        "ix_uploads_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("revoked_at", Time),
+    Index("ix_tokens_tenant", "tenant"),
+)
+
 heartbeats = Table(
     "heartbeats",
     metadata,

@@ -64,7 +64,7 @@ json.dump(
 """
 HEAVY = (
     *("torch", "torchvision", "transformers", "pyiqa", "onnxruntime", "rapidocr_onnxruntime"),
-    *("pandas", "pyarrow", "scipy", "pyvips", "cv2", "rawpy", "pillow_heif", "obstore"),
+    *("pandas", "pyarrow", "scipy", "pyvips", "cv2", "rawpy", "pillow_heif", "boto3", "fastapi"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from parjanya_dagster.assets import _stop_where_misplaced, _wanted_policy
 from parjanya_dagster.errors import WrongJob
 from parjanya_dagster.lanes import SPLIT, Lane
+from parjanya_dagster.platform import open_platform
+from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.stages import STAGES
 
-GPU = Lane("gpu", STAGES[1:], {"dagster-k8s/config": {"nodes": "with a GPU"}})
+GPU = Lane("gpu", STAGES[1:], tags={"dagster-k8s/config": {"nodes": "with a GPU"}})
 
 
 @dataclass
@@ -35,6 +38,18 @@ def test_an_asset_backfill_of_a_lane_with_nodes_of_its_own_stops_and_says_where_
 def test_the_lane_job_goes_on_and_so_does_a_lane_that_runs_anywhere() -> None:
     stop("gpu_lane_job", "enriched", SPLIT[0], GPU)
     stop("__ASSET_JOB", "validated", SPLIT[0], GPU)
+
+
+def test_where_runs_go_to_a_cluster_every_lane_has_nodes_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, lanes="split", launcher="kubernetes")
+    platform = open_platform(settings, migrating=True)
+    try:
+        for stage in STAGES:
+            with pytest.raises(WrongJob):
+                stop("__ASSET_JOB", stage, *platform.lanes)
+        stop("gpu_lane_job", "enriched", *platform.lanes)
+    finally:
+        platform.store.close()
 
 
 def test_the_policy_of_the_run_config_is_found_at_whichever_asset_names_it() -> None:

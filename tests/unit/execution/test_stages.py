@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -423,8 +423,10 @@ def test_an_image_whose_evidence_is_missing_goes_back_for_it(house: House) -> No
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-        def evidence(self, rows: Sequence[ImageRow]) -> dict[str, dict[str, Any]]:
-            found = store.evidence(rows)
+        def evidence(
+            self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
+        ) -> dict[str, dict[str, Any]]:
+            found = store.evidence(rows, stages)
             return {
                 one: {stage: body for stage, body in bodies.items() if stage != "enriched"}
                 for one, bodies in found.items()

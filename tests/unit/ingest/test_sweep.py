@@ -269,3 +269,121 @@ def test_the_identity_of_an_arrival_depends_on_bucket_key_and_version_alone(
     sweep(sweeper)
     head = platform.objects.head("acme", "incoming/a.jpg")
     assert platform.store.get(image_id("acme", "incoming/a.jpg", head.version)) is not None
+
+
+class Pages:
+    """A bucket whose listing takes a second for every object."""
+
+    def __init__(self, platform: Platform, clock: Clock) -> None:
+        self._objects, self._clock = platform.objects, clock
+        self.listed: list[str] = []
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self._objects, name)
+
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        for info in self._objects.listing(bucket, prefix, after):
+            self._clock.pass_by(1.0)
+            self.listed.append(f"{bucket}/{info.key}")
+            yield info
+
+
+def test_a_sweep_goes_on_where_the_last_one_stopped_and_comes_to_the_end(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    for tenant in ("acme", "bolt", "cord"):
+        sweeper.add_tenant(tenant)
+        for number in range(10):
+            drop(buckets, f"{number % 3}/{number}.jpg", tenant=tenant)
+    pages = Pages(platform, clock)
+    bounded = replace(sweeper, objects=pages)
+    clock.pass_by(60)
+    stops, swept = [], bounded.sweep(clock() + 5.0)
+    while not swept.complete:
+        stops.append(swept.stopped)
+        swept = bounded.sweep(clock() + 5.0, start=swept.stopped)
+    assert len(stops) >= 4
+    assert all(len(platform.store.present(slug)) == 10 for slug in ("acme", "bolt", "cord"))
+    assert len(set(pages.listed)) == 30
+    assert len(pages.listed) < 45  # nothing is listed from its beginning again and again
+
+
+def test_departures_are_seen_by_sweeps_that_go_on_from_each_other(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    paths = [drop(buckets, f"{number}.jpg") for number in range(10)]
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in (paths[0], paths[9]):
+        path.unlink()
+    bounded = replace(sweeper, objects=Pages(platform, clock))
+    departed, swept = 0, bounded.sweep(clock() + 2.0)
+    assert not swept.complete
+    while not swept.complete:
+        departed += swept.departed
+        swept = bounded.sweep(clock() + 2.0, start=swept.stopped)
+    assert departed + swept.departed == 2
+    assert len(platform.store.present("acme")) == 8
+
+
+def test_a_process_that_died_between_two_sweeps_departs_nothing_by_half_a_listing(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    for number in range(10):
+        drop(buckets, f"{number}.jpg")
+    sweep(sweeper)
+    clock.pass_by(60)
+    stopped = replace(sweeper, objects=Pages(platform, clock)).sweep(clock() + 2.0).stopped
+    assert stopped is not None
+
+    class Doubtful:
+        """Asked again, it would say that nothing is there."""
+
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(platform.objects, name)
+
+        def head(self, bucket: str, key: str) -> ObjectInfo:
+            raise ObjectGone
+
+    born_again = replace(sweeper, objects=Doubtful(), listed={})
+    assert born_again.sweep(FOREVER, start=stopped).departed == 0
+
+
+def test_a_first_bucket_that_never_answers_does_not_keep_sweeps_from_the_others(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    for tenant in ("acme", "bolt"):
+        sweeper.add_tenant(tenant)
+        drop(buckets, "a.jpg", tenant=tenant)
+
+    class Hangs:
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(platform.objects, name)
+
+        def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+            if bucket == "acme":
+                clock.pass_by(30.0)
+                raise StorageUnavailable("timed out")
+            yield from platform.objects.listing(bucket, prefix, after)
+
+    slow = replace(sweeper, objects=Hangs())
+    first = slow.sweep(clock() + 10.0)
+    assert (first.stopped is not None, list(first.refused)) == (True, ["acme/"])
+    second = slow.sweep(clock() + 10.0, start=first.stopped)
+    assert second.complete
+    assert sum(second.registered.values()) == 1

@@ -243,3 +243,16 @@ def test_a_folder_with_odd_characters_in_its_name_can_be_the_root(tmp_path: Path
     objects = open_objects(root.as_uri())
     objects.put("acme", "incoming/a.jpg", b"x", "image/jpeg")
     assert (root / "acme" / "incoming" / "a.jpg").read_bytes() == b"x"
+
+
+def test_a_listing_is_in_the_order_of_keys_and_goes_on_after_any_of_them(
+    objects: FolderObjects,
+) -> None:
+    for name in ("b/x.jpg", "b.jpg", "b-1.jpg", "a/z/1.jpg", "a.jpg", "c.jpg", "b/a.jpg"):
+        objects.put("acme", f"incoming/{name}", b"x", "image/jpeg")
+    listed = [info.key for info in objects.listing("acme", "incoming/")]
+    assert listed == sorted(listed)
+    assert len(listed) == 7
+    for at, key in enumerate(listed):
+        after = [info.key for info in objects.listing("acme", "incoming/", key)]
+        assert after == listed[at + 1 :]

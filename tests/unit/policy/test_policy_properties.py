@@ -229,3 +229,13 @@ def test_no_stage_before_the_boundary_lacks_anything(
     assert all(not lacking(policy, stage, index.get(stage)) for stage in STAGES[:start])
     if start < 3:
         assert lacking(policy, STAGES[start], index.get(STAGES[start]))
+
+
+@given(policies(), evidences(), st.none() | st.builds(Duplicate, st.just("near"), st.just("a")))
+def test_only_the_stages_that_a_policy_names_are_looked_at(
+    policy: Policy, evidence: dict[str, Any], duplicate: Duplicate | None
+) -> None:
+    """So a decision needs no more of Truth than these: the rest may be left unread."""
+    some = {stage: body for stage, body in evidence.items() if stage in policy.stages}
+    whole = evaluate(policy, evidence, duplicate)
+    assert evaluate(policy, some, duplicate).canonical() == whole.canonical()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -68,6 +69,25 @@ def test_small_batches_and_prepared_pictures_change_no_answer(engine: Engine) ->
             assert one["probabilities"] == pytest.approx(same["probabilities"], abs=2e-6)
 
 
+def test_images_are_prepared_while_the_model_is_at_work(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Reader.answer
+    working = engine(describe=False)
+    working.warm()
+    prepared: list[object] = []
+
+    def busy(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
+        ahead = threading.Thread(target=lambda: prepared.append(working.prepare(IMAGES[1])))
+        ahead.start()
+        ahead.join(60)
+        assert prepared, "preparing waited for the model"
+        return answer(self, pictures)
+
+    monkeypatch.setattr(Reader, "answer", busy)
+    working.describe(IMAGES[:1])
+
+
 def test_the_order_in_which_labels_are_listed_changes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +126,14 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     asked.clear()
     tight.describe(IMAGES)
     assert max(asked) < len(IMAGES)  # it has learnt to ask for less
+    monkeypatch.setattr(
+        Reader, "answer", lambda self, some: asked.append(len(some)) or answer(self, some)
+    )
+    for _ in range(200):
+        tight.describe(IMAGES[2:4] + IMAGES[2:4])
+        if asked[-1] == 4:  # and, once memory suffices again, comes back to more
+            return
+    pytest.fail(f"still small batches: {asked[-4:]}")
 
 
 def test_an_image_that_alone_is_too_much_fails_alone_and_transiently(

@@ -1,0 +1,131 @@
+"""What is never deployed: rules over a synthesized CloudFormation template. Pure.
+
+Each rule is an incident that happened somewhere, and that the constructs of this app do not make.
+The rules look at what comes out, so they also hold for what is written next year.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from parjanya_dagster.ingest.cors import objections
+
+Template = Mapping[str, Any]
+Found = Iterator[tuple[str, str]]
+Rule = Callable[[Template, "Expected"], Found]
+
+
+class Expected:
+    """What the site says, as far as the rules need it."""
+
+    def __init__(self, images: set[str], version: str, dormancy_days: int) -> None:
+        self.images = images
+        self.version = version
+        self.dormancy_days = dormancy_days
+
+
+def refuse(template: Template, expected: Expected) -> list[str]:
+    """A sentence for each thing that must not be deployed. Empty: nothing is wrong."""
+    return [f"{name}: {why}" for rule in RULES for name, why in rule(template, expected)]
+
+
+def _resources(template: Template, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, one in template["Resources"].items():
+        if one["Type"] == kind:
+            yield name, one
+
+
+def images_not_of_the_release(template: Template, expected: Expected) -> Found:
+    """A service ran v20 for weeks while v23 was declared: the tag was written twice."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            image = container["Image"]
+            if image not in expected.images:
+                yield name, f"the image {image!r} is not of the release {expected.version}"
+
+
+def launch_template_ignored(template: Template, expected: Expected) -> Found:
+    """New machines kept starting from the first version of their template."""
+    for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
+        said = one["Properties"].get("LaunchTemplate")
+        if said is None:
+            yield name, "it has no launch template of its own"
+            continue
+        own = said.get("LaunchTemplateId", {}).get("Ref")
+        if said.get("Version") != {"Fn::GetAtt": [own, "LatestVersionNumber"]}:
+            yield (
+                name,
+                (
+                    f"its launch template is pinned to {said.get('Version')!r}: a change would not "
+                    "reach it"
+                ),
+            )
+        if "UpdatePolicy" not in one:
+            yield name, "machines that run keep the old launch template: it has no UpdatePolicy"
+    for name, one in _resources(template, "AWS::EC2::LaunchTemplate"):
+        specifications = one["Properties"]["LaunchTemplateData"].get("TagSpecifications", [])
+        tags = {tag["Key"]: tag["Value"] for each in specifications for tag in each.get("Tags", [])}
+        if tags.get("parjanya:release") != expected.version:
+            yield name, f"it is not of the release {expected.version}: it would not change with it"
+
+
+def retention_below_dormancy(template: Template, expected: Expected) -> Found:
+    """Messages expired over a weekend on which no worker ran."""
+    least = expected.dormancy_days * 86_400
+    for name, one in _resources(template, "AWS::SQS::Queue"):
+        seconds = one["Properties"].get("MessageRetentionPeriod", 4 * 86_400)
+        if seconds <= least:
+            yield name, f"it keeps messages {seconds} s, and nobody may look for {least} s"
+
+
+def cors_that_browsers_reject(template: Template, expected: Expected) -> Found:
+    """Presigned URLs were right, and no browser ever reached PUT."""
+    for name, one in _resources(template, "AWS::S3::Bucket"):
+        rules = one["Properties"].get("CorsConfiguration", {}).get("CorsRules", [])
+        for why in objections(rules):
+            yield name, why
+        for rule in rules:
+            if "*" in rule["AllowedOrigins"]:
+                yield name, "the origin '*' lets every page of the web upload: name the origins"
+
+
+def queue_read_blindly(template: Template, expected: Expected) -> Found:
+    """Without GetQueueAttributes the control plane took "denied" for "empty" for twelve hours."""
+    for name, one in _resources(template, "AWS::IAM::Policy"):
+        seeing: set[str] = set()
+        reading: set[str] = set()
+        for statement in one["Properties"]["PolicyDocument"]["Statement"]:
+            actions = _list(statement["Action"])
+            queues = {json.dumps(each, sort_keys=True) for each in _list(statement["Resource"])}
+            if any(action in ("sqs:GetQueueAttributes", "sqs:*", "*") for action in actions):
+                seeing |= queues
+            if any(action in ("sqs:ReceiveMessage", "sqs:SendMessage") for action in actions):
+                reading |= queues
+        for queue in sorted(reading - seeing):
+            yield name, f"it uses the queue {queue} and may not ask for its attributes"
+
+
+def launcher_on_a_capacity_provider(template: Template, expected: Expected) -> Found:
+    """Dagster's ECS launcher fails with KeyError 'launchType' in a task that has a strategy."""
+    for name, one in _resources(template, "AWS::ECS::Service"):
+        if one["Properties"].get("CapacityProviderStrategy"):
+            yield name, "it has a capacity provider strategy: give it a launch type"
+    for name, one in _resources(template, "AWS::ECS::ClusterCapacityProviderAssociations"):
+        if one["Properties"].get("DefaultCapacityProviderStrategy"):
+            yield name, "a default strategy would be given to every service of the cluster"
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+RULES: tuple[Rule, ...] = (
+    images_not_of_the_release,
+    launch_template_ignored,
+    retention_below_dormancy,
+    cors_that_browsers_reject,
+    queue_read_blindly,
+    launcher_on_a_capacity_provider,
+)

@@ -1,0 +1,120 @@
+"""The file of a site: what differs between installations, checked before anything is made of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class SiteInvalid(Exception):
+    """The site file is not valid."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is deployed. Every image name in the stack is made here."""
+
+    version: str
+    registry: str
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def image(self, side: str) -> str:
+        """The image of a side: cpu or gpu."""
+        name = f"{self.registry}/parjanya-{side}"
+        digest = self.digests.get(side)
+        return f"{name}@{digest}" if digest else f"{name}:{self.version}"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    bucket: str
+    origins: list[str]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    instance_type: str
+    most: int
+
+
+@dataclass(frozen=True)
+class Oidc:
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    user_info_endpoint: str
+    client_id: str
+    client_secret_name: str
+
+
+@dataclass(frozen=True)
+class Ui:
+    certificate: str
+    host: str
+    upload_host: str
+    oidc: Oidc
+
+
+@dataclass(frozen=True)
+class Site:
+    """One installation."""
+
+    account: str
+    region: str
+    zones: list[str]
+    release: Release
+    dormancy_days: int
+    tenants: dict[str, Tenant]
+    gpu: Gpu
+    ui: Ui
+    alarms_to: str
+
+
+def read(path: Path) -> Site:
+    """Raises SiteInvalid, saying what to change."""
+    try:
+        return site(yaml.safe_load(path.read_text()))
+    except (KeyError, TypeError) as error:
+        raise SiteInvalid(
+            f"{path}: {error}. See site.example.yaml for what belongs there."
+        ) from None
+
+
+def site(said: dict[str, Any]) -> Site:
+    ui = dict(said["ui"])
+    made = Site(
+        account=said["account"],
+        region=said["region"],
+        zones=said["zones"],
+        release=Release(**said["release"]),
+        dormancy_days=said["dormancy_days"],
+        tenants={slug: Tenant(**one) for slug, one in said["tenants"].items()},
+        gpu=Gpu(**said["gpu"]),
+        ui=Ui(oidc=Oidc(**ui.pop("oidc")), **ui),
+        alarms_to=said["alarms_to"],
+    )
+    if objections := list(_objections(made)):
+        raise SiteInvalid("; ".join(objections))
+    return made
+
+
+def _objections(one: Site) -> list[str]:
+    found = []
+    if not re.fullmatch(r"\d{12}", one.account):
+        found.append(f"account: {one.account!r} has not twelve digits (write it in quotes)")
+    if not re.fullmatch(r"\d+\.\d+\.\d+([.+-][\w.-]+)?", str(one.release.version)):
+        found.append(f"release.version: {one.release.version!r} names no version that stays itself")
+    for side, digest in one.release.digests.items():
+        if digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+            found.append(f"release.digests.{side}: {digest!r} is no digest")
+    if not 0 < one.dormancy_days < 14:
+        found.append("dormancy_days: SQS keeps a message 14 days at most, so 1 to 13")
+    if len(one.zones) < 2 or not all(zone.startswith(one.region) for zone in one.zones):
+        found.append(f"zones: two or more of {one.region}, such as {one.region}a")
+    if one.gpu.most < 1:
+        found.append("gpu.most: 1 or more")
+    return found

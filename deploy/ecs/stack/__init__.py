@@ -1,0 +1,1 @@
+"""The stack of one site, a module per concern."""

@@ -1,0 +1,98 @@
+"""The two doors: the UI behind a login, the upload application behind its tokens. Both with TLS."""
+
+from __future__ import annotations
+
+from aws_cdk import (
+    Duration,
+    SecretValue,
+)
+from aws_cdk import (
+    aws_ec2 as ec2,
+)
+from aws_cdk import (
+    aws_ecs as ecs,
+)
+from aws_cdk import (
+    aws_elasticloadbalancingv2 as elb,
+)
+from aws_cdk import (
+    aws_s3 as s3,
+)
+from constructs import Construct
+from site_file import Site
+
+from stack.services import UI_PORT, UPLOADS_PORT, Services
+
+
+class Doors(Construct):
+    """One load balancer, two host names. Anything else is not found."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        site: Site,
+        vpc: ec2.IVpc,
+        services: Services,
+        logs: s3.IBucket,
+    ) -> None:
+        super().__init__(scope, name)
+        self.balancer = elb.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=vpc,
+            internet_facing=True,
+            drop_invalid_header_fields=True,
+            deletion_protection=True,
+        )
+        self.balancer.log_access_logs(logs, "doors")
+        self.balancer.add_redirect()
+        listener = self.balancer.add_listener(
+            "Https",
+            port=443,
+            certificates=[elb.ListenerCertificate.from_arn(site.ui.certificate)],
+            ssl_policy=elb.SslPolicy.TLS13_RES,
+            default_action=elb.ListenerAction.fixed_response(404),
+        )
+        oidc = site.ui.oidc
+        self.ui = self._targets("Ui", services.ui, UI_PORT, vpc, "/server_info")
+        listener.add_action(
+            "UiAfterLogin",
+            priority=10,
+            conditions=[elb.ListenerCondition.host_headers([site.ui.host])],
+            action=elb.ListenerAction.authenticate_oidc(
+                issuer=oidc.issuer,
+                authorization_endpoint=oidc.authorization_endpoint,
+                token_endpoint=oidc.token_endpoint,
+                user_info_endpoint=oidc.user_info_endpoint,
+                client_id=oidc.client_id,
+                client_secret=SecretValue.secrets_manager(oidc.client_secret_name),
+                session_timeout=Duration.hours(12),
+                on_unauthenticated_request=elb.UnauthenticatedAction.AUTHENTICATE,
+                next=elb.ListenerAction.forward([self.ui]),
+            ),
+        )
+        self.uploads = self._targets(
+            "Uploads", services.uploads, UPLOADS_PORT, vpc, "/openapi.json"
+        )
+        listener.add_action(
+            "Uploads",
+            priority=20,
+            conditions=[elb.ListenerCondition.host_headers([site.ui.upload_host])],
+            action=elb.ListenerAction.forward([self.uploads]),
+        )
+
+    def _targets(
+        self, name: str, service: ecs.FargateService, port: int, vpc: ec2.IVpc, path: str
+    ) -> elb.ApplicationTargetGroup:
+        return elb.ApplicationTargetGroup(
+            self,
+            f"{name}Targets",
+            vpc=vpc,
+            port=port,
+            protocol=elb.ApplicationProtocol.HTTP,
+            targets=[service],
+            deregistration_delay=Duration.seconds(30),
+            health_check=elb.HealthCheck(path=path, healthy_threshold_count=2),
+        )

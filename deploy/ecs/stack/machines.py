@@ -1,0 +1,101 @@
+"""The cluster, and its machines with a GPU: none while nothing waits for one."""
+
+from __future__ import annotations
+
+from aws_cdk import (
+    Tags,
+)
+from aws_cdk import (
+    aws_autoscaling as autoscaling,
+)
+from aws_cdk import (
+    aws_ec2 as ec2,
+)
+from aws_cdk import (
+    aws_ecs as ecs,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from constructs import Construct
+from site_file import Site
+
+DISK_GIB = 200  # the image, its models and the pixels of a batch
+RELEASE_TAG = "parjanya:release"
+
+
+class Machines(Construct):
+    """A cluster; tasks that need a GPU name the capacity provider."""
+
+    def __init__(self, scope: Construct, name: str, site: Site, vpc: ec2.IVpc) -> None:
+        super().__init__(scope, name)
+        self.cluster = ecs.Cluster(
+            self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
+        )
+        self.group = autoscaling.AutoScalingGroup(
+            self,
+            "Gpu",
+            vpc=vpc,
+            launch_template=self._template(site, vpc),
+            min_capacity=0,
+            max_capacity=site.gpu.most,
+            # No desired capacity: each deployment would set it back.
+            new_instances_protected_from_scale_in=True,
+            group_metrics=[autoscaling.GroupMetrics.all()],
+            # What the template says reaches machines that run already. Runs there lose their
+            # leases, and other workers take over.
+            update_policy=autoscaling.UpdatePolicy.rolling_update(
+                max_batch_size=1,
+                min_instances_in_service=0,
+                suspend_processes=[autoscaling.ScalingProcess.ALARM_NOTIFICATION],
+            ),
+        )
+        self.gpus = ecs.AsgCapacityProvider(
+            self,
+            "Gpus",
+            auto_scaling_group=self.group,
+            enable_managed_scaling=True,
+            enable_managed_termination_protection=True,
+            enable_managed_draining=True,
+            target_capacity_percent=100,
+            instance_warmup_period=300,
+        )
+        self.cluster.add_asg_capacity_provider(self.gpus)
+
+    def _template(self, site: Site, vpc: ec2.IVpc) -> ec2.LaunchTemplate:
+        role = iam.Role(
+            self,
+            "GpuMachine",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name(
+                    "service-role/AmazonEC2ContainerServiceforEC2Role"
+                )
+            ],
+        )
+        disk = ec2.BlockDeviceVolume.ebs(
+            DISK_GIB, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
+        )
+        setup = ec2.UserData.for_linux()
+        setup.add_commands(
+            "echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config",
+            # An image of a release never changes, so what is here need not be pulled again.
+            "echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> /etc/ecs/ecs.config",
+            "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config",
+        )
+        template = ec2.LaunchTemplate(
+            self,
+            "Template",
+            machine_image=ecs.EcsOptimizedImage.amazon_linux2023(ecs.AmiHardwareType.GPU),
+            instance_type=ec2.InstanceType(site.gpu.instance_type),
+            role=role,
+            user_data=setup,
+            require_imdsv2=True,
+            http_put_response_hop_limit=1,
+            detailed_monitoring=True,
+            security_group=ec2.SecurityGroup(self, "GpuMachines", vpc=vpc),
+            block_devices=[ec2.BlockDevice(device_name="/dev/xvda", volume=disk)],
+        )
+        # A release changes the template, a changed template changes the group.
+        Tags.of(template).add(RELEASE_TAG, site.release.version)
+        return template

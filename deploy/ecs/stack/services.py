@@ -1,0 +1,203 @@
+"""The services: code location, daemon, web UI, upload application, exporter; and what runs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import (
+    Duration,
+    Stack,
+)
+from aws_cdk import (
+    aws_ec2 as ec2,
+)
+from aws_cdk import (
+    aws_ecs as ecs,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
+    aws_servicediscovery as discovery,
+)
+from constructs import Construct
+
+from parjanya_dagster.lanes import SPLIT
+from stack import access
+from stack.machines import Machines
+from stack.stores import Arrivals, Buckets, Records, Truth
+from stack.tasks import Size, Tasks, placement
+
+NAMESPACE = "parjanya.internal"
+CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
+_LANES = {lane.name: lane.needs for lane in SPLIT}
+_QUICK = "parjanya doctor --quick"
+
+
+class Services(Construct):
+    """Everything that runs all the time, and the definitions of what does not."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        vpc: ec2.IVpc,
+        machines: Machines,
+        tasks: Tasks,
+        truth: Truth,
+        arrivals: Arrivals,
+        buckets: Buckets,
+        records: Records,
+    ) -> None:
+        super().__init__(scope, name)
+        self._machines, self._tasks = machines, tasks
+        self._names = discovery.PrivateDnsNamespace(self, "Names", name=NAMESPACE, vpc=vpc)
+        self.inside = ec2.SecurityGroup(
+            self, "Inside", vpc=vpc, description="Services and runs of Parjanya"
+        )
+        for port in (CODE_PORT, UI_PORT, METRICS_PORT):
+            self.inside.add_ingress_rule(self.inside, ec2.Port.tcp(port), "each other")
+        records.database.connections.allow_default_port_from(self.inside)
+        every = list(buckets.by_tenant.values())
+
+        runs = self._tasks.role("Runs")
+        access.use_truth(runs, truth)
+        access.read_images(runs, every)
+        access.write_results(runs, every)
+        self.cpu_run = tasks.cpu_run(_size("cpu"), runs)
+        self.gpu_run = tasks.gpu_run(_size("gpu"), _LANES["gpu"].gpus, runs)
+        where = {
+            "PARJANYA_PLACEMENT": placement(
+                self.cpu_run.task_definition_arn,
+                self.gpu_run.task_definition_arn,
+                machines.gpus.capacity_provider_name,
+            ),
+            # What the launcher uses where a run names no definition of its own.
+            "PARJANYA_RUN_TASK_DEFINITION": self.cpu_run.task_definition_arn,
+        }
+
+        code = self._tasks.role("Code")  # sensors run here
+        access.use_truth(code, truth, reads_stream=True)
+        access.migrate_truth(code, truth)
+        access.read_images(code, every)
+        access.check_buckets(code, every)
+        access.take_arrivals(code, arrivals.queue, arrivals.dead)
+        self.code = self._service(
+            "Code",
+            Size(1024, 4096),
+            ["dagster", "api", "grpc", "-m", "parjanya_dagster.definitions", "-h", "0.0.0.0",
+             "-p", str(CODE_PORT), "--location-name", "parjanya"],
+            code,
+            port=CODE_PORT,
+            healthy=f"dagster api grpc-health-check -p {CODE_PORT}",
+            environment=where,
+        )  # fmt: skip
+        tasks.migrating(self.code.task_definition)
+
+        daemon = self._tasks.role("Daemon")
+        access.use_truth(daemon, truth)  # its health check is the doctor
+        definitions = [self.cpu_run, self.gpu_run]
+        access.launch_runs(
+            daemon,
+            machines.cluster.cluster_arn,
+            [one.task_definition_arn for one in definitions],
+            [runs, *(one.execution_role for one in definitions)],
+        )
+        self._stops_runs(daemon)
+        self.daemon = self._service(
+            "Daemon",
+            Size(1024, 2048),
+            ["dagster-daemon", "run"],
+            daemon,
+            healthy=_QUICK,
+            environment=where,
+        )
+        ui = self._tasks.role("Ui")
+        self._stops_runs(ui)
+        self.ui = self._service(
+            "Ui",
+            Size(1024, 2048),
+            ["dagster-webserver", "-h", "0.0.0.0", "-p", str(UI_PORT)],
+            ui,
+            port=UI_PORT,
+            healthy=_answers(UI_PORT, "/server_info"),
+            environment=where,
+        )
+        uploads = self._tasks.role("Uploads")
+        access.use_truth(uploads, truth)
+        access.promise_uploads(uploads, every)
+        self.uploads = self._service(
+            "Uploads",
+            Size(512, 1024),
+            ["parjanya", "uploads", "serve", "--host", "0.0.0.0", "--port", str(UPLOADS_PORT)],
+            uploads,
+            port=UPLOADS_PORT,
+            healthy=_answers(UPLOADS_PORT, "/openapi.json"),
+        )
+        metrics = self._tasks.role("Metrics")
+        access.use_truth(metrics, truth)
+        self._stops_runs(metrics, only_look=True)
+        self.metrics = self._service(
+            "Metrics",
+            Size(512, 1024),
+            ["parjanya", "metrics", "--host", "0.0.0.0", "--port", str(METRICS_PORT)],
+            metrics,
+            port=METRICS_PORT,
+            healthy=_answers(METRICS_PORT, "/metrics"),
+            environment=where,
+        )
+
+    def _stops_runs(self, role: iam.IRole, *, only_look: bool = False) -> None:
+        cluster = self._machines.cluster
+        tasks = Stack.of(self).format_arn(
+            service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*"
+        )
+        if only_look:
+            access.look_at_runs(role, cluster.cluster_arn, tasks)
+        else:
+            access.stop_runs(role, cluster.cluster_arn, tasks)
+
+    def _service(
+        self,
+        name: str,
+        size: Size,
+        command: Sequence[str],
+        role: iam.IRole,
+        *,
+        port: int | None = None,
+        healthy: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> ecs.FargateService:
+        definition = self._tasks.fargate(
+            name, size, command, role, port=port, healthy=healthy, environment=environment
+        )
+        return ecs.FargateService(
+            self,
+            name,
+            cluster=self._machines.cluster,
+            task_definition=definition,
+            desired_count=1,
+            # One daemon, one set of sensors: the old one stops before the new one starts.
+            min_healthy_percent=0,
+            max_healthy_percent=100,
+            assign_public_ip=False,
+            security_groups=[self.inside],
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            cloud_map_options=ecs.CloudMapOptions(
+                cloud_map_namespace=self._names,
+                name=name.lower(),
+                dns_ttl=Duration.seconds(10),
+            ),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+
+
+def _size(lane: str) -> Size:
+    needs = _LANES[lane]
+    return Size(round(needs.cpu * 1024), needs.memory_mib)
+
+
+def _answers(port: int, path: str) -> str:
+    ask = f"urllib.request.urlopen('http://127.0.0.1:{port}{path}', timeout=20)"
+    return f'python -c "import urllib.request; {ask}"'

@@ -1,0 +1,213 @@
+"""What is kept: the tenants' buckets, the queue of arrivals, Truth, and Dagster's own records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import (
+    CfnDeletionPolicy,
+    CfnResource,
+    Duration,
+    RemovalPolicy,
+)
+from aws_cdk import (
+    aws_dynamodb as dynamodb,
+)
+from aws_cdk import (
+    aws_ec2 as ec2,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
+    aws_rds as rds,
+)
+from aws_cdk import (
+    aws_s3 as s3,
+)
+from aws_cdk import (
+    aws_sqs as sqs,
+)
+from constructs import Construct
+from site_file import Site
+
+from parjanya_dagster.ingest.cors import PUT_HEADERS
+
+TABLE = Path(__file__).parents[1] / "table.json"
+"""What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""
+
+INCOMING = "incoming/"
+UNREADABLE_AFTER = 10  # receives; what cannot be read goes to the dead letters long before
+HIDDEN = Duration.minutes(5)  # a tick registers what it received, then deletes it
+
+
+class Arrivals(Construct):
+    """Notifications of what landed, and those that nobody could read."""
+
+    def __init__(self, scope: Construct, name: str, site: Site) -> None:
+        super().__init__(scope, name)
+        # Longer than the queue's own: a message keeps its age when it becomes a dead letter.
+        self.dead = _queue(self, "DeadLetters", Duration.days(14))
+        self.queue = _queue(
+            self,
+            "Queue",
+            Duration.days(min(14, max(7, 2 * site.dormancy_days))),
+            visibility_timeout=HIDDEN,
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead, max_receive_count=UNREADABLE_AFTER
+            ),
+        )
+        self.queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[self.queue.queue_arn],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": site.account},
+                    "ArnEquals": {
+                        "aws:SourceArn": [
+                            f"arn:aws:s3:::{tenant.bucket}" for tenant in site.tenants.values()
+                        ]
+                    },
+                },
+            )
+        )
+
+
+def _queue(scope: Construct, name: str, kept: Duration, **more: Any) -> sqs.Queue:
+    return sqs.Queue(
+        scope,
+        name,
+        retention_period=kept,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        **more,
+    )
+
+
+class Buckets(Construct):
+    """One bucket per tenant. Its notifications go to the queue of arrivals."""
+
+    def __init__(self, scope: Construct, name: str, site: Site, arrivals: Arrivals) -> None:
+        super().__init__(scope, name)
+        self.logs = s3.Bucket(
+            self,
+            "AccessLogs",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self.by_tenant = {
+            slug: self._bucket(slug, tenant.bucket, tenant.origins, arrivals)
+            for slug, tenant in site.tenants.items()
+        }
+
+    def _bucket(self, slug: str, name: str, origins: list[str], arrivals: Arrivals) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            slug,
+            bucket_name=name,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            removal_policy=RemovalPolicy.RETAIN,
+            server_access_logs_bucket=self.logs,
+            server_access_logs_prefix=f"{slug}/",
+            cors=[
+                s3.CorsRule(
+                    allowed_methods=[s3.HttpMethods.PUT],
+                    allowed_origins=origins,
+                    allowed_headers=list(PUT_HEADERS),
+                    exposed_headers=["ETag"],
+                    max_age=3000,
+                )
+            ],
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    abort_incomplete_multipart_upload_after=Duration.days(7),
+                    noncurrent_version_expiration=Duration.days(90),
+                )
+            ],
+        )
+        # In the bucket itself: the construct's own way adds a function that may change all buckets.
+        plain: s3.CfnBucket = bucket.node.default_child
+        only_incoming = s3.CfnBucket.NotificationFilterProperty(
+            s3_key=s3.CfnBucket.S3KeyFilterProperty(
+                rules=[s3.CfnBucket.FilterRuleProperty(name="prefix", value=INCOMING)]
+            )
+        )
+        plain.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(
+                    event=event, queue=arrivals.queue.queue_arn, filter=only_incoming
+                )
+                for event in ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+            ]
+        )
+        # S3 tries the queue when it is named, so the queue must let it in by then.
+        plain.node.add_dependency(arrivals.queue.node.find_child("Policy"))
+        return bucket
+
+
+class Truth(Construct):
+    """The table, as the code that uses it would make it."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        asked = json.loads(TABLE.read_text())
+        del asked["TableName"]  # CloudFormation names it
+        del asked["StreamSpecification"]["StreamEnabled"]
+        resource = CfnResource(
+            self,
+            "Table",
+            type="AWS::DynamoDB::Table",
+            properties={
+                **asked,
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+                "DeletionProtectionEnabled": True,
+                "SSESpecification": {"SSEEnabled": True},
+            },
+        )
+        resource.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN
+        resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        self.table = dynamodb.Table.from_table_attributes(
+            self,
+            "Known",
+            table_name=resource.ref,
+            table_stream_arn=resource.get_att("StreamArn").to_string(),
+        )
+        self.arn = resource.get_att("Arn").to_string()
+
+
+class Records(Construct):
+    """Dagster's runs and events: Belief, so a small server, and no great loss."""
+
+    def __init__(self, scope: Construct, name: str, vpc: ec2.IVpc) -> None:
+        super().__init__(scope, name)
+        self.database = rds.DatabaseInstance(
+            self,
+            "Postgres",
+            engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_9),
+            instance_type=ec2.InstanceType("t4g.medium"),
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            credentials=rds.Credentials.from_generated_secret("parjanya"),
+            database_name="dagster",
+            allocated_storage=50,
+            max_allocated_storage=500,
+            storage_encrypted=True,
+            multi_az=True,
+            auto_minor_version_upgrade=True,
+            backup_retention=Duration.days(7),
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.SNAPSHOT,
+            cloudwatch_logs_exports=["postgresql"],
+            enable_performance_insights=True,
+            copy_tags_to_snapshot=True,
+        )

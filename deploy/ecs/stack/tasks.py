@@ -1,0 +1,192 @@
+"""Task definitions: images from the release, environment from one place, a health check each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import (
+    Duration,
+    RemovalPolicy,
+    Stack,
+)
+from aws_cdk import (
+    aws_ecs as ecs,
+)
+from aws_cdk import (
+    aws_iam as iam,
+)
+from aws_cdk import (
+    aws_logs as logs,
+)
+from aws_cdk import (
+    aws_rds as rds,
+)
+from constructs import Construct
+from site_file import Site
+
+from stack.stores import Arrivals, Truth
+
+SHARED_MEMORY_MIB = 2048  # data loaders hand over pixels through it
+RUN = "run"  # the container that the launcher gives its command
+
+
+@dataclass(frozen=True)
+class Size:
+    cpu: int  # units, 1024 to a core
+    memory_mib: int
+
+
+class Tasks(Construct):
+    """Makes the task definitions of a site."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        site: Site,
+        truth: Truth,
+        arrivals: Arrivals,
+        records: rds.DatabaseInstance,
+    ) -> None:
+        super().__init__(scope, name)
+        self._site = site
+        self._records = records
+        self._environment = {
+            "AWS_REGION": Stack.of(self).region,
+            "PARJANYA_TRUTH_URL": f"dynamodb://{truth.table.table_name}",
+            "PARJANYA_OBJECTS_URL": "s3://",
+            "PARJANYA_LANES": "split",
+            "PARJANYA_LAUNCHER": "ecs",
+            "PARJANYA_ARRIVALS_QUEUE": arrivals.queue.queue_url,
+            "PARJANYA_DEAD_LETTERS": arrivals.dead.queue_url,
+            "PARJANYA_LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
+            "PARJANYA_UPLOAD_ORIGINS": " ".join(
+                origin for tenant in site.tenants.values() for origin in tenant.origins
+            ),
+            "DAGSTER_POSTGRES_HOST": records.db_instance_endpoint_address,
+        }
+
+    def role(self, name: str) -> iam.Role:
+        """A role for tasks, without any right yet."""
+        return iam.Role(
+            self, f"{name}Role", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com")
+        )
+
+    def fargate(
+        self,
+        name: str,
+        size: Size,
+        command: Sequence[str],
+        role: iam.IRole,
+        *,
+        port: int | None = None,
+        healthy: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> ecs.FargateTaskDefinition:
+        """A service's definition, on the CPU side. `healthy`: a shell command, exit 0 if it is."""
+        definition = ecs.FargateTaskDefinition(
+            self, name, cpu=size.cpu, memory_limit_mib=size.memory_mib, task_role=role
+        )
+        container = self._container(definition, name.lower(), "cpu", command, healthy, environment)
+        if port is not None:
+            container.add_port_mappings(ecs.PortMapping(container_port=port))
+        return definition
+
+    def cpu_run(self, size: Size, role: iam.IRole) -> ecs.FargateTaskDefinition:
+        """What runs of the cpu lane are."""
+        definition = ecs.FargateTaskDefinition(
+            self, "CpuRun", cpu=size.cpu, memory_limit_mib=size.memory_mib, task_role=role
+        )
+        self._container(definition, RUN, "cpu", None, None, None)
+        return definition
+
+    def gpu_run(self, size: Size, gpus: int, role: iam.IRole) -> ecs.Ec2TaskDefinition:
+        """What runs of the gpu lane are."""
+        definition = ecs.Ec2TaskDefinition(
+            self, "GpuRun", network_mode=ecs.NetworkMode.AWS_VPC, task_role=role
+        )
+        self._container(definition, RUN, "gpu", None, None, None, size=size, gpus=gpus)
+        return definition
+
+    def migrating(self, definition: ecs.FargateTaskDefinition) -> None:
+        """Bring Truth to the schema of this release before the task's own container starts."""
+        first = self._container(
+            definition, "migrate", "cpu", ["parjanya", "migrate"], None, None, essential=False
+        )
+        definition.default_container.add_container_dependencies(
+            ecs.ContainerDependency(
+                container=first, condition=ecs.ContainerDependencyCondition.SUCCESS
+            )
+        )
+
+    def _container(
+        self,
+        definition: ecs.TaskDefinition,
+        name: str,
+        side: str,
+        command: Sequence[str] | None,
+        healthy: str | None,
+        environment: Mapping[str, str] | None,
+        *,
+        size: Size | None = None,
+        gpus: int | None = None,
+        essential: bool = True,
+    ) -> ecs.ContainerDefinition:
+        image = self._site.release.image(side)
+        group = logs.LogGroup(
+            definition,
+            f"{name}Logs",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        secret = self._records.secret
+        health = None
+        if healthy is not None:
+            health = ecs.HealthCheck(
+                command=["CMD-SHELL", healthy],
+                interval=Duration.seconds(30),
+                timeout=Duration.seconds(25),
+                retries=4,
+                start_period=Duration.minutes(3),
+            )
+        limits, shared_memory = {}, {}
+        if size is not None:  # on machines of ours a container says what it takes
+            limits = {"cpu": size.cpu, "memory_limit_mib": size.memory_mib, "gpu_count": gpus}
+            shared_memory = {"shared_memory_size": SHARED_MEMORY_MIB}
+        definition.obtain_execution_role().add_managed_policy(
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "service-role/AmazonECSTaskExecutionRolePolicy"
+            )
+        )
+        return definition.add_container(
+            name,
+            container_name=name,
+            image=ecs.ContainerImage.from_registry(image),
+            command=list(command) if command else None,
+            essential=essential,
+            user="10001",
+            environment={**self._environment, "PARJANYA_IMAGE": image, **(environment or {})},
+            secrets={
+                "DAGSTER_POSTGRES_USER": ecs.Secret.from_secrets_manager(secret, "username"),
+                "DAGSTER_POSTGRES_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
+            },
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=group),
+            health_check=health,
+            stop_timeout=Duration.seconds(60),
+            linux_parameters=ecs.LinuxParameters(
+                definition, f"{name}Linux", init_process_enabled=True, **shared_memory
+            ),
+            **limits,
+        )
+
+
+def placement(cpu_run: str, gpu_run: str, gpus: str) -> str:
+    """PARJANYA_PLACEMENT: where the launcher finds each lane's definition."""
+    return json.dumps(
+        {
+            "cpu": {"task_definition": cpu_run},
+            "gpu": {"task_definition": gpu_run, "capacity_provider": gpus},
+        }
+    )

@@ -1,0 +1,42 @@
+"""A site that is fine, synthesized once."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from app import expected, synthesize
+from refusals import Expected
+from site_file import Site, site
+
+EXAMPLE = Path(__file__).parents[1] / "ecs" / "site.example.yaml"
+
+
+@pytest.fixture(scope="session")
+def said() -> dict[str, Any]:
+    """What the example of a site file says."""
+    return yaml.safe_load(EXAMPLE.read_text())
+
+
+@pytest.fixture(scope="session")
+def example(said: dict[str, Any]) -> Site:
+    return site(copy.deepcopy(said))
+
+
+@pytest.fixture(scope="session")
+def synthesized(example: Site) -> dict[str, Any]:
+    return synthesize(example)
+
+
+@pytest.fixture
+def template(synthesized: dict[str, Any]) -> dict[str, Any]:
+    """The example's template, to be broken by a test."""
+    return copy.deepcopy(synthesized)
+
+
+@pytest.fixture(scope="session")
+def wanted(example: Site) -> Expected:
+    return expected(example)

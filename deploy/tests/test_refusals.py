@@ -1,0 +1,133 @@
+"""Incidents of the field, written into a template that was fine: each is refused at synth."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from refusals import Expected, refuse
+from site_file import SiteInvalid, site
+
+
+def of(template: dict[str, Any], kind: str, part: str = "") -> Iterator[dict[str, Any]]:
+    found = [
+        one for name, one in template["Resources"].items() if one["Type"] == kind and part in name
+    ]
+    assert found, f"{kind} {part} is not in the template"
+    return iter(found)
+
+
+def first(template: dict[str, Any], kind: str, part: str = "") -> dict[str, Any]:
+    return next(of(template, kind, part))["Properties"]
+
+
+def test_the_stack_as_it_is_written_is_not_refused(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    assert refuse(template, wanted) == []
+
+
+def test_an_image_tag_written_a_second_time(template: dict[str, Any], wanted: Expected) -> None:
+    definition = first(template, "AWS::ECS::TaskDefinition", "GpuRun")
+    image = definition["ContainerDefinitions"][0]["Image"]
+    definition["ContainerDefinitions"][0]["Image"] = image.replace("0.1.0", "0.0.9")
+    (why,) = refuse(template, wanted)
+    assert "parjanya-gpu:0.0.9" in why
+    assert "not of the release 0.1.0" in why
+
+
+@pytest.mark.parametrize("version", ["$Latest", "$Default", "1"])
+def test_a_launch_template_whose_changes_are_ignored(
+    template: dict[str, Any], wanted: Expected, version: str
+) -> None:
+    group = first(template, "AWS::AutoScaling::AutoScalingGroup")
+    group["LaunchTemplate"]["Version"] = version
+    (why,) = refuse(template, wanted)
+    assert version in why
+    assert "would not reach it" in why
+
+
+def test_machines_that_keep_an_old_launch_template(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    del next(of(template, "AWS::AutoScaling::AutoScalingGroup"))["UpdatePolicy"]
+    assert ["UpdatePolicy" in why for why in refuse(template, wanted)] == [True]
+
+
+def test_a_launch_template_of_another_release(template: dict[str, Any], wanted: Expected) -> None:
+    for one in first(template, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"][
+        "TagSpecifications"
+    ]:
+        for tag in one["Tags"]:
+            if tag["Key"] == "parjanya:release":
+                tag["Value"] = "0.0.9"
+    (why,) = refuse(template, wanted)
+    assert "not of the release 0.1.0" in why
+
+
+@pytest.mark.parametrize("seconds", [None, 3600, 4 * 86_400])
+def test_a_queue_that_forgets_over_a_weekend(
+    template: dict[str, Any], wanted: Expected, seconds: int | None
+) -> None:
+    queue = first(template, "AWS::SQS::Queue", "ArrivalsQueue")
+    if seconds is None:
+        del queue["MessageRetentionPeriod"]  # the default is four days
+    else:
+        queue["MessageRetentionPeriod"] = seconds
+    (why,) = refuse(template, wanted)
+    assert "nobody may look for 345600 s" in why
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "*.acme.example", "https://upload.acme.example/", "https://*.*.example"]
+)
+def test_cors_that_browsers_reject(template: dict[str, Any], wanted: Expected, origin: str) -> None:
+    bucket = first(template, "AWS::S3::Bucket", "Bucketsacme")
+    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"] = [origin]
+    (why,) = refuse(template, wanted)
+    assert origin in why
+
+
+def test_a_reader_of_a_queue_that_may_not_see_how_full_it_is(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    code = first(template, "AWS::IAM::Policy", "CodeRole")
+    for statement in code["PolicyDocument"]["Statement"]:
+        if "sqs:ReceiveMessage" in statement["Action"]:
+            statement["Action"].remove("sqs:GetQueueAttributes")
+    (why,) = refuse(template, wanted)
+    assert "may not ask for its attributes" in why
+
+
+def test_a_launcher_that_dagster_cannot_read(template: dict[str, Any], wanted: Expected) -> None:
+    daemon = first(template, "AWS::ECS::Service", "Daemon")
+    daemon["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+    (why,) = refuse(template, wanted)
+    assert "launch type" in why
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "says"),
+    [
+        ("dormancy_days", 14, "14 days at most"),
+        ("account", 123, "twelve digits"),
+        ("zones", ["us-east-1a", "us-east-1b"], "zones"),
+        ("release", {"version": "latest", "registry": "r"}, "no version that stays itself"),
+        (
+            "release",
+            {"version": "1.0.0", "registry": "r", "digests": {"cpu": "sha256:1"}},
+            "no digest",
+        ),
+    ],
+)
+def test_a_site_file_that_cannot_be_right(
+    said: dict[str, Any], part: str, value: object, says: str
+) -> None:
+    wrong = copy.deepcopy(said)
+    wrong[part] = value
+    if part == "account":
+        wrong[part] = str(value)
+    with pytest.raises(SiteInvalid, match=says):
+        site(wrong)

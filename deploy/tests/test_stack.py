@@ -1,0 +1,172 @@
+"""What the stack is, in its template: least privilege, no machine for nothing, one release."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app import expected, synthesize
+from refusals import refuse
+from site_file import site
+from stack.stores import TABLE
+
+Resources = Iterator[tuple[str, dict[str, Any]]]
+
+
+def of(template: dict[str, Any], kind: str) -> Resources:
+    for name, one in template["Resources"].items():
+        if one["Type"] == kind:
+            yield name, one["Properties"]
+
+
+def only(template: dict[str, Any], kind: str, part: str = "") -> dict[str, Any]:
+    (one,) = [said for name, said in of(template, kind) if part in name]
+    return one
+
+
+def statements(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    return only(template, "AWS::IAM::Policy", f"Tasks{role}Role")["PolicyDocument"]["Statement"]
+
+
+def actions(template: dict[str, Any], role: str) -> set[str]:
+    found: set[str] = set()
+    for one in statements(template, role):
+        found |= set(one["Action"] if isinstance(one["Action"], list) else [one["Action"]])
+    return found
+
+
+def test_no_gpu_machine_runs_for_nothing(synthesized: dict[str, Any]) -> None:
+    group = only(synthesized, "AWS::AutoScaling::AutoScalingGroup")
+    assert (group["MinSize"], group["MaxSize"]) == ("0", "4")
+    assert "DesiredCapacity" not in group  # a deployment would set it back
+
+
+def test_a_gpu_is_reserved_in_the_gpu_lanes_definition_and_nowhere_else(
+    synthesized: dict[str, Any],
+) -> None:
+    for name, one in of(synthesized, "AWS::ECS::TaskDefinition"):
+        for container in one["ContainerDefinitions"]:
+            asked = container.get("ResourceRequirements", [])
+            wanted = [{"Type": "GPU", "Value": "1"}] if "GpuRun" in name else []
+            assert asked == wanted, name
+
+
+def test_no_container_runs_as_root(synthesized: dict[str, Any]) -> None:
+    for _, one in of(synthesized, "AWS::ECS::TaskDefinition"):
+        assert {container["User"] for container in one["ContainerDefinitions"]} == {"10001"}
+
+
+def test_a_new_release_changes_every_image_and_the_launch_template(
+    said: dict[str, Any], synthesized: dict[str, Any]
+) -> None:
+    newer = copy.deepcopy(said)
+    newer["release"]["version"] = "0.2.0"
+    changed = synthesize(site(newer))
+    assert refuse(changed, expected(site(newer))) == []
+    assert len(refuse(synthesized, expected(site(newer)))) >= 8  # the old one is not the new one
+    before = only(synthesized, "AWS::EC2::LaunchTemplate")
+    assert only(changed, "AWS::EC2::LaunchTemplate") != before
+    assert ":0.1.0" not in json.dumps(changed)
+
+
+def test_digests_take_the_place_of_tags(said: dict[str, Any]) -> None:
+    pinned = copy.deepcopy(said)
+    digest = "sha256:" + "a" * 64
+    pinned["release"]["digests"] = {"cpu": digest, "gpu": digest}
+    template = synthesize(site(pinned))
+    images = {
+        container["Image"]
+        for _, one in of(template, "AWS::ECS::TaskDefinition")
+        for container in one["ContainerDefinitions"]
+    }
+    assert all(image.endswith(f"@{digest}") for image in images)
+
+
+def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None:
+    code = only(synthesized, "AWS::ECS::TaskDefinition", "TasksCode")
+    environment = {
+        one["Name"]: one["Value"]
+        for container in code["ContainerDefinitions"]
+        if container["Name"] == "code"
+        for one in container["Environment"]
+    }
+    placement = json.dumps(environment["PARJANYA_PLACEMENT"])
+    assert "TasksCpuRun" in placement
+    assert "TasksGpuRun" in placement
+    assert "capacity_provider" in placement
+
+
+def test_truth_is_never_scanned_and_never_deleted(synthesized: dict[str, Any]) -> None:
+    for role in ("Code", "Runs", "Daemon", "Uploads", "Metrics"):
+        mine = {one for one in actions(synthesized, role) if one.startswith("dynamodb:")}
+        assert mine
+        assert not mine & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:*"}
+
+
+def test_runs_may_not_touch_queues_or_tasks_or_what_was_uploaded(
+    synthesized: dict[str, Any],
+) -> None:
+    assert not any(one.startswith(("sqs:", "ecs:", "iam:")) for one in actions(synthesized, "Runs"))
+    for statement in statements(synthesized, "Runs"):
+        if "s3:PutObject" in statement["Action"]:
+            assert "incoming" not in json.dumps(statement["Resource"])
+
+
+@pytest.mark.parametrize("role", ["Uploads", "Metrics", "Ui", "Runs", "Code"])
+def test_only_the_daemon_starts_tasks(synthesized: dict[str, Any], role: str) -> None:
+    assert not actions(synthesized, role) & {"ecs:RunTask", "iam:PassRole"}
+    assert {"ecs:RunTask", "iam:PassRole"} <= actions(synthesized, "Daemon")
+
+
+def test_roles_are_passed_to_ecs_only_and_named_one_by_one(synthesized: dict[str, Any]) -> None:
+    (passing,) = [s for s in statements(synthesized, "Daemon") if s["Action"] == "iam:PassRole"]
+    assert passing["Condition"]["StringEquals"]["iam:PassedToService"] == "ecs-tasks.amazonaws.com"
+    assert "*" not in json.dumps(passing["Resource"])
+
+
+def test_the_table_is_the_one_that_migrating_makes(synthesized: dict[str, Any]) -> None:
+    asked = json.loads(Path(TABLE).read_text())
+    table = only(synthesized, "AWS::DynamoDB::Table")
+    for part in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"):
+        assert table[part] == asked[part]
+    wanted = asked["StreamSpecification"]["StreamViewType"]
+    assert table["StreamSpecification"] == {"StreamViewType": wanted}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_what_landed_is_told_after_the_queue_lets_s3_in(synthesized: dict[str, Any]) -> None:
+    (bucket,) = [
+        one
+        for name, one in synthesized["Resources"].items()
+        if one["Type"] == "AWS::S3::Bucket" and "acme" in name
+    ]
+    assert any("ArrivalsQueuePolicy" in name for name in bucket["DependsOn"])
+    rules = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    assert {one["Event"] for one in rules} == {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}
+
+
+def test_dead_letters_outlive_the_queue_they_come_from(synthesized: dict[str, Any]) -> None:
+    kept = {name: one["MessageRetentionPeriod"] for name, one in of(synthesized, "AWS::SQS::Queue")}
+    (queue,) = [seconds for name, seconds in kept.items() if "Dead" not in name]
+    (dead,) = [seconds for name, seconds in kept.items() if "Dead" in name]
+    assert 4 * 86_400 < queue < dead
+
+
+def test_nobody_reaches_the_ui_without_a_login(synthesized: dict[str, Any]) -> None:
+    rules = [one for _, one in of(synthesized, "AWS::ElasticLoadBalancingV2::ListenerRule")]
+    for rule in rules:
+        kinds = [
+            action["Type"] for action in sorted(rule["Actions"], key=lambda a: a.get("Order", 0))
+        ]
+        hosts = json.dumps(rule["Conditions"])
+        assert kinds == (["forward"] if "upload." in hosts else ["authenticate-oidc", "forward"])
+    defaults = [
+        action["Type"]
+        for _, one in of(synthesized, "AWS::ElasticLoadBalancingV2::Listener")
+        for action in one["DefaultActions"]
+    ]
+    assert sorted(defaults) == ["fixed-response", "redirect"]

@@ -1,0 +1,245 @@
+"""Is a tenant's bucket as it should be? Asked of the bucket itself; each answer names what to do.
+
+The rules judge what S3 answered and are pure; `look` is what asks. CORS is proved by a real
+preflight: rules that look right on paper may still refuse a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from parjanya_dagster.aws.clients import calling, client, code
+from parjanya_dagster.errors import CloudUnavailable, ParjanyaError
+
+DAY = 86_400.0
+
+
+class Mark(StrEnum):
+    """An error keeps images from arriving or being decided, or lays them open to strangers."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    mark: Mark
+    said: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a bucket is judged by."""
+
+    bucket: str
+    prefix: str
+    queue_arn: str = ""  # empty: no notifications are expected
+    keep: float = 3 * DAY  # seconds that an upload must stay
+    origins: Sequence[str] = ()  # web origins that upload; none: browsers need not
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What S3 answered: an answer, None where it has no such setting, or why it gave none."""
+
+    notifications: Mapping[str, Any] | None = None
+    lifecycle: Mapping[str, Any] | None = None
+    encryption: Mapping[str, Any] | None = None
+    public_access: Mapping[str, Any] | None = None
+    cors: Mapping[str, Any] | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)  # what could not be asked -> why
+
+
+def reachable(bucket: str) -> Finding:
+    """Whether it is there and we may look into it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        with calling("s3:ListBucket", f"the bucket {bucket}"):
+            try:
+                client("s3").list_objects_v2(Bucket=bucket, MaxKeys=1)
+            except ClientError as error:
+                if code(error) in ("NoSuchBucket", "404"):
+                    return Finding("exists", Mark.ERROR, f"There is no bucket {bucket}.",
+                                   "Make it, or correct the tenant's bucket.")  # fmt: skip
+                raise
+    except CloudUnavailable as error:
+        step = "Without s3:ListBucket an object that is gone looks like one that is forbidden."
+        return Finding("exists", Mark.ERROR, str(error), step)
+    return Finding("exists", Mark.OK, f"{bucket} is there and can be listed.")
+
+
+def look(bucket: str) -> Seen:
+    """Ask for each setting. What is refused is named, and hinders nothing else."""
+    from botocore.exceptions import ClientError
+
+    s3, refused = client("s3"), {}
+
+    def ask(name: str, permission: str, call: Callable[..., Any]) -> Mapping[str, Any] | None:
+        try:
+            with calling(permission, f"the bucket {bucket}"):
+                try:
+                    found: Mapping[str, Any] = call(Bucket=bucket)
+                    return found
+                except ClientError as error:
+                    if code(error) in _NONE:
+                        return None
+                    raise
+        except ParjanyaError as error:
+            refused[name] = str(error)
+            return None
+
+    return Seen(
+        ask("notification", "s3:GetBucketNotification", s3.get_bucket_notification_configuration),
+        ask("retention", "s3:GetLifecycleConfiguration", s3.get_bucket_lifecycle_configuration),
+        ask("encryption", "s3:GetEncryptionConfiguration", s3.get_bucket_encryption),
+        ask("public access", "s3:GetBucketPublicAccessBlock", s3.get_public_access_block),
+        ask("cors", "s3:GetBucketCORS", s3.get_bucket_cors),
+        refused,
+    )
+
+
+_NONE = (
+    "NoSuchLifecycleConfiguration",
+    "ServerSideEncryptionConfigurationNotFoundError",
+    "NoSuchPublicAccessBlockConfiguration",
+    "NoSuchCORSConfiguration",
+)
+
+
+def judge(
+    seen: Seen, wanted: Wanted, objections: Callable[[Any, Sequence[str]], list[str]]
+) -> list[Finding]:
+    """What is right and wrong. `objections`: to CORS rules on paper, for these origins."""
+    rules = (
+        ("notification", lambda: _notification(seen, wanted)),
+        ("retention", lambda: _retention(seen, wanted)),
+        ("encryption", lambda: _encryption(seen)),
+        ("public access", lambda: _public_access(seen)),
+        ("cors", lambda: _cors(seen, wanted, objections)),
+    )
+    found: list[Finding] = []
+    for name, rule in rules:
+        if name in seen.refused:
+            step = "Allow it to whoever runs this check; what it would show is not known."
+            found.append(Finding(name, Mark.WARNING, seen.refused[name], step))
+        else:
+            found += rule()
+    return found
+
+
+def _notification(seen: Seen, wanted: Wanted) -> list[Finding]:
+    name = "notification"
+    if not wanted.queue_arn:
+        said = "No arrivals queue is set: the sweep finds what lands."
+        return [Finding(name, Mark.OK, said)]
+    ours = [
+        one
+        for one in (seen.notifications or {}).get("QueueConfigurations", ())
+        if one.get("QueueArn") == wanted.queue_arn and _covers(one, wanted.prefix)
+    ]
+    events = {event for one in ours for event in one.get("Events", ())}
+    step = f"Notify {wanted.queue_arn} of s3:ObjectCreated:* and s3:ObjectRemoved:*."
+    if (seen.notifications or {}).get("EventBridgeConfiguration") is not None and not ours:
+        said = "Events go to EventBridge; whether a rule sends them to the queue is not known here."
+        return [Finding(name, Mark.WARNING, said, step)]
+    if not any(event.startswith("s3:ObjectCreated:") for event in events):
+        said = "Nothing that lands is told to our queue: only the sweep finds it, later."
+        return [Finding(name, Mark.ERROR, said, step)]
+    if "s3:ObjectCreated:*" not in events:
+        said = f"Only some ways to create an object are told: {', '.join(sorted(events))}."
+        return [Finding(name, Mark.WARNING, said, step)]
+    if not any(event.startswith("s3:ObjectRemoved:") for event in events):
+        said = "What is deleted is not told: only the sweep finds it, later."
+        return [Finding(name, Mark.WARNING, said, step)]
+    return [Finding(name, Mark.OK, "What lands and what is deleted is told to our queue.")]
+
+
+def _covers(configuration: Mapping[str, Any], prefix: str) -> bool:
+    """Whether uploads of any name pass the filter."""
+    rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+    return all(
+        str(rule.get("Name", "")).lower() == "prefix" and prefix.startswith(rule.get("Value", ""))
+        for rule in rules
+    )
+
+
+def _retention(seen: Seen, wanted: Wanted) -> list[Finding]:
+    short = [
+        (one, days)
+        for one in (seen.lifecycle or {}).get("Rules", ())
+        if one.get("Status") == "Enabled"
+        and (days := _days(one)) is not None
+        and days * DAY < wanted.keep
+        and _overlaps(_prefix(one), wanted.prefix)
+    ]
+    if short:
+        rule, days = short[0]
+        said = (
+            f"The lifecycle rule {rule.get('ID', '')!r} deletes uploads after {days:.0f} days; an "
+            f"image may take {wanted.keep / DAY:.0f} to be decided."
+        )
+        return [Finding("retention", Mark.ERROR, said, "Let it leave uploads alone for longer.")]
+    return [Finding("retention", Mark.OK, "No lifecycle rule deletes uploads too soon.")]
+
+
+def _days(rule: Mapping[str, Any]) -> float | None:
+    """After how many days a rule deletes; None: it does not. A date may be any day."""
+    expiration = rule.get("Expiration", {})
+    return 0.0 if "Date" in expiration else expiration.get("Days")
+
+
+def _prefix(rule: Mapping[str, Any]) -> str:
+    chosen = rule.get("Filter", {})
+    chosen = chosen.get("And", chosen)
+    if chosen.get("Tags") or chosen.get("Tag"):
+        return "\0"  # only what is tagged so, and uploads are not
+    return str(chosen.get("Prefix", rule.get("Prefix", "")) or "")
+
+
+def _overlaps(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _encryption(seen: Seen) -> list[Finding]:
+    rules = (seen.encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
+    kinds = [one.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm") for one in rules]
+    if not any(kinds):
+        step = "Set default encryption: SSE-S3 or SSE-KMS."
+        said = "The bucket encrypts nothing by default."
+        return [Finding("encryption", Mark.ERROR, said, step)]
+    return [
+        Finding("encryption", Mark.OK, f"Encrypted by default: {', '.join(filter(None, kinds))}.")
+    ]
+
+
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def _public_access(seen: Seen) -> list[Finding]:
+    blocked = (seen.public_access or {}).get("PublicAccessBlockConfiguration", {})
+    open_still = [name for name in _BLOCKS if not blocked.get(name)]
+    if open_still:
+        said = f"Public access is not blocked: {', '.join(open_still)}."
+        return [Finding("public access", Mark.ERROR, said, "Switch on all four blocks.")]
+    return [Finding("public access", Mark.OK, "All four blocks are on.")]
+
+
+def _cors(
+    seen: Seen, wanted: Wanted, objections: Callable[[Any, Sequence[str]], list[str]]
+) -> list[Finding]:
+    rules: Iterable[Any] = (seen.cors or {}).get("CORSRules", ())
+    found = objections(list(rules), wanted.origins)
+    if found:
+        step = "Correct the CORS rules of the bucket."
+        return [Finding("cors", Mark.ERROR, one, step) for one in found]
+    said = "The rules allow uploads from the web." if wanted.origins else "No web origin is set."
+    return [Finding("cors", Mark.OK, said)]

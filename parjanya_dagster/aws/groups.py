@@ -1,0 +1,54 @@
+"""Auto Scaling groups of EC2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parjanya_dagster.aws.clients import calling, client
+from parjanya_dagster.errors import CloudUnavailable
+from parjanya_dagster.intent.capacity import GroupState
+
+FAILED = ("Failed", "Cancelled")
+
+
+@dataclass(frozen=True)
+class AutoScalingGroup:
+    """One group, by name. Methods raise CloudUnavailable."""
+
+    name: str
+
+    def state(self) -> GroupState:
+        thing = f"the group {self.name}"
+        with calling("autoscaling:DescribeAutoScalingGroups", thing):
+            found = client("autoscaling").describe_auto_scaling_groups(
+                AutoScalingGroupNames=[self.name]
+            )["AutoScalingGroups"]
+        if not found:
+            raise CloudUnavailable(f"There is no Auto Scaling group {self.name}.")
+        group = found[0]
+        serving = sum(one["LifecycleState"] == "InService" for one in group["Instances"])
+        return GroupState(
+            self.name,
+            group["DesiredCapacity"],
+            group["MinSize"],
+            group["MaxSize"],
+            serving,
+            "" if serving else self._said(),
+        )
+
+    def set_to(self, desired: int) -> None:
+        """Set what the group should have, whatever its cooldown."""
+        with calling("autoscaling:SetDesiredCapacity", f"the group {self.name}"):
+            client("autoscaling").set_desired_capacity(
+                AutoScalingGroupName=self.name, DesiredCapacity=desired, HonorCooldown=False
+            )
+
+    def _said(self) -> str:
+        """What the newest of its last activities says, where that failed."""
+        with calling("autoscaling:DescribeScalingActivities", f"the group {self.name}"):
+            last = client("autoscaling").describe_scaling_activities(
+                AutoScalingGroupName=self.name, MaxRecords=10
+            )["Activities"]
+        failed = (one for one in last if one["StatusCode"] in FAILED)
+        newest = next(failed, None)
+        return str(newest.get("StatusMessage") or newest["Cause"]) if newest else ""

@@ -1,0 +1,140 @@
+"""Queues of SQS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from parjanya_dagster.aws.clients import LONG_POLL, calling, client
+from parjanya_dagster.aws.messages import Message, QueueState
+from parjanya_dagster.errors import CloudUnavailable, QueueMissing
+
+TWELVE_HOURS = 12 * 3600  # the longest that SQS hides a message
+LONGEST_BODY = 256_000  # bytes; every SQS takes so much with its attributes
+FORTNIGHT = 14 * 86_400  # seconds, the longest retention that SQS has
+REASON = "reason"
+
+
+@dataclass(frozen=True)
+class SqsQueue:
+    """See `aws.messages.Queue`. Named by its name or its URL."""
+
+    where: str
+
+    @property
+    def name(self) -> str:
+        return self.where.rstrip("/").rpartition("/")[2]
+
+    def receive(self, most: int, wait: float) -> list[Message]:
+        with self._calling("sqs:ReceiveMessage"):
+            found = client("sqs").receive_message(
+                QueueUrl=self.url(),
+                MaxNumberOfMessages=max(1, min(most, 10)),
+                WaitTimeSeconds=int(max(0.0, min(wait, LONG_POLL))),
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        return [
+            Message(
+                one["Body"],
+                one["ReceiptHandle"],
+                int(one.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+            )
+            for one in found.get("Messages", [])
+        ]
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        for start in range(0, len(messages), 10):
+            entries = [
+                {"Id": str(at), "ReceiptHandle": one.handle}
+                for at, one in enumerate(messages[start : start + 10])
+            ]
+            with self._calling("sqs:DeleteMessage"):
+                done = client("sqs").delete_message_batch(QueueUrl=self.url(), Entries=entries)
+            if failed := done.get("Failed"):  # they come again, which is harmless
+                raise CloudUnavailable(f"{len(failed)} messages of {self.name} were not deleted.")
+
+    def hide(self, message: Message, seconds: float) -> None:
+        with self._calling("sqs:ChangeMessageVisibility"):
+            client("sqs").change_message_visibility(
+                QueueUrl=self.url(),
+                ReceiptHandle=message.handle,
+                VisibilityTimeout=int(max(0, min(seconds, TWELVE_HOURS))),
+            )
+
+    def send(self, body: str, reason: str = "") -> None:
+        data = body.encode()
+        if len(data) + len(reason) > LONGEST_BODY:  # better the beginning of it than nothing
+            body = data[: LONGEST_BODY - 4 * len(reason)].decode(errors="ignore")
+        attributes = {REASON: {"DataType": "String", "StringValue": reason}} if reason else {}
+        with self._calling("sqs:SendMessage"):
+            client("sqs").send_message(
+                QueueUrl=self.url(), MessageBody=body, MessageAttributes=attributes
+            )
+
+    def state(self) -> QueueState:
+        with self._calling("sqs:GetQueueAttributes"):
+            said = client("sqs").get_queue_attributes(QueueUrl=self.url(), AttributeNames=["All"])[
+                "Attributes"
+            ]
+        redrive = json.loads(said.get("RedrivePolicy") or "{}")
+        receives = redrive.get("maxReceiveCount")
+        return QueueState(
+            self.name,
+            int(said["ApproximateNumberOfMessages"]),
+            int(said["ApproximateNumberOfMessagesNotVisible"]),
+            float(said["MessageRetentionPeriod"]),
+            int(receives) if receives is not None else None,
+            int(said.get("ApproximateNumberOfMessagesDelayed", 0)),
+        )
+
+    def create(self) -> None:
+        """Make the queue, where there is none: it keeps its messages for as long as SQS allows."""
+        with self._calling("sqs:CreateQueue"):
+            client("sqs").create_queue(
+                QueueName=self.name, Attributes={"MessageRetentionPeriod": str(FORTNIGHT)}
+            )
+        _url.cache_clear()
+
+    def arn(self) -> str:
+        """The name by which buckets' notifications and policies know the queue."""
+        with self._calling("sqs:GetQueueAttributes"):
+            said = client("sqs").get_queue_attributes(
+                QueueUrl=self.url(), AttributeNames=["QueueArn"]
+            )
+        return str(said["Attributes"]["QueueArn"])
+
+    def url(self) -> str:
+        if "://" in self.where:
+            return self.where
+        with self._calling("sqs:GetQueueUrl"):
+            return _url(self.where, client("sqs"))
+
+    @contextmanager
+    def _calling(self, permission: str) -> Iterator[None]:
+        from botocore.exceptions import ClientError
+
+        with calling(permission, f"the queue {self.name}"):
+            try:
+                yield
+            except ClientError as error:
+                if _is_missing(error):
+                    _url.cache_clear()  # it may come back with another URL
+                    raise QueueMissing(f"There is no queue {self.name}.") from error
+                raise
+
+
+@cache
+def _url(name: str, sqs: Any) -> str:
+    return str(sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+
+def _is_missing(error: Any) -> bool:
+    said = error.response.get("Error", {})
+    return "NonExistentQueue" in said.get("Code", "") or "QueueDoesNotExist" in (
+        said.get("Code", ""),
+        said.get("QueryErrorCode", ""),
+    )

@@ -1,0 +1,47 @@
+"""What a loop could not see, written down at once: an operator need not wait for its silence.
+
+The loop that suffers writes it, since only it has its own permissions and its own network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from parjanya_dagster.belief.tags import BLIND
+from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.truth.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+def note(store: Store, loop: str, now: float, error: Exception) -> None:
+    """Record that a loop cannot see. Where Truth cannot be written either, its silence tells."""
+    log.error("loop_blind", loop=loop, error=str(error))
+    try:
+        name = f"{BLIND}:{loop}"
+        known = store.heartbeats(BLIND).get(name)
+        since = float(known.payload.get("since", now)) if known else now
+        store.beat(name, now, {"since": since, "error": str(error)[:500]})
+    except ParjanyaError as second:
+        log.warning("blindness_not_noted", loop=loop, error=str(second))
+
+
+def clear(store: Store, loop: str) -> None:
+    """It sees again."""
+    name = f"{BLIND}:{loop}"
+    if name in store.heartbeats(BLIND):
+        store.forget([name])
+
+
+@contextmanager
+def noted(store: Store, loop: str, now: float) -> Iterator[None]:
+    """Note what ends the block, and raise it on; clear what was noted where nothing does."""
+    try:
+        yield
+    except ParjanyaError as error:
+        note(store, loop, now, error)
+        raise
+    clear(store, loop)

@@ -1,0 +1,81 @@
+"""Whose a bucket is: one tenant's, a new tenant's, or nobody's. Nothing but the bucket decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from parjanya_dagster.errors import InvalidTenant, SettingsInvalid, UnknownTenant
+from parjanya_dagster.truth.rows import Tenant, check_slug
+from parjanya_dagster.truth.store import Store
+
+TENANT = "{tenant}"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketNames:
+    """How tenants' buckets are named: `{tenant}-uploads`. Empty: no name makes a tenant."""
+
+    template: str = ""
+
+    def __post_init__(self) -> None:
+        if self.template and self.template.count(TENANT) != 1:
+            raise SettingsInvalid(
+                f"PARJANYA_TENANT_BUCKETS is {self.template!r}: it has {TENANT} in it once, such "
+                f"as '{TENANT}-uploads'."
+            )
+
+    @property
+    def prefix(self) -> str:
+        """What all such names begin with."""
+        return self.template.partition(TENANT)[0]
+
+    def tenant(self, bucket: str) -> str | None:
+        """The tenant that a bucket's name means; None: it means none."""
+        if not self.template:
+            return None
+        before, _, after = (re.escape(part) for part in self.template.partition(TENANT))
+        match = re.fullmatch(f"{before}(.+){after}", bucket)
+        try:
+            return check_slug(match[1]) if match else None
+        except InvalidTenant:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The owners of buckets as Truth has them at one moment."""
+
+    tenants: dict[str, Tenant]  # by bucket
+    names: BucketNames
+
+    @classmethod
+    def read(cls, store: Store, names: BucketNames) -> Owners:
+        """Raises TruthUnavailable."""
+        return cls({tenant.bucket: tenant for tenant in store.tenants()}, names)
+
+    def known(self, bucket: str) -> Tenant | None:
+        return self.tenants.get(bucket)
+
+    def new(self, bucket: str) -> str:
+        """The slug of the tenant that a first object in this bucket makes. Raises UnknownTenant."""
+        slug = self.names.tenant(bucket)
+        if slug is None:
+            raise UnknownTenant(
+                f"The bucket {bucket!r} does not name a tenant. If it is one's: "
+                "parjanya tenant add SLUG --bucket BUCKET."
+            )
+        return slug
+
+    def register(self, bucket: str, add: Callable[[str, str], Tenant]) -> Tenant:
+        """Register the tenant of a new bucket. Raises UnknownTenant where its name is taken."""
+        slug = self.new(bucket)
+        tenant = add(slug, bucket)
+        if tenant.bucket != bucket:
+            raise UnknownTenant(
+                f"The bucket {bucket!r} is not that of the tenant {slug!r}, which has "
+                f"{tenant.bucket!r}."
+            )
+        self.tenants[bucket] = tenant
+        return tenant

@@ -1,0 +1,202 @@
+"""Registration: arrivals become rows, appended to the open batch of their tenant.
+
+Each transaction expects the open batch, and the present version of each key, to be as they were
+read. Of two registrars at once one reads again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from parjanya_dagster.errors import TruthUnavailable, UnknownTenant
+from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.arriving import new_row, settle, settled
+from parjanya_dagster.truth.dynamo import changes, codec, keys
+from parjanya_dagster.truth.dynamo.base import ROUNDS, Base
+from parjanya_dagster.truth.dynamo.changes import Stored, Writing
+from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
+from parjanya_dagster.truth.rows import (
+    DELETED,
+    PRESENT,
+    Arrival,
+    ImageRow,
+    Registered,
+    batch_key,
+    parse_batch,
+)
+
+CHUNK = 20  # arrivals per transaction, where that fits
+
+
+@dataclass
+class _Places:
+    """Batches with room, how many images go into each, and what they were read as."""
+
+    taken: dict[str, int] = field(default_factory=dict)
+    open: str = ""  # the one that was there, and how full it was
+    filled: int = 0
+    serial: int = 0  # of the first that is opened
+
+
+class Registration(Base):
+    """The part of the store that takes in what landed."""
+
+    def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
+        for arrival in arrivals:
+            by_tenant[arrival.tenant][arrival.image_id] = arrival
+        registered: list[Registered] = []
+        for tenant, some in by_tenant.items():
+            if self.wire.get(keys.tenant(tenant)) is None:
+                raise UnknownTenant(f"There is no tenant {tenant!r}.")
+            ordered = sorted(some.values(), key=lambda one: (one.landed_at, one.image_id))
+            for start in range(0, len(ordered), CHUNK):
+                registered += self._register(tenant, ordered[start : start + CHUNK], now)
+        return registered
+
+    def _register(self, tenant: str, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        for _ in range(ROUNDS):
+            writes, result = self._registration(tenant, arrivals, now)
+            if len(writes) > MOST_WRITES:
+                half = len(arrivals) // 2
+                return self._register(tenant, arrivals[:half], now) + self._register(
+                    tenant, arrivals[half:], now
+                )
+            if not writes or not self.wire.transact(writes):
+                return result
+        raise TruthUnavailable(f"Others register images of {tenant!r} all the time.")
+
+    def _registration(
+        self, tenant: str, arrivals: Sequence[Arrival], now: float
+    ) -> tuple[list[Write], list[Registered]]:
+        """What registering these writes, and what it does. All of it is one transaction."""
+        stored = self._read(one.image_id for one in arrivals)
+        new = [one for one in arrivals if one.image_id not in stored]
+        back = [
+            one
+            for one in arrivals
+            if one.image_id in stored and not settled(stored[one.image_id].row)
+        ]
+        result = [
+            Registered(one.image_id, stored[one.image_id].row.batch, created=False)
+            for one in arrivals
+            if one.image_id in stored
+        ]
+        pointers = self.wire.get_all(keys.present(one.bucket, one.key) for one in new + back)
+        named = {codec.text(item, "image_id") for item in pointers.values()}
+        stored |= self._read(named - stored.keys())
+        wanted = {one.image_id for one in back} | {
+            one for one in named if stored[one].row.object_state == PRESENT
+        }
+        versions = [stored[one].row for one in sorted(wanted)]
+        places = self._places(
+            tenant, datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d"), len(new)
+        )
+        each = (batch for batch, taken in places.taken.items() for _ in range(taken))
+        rows = [new_row(one, batch, now) for batch, one in zip(each, new, strict=True)]
+        landed = {one.image_id: one.landed_at for one in new + back}
+        settling = {
+            change.event.image_id: change for change in settle([*versions, *rows], landed, now)
+        }
+        writings = [_inserting(row, settling.pop(row.image_id, None)) for row in rows]
+        writings += [changes.change(stored[one], change) for one, change in settling.items()]
+        after = {row.image_id: row for row in [*versions, *rows]}
+        writes: list[Write] = [write for one in writings for write in one.writes]
+        writes += _pointing(after, writings, pointers)
+        writes += _counting(writings, places)
+        result += [Registered(row.image_id, row.batch, created=True) for row in rows]
+        return writes, result
+
+    def _places(self, tenant: str, day: str, count: int) -> _Places:
+        """Batches of the day with room for `count` images. Opens new ones as they fill."""
+        places = _Places()
+        if not count:
+            return places
+        pk, _ = keys.batch(batch_key(tenant, day, 1))
+        number, room = 0, 0
+        for latest in self.wire.query(pk, ("begins", f"batch#{day}#"), most=1, backwards=True):
+            places.open, places.filled = (
+                codec.text(latest, "batch"),
+                codec.number(latest, "registered"),
+            )
+            number, room = codec.number(latest, "number"), self.batch_size - places.filled
+        last = next(self.wire.query("batches", most=1, backwards=True), None)
+        places.serial = (int(codec.text(last, "sk")) if last else 0) + 1
+        while count:
+            if room <= 0:
+                number, room = number + 1, self.batch_size
+            taken = min(count, room)
+            places.taken[batch_key(tenant, day, number)] = taken
+            count, room = count - taken, room - taken
+        return places
+
+    def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
+        def decide(one: Stored) -> Writing | None:
+            if one.row.object_state != PRESENT:
+                return None
+            return changes.change(one, transitions.leave_bucket(one.row, DELETED, now, reason))
+
+        return len(self._change(image_ids, decide))
+
+    def known(self, image_ids: Iterable[str]) -> set[str]:
+        found = self._read(image_ids)
+        return {image_id for image_id, one in found.items() if settled(one.row)}
+
+
+def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:
+    """A new row; where a newer version is there already, it has left its bucket at once."""
+    first = transitions.registered(row, "arrived")
+    if change is None:
+        return changes.insert(row, [first])
+    return changes.insert(changes.changed(row, change), [first, change.event])
+
+
+def _pointing(
+    before: dict[str, ImageRow], writings: Sequence[Writing], pointers: dict[Key, Item]
+) -> list[Write]:
+    """Each key that is touched points at its present version."""
+    writes: list[Write] = []
+    touched: dict[Key, str | None] = {}
+    for writing in writings:
+        row = before[writing.image_id]
+        key = keys.present(row.bucket, row.key)
+        item: Any = getattr(writing.writes[0], "item", {})
+        touched.setdefault(key, None)
+        if codec.text(item, "object_state") == PRESENT:
+            touched[key] = row.image_id
+    for key, present in touched.items():
+        there = pointers.get(key)
+        revision = codec.number(there, "revision") if there else 0
+        if present is None:  # cannot be: of each key the last to land is present
+            continue
+        pointer = codec.attributes({"image_id": present, "revision": revision + 1})
+        writes.append(Put(key, pointer, {"revision": revision} if there else ABSENT))
+    return writes
+
+
+def _counting(writings: Sequence[Writing], places: _Places) -> list[Write]:
+    """What is added to counters and batches; batches that are opened are written whole."""
+    counts = changes.total(writings)
+    writes: list[Write] = []
+    serial = places.serial
+    for batch, taken in places.taken.items():
+        some = dict(counts.pop(keys.batch(batch), {}))
+        if batch == places.open:
+            numbers = {**some, "registered": taken}
+            expect = {"registered": places.filled}
+            writes.append(Add(keys.batch(batch), numbers, changes.stale(some), expect))
+            continue
+        tenant, day, number = parse_batch(batch)
+        whole = {"batch": batch, "tenant": tenant, "day": day, "number": number, "serial": serial}
+        tally = {"registered": taken, "decided": some.get("decided", 0), "manifest": 0}
+        item = codec.attributes({**whole, **tally}) | changes.stale(some)
+        writes.append(Put(keys.batch(batch), item, ABSENT))
+        writes.append(Put(keys.serial(serial), codec.attributes({"batch": batch}), ABSENT))
+        serial += 1
+    return [*writes, *changes.adds(counts)]

@@ -1,0 +1,197 @@
+"""What a change of a row writes, and how changes share a transaction. Pure.
+
+A row is written whole, on the condition that it is as it was read. With it go its event and the
+counters that it moves from one name to another, so counters are as true as rows. Everything a row
+counts for is in one item of its tenant's tally: that item is right by itself, at any moment.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from parjanya_dagster.truth.dynamo import codec, keys
+from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
+from parjanya_dagster.truth.rows import PRESENT, Event, ImageRow
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.transitions import Change
+
+MOST_BYTES = 3_500_000  # in a transaction; DynamoDB takes 4 MB
+MARKS = 8  # of the last replays are kept with a row
+_DECIDED = frozenset(str(status) for status in Status if status.terminal)
+
+Counts = dict[Key, Counter[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row as it was read, with what only this store knows of it."""
+
+    row: ImageRow
+    events: int  # how many it has
+    marks: tuple[str, ...] = ()  # replays that sent it back
+
+    @property
+    def unchanged(self) -> dict[str, Any]:
+        """What holds as long as nobody wrote the row: each write changes one of these."""
+        return {
+            "events": self.events,
+            "fence": self.row.fence,
+            "lease_until": self.row.lease_until,
+        }
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """The same for whoever holds the row: its own heartbeat may prolong the lease."""
+        return {
+            "events": self.events,
+            "fence": self.row.fence,
+            "lease_owner": self.row.lease_owner,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Everything that one image writes, together or not at all."""
+
+    image_id: str
+    writes: Sequence[Write]
+    counts: Counts = field(default_factory=dict)
+
+
+def stored_of(item: Mapping[str, Any]) -> Stored:
+    marks = tuple(codec.unpacked(item["marks"])) if "marks" in item else ()
+    return Stored(codec.unpack(ImageRow, item), codec.number(item, "events"), marks)
+
+
+def item_of(one: Stored, **more: Any) -> Item:
+    return {
+        **codec.pack(one.row),
+        **codec.attributes(keys.places(one.row)),
+        **codec.attributes({"events": one.events, "marks": one.marks[-MARKS:] or None, **more}),
+    }
+
+
+def changed(row: ImageRow, change: Change) -> ImageRow:
+    columns = dict(change.columns)
+    if "reasons" in columns:
+        columns["reasons"] = tuple(columns["reasons"])
+    return replace(row, **columns)
+
+
+def change(
+    stored: Stored,
+    change_: Change,
+    more: Sequence[Write] = (),
+    *,
+    expect: Mapping[str, Any] | None = None,
+    mark: str = "",
+) -> Writing:
+    """The writing of a change to a row that was read."""
+    marks = (*stored.marks, mark) if mark else stored.marks
+    new = Stored(changed(stored.row, change_), stored.events + 1, marks)
+    image_id = stored.row.image_id
+    return Writing(
+        image_id,
+        [
+            Put(keys.image(image_id), item_of(new), stored.unchanged if expect is None else expect),
+            event_put(change_.event, new.events),
+            *more,
+        ],
+        moved(stored.row, new.row, [change_.event]),
+    )
+
+
+def insert(row: ImageRow, events: Sequence[Event]) -> Writing:
+    """The writing of a new row with its first events."""
+    new = Stored(row, len(events))
+    return Writing(
+        row.image_id,
+        [
+            Put(keys.image(row.image_id), item_of(new), ABSENT),
+            *(event_put(event, number) for number, event in enumerate(events, 1)),
+            Put(keys.member(row.batch, row.image_id), {}),
+        ],
+        moved(None, row, events[1:]),
+    )
+
+
+def event_put(event: Event, number: int) -> Put:
+    # Its number is its own: whoever else would write it expects another row.
+    return Put(keys.event(event.image_id, number), codec.pack(event))
+
+
+def moved(before: ImageRow | None, after: ImageRow, events: Sequence[Event]) -> Counts:
+    """What a row that changes so adds to counters, and takes from them."""
+    counts: Counts = defaultdict(Counter)
+    for row, by in ((before, -1), (after, 1)):
+        if row is None:
+            counts[keys.tally(after.batch)]["registered"] += 1
+            continue
+        for name in kinds(row):
+            counts[keys.tally(row.batch)][name] += by
+        if row.pipeline_status == Status.CURATED and row.object_state == PRESENT and row.policy:
+            counts[keys.decided(row)]["rows"] += by
+        if row.target is not None:
+            counts[keys.targeted(row.batch)]["rows"] += by
+    decided = [one for one in events if {one.to_status, one.from_status} & _DECIDED]
+    if decided:
+        counts[keys.batch(after.batch)]["decided"] += len(decided)
+    return counts
+
+
+def kinds(row: ImageRow) -> tuple[str, ...]:
+    """The names under which a tenant's tally counts a row."""
+    if row.object_state != PRESENT:
+        return ("departed",)
+    named = [f"status:{row.pipeline_status}"]
+    if row.pipeline_status == Status.CURATED and row.verdict:
+        named.append(f"verdict:{row.verdict}")
+    if row.pipeline_status == Status.FAILED:
+        named.append(f"failure:{row.failure_class or 'unknown'}")
+    return tuple(named)
+
+
+def total(writings: Sequence[Writing]) -> Counts:
+    """What writings add together; what comes to nothing is left out."""
+    sums: Counts = defaultdict(Counter)
+    for writing in writings:
+        for key, counts in writing.counts.items():
+            for name, by in counts.items():
+                sums[key][name] += by
+    kept = {key: Counter({n: by for n, by in some.items() if by}) for key, some in sums.items()}
+    return {key: some for key, some in kept.items() if some}
+
+
+def adds(counts: Counts) -> list[Add]:
+    return [Add(key, some, stale(some)) for key, some in counts.items()]
+
+
+def stale(counts: Mapping[str, int]) -> Item:
+    """Where decided rows changed, the manifest of their batch is out of date."""
+    return codec.attributes({"stale_pk": "stale"}) if "decided" in counts else {}
+
+
+def share(writings: Sequence[Writing]) -> Iterator[list[Writing]]:
+    """Split writings into groups that fit into one transaction each."""
+    group: list[Writing] = []
+    items, size, counters = 0, 0, set[Key]()
+    for writing in writings:
+        its_size = sum(_size(write) for write in writing.writes)
+        wider = counters | writing.counts.keys()
+        full = items + len(writing.writes) + len(wider) > MOST_WRITES
+        if group and (full or size + its_size > MOST_BYTES):
+            yield group
+            group, items, size, wider = [], 0, 0, set(writing.counts)
+        group.append(writing)
+        items, size, counters = items + len(writing.writes), size + its_size, wider
+    if group:
+        yield group
+
+
+def _size(write: Write) -> int:
+    return codec.size(write.item) if hasattr(write, "item") else 100

@@ -1,0 +1,105 @@
+"""Dataclasses to DynamoDB attributes and back. Nothing here calls a server.
+
+None is an absent attribute. Numbers are written as `repr` has them, so a float comes back as the
+same float. What is nested is JSON text, compressed where that is worth it: nothing looks into it.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Item = dict[str, dict[str, Any]]
+"""attribute -> {type: value}, as the wire has it."""
+
+LONG = 1024  # bytes of JSON from which compression is worth it
+
+
+def attribute(value: Any) -> dict[str, Any]:
+    """One value in the form of the wire. Raises TypeError for None and what is not storable."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": str(value)}
+    if isinstance(value, (int, float)):
+        return {"N": repr(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, (Mapping, list, tuple)):
+        return packed(value)
+    raise TypeError(f"DynamoDB cannot hold {value!r}.")
+
+
+def packed(value: Any) -> dict[str, Any]:
+    """JSON, compressed where it is long."""
+    text = json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False)
+    raw = text.encode()
+    return {"B": zlib.compress(raw)} if len(raw) > LONG else {"S": text}
+
+
+def unpacked(found: Mapping[str, Any]) -> Any:
+    """The value of an attribute that `packed` made."""
+    if "B" in found:
+        return json.loads(zlib.decompress(bytes(found["B"])))
+    return json.loads(found["S"])
+
+
+def attributes(values: Mapping[str, Any]) -> Item:
+    """Attributes of those values that are not None."""
+    return {name: attribute(value) for name, value in values.items() if value is not None}
+
+
+def pack(one: Any) -> Item:
+    """The fields of a dataclass as attributes of their names."""
+    return attributes({field.name: getattr(one, field.name) for field in fields(one)})
+
+
+def unpack(kind: type[T], item: Mapping[str, Any]) -> T:
+    """The dataclass that `pack` made attributes of. Others are left aside."""
+    values = {
+        name: _read(hint, item[name]) if name in item else None
+        for name, hint in _hints(kind)  # type: ignore[arg-type]
+        if name in item or "None" in hint
+    }
+    return kind(**values)
+
+
+@cache
+def _hints(kind: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, str(field.type)) for field in fields(kind))
+
+
+def _read(hint: str, found: Mapping[str, Any]) -> Any:
+    if hint.startswith(("Mapping", "tuple")):
+        value = unpacked(found)
+        return tuple(value) if hint.startswith("tuple") else value
+    if hint.startswith("bool"):
+        return found["BOOL"]
+    if hint.startswith("float"):
+        return float(found["N"])
+    if hint.startswith("int"):
+        return int(found["N"])
+    return found["S"]
+
+
+def text(item: Mapping[str, Any], name: str) -> str:
+    return str(item[name]["S"])
+
+
+def number(item: Mapping[str, Any], name: str, default: int = 0) -> int:
+    return int(item[name]["N"]) if name in item else default
+
+
+def size(item: Item) -> int:
+    """About how many bytes DynamoDB counts for an item."""
+    total = 0
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        total += len(name.encode()) + (len(value.encode()) if kind == "S" else 22)
+        total += len(value) if kind == "B" else 0
+    return total

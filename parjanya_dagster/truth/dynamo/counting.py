@@ -1,0 +1,56 @@
+"""Where the images of each tenant are, by counters that are written with the rows they count.
+
+A tenant's tally is in a few items, each of which counts some of its batches completely. So each
+is right by itself, and so is their sum, at whatever moments they are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+from parjanya_dagster.truth.dynamo import codec, keys
+from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.store import Counts
+
+
+class Counting(Base):
+    """The part of the store that the conservation law is read from."""
+
+    def counts(self, tenant: str | None = None) -> list[Counts]:
+        if tenant is None:
+            slugs = [codec.text(item, "slug") for item in self.wire.query("tenants")]
+        else:
+            slugs = [tenant] if self.wire.get(keys.tenant(tenant)) else []
+        items = self.wire.get_all(key for slug in slugs for key in keys.tallies(slug))
+        in_flight = self._in_flight()
+        counted = []
+        for slug in slugs:
+            named: Counter[str] = Counter()
+            for item in (items[key] for key in keys.tallies(slug) if key in items):
+                named.update({n: int(v["N"]) for n, v in item.items() if "N" in v})
+            counted.append(
+                Counts(
+                    slug,
+                    _under(named, "status:"),
+                    _under(named, "verdict:"),
+                    _under(named, "failure:"),
+                    in_flight[slug],
+                    named["registered"],
+                    named["departed"],
+                )
+            )
+        return counted
+
+    def _in_flight(self) -> Counter[str]:
+        """Rows under a lease, by tenant: costs what is in flight."""
+
+        def read(shard: int) -> list[str]:
+            found = self.wire.query(str(shard), index="leased")
+            return [codec.text(item, "tenant") for item in found]
+
+        return Counter(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+
+
+def _under(named: Counter[str], prefix: str) -> dict[str, int]:
+    return {name[len(prefix) :]: n for name, n in named.items() if name.startswith(prefix) and n}

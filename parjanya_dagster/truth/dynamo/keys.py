@@ -1,0 +1,207 @@
+"""Where everything lies: the keys of items, and the index attributes of a row. Pure.
+
+One table. Whatever must be consistent is read by key; an index is only ever a way to candidates,
+which are then read by key and looked at again, since indexes follow a moment later.
+
+| item | pk | sk |
+|---|---|---|
+| image row | `image#id` | `row` |
+| its events | `image#id` | `event#n` |
+| its evidence | `image#id` | `evidence#stage#fingerprint` |
+| its last decision under a policy | `image#id` | `under#hash` |
+| parts of large evidence | `part#sha256` | `n` |
+| rows of a batch | `batch#key` | image id |
+| present version of a key | `key#hash` | `present` |
+| batches, oldest first | `batches` | serial |
+| counters of a batch | `tenant#slug` | `batch#day#number` |
+| counters of a tenant | `tally#slug#shard` | `tally` |
+| rows decided under a policy | `decided#slug` | policy and batch |
+| rows that a regrade wants | `targeted` | batch |
+| near duplicates | `like#slug#key` | arrival and image id |
+| promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
+| tokens of a tenant | `tokens#slug` | token id |
+| tenants, policies, beats, … | `tenants`, `policies`, `beats#family` | name |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Any
+
+from parjanya_dagster.truth.rows import PRESENT, ImageRow, parse_batch
+from parjanya_dagster.truth.stages import Status
+
+SHARDS = 4
+"""Partitions of each index that all rows of one kind are in. A hot status is spread over them."""
+TALLIES = 8  # items that count a tenant's rows
+
+# index -> its partition key, its sort key, and what else it repeats
+INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "due": ("due_pk", "due_at", ("batch",)),  # what waits for a stage, by when it may be claimed
+    "work": ("work_pk", "due_at", ()),  # the same by batch: what a claim takes
+    "leased": ("lease_pk", "lease_until", ("lease_owner", "tenant", "batch")),
+    "troubled": ("trouble_pk", "updated_at", ()),
+    "named": ("key_pk", "landed_at", ()),  # rows by the key of their object
+    "listed": ("list_pk", "image_id", ()),  # a tenant's present rows
+    "failed": ("fail_pk", "image_id", ()),
+    "twins": ("twin_pk", "twin_sk", ()),
+    "stale": ("stale_pk", "batch", ()),  # batches whose manifest is out of date
+}
+
+Key = tuple[str, str]
+
+
+def image(image_id: str) -> Key:
+    return f"image#{image_id}", "row"
+
+
+def event(image_id: str, number: int) -> Key:
+    return f"image#{image_id}", f"event#{number:012d}"
+
+
+def evidence(image_id: str, stage: str, fingerprint: str) -> Key:
+    return f"image#{image_id}", f"evidence#{stage}#{fingerprint}"
+
+
+def under(image_id: str, policy_hash: str) -> Key:
+    return f"image#{image_id}", f"under#{policy_hash}"
+
+
+def part(digest: str, number: int) -> Key:
+    return f"part#{digest}", f"{number:04d}"
+
+
+def member(batch: str, image_id: str) -> Key:
+    return f"batch#{batch}", image_id
+
+
+def present(bucket: str, key: str) -> Key:
+    return f"key#{_hash(f'{bucket}/{key}')}", "present"
+
+
+def batch(key: str) -> Key:
+    tenant, day, number = parse_batch(key)
+    return f"tenant#{tenant}", f"batch#{day}#{number:06d}"
+
+
+def serial(number: int) -> Key:
+    return "batches", f"{number:012d}"
+
+
+def tally(batch_key: str) -> Key:
+    tenant, _, _ = parse_batch(batch_key)
+    return f"tally#{tenant}#{zlib.crc32(batch_key.encode()) % TALLIES}", "tally"
+
+
+def tallies(tenant: str) -> list[Key]:
+    return [(f"tally#{tenant}#{shard}", "tally") for shard in range(TALLIES)]
+
+
+def decided(row: ImageRow) -> Key:
+    return f"decided#{row.tenant}", f"{row.policy} {row.batch}"
+
+
+def targeted(batch_key: str) -> Key:
+    return "targeted", batch_key
+
+
+def like(tenant: str, key: str) -> str:
+    return f"like#{tenant}#{key}"
+
+
+def tenant(slug: str) -> Key:
+    return "tenants", slug
+
+
+def policy(ref: str) -> Key:
+    return "policies", ref
+
+
+def beat(name: str) -> Key:
+    return f"beats#{family(name)}", name
+
+
+def family(name: str) -> str:
+    return name.partition(":")[0] if ":" in name else ""
+
+
+def replay(replay_id: str, batch_key: str, stage: str) -> Key:
+    return f"replay#{replay_id}", f"{batch_key}#{stage}"
+
+
+def regrade(replay_id: str) -> Key:
+    return f"regrade#{replay_id}", "regrade"
+
+
+def upload(upload_id: str) -> Key:
+    return f"upload#{upload_id}", "upload"
+
+
+def token(token_id: str) -> Key:
+    return f"token#{token_id}", "token"
+
+
+def token_of(tenant_: str, token_id: str) -> Key:
+    return f"tokens#{tenant_}", token_id
+
+
+def shard(image_id: str) -> int:
+    return zlib.crc32(image_id.encode()) % SHARDS
+
+
+def due(status: str, shard_: int) -> str:
+    return f"{status}#{shard_}"
+
+
+def work(status: str, batch_key: str, suspect: bool) -> str:
+    return f"{status}#{batch_key}#{'suspect' if suspect else 'calm'}"
+
+
+def listed(tenant_: str, image_id: str) -> str:
+    """A tenant's present rows by the first character of their ids: sixteen parts in order."""
+    return f"{tenant_}#{image_id[:1]}"
+
+
+def failed(tenant_: str, failure_class: str) -> str:
+    return f"{tenant_}#{failure_class}"
+
+
+def named(key: str) -> str:
+    return _hash(key)
+
+
+def twin(tenant_: str, sha256: str) -> str:
+    return f"{tenant_}#{sha256}"
+
+
+def arrival(row: ImageRow) -> str:
+    """Sorts as (landed_at, image_id) does: a nanosecond is finer than a float of this age."""
+    return f"{max(row.landed_at, 0.0):021.9f}#{row.image_id}"
+
+
+def places(row: ImageRow) -> dict[str, Any]:
+    """The index attributes of a row; None: the row is not in that index."""
+    is_present = row.object_state == PRESENT
+    waits = row.due_at is not None
+    leased = row.lease_owner is not None
+    troubled = waits and (row.retry_since is not None or row.suspect)
+    is_failed = row.pipeline_status == Status.FAILED and is_present and row.failure_class
+    part = shard(row.image_id)
+    return {
+        "due_pk": due(row.pipeline_status, part) if waits else None,
+        "work_pk": work(row.pipeline_status, row.batch, row.suspect)
+        if waits and not leased
+        else None,
+        "lease_pk": str(part) if leased else None,
+        "trouble_pk": str(part) if troubled else None,
+        "key_pk": named(row.key),
+        "list_pk": listed(row.tenant, row.image_id) if is_present else None,
+        "fail_pk": failed(row.tenant, str(row.failure_class)) if is_failed else None,
+        "twin_pk": twin(row.tenant, row.sha256) if row.sha256 and is_present else None,
+        "twin_sk": arrival(row) if row.sha256 and is_present else None,
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:40]

@@ -1,0 +1,93 @@
+"""Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
+
+Images are filed before the commit that completes their validation: thirty keys would crowd a
+transaction. Whoever finds an image whose commit never came finds no evidence of it, and the next
+try files the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from parjanya_dagster.truth.dynamo import codec, keys
+from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.outcomes import Completed
+from parjanya_dagster.truth.rows import PRESENT, ImageRow
+from parjanya_dagster.truth.store import CROWD
+
+PAGE = 25
+
+
+def filed(row: ImageRow, outcome: Completed) -> dict[Key, Item]:
+    """What a completed stage files a row under."""
+    place = keys.arrival(row)
+    return {
+        (keys.like(row.tenant, key), place): codec.attributes(
+            {"image_id": row.image_id, "view": view}
+        )
+        for key, view in outcome.likeness.items()
+    }
+
+
+class Likeness(Base):
+    """The part of the store that finds duplicates."""
+
+    def twins(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[ImageRow]]:
+        hashes = sorted(set(sha256))
+        found = self.wire.each(lambda one: self._twins(tenant, one, limit), hashes)
+        return {one: rows for one, rows in zip(hashes, found, strict=True) if rows}
+
+    def twin_ids(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[str]]:
+        """An index follows a moment later, so the rows themselves are read here too."""
+        found = self.twins(tenant, sha256, limit)
+        return {one: [row.image_id for row in rows] for one, rows in found.items()}
+
+    def _twins(self, tenant: str, sha256: str, limit: int | None) -> list[ImageRow]:
+        pages = self.wire.query(keys.twin(tenant, sha256), index="twins")
+        ids = (item["pk"]["S"].partition("#")[2] for item in pages)
+        rows: list[ImageRow] = []
+        while page := list(islice(ids, PAGE)):
+            rows += [
+                row
+                for row in self._rows(page)
+                if row.object_state == PRESENT and row.sha256 == sha256
+            ]
+            if limit is not None and len(rows) >= limit:
+                break
+        return sorted(rows, key=lambda row: (row.landed_at, row.image_id))[:limit]
+
+    def alike(
+        self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
+    ) -> dict[str, list[tuple[ImageRow, int]]]:
+        every = sorted({key for under in wanted.values() for key in under})
+        crowds = dict(
+            zip(every, self.wire.each(lambda k: self._crowd(tenant, k), every), strict=True)
+        )
+        near: dict[str, dict[str, int]] = {}
+        for image_id, under in wanted.items():
+            best = near.setdefault(image_id, {})
+            for key, view in under.items():
+                for other, its_view in crowds[key]:
+                    apart = ((view ^ its_view) & (1 << 64) - 1).bit_count()
+                    if apart <= distance and other != image_id:
+                        best[other] = min(apart, best.get(other, apart))
+        others = self._read(sorted({other for best in near.values() for other in best}))
+        rows = {i: one.row for i, one in others.items() if one.row.object_state == PRESENT}
+        return {
+            image_id: sorted(
+                ((rows[other], apart) for other, apart in best.items() if other in rows),
+                key=lambda pair: (pair[0].landed_at, pair[0].image_id),
+            )
+            for image_id, best in near.items()
+        }
+
+    def _crowd(self, tenant: str, key: str) -> list[tuple[str, int]]:
+        found = self.wire.query(keys.like(tenant, key), most=CROWD)
+        return [(codec.text(item, "image_id"), codec.number(item, "view")) for item in found]

@@ -1,0 +1,149 @@
+"""Reading Truth, and the few things that are not images: tenants, batches and heartbeats."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from parjanya_dagster.errors import UnknownTenant
+from parjanya_dagster.truth.dynamo import bodies, codec, keys
+from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo.wire import ABSENT, READS, Add, Delete, Put
+from parjanya_dagster.truth.rows import (
+    PRESENT,
+    Event,
+    Evidence,
+    Heartbeat,
+    ImageRow,
+    Tenant,
+    check_slug,
+)
+
+FOUND = 100  # rows of one key that `find` shows
+_HEX = "0123456789abcdef"
+
+
+class Reads(Base):
+    """The part of the store that answers questions."""
+
+    def put_tenant(self, tenant: Tenant) -> Tenant:
+        check_slug(tenant.slug)
+        there = self.wire.write(Put(keys.tenant(tenant.slug), codec.pack(tenant), ABSENT))
+        return tenant if there is None else self.tenant(tenant.slug) or tenant
+
+    def tenant(self, slug: str) -> Tenant | None:
+        item = self.wire.get(keys.tenant(slug))
+        return codec.unpack(Tenant, item) if item else None
+
+    def tenants(self) -> list[Tenant]:
+        return [codec.unpack(Tenant, item) for item in self.wire.query("tenants")]
+
+    def pin(self, slug: str, policy: str) -> None:
+        pinned = Add(keys.tenant(slug), {}, codec.attributes({"policy": policy}), {"slug": slug})
+        if self.wire.write(pinned) is not None:
+            raise UnknownTenant(f"There is no tenant {slug!r}.")
+
+    def get(self, image_id: str) -> ImageRow | None:
+        return next(iter(self._rows([image_id])), None)
+
+    def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
+        pages = self.wire.query(keys.named(key), index="named", backwards=True)
+        ids = (item["pk"]["S"].partition("#")[2] for item in pages)
+        found: list[ImageRow] = []
+        while len(found) < FOUND and (page := list(islice(ids, READS))):
+            found += [
+                row for row in self._rows(page) if row.key == key and tenant in (None, row.tenant)
+            ]
+        found.sort(key=lambda row: (row.landed_at, row.arrived_at), reverse=True)
+        return found[:FOUND]
+
+    def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
+        def members(batch: str) -> list[str]:
+            pk, _ = keys.member(batch, "")
+            where = (">", after) if after else None
+            return [codec.text(item, "sk") for item in self.wire.query(pk, where, most=limit)]
+
+        every = self.wire.each(members, list(dict.fromkeys(batches)))
+        return self._rows(islice(heapq.merge(*every), limit))
+
+    def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
+        ids = self._listed(tenant, after)
+        found: list[ImageRow] = []
+        while len(found) < limit and (page := list(islice(ids, limit - len(found)))):
+            found += [row for row in self._rows(page) if row.object_state == PRESENT]
+        return found
+
+    def _listed(self, tenant: str, after: str) -> Iterator[str]:
+        for first in _HEX:
+            if first < after[:1]:
+                continue
+            where = (">", after) if first == after[:1] else None
+            pk = keys.listed(tenant, first)
+            for item in self.wire.query(pk, where, index="listed"):
+                yield codec.text(item, "image_id")
+
+    def batches(self, tenant: str | None = None) -> list[str]:
+        if tenant is None:
+            return [codec.text(item, "batch") for item in self.wire.query("batches")]
+        found = list(self.wire.query(f"tenant#{tenant}", ("begins", "batch#")))
+        found.sort(key=lambda item: codec.number(item, "serial"))
+        return [codec.text(item, "batch") for item in found]
+
+    def stale_manifests(self) -> dict[str, int]:
+        listed = self.wire.query("stale", index="stale")
+        items = self.wire.get_all((item["pk"]["S"], item["sk"]["S"]) for item in listed)
+        return {
+            codec.text(item, "batch"): codec.number(item, "decided")
+            for item in items.values()
+            if codec.number(item, "decided") != codec.number(item, "manifest")
+        }
+
+    def manifest_written(self, batch: str, decided: int) -> None:
+        while True:
+            item = self.wire.get(keys.batch(batch))
+            if item is None or codec.number(item, "manifest") >= decided:
+                return
+            known = codec.number(item, "decided")
+            expect = {"decided": known, "manifest": codec.number(item, "manifest")}
+            new = dict(item) | codec.attributes({"manifest": decided})
+            if known == decided:
+                new.pop("stale_pk", None)
+            registered = {"registered": codec.number(item, "registered")}
+            if self.wire.write(Put(keys.batch(batch), new, expect | registered)) is None:
+                return
+
+    def evidence(
+        self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
+    ) -> dict[str, dict[str, Evidence]]:
+        wanted = [
+            keys.evidence(row.image_id, stage, fingerprint)
+            for row in rows
+            for stage, fingerprint in row.evidence.items()
+            if stages is None or stage in stages
+        ]
+        found: dict[str, dict[str, Evidence]] = {}
+        for one in bodies.unfold(self.wire, list(self.wire.get_all(wanted).values())):
+            found.setdefault(one.image_id, {})[one.stage] = one
+        return found
+
+    def all_evidence(self, image_id: str) -> list[Evidence]:
+        pk, _ = keys.image(image_id)
+        items = list(self.wire.query(pk, ("begins", "evidence#")))
+        found = bodies.unfold(self.wire, items)
+        return sorted(found, key=lambda one: (one.created_at, one.stage))
+
+    def history(self, image_id: str) -> list[Event]:
+        pk, _ = keys.image(image_id)
+        return [codec.unpack(Event, item) for item in self.wire.query(pk, ("begins", "event#"))]
+
+    def beat(self, name: str, now: float, payload: Mapping[str, Any]) -> None:
+        self.wire.put(keys.beat(name), codec.pack(Heartbeat(name, now, dict(payload))))
+
+    def heartbeats(self, family: str = "") -> dict[str, Heartbeat]:
+        found = self.wire.query(f"beats#{family}")
+        return {one.name: one for one in (codec.unpack(Heartbeat, item) for item in found)}
+
+    def forget(self, names: Sequence[str]) -> None:
+        self.wire.each(lambda name: self.wire.write(Delete(keys.beat(name))), names)

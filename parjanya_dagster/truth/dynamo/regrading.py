@@ -1,0 +1,174 @@
+"""Regrades in Truth: what was asked for, how far its rows are, what was decided under what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
+from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys
+from parjanya_dagster.truth.dynamo.changes import Stored, Writing
+from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.replays import Replays
+from parjanya_dagster.truth.dynamo.wire import (
+    ABSENT,
+    MOST_WRITES,
+    Add,
+    Delete,
+    Put,
+    Write,
+    key_of,
+)
+from parjanya_dagster.truth.rows import Decided, Event, Mispinned, Move, Regrade
+from parjanya_dagster.truth.stages import Status
+
+REGRADE = "regrade"  # in replays, where other replays have the stage that they reset to
+EVERY, OPEN = "regrades", "regrades#open"
+
+
+class Regrading(Replays):
+    """The part of the store that moves history to another policy."""
+
+    def begin_regrade(self, regrade: Regrade) -> Regrade:
+        if known := self.regrade(regrade.replay_id):
+            return known
+        if len(regrade.tenants) > MOST_WRITES - 3:
+            raise RegradeInvalid(
+                f"{len(regrade.tenants)} tenants cannot be pinned in one transaction of DynamoDB, "
+                f"which takes {MOST_WRITES - 3}. Regrade them in parts."
+            )
+        pin = codec.attributes({"policy": regrade.policy})
+        slugs = sorted(set(regrade.tenants))
+        listed = codec.attributes({"replay_id": regrade.replay_id})
+        writes: list[Write] = [
+            Put(keys.regrade(regrade.replay_id), codec.pack(regrade), ABSENT),
+            *(Put((pk, _place(regrade)), listed) for pk in (EVERY, OPEN)),
+            *(Add(keys.tenant(slug), {}, pin, {"slug": slug}) for slug in slugs),
+        ]
+        broken = self.wire.transact(writes)
+        if 0 in broken and (known := self.regrade(regrade.replay_id)):
+            return known  # another was quicker
+        if broken:
+            raise UnknownTenant(f"There is no tenant {slugs[broken[0] - 3]!r}.")
+        return regrade
+
+    def regrade(self, replay_id: str) -> Regrade | None:
+        item = self.wire.get(keys.regrade(replay_id))
+        return codec.unpack(Regrade, item) if item else None
+
+    def regrades(self, limit: int = 20) -> list[Regrade]:
+        return self._regrades(self.wire.query(EVERY, most=limit, backwards=True))
+
+    def open_regrades(self) -> list[Regrade]:
+        return [one for one in self._regrades(self.wire.query(OPEN)) if one.reset_at is None]
+
+    def _regrades(self, listed: Any) -> list[Regrade]:
+        wanted = [keys.regrade(codec.text(item, "replay_id")) for item in listed]
+        found = self.wire.get_all(wanted)
+        return [codec.unpack(Regrade, found[key]) for key in wanted]
+
+    def end_reset(self, replay_id: str, now: float) -> None:
+        regrade = self.regrade(replay_id)
+        if regrade is None:
+            return
+        ended = codec.attributes({"reset_at": now})
+        self.wire.transact(
+            [
+                Add(keys.regrade(replay_id), {}, ended, {"reset_at": None}),
+                Delete((OPEN, _place(regrade))),
+            ]
+        )
+
+    def regrade_rows(
+        self, replay_id: str, policy: str, moves: Sequence[Move], now: float, reason: str
+    ) -> frozenset[str]:
+        by_id = {move.image_id: move for move in moves}
+        void: set[str] = set()
+
+        def decide(one: Stored) -> Writing | None:
+            change = transitions.regrade(one.row, by_id[one.row.image_id], policy, now, reason)
+            if change is None:
+                void.add(one.row.image_id)
+            return changes.change(one, change) if change else None
+
+        self._change(by_id, decide)
+        return frozenset(void)
+
+    def note_replayed(self, replay_id: str, batch: str, rows: int, now: float) -> None:
+        self._note(replay_id, batch, REGRADE, rows, now)
+
+    def replayed(self, replay_id: str) -> dict[str, int]:
+        pk, _ = keys.replay(replay_id, "", "")
+        return {
+            codec.text(item, "batch"): codec.number(item, "rows")
+            for item in self.wire.query(pk)
+            if codec.text(item, "stage") == REGRADE
+        }
+
+    def regrading(self) -> dict[str, int]:
+        return {
+            codec.text(item, "sk"): codec.number(item, "rows")
+            for item in self._counters("targeted", None)
+        }
+
+    def decided_under(
+        self, image_ids: Sequence[str], policy_hash: str
+    ) -> dict[str, Mapping[str, Any]]:
+        pointers = self.wire.get_all(keys.under(one, policy_hash) for one in image_ids)
+        wanted: list[Key] = []
+        for (pk, _), item in pointers.items():
+            image_id = pk.partition("#")[2]
+            wanted.append(keys.evidence(image_id, "curated", codec.text(item, "fingerprint")))
+        found = bodies.unfold(self.wire, list(self.wire.get_all(wanted).values()))
+        return {one.image_id: one.body for one in found}
+
+    def decisions(self, image_ids: Sequence[str]) -> dict[str, list[Decided]]:
+        def read(image_id: str) -> list[Decided]:
+            pk, _ = keys.image(image_id)
+            events = (
+                codec.unpack(Event, item) for item in self.wire.query(pk, ("begins", "event#"))
+            )
+            return [
+                Decided(
+                    event.at,
+                    event.changes.get("policy") or "",
+                    event.changes.get("verdict") or "",
+                    tuple(event.changes.get("reasons") or ()),
+                    event.run_id,
+                )
+                for event in events
+                if event.kind == "completed" and event.to_status == Status.CURATED
+            ]
+
+        found = self.wire.each(read, image_ids)
+        return {one: made for one, made in zip(image_ids, found, strict=True) if made}
+
+    def mispinned(self) -> list[Mispinned]:
+        found: list[Mispinned] = []
+        for tenant in self.wire.query("tenants"):
+            slug, pin = codec.text(tenant, "slug"), codec.text(tenant, "policy")
+            pk = f"decided#{slug}"
+            # Two ranges, so that only what is out of step is read. A space sorts before all else.
+            for item in chain(
+                self._counters(pk, ("<", f"{pin} ")), self._counters(pk, (">", f"{pin} ~"))
+            ):
+                policy, _, batch = codec.text(item, "sk").rpartition(" ")
+                found.append(Mispinned(batch, slug, pin, policy, codec.number(item, "rows")))
+        return sorted(found, key=lambda one: (one.batch, one.policy))
+
+    def _counters(self, pk: str, where: tuple[str, Any] | None) -> list[Item]:
+        """Counters that are not zero. One that is zero is cleared away, if it still is."""
+        counting = []
+        for item in self.wire.query(pk, where):
+            if codec.number(item, "rows"):
+                counting.append(item)
+            else:
+                self.wire.write(Delete(key_of(item), {"rows": 0}))
+        return counting
+
+
+def _place(regrade: Regrade) -> str:
+    return f"{max(regrade.started_at, 0.0):021.9f}#{regrade.replay_id}"

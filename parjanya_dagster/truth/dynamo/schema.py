@@ -1,0 +1,111 @@
+"""The table: its indexes, its stream, and how it comes to be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
+from parjanya_dagster.truth.dynamo.codec import attributes, number
+from parjanya_dagster.truth.dynamo.keys import INDEXES
+from parjanya_dagster.truth.dynamo.wire import Wire
+
+VERSION = 1
+SCHEMA = ("schema", "schema")
+PATIENCE = 900.0  # seconds until a new index is there: DynamoDB reads the whole table for it
+
+_NUMBERS = frozenset({"due_at", "lease_until", "updated_at", "landed_at"})
+
+
+def _definitions(names: set[str]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": name, "AttributeType": "N" if name in _NUMBERS else "S"}
+        for name in sorted(names)
+    ]
+
+
+def _keys(pk: str, sk: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": pk, "KeyType": "HASH"},
+        {"AttributeName": sk, "KeyType": "RANGE"},
+    ]
+
+
+def _index(name: str) -> dict[str, Any]:
+    pk, sk, more = INDEXES[name]
+    projection: dict[str, Any] = {"ProjectionType": "KEYS_ONLY"}
+    if more:
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(more)}
+    return {"IndexName": name, "KeySchema": _keys(pk, sk), "Projection": projection}
+
+
+def table(name: str) -> dict[str, Any]:
+    """What `CreateTable` is asked."""
+    named = {"pk", "sk"} | {key for pk, sk, _ in INDEXES.values() for key in (pk, sk)}
+    return {
+        "TableName": name,
+        "AttributeDefinitions": _definitions(named),
+        "KeySchema": _keys("pk", "sk"),
+        "GlobalSecondaryIndexes": [_index(one) for one in INDEXES],
+        "BillingMode": "PAY_PER_REQUEST",
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    }
+
+
+def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
+    """Create the table, or add the indexes that it lacks. Safe to call from many processes."""
+    described = wire.describe()
+    if described is None:
+        wire.create(table(wire.table))
+    described = _active(wire, pause)
+    for missing in sorted(INDEXES.keys() - {one["IndexName"] for one in _indexes(described)}):
+        pk, sk, _ = INDEXES[missing]
+        wire.add_index(_definitions({pk, sk}), _index(missing))
+        _active(wire, pause)
+    wire.keep_backups()
+    found = wire.get(SCHEMA)
+    _check_known(found)
+    wire.put(SCHEMA, attributes({"version": VERSION}))
+
+
+def check(wire: Wire) -> None:
+    """Raise SchemaOutdated unless the table has the schema of this code."""
+    found = wire.get(SCHEMA)
+    _check_known(found)
+    has = number(found, "version") if found else 0
+    if has != VERSION:
+        raise SchemaOutdated(
+            f"The table {wire.table} has schema {has or 'none'}, this code needs {VERSION}. "
+            "Run `parjanya migrate` with the same settings."
+        )
+
+
+def _check_known(found: Any) -> None:
+    has = number(found, "version") if found else 0
+    if has > VERSION:
+        raise SchemaOutdated(
+            f"Truth has schema {has}, which this code does not know: it was migrated by a newer "
+            "Parjanya. Install that version."
+        )
+
+
+def _active(wire: Wire, pause: Callable[[float], None]) -> dict[str, Any]:
+    waited = 0.0
+    while True:
+        described = wire.describe() or {}
+        states = [described.get("TableStatus"), *(i["IndexStatus"] for i in _indexes(described))]
+        if all(state == "ACTIVE" for state in states):
+            return described
+        if waited > PATIENCE:
+            raise TruthUnavailable(
+                f"The table {wire.table} is {states[0]}, its indexes are {states[1:]}, after "
+                f"{PATIENCE:.0f} s. Run `parjanya migrate` again."
+            )
+        pause(1.0)
+        waited += 1.0
+
+
+def _indexes(described: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = described.get("GlobalSecondaryIndexes", [])
+    return found

@@ -1,0 +1,191 @@
+"""The table's stream as hints: which batches have rows that came to wait for a stage.
+
+Hints are Belief. They make the reconciler faster and cheaper; the index of due work makes it true.
+So whatever is wrong with the stream, none, closed, trimmed, throttled, is answered by None: look
+at the index. Time alone makes rows due as well, and no stream tells that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.truth.dynamo.wire import Wire
+from parjanya_dagster.truth.stages import WORKABLE
+
+MOST_RECORDS, MOST_SECONDS = 50, 5.0
+LOOK_AGAIN = 60.0  # seconds until a stream that could not be read is looked for again
+PAGES = 4  # of one shard in one poll
+_PENDING = frozenset(map(str, WORKABLE))
+
+
+def crossed(record: Mapping[str, Any]) -> str | None:
+    """The batch of a row that this record brings to another pending status; else None."""
+    change = record["dynamodb"]
+    if change["Keys"]["sk"]["S"] != "row" or "NewImage" not in change:
+        return None
+    status = change["NewImage"]["pipeline_status"]["S"]
+    before = change.get("OldImage", {}).get("pipeline_status", {}).get("S")
+    if status not in _PENDING or status == before:
+        return None
+    return str(change["NewImage"]["batch"]["S"])
+
+
+@dataclass
+class MicroBatch:
+    """Collects until there are enough records, or the first has waited long enough."""
+
+    most: int = MOST_RECORDS
+    seconds: float = MOST_SECONDS
+    batches: set[str] = field(default_factory=set)
+    records: int = 0
+    since: float | None = None
+
+    def add(self, batch: str, now: float) -> None:
+        self.batches.add(batch)
+        self.records += 1
+        self.since = now if self.since is None else self.since
+
+    def take(self, now: float) -> frozenset[str]:
+        """The batches collected, where they are ripe. Empty: nothing, or not yet."""
+        if self.since is None or (self.records < self.most and now - self.since < self.seconds):
+            return frozenset()
+        taken = frozenset(self.batches)
+        self.batches, self.records, self.since = set(), 0, None
+        return taken
+
+
+@dataclass
+class Shard:
+    """Where we are in one shard."""
+
+    iterator: str
+    last: str = ""  # the sequence number of the last record that was read
+
+
+class Stream:
+    """Reads the stream of a table from now on. One per process, and not for several threads."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        client: Any,
+        clock: Callable[[], float],
+        collected: MicroBatch | None = None,
+    ) -> None:
+        self._wire, self._client, self._clock = wire, client, clock
+        self._collected = collected or MicroBatch()
+        self._arn = ""
+        self._shards: dict[str, Shard] = {}
+        self._finished: set[str] = set()
+        self._again_at = float("-inf")
+
+    def poll(self) -> frozenset[str] | None:
+        """Batches that have new work, once enough is collected. None: look at the index."""
+        now = self._clock()
+        if not self._arn:
+            self._open(now)
+            return None  # what happened before is not in what we read
+        missed = False
+        try:
+            for name in list(self._shards):
+                missed |= self._read(name, now)
+        except (BotoCoreError, ClientError) as error:
+            if _code(error) == "ResourceNotFoundException":  # it was switched off, or replaced
+                self._close(now)
+            return None
+        if not self._shards:
+            self._close(now)
+            return None
+        return None if missed else self._collected.take(now)
+
+    # --- shards ---
+
+    def _read(self, name: str, now: float) -> bool:
+        """Read what a shard has. True: something may have been missed."""
+        shard = self._shards[name]
+        for _ in range(PAGES):
+            try:
+                answer = self._client.get_records(ShardIterator=shard.iterator, Limit=1000)
+            except ClientError as error:
+                if _code(error) not in ("ExpiredIteratorException", "TrimmedDataAccessException"):
+                    raise
+                return self._reopen(name, _code(error))
+            for record in answer["Records"]:
+                shard.last = record["dynamodb"]["SequenceNumber"]
+                if batch := crossed(record):
+                    self._collected.add(batch, now)
+            following = answer.get("NextShardIterator")
+            if following is None:
+                self._finish(name)
+                return False
+            shard.iterator = following
+            if not answer["Records"]:
+                break
+        return False
+
+    def _reopen(self, name: str, code: str) -> bool:
+        """Go on in a shard whose place is lost. True: with a gap."""
+        last = self._shards[name].last
+        if code == "ExpiredIteratorException" and last:
+            self._shards[name] = self._shard(name, "AFTER_SEQUENCE_NUMBER", last)
+            return False
+        self._shards[name] = self._shard(name, "TRIM_HORIZON")
+        return True
+
+    def _finish(self, name: str) -> None:
+        """A closed shard is read to its end: its children go on from their beginning."""
+        del self._shards[name]
+        self._finished.add(name)
+        for one in self._described():
+            child = one["ShardId"]
+            if one.get("ParentShardId") in self._finished - {child} and not (
+                child in self._shards or child in self._finished
+            ):
+                self._shards[child] = self._shard(child, "TRIM_HORIZON")
+
+    def _open(self, now: float) -> None:
+        if now < self._again_at:
+            return
+        self._again_at = now + LOOK_AGAIN
+        try:
+            table = self._wire.describe() or {}
+            if not table.get("StreamSpecification", {}).get("StreamEnabled"):
+                return
+            self._arn = table["LatestStreamArn"]
+            for one in self._described():
+                if "EndingSequenceNumber" not in one["SequenceNumberRange"]:
+                    self._shards[one["ShardId"]] = self._shard(one["ShardId"], "LATEST")
+        except (BotoCoreError, ClientError, ParjanyaError):
+            self._close(now)
+
+    def _close(self, now: float) -> None:
+        self._arn, self._again_at = "", now + LOOK_AGAIN
+        self._shards.clear()
+        self._finished.clear()
+
+    def _described(self) -> list[dict[str, Any]]:
+        shards: list[dict[str, Any]] = []
+        asked: dict[str, Any] = {"StreamArn": self._arn}
+        while True:
+            answer = self._client.describe_stream(**asked)["StreamDescription"]
+            shards += answer["Shards"]
+            if not (last := answer.get("LastEvaluatedShardId")):
+                return shards
+            asked["ExclusiveStartShardId"] = last
+
+    def _shard(self, name: str, where: str, after: str = "") -> Shard:
+        asked = {"StreamArn": self._arn, "ShardId": name, "ShardIteratorType": where}
+        if after:
+            asked["SequenceNumber"] = after
+        return Shard(self._client.get_shard_iterator(**asked)["ShardIterator"], after)
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response["Error"]["Code"])
+    return ""

@@ -1,0 +1,376 @@
+"""One DynamoDB table over boto3: reads, conditional writes, transactions. Knows nothing of rows.
+
+botocore retries what is throttled. What it does not retry, two transactions over one item, is
+retried here. Whatever then still fails for want of capacity or an answer is TruthUnavailable.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
+from parjanya_dagster.truth.dynamo.codec import Item, attribute
+from parjanya_dagster.truth.dynamo.keys import INDEXES, Key
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_WRITES = 100  # items in a transaction
+READS, PUTS = 100, 25  # items in one BatchGetItem, one BatchWriteItem
+TRIES = 10  # of a transaction that meets others
+THREADS = 8
+ABSENT = {"pk": None}
+"""The expectation that there is no such item yet."""
+
+_CROWDED = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_TRANSIENT = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a whole item where the one that is there has these values; None: it has none."""
+
+    key: Key
+    item: Item
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Write the attributes that an item lacks. One that is there stays as it is."""
+
+    key: Key
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Add to the numbers of an item, and set attributes of it."""
+
+    key: Key
+    numbers: Mapping[str, int]
+    sets: Item = field(default_factory=dict)
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an item where it has these values."""
+
+    key: Key
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+Write = Put | Fill | Add | Delete
+
+
+class Wire:
+    """A table. `pause` and `rng` space out what is tried again."""
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.client, self.table = client, table
+        self._pause, self._rng = pause, rng or random.Random()
+        self._pool: ThreadPoolExecutor | None = None
+
+    # --- reading ---
+
+    def get(self, key: Key) -> Item | None:
+        answer = self.call("get_item", Key=_key(key), ConsistentRead=True)
+        found: Item | None = answer.get("Item")
+        return found
+
+    def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """The items of these keys that are there, as they are now."""
+        found: dict[Key, Item] = {}
+        some = list(dict.fromkeys(keys))
+        for start in range(0, len(some), READS):
+            asked = [_key(key) for key in some[start : start + READS]]
+            tries = 0
+            while asked:
+                wanted = {self.table: {"Keys": asked, "ConsistentRead": True}}
+                answer = self.call("batch_get_item", table=False, RequestItems=wanted)
+                for item in answer["Responses"].get(self.table, []):
+                    found[key_of(item)] = item
+                asked = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+                tries = self._wait(tries) if asked else 0
+        return found
+
+    def query(
+        self,
+        pk: str,
+        where: tuple[str, Any] | None = None,
+        *,
+        index: str = "",
+        most: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[Item]:
+        """The items of a partition in the order of their sort key, page by page.
+
+        `where`: what the sort key must be, as ("<=", 7) or ("begins", "x"). Without an index the
+        answer is as of now; an index follows a moment later.
+        """
+        partition, sort = INDEXES[index][:2] if index else ("pk", "sk")
+        names, values = {"#p": partition}, {":p": attribute(pk)}
+        condition = "#p = :p"
+        if where is not None:
+            names["#s"], values[":s"] = sort, attribute(where[1])
+            condition += (
+                " AND begins_with(#s, :s)" if where[0] == "begins" else f" AND #s {where[0]} :s"
+            )
+        asked: dict[str, Any] = {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": not backwards,
+            **({"IndexName": index} if index else {"ConsistentRead": True}),
+        }
+        left = most
+        while left is None or left > 0:
+            if left is not None:
+                asked["Limit"] = left
+            answer = self.call("query", **asked)
+            yield from answer["Items"]
+            left = None if left is None else left - len(answer["Items"])
+            if not (last := answer.get("LastEvaluatedKey")):
+                return
+            asked["ExclusiveStartKey"] = last
+
+    # --- writing ---
+
+    def put(self, key: Key, item: Item) -> None:
+        self.call("put_item", Item={**_key(key), **item})
+
+    def put_all(self, puts: Sequence[tuple[Key, Item]]) -> None:
+        """Write items, in no order and not together."""
+        for start in range(0, len(puts), PUTS):
+            asked = [
+                {"PutRequest": {"Item": {**_key(key), **item}}}
+                for key, item in puts[start : start + PUTS]
+            ]
+            tries = 0
+            while asked:
+                wanted = {self.table: asked}
+                answer = self.call("batch_write_item", table=False, RequestItems=wanted)
+                asked = answer.get("UnprocessedItems", {}).get(self.table, [])
+                tries = self._wait(tries) if asked else 0
+
+    def write(self, write: Write) -> Item | None:
+        """Write where what is expected holds. Else returns what is there instead."""
+        operation, asked = _asked(write)
+        asked["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        try:
+            self.call(f"{operation.lower()}_item", **asked)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return error.response.get("Item", {})
+        return None
+
+    def transact(self, writes: Sequence[Write]) -> list[int]:
+        """All or nothing. Returns which expectations did not hold; none: all is written."""
+        operations = [_asked(write) for write in writes]
+        asked = [{kind: {**one, "TableName": self.table}} for kind, one in operations]
+        tries = 0
+        while True:
+            try:
+                self.call("transact_write_items", table=False, TransactItems=asked)
+            except ClientError as error:
+                codes = [one.get("Code", "None") for one in _reasons(error)]
+                broken = [n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"]
+                if broken:
+                    return broken
+                if not set(codes) & _CROWDED:
+                    raise
+                tries = self._wait(tries)
+            else:
+                return []
+
+    # --- the table itself ---
+
+    def describe(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.call("describe_table")["Table"]
+        except SchemaOutdated:
+            return None
+        return found
+
+    def create(self, wanted: dict[str, Any]) -> None:
+        try:
+            self.call("create_table", table=False, **wanted)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceInUseException":  # another was quicker
+                raise
+
+    def add_index(self, definitions: list[dict[str, str]], index: dict[str, Any]) -> None:
+        try:
+            self.call(
+                "update_table",
+                AttributeDefinitions=definitions,
+                GlobalSecondaryIndexUpdates=[{"Create": index}],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("ResourceInUseException",):
+                raise
+
+    def keep_backups(self) -> None:
+        """Turn point-in-time recovery on."""
+        self.call(
+            "update_continuous_backups",
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        )
+
+    # --- how it is asked ---
+
+    def call(self, operation: str, *, table: bool = True, **asked: Any) -> dict[str, Any]:
+        """Call the service. Raises TruthUnavailable, SchemaOutdated, or what else it says."""
+        if table:
+            asked["TableName"] = self.table
+        tries = 0
+        while True:
+            try:
+                answer: dict[str, Any] = getattr(self.client, operation)(**asked)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "TransactionConflictException" and tries < TRIES:
+                    tries = self._wait(tries)
+                    continue
+                self._name(error, code)
+                raise
+            except ParamValidationError:
+                raise
+            except BotoCoreError as error:
+                raise TruthUnavailable(f"{self.where} does not answer: {error}") from error
+            return answer
+
+    def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """The results of `work` on each item, in their order; several at once."""
+        if len(items) < 2:
+            return [work(item) for item in items]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(THREADS, "dynamodb")
+        return list(self._pool.map(work, items))
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self.client.close()
+
+    @property
+    def where(self) -> str:
+        return f"Truth in table {self.table} at {self.client.meta.endpoint_url}"
+
+    def _name(self, error: ClientError, code: str) -> None:
+        """Tell "no capacity, no leave, no table" apart from a mistake of ours."""
+        said = error.response["Error"].get("Message", "")
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if code == "ResourceNotFoundException":
+            raise SchemaOutdated(
+                f"There is no table {self.table} at {self.client.meta.endpoint_url}. "
+                "Run `parjanya migrate` with the same settings."
+            ) from error
+        if code in _TRANSIENT or status >= 500:
+            raise TruthUnavailable(f"{self.where} is busy: {code}: {said}") from error
+        if status in (401, 403) or "Credential" in code or "Token" in code or "Access" in code:
+            raise TruthUnavailable(f"{self.where} refuses us: {code}: {said}") from error
+
+    def _wait(self, tries: int) -> int:
+        """Pause before another try, longer each time. Raises TruthUnavailable after too many."""
+        if tries >= TRIES:
+            raise TruthUnavailable(f"{self.where} is too busy: tried {tries} times.")
+        self._pause(self._rng.uniform(0.0, min(2.0, 0.02 * 2.0**tries)))
+        return tries + 1
+
+
+def key_of(item: Mapping[str, Any]) -> Key:
+    return item["pk"]["S"], item["sk"]["S"]
+
+
+def _key(key: Key) -> Item:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _reasons(error: ClientError) -> list[dict[str, Any]]:
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        raise error
+    return error.response.get("CancellationReasons", [])
+
+
+def _asked(write: Write) -> tuple[str, dict[str, Any]]:
+    """The operation and its parameters, as a transaction and the single calls both have them."""
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+
+    def name(attribute_name: str) -> str:
+        return names.setdefault(attribute_name, f"#{len(names)}")
+
+    def value(typed: dict[str, Any]) -> str:
+        values[f":{len(values)}"] = typed
+        return f":{len(values) - 1}"
+
+    asked: dict[str, Any] = {}
+    operation = "Update"
+    if isinstance(write, Put):
+        operation, asked["Item"] = "Put", {**_key(write.key), **write.item}
+    elif isinstance(write, Delete):
+        operation, asked["Key"] = "Delete", _key(write.key)
+    else:
+        asked["Key"] = _key(write.key)
+        asked["UpdateExpression"] = _update(write, name, value)
+    expect = {} if isinstance(write, Fill) else write.expect
+    holds = [
+        f"attribute_not_exists({name(one)})"
+        if expected is None
+        else f"{name(one)} = {value(attribute(expected))}"
+        for one, expected in expect.items()
+    ]
+    if holds:
+        asked["ConditionExpression"] = " AND ".join(holds)
+    if names:
+        asked["ExpressionAttributeNames"] = {short: long for long, short in names.items()}
+    if values:
+        asked["ExpressionAttributeValues"] = values
+    return operation, asked
+
+
+def _update(
+    write: Fill | Add, name: Callable[[str], str], value: Callable[[dict[str, Any]], str]
+) -> str:
+    if isinstance(write, Fill):
+        filled = [
+            f"{name(one)} = if_not_exists({name(one)}, {value(typed)})"
+            for one, typed in write.item.items()
+        ]
+        return f"SET {', '.join(filled)}"
+    clauses = []
+    if write.sets:
+        sets = [f"{name(one)} = {value(typed)}" for one, typed in write.sets.items()]
+        clauses.append(f"SET {', '.join(sets)}")
+    if write.numbers:
+        adds = [f"{name(one)} {value(attribute(n))}" for one, n in write.numbers.items()]
+        clauses.append(f"ADD {', '.join(adds)}")
+    return " ".join(clauses)

@@ -1,0 +1,244 @@
+"""The life of work: due, claim, extend, commit, release, lapse."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+
+from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys
+from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo.changes import Stored, Writing
+from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.likeness import filed
+from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
+from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.rows import DueBatch, ImageRow, parse_batch
+from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
+
+SPARE = 16  # candidates that a claim reads at least: others may be quicker to some of them
+
+
+class Work(Base):
+    """The part of the store that workers and the reconciler use."""
+
+    def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
+        statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
+        places = [(status, shard) for status in statuses for shard in range(keys.SHARDS)]
+        found: dict[tuple[str, str], list[float]] = {}
+        pages = self.wire.each(lambda place: self._due(*place, now), places)
+        for (status, _), items in zip(places, pages, strict=True):
+            for item in items:
+                waits = found.setdefault((codec.text(item, "batch"), str(status)), [])
+                waits.append(float(item["due_at"]["N"]))
+        due = [
+            DueBatch(batch, parse_batch(batch)[0], STAGE_OF[Status(status)], len(at), min(at))
+            for (batch, status), at in found.items()
+        ]
+        return sorted(due, key=lambda one: (one.oldest, one.batch, one.stage))
+
+    def _due(self, status: str, shard: int, now: float) -> list[Item]:
+        pk = keys.due(status, shard)
+        return list(self.wire.query(pk, ("<=", now), index="due"))
+
+    # --- claims ---
+
+    def claim(
+        self, stage: str, batches: Sequence[str], limit: int, owner: str, lease: float, now: float
+    ) -> list[Claim]:
+        if limit <= 0 or not batches:
+            return []
+        self._free(now, limit, frozenset(batches))
+        rows = self._take(stage, batches, False, limit, owner, lease, now)
+        if not rows:  # a row that was in flight in a crash goes alone
+            rows = self._take(stage, batches, True, 1, owner, lease, now)
+        return [
+            Claim(row, stage, owner)
+            for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id))
+        ]
+
+    def _take(
+        self,
+        stage: str,
+        batches: Sequence[str],
+        suspect: bool,
+        limit: int,
+        owner: str,
+        lease: float,
+        now: float,
+    ) -> list[ImageRow]:
+        """Lease up to `limit` rows, one batch after the other, each by a conditional write."""
+        status = str(WAITS_FOR[stage])
+        taken: list[ImageRow] = []
+        wanted = list(dict.fromkeys(batches))
+        for start in range(0, len(wanted), THREADS):
+            some = wanted[start : start + THREADS]
+            places = [keys.work(status, batch, suspect) for batch in some]
+            heads = self.wire.each(lambda pk: self._candidates(pk, limit + SPARE, now), places)
+            for pk, head in zip(places, heads, strict=True):
+                tried: set[str] = set()
+                # Others may have been quicker to all of these: then there may be more behind.
+                while len(taken) < limit and (ids := [one for one in head if one not in tried]):
+                    tried.update(ids)
+                    taken += self._lease(
+                        ids, status, suspect, limit - len(taken), owner, lease, now
+                    )
+                    if len(taken) < limit and len(head) == limit + SPARE:
+                        head = self._candidates(pk, limit + SPARE, now)
+                if len(taken) == limit:
+                    return taken
+        return taken
+
+    def _candidates(self, pk: str, most: int, now: float) -> list[str]:
+        found = self.wire.query(pk, ("<=", now), index="work", most=most)
+        return [item["pk"]["S"].partition("#")[2] for item in found]
+
+    def _lease(
+        self,
+        image_ids: Sequence[str],
+        status: str,
+        suspect: bool,
+        limit: int,
+        owner: str,
+        lease: float,
+        now: float,
+    ) -> list[ImageRow]:
+        """Lease the first `limit` of these rows that are free, as they are now."""
+        taken: list[ImageRow] = []
+        found = self._read(image_ids)
+        free = [
+            one
+            for image_id in image_ids
+            if (one := found.get(image_id)) is not None
+            and one.row.pipeline_status == status
+            and one.row.lease_owner is None
+            and one.row.suspect == suspect
+            and one.row.due_at is not None
+            and one.row.due_at <= now
+        ]
+        while free and len(taken) < limit:
+            some, free = free[: limit - len(taken)], free[limit - len(taken) :]
+            leased = self.wire.each(lambda one: self._lease_one(one, owner, lease, now), some)
+            taken += [row for row in leased if row is not None]
+        return taken
+
+    def _lease_one(self, one: Stored, owner: str, lease: float, now: float) -> ImageRow | None:
+        row = replace(
+            one.row,
+            lease_owner=owner,
+            lease_until=now + lease,
+            due_at=now + lease,
+            fence=one.row.fence + 1,
+            attempts=one.row.attempts + 1,
+        )
+        # An answer that got lost is asked for again, and then our own write is in our way.
+        nonce = secrets.token_hex(8)
+        item = changes.item_of(replace(one, row=row), nonce=nonce)
+        there = self.wire.write(Put(keys.image(row.image_id), item, one.unchanged))
+        ours = there is None or there.get("nonce") == {"S": nonce}
+        return row if ours else None
+
+    def extend(self, claims: Sequence[Claim], lease: float, now: float) -> frozenset[str]:
+        until = codec.attributes({"lease_until": now + lease, "due_at": now + lease})
+
+        def prolong(claim: Claim) -> bool:
+            ours = {"fence": claim.row.fence, "lease_owner": claim.owner}
+            return self.wire.write(Add(keys.image(claim.image_id), {}, until, ours)) is None
+
+        held = self.wire.each(prolong, claims)
+        return frozenset(claim.image_id for claim, ours in zip(claims, held, strict=True) if ours)
+
+    # --- outcomes ---
+
+    def commit(
+        self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
+    ) -> Committed:
+        by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
+        if len(by_id) < len(outcomes):
+            raise InvalidTransition("There are two outcomes for one image in this commit.")
+        first: dict[Key, Item] = {}  # what must be there before the rows point at it
+        again: set[Key] = set()  # of it, what was perhaps written when the stage was done before
+
+        def decide(one: Stored) -> Writing | None:
+            claim, outcome = by_id[one.row.image_id]
+            if not _holds(claim, one):
+                return None
+            change = transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
+            more: list[Write] = []
+            if isinstance(outcome, Completed):
+                head, parts = bodies.fold(outcome.evidence)
+                found = outcome.evidence
+                more.append(
+                    Fill(keys.evidence(found.image_id, found.stage, found.fingerprint), head)
+                )
+                if found.stage == "curated":
+                    to = codec.attributes({"fingerprint": found.fingerprint})
+                    more.append(Put(keys.under(found.image_id, found.revision), to))
+                first.update(parts)
+                likenesses = filed(claim.row, outcome)
+                first.update(likenesses)
+                again.update(likenesses if claim.stage in claim.row.evidence else ())
+            return changes.change(one, change, more, expect=one.held)
+
+        def before() -> None:
+            there = self.wire.get_all(again)
+            self.wire.put_all([(key, item) for key, item in first.items() if key not in there])
+            first.clear()
+
+        applied = frozenset(self._change(by_id, decide, before))
+        return Committed(applied, frozenset(by_id.keys() - applied))
+
+    def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
+        by_id = {claim.image_id: claim for claim in claims}
+
+        def decide(one: Stored) -> Writing | None:
+            claim = by_id[one.row.image_id]
+            if not _holds(claim, one):
+                return None
+            change = transitions.release(claim, now, reason, run_id)
+            return changes.change(one, change, expect=one.held)
+
+        return len(self._change(by_id, decide))
+
+    # --- leases ---
+
+    def leases(self, now: float) -> dict[str, float]:
+        last: dict[str, float] = {}
+        for item in self._leased((">", now)):
+            owner = codec.text(item, "lease_owner")
+            last[owner] = max(last.get(owner, 0.0), float(item["lease_until"]["N"]))
+        return last
+
+    def lapse(self, now: float, limit: int = 500) -> int:
+        return self._free(now, limit)
+
+    def _free(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
+        """Free up to `limit` rows whose lease ran out, of these batches where they are given."""
+        lapsed = sorted(self._leased(("<=", now)), key=lambda item: float(item["lease_until"]["N"]))
+        ours = [
+            item["pk"]["S"].partition("#")[2]
+            for item in lapsed
+            if batches is None or codec.text(item, "batch") in batches
+        ]
+
+        def decide(one: Stored) -> Writing | None:
+            row = one.row
+            if row.lease_owner is None or (row.lease_until or 0.0) > now:
+                return None
+            return changes.change(one, transitions.lapse(row, now, self.rules))
+
+        return len(self._change(ours[:limit], decide)) if ours else 0
+
+    def _leased(self, where: tuple[str, float]) -> list[Item]:
+        def read(shard: int) -> list[Item]:
+            return list(self.wire.query(str(shard), where, index="leased"))
+
+        return list(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+
+
+def _holds(claim: Claim, one: Stored) -> bool:
+    return (one.row.fence, one.row.lease_owner) == (claim.row.fence, claim.owner)

@@ -1,0 +1,386 @@
+"""What is DynamoDB's own: no scans, bounded requests, limits of items, throttling, its table.
+
+All of it on moto's emulator, which enforces few of DynamoDB's limits: sizes are looked at here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from parjanya_dagster.errors import (
+    RegradeInvalid,
+    SchemaOutdated,
+    SettingsInvalid,
+    TruthUnavailable,
+)
+from parjanya_dagster.truth import open_store
+from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, schema
+from parjanya_dagster.truth.outcomes import Completed, Retry
+from parjanya_dagster.truth.rows import Regrade
+from tests.contract.conftest import Backend, dynamo_table
+from tests.contract.dynamo import Requests, answer
+from tests.contract.test_reading import CALLS, journey
+from tests.contract.world import (
+    LEASE,
+    NOON,
+    arrive,
+    carry,
+    claim,
+    commit,
+    completed,
+    found,
+    row,
+)
+from tests.servers import MotoServer
+
+
+@pytest.fixture
+def backend(aws: MotoServer) -> Iterator[Backend]:
+    with dynamo_table(aws) as url:
+        backend = Backend(url)
+        yield backend
+        backend.close()
+
+
+@pytest.fixture
+def store(backend: Backend) -> Any:
+    return backend.open()
+
+
+# --- what it costs ---
+
+
+def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
+    requests = Requests(store.wire)
+    ids = arrive(store, 6)
+    carry(store, through="scored")
+    decision = claim(store, "curated")
+    commit(store, decision, lambda one: completed(one, verdict="accept", sha256="s", policy="p@1"))
+    store.depart(ids[:1], NOON, "deleted")
+    store.reset(store.batches(), "scored", NOON, "again", "replay-1")
+    store.twins("acme", ["s"])
+    for name in ("leases", "lapse", "troubled"):
+        getattr(store, name)(NOON + 1e6)
+    for name in ("counts", "mispinned", "regrading", "stale_manifests", "heartbeats", "tenants"):
+        getattr(store, name)()
+    store.failed("acme", "undecodable")
+    store.find("nowhere.jpg")
+    assert store.present("acme")
+    assert requests.made["Scan"] == 0
+    assert requests.made.total() > 50
+
+
+def test_finding_due_work_costs_what_is_due_and_not_the_history(backend: Backend) -> None:
+    store = backend.open(batch_size=10)
+    costs = []
+    for round_ in range(3):
+        requests = Requests(store.wire)
+        assert store.due(NOON + round_) == []
+        assert store.leases(NOON) == {}
+        assert store.lapse(NOON + 1e6) == 0
+        costs.append((requests.made.total(), requests.items))
+        arrive(store, 20, slug=f"tenant-{round_}")
+        carry(store)
+    assert {items for _, items in costs} == {0}
+    assert len({requests for requests, _ in costs}) == 1
+
+
+def test_counting_costs_the_same_however_many_images_there_are(store: DynamoStore) -> None:
+    costs = []
+    for count in (1, 30):
+        arrive(store, count)
+        requests = Requests(store.wire)
+        assert store.counts("acme")[0].rows == count
+        costs.append(requests.made.total())
+    assert costs[0] == costs[1]
+
+
+def test_a_claim_reads_what_it_takes_and_a_little_more(store: DynamoStore) -> None:
+    arrive(store, 80)
+    requests = Requests(store.wire)
+    assert len(claim(store, limit=4)) == 4
+    assert requests.items < 80
+
+
+def test_a_hot_status_is_spread_over_partitions(store: DynamoStore) -> None:
+    arrive(store, 40)
+    sizes = [
+        len(list(store.wire.query(keys.due("pending_validation", shard), index="due")))
+        for shard in range(keys.SHARDS)
+    ]
+    assert sum(sizes) == 40
+    assert min(sizes) > 0
+
+
+def test_counters_count_what_is_there(backend: Backend) -> None:
+    store = backend.open(batch_size=5)
+    rng = random.Random(4)
+    arrive(store, 12)
+    kinds = ("complete", "retry", "fail", "die", "reset", "overwrite", "depart", "return", "lapse")
+    journey(store, "acme", [(rng.choice(kinds), rng.randrange(2**16)) for _ in range(12)])
+    rows = store.rows(store.batches())
+    (counts,) = store.counts()
+    here = [one for one in rows if one.object_state == "present"]
+    assert counts.by_status == Counter(str(one.pipeline_status) for one in here)
+    assert counts.departed == len(rows) - len(here)
+    assert counts.registered == len(rows)
+    assert counts.in_flight == sum(one.lease_owner is not None for one in rows)
+
+
+def test_a_counter_that_came_to_nothing_is_cleared_away(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    carry(store, through="scored")
+    commit(store, claim(store, "curated"), lambda one: completed(one, policy="old@1"))
+    assert [one.rows for one in store.mispinned()] == [1]
+    store.reset_images([image], "curated", NOON, "again")
+    assert list(store.wire.query("decided#acme"))
+    assert store.mispinned() == []
+    assert list(store.wire.query("decided#acme")) == []
+
+
+# --- limits ---
+
+
+def test_large_evidence_lies_in_parts_and_comes_back_whole(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    body = {"noise": random.Random(1).randbytes(700_000).hex(), "text": "\U0001f600" * 10}
+    requests = Requests(store.wire)
+    (held,) = claim(store)
+    commit(store, [held], Completed(found(held, body=body)))
+    assert requests.largest < 16_000_000 * 4 // 3  # a batch of writes, in base64
+    (one,) = store.all_evidence(image)
+    assert one.body == body
+    assert store.evidence([row(store, image)])[image]["validated"] == one
+    parts = [item for key in _parts(store, image) if (item := store.wire.get(key))]
+    assert len(parts) > 1
+    assert max(map(codec.size, parts)) < 400_000
+
+
+def _parts(store: DynamoStore, image: str) -> list[keys.Key]:
+    (item,) = store.wire.query(f"image#{image}", ("begins", "evidence#"))
+    digest = codec.text(item, "digest")
+    return [keys.part(digest, n) for n in range(codec.number(item, "parts"))]
+
+
+def test_a_commit_of_much_evidence_is_several_transactions(store: DynamoStore) -> None:
+    rng = random.Random(2)
+    arrive(store, 20)
+    claims = claim(store)
+    requests = Requests(store.wire)
+    bodies = {one.image_id: {"noise": rng.randbytes(220_000).hex()} for one in claims}
+    commit(store, claims, lambda one: Completed(found(one, body=bodies[one.image_id])))
+    assert requests.made["TransactWriteItems"] > 1
+    assert requests.largest < 4_000_000 * 4 // 3 + 500_000  # 4 MB, in base64
+    assert {one.pipeline_status for one in store.rows(store.batches())} == {
+        "pending_vlm_enrichment"
+    }
+
+
+def test_more_tenants_than_a_transaction_holds_are_refused_as_a_whole(store: DynamoStore) -> None:
+    many = tuple(f"tenant-{n}" for n in range(120))
+    with pytest.raises(RegradeInvalid, match="in parts"):
+        store.begin_regrade(Regrade("r-1", "default@2", many, "", "", NOON))
+    assert store.regrades() == []
+
+
+# --- trouble ---
+
+
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"]
+)
+def test_what_is_throttled_is_unavailable_and_may_be_tried_again(
+    store: DynamoStore, code: str
+) -> None:
+    arrive(store, 1)
+    answer(store.wire, "Query", code, 1)
+    with pytest.raises(TruthUnavailable, match=code) as caught:
+        store.history("x")
+    assert caught.value.transient
+    assert store.history("x") == []
+
+
+def test_transactions_that_meet_are_tried_again(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    claims = claim(store)
+    waited: list[float] = []
+    store.wire._pause = waited.append
+    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}, {"Code": "None"}]
+    happened = answer(
+        store.wire, "TransactWriteItems", "TransactionCanceledException", 3,
+        CancellationReasons=reasons,
+    )  # fmt: skip
+    assert commit(store, claims).applied == {image}
+    assert happened() == 3
+    assert len(waited) == 3
+    assert len(store.history(image)) == 2
+
+
+def test_transactions_that_always_meet_are_unavailable(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    claims = claim(store)
+    store.wire._pause = lambda _: None
+    answer(
+        store.wire, "TransactWriteItems", "TransactionCanceledException", 99,
+        CancellationReasons=[{"Code": "TransactionConflict"}],
+    )  # fmt: skip
+    with pytest.raises(TruthUnavailable, match="too busy"):
+        commit(store, claims)
+    assert row(store, image) == claims[0].row
+
+
+def test_a_claim_whose_answer_was_lost_is_ours(store: DynamoStore) -> None:
+    """botocore asks again, and then our own first write stands in the way."""
+    (image,) = arrive(store, 1)
+    real = store.wire.client.put_item
+
+    def twice(**asked: Any) -> Any:
+        real(**asked)
+        return real(**asked)
+
+    store.wire.client.put_item = twice
+    (held,) = claim(store)
+    assert held.row == row(store, image)
+    assert commit(store, [held]).applied == {image}
+
+
+def test_what_is_not_processed_is_asked_for_again(store: DynamoStore) -> None:
+    ids = arrive(store, 5)
+    real = store.wire.client.batch_get_item
+
+    def half(**asked: Any) -> Any:
+        ((table, some),) = asked["RequestItems"].items()
+        now, later = some["Keys"][:2], some["Keys"][2:]
+        said = real(RequestItems={table: {**some, "Keys": now}})
+        said["UnprocessedKeys"] = {table: {**some, "Keys": later}} if later else {}
+        return said
+
+    store.wire.client.batch_get_item = half
+    store.wire._pause = lambda _: None
+    assert store.known(ids) == set(ids)
+
+
+def test_a_truth_that_is_gone_is_unavailable_and_never_empty(aws: MotoServer) -> None:
+    gone = DynamoStore(open_wire("dynamodb://gone?endpoint=http://127.0.0.1:1&attempts=1"))
+    for name, call in CALLS.items():
+        with pytest.raises(TruthUnavailable, match=r"127\.0\.0\.1:1"):
+            pytest.fail(f"{name} answered {call(gone)!r}")
+    gone.close()
+
+
+def test_a_table_that_refuses_us_is_unavailable_and_says_so(store: DynamoStore) -> None:
+    answer(store.wire, "GetItem", "AccessDeniedException", 1)
+    with pytest.raises(TruthUnavailable, match="refuses us: AccessDenied"):
+        store.tenant("acme")
+
+
+def test_rows_that_others_change_all_the_time_are_unavailable(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    claims = claim(store)
+    store.wire.transact = lambda writes: [0]  # type: ignore[method-assign]
+    with pytest.raises(TruthUnavailable, match="changed by others"):
+        commit(store, claims, Retry("away"))
+    assert row(store, image) == claims[0].row
+
+
+# --- the table ---
+
+
+def test_the_table_has_its_indexes_a_stream_and_backups(store: DynamoStore) -> None:
+    table = store.wire.describe() or {}
+    assert {one["IndexName"] for one in table["GlobalSecondaryIndexes"]} == set(keys.INDEXES)
+    assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    kept = store.wire.call("describe_continuous_backups")["ContinuousBackupsDescription"]
+    assert kept["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_a_table_that_is_not_there_is_made_by_migrate_only(aws: MotoServer) -> None:
+    url = f"dynamodb://{aws.name('truth')}"
+    with pytest.raises(SchemaOutdated, match="parjanya migrate"):
+        open_store(url)
+    open_store(url, migrating=True).close()
+    open_store(url).close()
+
+
+def test_migrating_twice_changes_nothing(backend: Backend) -> None:
+    arrive(backend.open(), 1)
+    assert sum(one.rows for one in backend.open(migrating=True).due(NOON)) == 1
+
+
+def test_an_index_that_is_missing_is_added(aws: MotoServer) -> None:
+    wire = open_wire(f"dynamodb://{aws.name('truth')}")
+    asked = schema.table(wire.table)
+    dropped = asked["GlobalSecondaryIndexes"].pop()
+    attributes = {key["AttributeName"] for key in dropped["KeySchema"]}
+    used = {
+        key["AttributeName"]
+        for one in [asked, *asked["GlobalSecondaryIndexes"]]
+        for key in one["KeySchema"]
+    }
+    asked["AttributeDefinitions"] = [
+        one
+        for one in asked["AttributeDefinitions"]
+        if one["AttributeName"] not in attributes - used
+    ]
+    wire.create(asked)
+    schema.migrate(wire, pause=lambda _: None)
+    schema.check(wire)
+    described = wire.describe() or {}
+    assert {one["IndexName"] for one in described["GlobalSecondaryIndexes"]} == set(keys.INDEXES)
+    wire.close()
+
+
+def test_a_schema_of_a_newer_parjanya_is_refused(backend: Backend) -> None:
+    wire = open_wire(backend.url)
+    wire.put(schema.SCHEMA, codec.attributes({"version": 99}))
+    wire.close()
+    for migrating in (False, True):
+        with pytest.raises(SchemaOutdated, match="newer"):
+            backend.open(migrating=migrating)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["dynamodb://", "dynamodb://t", "dynamodb://table/x", "dynamodb://table?regoin=x",
+     "dynamodb://table?attempts=0", "dynamodb://ta%20ble"],
+)  # fmt: skip
+def test_a_url_that_names_no_table_is_refused(url: str) -> None:
+    with pytest.raises(SettingsInvalid, match="dynamodb://TABLE"):
+        open_store(url)
+
+
+def test_without_a_region_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(SettingsInvalid, match="AWS_REGION"):
+        open_store("dynamodb://table")
+
+
+def test_a_lease_that_its_worker_prolongs_is_not_lapsed_by_who_read_it_before(
+    backend: Backend,
+) -> None:
+    store, heart = backend.open(), backend.open()
+    (image,) = arrive(store, 1)
+    claims = claim(store)
+    real = store.wire.transact
+
+    def prolonged(writes: Any) -> list[int]:
+        heart.extend(claims, LEASE, NOON + LEASE)
+        return real(writes)
+
+    store.wire.transact = prolonged  # type: ignore[method-assign]
+    assert store.lapse(NOON + LEASE) == 0
+    assert row(store, image).lease_until == NOON + 2 * LEASE
+
+
+def test_json_is_what_it_was(store: DynamoStore) -> None:
+    """Long and short documents come back the same, compressed or not."""
+    for value in ({"a": "ä" * 5000}, {"a": [1, 2.5, None, True]}, {}):
+        assert codec.unpacked(codec.packed(value)) == value == json.loads(json.dumps(value))

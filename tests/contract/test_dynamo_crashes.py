@@ -1,0 +1,225 @@
+"""A process dies before or after each single request of each operation; then it is done again.
+
+On DynamoDB one call of the store is many requests. Whatever of them was made, doing the call again
+must lead to where it leads without a death. On moto's emulator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from parjanya_dagster.truth import open_store
+from parjanya_dagster.truth.dynamo import DynamoStore, changes
+from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, TerminalFailure
+from parjanya_dagster.truth.rows import Move, Regrade
+from parjanya_dagster.truth.transitions import rebuild
+from tests.contract.conftest import dynamo_table
+from tests.contract.dynamo import Died, Requests
+from tests.contract.world import (
+    LEASE,
+    NOON,
+    arrival,
+    arrive,
+    carry,
+    claim,
+    commit,
+    completed,
+    found,
+)
+from tests.servers import MotoServer
+
+IMAGES = 5
+LATER = NOON + 10 * LEASE  # leases of the dead ran out
+
+
+@pytest.fixture(autouse=True)
+def small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows fill one, so that each operation is several."""
+    monkeypatch.setattr(changes, "MOST_WRITES", 10)
+
+
+def register(store: DynamoStore) -> None:
+    new = [arrival(n, version="v2", landed_at=NOON + 100) for n in (0, 1)]
+    store.register([*new, *(arrival(f"new {n}") for n in range(9))], NOON)
+
+
+def depart(store: DynamoStore) -> None:
+    store.depart(_ids(store), NOON, "deleted")
+
+
+def work(store: DynamoStore) -> None:
+    """Claim and commit, and again once the leases of whoever died ran out."""
+    for now in (LATER, LATER + 2 * LEASE):
+        for _ in range(IMAGES + 1):
+            commit(store, claim(store, now=now), _outcome, now=now)
+
+
+def _outcome(one: Claim) -> Outcome:
+    if one.row.key.endswith("0.jpg"):
+        return TerminalFailure("undecodable", "x")
+    body = {"noise": "n" * 400_000} if one.row.key.endswith("1.jpg") else None
+    return Completed(found(one, body=body), {"sha256": "s"}, {f"key {n}": n for n in range(30)})
+
+
+def release(store: DynamoStore) -> None:
+    store.release(claim(store), NOON, "drain", "")
+    store.lapse(LATER)
+
+
+def lapse(store: DynamoStore) -> None:
+    store.lapse(NOON + LEASE)
+
+
+def reset(store: DynamoStore) -> None:
+    store.reset(store.batches(), "scored", NOON, "again", "replay-1")
+
+
+def regrade(store: DynamoStore) -> None:
+    asked = Regrade("r-1", "default@2", ("acme",), "", "", NOON)
+    store.begin_regrade(asked)
+    for batch in store.batches():
+        rows = [row for row in store.rows([batch]) if row.target is None]
+        moves = [Move(r.image_id, r.fence, r.pipeline_status, "curated", {}) for r in rows]
+        store.regrade_rows("r-1", "default@2", moves, NOON, "regrade")
+        store.note_replayed("r-1", batch, len(rows), NOON)
+    store.end_reset("r-1", NOON + 1)
+
+
+def manifest(store: DynamoStore) -> None:
+    for batch, decided in store.stale_manifests().items():
+        store.manifest_written(batch, decided)
+
+
+def nothing(store: DynamoStore) -> None:
+    arrive(store, IMAGES)
+
+
+def held(store: DynamoStore) -> None:
+    arrive(store, IMAGES)
+    claim(store, owner="dead")
+
+
+def decided(store: DynamoStore) -> None:
+    arrive(store, IMAGES)
+    carry(store, through="scored")
+    now = claim(store, "curated")
+    commit(store, now, lambda one: completed(one, verdict="accept", policy="default@1"))
+
+
+CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], None]]] = {
+    "register": (nothing, register),
+    "depart": (nothing, depart),
+    "work": (nothing, work),
+    "release": (nothing, release),
+    "lapse": (held, lapse),
+    "reset": (decided, reset),
+    "regrade": (decided, regrade),
+    "manifest": (decided, manifest),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_death_at_any_request_changes_nothing_in_the_end(
+    aws: MotoServer, case: str, after: bool
+) -> None:
+    expected, writes = _story(aws, case, 0, after)
+    assert writes > 0
+    # Each write of a long story costs a story: of those like each other some are tried.
+    for at in range(1, writes + 1, max(1, writes // 4)):
+        try:
+            ended, _ = _story(aws, case, at, after)
+            assert ended == expected
+        except AssertionError as error:
+            error.add_note(f"died {'after' if after else 'before'} write {at} of {writes}")
+            raise
+
+
+def _story(aws: MotoServer, case: str, die_at: int, after: bool) -> tuple[Any, int]:
+    """Where a case ends that dies at a write and is done again, and how many writes it made."""
+    before, act = CASES[case]
+    with dynamo_table(aws) as url:
+        store: Any = open_store(url, batch_size=10)
+        before(store)
+        mortal: Any = open_store(url, batch_size=10)
+        mortal.wire.each = lambda work, items: [work(item) for item in items]  # in one order
+        requests = Requests(mortal.wire, die_at, after=after)
+        with contextlib.suppress(Died):
+            act(mortal)
+        assert requests.died == bool(die_at)
+        mortal.wire.client.close()
+        if die_at:
+            act(store)
+        _check(store)
+        ended = _end(store)
+        store.close()
+        return ended, requests.writes
+
+
+def _end(store: DynamoStore) -> Any:
+    """What a case leads to. How often it was tried shows in attempts, fences and retries."""
+    rows = store.rows(store.batches())
+    kept = [
+        (
+            r.key,
+            r.version,
+            r.object_state,
+            str(r.pipeline_status),
+            r.batch,
+            r.target,
+            r.failure_class,
+        )
+        for r in rows
+    ]
+    return (
+        sorted(kept, key=str),
+        [replace(one, in_flight=0) for one in store.counts()],
+        store.regrading(),
+        store.open_regrades(),
+        set(store.stale_manifests()),
+        {(r.image_id, stage) for r in rows for stage in store.evidence([r]).get(r.image_id, ())},
+    )
+
+
+def _check(store: DynamoStore) -> None:
+    """Histories lead to rows, counters count rows, of each key one version is present."""
+    rows = store.rows(store.batches())
+    for row in rows:
+        if row.lease_owner is None:
+            assert rebuild(store.history(row.image_id)) == row
+    (counts,) = store.counts()
+    assert counts.registered == counts.rows + counts.departed == len(rows)
+    assert counts.by_status == Counter(
+        str(row.pipeline_status) for row in rows if row.object_state == "present"
+    )
+    present = Counter(row.key for row in rows if row.object_state == "present")
+    assert set(present.values()) <= {1}
+    sent = Counter(
+        event.image_id for r in rows for event in store.history(r.image_id) if event.kind == "reset"
+    )
+    assert set(sent.values()) <= {1}, "sent back twice"
+
+
+def _ids(store: DynamoStore) -> list[str]:
+    return [row.image_id for row in store.rows(store.batches())]
+
+
+def test_a_retry_is_counted_once_though_its_answer_was_lost(aws: MotoServer) -> None:
+    with dynamo_table(aws) as url:
+        store: Any = open_store(url)
+        (image,) = arrive(store, 1)
+        claims = claim(store)
+        mortal: Any = open_store(url)
+        Requests(mortal.wire, 1, after=True)
+        with contextlib.suppress(Died):
+            commit(mortal, claims, Retry("away"))
+        assert commit(store, claims, Retry("away")).lost == {image}
+        assert store.get(image).retries == 1
+        mortal.wire.client.close()
+        store.close()

@@ -1,0 +1,177 @@
+"""The three instances of Dagster that we configure agree: one machine, ECS, and the chart's values.
+
+And what is deployed around them fits: nodes take the pods of their lanes, names name something.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dagster._config import process_config
+from dagster._core.instance.config import dagster_instance_config_schema
+from dagster_aws.ecs import EcsRunLauncher
+from dagster_k8s import K8sRunLauncher
+
+from parjanya_dagster.instance.home import dagster_config
+from parjanya_dagster.lanes import BY_NAME, SPLIT
+from parjanya_dagster.placement import placed
+from parjanya_dagster.settings import Settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+BASE = DEPLOY / "kubernetes" / "base"
+VALUES: dict[str, Any] = yaml.safe_load(
+    (DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text()
+)
+ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yaml").read_text())
+
+
+@pytest.fixture
+def one_machine(tmp_path: Path) -> dict[str, Any]:
+    return dagster_config(Settings(home=tmp_path, lanes="split"))
+
+
+def objects(*files: Path) -> list[dict[str, Any]]:
+    found = files or tuple(sorted((DEPLOY / "kubernetes").rglob("*.yaml")))
+    every = [one for file in found for one in yaml.safe_load_all(file.read_text())]
+    return [one for one in every if one and "apiVersion" in one]
+
+
+def of(kind: str) -> dict[str, dict[str, Any]]:
+    return {one["metadata"]["name"]: one for one in objects() if one["kind"] == kind}
+
+
+def test_ecs_queues_watches_and_forgets_as_one_machine_does(one_machine: dict[str, Any]) -> None:
+    same = ("telemetry", "nux", "run_coordinator", "concurrency", "run_monitoring", "sensors",
+            "run_retries", "retention")  # fmt: skip
+    assert {part: ECS[part] for part in same} == {part: one_machine[part] for part in same}
+
+
+def test_the_chart_queues_watches_and_forgets_as_one_machine_does(
+    one_machine: dict[str, Any],
+) -> None:
+    daemon = VALUES["dagsterDaemon"]
+    monitoring = one_machine["run_monitoring"]
+    assert daemon["runMonitoring"] == {
+        "enabled": True,
+        "startTimeoutSeconds": monitoring["start_timeout_seconds"],
+        "cancelTimeoutSeconds": monitoring["cancel_timeout_seconds"],
+        "pollIntervalSeconds": monitoring["poll_interval_seconds"],
+    }
+    assert daemon["runRetries"] == one_machine["run_retries"]
+    assert daemon["sensors"] == {"useThreads": True, "numWorkers": 4}
+    runs = one_machine["concurrency"]["runs"]
+    assert VALUES["concurrency"]["runs"] == {
+        "maxConcurrentRuns": runs["max_concurrent_runs"],
+        "tagConcurrencyLimits": runs["tag_concurrency_limits"],
+    }
+    queue = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
+    assert queue == {"dequeueIntervalSeconds": 1}
+    assert VALUES["telemetry"] == one_machine["telemetry"]
+
+
+def test_runs_may_wait_for_the_slowest_lane_to_start() -> None:
+    slowest = max(lane.launch_deadline for lane in SPLIT)
+    assert ECS["run_monitoring"]["start_timeout_seconds"] >= slowest
+    assert VALUES["dagsterDaemon"]["runMonitoring"]["startTimeoutSeconds"] >= slowest
+
+
+def test_dagster_takes_the_instance_of_ecs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own schema, and the launcher's."""
+    for name in ("HOST", "USER", "PASSWORD"):
+        monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", "x")
+    done = process_config(dagster_instance_config_schema(), ECS)
+    assert done.success, done.errors
+    launcher = process_config(EcsRunLauncher.config_type(), ECS["run_launcher"]["config"])
+    assert launcher.success, launcher.errors
+
+
+def test_the_kubernetes_launcher_takes_what_the_values_give_it() -> None:
+    """The chart hands these on in snake case, with its own account and home."""
+    said = dict(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
+    blocks = {snake(name): value for name, value in said.pop("runK8sConfig").items()}
+    config = {
+        **{snake(name): value for name, value in said.items()},
+        "run_k8s_config": blocks,
+        "service_account_name": VALUES["global"]["serviceAccountName"],
+        "dagster_home": VALUES["global"]["dagsterHome"],
+        "instance_config_map": "dagster-instance",
+    }
+    done = process_config(K8sRunLauncher.config_type(), config)
+    assert done.success, done.errors
+
+
+def test_lanes_fit_the_nodes_that_are_made_for_them() -> None:
+    pools = {pool["spec"]["template"]["metadata"]["labels"]["parjanya/lane"]: pool
+             for pool in of("NodePool").values()}  # fmt: skip
+    for lane in placed(SPLIT, "kubernetes", {}):
+        pod = lane.tags["dagster-k8s/config"]["pod_spec_config"]
+        template = pools[pod["node_selector"]["parjanya/lane"]]["spec"]["template"]
+        for taint in template["spec"]["taints"]:
+            assert any(tolerates(each, taint) for each in pod["tolerations"]), (lane.name, taint)
+
+
+def test_a_lanes_nodes_take_no_other_lanes_runs() -> None:
+    for pool in of("NodePool").values():
+        lane = pool["spec"]["template"]["metadata"]["labels"]["parjanya/lane"]
+        taints = [(one["key"], one["value"]) for one in pool["spec"]["template"]["spec"]["taints"]]
+        assert ("parjanya/lane", lane) in taints
+
+
+def test_each_lane_has_its_priority_class_and_none_stands_before_the_control_plane() -> None:
+    classes = of("PriorityClass")
+    for lanes in BY_NAME.values():
+        for lane in placed(lanes, "kubernetes", {}):
+            name = lane.tags["dagster-k8s/config"]["pod_spec_config"]["priority_class_name"]
+            assert classes[name]["value"] < classes["parjanya-control"]["value"]
+
+
+def test_accounts_that_are_named_exist_and_runs_have_no_token() -> None:
+    accounts = of("ServiceAccount")
+    named = {VALUES["global"]["serviceAccountName"]}
+    pod = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    named.add(pod["serviceAccountName"])
+    for one in [*of("Deployment").values(), *of("Job").values()]:
+        named.add(one["spec"]["template"]["spec"]["serviceAccountName"])
+    assert named <= set(accounts)
+    bound = {subject["name"] for one in of("RoleBinding").values() for subject in one["subjects"]}
+    assert bound == {"parjanya-control", "parjanya-metrics"}
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_no_role_reads_secrets_or_enters_pods() -> None:
+    for role in of("Role").values():
+        for rule in role["rules"]:
+            assert "*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"]
+            assert not {"secrets", "pods/exec"} & set(rule["resources"])
+
+
+def test_only_the_login_reaches_the_ui() -> None:
+    (into,) = [
+        one
+        for one in of("NetworkPolicy").values()
+        if one["spec"]["podSelector"].get("matchLabels") == {"parjanya/part": "ui"}
+    ]
+    (rule,) = into["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert peer == {"podSelector": {"matchLabels": {"parjanya/part": "login"}}}
+    assert of("NetworkPolicy")["nothing-by-default"]["spec"] == {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+    assert VALUES["ingress"]["enabled"] is False
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower().replace("k8_s", "k8s")
+
+
+def tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
+    if toleration.get("effect") not in (None, taint["effect"]):
+        return False
+    if toleration.get("key") != taint["key"]:
+        return False
+    return toleration["operator"] == "Exists" or toleration.get("value") == taint["value"]

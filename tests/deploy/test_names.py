@@ -1,0 +1,47 @@
+"""What is deployed names settings, commands and a table that the code has."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from typer.main import get_command
+
+from parjanya_dagster.cli import app
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.dynamo.schema import table
+from tests.deploy.test_instances import DEPLOY, of
+
+
+def test_settings_that_are_given_are_settings() -> None:
+    known = {f"PARJANYA_{name.upper()}" for name in Settings.model_fields}
+    known |= {"PARJANYA_RUN_TASK_DEFINITION"}  # read by Dagster's launcher
+    for file in (DEPLOY / "kubernetes").rglob("kustomization.yaml"):
+        assert set(re.findall(r"PARJANYA_\w+", file.read_text())) <= known, file
+    stack = (DEPLOY / "ecs" / "stack").glob("*.py")
+    for file in stack:
+        assert set(re.findall(r"\"(PARJANYA_\w+)\"", file.read_text())) <= known, file
+
+
+def test_commands_that_are_run_are_commands() -> None:
+    said = {
+        *(
+            tuple(word for word in one["args"] if word.isidentifier())
+            for deployment in [*of("Deployment").values(), *of("Job").values()]
+            for one in deployment["spec"]["template"]["spec"]["containers"]
+            if "args" in one
+        ),
+        ("parjanya", "doctor"),
+        ("parjanya", "preflight"),
+    }
+    for command in said:
+        place: Any = get_command(app)
+        for word in command[1:]:
+            place = place.commands[word]
+    quick = [option for one in get_command(app).commands["doctor"].params for option in one.opts]
+    assert "--quick" in quick
+
+
+def test_the_stack_makes_the_table_that_migrating_would() -> None:
+    assert json.loads((DEPLOY / "ecs" / "table.json").read_text()) == table("parjanya")

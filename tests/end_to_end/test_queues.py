@@ -1,0 +1,149 @@
+"""Notifications in, a lane worked from a queue: the whole chain on S3 and SQS.
+
+`parjanya up`, `parjanya worker` and the images are real; S3 and SQS are moto's emulator, not AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.truth.stages import STAGES
+from tests.end_to_end.instance import Instance
+from tests.end_to_end.pictures import picture
+from tests.servers import MotoServer
+
+PATIENCE = 400.0
+HAPPENS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+
+
+class Fleet:
+    """An instance on S3 with its queues, and the workers beside it."""
+
+    def __init__(self, moto: MotoServer, home: Path) -> None:
+        self.s3 = boto3.client("s3")
+        self.tenants = [moto.name("acme"), moto.name("bolt")]
+        self.arrivals, self.dead, self.lane = (
+            SqsQueue(moto.name(kind)) for kind in ("arrivals", "dead", "gpu")
+        )
+        self.arrivals.create()
+        self.dead.create()  # the lane's queue is made by whoever needs it first
+        for tenant in self.tenants:
+            self.s3.create_bucket(Bucket=f"{tenant}-uploads")
+            self.notify(tenant, [{"QueueArn": self.arrivals.arn(), "Events": HAPPENS}])
+        self.instance = Instance(
+            home,
+            lanes="split",
+            objects_url="s3://",
+            tenant_buckets="{tenant}-uploads",
+            arrivals_queue=self.arrivals.name,
+            dead_letters=self.dead.name,
+            lane_queues=f"gpu={self.lane.name}",
+            sweep_seconds="10",
+        )
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def notify(self, tenant: str, queues: list[dict[str, object]]) -> None:
+        self.s3.put_bucket_notification_configuration(
+            Bucket=f"{tenant}-uploads", NotificationConfiguration={"QueueConfigurations": queues}
+        )
+
+    def upload(self, tenant: str, numbers: range) -> None:
+        for number in numbers:
+            self.s3.put_object(
+                Bucket=f"{tenant}-uploads",
+                Key=f"incoming/no {number}+.jpg",
+                Body=picture(hash((tenant, number)) % 2**31),
+            )
+
+    def start_worker(self) -> None:
+        with (self.instance.home / "worker.log").open("ab") as log:
+            self.worker = subprocess.Popen(
+                [sys.executable, "-m", "parjanya_dagster.cli", "worker", "--queue", self.lane.name],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.instance.environment,
+                cwd=self.instance.home,
+            )
+
+    def stop_worker(self, how: signal.Signals) -> int:
+        assert self.worker is not None
+        self.worker.send_signal(how)
+        return self.worker.wait(timeout=120)
+
+    def until_curated(self, counts: dict[str, int]) -> None:
+        def settled() -> bool:
+            assert self.worker is None or self.worker.poll() is None, self.log()
+            return self.instance.settled(counts)
+
+        self.instance.until(settled, f"all of {counts} are terminal\n{self.log()}", PATIENCE)
+
+    def log(self) -> str:
+        file = self.instance.home / "worker.log"
+        return file.read_text()[-3000:] if file.exists() else ""
+
+
+@pytest.fixture
+def fleet(aws: MotoServer, tmp_path: Path) -> Iterator[Fleet]:
+    fleet = Fleet(aws, tmp_path / "home")
+    try:
+        yield fleet
+    finally:
+        fleet.instance.close()
+        if fleet.worker is not None:
+            fleet.worker.kill()
+            fleet.worker.wait(timeout=60)
+
+
+def test_images_arrive_by_message_are_worked_from_a_queue_and_survive_its_loss(
+    fleet: Fleet,
+) -> None:
+    acme, bolt = fleet.tenants
+    instance = fleet.instance
+    fleet.upload(acme, range(4))
+    fleet.arrivals.send("this is no event")
+    instance.start()
+    fleet.start_worker()
+    fleet.upload(bolt, range(2))
+    fleet.until_curated({acme: 4, bolt: 2})
+    store = instance.platform.store
+    for tenant in (acme, bolt):
+        for name, row in instance.rows(tenant).items():
+            assert name.startswith("no ")
+            assert row.pipeline_status == "curated"
+            stages = [one.stage for one in store.all_evidence(row.image_id)]
+            assert stages == list(STAGES)
+    with instance.dagster() as dagster:
+        assert {run.tags["parjanya/lane"] for run in dagster.get_runs()} == {"cpu"}
+    instance.until(lambda: fleet.lane.state().messages == 0, "the lane's queue is empty", PATIENCE)
+    instance.until(lambda: fleet.dead.state().messages == 1, "one dead letter", PATIENCE)
+
+    # The worker is killed, its queue deleted, and half of the events are never sent.
+    fleet.stop_worker(signal.SIGKILL)
+    fleet.notify(bolt, [])
+    boto3.client("sqs").delete_queue(QueueUrl=fleet.lane.url())
+    fleet.upload(acme, range(4, 7))
+    fleet.upload(bolt, range(2, 5))
+    fleet.s3.delete_object(Bucket=f"{acme}-uploads", Key="incoming/no 0+.jpg")
+    fleet.start_worker()
+    fleet.until_curated({acme: 6, bolt: 5})
+    assert all(one.registered == one.rows + one.departed for one in store.counts())
+    assert {
+        row.pipeline_status for tenant in (acme, bolt) for row in instance.rows(tenant).values()
+    } == {"curated"}
+
+    said = json.loads(instance.parjanya("doctor", "--json").stdout)
+    assert said["could_not_read"] == {}
+    assert [one["code"] for one in said["findings"] if one["severity"] == "error"] == []
+    assert "dead_letters" in {one["code"] for one in said["findings"]}
+    assert fleet.stop_worker(signal.SIGTERM) == 0, fleet.log()
+    assert instance.stop() == 0

@@ -1,0 +1,173 @@
+"""Somebody tidies IAM policies, and the reconciler may not count its queue's messages any more.
+
+On moto's emulator of SQS and IAM (not AWS), which refuses for real once it is told to.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from parjanya_dagster.aws.clients import client
+from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.diagnose import Case, diagnose
+from parjanya_dagster.belief.examine import Examiner
+from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.errors import BeliefUnreadable
+from parjanya_dagster.intent.reconcile import Reconciled, reconcile
+from parjanya_dagster.intent.sending import send
+from tests.incidents.conftest import upload
+from tests.servers import MotoServer
+from tests.simulation.house import LIMITS, TICK, House
+
+ALLOWED = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+TIDIED = {"Effect": "Deny", "Action": "sqs:GetQueueAttributes", "Resource": "*"}
+
+
+@dataclass
+class Account:
+    """An account of its own, since what is refused there is refused to everybody."""
+
+    server: MotoServer
+    user: str = "reconciler"
+
+    def permit(self, *statements: object) -> None:
+        policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        self.authorize(False)
+        client("iam").put_user_policy(UserName=self.user, PolicyName="p", PolicyDocument=policy)
+        self.authorize(True)
+
+    def authorize(self, on: bool) -> None:
+        body = b"0" if on else b"1000000"
+        request = urllib.request.Request(
+            f"{self.server.url}/moto-api/reset-auth",
+            data=body,
+            headers={"Content-Type": "text/plain"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    server = MotoServer()
+    try:
+        server.start({"INITIAL_NO_AUTH_ACTION_COUNT": "1000000"})
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        made = Account(server)
+        iam = client("iam")
+        iam.create_user(UserName=made.user)
+        key = iam.create_access_key(UserName=made.user)["AccessKey"]
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        yield made
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def queue(account: Account) -> SqsQueue:
+    queue = SqsQueue("lane")
+    queue.create()
+    account.permit(ALLOWED)
+    return queue
+
+
+def naive_reconciler(queue: SqsQueue) -> int:
+    """A queue that does not answer is taken for an empty one, so it is filled again each time."""
+    sqs = client("sqs")
+    for _ in range(20):
+        try:
+            said = sqs.get_queue_attributes(QueueUrl=queue.url(), AttributeNames=["All"])
+            waiting = int(said["Attributes"]["ApproximateNumberOfMessages"])
+        except sqs.exceptions.ClientError:
+            waiting = 0
+        if waiting == 0:
+            sqs.send_message(QueueUrl=queue.url(), MessageBody="work on everything")
+    found = 0
+    while some := queue.receive(10, 0):
+        found += len(some)
+    return found
+
+
+def test_how_it_sent_the_same_work_again_and_again(account: Account, queue: SqsQueue) -> None:
+    assert naive_reconciler(queue) == 1
+    account.permit(ALLOWED, TIDIED)
+    assert naive_reconciler(queue) == 20
+
+
+def tick(house: House, queue: SqsQueue) -> Reconciled:
+    (lane,) = house.lanes
+    belief = QueuedLanes(house.dagster, house.store, {lane.name: queue}, house.lanes)
+    done = reconcile(
+        house.store,
+        lambda now: observe(house.store, belief, now, gap=2 * TICK),
+        belief.bury,
+        house.lanes,
+        LIMITS,
+        house.clock,
+    )
+    house.dagster.add(done.plan.add_keys)
+    for request in done.plan.requests:
+        send(house.store, queue, request, house.clock)
+    return done
+
+
+def ask_doctor(house: House, **queues: SqsQueue) -> tuple[dict[str, Finding], dict[str, str]]:
+    examiner = Examiner(
+        house.store, house.buckets, house.dagster, lambda: (), house.clock, queues=queues
+    )
+    facts = examiner.examine()
+    found = {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}
+    return found, dict(facts.unread)
+
+
+def test_nothing_is_sent_blindly_and_the_doctor_says_why_within_a_minute(
+    account: Account, queue: SqsQueue, house: House
+) -> None:
+    upload(house, "acme", 4)
+    house.sweep()
+    house.store.beat("arrivals", house.clock(), {})
+    tick(house, queue)
+    sent = queue.state().messages
+    assert sent > 0
+    account.permit(ALLOWED, TIDIED)
+    began = house.clock()
+    upload(house, "bolt", 4)
+    house.sweep()
+    for _ in range(6):
+        house.clock.pass_by(10.0)
+        with pytest.raises(BeliefUnreadable, match="sqs:GetQueueAttributes"):
+            tick(house, queue)
+    assert house.clock() - began == 60.0
+    found, unread = ask_doctor(house)  # whose own permissions may be others
+    assert found["loop_blind"].boundary == "Belief"
+    assert found["loop_blind"].since == began + 10.0
+    assert "sqs:GetQueueAttributes" in found["loop_blind"].summary
+    assert unread == {}
+    assert "reconciler_blind" not in found  # its silence alone would have told a minute later
+    account.permit(ALLOWED)
+    assert queue.state().messages == sent
+    tick(house, queue)
+    found, _ = ask_doctor(house)
+    assert "loop_blind" not in found
+    assert queue.state().messages > sent
+
+
+def test_a_doctor_without_the_permission_says_that_it_cannot_tell(
+    account: Account, queue: SqsQueue, house: House
+) -> None:
+    account.permit(ALLOWED, TIDIED)
+    found, unread = ask_doctor(house, lane=queue)
+    ((what, why),) = unread.items()
+    assert queue.name in what
+    assert "sqs:GetQueueAttributes" in why
+    assert "queue_missing" not in found

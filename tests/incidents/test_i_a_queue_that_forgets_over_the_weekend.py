@@ -1,0 +1,91 @@
+"""The queue keeps messages for a day, and nobody looks from Friday evening to Monday morning.
+
+Time is a number here, so the queue is the model of the simulation; `unit/aws/test_queues.py` holds
+it to SQS's ways, and moto's SQS is asked for its retention below.
+"""
+
+# ruff: noqa: F811 - fixtures of other suites are imported, and then named
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.diagnose import Case, diagnose
+from parjanya_dagster.belief.examine import Examiner
+from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.lanes import EMBEDDED
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.worker_cli import refuse_short_memory
+from tests.servers import MotoServer
+from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
+from tests.simulation.house import LIMITS
+from tests.simulation.queue_model import QueueModel
+from tests.simulation.test_queued_lane import QueueHouse, begin, upload
+from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
+
+HOUR, DAY = 3600.0, 86_400.0
+WEEKEND = 62 * HOUR
+
+
+def test_how_it_was_lost(clock: Clock) -> None:
+    queue = QueueModel(clock, retention=DAY)
+    for image in range(5):
+        queue.send(f"image {image}")  # and this is all that is known of it
+    clock.pass_by(WEEKEND)
+    assert queue.receive(10, 0) == []
+
+
+@pytest.fixture
+def house(template: Path) -> Any:
+    store = in_memory(template, seed=1)
+    yield QueueHouse(store, EMBEDDED)
+    store.close()
+
+
+def test_on_monday_the_queue_is_filled_again_from_truth(house: QueueHouse) -> None:
+    house.queue.retention = DAY
+    begin(house)
+    assert house.queue.stored
+    house.clock.pass_by(WEEKEND)  # no worker, and no reconciler either
+    assert house.queue.receive(10, 0) == []
+    upload(house, 2, first=5)
+    house.settle()
+    assert {row.pipeline_status for row in house._rows()} == {"curated"}
+    assert {row.attempts for row in house._rows()} == {0}
+
+
+def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
+    house.queue.retention = DAY
+    examiner = Examiner(
+        house.store,
+        house.buckets,
+        house.believed(),
+        lambda: (),
+        house.clock,
+        queues={"lane embedded": house.queue},
+    )
+    found = {one.code: one for one in diagnose(Case(examiner.examine(), house.lanes, LIMITS))}
+    assert found["queue_forgets"].boundary == "Intent"
+    assert found["queue_forgets"].evidence["dormancy_hours"] == 96.0
+
+
+def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer) -> None:
+    queue = SqsQueue(aws.name("lane"))
+    queue.create()
+    refuse_short_memory(platform, {"lane": queue})
+    boto3.client("sqs").set_queue_attributes(
+        QueueUrl=queue.url(), Attributes={"MessageRetentionPeriod": str(int(4 * DAY - 1))}
+    )
+    with pytest.raises(SettingsInvalid, match="1209600"):
+        refuse_short_memory(platform, {"lane": queue})
+    patient = Platform(
+        Settings(home=platform.settings.home, longest_dormancy_hours=24.0),
+        platform.store,
+        platform.objects,
+    )
+    refuse_short_memory(patient, {"lane": queue})

@@ -1,0 +1,110 @@
+"""Before a costly run is asked for, what its rows need is looked for where Truth says it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.intent.plan import Request
+from parjanya_dagster.lanes import SPLIT
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.objects import ObjectInfo
+from parjanya_dagster.truth.rows import ImageRow
+from tests.contract import world
+
+CPU, GPU = SPLIT
+
+
+@pytest.fixture
+def place(platform: Platform) -> Platform:
+    """Three images that are validated: their previews lie where their rows say."""
+    for name in ("a", "b", "c"):
+        platform.objects.put("acme", f"incoming/{name}.jpg", b"x", "image/jpeg")
+    platform.sweeper.sweep(platform.clock() + 1e9)
+    claims = world.claim(platform.store, now=platform.clock())
+    for claim in claims:
+        platform.objects.put("acme", f"previews/{claim.image_id}.jpg", b"p", "image/jpeg")
+        outcome = world.completed(
+            claim, preview_bucket="acme", preview_key=f"previews/{claim.image_id}.jpg"
+        )
+        world.commit(platform.store, [claim], outcome, now=platform.clock())
+    return platform
+
+
+def request(place: Platform, lane: object = GPU) -> Request:
+    return Request(lane, lane.stages, tuple(place.store.batches()), 3, "key")  # type: ignore[attr-defined,arg-type]
+
+
+def rows(place: Platform) -> list[ImageRow]:
+    return sorted(place.store.present("acme", "", 100), key=lambda row: row.key)
+
+
+def path(place: Platform, key: str) -> Path:
+    return place.settings.home / "buckets" / "acme" / key
+
+
+def statuses(place: Platform) -> list[str]:
+    return [row.pipeline_status for row in rows(place)]
+
+
+def test_rows_that_have_everything_are_left_as_they_are(place: Platform) -> None:
+    before = rows(place)
+    assert place.eligibility.left(request(place))
+    assert rows(place) == before
+
+
+def test_a_row_without_its_preview_is_validated_again_and_the_others_go_on(place: Platform) -> None:
+    path(place, rows(place)[0].preview_key or "").unlink()
+    assert place.eligibility.left(request(place))
+    assert statuses(place) == ["pending_validation"] + ["pending_vlm_enrichment"] * 2
+
+
+def test_where_no_row_has_what_it_needs_nothing_is_asked_for(place: Platform) -> None:
+    for row in rows(place):
+        path(place, row.preview_key or "").unlink()
+    assert not place.eligibility.left(request(place))
+    assert statuses(place) == ["pending_validation"] * 3
+
+
+def test_an_object_that_is_gone_has_departed(place: Platform) -> None:
+    for row in rows(place):
+        place.store.reset_images([row.image_id], "validated", place.clock(), "again")
+    path(place, "incoming/a.jpg").unlink()
+    assert place.eligibility.left(request(place, CPU))
+    assert len(rows(place)) == 2
+
+
+def test_what_cannot_be_read_is_taken_for_there(place: Platform) -> None:
+    class Away:
+        def head(self, bucket: str, key: str) -> ObjectInfo:
+            raise StorageUnavailable
+
+    before = rows(place)
+    eligibility = replace(place.eligibility, objects=Away())  # type: ignore[arg-type]
+    assert eligibility.left(request(place))
+    assert rows(place) == before
+
+
+def test_no_more_is_looked_at_than_is_allowed(place: Platform) -> None:
+    for row in rows(place):
+        path(place, row.preview_key or "").unlink()
+    bounded = replace(place.eligibility, most=1)
+    assert bounded.left(request(place))  # the others are not known
+    assert statuses(place).count("pending_validation") == 1
+
+
+def test_where_previews_go_as_they_come_the_work_decides_in_the_end(place: Platform) -> None:
+    again = 0
+    for row in rows(place):
+        path(place, row.preview_key or "").unlink()
+    while not place.eligibility.left(request(place)):
+        again += 1
+        assert again < 10
+        for claim in world.claim(place.store, now=place.clock()):
+            outcome = world.completed(claim, preview_bucket="acme", preview_key="previews/gone.jpg")
+            world.commit(place.store, [claim], outcome, now=place.clock())
+    assert again == 3
+    assert set(statuses(place)) == {"pending_vlm_enrichment"}

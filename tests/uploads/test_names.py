@@ -1,0 +1,59 @@
+"""File names of strangers: what they may be, and that no name leaves its own folder."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parjanya_dagster.errors import UploadRefused
+from parjanya_dagster.ingest.names import MOST_BYTES, key_of, safe_name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.jpg", "a b.jpg", "ä ö ü.jpg", "日本語.png", "100%.jpg", "a#1.jpg", "a..b.jpg", "½ off….jpg",
+     "no ending", "a%20b.jpg", "(1) [2] {3}.webp"],
+)  # fmt: skip
+def test_names_that_people_have_stay_as_they_are(name: str) -> None:
+    assert safe_name(name) == unicodedata.normalize("NFC", name)
+
+
+def test_two_ways_to_write_one_name_are_one() -> None:
+    assert safe_name("u\u0308.jpg") == safe_name("ü.jpg") == "ü.jpg"
+
+
+def test_a_screenshot_of_a_mac_keeps_its_name_with_plain_spaces() -> None:
+    assert safe_name("Screenshot at 9.41.00\u202fAM.png") == "Screenshot at 9.41.00 AM.png"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", " ", ".", "..", "../a.jpg", "..\\a.jpg", "a/b.jpg", "/etc/passwd", "a\0.jpg", "a\n.jpg",
+        "%2e%2e", "%2E%2e%2fa.jpg", "%252e%252e%252fa.jpg", "a%2fb.jpg", "a%5cb.jpg", "a%00.jpg",
+        "\uff0e\uff0e", "\u2024\u2024", "a\uff0fb.jpg", "a\uff3cb.jpg", "\u2025/a.jpg",
+        "a\u202egpj.exe", "a\u200bb.jpg", "\ud800.jpg", ".hidden.jpg", " a.jpg", "a.jpg ",
+        "a.jpg.part", "a.crdownload", "x" * (MOST_BYTES + 1), "ä" * (MOST_BYTES // 2 + 1),
+    ],
+)  # fmt: skip
+def test_names_that_mean_something_else_to_somebody_are_refused(name: str) -> None:
+    with pytest.raises(UploadRefused, match="Rename the file"):
+        safe_name(name)
+
+
+@given(st.text(max_size=40))
+def test_no_name_leaves_its_folder(name: str) -> None:
+    try:
+        key = key_of("incoming/", "id", name)
+    except UploadRefused:
+        return
+    assert key.startswith("incoming/id/")
+    folder, _, last = key.rpartition("/")
+    assert folder == "incoming/id"
+    assert last not in ("", ".", "..")
+    assert "\\" not in key
+    assert key.isprintable()
+    assert safe_name(last) == last
