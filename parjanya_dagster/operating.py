@@ -47,7 +47,9 @@ def doctor(
     What could not be read is named; findings are printed then too, and the exit status is 2.
     """
     if quick or maintenance:
-        raise typer.Exit(_quick(home, as_json) if quick else _maintain(home, as_json))
+        from parjanya_dagster import health
+
+        raise typer.Exit((health.quick if quick else health.maintenance)(home, as_json))
     from parjanya_dagster.platform import open_platform
     from parjanya_dagster.settings import load
 
@@ -71,62 +73,6 @@ def doctor(
     else:
         _print_findings(found, unread)
     raise typer.Exit(status)
-
-
-def _quick(home: Path | None, as_json: bool) -> int:
-    """Truth answers, with the schema of this code. Nothing of Dagster's is imported or asked.
-
-    A loop that is blind is told and is no failure: restarting this container would not cure it.
-    """
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
-
-    try:
-        platform = open_platform(load(home))
-        loops = platform.store.heartbeats()
-        ages = {name: round(platform.clock() - beat.at, 1) for name, beat in loops.items()}
-    except Exception as error:
-        said = str(error) if isinstance(error, ParjanyaError) else repr(error)
-        typer.echo(json.dumps({"truth": said}) if as_json else f"Truth: {said}", err=not as_json)
-        return CANNOT_TELL
-    if as_json:
-        typer.echo(json.dumps({"truth": "answers", "heartbeat_age_seconds": ages}))
-    else:
-        told = "".join(f"; {name} {age:.0f} s ago" for name, age in ages.items())
-        typer.echo(f"Truth answers{told}")
-    return HEALTHY
-
-
-def _maintain(home: Path | None, as_json: bool) -> int:
-    from parjanya_dagster.maintenance import Ground, checklist, oldest_ended_run
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
-
-    platform = open_platform(load(home))
-
-    def oldest_run() -> float | None:
-        with open_dagster(platform) as instance:
-            return oldest_ended_run(instance)
-
-    lines = list(checklist(Ground(platform, lambda: examined(platform, None), oldest_run)))
-    if as_json:
-        typer.echo(json.dumps([asdict(one) for one in lines], indent=2))
-    else:
-        for one in lines:
-            mark, colour = _MARKS[one.passed]
-            typer.secho(f"{mark:<9} {one.name}: {one.said}", fg=colour)
-            if not one.passed:
-                typer.echo(f"{'':<9} next: {one.next_step}")
-    if any(one.passed is None for one in lines):
-        return CANNOT_TELL
-    return HEALTHY if all(one.passed for one in lines) else FINDINGS
-
-
-_MARKS: dict[bool | None, tuple[str, str]] = {
-    True: ("ok", typer.colors.GREEN),
-    False: ("attention", typer.colors.YELLOW),
-    None: ("unknown", typer.colors.RED),
-}
 
 
 def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Facts]:

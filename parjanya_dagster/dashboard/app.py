@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from parjanya_dagster.dashboard.view import ended, line_points, view
+from parjanya_dagster.dashboard.view import ended, view
+from parjanya_dagster.dashboard.words import line_points
 from parjanya_dagster.metrics.measure import TRUTH, Measured
 
 KEPT = 360  # measurements in the curve: half an hour at five seconds

@@ -13,7 +13,8 @@ from parjanya_dagster.belief.facts import Facts
 from parjanya_dagster.belief.findings import Finding, finding
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.dashboard.app import Watch, application
-from parjanya_dagster.dashboard.view import line_points, view
+from parjanya_dagster.dashboard.view import view
+from parjanya_dagster.dashboard.words import line_points
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.metrics.exporter import Exporter
