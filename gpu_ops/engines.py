@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gpu_ops.interface import Enricher, Scorer
 
+if TYPE_CHECKING:
+    from gpu_ops.endpoint.options import Options as EndpointOptions
+    from gpu_ops.iqa.options import Options as IqaOptions
+    from gpu_ops.vlm.options import Options
+
 #: The engines there are, by kind, the default first.
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "enricher": ("embedded", "embedded-tags"),
-    "scorer": ("embedded", "embedded-full"),
+    "enricher": ("embedded", "embedded-tags", "transformers", "openai"),
+    "scorer": ("embedded", "embedded-full", "pyiqa"),
 }
 
 _lock = threading.RLock()
-_engines: dict[tuple[str, str], Any] = {}
+_engines: dict[tuple[str, str, Any], Any] = {}
 
 
-def enricher(name: str = "embedded") -> Enricher:
-    """Return the process's enricher of that name. Building it loads no model; `warm()` does."""
-    return _once("enricher", name)
+def enricher(name: str = "embedded", options: Options | EndpointOptions | None = None) -> Enricher:
+    """Return the process's enricher of that name. Building it loads no model; `warm()` does.
+
+    `options` are for `transformers` and `openai`, which need those of their own package.
+    Raises ValueError where they are missing.
+    """
+    return _once("enricher", name, options)
 
 
-def scorer(name: str = "embedded") -> Scorer:
-    """Return the process's scorer of that name. Building it loads no model; `warm()` does."""
-    return _once("scorer", name)
+def scorer(name: str = "embedded", options: IqaOptions | None = None) -> Scorer:
+    """Return the process's scorer of that name. Building it loads no model; `warm()` does.
+
+    `options` are for `pyiqa`, which needs them. Raises ValueError where they are missing, and
+    `BadWeights` where the weights have no manifest.
+    """
+    return _once("scorer", name, options)
 
 
 def warm(enricher_name: str = "embedded", scorer_name: str = "embedded") -> None:
@@ -34,16 +48,34 @@ def warm(enricher_name: str = "embedded", scorer_name: str = "embedded") -> None
     scorer(scorer_name).warm()
 
 
-def _once(kind: str, name: str) -> Any:
+def _once(kind: str, name: str, options: Any = None) -> Any:
     with _lock:
-        if (kind, name) not in _engines:
-            _engines[kind, name] = _build(kind, name)
-        return _engines[kind, name]
+        if (kind, name, options) not in _engines:
+            _engines[kind, name, options] = _build(kind, name, options)
+        return _engines[kind, name, options]
 
 
-def _build(kind: str, name: str) -> Any:
+def _build(kind: str, name: str, options: Any) -> Any:
     if name not in NAMES[kind]:
         raise ValueError(f"there is no {kind} named {name!r}; choose {' or '.join(NAMES[kind])}")
+    if name == "transformers":
+        from gpu_ops.vlm.enricher import TransformersEnricher
+
+        if options is None:
+            raise ValueError("the engine `transformers` needs options: which model?")
+        return TransformersEnricher(options)
+    if name == "openai":
+        from gpu_ops.endpoint.enricher import from_options
+
+        if options is None:
+            raise ValueError("the engine `openai` needs options: which server, which model?")
+        return from_options(options)
+    if name == "pyiqa":
+        from gpu_ops.iqa.scorer import PyiqaScorer
+
+        if options is None:
+            raise ValueError("the engine `pyiqa` needs options: where are its weights?")
+        return PyiqaScorer(Path(options.weights), options.metrics, device=options.device)
     if kind == "enricher":
         from gpu_ops.embedded.enricher import EmbeddedEnricher
 

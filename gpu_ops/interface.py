@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,8 +58,19 @@ class Enricher(Protocol):
 
         `hints` are the `technical` measures taken before the preview was compressed, one per
         image or None. They sharpen the answer; their absence is no error.
-        Raises `InvalidImage` when an array is not an upright RGB image.
+        Raises `InvalidImage` when an array is not an upright RGB image, and `SomeFailed` where an
+        engine can tell which images failed and has answers for the others.
         """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An engine that does part of its work in other threads, ahead of its model."""
+
+    ahead: int  # how many images one call should be given, so that its batches are full
+
+    def prepare(self, image: Image) -> Any:
+        """What `describe` takes in place of the image. Raises `InvalidImage`."""
 
 
 class Scorer(Protocol):
@@ -75,6 +86,22 @@ class Scorer(Protocol):
 
         Raises `InvalidImage` when an array is not an upright RGB image.
         """
+
+
+class SomeFailed(Exception):
+    """Some images of a batch got no answer. Those that did are not asked again.
+
+    `bodies` holds one evidence body per image, in order, None where it failed; `errors` says why,
+    by position. An error whose attribute `transient` is true may pass by itself.
+    """
+
+    def __init__(
+        self, bodies: Sequence[dict[str, Any] | None], errors: Mapping[int, Exception]
+    ) -> None:
+        first = next(iter(errors.values()), None)
+        super().__init__(f"{len(errors)} of {len(bodies)} images failed, the first: {first}")
+        self.bodies = bodies
+        self.errors = errors
 
 
 class InvalidImage(ValueError):

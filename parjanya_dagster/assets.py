@@ -26,6 +26,7 @@ from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER, REGRADE
 from parjanya_dagster.errors import WrongJob
 from parjanya_dagster.execution.collector import seldom
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
+from parjanya_dagster.execution.preflight import anything_to_do, require_fit
 from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.stages import stage_work
 from parjanya_dagster.execution.worker import Pace, Tally, work_off
@@ -38,6 +39,8 @@ GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
 DECIDED_AT_ONCE = 500  # rows
 MODEL_RUNTIMES = {"torch", "onnxruntime", "transformers", "pyiqa"}
+BEHIND_A_GPU = {"transformers", "openai"}  # enrichers
+INTERVALS_PER_CLAIM = 6
 ROOT_RUN_TAG = "dagster/root_run_id"
 
 uploads = AssetSpec(
@@ -82,28 +85,15 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
     """Claim, work, commit over the due rows of the run's partitions; then say what was done.
 
     A run that the reconciler asked for works on what is due. Any other run means "compute this
-    again": it resets its partitions first, once per backfill.
+    again": it resets its partitions first, once per backfill. Nothing is reset or claimed before
+    the stage's engine has passed its preflight.
     """
     keys = context.partition_keys
     tags = context.run.tags
     _stop_where_misplaced(context, platform, stage)
     if stage == "validated":
         _preload(platform, context)
-    if tags.get(INTENT_TAG) not in (RECONCILER, REGRADE):
-        replay = tags.get(BACKFILL_TAG) or tags.get(ROOT_RUN_TAG) or context.run.run_id
-        policy = _wanted_policy(context.run.run_config)
-        if policy:
-            policy = platform.registry.named(policy).ref
-        rows = platform.store.reset(
-            keys,
-            stage,
-            platform.clock(),
-            f"replay {replay} from {stage}" + (f" under {policy}" if policy else ""),
-            replay,
-            context.run.run_id,
-            policy or None,
-        )
-        context.log.info(f"{rows} rows go through {stage} again (replay {replay}).")
+    asked = tags.get(INTENT_TAG) in (RECONCILER, REGRADE)
     signs = SignsOfLife(
         platform.store,
         context.run.run_id,
@@ -113,6 +103,12 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
         stall=platform.settings.run_stall,
     )
     with signs, seldom() if stage == "curated" else nullcontext():
+        settings, store = platform.settings, platform.store
+        idle = asked and not anything_to_do(settings, store, stage, keys, platform.clock())
+        if not idle:
+            require_fit(settings, store, stage, context.run.run_id, platform.clock)
+        if not asked:
+            _send_back(context, platform, stage)
         tally = work_off(
             platform.store,
             signs.over(stage_work(platform, stage, context.run.run_id)),
@@ -120,6 +116,7 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
             owner=context.run.run_id,
             pace=_pace(platform, stage),
             clock=platform.clock,
+            stop=lambda: idle,
         )
         signs.finishing()
         note_pace(platform.store, stage, tally, platform.clock())
@@ -153,6 +150,25 @@ def _stop_where_misplaced(context: AssetExecutionContext, platform: Platform, st
         )
 
 
+def _send_back(context: AssetExecutionContext, platform: Platform, stage: str) -> None:
+    """Reset the run's partitions to the stage, once per backfill."""
+    tags = context.run.tags
+    replay = tags.get(BACKFILL_TAG) or tags.get(ROOT_RUN_TAG) or context.run.run_id
+    policy = _wanted_policy(context.run.run_config)
+    if policy:
+        policy = platform.registry.named(policy).ref
+    rows = platform.store.reset(
+        context.partition_keys,
+        stage,
+        platform.clock(),
+        f"replay {replay} from {stage}" + (f" under {policy}" if policy else ""),
+        replay,
+        context.run.run_id,
+        policy or None,
+    )
+    context.log.info(f"{rows} rows go through {stage} again (replay {replay}).")
+
+
 def _wanted_policy(run_config: Mapping[str, Any]) -> str:
     """The policy that the run config names, at whichever of its assets."""
     chosen = [
@@ -163,9 +179,16 @@ def _wanted_policy(run_config: Mapping[str, Any]) -> str:
 
 
 def _pace(platform: Platform, stage: str) -> Pace:
-    """Deciding takes half a millisecond: commits of fifty rows would cost more than that."""
+    """Deciding takes half a millisecond: commits of fifty rows would cost more than that.
+
+    Where a GPU is behind the stage, a claim lasts several commits, so that it seldom runs dry.
+    """
     pace = platform.pace
-    return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE)) if stage == "curated" else pace
+    if stage == "curated":
+        return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
+    if stage == "enriched" and platform.settings.enricher in BEHIND_A_GPU:
+        return replace(pace, intervals=INTERVALS_PER_CLAIM)
+    return pace
 
 
 def _report(
@@ -195,12 +218,12 @@ def _preload(platform: Platform, context: AssetExecutionContext) -> None:
 
 def _warm(platform: Platform, stages: Sequence[str]) -> None:
     """Errors are left for the work itself, which hands its rows back and fails the run."""
-    from parjanya_dagster.execution.infer import Infer
+    from parjanya_dagster.execution.by_policy import ByPolicy
 
     for stage in stages:
         try:
             work = stage_work(platform, stage, "preload")
-            if isinstance(work, Infer):
+            if isinstance(work, ByPolicy):
                 work.load()
         except Exception:
             return

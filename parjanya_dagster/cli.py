@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from parjanya_dagster import operating, policy_cli, regrade_cli
+from parjanya_dagster import operating, policy_cli, preflight_cli, regrade_cli
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(policy_cli.app, name="policy")
 app.command()(regrade_cli.regrade)
+app.command()(preflight_cli.preflight)
 
 Home = Annotated[
     Path | None,

@@ -95,6 +95,10 @@ class WrongJob(ParjanyaError):
     """This run would land on the wrong nodes. Launch it from its lane's job."""
 
 
+class PreflightFailed(ParjanyaError):
+    """Execution cannot realize Intent: an engine lacks what it needs."""
+
+
 class PortBusy(ParjanyaError):
     """The port is in use. Choose another with --port."""
 

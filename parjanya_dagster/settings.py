@@ -11,13 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
 ENV_FILE = "parjanya.env"
+DEFAULT_PROMPT = "default@1"
 
 
 class Settings(BaseSettings):
@@ -70,13 +71,51 @@ class Settings(BaseSettings):
     coordinates: bool = Field(
         True, description="Keep GPS coordinates in the evidence (in Truth, and nowhere else)."
     )
-    enricher: Literal["embedded", "embedded-tags"] = Field(
+    enricher: Literal["embedded", "embedded-tags", "transformers", "openai"] = Field(
         "embedded",
-        description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`.",
+        description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`, "
+        "`transformers` the extra `vlm`.",
     )
-    scorer: Literal["embedded", "embedded-full"] = Field(
+    scorer: Literal["embedded", "embedded-full", "pyiqa"] = Field(
         "embedded",
         description="Engine of the stage `scored`; `embedded-full` adds NIQE and BRISQUE.",
+    )
+    model: str = Field(
+        "", description="Vision-language model: a folder or an id; for `openai` its served name."
+    )
+    model_revision: str = Field(
+        "", description="Branch, tag or commit of an id; for `openai` what is served, as you say."
+    )
+    prompt: str = Field(
+        DEFAULT_PROMPT, description="What the model is asked. A policy may need another one."
+    )
+    describe: bool = Field(
+        True, description="Ask for caption, tags, text and objects; the category alone is faster."
+    )
+    visual_tokens: int = Field(
+        400, ge=16, description="`transformers`: most tokens that an image becomes."
+    )
+    batch_tokens: int = Field(
+        16_384, ge=1, description="`transformers`: tokens of one forward pass."
+    )
+    calibration: str = Field(
+        "", description="`transformers`: a file that `python -m gpu_ops calibrate` wrote."
+    )
+    endpoint: str = Field("", description="`openai`: URL of the server, up to and with /v1.")
+    endpoint_key: SecretStr = Field(SecretStr(""), description="`openai`: its key, if it has one.")
+    endpoint_connections: int = Field(16, ge=1, description="`openai`: requests at once.")
+    endpoint_timeout: float = Field(120.0, gt=0, description="`openai`: of one request.")
+    iqa_weights: str = Field("", description="`pyiqa`: folder of weights and their SHA256SUMS.")
+    iqa_metrics: str = Field(
+        "", description="`pyiqa`: metrics of every image, comma-separated; policies add theirs."
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where models run: `auto`, `cpu`, `cuda` or `cuda:1`.",
+    )
+    gpu_memory_gib: float = Field(
+        0.0, ge=0, description="GPU memory that must be free; 0: by the size of the weights."
     )
 
     @field_validator("home")

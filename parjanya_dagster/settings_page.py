@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -32,7 +33,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if name == "workers":
         return "one per core"
     value: Any = field.default
-    if value is PydanticUndefined or value == "":
+    if value in (PydanticUndefined, "", SecretStr("")):
         return ""
     return f"`{value}`"
 

@@ -39,6 +39,13 @@ class EmbeddedScorer:
         self._metrics = tuple(metric for metric in FULL if metric in metrics)
         self._calibration = quality.load()
 
+    def measuring(self, metrics: Sequence[str]) -> EmbeddedScorer:
+        """The same engine with those of these metrics that it has; others it cannot measure."""
+        more = [metric for metric in FULL if metric in metrics or metric in self._metrics]
+        if len(more) == len(self._metrics):
+            return self
+        return EmbeddedScorer(more, self._name)
+
     @cached_property
     def identity(self) -> Identity:
         library = f"pyiqa {metadata.version('pyiqa')}"

@@ -41,10 +41,12 @@ def centre(image: Image) -> Image:
     return image[top : top + CENTRE_SIDE, left : left + CENTRE_SIDE]
 
 
-def stacks(images: Sequence[Image]) -> list[tuple[list[int], Image]]:
+def stacks(
+    images: Sequence[Image], most_pixels: int = STACK_PIXELS
+) -> list[tuple[list[int], Image]]:
     """Group images by exact shape. Return (positions, stack of (n, h, w, 3)) for each group.
 
-    A group of more than `STACK_PIXELS` is cut into several.
+    A group of more than `most_pixels` is cut into several.
     """
     import numpy as np
 
@@ -53,7 +55,7 @@ def stacks(images: Sequence[Image]) -> list[tuple[list[int], Image]]:
         by_shape[image.shape].append(position)
     result = []
     for shape, positions in by_shape.items():
-        most = max(1, STACK_PIXELS // (shape[0] * shape[1]))
+        most = max(1, most_pixels // (shape[0] * shape[1]))
         for start in range(0, len(positions), most):
             chosen = positions[start : start + most]
             result.append((chosen, np.stack([images[position] for position in chosen])))

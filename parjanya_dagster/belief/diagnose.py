@@ -203,6 +203,22 @@ def _sensors(case: Case) -> Iterator[Finding]:
             )
 
 
+def _preflight(case: Case) -> Iterator[Finding]:
+    for stage, beat in sorted(case.facts.preflights.items()):
+        found = beat.payload
+        if not found.get("ok"):
+            yield finding(
+                "preflight_failed",
+                f"Execution cannot realize Intent: {stage} with the engine "
+                f"{found.get('engine', 'unknown')}: {found.get('problem', 'unknown')}",
+                float(found.get("since", beat.at)),
+                stage=stage,
+                times=int(found.get("times", 1)),
+                host=str(found.get("host", "")),
+                run=str(found.get("run", "")),
+            )
+
+
 def _retrying(case: Case) -> Iterator[Finding]:
     now, patience = case.facts.now, case.patience
     by_reason: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -271,6 +287,7 @@ RULES: tuple[Rule, ...] = (
     _clock_skew,
     _blind,
     _sensors,
+    _preflight,
     _retrying,
     _rows_crashing,
     _infrastructure_failures,

@@ -10,7 +10,7 @@ from parjanya_dagster.belief.findings import Finding, finding, some
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState, Snapshot
 from parjanya_dagster.intent.liveness import why_dead
-from parjanya_dagster.intent.needs import Need, by_key, cooling, needs_of
+from parjanya_dagster.intent.needs import Need, by_key, cooling, needs_of, without_engine
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
 
@@ -81,9 +81,11 @@ def _intent(
         waiting = sum(run.state is not RunState.STARTED for run in ours)
         full = waiting >= limits.queued_runs
         late, held = [], []
-        for need in needs:
+        first, most = limits.failure_first, limits.failure_most
+        unfit = without_engine(needs, ours, snapshot, first, most)  # has a finding of its own
+        for need in (one for one in needs if one.batch not in unfit):
             waited = snapshot.now - need.oldest
-            wait = cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
+            wait = cooling(need, lane, snapshot, first, most)
             if (full or wait) and waited > patience.held_back:
                 held.append(need)
             elif not full and not wait and waited > patience.pending:

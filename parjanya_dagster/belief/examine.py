@@ -16,6 +16,7 @@ from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.patience import Patience
 from parjanya_dagster.belief.snapshot import Belief
+from parjanya_dagster.belief.tags import PREFLIGHT
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.truth.objects import ObjectInfo, Objects
 from parjanya_dagster.truth.rows import ImageRow, Tenant, image_id
@@ -23,7 +24,13 @@ from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.transitions import reached
 
-OURS = ("crashed_repeatedly", "retry_horizon", "object_gone", "object_changed")
+OURS = (
+    "crashed_repeatedly",
+    "retry_horizon",
+    "sent_back_repeatedly",
+    "object_gone",
+    "object_changed",
+)
 """Failure classes that no image earns by itself."""
 
 _LAST = 4e18  # later than any due_at
@@ -63,6 +70,11 @@ class Examiner:
             read["loops"] = self.store.heartbeats()
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
+        with self._part("the preflights"):
+            read["preflights"] = {
+                name.partition(":")[2]: beat
+                for name, beat in self.store.heartbeats(PREFLIGHT).items()
+            }
         with self._part("the clock of Truth"):
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):

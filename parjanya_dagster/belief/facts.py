@@ -68,4 +68,5 @@ class Facts:
     missing: tuple[Missing, ...] = ()
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
+    preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

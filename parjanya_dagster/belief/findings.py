@@ -106,6 +106,9 @@ KINDS: Mapping[str, Kind] = {
     "started_without_commits": Kind(
         _E, _WARNING, "Read the run's log: what it loads, or which image it works on."
     ),
+    "preflight_failed": Kind(
+        _E, _ERROR, "Mend what it names, then parjanya preflight on such a node. Rows are safe."
+    ),
     "retrying": Kind(_E, _WARNING, "Restore what the reason names; the rows go on by themselves."),
     "crash_loop": Kind(
         _E, _ERROR, "Read the log of the last failed run; fix what ends it. Rows are safe."

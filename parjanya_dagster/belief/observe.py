@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from parjanya_dagster.belief.snapshot import Belief, Phase, Pulse, Snapshot
-from parjanya_dagster.belief.tags import PACE, RECONCILER, REGRADE, RUN
+from parjanya_dagster.belief.snapshot import Belief, Phase, Pulse, Snapshot, Unfit
+from parjanya_dagster.belief.tags import PACE, PREFLIGHT, RECONCILER, REGRADE, RUN
 from parjanya_dagster.truth.rows import Heartbeat
 from parjanya_dagster.truth.store import Store
 
@@ -26,6 +26,11 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
     weights = {tenant.slug: tenant.weight for tenant in store.tenants()}
     pulses = {name.partition(":")[2]: beat for name, beat in store.heartbeats(RUN).items()}
     paces = store.heartbeats(PACE).values()
+    unfit = {
+        name.partition(":")[2]: Unfit(beat.at, int(beat.payload.get("times", 1)))
+        for name, beat in store.heartbeats(PREFLIGHT).items()
+        if not beat.payload.get("ok")
+    }
     last = store.heartbeats().get(RECONCILER)
     seen = belief.read(now)
     return Snapshot(
@@ -48,6 +53,7 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
         held=held,
         succeeded=seen.succeeded,
         pulses=frozenset(pulses),
+        unfit=unfit,
     )
 
 

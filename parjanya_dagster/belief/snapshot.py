@@ -83,6 +83,14 @@ class EndedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """A stage whose engine failed its last preflight."""
+
+    at: float  # of the last one
+    times: int  # in a row
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What Dagster knows, read completely."""
 
@@ -122,3 +130,4 @@ class Snapshot:
     pulses: frozenset[str] = frozenset()  # run ids that ever gave a sign and are not forgotten
     regrading: Mapping[str, int] = field(default_factory=dict)  # batch -> rows a regrade sent back
     held: frozenset[str] = frozenset()  # batches for which a backfill makes the runs
+    unfit: Mapping[str, Unfit] = field(default_factory=dict)  # stage -> its failing preflight

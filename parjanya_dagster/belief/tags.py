@@ -18,5 +18,6 @@ POLICY_TAG = "parjanya/policy"
 REGRADE = "regrade"
 """A share of a lane that arrivals do not wait behind, and the intent of runs of its backfills."""
 
-RUN, PACE = "run", "pace"
-"""Families of heartbeats: signs of life of runs by id, and seconds per row by stage."""
+RUN, PACE, PREFLIGHT = "run", "pace", "preflight"
+"""Families of heartbeats: signs of life of runs by id, seconds per row by stage, and the last
+preflight by stage."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from gpu_ops import Enricher, Scorer
+from gpu_ops.interface import Prepares, SomeFailed
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
+from parjanya_dagster.execution.ahead import each_ahead, one_ahead
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
@@ -19,8 +21,16 @@ STAGE_VERSION = 1
 """Part of the fingerprints: raise it when the way previews reach the engine changes."""
 
 
+Ready = tuple[Claim, Any, Mapping[str, Any]]
+"""A claim, what the engine takes for its image, and its `validated` evidence."""
+
+
 class Infer:
-    """Common to both stages: pixels to evidence, and what goes wrong on the way."""
+    """Common to both stages: pixels to evidence, and what goes wrong on the way.
+
+    Three things go on at once: threads read, decode and prepare what comes next, a thread asks
+    the engine, and the caller commits what was found.
+    """
 
     stage: str
 
@@ -41,7 +51,9 @@ class Infer:
         self._run_id = run_id
         self._clock = clock
         self._threads = threads
-        self._batch = batch
+        prepares = isinstance(engine, Prepares)
+        self._prepare = engine.prepare if prepares else None  # type: ignore[union-attr]
+        self._batch = engine.ahead if prepares else batch  # type: ignore[union-attr]
 
         self.load_seconds = 0.0  # spent on models; nothing where all was recorded
 
@@ -68,18 +80,30 @@ class Infer:
         began = self._clock()
         self._engine.warm()
         self.load_seconds += self._clock() - began
-        ready: list[tuple[Claim, Any, Mapping[str, Any]]] = []
+        for outcomes in one_ahead(self._batches(claims, bodies)):
+            yield from outcomes
+
+    def _batches(
+        self, claims: Sequence[Claim], bodies: Mapping[str, Mapping[str, Evidence]]
+    ) -> Generator[list[tuple[Claim, Outcome]], None, None]:
+        """Outcomes as they become known: of a batch, or of an image that has nothing to show."""
+        ready: list[Ready] = []
         with ThreadPoolExecutor(self._threads, "previews") as pool:
-            for claim, pixels in zip(claims, pool.map(self._pixels, claims), strict=True):
+            # While one batch is with the engine, the next is read.
+            pixels_of_each = each_ahead(pool, self._pixels, claims, 2 * self._batch)
+            for claim, pixels in zip(claims, pixels_of_each, strict=True):
                 validated = bodies.get(claim.image_id, {}).get("validated")
                 if isinstance(pixels, (Retry, SendBack)):
-                    yield claim, pixels
+                    yield [(claim, pixels)]
                 elif validated is None:
-                    yield claim, SendBack("validated", "its validated evidence is missing")
+                    yield [(claim, SendBack("validated", "its validated evidence is missing"))]
                 else:
                     ready.append((claim, pixels, validated.body))
-        for start in range(0, len(ready), self._batch):
-            yield from self._look(ready[start : start + self._batch])
+                if len(ready) == self._batch:
+                    yield list(self._look(ready))
+                    ready = []
+        if ready:
+            yield list(self._look(ready))
 
     def _recorded(
         self, claims: Sequence[Claim], bodies: Mapping[str, Mapping[str, Evidence]]
@@ -135,31 +159,42 @@ class Infer:
             validated=validated,
         )
 
-    def _look(
-        self, some: Sequence[tuple[Claim, Any, Mapping[str, Any]]]
-    ) -> Iterator[tuple[Claim, Outcome]]:
+    def _look(self, some: Sequence[Ready]) -> Iterator[tuple[Claim, Outcome]]:
         """Ask the engine; where a batch fails, ask by halves until the culprit is alone."""
         try:
             found = self.look([pixels for _, pixels, _ in some], [body for _, _, body in some])
+        except SomeFailed as failed:  # the engine knows the culprits
+            found = [failed.errors.get(i, body) for i, body in enumerate(failed.bodies)]
         except Exception as error:
             if len(some) > 1:
                 half = len(some) // 2
                 yield from self._look(some[:half])
                 yield from self._look(some[half:])
                 return
-            transient = isinstance(error, MemoryError) or getattr(error, "transient", False)
-            yield some[0][0], Retry(f"{type(error).__name__}: {error}", refund=transient)
-            return
+            found = [error]
         for (claim, _, _), body in zip(some, found, strict=True):
-            yield claim, Completed(self._evidence(claim, body))
+            if isinstance(body, Exception):
+                yield claim, _retry(body)
+            else:
+                yield claim, Completed(self._evidence(claim, body))
 
     def _pixels(self, claim: Claim) -> Any:
+        """The image's preview, as the engine takes it, or the outcome where there is none."""
+        pixels = self._preview(claim)
+        if self._prepare is None or isinstance(pixels, (Retry, SendBack)):
+            return pixels
+        try:
+            return self._prepare(pixels)
+        except Exception as error:
+            return _retry(error)
+
+    def _preview(self, claim: Claim) -> Any:
         try:
             return self._previews.pixels(claim.row)
         except ObjectGone:
             return SendBack("validated", "its preview is missing")
         except ParjanyaError as error:
-            return Retry(f"{type(error).__name__}: {error}", refund=error.transient)
+            return _retry(error)
         except Exception:  # a damaged preview is made again from the original
             return SendBack("validated", "its preview cannot be decoded")
 
@@ -177,6 +212,12 @@ class Infer:
             self._run_id,
             self._clock(),
         )
+
+
+def _retry(error: Exception) -> Retry:
+    """What may pass by itself costs no attempt."""
+    transient = isinstance(error, MemoryError) or bool(getattr(error, "transient", False))
+    return Retry(f"{type(error).__name__}: {error}", refund=transient)
 
 
 class Enrich(Infer):

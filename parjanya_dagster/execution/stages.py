@@ -59,22 +59,25 @@ def stage_work(platform: Place, stage: str, run_id: str) -> StageWork:
             clock=clock,
             published=platform.registry.get,
         )
-    import gpu_ops.engines
+    from parjanya_dagster.execution.by_policy import ByPolicy
+    from parjanya_dagster.execution.engines import engine_of
     from parjanya_dagster.execution.infer import Enrich, Infer, Score
 
     kind: type[Infer] = Enrich if stage == "enriched" else Score
-    engine = (
-        gpu_ops.engines.enricher(settings.enricher)
-        if stage == "enriched"
-        else gpu_ops.engines.scorer(settings.scorer)
-    )
-    return kind(
-        engine,
-        _previews(platform.objects),
-        platform.store,
-        run_id=run_id,
-        clock=clock,
-        threads=settings.workers,
+    return ByPolicy(
+        stage,
+        lambda engine: kind(
+            engine,
+            _previews(platform.objects),
+            platform.store,
+            run_id=run_id,
+            clock=clock,
+            threads=settings.workers,
+        ),
+        engine_of(settings, stage),
+        lambda row: (
+            platform.registry.get(row.target) if row.target else platform.policy_of(row.tenant)
+        ),
     )
 
 

@@ -59,6 +59,7 @@ class Pace:
     rows: int = 50
     seconds: float = 5.0
     lease: float = 120.0
+    intervals: int = 1  # of commits that one claim lasts: an engine idles between claims
 
 
 def work_off(
@@ -98,9 +99,10 @@ def work_off(
         loaded += loading
         tally.load_seconds += loading
         tally.image_seconds -= loading
-        # A claim should last about one commit interval, so a crash costs little.
+        # A claim should last about its commit intervals and no longer, so a crash costs little.
         spent = max(clock() - started - loading, 1e-6)
-        size = max(1, min(pace.rows, int(len(claims) * pace.seconds / spent)))
+        lasting = int(len(claims) * pace.seconds * pace.intervals / spent)
+        size = max(1, min(pace.rows * pace.intervals, lasting))
     return tally
 
 

@@ -87,6 +87,33 @@ def cooling(need: Need, lane: Lane, snapshot: Snapshot, first: float, most: floa
     return snapshot.now < max(failures) + wait
 
 
+def without_engine(
+    needs: Sequence[Need],
+    ours: Sequence[LiveRun],
+    snapshot: Snapshot,
+    first: float,
+    most: float,
+) -> set[str]:
+    """Batches that should wait, since the engines of all that is due in them fail their preflight.
+
+    A missing GPU fails every batch alike, so one run finds out for all of them: the batch that is
+    due longest is let through after a wait that doubles with each failure, and the others follow
+    as soon as a preflight has passed.
+    """
+    stuck = [need for need in needs if need.stages and need.stages <= snapshot.unfit.keys()]
+    if not stuck:
+        return set()
+    held = {need.batch for need in stuck}
+    for stage in sorted(snapshot.unfit):
+        failing = snapshot.unfit[stage]
+        wait = min(most, first * 2.0 ** min(failing.times - 1, 30))
+        concerned = [need for need in stuck if stage in need.stages]
+        asked = any(run.requested and stage in run.ahead for run in ours)
+        if concerned and not asked and snapshot.now >= failing.at + wait:
+            held.discard(min(concerned, key=lambda need: (need.oldest, need.batch)).batch)
+    return held
+
+
 def gathering(need: Need, lane: Lane, snapshot: Snapshot, budget: int) -> bool:
     """Whether a few rows should wait for more, since their batch has been run so often of late.
 

@@ -22,6 +22,7 @@ from parjanya_dagster.intent.needs import (
     held_back,
     needs_of,
     of_history,
+    without_engine,
 )
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.rows import parse_batch
@@ -73,7 +74,8 @@ class Plan:
     requests: tuple[Request, ...]
     dead: tuple[DeadRun, ...]  # runs whose process is gone
     covered: int  # batches that a live run covers
-    cooling: int  # batches whose run failed a moment ago, or that are run too often
+    cooling: int  # batches whose run failed a moment ago, that are run too often, or whose
+    # engine fails its preflight
     guarded: int  # batches held back: enough is queued
     due_rows: int
 
@@ -94,10 +96,12 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         needs, within = needs_of(snapshot, lane, by_key(ours))
         needs = [need for need in needs if not held_back(need, snapshot)]
         budget = row_budget(lane, snapshot.seconds_per_row, limits)
+        unfit = without_engine(needs, ours, snapshot, limits.failure_first, limits.failure_most)
         warm = [
             need
             for need in needs
-            if not cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
+            if need.batch not in unfit
+            and not cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
             and not gathering(need, lane, snapshot, budget)
         ]
         placed = [need for need in warm if need.batch in order]

@@ -52,11 +52,11 @@ def undeclared(path: str, needs: Needs) -> str | None:
     if rest == "quality":
         return None if needs.scored is not None else "add needs.scored"
     kind, _, metric = rest.partition(".")
-    if kind == "metrics" and metric.endswith(".value"):
-        metric = metric.removesuffix(".value")
+    metric, _, leaf = metric.rpartition(".")
+    if kind == "metrics" and leaf in ("value", "normalized"):
         known = needs.scored is not None and metric in needs.scored.metrics
         return None if known else f"add {metric} to needs.scored.metrics"
-    return "scored evidence has scored.quality and scored.metrics.<name>.value"
+    return "scored evidence has scored.quality and scored.metrics.<name>.value or .normalized"
 
 
 def _placeholders(rule: Rule) -> Iterator[str]:

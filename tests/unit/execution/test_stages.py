@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from gpu_ops import LABELS, Identity
+from gpu_ops.interface import SomeFailed
 from parjanya_dagster import media, policy
 from parjanya_dagster.errors import PolicyMissing, TransientError
 from parjanya_dagster.execution.curate import Curate
@@ -257,6 +259,78 @@ def test_what_passes_costs_no_attempt_and_a_mistake_costs_one(
     house.validate()
     house.infer(Enrich, Engine(lambda _: error))
     assert house.row("a.jpg").attempts == attempts
+
+
+def test_what_an_engine_could_answer_is_kept_where_it_names_the_culprits(house: House) -> None:
+    for n in range(4):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    house.validate()
+
+    class Naming(Engine):
+        def describe(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+            bodies: list[Any] = super().describe(images, hints)
+            bodies[1] = bodies[2] = None
+            raise SomeFailed(bodies, {1: ValueError("cannot"), 2: MemoryError("too large")})
+
+    engine = Naming()
+    tally = house.infer(Enrich, engine)
+    assert engine.asked == [4]  # nobody is asked again
+    assert tally.by_batch[house.row("0.jpg").batch] == {"completed": 2, "retry": 2}
+    assert sorted(house.row(f"{n}.jpg").attempts for n in range(4)) == [0, 0, 0, 1]
+
+
+class Preparing(Engine):
+    """An engine that takes something else than pixels, made ahead."""
+
+    ahead = 2
+
+    def prepare(self, image: Any) -> Any:
+        if image.shape[0] == 300:
+            raise ValueError("not this one")
+        return ("prepared", image.shape)
+
+    def describe(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+        assert all(image[0] == "prepared" for image in images)
+        return super().describe(images, hints)
+
+
+def test_an_engine_that_prepares_gets_what_it_prepared_in_batches_of_its_size(
+    house: House,
+) -> None:
+    for n in range(5):
+        house.drop(f"{n}.jpg", picture(n))
+    house.drop("poison.jpg", picture(9, width=400, height=300))
+    house.sweep()
+    house.validate()
+    engine = Preparing()
+    house.infer(Enrich, engine)
+    assert engine.asked == [2, 2, 1]
+    assert {house.row(f"{n}.jpg").pipeline_status for n in range(5)} == {"pending_iqa"}
+    assert house.row("poison.jpg").attempts == 1
+
+
+def test_the_engine_goes_on_while_outcomes_are_being_committed(house: House) -> None:
+    for n in range(4):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    house.validate()
+    second = threading.Event()
+
+    class Telling(Preparing):
+        def describe(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+            found = super().describe(images, hints)
+            if len(self.asked) == 2:
+                second.set()
+            return found
+
+    store, clock = house.platform.store, house.clock
+    claims = store.claim("enriched", store.batches(), 10, "run-1", 120.0, clock())
+    work = Enrich(Telling(), Previews(house.platform.objects), store, run_id="r", clock=clock)
+    outcomes = work.work(claims)
+    next(outcomes)  # of the first batch: a commit would happen now
+    assert second.wait(60)
+    assert len(list(outcomes)) == 3
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "empty"])

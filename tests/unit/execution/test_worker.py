@@ -103,6 +103,22 @@ def test_slow_work_is_committed_as_it_is_done_and_claimed_in_smaller_bites(
     assert stage.seen == [20, 2, 2, 2, 2, 2]  # what takes about five seconds
 
 
+def test_a_claim_may_last_several_commits_once_it_is_known_how_long_a_row_takes(
+    platform: Platform, clock: Clock
+) -> None:
+    world.arrive(platform.store, 100)
+    store = Watched(platform.store)
+
+    def half_a_second(_: int, claim: Claim) -> Outcome:
+        clock.pass_by(0.5)
+        return world.completed(claim)
+
+    stage = Work(half_a_second)
+    work(store, stage, clock, Pace(rows=10, seconds=5.0, lease=120.0, intervals=4))
+    assert stage.seen == [10, 40, 40, 10]  # a commit interval first, then four
+    assert set(store.commits) == {10}
+
+
 def test_outcomes_are_counted_by_batch_and_kind(platform: Platform, clock: Clock) -> None:
     world.arrive(platform.store, 3)
     kinds: list[Outcome] = [Retry("away"), TerminalFailure("corrupt", "It is damaged.")]

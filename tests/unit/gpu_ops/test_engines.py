@@ -125,7 +125,8 @@ def test_each_engine_is_built_once_and_states_its_whole_identity() -> None:
 
 def test_an_unknown_engine_is_named_in_the_error() -> None:
     with pytest.raises(
-        ValueError, match="no enricher named 'gpt'; choose embedded or embedded-tags"
+        ValueError,
+        match="no enricher named 'gpt'; choose embedded or embedded-tags or transformers or openai",
     ):
         engines.enricher("gpt")
 

@@ -8,12 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.belief.snapshot import Phase, RunState
+from parjanya_dagster.belief.snapshot import Phase, RunState, Unfit
 from parjanya_dagster.intent.plan import Limits, row_budget
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.truth.rows import DueBatch
 from parjanya_dagster.truth.stages import STAGES
-from tests.unit.intent.world import LANE, batch, decide, due, failed, pulse, ranges, run, succeeded
+from tests.unit.intent.world import (
+    LANE,
+    NOW,
+    batch,
+    decide,
+    due,
+    failed,
+    pulse,
+    ranges,
+    run,
+    succeeded,
+)
 
 PACED = {"validated": 0.1}  # a row takes 0.1 s: 2000 rows fit the 300 s of a run
 
@@ -337,3 +348,49 @@ def test_with_nothing_running_whatever_is_due_is_soon_asked_for(work: list[DueBa
         left = [one for one in left if one.batch not in asked]
         plans += 1
     assert plans <= len(work)
+
+
+# --- an engine that fails its preflight --------------------------------------------------------
+
+
+def unfit(stage: str, age: float, times: int = 1) -> dict[str, Unfit]:
+    return {stage: Unfit(NOW - age, times)}
+
+
+def test_where_an_engine_is_unfit_its_batches_wait_and_others_do_not() -> None:
+    keys = numbered(6)
+    work = [due(key, stage="enriched") for key in keys[:4]]
+    work += [due(keys[4], stage="validated"), due(keys[5], stage="curated")]
+    decided = decide(work, unfit=unfit("enriched", age=3.0))
+    assert {key for one in ranges(decided) for key in one} == {keys[4], keys[5]}
+    assert decided.cooling == 4
+
+
+def test_after_a_while_one_run_looks_again_over_the_batch_that_is_due_longest() -> None:
+    keys = numbered(6)
+    work = [due(key, stage="enriched", waited=10.0 + n) for n, key in enumerate(keys)]
+    assert ranges(decide(work, unfit=unfit("enriched", age=11.0))) == [(keys[5],)]
+    looking = run(keys[5], stages=STAGES[1:])
+    assert ranges(decide(work, unfit=unfit("enriched", age=500.0), runs=[looking])) == []
+
+
+@pytest.mark.parametrize(("times", "wait"), [(1, 10.0), (3, 40.0), (7, 600.0), (10_000, 600.0)])
+def test_it_looks_ever_more_seldom(times: int, wait: float) -> None:
+    work = [due(batch(), stage="scored")]
+    assert ranges(decide(work, unfit=unfit("scored", age=wait - 1.0, times=times))) == []
+    assert ranges(decide(work, unfit=unfit("scored", age=wait, times=times))) == [(batch(),)]
+
+
+def test_two_unfit_engines_are_each_looked_at_by_a_run_of_their_own() -> None:
+    keys = numbered(4)
+    work = [due(key, stage="enriched") for key in keys[:2]]
+    work += [due(key, stage="scored") for key in keys[2:]]
+    both = unfit("enriched", age=20.0) | unfit("scored", age=20.0)
+    assert sorted(ranges(decide(work, unfit=both))) == [(keys[0],), (keys[2],)]
+
+
+def test_a_split_lane_goes_on_validating_while_the_gpu_is_away() -> None:
+    keys = numbered(2)
+    work = [due(keys[0], stage="validated"), due(keys[1], stage="enriched")]
+    decided = decide(work, lanes=SPLIT, unfit=unfit("enriched", age=1.0))
+    assert [(one.lane.name, one.keys) for one in decided.requests] == [("cpu", (keys[0],))]

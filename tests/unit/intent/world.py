@@ -12,6 +12,7 @@ from parjanya_dagster.belief.snapshot import (
     Pulse,
     RunState,
     Snapshot,
+    Unfit,
 )
 from parjanya_dagster.intent.plan import Limits, Plan, plan
 from parjanya_dagster.lanes import EMBEDDED, Lane
@@ -76,6 +77,7 @@ def decide(
     generation: int = 7,
     watching_since: float = 0.0,
     ended: Sequence[EndedRun] = (),
+    unfit: Mapping[str, Unfit] | None = None,
 ) -> Plan:
     known = tuple(dict.fromkeys(one.batch for one in work)) if keys is None else tuple(keys)
     snapshot = Snapshot(
@@ -90,6 +92,7 @@ def decide(
         generation - 1,
         pace or {},
         tuple(ended),
+        unfit=unfit or {},
     )
     return plan(snapshot, lanes, limits or Limits(), generation)
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.policy import Policy, boundary, builtin, lacking, load, provided
+from parjanya_dagster.policy import (
+    Policy,
+    boundary,
+    builtin,
+    evaluate,
+    lacking,
+    load,
+    provided,
+)
 
 Build = Callable[..., dict[str, Any]]
 FIRST, SECOND = builtin()["default@1"], builtin()["default@2"]
@@ -87,3 +95,17 @@ def test_what_evidence_provides_stands_for_the_evidence_itself(evidence: Build) 
     index = {stage: provided(body) for stage, body in evidence().items()}
     assert boundary(SECOND, index) == "curated"
     assert boundary(needing("{scored: {metrics: [niqe]}}"), index) == "scored"
+
+
+def test_a_learned_metric_may_be_read_normalized(evidence: Build) -> None:
+    asks = needing(
+        "{scored: {metrics: [clipiqa+]}}",
+        "rules: [{id: dull, verdict: review, reason: '{value}', "
+        "when: {evidence: scored.metrics.clipiqa+.normalized, below: 0.4}}]",
+    )
+    found = evidence()
+    assert boundary(asks, found) == "scored"
+    entry = {"value": 0.3, "lower_better": False, "normalized": 0.3, "weights": "sha256:0"}
+    found["scored"]["metrics"]["clipiqa+"] = entry
+    assert boundary(asks, found) == "curated"
+    assert [reason.message for reason in evaluate(asks, found).reasons] == ["0.3"]

@@ -1,0 +1,197 @@
+"""Requests to an OpenAI-compatible server, with patience: timeouts, retries, backoff.
+
+Knows chat completions as JSON, and nothing of images or prompts.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import httpx
+
+BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed."""
+REFUSED = frozenset({400, 413, 415, 422})
+"""Statuses that speak of the request itself: this image, or how it was asked about."""
+SAID = 300  # characters of an error body that are repeated
+
+
+class EndpointError(RuntimeError):
+    """The model server gave no usable answer."""
+
+    transient: ClassVar[bool] = True
+
+
+class EndpointUnavailable(EndpointError):
+    """The model server cannot be reached, is overloaded, or fails: the same work may succeed."""
+
+
+class EndpointMisconfigured(EndpointError):
+    """The model server knows neither this key nor this model: no image is at fault."""
+
+
+class RequestRefused(EndpointError):
+    """The model server refuses this one request."""
+
+    transient = False
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one request may take, all attempts together. In seconds."""
+
+    timeout: float = 120.0  # of one attempt
+    connect: float = 10.0  # of an attempt, until the server is reached
+    attempts: int = 5
+    first: float = 0.5  # before the second attempt, doubling, with jitter
+    most: float = 20.0  # of one wait, whatever the server asks for
+    rest: float = 15.0  # after it was found away, nobody asks again for this long
+
+
+@dataclass
+class Client:
+    """A client of one server; safe to use from many threads. `close()` when done."""
+
+    url: str  # up to and with /v1
+    key: str = ""
+    connections: int = 16
+    patience: Patience = field(default_factory=Patience)
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    pause: Callable[[float], object] = time.sleep
+    rng: random.Random = field(default_factory=random.Random)
+    _http: Any = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _away: tuple[float, str] = field(default=(0.0, ""), init=False)  # until when, and why
+
+    def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One chat completion. Raises EndpointUnavailable, EndpointMisconfigured, RequestRefused.
+
+        The answer is a dict with at least one choice that has a message.
+        """
+        return self._asked("POST", "chat/completions", payload, _is_completion)
+
+    def models(self) -> list[str]:
+        """The names of the models that the server serves. Raises as `chat` does."""
+        answer = self._asked("GET", "models", None, _is_listing)
+        return [str(one["id"]) for one in answer["data"]]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._http is not None:
+                self._http.close()
+                self._http = None
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        payload: Mapping[str, Any] | None,
+        usable: Callable[[Any], bool],
+    ) -> dict[str, Any]:
+        until, why = self._away
+        if self.clock() < until:  # others found it away a moment ago: do not wait for that again
+            raise EndpointUnavailable(why)
+        for attempt in range(1, self.patience.attempts + 1):
+            asked_for, said = self._once(method, path, payload, usable)
+            if isinstance(said, dict):
+                return said
+            if attempt < self.patience.attempts:
+                self.pause(self._wait(attempt, asked_for))
+        why = f"{self.url} did not answer in {self.patience.attempts} attempts; the last: {said}"
+        self._away = (self.clock() + self.patience.rest, why)
+        raise EndpointUnavailable(why)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        payload: Mapping[str, Any] | None,
+        usable: Callable[[Any], bool],
+    ) -> tuple[float | None, dict[str, Any] | str]:
+        """The answer, or what went wrong; and the wait that the server asks for, if it does."""
+        import httpx
+
+        try:
+            response = self._connected().request(method, path, json=payload)
+        except httpx.HTTPError as error:
+            return None, f"{type(error).__name__}: {error}"
+        status = response.status_code
+        if status in REFUSED:
+            raise RequestRefused(f"{self.url} answered {status}: {_body(response)}")
+        if status in BUSY or status >= 500:
+            return self._retry_after(response), f"{status}: {_body(response)}"
+        if status != 200:
+            raise EndpointMisconfigured(f"{self.url} answered {status}: {_body(response)}")
+        try:
+            answer = response.json()
+        except ValueError:
+            return None, f"no JSON but {_body(response)!r}"
+        if not usable(answer):
+            return None, f"no completion but {_body(response)!r}"
+        return None, answer
+
+    def _connected(self) -> httpx.Client:
+        import httpx
+
+        with self._lock:
+            if self._http is None:
+                self._http = httpx.Client(
+                    base_url=self.url.rstrip("/") + "/",
+                    timeout=httpx.Timeout(
+                        self.patience.timeout,
+                        connect=min(self.patience.timeout, self.patience.connect),
+                    ),
+                    limits=httpx.Limits(max_connections=self.connections),
+                    headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+                )
+            http: httpx.Client = self._http
+            return http
+
+    def _wait(self, attempt: int, asked_for: float | None) -> float:
+        """Seconds. What the server asks for, or a doubling; never less than half of it."""
+        if asked_for is not None:
+            # Everybody was told the same second: jitter on top keeps them from coming at once.
+            return min(self.patience.most, asked_for + self.rng.uniform(0.0, self.patience.first))
+        longest = min(self.patience.most, self.patience.first * 2.0 ** (attempt - 1))
+        return self.rng.uniform(longest / 2, longest)
+
+    def _retry_after(self, response: httpx.Response) -> float | None:
+        """The header Retry-After: seconds, or a date."""
+        said = response.headers.get("retry-after", "").strip()
+        if not said:
+            return None
+        try:
+            seconds = float(said)
+        except ValueError:
+            try:
+                seconds = (parsedate_to_datetime(said) - self.now()).total_seconds()
+            except (TypeError, ValueError):
+                return None
+        return max(0.0, seconds) if seconds == seconds else None
+
+
+def _is_completion(answer: Any) -> bool:
+    try:
+        return isinstance(answer["choices"][0]["message"], dict)
+    except (KeyError, IndexError, TypeError):
+        return False
+
+
+def _is_listing(answer: Any) -> bool:
+    try:
+        return all("id" in one for one in answer["data"])
+    except (KeyError, TypeError):
+        return False
+
+
+def _body(response: httpx.Response) -> str:
+    return " ".join(response.text.split())[:SAID]

@@ -1,0 +1,31 @@
+"""What can be chosen about the engine `openai`. Plain data: importing it loads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gpu_ops.vlm.prompts import DEFAULT
+
+
+@dataclass(frozen=True)
+class Options:
+    """Hashable, so that a process builds one engine per choice. Raises ValueError where wrong."""
+
+    url: str  # up to and with /v1
+    model: str  # as the server names it
+    revision: str = ""  # what the operator says is served: the protocol tells none
+    prompt: str = DEFAULT
+    describe: bool = True  # without it, the category alone is asked for
+    key: str = field(default="", repr=False)
+    connections: int = 16  # requests at once
+    timeout: float = 120.0  # seconds, of one attempt
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(
+                "the engine `openai` needs the URL of a server, such as http://host:8000/v1"
+            )
+        if not self.model:
+            raise ValueError("the engine `openai` needs a model: its name on the server")
+        if self.connections < 1 or self.timeout <= 0:
+            raise ValueError("connections must be 1 or more, and the timeout more than 0 seconds")

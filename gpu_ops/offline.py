@@ -1,0 +1,58 @@
+"""Code in this block may not open a connection, whatever library it calls.
+
+Libraries of models download what they do not find. Where everything must be there already, a
+download is a silent change of the answer, so it is refused, and says what it wanted.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"})
+_AF_UNIX = 1
+_trap = threading.local()
+_installed = threading.Lock()
+_hooked = False
+
+
+class WouldDownload(RuntimeError):
+    """A library wanted to reach the network where everything must be on disk already."""
+
+
+@contextmanager
+def offline(why: str) -> Iterator[None]:
+    """Refuse every connection that this thread opens inside the block. `why` is told then.
+
+    Other threads are not concerned: they may be talking to a database.
+    """
+    _install()
+    before = getattr(_trap, "why", None)
+    _trap.why = why
+    try:
+        yield
+    finally:
+        _trap.why = before
+
+
+def _install() -> None:
+    """Once per process: an audit hook cannot be taken out again."""
+    global _hooked
+    with _installed:
+        if not _hooked:
+            sys.addaudithook(_audit)
+            _hooked = True
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in _EVENTS or getattr(_trap, "why", None) is None:
+        return
+    target: Any = arguments[0]
+    if event == "socket.connect":
+        if arguments[0].family == _AF_UNIX:
+            return
+        target = arguments[1]
+    raise WouldDownload(f"{_trap.why} A library wanted to reach {target!r} instead.")

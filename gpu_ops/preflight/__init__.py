@@ -1,0 +1,12 @@
+"""Is everything there that an engine needs? Asked before any image is touched.
+
+Each check is a function that returns what it found; none raises. `folder` and `gpu` are pure, over
+files and facts; `engines` puts them together and tries one image.
+"""
+
+from __future__ import annotations
+
+from gpu_ops.preflight.engines import preflight
+from gpu_ops.preflight.report import Check, Report
+
+__all__ = ["Check", "Report", "preflight"]

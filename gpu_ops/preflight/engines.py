@@ -1,0 +1,131 @@
+"""The preflight of an engine: its files, its GPU or its server, and one image through all of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gpu_ops import engines
+from gpu_ops.interface import LABELS, SomeFailed
+from gpu_ops.preflight import folder, gpu
+from gpu_ops.preflight.report import Check, Report
+
+if TYPE_CHECKING:
+    from gpu_ops.interface import Image
+
+SIDE = 224
+Probe = Callable[[str], gpu.GpuFacts]
+
+
+def preflight(
+    kind: str,
+    name: str,
+    options: Any = None,
+    *,
+    memory_gib: float = 0.0,
+    smoke: bool = True,
+    probe: Probe = gpu.facts,
+) -> Report:
+    """Check the engine of that kind ("enricher" or "scorer") and name. Raises nothing.
+
+    `options` as `gpu_ops.engines` takes them, or the error that making them raised.
+    `memory_gib`: GPU memory that must be free; 0: by the size of the weights.
+    `smoke`: load the models and try one image; without it only files, GPU and server are looked at.
+    """
+    checks: list[Check] = []
+    identity: dict[str, str] = {}
+    for one in _checks(kind, name, options, memory_gib, smoke, probe, identity):
+        checks.append(one)
+        if not one.ok and one.name in ("options", "model", "server", "engine"):
+            break  # nothing else can be known
+    return Report(name, tuple(checks), identity)
+
+
+def _checks(
+    kind: str,
+    name: str,
+    options: Any,
+    memory_gib: float,
+    smoke: bool,
+    probe: Probe,
+    identity: dict[str, str],
+) -> Iterator[Check]:
+    if isinstance(options, Exception):
+        yield Check("options", False, str(options))
+        return
+    sound = True
+    if name == "transformers":
+        for check in _model(options, memory_gib, probe):
+            sound &= check.ok
+            yield check
+    if name == "pyiqa":
+        check = gpu.check(options.device, probe(options.device), gpu.needed(0, memory_gib))
+        sound &= check.ok
+        yield check
+    if not sound:
+        return  # loading would fail late, and say less
+    try:
+        engine: Any = getattr(engines, kind)(name, options)
+        if hasattr(engine, "check"):
+            engine.check()  # of its own: the hashes of weights, the server's models
+        identity |= engine.identity.as_dict()
+        yield Check("engine", True, f"{identity['model']}, {identity['revision']}")
+    except Exception as error:
+        yield Check("engine", False, _said(error))
+        return
+    if smoke:
+        yield _smoke(kind, engine)
+
+
+def _model(options: Any, memory_gib: float, probe: Probe) -> Iterator[Check]:
+    from gpu_ops.vlm import checkpoint
+
+    try:
+        place = checkpoint.folder_of(options.model, options.revision)
+    except Exception as error:
+        yield Check("model", False, _said(error))
+        return
+    yield from folder.checks(place)
+    memory = gpu.needed(folder.weight_bytes(place), memory_gib)
+    yield gpu.check(options.device, probe(options.device), memory)
+
+
+def _smoke(kind: str, engine: Any) -> Check:
+    """One image through the engine gives evidence of the right shape."""
+    try:
+        engine.warm()
+        if kind == "enricher":
+            (body,) = engine.describe([picture()])
+            wrong = _wrong_enriched(body)
+        else:
+            (body,) = engine.score([picture()])
+            wrong = "" if body.get("metrics") else "no metric was measured"
+        json.dumps(body, allow_nan=False)
+    except SomeFailed as failed:
+        return Check("one image", False, _said(next(iter(failed.errors.values()), failed)))
+    except Exception as error:
+        return Check("one image", False, _said(error))
+    return Check("one image", not wrong, wrong or "gives valid evidence")
+
+
+def _wrong_enriched(body: Any) -> str:
+    chances = body.get("probabilities", {})
+    if sorted(chances) != sorted(LABELS):
+        return f"the probabilities are over {', '.join(chances) or 'nothing'}"
+    total = math.fsum(chances.values())
+    return "" if abs(total - 1.0) < 1e-3 else f"the probabilities sum to {total:g}"
+
+
+def picture() -> Image:
+    """A gradient: no engine has anything to say about it, and each can look at it."""
+    import numpy as np
+
+    ramp = np.linspace(0, 255, SIDE, dtype=np.uint8)
+    across, down = np.meshgrid(ramp, ramp)
+    return np.stack([across, down, 255 - across], axis=-1)
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,96 @@
+"""From the likelihoods of letters to probabilities of labels. Pure arithmetic, no model.
+
+A model asked "A photo, B screenshot, …?" favours some letters whatever the picture. So it is asked
+in several orders. Over a full set of orders each label stands at each letter once, so a letter's
+bias adds the same amount to every label and cancels. Orders start from the sorted labels, so
+the order in which a caller lists labels changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def orders(labels: Sequence[str], count: int | None = None) -> tuple[tuple[str, ...], ...]:
+    """`count` orders of the labels (all of them by default): rows of a Williams square.
+
+    In the whole square each label stands at each place once and, for an even number of labels,
+    follows each other label once. Raises ValueError where labels repeat or count is out of range.
+    """
+    size = len(labels)
+    if len(set(labels)) != size or not 2 <= size <= len(LETTERS):
+        raise ValueError(f"pass 2 to {len(LETTERS)} different labels, not {list(labels)}")
+    count = size if count is None else count
+    if not 1 <= count <= size:
+        raise ValueError(f"{count} orders of {size} labels: choose 1 to {size}")
+    zigzag = [(i + 1) // 2 if i % 2 else -(i // 2) for i in range(size)]  # 0, 1, -1, 2, -2, …
+    base = sorted(labels)
+    # Spread over the square, so that few orders still move every label far.
+    rows = [row * size // count for row in range(count)]
+    return tuple(tuple(base[(step + row) % size] for step in zigzag) for row in rows)
+
+
+def by_label(order: Sequence[str], letters: Sequence[float]) -> dict[str, float]:
+    """Label -> log-likelihood, from those of the letters A, B, … in that order."""
+    return dict(zip(order, letters, strict=True))
+
+
+def scores(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Label -> mean log-likelihood over answers, each normalized over its labels first.
+
+    `answers` are label -> log-likelihood (or logit), one per order asked.
+    Raises ValueError where there are none, they name different labels, or one is not finite.
+    """
+    if not answers or any(answer.keys() != answers[0].keys() for answer in answers):
+        raise ValueError("pass at least one answer, and all over the same labels")
+    if not all(math.isfinite(value) for answer in answers for value in answer.values()):
+        raise ValueError("a log-likelihood is not finite: the model overflowed or was cut off")
+    totals = dict.fromkeys(sorted(answers[0]), 0.0)
+    for answer in answers:
+        whole = _log_sum(list(answer.values()))
+        for label, value in answer.items():
+            totals[label] += (value - whole) / len(answers)
+    return totals
+
+
+def probabilities(means: Mapping[str, float], temperature: float = 1.0) -> dict[str, float]:
+    """Label -> probability, summing to 1: softmax of mean log-likelihoods over a temperature.
+
+    Above 1 the temperature makes a boastful model modest. Raises ValueError where it is not > 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"the temperature must be more than 0, not {temperature}")
+    scaled = {label: value / temperature for label, value in means.items()}
+    whole = _log_sum(list(scaled.values()))
+    return {label: math.exp(value - whole) for label, value in scaled.items()}
+
+
+def fit_temperature(examples: Sequence[tuple[Mapping[str, float], str]]) -> float:
+    """The temperature that makes probabilities of labelled examples most truthful.
+
+    `examples` are mean log-likelihoods (see `scores`) and the true label. Minimizes the negative
+    log-likelihood between 0.05 and 20. Raises ValueError without examples.
+    """
+    from scipy.optimize import minimize_scalar
+
+    if not examples:
+        raise ValueError("a temperature needs labelled examples")
+
+    def loss(log_temperature: float) -> float:
+        temperature = math.exp(log_temperature)
+        total = 0.0
+        for means, truth in examples:
+            scaled = [value / temperature for value in means.values()]
+            total += _log_sum(scaled) - means[truth] / temperature
+        return total / len(examples)
+
+    bounds = (math.log(0.05), math.log(20.0))
+    return float(math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    highest = max(values)
+    return highest + math.log(sum(math.exp(value - highest) for value in values))

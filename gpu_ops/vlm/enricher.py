@@ -1,0 +1,230 @@
+"""The engine `transformers`: a vision-language model in this process."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from gpu_ops.interface import Identity, SomeFailed, require_images
+from gpu_ops.vlm import categories, checkpoint, description, evidence, prompts
+from gpu_ops.vlm.batching import batches, halving
+from gpu_ops.vlm.calibration import UNCALIBRATED, Calibration
+from gpu_ops.vlm.options import Options
+
+if TYPE_CHECKING:
+    from gpu_ops.interface import Image
+    from gpu_ops.vlm.pictures import Picture, Preparer
+    from gpu_ops.vlm.reader import Answer, Reader
+
+ENGINE = "transformers"
+VERSION = "transformers-enricher@1"
+
+
+class TransformersEnricher:
+    """Loads a vision-language model once and keeps it. Safe to use from threads; they take turns.
+
+    `ahead` is how many images are worth holding ready, so that batches are full.
+    """
+
+    ahead = 64
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._prompt = prompts.load(options.prompt)
+        self._calibration = (
+            Calibration.read(options.calibration) if options.calibration else UNCALIBRATED
+        )
+        self._budget = options.batch_tokens
+        self._lock = threading.RLock()
+        self._reader: Reader | None = None
+        self._preparer: Preparer | None = None
+        self._owner: TransformersEnricher | None = None  # whose model it asks
+
+    def asking(self, prompt: str) -> TransformersEnricher:
+        """The same model, asked with another prompt; it is loaded once and they take turns.
+
+        A calibration is fitted for one prompt, so another one goes without.
+        Raises ValueError where there is no such prompt.
+        """
+        if prompt == self._prompt.id:
+            return self
+        other = TransformersEnricher(replace(self._options, prompt=prompt, calibration=""))
+        other._owner, other._lock = self, self._lock
+        return other
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Reads the model's files to hash them. Raises ModelMissing where they are not there."""
+        options = self._options
+        folder = checkpoint.folder_of(options.model, options.revision)
+        files = checkpoint.revision_of(folder)
+        self._calibration.require(files, self._prompt.identity)
+        parts = [VERSION, files, f"visual_tokens {options.visual_tokens}", *self._asked()]
+        parts.append(self._calibration.identity)
+        return Identity(
+            engine=ENGINE,
+            model=f"{checkpoint.name_of(options.model, folder)}@{files}",
+            revision="sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            prompt=self._prompt.identity,
+            determinism="numerical",
+        )
+
+    def calibrated_for(self) -> dict[str, str]:
+        """The model's files and the prompt, as a calibration names them."""
+        folder = checkpoint.folder_of(self._options.model, self._options.revision)
+        return {"model": checkpoint.revision_of(folder), "prompt": self._prompt.identity}
+
+    def _asked(self) -> list[str]:
+        if not self._options.describe:
+            return ["category"]
+        return ["category and description", json.dumps(description.json_schema(), sort_keys=True)]
+
+    def warm(self) -> None:
+        """Load the model. Raises OSError or ValueError where its folder does not do."""
+        with self._lock:
+            if self._reader is None:
+                from gpu_ops.vlm.reader import Reader
+
+                options = self._options
+                if self._owner is not None:
+                    self._owner.warm()
+                    kept = self._owner._reader
+                    assert kept
+                    self.adopt(kept.asking(self._prompt, describe=options.describe))
+                    return
+                folder = checkpoint.folder_of(options.model, options.revision)
+                device = _device(options.device)
+                self.adopt(Reader(folder, self._prompt, describe=options.describe, device=device))
+
+    def adopt(self, reader: Reader) -> None:
+        """Use a reader that is in memory already (random weights, for a benchmark)."""
+        from gpu_ops.vlm.pictures import Preparer
+
+        self._preparer = Preparer(
+            reader.processor.image_processor,
+            self._options.visual_tokens,
+            reader.dtype,
+            pin=reader.device.type == "cuda",
+        )
+        self._reader = reader
+
+    def prepare(self, image: Image) -> Picture:
+        """What `describe` does to an image before the model sees it: for threads that run ahead.
+
+        Raises InvalidImage where the array is not an upright RGB image.
+        """
+        self.warm()
+        assert self._preparer
+        return self._preparer(image)
+
+    def describe(
+        self,
+        images: Sequence[Image | Picture],
+        hints: Sequence[Mapping[str, Any] | None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return one `enriched` evidence body per image, in order.
+
+        Images may have been prepared already. `hints` are not used: the model sees for itself.
+        Raises InvalidImage, and SomeFailed where some images cannot be answered.
+        """
+        if hints is not None and len(hints) != len(images):
+            raise ValueError(f"{len(hints)} hints for {len(images)} images: pass one per image")
+        bodies = [self._body(answer) for answer in self._answers(images)]
+        errors = {i: body for i, body in enumerate(bodies) if isinstance(body, Exception)}
+        good = [None if isinstance(body, Exception) else body for body in bodies]
+        if errors:
+            raise SomeFailed(good, errors)
+        return [body for body in good if body is not None]
+
+    def scores(self, images: Sequence[Image]) -> list[dict[str, float]]:
+        """Mean log-likelihood per label and image, before calibration. To calibrate with.
+
+        Raises the first error that an image meets.
+        """
+        found = []
+        for answer in self._answers(images):
+            if isinstance(answer, Exception):
+                raise answer
+            found.append(self._scores(answer))
+        return found
+
+    def _answers(self, images: Sequence[Image | Picture]) -> list[Answer | MemoryError]:
+        from gpu_ops.vlm.pictures import Picture
+
+        if not images:
+            return []
+        with self._lock:
+            self.warm()
+            assert self._reader
+            assert self._preparer
+            arrays = [image for image in images if not isinstance(image, Picture)]
+            require_images(arrays)
+            pictures = [
+                image if isinstance(image, Picture) else self._preparer(image) for image in images
+            ]
+            sizes = [picture.size for picture in pictures]
+            found: dict[int, Answer | MemoryError] = {}
+            for batch in batches(sizes, self._reader.tokens_besides_picture, self._budget):
+                some = [pictures[position] for position in batch]
+                answers = halving(some, self._reader.answer, _too_much, self._relieve)
+                found |= dict(zip(batch, answers, strict=True))
+        return [found[position] for position in range(len(images))]
+
+    def _scores(self, answer: Answer) -> dict[str, float]:
+        assert self._reader
+        orders = self._reader.questions.orders
+        by_order = [
+            categories.by_label(order, letters)
+            for order, letters in zip(orders, answer.letters, strict=True)
+        ]
+        return categories.scores(by_order)
+
+    def _body(self, answer: Answer | MemoryError) -> dict[str, Any] | Exception:
+        if isinstance(answer, MemoryError):
+            return answer
+        try:
+            means = self._scores(answer)
+        except ValueError as error:
+            return error
+        return evidence.body(
+            engine=ENGINE,
+            prompt=self._prompt.id,
+            probabilities=categories.probabilities(means, self._calibration.temperature),
+            calibration=self._calibration.identity,
+            raw=answer.written,
+        )
+
+    def _relieve(self) -> None:
+        """Free what is cached, and ask for less from now on."""
+        import torch
+
+        self._budget = max(1, self._budget // 2)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _too_much(error: BaseException) -> bool:
+    """Was it memory? The allocators of CUDA and of the CPU say so in different ways."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error)
+    return isinstance(error, RuntimeError) and (
+        "DefaultCPUAllocator" in said or "CUBLAS_STATUS_ALLOC_FAILED" in said
+    )
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,203 @@
+"""A loaded model that answers all questions about a batch of pictures.
+
+One forward pass reads pictures and questions. The prefix that all share was read once, when the
+model was loaded. What is written goes on from the same cache. Works on pictures and tokens; knows
+nothing of evidence. Greedy: nothing is drawn at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_ops.torchvision_cure import cure
+from gpu_ops.vlm import attention, description
+from gpu_ops.vlm.constrained import Grammar
+from gpu_ops.vlm.layout import Layout, lay_out
+from gpu_ops.vlm.pictures import Picture
+from gpu_ops.vlm.prompts import Prompt
+from gpu_ops.vlm.questions import UnfitModel, ask
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said of one picture."""
+
+    letters: list[list[float]]  # logit of each letter, per order of the labels
+    written: str | None  # the description as written, None where none was asked
+
+
+class Reader:
+    """Loads in its constructor. Raises OSError or UnfitModel where the folder does not do.
+
+    Not safe to use from several threads at once.
+    """
+
+    def __init__(self, folder: Path, prompt: Prompt, *, describe: bool, device: str) -> None:
+        cure()
+        import torch
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        self.device = torch.device(device)
+        self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        self.model = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype="auto",
+            local_files_only=True,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+        )
+        self.model.eval().to(self.device)
+        self.dtype = self.model.dtype
+        self._bind(prompt, describe)
+
+    @classmethod
+    def around(cls, model: Any, processor: Any, prompt: Prompt, *, describe: bool) -> Reader:
+        """A reader of a model that is in memory already (random weights, for a benchmark)."""
+        self = cls.__new__(cls)
+        self.device, self.dtype = model.device, model.dtype
+        self.model, self.processor = model, processor
+        self._bind(prompt, describe)
+        return self
+
+    def asking(self, prompt: Prompt, *, describe: bool) -> Reader:
+        """A reader of the same model with other questions."""
+        return Reader.around(self.model, self.processor, prompt, describe=describe)
+
+    def _bind(self, prompt: Prompt, describe: bool) -> None:
+        text = self.model.config.get_text_config()
+        if any(kind != "full_attention" for kind in getattr(text, "layer_types", None) or ()):
+            raise UnfitModel("models with sliding windows cannot answer branched questions")
+        attention.install(self.model)
+        self._head = self.model.get_output_embeddings()
+        vocabulary = self._head.weight.shape[0]
+        schema = description.json_schema()
+        tokenizer = self.processor.tokenizer
+        self._grammar = Grammar(schema, tokenizer, vocabulary) if describe else None
+        opening = self._grammar.opening if self._grammar else None
+        self.questions = ask(self.processor, prompt, opening)
+        self._opening = opening or []
+        self._most = prompt.description.max_tokens
+        self._prefix = self._read_prefix()
+
+    @property
+    def tokens_besides_picture(self) -> int:
+        """What each row holds beside its picture and the shared prefix, the answer included."""
+        asked = len(self.questions.trunk) + sum(len(b) for b in self.questions.branches)
+        return asked + (self._most if self.questions.describes else 0)
+
+    def answer(self, pictures: Sequence[Picture]) -> list[Answer]:
+        """Answer every question about each picture, in order."""
+        import torch
+
+        questions = self.questions
+        with torch.inference_mode():
+            layout = lay_out(
+                [picture.tokens for picture in pictures],
+                prefix=len(questions.prefix),
+                trunk=questions.trunk,
+                branches=questions.branches,
+                picture=self.model.config.image_token_id,
+                padding=self.processor.tokenizer.pad_token_id,
+            )
+            hidden, cache = self._read(pictures, layout)
+            first = 1 if questions.describes else 0
+            asked = hidden[:, list(layout.ends[first:])]
+            letters = (asked @ self._head.weight[questions.letters].T).float().tolist()
+            written: Sequence[str | None] = [None] * len(pictures)
+            if self._grammar:
+                written = self._write(hidden[:, layout.ends[0]], layout, cache)
+        return [Answer(*pair) for pair in zip(letters, written, strict=True)]
+
+    def _read_prefix(self) -> list[tuple[Any, Any]]:
+        """Keys and values of the shared prefix, per layer, of shape (1, heads, tokens, size)."""
+        import torch
+
+        tokens = torch.tensor([self.questions.prefix], device=self.device)
+        with torch.inference_mode():
+            cache = self._forward(tokens, torch.arange(tokens.shape[1]).expand(3, 1, -1), None,
+                                  self._empty()).past_key_values  # fmt: skip
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
+    def _read(self, pictures: Sequence[Picture], layout: Layout) -> tuple[Any, Any]:
+        """Hidden states (rows, columns, size), and the cache with the prefix before the columns."""
+        import torch
+
+        cache = self._empty()
+        for number, (keys, values) in enumerate(self._prefix):
+            shape = (len(pictures), -1, -1, -1)
+            cache.update(keys.expand(shape), values.expand(shape), number)
+        found = self._forward(
+            layout.tokens.to(self.device, non_blocking=True),
+            layout.positions,
+            layout.mask,
+            cache,
+            pixel_values=torch.cat(
+                [picture.patches.to(self.device, non_blocking=True) for picture in pictures]
+            ),
+            image_grid_thw=torch.tensor([picture.grid for picture in pictures]).to(self.device),
+        )
+        return found.last_hidden_state, cache
+
+    def _write(self, hidden: Any, layout: Layout, cache: Any) -> list[str]:
+        """Go on from the description branch, the likeliest allowed token each time."""
+        import torch
+
+        assert self._grammar
+        rows, _, columns, _ = layout.mask.shape
+        end = layout.ends[0]
+        # The category branches come after and are seen by nobody: they are dropped.
+        cache.crop(end + 1 - columns)
+        seen = layout.mask[:, :, end : end + 1, : len(self.questions.prefix) + end + 1]
+        growth = torch.ones((rows, 1, 1, self._most), dtype=torch.bool)
+        mask = torch.cat([seen, growth], 3).to(self.device)
+        position = layout.next_position[:, 0].to(self.device)
+        length = seen.shape[3]
+        answers = self._grammar.rows(rows)
+        written = [list(self._opening) for _ in range(rows)]
+        active = list(range(rows))
+        for step in range(self._most - len(self._opening)):
+            logits = self._head(hidden).float()
+            # Computed while the device is still busy with the logits.
+            allowed = answers.allowed(active, self.device)
+            chosen = logits.masked_fill_(~allowed, -torch.inf).argmax(-1)
+            going = []
+            for place, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
+                written[row].append(token)
+                if not answers.take(row, token):
+                    going.append(place)
+            if not going:
+                break
+            if len(going) < len(active):
+                active = [active[place] for place in going]
+                places = torch.tensor(going, device=self.device)
+                cache.batch_select_indices(places)
+                chosen, mask, position = chosen[places], mask[places], position[places]
+            hidden = self._forward(
+                chosen[:, None],
+                (position + step)[None, :, None].expand(3, -1, -1),
+                mask[..., : length + step + 1],
+                cache,
+            ).last_hidden_state[:, -1]
+        return self.processor.tokenizer.batch_decode(
+            written, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    def _forward(self, tokens: Any, positions: Any, mask: Any, cache: Any, **pictures: Any) -> Any:
+        return self.model.base_model(
+            input_ids=tokens,
+            position_ids=positions.to(self.device, non_blocking=True),
+            attention_mask=None if mask is None else mask.to(self.device, non_blocking=True),
+            past_key_values=cache,
+            use_cache=True,
+            **pictures,
+        )
+
+    def _empty(self) -> Any:
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self.model.config.get_text_config())

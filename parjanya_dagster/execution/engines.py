@@ -1,0 +1,57 @@
+"""Which engines the settings choose. Nothing is loaded here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gpu_ops.engines
+from gpu_ops.endpoint.options import Options as EndpointOptions
+from gpu_ops.interface import Enricher, Scorer
+from gpu_ops.iqa.options import Options as IqaOptions
+from gpu_ops.vlm.options import Options as TransformersOptions
+from parjanya_dagster.settings import Settings
+
+KIND = {"enriched": "enricher", "scored": "scorer"}
+"""Stage -> the kind of its engine."""
+
+
+def name_of(settings: Settings, stage: str) -> str:
+    return str(getattr(settings, KIND[stage]))
+
+
+def options_of(settings: Settings, stage: str) -> Any:
+    """Options of the stage's engine; None where it takes none. Raises ValueError where wrong."""
+    name = name_of(settings, stage)
+    if name == "transformers":
+        return TransformersOptions(
+            settings.model,
+            settings.model_revision,
+            settings.prompt,
+            settings.describe,
+            settings.visual_tokens,
+            settings.batch_tokens,
+            settings.device,
+            settings.calibration,
+        )
+    if name == "openai":
+        return EndpointOptions(
+            settings.endpoint,
+            settings.model,
+            settings.model_revision,
+            settings.prompt,
+            settings.describe,
+            settings.endpoint_key.get_secret_value(),
+            settings.endpoint_connections,
+            settings.endpoint_timeout,
+        )
+    if name == "pyiqa":
+        named = (metric.strip() for metric in settings.iqa_metrics.split(","))
+        return IqaOptions(settings.iqa_weights, tuple(filter(None, named)), settings.device)
+    return None
+
+
+def engine_of(settings: Settings, stage: str) -> Enricher | Scorer:
+    """The engine of a stage. Raises ValueError, and what building it raises."""
+    build: Any = getattr(gpu_ops.engines, KIND[stage])
+    engine: Enricher | Scorer = build(name_of(settings, stage), options_of(settings, stage))
+    return engine

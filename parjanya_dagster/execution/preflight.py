@@ -1,0 +1,113 @@
+"""The preflight of a stage, before any of its rows is claimed.
+
+What was found last is kept in Truth, by stage: the doctor reads it, and the reconciler asks for one
+run at a time while it is bad. The next preflight that passes clears it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from parjanya_dagster.belief.tags import PREFLIGHT
+from parjanya_dagster.errors import PreflightFailed
+from parjanya_dagster.execution.engines import KIND, name_of, options_of
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.store import Store
+
+if TYPE_CHECKING:
+    from gpu_ops.preflight import Report
+
+STAGES = tuple(KIND)
+CANNOT = "Execution cannot realize Intent"
+SHIPPED = frozenset({"embedded", "embedded-tags", "embedded-full"})
+"""Engines whose models lie inside packages: nothing about them changes from run to run."""
+
+Examine = Callable[..., "Report"]
+
+
+def examine(settings: Settings, stage: str, smoke: bool = True) -> Report:
+    """Check the engine that the settings choose for a stage. Raises nothing."""
+    from gpu_ops.preflight import preflight
+
+    options: Any
+    try:
+        options = options_of(settings, stage)
+    except ValueError as error:
+        options = error
+    return preflight(
+        KIND[stage],
+        name_of(settings, stage),
+        options,
+        memory_gib=settings.gpu_memory_gib,
+        smoke=smoke,
+    )
+
+
+def require_fit(
+    settings: Settings,
+    store: Store,
+    stage: str,
+    run_id: str,
+    clock: Callable[[], float],
+    look: Examine = examine,
+) -> None:
+    """Raise PreflightFailed unless the stage's engine has what it needs. Records what was found.
+
+    An engine that ships with us loads its models when the first image needs them, as ever.
+    """
+    if stage not in STAGES:
+        return
+    if name_of(settings, stage) in SHIPPED:
+        clear(store, stage)
+        return
+    report = look(settings, stage)
+    record(store, stage, report, run_id, clock())
+    if not report.ok:
+        raise PreflightFailed(
+            f"{CANNOT}: {stage} with the engine {report.engine}: {report.problem}"
+        )
+
+
+def record(store: Store, stage: str, report: Report, run_id: str, now: float) -> None:
+    """Keep what was found, since when it is bad, and how often in a row."""
+    name = f"{PREFLIGHT}:{stage}"
+    last = store.heartbeats(PREFLIGHT).get(name)
+    failed: dict[str, Any] = {}
+    if not report.ok:
+        before = last.payload if last is not None and not last.payload.get("ok") else {}
+        failed = {"since": before.get("since", now), "times": int(before.get("times", 0)) + 1}
+    store.beat(
+        name,
+        now,
+        {
+            "ok": report.ok,
+            "engine": report.engine,
+            "problem": report.problem[:1000],
+            "identity": dict(report.identity),
+            "run": run_id,
+            "host": socket.gethostname(),
+            **failed,
+        },
+    )
+
+
+def clear(store: Store, stage: str) -> None:
+    """Forget the last preflight of a stage: it was of an engine that is not used any more."""
+    name = f"{PREFLIGHT}:{stage}"
+    if name in store.heartbeats(PREFLIGHT):
+        store.forget([name])
+
+
+def anything_to_do(
+    settings: Settings, store: Store, stage: str, keys: Sequence[str], now: float
+) -> bool:
+    """Whether a run that works on what is due needs the stage's engine for these batches.
+
+    Where it does not, no model is loaded to look at nothing. True for stages without an engine.
+    """
+    if stage not in STAGES or name_of(settings, stage) in SHIPPED:
+        return True
+    batches = set(keys)
+    return any(due.batch in batches for due in store.due(now, [stage]))

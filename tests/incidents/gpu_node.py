@@ -1,0 +1,148 @@
+"""A node that runs the stage `enriched` with a real model engine, inside a real Dagster run.
+
+The model is tiny and random, its files are as published ones. Store, buckets, reconciler, run and
+engine are real; the daemon between them is not there: the test takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, ExecuteInProcessResult, materialize
+
+from gpu_ops import engines
+from gpu_ops.vlm.enricher import TransformersEnricher
+from gpu_ops.vlm.options import Options
+from parjanya_dagster import assets, platform, resources
+from parjanya_dagster.belief.diagnose import Case, diagnose
+from parjanya_dagster.belief.examine import Examiner
+from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.snapshot import Seen
+from parjanya_dagster.belief.tags import INTENT_TAG, PARTITIONS, RECONCILER
+from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.execution.worker import work_off
+from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.folder import FolderObjects
+from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.sql import open_store
+from tests.end_to_end.pictures import picture
+from tests.unit.conftest import Clock
+
+TRIES = 3
+
+
+def naive(load: Callable[[], object], images: int = 3) -> set[str]:
+    """A worker that takes its messages and then loads its model. Returns its dead letters."""
+    left = {f"{n}.jpg": TRIES for n in range(images)}
+    while alive := [image for image, tries in left.items() if tries]:
+        for image in alive:
+            left[image] -= 1  # received
+        try:
+            load()
+        except Exception:
+            continue  # the process ends; the messages come back
+        return set()
+    return set(left)
+
+
+def load(folder: Path, device: str = "cpu") -> None:
+    """What that worker does: no look at the folder first."""
+    TransformersEnricher(Options(str(folder), device=device)).warm()
+
+
+class Node:
+    """Three images of a tenant wait for the model; the settings name a model's folder."""
+
+    def __init__(self, home: Path, model: Path, monkeypatch: Any, **settings: Any) -> None:
+        self.clock = Clock()
+        chosen = {"enricher": "transformers", "model": str(model), "device": "cpu", **settings}
+        self.settings = Settings(home=home, settle=0.0, workers=2, visual_tokens=64, **chosen)
+        incoming = home / "buckets" / "acme" / "incoming"
+        incoming.mkdir(parents=True)
+        for n in range(3):
+            (incoming / f"{n}.jpg").write_bytes(picture(n, 160, 120))
+        self.store = open_store(self.settings.truth, rules=self.settings.rules, batch_size=2)
+        objects = FolderObjects(home / "buckets", 0.0)
+        self.platform = platform.Platform(self.settings, self.store, objects, self.clock)
+        self.platform.registry.publish_builtin()
+        monkeypatch.setattr(resources, "shared_platform", lambda: self.platform)
+        monkeypatch.setattr(engines, "_engines", {})  # a run is a process of its own
+        self.dagster = DagsterInstance.ephemeral()
+        self.platform.sweeper.sweep(1e12)
+        self.batches = self.store.batches()
+        self.dagster.add_dynamic_partitions(PARTITIONS, list(self.batches))
+        work = stage_work(self.platform, "validated", "earlier")
+        work_off(self.store, work, self.batches, owner="earlier", pace=self.platform.pace,
+                 clock=self.clock)  # fmt: skip
+
+    def close(self) -> None:
+        self.dagster.dispose()
+        self.store.close()
+
+    def use(self, **settings: Any) -> None:
+        """Other settings, in the next process."""
+        self.settings = self.settings.model_copy(update=settings)
+        object.__setattr__(self.platform, "settings", self.settings)
+        engines._engines.clear()
+
+    def run(self, batch: str | None = None, by_hand: bool = False) -> ExecuteInProcessResult:
+        """A run that the reconciler, or a person, asked for. It may fail."""
+        engines._engines.clear()
+        return materialize(
+            [assets.enriched],
+            partition_key=batch or self.batches[0],
+            instance=self.dagster,
+            resources={"platform": resources.PlatformResource()},
+            tags={} if by_hand else {INTENT_TAG: RECONCILER},
+            raise_on_error=False,
+        )
+
+    def rows(self) -> list[ImageRow]:
+        return self.store.present("acme", "", 100)
+
+    def requests(self) -> int:
+        """Runs that the reconciler asks for now, where none runs."""
+        self.clock.pass_by(1.0)
+        done = reconcile(
+            self.store,
+            lambda now: observe(self.store, _Idle(self.batches), now),
+            lambda *_: False,
+            self.platform.lanes,
+            self.platform.limits,
+            self.clock,
+        )
+        return len(done.plan.requests)
+
+    def doctor(self) -> dict[str, Finding]:
+        """Findings by code, without those that say that nobody runs the sensors here."""
+        belief = _Idle(self.batches)
+        examiner = Examiner(self.store, self.platform.objects, belief, lambda: (), self.clock)
+        case = Case(examiner.examine(), self.platform.lanes, self.platform.limits)
+        found = {one.code: one for one in diagnose(case)}
+        return {code: one for code, one in found.items() if not code.endswith("_blind")}
+
+
+class _Idle:
+    """A Dagster that knows the partitions, and where nothing runs."""
+
+    def __init__(self, keys: Any) -> None:
+        self._keys = tuple(keys)
+
+    def read(self, now: float) -> Seen:
+        return Seen(self._keys, (), ())
+
+    def bury(self, run_id: str, reason: str) -> bool:
+        return False
+
+
+def said(result: ExecuteInProcessResult) -> str:
+    """Why the run failed."""
+    (event,) = [event for event in result.all_node_events if event.is_step_failure]
+    error = event.step_failure_data.error
+    assert error is not None
+    cause = error.cause or error
+    return cause.message

@@ -1,0 +1,157 @@
+"""Vision-language models with random weights, built in code and saved like published ones.
+
+Tiny ones load through the production path (`AutoProcessor`, `AutoModelForImageTextToText`) in well
+under a second, and answer nonsense: no test may assert what one "sees". `bench/gpu.py` builds large
+ones from the same parts: random weights of the right shapes are honest for speed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from gpu_ops.torchvision_cure import cure
+
+Family = Literal["qwen2_5_vl", "qwen3_vl"]
+FAMILIES: tuple[Family, ...] = ("qwen2_5_vl", "qwen3_vl")
+
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+           "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")  # fmt: skip
+PIECE = (
+    r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"""
+)
+
+# The shape of the published templates, without their tools and videos.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for part in message.content %}"
+    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+# The vocabulary is the model's; the tokenizer has a few fewer, as with published models.
+TINY_TEXT = {
+    "vocab_size": 640, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 8192,
+}  # fmt: skip
+TINY_VISION = {
+    "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64,
+}  # fmt: skip
+TINY: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {
+    "qwen2_5_vl": (
+        TINY_TEXT | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6,
+                                         "mrope_section": [2, 3, 3]}},
+        TINY_VISION | {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]},
+    ),
+    "qwen3_vl": (
+        TINY_TEXT | {"head_dim": 16,
+                     "rope_parameters": {"rope_type": "default", "rope_theta": 5e6,
+                                         "mrope_section": [4, 2, 2], "mrope_interleaved": True}},
+        TINY_VISION | {"patch_size": 16, "num_position_embeddings": 256,
+                       "deepstack_visual_indexes": [0, 1]},
+    ),
+}  # fmt: skip
+
+
+def build(family: Family, folder: Path, *, seed: int = 0) -> Path:
+    """Save a tiny model of the family with its processor into `folder`, and return it."""
+    cure()
+    import torch
+
+    text, vision = TINY[family]
+    tokens = tokenizer(text["vocab_size"])
+    torch.manual_seed(seed)
+    random_model(family, text, vision, tokens).eval().save_pretrained(folder)
+    processor(family, vision["patch_size"], tokens).save_pretrained(folder)
+    return folder
+
+
+def random_model(
+    family: Family, text: Mapping[str, Any], vision: Mapping[str, Any], tokens: Any
+) -> Any:
+    """A model of these shapes, on torch's default device and of its default type."""
+    import transformers
+
+    token = tokens.convert_tokens_to_ids
+    parts = {
+        "text_config": {
+            **text,
+            "bos_token_id": None,
+            "eos_token_id": token("<|im_end|>"),
+            "pad_token_id": token("<|endoftext|>"),
+        },
+        "vision_config": dict(vision),
+        "image_token_id": token("<|image_pad|>"),
+        "video_token_id": token("<|video_pad|>"),
+        "vision_start_token_id": token("<|vision_start|>"),
+        "vision_end_token_id": token("<|vision_end|>"),
+    }
+    if family == "qwen2_5_vl":
+        config: Any = transformers.Qwen2_5_VLConfig(**parts)
+        return transformers.Qwen2_5_VLForConditionalGeneration(config)
+    config = transformers.Qwen3VLConfig(**parts)
+    return transformers.Qwen3VLForConditionalGeneration(config)
+
+
+def processor(family: Family, patch: int, tokens: Any) -> Any:
+    """The family's processor, for patches of that many pixels."""
+    import transformers
+    from transformers.models.qwen2_vl import Qwen2VLImageProcessor
+
+    area = (2 * patch) ** 2
+    images = Qwen2VLImageProcessor(
+        patch_size=patch, size={"shortest_edge": 4 * area, "longest_edge": 4096 * area}
+    )
+    if family == "qwen2_5_vl":
+        videos: Any = transformers.Qwen2VLVideoProcessor(patch_size=patch)
+        made: Any = transformers.Qwen2_5_VLProcessor
+    else:
+        videos = transformers.Qwen3VLVideoProcessor(patch_size=patch)
+        made = transformers.Qwen3VLProcessor
+    return made(images, tokens, videos, chat_template=CHAT_TEMPLATE)
+
+
+def tokenizer(vocabulary: int, more_words: tuple[str, ...] = ()) -> Any:
+    """A byte-level BPE like Qwen's, trained on our own prompts; each ASCII letter is a token.
+
+    `more_words` are in the vocabulary too, though no text is ever cut into them.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import Qwen2Tokenizer
+
+    from gpu_ops.vlm import prompts
+
+    prompt = prompts.load()
+    names = " ".join(prompt.category.names.values())
+    texts = [prompt.system, prompt.category.question, names, prompt.description.question]
+    bpe = Tokenizer(models.BPE())
+    bpe.normalizer = normalizers.NFC()
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECE), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(SPECIAL) - len(more_words),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    model = json.loads(bpe.to_str())["model"]
+    words = dict(model["vocab"])
+    for word in more_words:
+        words.setdefault(word, len(words))
+    return Qwen2Tokenizer(
+        vocab=words,
+        merges=[tuple(pair) for pair in model["merges"]],
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        unk_token=None,
+        extra_special_tokens=list(SPECIAL),
+    )

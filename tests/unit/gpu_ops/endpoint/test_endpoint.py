@@ -1,0 +1,386 @@
+"""The engine `openai` against a server that is slow, wrong, rate-limiting, dying, or well.
+
+The server is a stub (`tests.endpoint_stub`): no vLLM or SGLang runs here. Waits are recorded, never
+waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gpu_ops import LABELS, engines
+from gpu_ops.__main__ import main
+from gpu_ops.endpoint import letters
+from gpu_ops.endpoint.client import (
+    Client,
+    EndpointMisconfigured,
+    EndpointUnavailable,
+    Patience,
+    RequestRefused,
+)
+from gpu_ops.endpoint.enricher import EndpointEnricher
+from gpu_ops.endpoint.options import Options
+from gpu_ops.interface import InvalidImage, Prepares, SomeFailed
+from gpu_ops.vlm import description, prompts
+from tests.endpoint_stub import (
+    DESCRIPTION,
+    MODEL,
+    Behaviour,
+    Reply,
+    Stub,
+    close_clients,
+    completion,
+    mean,
+)
+
+ORDERS = prompts.load().category.orders
+NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def grey(level: int) -> np.ndarray:
+    """A picture of one colour: the stub's favourite label follows from it."""
+    return np.full((48, 64, 3), level, np.uint8)
+
+
+PHOTO, BANNER = grey(8), grey(80)  # the first label, and the third
+
+
+class World:
+    """A stub, a client with a clock of its own, and the engine over both."""
+
+    def __init__(self, stub: Stub, **patience: Any) -> None:
+        self.stub, self.waited, self.time = stub, [], 0.0  # type: ignore[var-annotated]
+        self.client = Client(
+            stub.url,
+            key="secret",
+            connections=4,
+            patience=Patience(**{"timeout": 60.0, **patience}),
+            clock=lambda: self.time,
+            now=lambda: NOON,
+            pause=self._pause,
+            rng=random.Random(7),
+        )
+        self.engine = EndpointEnricher(self.client, MODEL, "v1")
+
+    def _pause(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+    def describe(self, *images: np.ndarray) -> list[dict[str, Any]]:
+        return self.engine.describe(images)
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    opened: list[World] = []
+
+    def make(behave: Behaviour = lambda _, __: None, logprobs: bool = True, **patience: Any) -> Any:
+        opened.append(World(Stub(behave, logprobs).__enter__(), **patience))
+        return opened[-1]
+
+    yield make
+    for world in opened:
+        world.stub.stop()
+        world.engine.close()
+    close_clients()
+
+
+# --- a server that is well ---
+
+
+def test_each_picture_gets_its_kind_and_words_in_order(worlds: Any) -> None:
+    world = worlds()
+    photo, banner = world.describe(PHOTO, BANNER)
+    assert (photo["category"], banner["category"]) == (LABELS[0], LABELS[2])
+    for body in (photo, banner):
+        assert sum(body["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+        assert body["caption"] == DESCRIPTION["caption"]
+        assert (body["engine"], body["prompt"]) == ("openai", prompts.DEFAULT)
+        assert body["served"] == {"model": MODEL, "fingerprint": "fp"}
+        json.dumps(body, allow_nan=False)
+
+
+def test_the_bias_for_a_letter_cancels(worlds: Any) -> None:
+    (body,) = worlds().describe(BANNER)
+    others = [p for label, p in body["probabilities"].items() if label != LABELS[2]]
+    assert others == pytest.approx([others[0]] * 7)
+    assert body["confidence"] / others[0] == pytest.approx(math.exp(3.0), rel=1e-4)
+
+
+def test_the_schema_and_greedy_decoding_are_asked_for(worlds: Any) -> None:
+    world = worlds()
+    world.describe(PHOTO)
+    kinds = [asked for asked in world.stub.asked if "response_format" not in asked]
+    (words,) = [asked for asked in world.stub.asked if "response_format" in asked]
+    assert len(kinds) == ORDERS
+    assert all(asked["max_tokens"] == 1 and asked["logprobs"] for asked in kinds)
+    assert words["response_format"]["json_schema"]["schema"] == description.json_schema()
+    assert words["max_tokens"] == prompts.load().description.max_tokens
+    assert all(asked["temperature"] == 0 and asked["model"] == MODEL for asked in world.stub.asked)
+
+
+def test_the_kind_alone_can_be_asked_for(worlds: Any) -> None:
+    world = worlds()
+    engine = EndpointEnricher(world.client, MODEL, "v1", describe=False)
+    (body,) = engine.describe([BANNER])
+    assert (body["category"], body["caption"]) == (LABELS[2], None)
+    assert "description_raw" not in body
+    assert len(world.stub.asked) == ORDERS
+    assert engine.identity.revision != world.engine.identity.revision
+
+
+def test_options_choose_the_engine_and_hide_the_key(worlds: Any) -> None:
+    options = Options(worlds().stub.url, MODEL, key="secret", connections=2)
+    engine = engines.enricher("openai", options)
+    assert engine is engines.enricher("openai", options)
+    assert engine.describe([PHOTO])[0]["category"] == LABELS[0]
+    assert "secret" not in repr(options)
+    with pytest.raises(ValueError, match="which server, which model"):
+        engines.enricher("openai")
+    for wrong in ({"url": "host:8000"}, {"model": ""}, {"connections": 0}, {"timeout": 0.0}):
+        with pytest.raises(ValueError):
+            Options(**{"url": "http://h/v1", "model": "m", **wrong})  # type: ignore[arg-type]
+
+
+def test_the_picture_travels_almost_unchanged(worlds: Any) -> None:
+    world = worlds()
+    world.describe(grey(137))
+    assert all(abs(mean(asked) - 137) < 1 for asked in world.stub.asked)
+
+
+def test_it_can_be_tried_without_the_platform(
+    worlds: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    stub = worlds().stub
+    Image.fromarray(BANNER).save(tmp_path / "banner.png")
+    file = str(tmp_path / "banner.png")
+    server = ["--endpoint", stub.url, "--model", MODEL]
+    assert main(["describe", "--engine", "openai", *server, "--category-only", file]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["enriched"]["category"], said["enriched"]["engine"]) == (LABELS[2], "openai")
+    assert stub.headers[0]["authorization"] == "Bearer secret"
+    assert main(["describe", "--engine", "openai", "--model", MODEL, file]) == 2
+    assert "needs the URL of a server" in capsys.readouterr().err
+    assert main(["describe", "--scorer", "pyiqa", "--weights", str(tmp_path), file]) == 2
+    assert "SHA256SUMS" in capsys.readouterr().err
+
+
+def test_pictures_may_be_prepared_ahead(worlds: Any) -> None:
+    engine = worlds().engine
+    assert isinstance(engine, Prepares)
+    assert engine.describe([engine.prepare(BANNER)]) == engine.describe([BANNER])
+    with pytest.raises(InvalidImage):
+        engine.prepare(PHOTO[0])
+
+
+def test_no_more_is_asked_at_once_than_connections_allow_and_no_less(worlds: Any) -> None:
+    together = threading.Barrier(4)
+
+    def wait_for_four(number: int, _: dict[str, Any]) -> None:
+        if number < 4:
+            together.wait(timeout=60)  # fewer at once would break the barrier
+
+    world = worlds(wait_for_four)
+    assert len(world.describe(PHOTO, BANNER, PHOTO)) == 3
+    assert world.stub.most_at_once == 4
+
+
+def test_the_key_is_sent_and_told_to_nobody(worlds: Any) -> None:
+    world = worlds(lambda *_: Reply({"error": "no such key"}, 401))
+    with pytest.raises(SomeFailed) as failed:
+        world.describe(PHOTO)
+    assert world.stub.headers[0]["authorization"] == "Bearer secret"
+    assert "secret" not in f"{failed.value} {world.engine.identity}"
+
+
+def test_the_identity_follows_what_can_change_the_answer(worlds: Any) -> None:
+    world = worlds()
+    mine = world.engine.identity
+    assert (mine.engine, mine.model, mine.determinism) == ("openai", MODEL, "numerical")
+    assert mine.prompt == prompts.load().identity
+    other = EndpointEnricher(world.client, MODEL, "v2")
+    assert other.identity.revision != mine.revision
+    assert EndpointEnricher(world.client, MODEL, "v1").identity == mine
+    assert world.engine.asking(prompts.DEFAULT) is world.engine
+    with pytest.raises(ValueError, match="no prompt 'other@1'"):
+        world.engine.asking("other@1")
+
+
+def test_a_model_that_is_not_served_is_named(worlds: Any) -> None:
+    world = worlds()
+    world.engine.check()
+    with pytest.raises(ValueError, match="does not serve 'gone', but stub-vl"):
+        EndpointEnricher(world.client, "gone").check()
+
+
+# --- a server that answers less than was asked ---
+
+
+def test_without_likelihoods_the_letters_are_counted_and_stay_doubtful(worlds: Any) -> None:
+    world = worlds(logprobs=False)
+    (body,) = world.describe(PHOTO)
+    assert body["calibration"] == "votes"
+    assert sum(body["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    # Even if all eight orders agree, no rule that rejects at 0.9 and no floor of 0.6 is reached.
+    agreed = letters.shares(["photo"] * ORDERS, LABELS)
+    assert agreed["photo"] == max(agreed.values()) < 0.6
+
+
+def test_a_letter_that_is_not_listed_is_as_unlikely_as_the_last_one_listed() -> None:
+    top = {"A": -0.1, " B": -3.0, "The": -5.0}
+    choice = completion("A", top).body["choices"][0]
+    assert letters.log_likelihoods(choice, 4) == pytest.approx([-0.1, -3.0, -5.0, -5.0])
+    both = completion("A", {"A": math.log(0.3), " A": math.log(0.2)}).body["choices"][0]
+    assert letters.log_likelihoods(both, 1) == pytest.approx([math.log(0.5)])
+    nothing = completion("A", {"A": -math.inf}).body["choices"][0]
+    assert letters.log_likelihoods(nothing, 1) is None
+
+
+@pytest.mark.parametrize("said", [None, "", "Both", "Z", "AB"])
+def test_an_answer_that_is_no_letter_votes_for_nothing(said: str | None) -> None:
+    assert letters.letter(completion(said).body["choices"][0], 8) is None
+    assert letters.shares([None] * 8, LABELS) == dict.fromkeys(LABELS, 1 / 8)
+
+
+@pytest.mark.parametrize("said", ['{"caption": "A fie', "A field.", "", None])
+def test_words_that_are_not_valid_are_kept_as_they_came(worlds: Any, said: str | None) -> None:
+    world = worlds(lambda _, asked: completion(said) if "response_format" in asked else None)
+    (body,) = world.describe(PHOTO)
+    assert (body["caption"], body["description_raw"]) == (None, said or "")
+    assert body["category"] == LABELS[0]
+
+
+# --- a server that limits, fails, dies ---
+
+
+def test_it_waits_as_long_as_the_server_asks(worlds: Any) -> None:
+    limited = {0: {"Retry-After": "7"}, 1: {"Retry-After": "Thu, 01 Jan 2026 12:00:09 GMT"}}
+    world = worlds(lambda n, _: Reply({}, 429, limited[n]) if n in limited else None)
+    assert world.client.chat(_asks())
+    first, second = world.waited
+    assert 7.0 <= first <= 7.5
+    assert 9.0 <= second <= 9.5
+
+
+@pytest.mark.parametrize("said", ["soon", "-3", "nan", "1e9"])
+def test_an_odd_wish_of_the_server_is_no_reason_to_fail_or_to_sleep(worlds: Any, said: str) -> None:
+    world = worlds(lambda n, _: Reply({}, 429, {"Retry-After": said}) if n == 0 else None, most=20)
+    assert world.client.chat(_asks())
+    assert 0.0 <= world.waited[0] <= 20.0
+
+
+def test_the_waits_double_with_jitter_and_end(worlds: Any) -> None:
+    world = worlds(lambda *_: Reply(b"busy", 503), attempts=8, first=0.5, most=20.0)
+    with pytest.raises(EndpointUnavailable, match="did not answer in 8 attempts; the last: 503"):
+        world.client.chat(_asks())
+    assert len(world.stub.asked) == 8
+    for wait, longest in zip(world.waited, [0.5, 1, 2, 4, 8, 16, 20], strict=True):
+        assert longest / 2 <= wait <= longest
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(drop=True),
+        Reply(b"<html>Bad gateway</html>"),
+        Reply({"object": "chat.completion"}),
+        Reply({"choices": []}),
+        Reply([]),
+        Reply(b"out of memory", 500),
+    ],
+    ids=["dies", "html", "no choices", "empty choices", "a list", "500"],
+)
+def test_one_bad_moment_is_passed_over(worlds: Any, reply: Reply) -> None:
+    world = worlds(lambda n, _: reply if n == 0 else None)
+    assert world.client.chat(_asks())["model"] == MODEL
+    assert len(world.stub.asked) == 2
+
+
+def test_a_server_that_never_answers_is_given_up(worlds: Any) -> None:
+    world = worlds(lambda *_: Reply(hang=True), attempts=2, timeout=0.3)
+    with pytest.raises(EndpointUnavailable, match="ReadTimeout"):
+        world.client.chat(_asks())
+
+
+def test_a_dead_server_is_transient_and_not_asked_again_for_each_picture(worlds: Any) -> None:
+    world = worlds(attempts=3)
+    world.describe(PHOTO)
+    world.stub.stop()
+    with pytest.raises(SomeFailed) as failed:
+        world.describe(PHOTO, BANNER)
+    assert all(body is None for body in failed.value.bodies)
+    assert all(error.transient for error in failed.value.errors.values())  # type: ignore[attr-defined]
+    waited = len(world.waited)
+    with pytest.raises(SomeFailed):
+        world.describe(*[PHOTO] * 20)
+    assert len(world.waited) == waited  # within its rest, nobody waits for it again
+    world.time += 60.0
+    with pytest.raises(SomeFailed):
+        world.describe(PHOTO)
+    assert len(world.waited) > waited
+
+
+def test_after_its_rest_a_server_that_is_back_is_used(worlds: Any) -> None:
+    away = True
+    world = worlds(lambda *_: Reply({}, 503) if away else None, attempts=2)
+    with pytest.raises(SomeFailed):
+        world.describe(PHOTO)
+    away = False
+    with pytest.raises(SomeFailed):
+        world.describe(PHOTO)
+    world.time += 60.0
+    assert world.describe(PHOTO)[0]["category"] == LABELS[0]
+
+
+def test_a_bad_picture_fails_alone(worlds: Any) -> None:
+    def refuse_white(_: int, asked: dict[str, Any]) -> Reply | None:
+        return Reply({"error": "cannot read the image"}, 400) if mean(asked) > 250 else None
+
+    world = worlds(refuse_white)
+    with pytest.raises(SomeFailed) as failed:
+        world.describe(PHOTO, grey(255), BANNER)
+    bodies, errors = failed.value.bodies, failed.value.errors
+    assert [body and body["category"] for body in bodies] == [LABELS[0], None, LABELS[2]]
+    assert list(errors) == [1]
+    assert isinstance(errors[1], RequestRefused)
+    assert errors[1].transient is False
+    assert "cannot read the image" in str(errors[1])
+    assert world.waited == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_or_model_is_no_fault_of_a_picture_and_not_retried(
+    worlds: Any, status: int
+) -> None:
+    world = worlds(lambda *_: Reply({"error": "no"}, status))
+    with pytest.raises(EndpointMisconfigured, match=str(status)) as failed:
+        world.client.chat(_asks())
+    assert failed.value.transient is True
+    assert len(world.stub.asked) == 1
+
+
+def test_an_empty_batch_asks_nothing(worlds: Any) -> None:
+    world = worlds()
+    assert world.describe() == []
+    assert world.stub.asked == []
+
+
+def _asks() -> dict[str, Any]:
+    """The payload of one question about a picture."""
+    engine = EndpointEnricher(Client("http://127.0.0.1:9/v1"), MODEL)
+    from gpu_ops.endpoint.enricher import data_url
+
+    return engine._question(data_url(PHOTO), prompts.load().category_question(sorted(LABELS)))

@@ -1,0 +1,68 @@
+"""Tiny models in folders, engines over them, and a trap for whatever reaches for a network."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_ops.vlm.enricher import TransformersEnricher
+from gpu_ops.vlm.options import Options
+from tests import tiny_models
+
+Engine = Callable[..., TransformersEnricher]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here may reach for a hub: every connection and name look-up fails the test."""
+
+    def trapped(*arguments: object, **_: object) -> None:
+        raise AssertionError(f"something wanted the network: {arguments}")
+
+    monkeypatch.setattr(socket.socket, "connect", trapped)
+    monkeypatch.setattr(socket.socket, "connect_ex", trapped)
+    monkeypatch.setattr(socket, "getaddrinfo", trapped)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny models gain nothing from threads, and lose much to them on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", params=tiny_models.FAMILIES)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model, of each family in turn."""
+    return tiny_models.build(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="session")
+def engine(folder: Path) -> Engine:
+    """An engine over the tiny model with the given options, loaded once per choice."""
+    built: dict[Options, TransformersEnricher] = {}
+
+    def with_options(**options: object) -> TransformersEnricher:
+        chosen = Options(model=str(folder), visual_tokens=64, device="cpu", **options)  # type: ignore[arg-type]
+        if chosen not in built:
+            built[chosen] = TransformersEnricher(chosen)
+        return built[chosen]
+
+    return with_options
+
+
+def noise(height: int, width: int, seed: int = 7) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def gradient(height: int, width: int) -> np.ndarray:
+    across = np.linspace(0, 255, width, dtype=np.uint8)
+    return np.repeat(np.tile(across, (height, 1))[:, :, None], 3, axis=2)

@@ -1,0 +1,189 @@
+"""One branched pass with a reused prefix says what the library says of each question alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpu_ops.interface import LABELS
+from gpu_ops.vlm import attention, categories, constrained, description, prompts
+from gpu_ops.vlm.pictures import Picture, Preparer
+from gpu_ops.vlm.reader import Reader
+from tests.unit.gpu_ops.vlm.conftest import gradient, noise
+
+IMAGES = [noise(200, 300), gradient(400, 100), noise(64, 64, 3), noise(300, 300, 5)]
+
+
+@pytest.fixture(scope="module")
+def reader(folder: Path) -> Reader:
+    return Reader(folder, prompts.load(), describe=True, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def library(folder: Path) -> Any:
+    """The same model as the library loads it, with nothing of ours in it."""
+    from transformers import AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText.from_pretrained(folder).eval()
+
+
+@pytest.fixture(scope="module")
+def pictures(reader: Reader) -> list[Picture]:
+    prepare = Preparer(reader.processor.image_processor, 64, reader.dtype, pin=False)
+    return [prepare(image) for image in IMAGES]
+
+
+def asked_plainly(reader: Reader, picture: Picture, question: str) -> dict[str, Any]:
+    """The inputs that the library's own processor makes of one question about a picture."""
+    import torch
+
+    prompt = prompts.load()
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": prompt.system}]},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+    ]
+    text = reader.processor.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True
+    )
+    image_token = reader.processor.image_token
+    text = text.replace(image_token, image_token * picture.size)
+    tokens = reader.processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")
+    ids = tokens["input_ids"]
+    return {
+        "input_ids": ids,
+        "attention_mask": tokens["attention_mask"],
+        "mm_token_type_ids": (ids == reader.model.config.image_token_id).int(),
+        "pixel_values": picture.patches,
+        "image_grid_thw": torch.tensor([picture.grid]),
+    }
+
+
+def test_the_letters_are_those_of_a_plain_forward_pass_per_question(
+    reader: Reader, library: Any, pictures: list[Picture]
+) -> None:
+    import torch
+
+    prompt = prompts.load()
+    answers = reader.answer(pictures)
+    orders = categories.orders(LABELS, prompt.category.orders)
+    for picture, answer in zip(pictures, answers, strict=True):
+        for order, letters in zip(orders, answer.letters, strict=True):
+            inputs = asked_plainly(reader, picture, prompt.category_question(order))
+            with torch.inference_mode():
+                logits = library(**inputs).logits[0, -1]
+            plain = logits[reader.questions.letters].tolist()
+            assert letters == pytest.approx(plain, abs=1e-5)
+
+
+def test_what_is_written_is_what_the_library_generates_under_the_same_grammar(
+    reader: Reader, library: Any, pictures: list[Picture]
+) -> None:
+    import torch
+    from transformers import LogitsProcessor, LogitsProcessorList
+
+    prompt = prompts.load()
+    grammar = reader._grammar
+    assert grammar
+
+    class Constrained(LogitsProcessor):
+        def __init__(self) -> None:
+            self.rows = grammar._matcher()
+            self.taken = 0
+
+        def __call__(self, ids: Any, scores: Any) -> Any:
+            new = ids[0, start:].tolist()
+            self.rows.consume_tokens(new[self.taken :])
+            self.taken = len(new)
+            bits = np.frombuffer(self.rows.compute_bitmask(), dtype=np.uint8)
+            allowed = np.unpackbits(bits, bitorder="little")[: scores.shape[1]].astype(bool)
+            return scores.masked_fill(~torch.from_numpy(allowed), -torch.inf)
+
+    answers = reader.answer(pictures[:2])
+    for picture, answer in zip(pictures[:2], answers, strict=True):
+        inputs = asked_plainly(reader, picture, prompt.description.question)
+        start = inputs["input_ids"].shape[1]
+        generated = library.generate(
+            **inputs,
+            max_new_tokens=prompt.description.max_tokens,
+            do_sample=False,
+            logits_processor=LogitsProcessorList([Constrained()]),
+        )
+        text = reader.processor.tokenizer.decode(generated[0, start:], skip_special_tokens=True)
+        assert answer.written == text
+
+
+def test_packed_attention_sees_in_each_picture_what_the_librarys_own_sees(
+    reader: Reader, library: Any, pictures: list[Picture]
+) -> None:
+    import torch
+
+    assert reader.model.base_model.visual.config._attn_implementation == attention.NAME
+    assert library.base_model.visual.config._attn_implementation == "sdpa"
+    patches = torch.cat([picture.patches for picture in pictures])
+    grid = torch.tensor([picture.grid for picture in pictures])
+    with torch.inference_mode():
+        ours = reader.model.base_model.visual(patches, grid_thw=grid).pooler_output
+        theirs = library.base_model.visual(patches, grid_thw=grid).pooler_output
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_batch_says_of_each_picture_what_it_says_of_it_alone(
+    reader: Reader, pictures: list[Picture]
+) -> None:
+    for together, picture in zip(reader.answer(pictures), pictures, strict=True):
+        (alone,) = reader.answer([picture])
+        assert together.written == alone.written
+        for order, same in zip(together.letters, alone.letters, strict=True):
+            assert order == pytest.approx(same, abs=1e-5)
+
+
+def test_random_weights_write_valid_json_when_they_may_write_to_the_end(folder: Path) -> None:
+    """Every field of the schema is bounded, so any model's answer ends some time."""
+    prompt = prompts.load()
+    longer = prompt.description.model_copy(update={"max_tokens": 1800})
+    reader = Reader(
+        folder, prompt.model_copy(update={"description": longer}), describe=True, device="cpu"
+    )
+    prepare = Preparer(reader.processor.image_processor, 16, reader.dtype, pin=False)
+    answers = reader.answer([prepare(image) for image in IMAGES])
+    lengths = {len(answer.written or "") for answer in answers}
+    assert len(lengths) > 1  # rows ended at different steps, so the batch was thinned out
+    for answer in answers:
+        assert answer.written is not None
+        assert description.parse(answer.written) is not None, answer.written
+
+
+def test_the_token_cap_cuts_an_answer_off_where_it_stands(
+    folder: Path, reader: Reader, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cap = 20
+    prompt = prompts.load()
+    short = prompt.description.model_copy(update={"max_tokens": cap})
+    capped = Reader(
+        folder, prompt.model_copy(update={"description": short}), describe=True, device="cpu"
+    )
+    taken: list[int] = []
+    take = constrained.Rows.take
+    monkeypatch.setattr(
+        constrained.Rows, "take", lambda *asked: (taken.append(asked[1]), take(*asked))[1]
+    )
+    cut = capped.answer(pictures[:1])[0].written
+    assert len(taken) == cap - len(capped._opening)
+    whole = reader.answer(pictures[:1])[0].written
+    assert cut
+    assert whole
+    assert len(cut) < len(whole)
+    assert whole.startswith(cut.rstrip("\ufffd"))  # a character may have been cut in two
+
+
+def test_without_a_description_nothing_is_written_and_the_letters_are_the_same(
+    folder: Path, reader: Reader, pictures: list[Picture]
+) -> None:
+    brief = Reader(folder, prompts.load(), describe=False, device="cpu")
+    for one, both in zip(brief.answer(pictures), reader.answer(pictures), strict=True):
+        assert one.written is None
+        for order, same in zip(one.letters, both.letters, strict=True):
+            assert order == pytest.approx(same, abs=1e-5)
