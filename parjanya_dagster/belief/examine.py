@@ -35,7 +35,13 @@ from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.transitions import reached
 
-OURS = ("crashed_repeatedly", "retry_horizon", "object_gone", "object_changed")
+OURS = (
+    "crashed_repeatedly",
+    "retry_horizon",
+    "sent_back_repeatedly",
+    "object_gone",
+    "object_changed",
+)
 """Failure classes that no image earns by itself."""
 
 _FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
