@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO
 
+import orjson
 import structlog
 
 from parjanya_dagster.errors import SettingsInvalid
@@ -41,11 +42,15 @@ def configure(settings: Settings, output: TextIO | None = None) -> None:
             Private(settings.log_file_names),
             structlog.dev.ConsoleRenderer()
             if readable
-            else structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+            else structlog.processors.JSONRenderer(_json, default=str),
         ],
         logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=False,
     )
+
+
+def _json(event: Event, default: Callable[[Any], Any]) -> str:
+    return orjson.dumps(event, default, orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure_for_commands() -> None:
