@@ -48,8 +48,8 @@ def _install() -> None:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _EVENTS or getattr(_trap, "why", None) is None:
-        return
+    if _EVENTS is None or event not in _EVENTS or getattr(_trap, "why", None) is None:
+        return  # the interpreter clears this module before it ends
     target: Any = arguments[0]
     if event == "socket.connect":
         if arguments[0].family == _AF_UNIX:

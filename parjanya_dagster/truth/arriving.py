@@ -37,15 +37,16 @@ def settle(
 ) -> list[transitions.Change]:
     """Of each key, among what is present and what was seen, the last to land is present.
 
-    `landed`: when the arrivals that were seen landed, by image id.
+    `landed`: when the arrivals that were seen landed, by image id. Stores of objects count whole
+    seconds: of two that landed in the same one, what was seen just now is what lies there.
     """
     versions: dict[tuple[str, str], list[ImageRow]] = defaultdict(list)
     for row in rows:
         versions[row.bucket, row.key].append(row)
 
-    def age(row: ImageRow) -> tuple[float, float, str]:
+    def age(row: ImageRow) -> tuple[float, bool, float, str]:
         last = max(row.landed_at, landed.get(row.image_id, row.landed_at))
-        return last, row.arrived_at, row.image_id
+        return last, row.image_id in landed, row.arrived_at, row.image_id
 
     changes = []
     for same in versions.values():
