@@ -217,6 +217,17 @@ def test_going_back_to_an_earlier_version_makes_that_one_present(store: Store) -
     assert due_rows(store, NOON + 2) == 1
 
 
+def test_of_versions_of_the_same_second_the_one_seen_last_is_present(store: Store) -> None:
+    """Stores of objects count whole seconds, and an overwrite may be quicker."""
+    store.put_tenant(tenant())
+    a, b = arrival("x", version="A"), arrival("x", version="B")
+    for seen, other in ((a, None), (b, a), (a, b)):
+        store.register([seen], NOON)
+        assert row(store, seen.image_id).object_state == PRESENT
+        if other is not None:
+            assert row(store, other.image_id).object_state == REPLACED
+
+
 def test_a_late_copy_of_an_old_event_does_not_bring_a_replaced_version_back(store: Store) -> None:
     store.put_tenant(tenant())
     a, b = arrival("x", version="A"), arrival("x", version="B", landed_at=NOON + 1)
