@@ -181,7 +181,7 @@ def test_log_lines_of_outcomes_are_json_and_name_no_file(watched: Watched) -> No
     for log in (watched.instance.home).rglob("*"):
         if log.is_file() and log.suffix in (".log", ".err", ".out"):
             text = log.read_text(errors="replace")
-            lines += [one for one in text.splitlines() if '"event": "outcome"' in one]
+            lines += [one for one in text.splitlines() if '"event":"outcome"' in one]
     said = [json.loads(one) for one in lines]
     ended = [one for one in said if one["stage"] == "curated" and one["outcome"] == "completed"]
     assert {one["image"] for one in ended} == {
