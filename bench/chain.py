@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parjanya_dagster.ingest.upload import Upload, upload
+from parjanya_dagster.ingest.copy_files import Upload, upload
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import load, process_environment
 

@@ -28,7 +28,7 @@ from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
 from gpu_ops.vlm.questions import ask
 from gpu_ops.vlm.reader import Reader
-from parjanya_dagster.execution.ahead import each_ahead
+from parjanya_dagster.execution.prefetch import each_ahead
 from tests.tiny_models import FAMILIES
 
 LETTER_TOKENS = 4  # what a plain loop lets the model write to name a category

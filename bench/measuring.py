@@ -18,9 +18,9 @@ from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import measure
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.folder import FolderObjects
 from parjanya_dagster.truth.sql import open_store
 
 ROUNDS = 5

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from bench import labelled_images
-from bench.fit_embedded_enricher import preview
-from bench.fit_embedded_quality import LEVELS, SOURCES, damaged
 from gpu_ops.embedded import metrics, natural_scenes, workers
+from tools.fit_embedded_enricher import preview
+from tools.fit_embedded_quality import LEVELS, SOURCES, damaged
 
 CROP = 480
 NAMES = ("niqe", "brisque")

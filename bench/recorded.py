@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import bindparam, update
 
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.rows import Arrival, ImageRow, Tenant
+from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.mapping import insert_rows

@@ -27,8 +27,8 @@ import structlog
 
 from bench.recorded import land
 from parjanya_dagster import policy
-from parjanya_dagster.execution.signs import note_pace
-from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.execution.heartbeat import note_pace
+from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings, load, process_environment

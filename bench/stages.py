@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from parjanya_dagster.execution.previews import decode_jpeg
-from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import load
@@ -82,7 +82,7 @@ def rate(work: Callable[[Path], None], paths: list[Path], threads: int) -> float
 
 def validated_rate(paths: list[Path]) -> float:
     """Images per second of the stage itself: claims, decoders, previews, commits."""
-    from parjanya_dagster.ingest.upload import Upload, upload
+    from parjanya_dagster.ingest.copy_files import Upload, upload
 
     with tempfile.TemporaryDirectory() as folder:
         platform = open_platform(load(Path(folder) / "home"))

@@ -23,8 +23,8 @@ from typing import Any
 import psutil
 from sqlalchemy import text
 
+from parjanya_dagster.truth.models import Arrival, Evidence, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Completed
-from parjanya_dagster.truth.rows import Arrival, Evidence, Tenant
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import images

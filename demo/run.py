@@ -21,14 +21,14 @@ from rich.console import Console
 from rich.table import Table
 
 from demo import samples
-from parjanya_dagster import explaining
-from parjanya_dagster.cli import status_table
-from parjanya_dagster.ingest.upload import Upload, upload
+from parjanya_dagster.cli.main import status_table
+from parjanya_dagster.doctor import explain
+from parjanya_dagster.ingest.copy_files import Upload, upload
 from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.report import render, summarize
-from parjanya_dagster.reporting import report_images
 from parjanya_dagster.settings import load
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.web.report.page import render, summarize
+from parjanya_dagster.web.report.rows import report_images
 
 PATIENCE = 600.0  # seconds without any progress before the demo gives up
 console = Console()
@@ -133,7 +133,7 @@ def _watch(platform: Platform, instance: subprocess.Popen[str], total: int) -> N
 
 
 def _show(platform: Platform, home: Path, expected: list[dict[str, Any]]) -> list[str]:
-    found = explaining.status(platform.store, None, time.time())
+    found = explain.status(platform.store, None, time.time())
     console.print(status_table(found["tenants"]))
     images = list(
         report_images(platform.store, platform.objects, [t["tenant"] for t in found["tenants"]])

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dagster import Definitions
 
 from parjanya_dagster import lanes, logs
-from parjanya_dagster.assets import STAGE_ASSETS, uploads
-from parjanya_dagster.checks import CHECKS
-from parjanya_dagster.jobs import lane_jobs
-from parjanya_dagster.placement import placed
-from parjanya_dagster.reconciler import pending_rows_sensor
-from parjanya_dagster.resources import PlatformResource
-from parjanya_dagster.sensors import arrivals
+from parjanya_dagster.defs.asset_checks import CHECKS
+from parjanya_dagster.defs.assets import STAGE_ASSETS, uploads
+from parjanya_dagster.defs.jobs import lane_jobs
+from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.schedules import retention_job, retention_schedule
+from parjanya_dagster.defs.sensors.arrivals import arrivals
+from parjanya_dagster.defs.sensors.pending_rows import pending_rows_sensor
+from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.settings import load
-from parjanya_dagster.upkeep import retention_job, retention_schedule
 
 _settings = load()
 logs.configure(_settings)

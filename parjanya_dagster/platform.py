@@ -9,32 +9,29 @@ from functools import cache, cached_property, partial
 
 from parjanya_dagster import lanes, policy
 from parjanya_dagster.aws.groups import AutoScalingGroup
-from parjanya_dagster.aws.messages import Queue
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.belief.diagnose_cloud import DEAD_LETTERS
 from parjanya_dagster.belief.drift import drifts
-from parjanya_dagster.belief.patience import Patience
-from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.belief.queue_depths import QueuedLanes
 from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.errors import PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
-from parjanya_dagster.ingest.uploads import Uploads
-from parjanya_dagster.intent.capacity import Bounds
+from parjanya_dagster.intent.autoscaling import Bounds
 from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.tending import Groups
-from parjanya_dagster.placement import placed
-from parjanya_dagster.registry import PolicyRegistry
+from parjanya_dagster.intent.scaling_groups import Groups
+from parjanya_dagster.lanes.placement import placed
+from parjanya_dagster.objects.store import Objects, open_objects
+from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_store
-from parjanya_dagster.truth.objects import Objects, open_objects
+from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.store import Store
-from parjanya_dagster.truth.transitions import HOUR
+from parjanya_dagster.uploads.promises import Uploads
 
 
 @dataclass(frozen=True)
@@ -121,10 +118,6 @@ class Platform:
         s = self.settings
         named = {lane: AutoScalingGroup(name) for lane, name in s.groups.items()}
         return Groups(self.store, named, Bounds(s.group_most, idle=s.group_idle), self.clock)
-
-    @property
-    def patience(self) -> Patience:
-        return Patience(dormancy=self.settings.longest_dormancy_hours * HOUR)
 
     def believing(self, dagster: Belief) -> Belief:
         """What Dagster is believed to do, and what lanes' queues are."""

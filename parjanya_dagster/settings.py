@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import BY_NAME
-from parjanya_dagster.placement import Launcher, Placement
+from parjanya_dagster.lanes.placement import Launcher, Placement
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
 ENV_FILE = "parjanya.env"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from parjanya_dagster.ingest.cors import objections
+from parjanya_dagster.uploads.cors import objections
 
 Template = Mapping[str, Any]
 Found = Iterator[tuple[str, str]]

@@ -26,7 +26,7 @@ MODULES = {
             "dagster_k8s", "dagster_aws.ecs", "dagster_postgres", "pyvips"),
 }  # fmt: skip
 FILES = (
-    "parjanya_dagster/policies/*.yaml",
+    "parjanya_dagster/policy/published/*.yaml",
     "parjanya_dagster/truth/sql/migrations/versions/*.py",
     "gpu_ops/embedded/weights/*",
     "gpu_ops/vlm/prompts/*",

@@ -1,7 +1,7 @@
 """From metrics and damage measures to one figure, `quality`: 0 is worst, 100 best.
 
 Each measure becomes a factor between 0 and 1, by a logistic curve through two points found on
-real photographs (`bench/fit_embedded_quality.py`). Quality is 100 times their product: one severe
+real photographs (`tools/fit_embedded_quality.py`). Quality is 100 times their product: one severe
 damage is enough to be bad, and the smallest factor says why.
 """
 

@@ -45,7 +45,7 @@ class RequestRefused(EndpointError):
 
 
 @dataclass(frozen=True)
-class Patience:
+class GracePeriods:
     """How long one request may take, all attempts together. In seconds."""
 
     timeout: float = 120.0  # of one attempt
@@ -63,7 +63,7 @@ class Client:
     url: str  # up to and with /v1
     key: str = ""
     connections: int = 16
-    patience: Patience = field(default_factory=Patience)
+    patience: GracePeriods = field(default_factory=GracePeriods)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     pause: Callable[[float], object] = time.sleep

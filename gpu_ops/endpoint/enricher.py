@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.endpoint import letters
-from gpu_ops.endpoint.client import Client, Patience
+from gpu_ops.endpoint.client import Client, GracePeriods
 from gpu_ops.endpoint.options import Options
 from gpu_ops.interface import LABELS, Identity, SomeFailed, require_images
 from gpu_ops.vlm import categories, description, evidence, prompts
@@ -220,7 +220,7 @@ def from_options(options: Options) -> EndpointEnricher:
         options.url,
         key=options.key,
         connections=options.connections,
-        patience=Patience(timeout=options.timeout),
+        patience=GracePeriods(timeout=options.timeout),
     )
     return EndpointEnricher(
         client, options.model, options.revision, options.prompt, options.describe

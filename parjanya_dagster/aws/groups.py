@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from parjanya_dagster.aws.clients import calling, client
 from parjanya_dagster.errors import CloudUnavailable
-from parjanya_dagster.intent.capacity import GroupState
+from parjanya_dagster.intent.autoscaling import GroupState
 
 FAILED = ("Failed", "Cancelled")
 

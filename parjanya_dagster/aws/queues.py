@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 from parjanya_dagster.aws.clients import LONG_POLL, calling, client
-from parjanya_dagster.aws.messages import Message, QueueState
 from parjanya_dagster.errors import CloudUnavailable, QueueMissing
+from parjanya_dagster.queues.messages import Message, QueueState
 
 TWELVE_HOURS = 12 * 3600  # the longest that SQS hides a message
 LONGEST_BODY = 256_000  # bytes; every SQS takes so much with its attributes

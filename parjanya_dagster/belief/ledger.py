@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from parjanya_dagster.truth.rows import Heartbeat
+from parjanya_dagster.truth.models import Heartbeat
 from parjanya_dagster.truth.store import Store
 
 BOOK, LEDGER = "book", "ledger"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from parjanya_dagster.belief.snapshot import Belief, Phase, Pulse, Snapshot, Unfit
 from parjanya_dagster.belief.tags import PACE, PREFLIGHT, RECONCILER, REGRADE, RUN
-from parjanya_dagster.truth.rows import Heartbeat
+from parjanya_dagster.truth.models import Heartbeat
 from parjanya_dagster.truth.store import Store
 
 

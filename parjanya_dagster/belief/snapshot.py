@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from parjanya_dagster.truth.rows import DueBatch
+from parjanya_dagster.truth.models import DueBatch
 
 
 class RunState(StrEnum):
@@ -107,6 +107,17 @@ class Belief(Protocol):
 
     def bury(self, run_id: str, reason: str) -> bool:
         """Record that a run has ended, if it has not ended meanwhile. Returns whether it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSeen:
+    """A sensor by Dagster's own tick history."""
+
+    name: str
+    running: bool
+    failures: int  # failed ticks in a row, up to now
+    failing_since: float | None
+    error: str  # of the last failed tick, its first line
 
 
 @dataclass(frozen=True, slots=True)

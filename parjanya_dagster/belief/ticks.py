@@ -13,7 +13,7 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
-from parjanya_dagster.belief.facts import SensorSeen
+from parjanya_dagster.belief.snapshot import SensorSeen
 from parjanya_dagster.errors import BeliefUnreadable
 
 TICKS = 50  # looked at per sensor

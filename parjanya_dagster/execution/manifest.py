@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parjanya_dagster.truth.objects import Objects
-from parjanya_dagster.truth.rows import Evidence, ImageRow, parse_batch
+from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
 

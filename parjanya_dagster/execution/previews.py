@@ -6,8 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from parjanya_dagster.truth.objects import Objects
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.truth.models import ImageRow
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from parjanya_dagster.errors import InvalidTenant, ObjectGone, StorageUnavailable, UnknownTenant
+from parjanya_dagster.errors import (
+    InvalidTenant,
+    ObjectGone,
+    StorageUnavailable,
+    UnknownTenant,
+)
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
-from parjanya_dagster.truth.keys import INCOMING, is_folder, refusal, shown
-from parjanya_dagster.truth.objects import ObjectInfo, Objects
-from parjanya_dagster.truth.rows import Arrival, Tenant, image_id
+from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
+from parjanya_dagster.objects.store import ObjectInfo, Objects
+from parjanya_dagster.truth.models import Arrival, Tenant, image_id
 from parjanya_dagster.truth.store import Store
 
 CHUNK = 500

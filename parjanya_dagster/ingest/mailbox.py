@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from parjanya_dagster.aws.messages import Message, Queue
 from parjanya_dagster.errors import (
     CloudUnavailable,
     ObjectGone,
@@ -23,9 +22,10 @@ from parjanya_dagster.errors import (
 )
 from parjanya_dagster.ingest import events
 from parjanya_dagster.ingest.owners import BucketNames, Owners
-from parjanya_dagster.truth.keys import INCOMING, is_folder, refusal, shown
-from parjanya_dagster.truth.objects import ObjectInfo, Objects
-from parjanya_dagster.truth.rows import PRESENT, Arrival, Tenant
+from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
+from parjanya_dagster.objects.store import ObjectInfo, Objects
+from parjanya_dagster.queues.messages import Message, Queue
+from parjanya_dagster.truth.models import PRESENT, Arrival, Tenant
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from parjanya_dagster.errors import InvalidTenant, SettingsInvalid, UnknownTenant
-from parjanya_dagster.truth.rows import Tenant, check_slug
+from parjanya_dagster.truth.models import Tenant, check_slug
 from parjanya_dagster.truth.store import Store
 
 TENANT = "{tenant}"

@@ -15,8 +15,8 @@ import structlog
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.intent.plan import Request
-from parjanya_dagster.truth.objects import Objects
-from parjanya_dagster.truth.rows import PRESENT, ImageRow
+from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
 

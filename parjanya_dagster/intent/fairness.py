@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from parjanya_dagster.belief.snapshot import LiveRun
-from parjanya_dagster.intent.needs import Need
-from parjanya_dagster.truth.rows import parse_batch
+from parjanya_dagster.intent.demand import Need
+from parjanya_dagster.truth.models import parse_batch
 
 BIG = 0.125  # share of a run's row budget from which a batch does not travel with strangers
 

@@ -12,9 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
-from parjanya_dagster.intent.fairness import fair_order, load_of, pack
-from parjanya_dagster.intent.liveness import Deadlines, DeadRun, why_dead
-from parjanya_dagster.intent.needs import (
+from parjanya_dagster.intent.demand import (
     Need,
     by_key,
     cooling,
@@ -24,8 +22,10 @@ from parjanya_dagster.intent.needs import (
     of_history,
     without_engine,
 )
+from parjanya_dagster.intent.fairness import fair_order, load_of, pack
+from parjanya_dagster.intent.liveness import Deadlines, DeadRun, why_dead
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.truth.rows import parse_batch
+from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.stages import STAGES
 
 LOWEST = -100  # of the priorities that are given to runs

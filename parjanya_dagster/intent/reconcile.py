@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from parjanya_dagster.belief import blindness
+from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.belief.ledger import entry, fold
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
@@ -51,7 +51,7 @@ def reconcile(
     """
     started = clock()
     lapsed = store.lapse(started, MOST_LAPSED)
-    with blindness.noted(store, RECONCILER, started):
+    with blind_loops.noted(store, RECONCILER, started):
         snapshot = see(started)
     # Never one that Dagster has seen, even where the last heartbeat was lost or restored.
     generation = max(snapshot.generation + 1, int(started))

@@ -13,12 +13,12 @@ from prometheus_client.core import (
     Metric,
 )
 
-from parjanya_dagster.belief.diagnose_runs import living
 from parjanya_dagster.belief.ledger import JOB, TENANT
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
 from parjanya_dagster.belief.tags import RECONCILER
-from parjanya_dagster.execution.book import BOUNDS
-from parjanya_dagster.intent.needs import by_key, needs_of
+from parjanya_dagster.doctor.rules_runs import living
+from parjanya_dagster.execution.run_ledger import BOUNDS
+from parjanya_dagster.intent.demand import by_key, needs_of
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.metrics.names import METRICS, PREFIX

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from parjanya_dagster.belief.diagnose import SENSOR_OF, Case, diagnose
 from parjanya_dagster.belief.drift import Identity, declared, running
-from parjanya_dagster.belief.examine import Bounds, Examiner
-from parjanya_dagster.belief.facts import Facts, SensorSeen
-from parjanya_dagster.belief.findings import Finding
 from parjanya_dagster.belief.ledger import accounts
-from parjanya_dagster.belief.snapshot import Belief
+from parjanya_dagster.belief.snapshot import Belief, SensorSeen
 from parjanya_dagster.belief.tags import PACE
+from parjanya_dagster.doctor.examine import Bounds, Examiner
+from parjanya_dagster.doctor.facts import Facts
+from parjanya_dagster.doctor.findings import Finding
+from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
 from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
@@ -86,12 +86,12 @@ def measure(
 
 def measure_home(platform: Platform) -> Measured:
     """Measure an instance from outside: its Dagster is opened by its home, and closed again."""
+    from parjanya_dagster.belief.instance import Unreadable, open_dagster
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.ticks import sensors_seen
-    from parjanya_dagster.operating import Unreadable, open_dagster
 
     try:
-        instance = open_dagster(platform)
+        instance = open_dagster(platform.settings)
     except BeliefUnreadable as error:
         away = Unreadable(error)
         return measure(platform, away, away)

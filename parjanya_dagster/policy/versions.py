@@ -22,7 +22,7 @@ from .reading import Location, line_of, read
 from .reading import field as written
 
 _REF: Final = re.compile(r"([a-z][a-z0-9-]{0,62})@([1-9][0-9]{0,8})")
-_SHIPPED: Final = "parjanya_dagster.policies"
+_SHIPPED: Final = "parjanya_dagster.policy.published"
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from datetime import date
 
 from parjanya_dagster.belief.tags import REGRADE
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
-from parjanya_dagster.execution.collector import seldom
+from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
-from parjanya_dagster.truth.rows import ImageRow, Regrade
+from parjanya_dagster.truth.models import ImageRow, Regrade
 from parjanya_dagster.truth.store import Store
 
 PAGE = 1000  # rows

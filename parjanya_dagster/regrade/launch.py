@@ -25,7 +25,7 @@ from parjanya_dagster.belief.tags import (
 from parjanya_dagster.errors import BackfillRefused
 from parjanya_dagster.intent.plan import REGRADE_PRIORITY
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.truth.rows import Regrade
+from parjanya_dagster.truth.models import Regrade
 
 UI_FILE = "ui"  # in the home: the address of the UI that runs over it
 MOST_STRETCHES = 8

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from parjanya_dagster.policy import Policy, boundary, diff, lacking
-from parjanya_dagster.truth.rows import PRESENT, Evidence, ImageRow, Move
+from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow, Move
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, Status
 from parjanya_dagster.truth.store import Store
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parjanya_dagster.belief.tags import PACE
-from parjanya_dagster.execution.curate import Curate
+from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.advance import batches_of
 from parjanya_dagster.regrade.moves import Planner
+from parjanya_dagster.truth.models import ImageRow, Regrade
 from parjanya_dagster.truth.outcomes import Claim, Completed
-from parjanya_dagster.truth.rows import ImageRow, Regrade
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.store import Store
 

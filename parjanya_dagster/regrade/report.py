@@ -8,7 +8,7 @@ from typing import Any
 from parjanya_dagster.policy import Comparison, Policy, compare
 from parjanya_dagster.regrade.advance import batches_of
 from parjanya_dagster.regrade.preview import Flips
-from parjanya_dagster.truth.rows import ImageRow, Regrade
+from parjanya_dagster.truth.models import ImageRow, Regrade
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
 

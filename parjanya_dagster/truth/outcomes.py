@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from parjanya_dagster.truth.rows import Evidence, ImageRow
+from parjanya_dagster.truth.models import Evidence, ImageRow
 
 
 @dataclass(frozen=True, slots=True)

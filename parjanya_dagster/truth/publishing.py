@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parjanya_dagster.errors import PolicyConflict
-from parjanya_dagster.truth.rows import Published
+from parjanya_dagster.truth.models import Published
 
 
 def check_same(recorded: Published, policy: Published) -> None:

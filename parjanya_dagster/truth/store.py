@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from parjanya_dagster.truth.outcomes import Claim, Committed, Outcome
-from parjanya_dagster.truth.rows import (
+from parjanya_dagster.truth.models import (
     Arrival,
     Decided,
     DueBatch,
@@ -27,6 +26,7 @@ from parjanya_dagster.truth.rows import (
     Regrade,
     Tenant,
 )
+from parjanya_dagster.truth.outcomes import Claim, Committed, Outcome
 from parjanya_dagster.truth.uploads import Token, UploadRow
 
 CROWD = 64

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED, Event, ImageRow, Move
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
-from parjanya_dagster.truth.rows import DELETED, PRESENT, REPLACED, Event, ImageRow, Move
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.storable import storable, storable_text
 

@@ -21,8 +21,8 @@ from parjanya_dagster.errors import (
 )
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, schema
+from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
-from parjanya_dagster.truth.rows import Regrade
 from tests.contract.conftest import Backend, dynamo_table
 from tests.contract.dynamo import Requests, answer
 from tests.contract.test_reading import CALLS, journey

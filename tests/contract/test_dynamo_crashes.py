@@ -17,8 +17,14 @@ import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, changes
-from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, TerminalFailure
-from parjanya_dagster.truth.rows import Move, Regrade
+from parjanya_dagster.truth.models import Move, Regrade
+from parjanya_dagster.truth.outcomes import (
+    Claim,
+    Completed,
+    Outcome,
+    Retry,
+    TerminalFailure,
+)
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.conftest import dynamo_table
 from tests.contract.dynamo import Died, Requests

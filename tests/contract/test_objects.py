@@ -14,9 +14,9 @@ import botocore.auth
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
-from parjanya_dagster.truth.folder import FolderObjects
-from parjanya_dagster.truth.objects import Objects, PresignedPut, open_objects
-from parjanya_dagster.truth.s3 import S3Objects
+from parjanya_dagster.objects.local import FolderObjects
+from parjanya_dagster.objects.s3 import S3Objects
+from parjanya_dagster.objects.store import Objects, PresignedPut, open_objects
 from tests.radosgw import Radosgw
 
 PEOPLE_NAMES = [

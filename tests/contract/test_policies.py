@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parjanya_dagster.errors import PolicyConflict, UnknownTenant
-from parjanya_dagster.truth.rows import Published
+from parjanya_dagster.truth.models import Published
 from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import Backend
 from tests.contract.world import NOON, tenant

@@ -14,8 +14,8 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFailure
-from parjanya_dagster.truth.rows import ImageRow
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Counts, Store

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from parjanya_dagster.errors import InvalidTenant, UnknownTenant
-from parjanya_dagster.truth.rows import DELETED, PRESENT, REPLACED
+from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED
 from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import Backend
 from tests.contract.world import (

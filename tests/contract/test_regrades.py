@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.errors import UnknownTenant
+from parjanya_dagster.truth.models import Evidence, Mispinned, Move, Regrade
 from parjanya_dagster.truth.outcomes import Completed, TerminalFailure
-from parjanya_dagster.truth.rows import Evidence, Mispinned, Move, Regrade
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.world import NOON, arrive, carry, claim, commit, row, tenant

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -15,7 +16,6 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
-from parjanya_dagster.truth.rows import Evidence
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
 from tests.contract.conftest import Backend

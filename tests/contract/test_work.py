@@ -7,7 +7,13 @@ import random
 import pytest
 
 from parjanya_dagster.errors import InvalidTransition
-from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, TerminalFailure
+from parjanya_dagster.truth.outcomes import (
+    Claim,
+    Completed,
+    Outcome,
+    Retry,
+    TerminalFailure,
+)
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
 from tests.contract.conftest import Backend

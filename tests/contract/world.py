@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from parjanya_dagster.truth.models import Arrival, Evidence, ImageRow, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
-from parjanya_dagster.truth.rows import Arrival, Evidence, ImageRow, Tenant
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import UploadRow

@@ -18,7 +18,7 @@ from dagster_k8s import K8sRunLauncher
 
 from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.lanes import BY_NAME, SPLIT
-from parjanya_dagster.placement import placed
+from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

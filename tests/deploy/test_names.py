@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from parjanya_dagster.cli import app
+from parjanya_dagster.cli.main import app
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.dynamo.schema import table
 from tests.deploy.test_instances import DEPLOY, of

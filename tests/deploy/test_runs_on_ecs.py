@@ -18,7 +18,7 @@ import pytest
 import yaml
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
-from parjanya_dagster.belief.workers import OfInstance
+from parjanya_dagster.doctor.launchers import OfInstance
 from tests.deploy.ecs_account import GPUS, Account, create_account, metadata
 from tests.servers import MotoServer
 

@@ -21,7 +21,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from parjanya_dagster.instance.home import free_port
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import Status
 
 PATIENCE = 180.0  # seconds: generous, since only a failure waits that long

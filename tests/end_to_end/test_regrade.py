@@ -19,11 +19,11 @@ from dagster import DagsterRun
 
 from bench.recorded import land
 from parjanya_dagster.execution.manifest import manifest_key, write_manifest
-from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from tests.end_to_end.instance import Instance
 
 TENANTS = {"acme": 1200, "bolt": 800, "calm": 300}

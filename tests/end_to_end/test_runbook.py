@@ -25,7 +25,6 @@ from typer.testing import CliRunner, Result
 
 from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
-from parjanya_dagster.belief.findings import KINDS
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
@@ -35,14 +34,15 @@ from parjanya_dagster.belief.tags import (
     RECONCILER,
     STAGES_TAG,
 )
-from parjanya_dagster.cli import app
+from parjanya_dagster.cli.main import app
+from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.instance.home import free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.objects import local
+from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth import folder
-from parjanya_dagster.truth.objects import ObjectInfo
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract import world
@@ -206,8 +206,8 @@ def objects_unregistered(b: Broken) -> Cure:
     def info(key: str, stat: os.stat_result) -> ObjectInfo:
         return replace(known(key, stat), modified_at=stat.st_mtime)
 
-    known = folder._info
-    b.patch.setattr(folder, "_info", info)
+    known = local._info
+    b.patch.setattr(local, "_info", info)
     b.upload()
     path = b.home / "buckets" / "acme" / "incoming" / "late.jpg"
     path.write_bytes(b"another image")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.examine import Examiner
-from parjanya_dagster.belief.facts import SensorSeen
-from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster.belief.snapshot import SensorSeen
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.findings import Finding
+from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.lanes import EMBEDDED
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
 from tests.simulation.house import LIMITS, House
 

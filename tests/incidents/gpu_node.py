@@ -15,19 +15,20 @@ from dagster import DagsterInstance, ExecuteInProcessResult, materialize
 from gpu_ops import engines
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
-from parjanya_dagster import assets, platform, resources
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.examine import Examiner
-from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster import platform
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Seen
 from parjanya_dagster.belief.tags import INTENT_TAG, PARTITIONS, RECONCILER
-from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.defs import assets, resources
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.findings import Finding
+from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.folder import FolderObjects
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.sql import open_store
 from tests.end_to_end.pictures import picture
 from tests.unit.conftest import Clock

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.examine import Examiner
-from parjanya_dagster.belief.findings import Finding
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.findings import Finding
+from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.errors import ObjectGone
-from parjanya_dagster.execution.infer import Enrich
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.replay import replay_failures
-from parjanya_dagster.execution.validate import Validate
+from parjanya_dagster.execution.stages.infer import Enrich
+from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.execution.worker import Pace, StageWork, work_off
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from tests.end_to_end.pictures import picture
 from tests.simulation.dagster_model import DagsterModel
 from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from parjanya_dagster.belief.facts import SensorSeen
+from parjanya_dagster.belief.snapshot import SensorSeen
 from parjanya_dagster.errors import BeliefUnreadable
 from tests.incidents.conftest import HOUR, ask_doctor, statuses, upload
 from tests.simulation.house import TICK, House

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
 from parjanya_dagster.intent.plan import Limits, Plan
-from parjanya_dagster.truth.rows import DueBatch
+from parjanya_dagster.truth.models import DueBatch
 from tests.incidents.conftest import rows, statuses, upload
 from tests.simulation.house import House
 from tests.unit.intent.world import batch, decide, due, run

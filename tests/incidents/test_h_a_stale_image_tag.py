@@ -19,16 +19,16 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, materialize
 
-from parjanya_dagster import resources, starting
-from parjanya_dagster.assets import validated
 from parjanya_dagster.belief.drift import declare, drifts, note_running
-from parjanya_dagster.checks import runs_as_declared
+from parjanya_dagster.defs import resources, run_start
+from parjanya_dagster.defs.asset_checks import runs_as_declared
+from parjanya_dagster.defs.assets import validated
+from parjanya_dagster.defs.partitions import image_batches
+from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.intent.plan import plan
 from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import measure
-from parjanya_dagster.partitions import image_batches
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.resources import PlatformResource
 from tests.end_to_end.pictures import picture
 from tests.incidents.conftest import ask_doctor, statuses, upload
 from tests.simulation.house import LIMITS, House
@@ -151,7 +151,7 @@ class Real:
     batch: str
 
     def run(self) -> bool:
-        starting._begun.clear()
+        run_start._begun.clear()
         return materialize(
             [validated],
             instance=self.instance,
@@ -200,7 +200,7 @@ def test_a_stale_process_stops_before_it_claims_a_row_and_the_asset_check_says_w
 
 
 def test_what_was_declared_works_and_is_shown_by_the_metrics(real: Real, clock: Clock) -> None:
-    from parjanya_dagster.identity import identity_of
+    from parjanya_dagster.execution.identity import identity_of
 
     lane = real.platform.lanes[0]
     declare(real.platform.store, "embedded", identity_of(real.platform, lane), clock())

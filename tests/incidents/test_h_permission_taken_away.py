@@ -14,14 +14,14 @@ import pytest
 
 from parjanya_dagster.aws.clients import client
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.examine import Examiner
-from parjanya_dagster.belief.findings import Finding
 from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.belief.queue_depths import QueuedLanes
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.findings import Finding
+from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.errors import BeliefUnreadable
+from parjanya_dagster.intent.dispatch import send
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
-from parjanya_dagster.intent.sending import send
 from tests.incidents.conftest import upload
 from tests.servers import MotoServer
 from tests.simulation.house import LIMITS, TICK, House

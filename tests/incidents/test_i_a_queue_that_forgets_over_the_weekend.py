@@ -14,13 +14,13 @@ import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.examine import Examiner
+from parjanya_dagster.cli.worker import refuse_short_memory
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.worker_cli import refuse_short_memory
 from tests.servers import MotoServer
 from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
 from tests.simulation.house import LIMITS

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 
-from parjanya_dagster.aws.messages import Message
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.examine import Examiner
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.queues.messages import Message
 from tests.servers import MotoServer
 from tests.simulation.dagster_model import DagsterModel
 from tests.unit.conftest import clock, platform  # noqa: F401  (fixtures)
@@ -54,7 +54,7 @@ def test_work_is_done_where_the_row_says_whatever_a_message_adds(
     aws: MotoServer,
 ) -> None:
     """A lane's message names batches. What else is in it is not read."""
-    from parjanya_dagster.assignments import read_body
+    from parjanya_dagster.queues.assignments import read_body
 
     cloud.upload(cloud.acme, "a.jpg")
     take(box)

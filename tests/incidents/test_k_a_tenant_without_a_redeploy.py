@@ -11,9 +11,9 @@ from dataclasses import replace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.s3 import S3Objects
 from tests.servers import MotoServer
 from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
 from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)

@@ -13,9 +13,9 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 
-from parjanya_dagster.ingest import cors
-from parjanya_dagster.ingest.uploads import GRACE, NEVER_CAME, Promise, Wanted
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, UploadRow
+from parjanya_dagster.uploads import cors
+from parjanya_dagster.uploads.promises import GRACE, NEVER_CAME, Promise, Wanted
 from tests.radosgw import Radosgw
 from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
 from tests.uploads.conftest import ALLOWING, Site, allow, s3_site  # noqa: F401  (a fixture)

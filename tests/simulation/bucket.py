@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from parjanya_dagster.errors import ObjectGone
-from parjanya_dagster.truth.objects import Object, ObjectInfo
-from parjanya_dagster.truth.rows import Arrival
+from parjanya_dagster.objects.store import Object, ObjectInfo
+from parjanya_dagster.truth.models import Arrival
 
 
 @dataclass

@@ -16,8 +16,8 @@ from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim
-from parjanya_dagster.truth.rows import ImageRow
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from parjanya_dagster.aws.messages import Message, QueueState
 from parjanya_dagster.errors import CloudDenied, QueueMissing
+from parjanya_dagster.queues.messages import Message, QueueState
 
 DAYS_4 = 4 * 86_400.0
 

@@ -18,9 +18,9 @@ from bench.regrade import STRICTER
 from parjanya_dagster import policy
 from parjanya_dagster.instance.home import RUNS_AT_ONCE, RUNS_PER_SHARE
 from parjanya_dagster.lanes import EMBEDDED
-from parjanya_dagster.registry import PolicyRegistry
 from parjanya_dagster.regrade.advance import Advance, selection
-from parjanya_dagster.truth.rows import Tenant
+from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import Status
 from tests.simulation.conftest import in_memory

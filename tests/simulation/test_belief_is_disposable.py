@@ -14,17 +14,17 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus, Definitions, RunsFilter
 from dagster._core.test_utils import create_run_for_test
 
-from parjanya_dagster import assets
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import PARTITIONS
+from parjanya_dagster.defs import assets
+from parjanya_dagster.defs.jobs import lane_jobs
+from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.sensors.pending_rows import run_request
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.intent.reconcile import reconcile
-from parjanya_dagster.jobs import lane_jobs
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.reconciler import run_request
-from parjanya_dagster.resources import PlatformResource
-from parjanya_dagster.truth.rows import Tenant
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.stages import Status
 from tests.simulation.bucket import Buckets
 from tests.simulation.test_crash_at_every_write import Standing
@@ -109,7 +109,7 @@ def instance(
     monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
-    monkeypatch.setattr("parjanya_dagster.resources.shared_platform", lambda: platform)
+    monkeypatch.setattr("parjanya_dagster.defs.resources.shared_platform", lambda: platform)
     platform.store.put_tenant(Tenant("acme", "acme", "incoming/", "default@2"))
     buckets = Buckets()
     platform.store.register(

@@ -19,15 +19,15 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster import assets
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
+from parjanya_dagster.defs import assets
 from parjanya_dagster.execution.manifest import manifest_key
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.folder import FolderObjects
 from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import STAGES, Status

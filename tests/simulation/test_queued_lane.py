@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.assignments import Assignment, read_body
 from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.queued import QueuedLanes
+from parjanya_dagster.belief.queue_depths import QueuedLanes
 from parjanya_dagster.belief.tags import RUN, SENT
 from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
-from parjanya_dagster.execution.assigned import HIDDEN, Worker
+from parjanya_dagster.execution.queue_worker import HIDDEN, Worker
 from parjanya_dagster.execution.worker import Pace, StageWork
+from parjanya_dagster.intent.dispatch import send
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
-from parjanya_dagster.intent.sending import send
 from parjanya_dagster.lanes import EMBEDDED, Lane
+from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.stages import Status

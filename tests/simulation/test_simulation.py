@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.rows import Tenant
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import dynamo_table

@@ -12,6 +12,7 @@ from typing import Any
 
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import RUN
+from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Committed,
@@ -21,7 +22,6 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
-from parjanya_dagster.truth.rows import Evidence
 
 LEASE = 120.0
 OUTCOMES = ("completed", "retry", "bug", "terminal", "send_back")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.folder import FolderObjects
 from parjanya_dagster.truth.sql import open_store
 
 NOON = 1_760_011_200.0  # 2025-10-09 12:00 UTC

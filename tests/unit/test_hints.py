@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from parjanya_dagster.defs.sensors.pending_rows import LOOK_AGAIN, _await_change
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.reconciler import LOOK_AGAIN, _await_change
-from parjanya_dagster.truth.rows import DueBatch
+from parjanya_dagster.truth.models import DueBatch
 from tests.unit.conftest import NOON, Clock
 
 BATCH = "acme/2025-10-09/001"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED, SPLIT, Lane
-from parjanya_dagster.placement import GPU, Placement, placed
+from parjanya_dagster.lanes.placement import GPU, Placement, placed
 
 GPUS = {"gpu": Placement(capacity_provider="gpus")}
 

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from parjanya_dagster.report import (
+from parjanya_dagster.web.report.page import (
     OUTCOMES,
     ReportImage,
     ReportReason,

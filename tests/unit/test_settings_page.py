@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.settings_page import page
+from tools.settings_page import page
 
 ROOT = Path(__file__).parents[2]
 

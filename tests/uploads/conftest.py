@@ -14,13 +14,13 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
-from parjanya_dagster.ingest import tokens
+from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.rows import Tenant
-from parjanya_dagster.truth.s3 import S3Objects
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.uploads import Token
-from parjanya_dagster.upload_app import create_app
+from parjanya_dagster.uploads import tokens
+from parjanya_dagster.web.uploads import create_app
 from tests.browser import INSTALL, PATIENCE, BrowserMissing, chromium
 from tests.radosgw import Radosgw
 from tests.unit.conftest import NOON, Clock, clock, platform  # noqa: F401  (fixtures)

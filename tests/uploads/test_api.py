@@ -6,10 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from parjanya_dagster.errors import SettingsInvalid
-from parjanya_dagster.ingest.uploads import GRACE
-from parjanya_dagster.truth.folder import FolderObjects
-from parjanya_dagster.upload_app import create_app
-from parjanya_dagster.upload_app.limits import MOST
+from parjanya_dagster.objects.local import FolderObjects
+from parjanya_dagster.uploads.promises import GRACE
+from parjanya_dagster.web.uploads import create_app
+from parjanya_dagster.web.uploads.body_limit import MOST
 from tests.contract.world import carry
 from tests.unit.conftest import Clock
 from tests.uploads.conftest import Site, files, with_settings

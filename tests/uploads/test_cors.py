@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.ingest.cors import PUT_HEADERS, is_origin, judge, objections, preflight
+from parjanya_dagster.uploads.cors import (
+    PUT_HEADERS,
+    is_origin,
+    judge,
+    objections,
+    preflight,
+)
 
 ORIGIN = "https://app.example"
 WANTED = sorted(PUT_HEADERS)

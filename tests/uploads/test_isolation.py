@@ -12,13 +12,13 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parjanya_dagster.aws.messages import Message
 from parjanya_dagster.errors import InvalidTenant, UnknownUpload, UploadRefused
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
-from parjanya_dagster.ingest.uploads import Wanted
-from parjanya_dagster.truth.rows import Tenant
-from parjanya_dagster.upload_app import create_app
+from parjanya_dagster.queues.messages import Message
+from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.uploads.promises import Wanted
+from parjanya_dagster.web.uploads import create_app
 from tests.radosgw import Radosgw
 from tests.unit.ingest.test_events import message, record
 from tests.uploads.conftest import Site, files

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.errors import UploadRefused
-from parjanya_dagster.ingest.names import MOST_BYTES, key_of, safe_name
+from parjanya_dagster.uploads.names import MOST_BYTES, key_of, safe_name
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.errors import StorageUnavailable, UnknownUpload, UploadRefused
-from parjanya_dagster.ingest.cors import Verdict
-from parjanya_dagster.ingest.uploads import GRACE, MOST_FILES, NEVER_CAME, Promise, Uploads, Wanted
-from parjanya_dagster.truth.objects import PresignedPut
+from parjanya_dagster.objects.store import PresignedPut
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED
+from parjanya_dagster.uploads.cors import Verdict
+from parjanya_dagster.uploads.promises import (
+    GRACE,
+    MOST_FILES,
+    NEVER_CAME,
+    Promise,
+    Uploads,
+    Wanted,
+)
 from tests.contract.world import carry
 from tests.unit.conftest import Clock
 from tests.uploads.conftest import Site

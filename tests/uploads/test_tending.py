@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from parjanya_dagster import cli
+from parjanya_dagster.cli import main
 from parjanya_dagster.errors import SettingsInvalid, TokenRefused, UnknownTenant
-from parjanya_dagster.ingest import tokens
-from parjanya_dagster.ingest.uploads import GRACE, Wanted
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED
+from parjanya_dagster.uploads import tokens
+from parjanya_dagster.uploads.promises import GRACE, Wanted
 from tests.unit.conftest import Clock
 from tests.unit.dagster_face.test_sensors import tick
 from tests.uploads.conftest import Site
@@ -40,7 +40,7 @@ def test_a_tick_of_arrivals_ends_what_never_came_and_takes_in_what_nobody_told_o
         place.objects.put("acme", came.row.key, b"abc", "image/jpeg")
         return swept
 
-    monkeypatch.setattr("parjanya_dagster.attending.ATTEND", 0.0)
+    monkeypatch.setattr("parjanya_dagster.defs.sensors.arrivals_tick.ATTEND", 0.0)
     monkeypatch.setattr(type(place.sweeper), "sweep", sweep)
     found = tick(place, clock, monkeypatch)
     (request,) = found.dynamic_partitions_requests or []
@@ -63,7 +63,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command line over a home. What it raises comes out as it is."""
 
     def run(*arguments: str) -> str:
-        done = CliRunner().invoke(cli.app, ["uploads", *arguments, "--home", str(home)])
+        done = CliRunner().invoke(main.app, ["uploads", *arguments, "--home", str(home)])
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         assert done.exit_code == 0, done.output

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import pytest
 
 from parjanya_dagster.errors import TokenRefused, UnknownTenant
-from parjanya_dagster.ingest import tokens
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.rows import Tenant
+from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.uploads import tokens
 from tests.unit.conftest import NOON, clock, platform  # noqa: F401  (fixtures)
 
 

@@ -33,7 +33,7 @@ from aws_cdk import (
 from constructs import Construct
 from site_file import Site
 
-from parjanya_dagster.ingest.cors import PUT_HEADERS
+from parjanya_dagster.uploads.cors import PUT_HEADERS
 
 TABLE = Path(__file__).parents[1] / "table.json"
 """What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""

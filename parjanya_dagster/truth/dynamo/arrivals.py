@@ -14,14 +14,13 @@ from typing import Any
 
 from parjanya_dagster.errors import TruthUnavailable, UnknownTenant
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.arriving import new_row, settle, settled
 from parjanya_dagster.truth.dynamo import changes, codec, keys
 from parjanya_dagster.truth.dynamo.base import ROUNDS, Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
-from parjanya_dagster.truth.rows import (
+from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
     Arrival,
@@ -30,6 +29,7 @@ from parjanya_dagster.truth.rows import (
     batch_key,
     parse_batch,
 )
+from parjanya_dagster.truth.registration import new_row, settle, settled
 
 CHUNK = 20  # arrivals per transaction, where that fits
 

@@ -9,7 +9,7 @@ from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.truth.dynamo import changes, keys
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.wire import Wire, Write
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.transitions import Rules
 
 ROUNDS = 50  # of reading rows again because somebody else changed them meanwhile

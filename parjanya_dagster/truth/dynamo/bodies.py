@@ -17,7 +17,7 @@ from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import Wire
-from parjanya_dagster.truth.rows import Evidence
+from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.storable import storable
 
 PART = 300_000  # bytes

@@ -16,7 +16,7 @@ from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
-from parjanya_dagster.truth.rows import PRESENT, Event, ImageRow
+from parjanya_dagster.truth.models import PRESENT, Event, ImageRow
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Change
 

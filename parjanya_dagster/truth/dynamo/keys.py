@@ -29,7 +29,7 @@ import hashlib
 import zlib
 from typing import Any
 
-from parjanya_dagster.truth.rows import PRESENT, ImageRow, parse_batch
+from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 
 SHARDS = 4

@@ -14,8 +14,8 @@ from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Completed
-from parjanya_dagster.truth.rows import PRESENT, ImageRow
 from parjanya_dagster.truth.store import CROWD
 
 PAGE = 25

@@ -5,8 +5,8 @@ from __future__ import annotations
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.wire import ABSENT, Put
+from parjanya_dagster.truth.models import Published
 from parjanya_dagster.truth.publishing import check_same
-from parjanya_dagster.truth.rows import Published
 
 
 class Publishing(Base):

@@ -11,7 +11,7 @@ from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.dynamo import bodies, codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.wire import ABSENT, READS, Add, Delete, Put
-from parjanya_dagster.truth.rows import (
+from parjanya_dagster.truth.models import (
     PRESENT,
     Event,
     Evidence,

@@ -22,7 +22,7 @@ from parjanya_dagster.truth.dynamo.wire import (
     Write,
     key_of,
 )
-from parjanya_dagster.truth.rows import Decided, Event, Mispinned, Move, Regrade
+from parjanya_dagster.truth.models import Decided, Event, Mispinned, Move, Regrade
 from parjanya_dagster.truth.stages import Status
 
 REGRADE = "regrade"  # in replays, where other replays have the stage that they reset to

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.codec import Item
-from parjanya_dagster.truth.rows import PRESENT, ImageRow
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.stages import Status
 
 

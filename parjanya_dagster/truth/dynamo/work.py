@@ -16,8 +16,8 @@ from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.likeness import filed
 from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
+from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
-from parjanya_dagster.truth.rows import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
 
 SPARE = 16  # candidates that a claim reads at least: others may be quicker to some of them

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.arriving import new_row, settle
-from parjanya_dagster.truth.rows import (
+from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
     Arrival,
@@ -19,8 +18,16 @@ from parjanya_dagster.truth.rows import (
     Registered,
     batch_key,
 )
+from parjanya_dagster.truth.registration import new_row, settle
 from parjanya_dagster.truth.sql.engine import reading, writing
-from parjanya_dagster.truth.sql.mapping import Base, apply, chunks, insert_rows, record, row_of
+from parjanya_dagster.truth.sql.mapping import (
+    Base,
+    apply,
+    chunks,
+    insert_rows,
+    record,
+    row_of,
+)
 from parjanya_dagster.truth.sql.schema import batches, images, tenants
 
 settled = and_(

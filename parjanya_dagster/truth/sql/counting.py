@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from parjanya_dagster.truth.rows import PRESENT
+from parjanya_dagster.truth.models import PRESENT
 from parjanya_dagster.truth.sql.engine import snapshot
 from parjanya_dagster.truth.sql.mapping import Base
 from parjanya_dagster.truth.sql.schema import batches, images, tenants

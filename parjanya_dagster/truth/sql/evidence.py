@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from parjanya_dagster.truth.rows import Evidence
+from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.sql.documents import dumps, loads
 
 _COLUMNS = ", ".join(f"evidence.{name}" for name in Evidence.__slots__)

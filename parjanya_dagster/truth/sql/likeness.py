@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Text, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed
-from parjanya_dagster.truth.rows import PRESENT, ImageRow
 from parjanya_dagster.truth.sql.documents import dumps, loads
 from parjanya_dagster.truth.sql.engine import reading
 from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of

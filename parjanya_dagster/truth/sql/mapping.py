@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import JSON, Connection, Engine, Row, Table, update
 
-from parjanya_dagster.truth.rows import Event, ImageRow
+from parjanya_dagster.truth.models import Event, ImageRow
 from parjanya_dagster.truth.sql.documents import dumps
 from parjanya_dagster.truth.sql.engine import CHUNK
 from parjanya_dagster.truth.sql.schema import batches, events, images

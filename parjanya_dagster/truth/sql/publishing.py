@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from parjanya_dagster.truth.models import Published
 from parjanya_dagster.truth.publishing import check_same
-from parjanya_dagster.truth.rows import Published
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.mapping import Base, columns_of
 from parjanya_dagster.truth.sql.schema import policies

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from parjanya_dagster.errors import UnknownTenant
-from parjanya_dagster.truth.rows import (
+from parjanya_dagster.truth.models import (
     PRESENT,
     Event,
     Evidence,

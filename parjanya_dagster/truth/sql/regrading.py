@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text, update
 
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.rows import Decided, Mispinned, Move, Regrade
+from parjanya_dagster.truth.models import Decided, Mispinned, Move, Regrade
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.mapping import Base, apply, chunks, columns_of, row_of
 from parjanya_dagster.truth.sql.schema import (

@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import func, select, text
 
-from parjanya_dagster.truth.rows import PRESENT, ImageRow
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.sql.engine import reading
 from parjanya_dagster.truth.sql.mapping import Base, row_of
 from parjanya_dagster.truth.sql.schema import FAILED, TROUBLED, images

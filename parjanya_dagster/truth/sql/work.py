@@ -21,11 +21,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
-from parjanya_dagster.truth.rows import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.likeness import file_likenesses
-from parjanya_dagster.truth.sql.mapping import Base, apply, chunks, columns_of, insert_rows, row_of
+from parjanya_dagster.truth.sql.mapping import (
+    Base,
+    apply,
+    chunks,
+    columns_of,
+    insert_rows,
+    row_of,
+)
 from parjanya_dagster.truth.sql.schema import evidence, images, replays
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, WORKABLE, Status
 from parjanya_dagster.truth.storable import storable

@@ -14,7 +14,7 @@ import pytest
 
 from parjanya_dagster.aws.bucket_check import Mark, Seen, Wanted, judge, look, reachable
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.ingest.cors import objections
+from parjanya_dagster.uploads.cors import objections
 from tests.servers import MotoServer
 
 ARN = "arn:aws:sqs:us-east-1:1:q"

@@ -9,13 +9,20 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.diagnose import Case, diagnose
-from parjanya_dagster.belief.facts import BucketSeen, Facts, Missing, SensorSeen, Troubled
-from parjanya_dagster.belief.findings import KINDS, Boundary, Finding, Severity
-from parjanya_dagster.belief.snapshot import FailedRun, LiveRun, Phase, RunState, Snapshot
+from parjanya_dagster.belief.snapshot import (
+    FailedRun,
+    LiveRun,
+    Phase,
+    RunState,
+    SensorSeen,
+    Snapshot,
+)
+from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, Troubled
+from parjanya_dagster.doctor.findings import KINDS, Boundary, Finding, Severity
+from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
-from parjanya_dagster.truth.rows import DueBatch, Heartbeat, ImageRow
+from parjanya_dagster.truth.models import DueBatch, Heartbeat, ImageRow
 from parjanya_dagster.truth.store import Counts
 from tests.unit.intent.world import NOW, batch, due, failed, pulse, run
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.aws.messages import QueueState
-from parjanya_dagster.belief.facts import QueueSeen
-from parjanya_dagster.truth.rows import Heartbeat
+from parjanya_dagster.doctor.facts import QueueSeen
+from parjanya_dagster.queues.messages import QueueState
+from parjanya_dagster.truth.models import Heartbeat
 from tests.unit.belief.test_diagnose import codes, found
 from tests.unit.intent.world import NOW
 

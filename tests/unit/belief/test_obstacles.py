@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.findings import Boundary
-from parjanya_dagster.belief.obstacles import (
+from parjanya_dagster.doctor.findings import Boundary
+from parjanya_dagster.doctor.launch_obstacles import (
     IMAGE,
     KILLED,
     NOT_STARTED,
@@ -22,7 +22,7 @@ from parjanya_dagster.belief.obstacles import (
     of_pod,
     of_task,
 )
-from parjanya_dagster.belief.workers import MOST, Pods
+from parjanya_dagster.doctor.launchers import MOST, Pods
 
 NOW = 1_760_000_000.0
 MADE = "2025-10-09T08:53:20Z"  # NOW

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
-from parjanya_dagster.belief.why import NOTHING, held_at
-from parjanya_dagster.truth.rows import Event, Heartbeat, ImageRow
+from parjanya_dagster.doctor.waiting import NOTHING, held_at
+from parjanya_dagster.truth.models import Event, Heartbeat, ImageRow
 from tests.unit.intent.world import NOW, batch, pulse, run
 
 LOOPS = {"reconciler": Heartbeat("reconciler", NOW - 3, {})}

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from parjanya_dagster.doctor.explain import explain, find_image, status, why
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
-from parjanya_dagster.explaining import explain, find_image, status, why
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
-from parjanya_dagster.truth.rows import ImageRow
 from tests.contract import world
 from tests.unit.conftest import NOON, Clock
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from parjanya_dagster.cli import app
+from parjanya_dagster.cli.main import app
 from parjanya_dagster.instance.home import write_home
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings

@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.attending import ARRIVALS_BEAT, MAILBOX, State, attend_mailbox
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.belief.tags import BLIND
+from parjanya_dagster.defs.sensors.arrivals_tick import (
+    ARRIVALS_BEAT,
+    MAILBOX,
+    State,
+    attend_mailbox,
+)
+from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.s3 import S3Objects
 from tests.servers import MotoServer
 from tests.unit.conftest import Clock
 from tests.unit.ingest.test_events import message, record
@@ -22,7 +27,7 @@ from tests.unit.ingest.test_mailbox import Cloud
 @pytest.fixture(autouse=True)
 def no_long_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     """The injected time passes by itself; no real one need."""
-    monkeypatch.setattr("parjanya_dagster.attending.LONG_POLL", 0.0)
+    monkeypatch.setattr("parjanya_dagster.defs.sensors.arrivals_tick.LONG_POLL", 0.0)
 
 
 @pytest.fixture
@@ -89,7 +94,7 @@ def test_a_sweep_that_does_not_end_goes_on_beside_the_messages(
     cloud: Cloud, place: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 1)
-    monkeypatch.setattr("parjanya_dagster.attending.SLICE", 1.0)
+    monkeypatch.setattr("parjanya_dagster.defs.sensors.arrivals_tick.SLICE", 1.0)
     for number in range(6):
         cloud.upload(cloud.acme, f"{number}.jpg")
     cloud.sqs.purge_queue(QueueUrl=cloud.queue.url())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.assets import _stop_where_misplaced, _wanted_policy
+from parjanya_dagster.defs.assets import _stop_where_misplaced, _wanted_policy
 from parjanya_dagster.errors import WrongJob
 from parjanya_dagster.lanes import SPLIT, Lane
 from parjanya_dagster.platform import open_platform

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance, SensorResult, build_sensor_context
 
-from parjanya_dagster import attending, resources
-from parjanya_dagster.attending import EASE, TICK_BUDGET, waits
+from parjanya_dagster.defs import resources
+from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.defs.sensors import arrivals_tick
+from parjanya_dagster.defs.sensors.arrivals import arrivals
+from parjanya_dagster.defs.sensors.arrivals_tick import EASE, TICK_BUDGET, waits
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.resources import PlatformResource
-from parjanya_dagster.sensors import arrivals
 from tests.unit.conftest import NOON, Clock
 
 DAY = 86_400.0
@@ -61,7 +62,7 @@ def test_a_tick_registers_what_landed_and_asks_for_its_partition(
     (request,) = found.dynamic_partitions_requests or []
     assert list(request.partition_keys) == platform.store.batches()
     assert len(found.asset_events) == 1
-    assert attending.ARRIVALS_BEAT in platform.store.heartbeats()
+    assert arrivals_tick.ARRIVALS_BEAT in platform.store.heartbeats()
 
 
 @pytest.mark.usefixtures("landed")

@@ -13,9 +13,9 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from parjanya_dagster.defs.metadata import _cell, histogram, partition_metadata
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.showing import _cell, histogram, partition_metadata
 from parjanya_dagster.truth.outcomes import Claim, Outcome, TerminalFailure
 from tests.contract import world
 

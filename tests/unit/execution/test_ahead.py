@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from parjanya_dagster.execution.ahead import each_ahead, one_ahead
+from parjanya_dagster.execution.prefetch import each_ahead, one_ahead
 
 PATIENCE = 60.0
 

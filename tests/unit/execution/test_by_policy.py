@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from gpu_ops.embedded.scorer import EmbeddedScorer
-from gpu_ops.endpoint.client import Client, Patience
+from gpu_ops.endpoint.client import Client, GracePeriods
 from gpu_ops.endpoint.enricher import EndpointEnricher
 from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyMissing
-from parjanya_dagster.execution.by_policy import ByPolicy, CannotAsk, fitted, wanted
-from parjanya_dagster.execution.infer import Enrich, Score
 from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.stages.by_policy import ByPolicy, CannotAsk, fitted, wanted
+from parjanya_dagster.execution.stages.infer import Enrich, Score
 from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import DEFAULT_PROMPT, Settings
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from tests.end_to_end.pictures import picture
 from tests.endpoint_stub import MODEL, Reply, Stub
 from tests.unit.conftest import Clock
@@ -170,7 +170,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
 
 
 def endpoint(stub: Stub, time: Any) -> EndpointEnricher:
-    client = Client(stub.url, connections=4, patience=Patience(timeout=60.0, attempts=2),
+    client = Client(stub.url, connections=4, patience=GracePeriods(timeout=60.0, attempts=2),
                     clock=time, pause=lambda _: None)  # fmt: skip
     return EndpointEnricher(client, MODEL, "v1", describe=False)
 

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from parjanya_dagster.execution.collector import SELDOM, seldom
+from parjanya_dagster.execution.garbage_collection import SELDOM, seldom
 
 
 def test_the_usual_thresholds_come_back_with_the_last_block() -> None:

@@ -21,11 +21,11 @@ from PIL import Image
 from sqlalchemy import event
 
 from parjanya_dagster import media
-from parjanya_dagster.execution.curate import Curate
+from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.media.likeness import apart, keys, likeness
 from parjanya_dagster.policy import builtin
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome
-from parjanya_dagster.truth.rows import ImageRow
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from tests.contract.world import LEASE, NOON, arrival, found, tenant
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from parjanya_dagster.execution.going_back import MOST, SENT_BACK_REPEATEDLY
+from parjanya_dagster.execution.stages.return_limit import MOST, SENT_BACK_REPEATEDLY
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Outcome, SendBack
-from parjanya_dagster.truth.rows import ImageRow
 from parjanya_dagster.truth.store import Store
 from tests.contract import world
 from tests.unit.conftest import Clock

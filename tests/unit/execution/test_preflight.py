@@ -11,9 +11,14 @@ from typer.testing import CliRunner
 from gpu_ops.preflight import Check, Report
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Seen, Unfit
-from parjanya_dagster.cli import app
+from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import PreflightFailed
-from parjanya_dagster.execution.preflight import anything_to_do, examine, record, require_fit
+from parjanya_dagster.execution.preflight import (
+    anything_to_do,
+    examine,
+    record,
+    require_fit,
+)
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from tests.end_to_end.pictures import picture

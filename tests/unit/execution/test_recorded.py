@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.execution.infer import Enrich, Score
+from parjanya_dagster.execution.stages.infer import Enrich, Score
 from tests.end_to_end.pictures import picture
 from tests.unit.conftest import Clock
 from tests.unit.execution.test_stages import Engine, House, house

@@ -12,7 +12,7 @@ import pytest
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import PACE, RUN
 from parjanya_dagster.errors import TruthUnavailable
-from parjanya_dagster.execution.signs import SignsOfLife, note_pace
+from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry
 from parjanya_dagster.truth.sql import SqlStore, open_store

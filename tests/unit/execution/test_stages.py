@@ -19,14 +19,19 @@ from gpu_ops import LABELS, Identity
 from gpu_ops.interface import SomeFailed
 from parjanya_dagster import media, policy
 from parjanya_dagster.errors import PolicyMissing, TransientError
-from parjanya_dagster.execution.curate import Curate
-from parjanya_dagster.execution.infer import Enrich, Score
-from parjanya_dagster.execution.manifest import all_rows, as_parquet, manifest_key, write_manifest
+from parjanya_dagster.execution.manifest import (
+    all_rows,
+    as_parquet,
+    manifest_key,
+    write_manifest,
+)
 from parjanya_dagster.execution.previews import Previews
-from parjanya_dagster.execution.validate import Validate
+from parjanya_dagster.execution.stages.curate import Curate
+from parjanya_dagster.execution.stages.infer import Enrich, Score
+from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.execution.worker import Pace, StageWork, Tally, work_off
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from tests.end_to_end.pictures import picture
 from tests.unit.conftest import Clock
 

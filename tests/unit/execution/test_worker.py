@@ -10,7 +10,13 @@ import pytest
 
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.outcomes import Claim, Committed, Outcome, Retry, TerminalFailure
+from parjanya_dagster.truth.outcomes import (
+    Claim,
+    Committed,
+    Outcome,
+    Retry,
+    TerminalFailure,
+)
 from parjanya_dagster.truth.store import Store
 from tests.contract import world
 from tests.unit.conftest import NOON, Clock

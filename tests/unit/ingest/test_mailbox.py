@@ -10,15 +10,15 @@ from typing import Any
 import boto3
 import pytest
 
-from parjanya_dagster.aws.messages import Message, QueueState
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable, TruthUnavailable
 from parjanya_dagster.ingest.mailbox import Mailbox, Taken
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.objects.s3 import S3Objects
+from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.objects import ObjectInfo
-from parjanya_dagster.truth.rows import ImageRow
-from parjanya_dagster.truth.s3 import S3Objects
+from parjanya_dagster.queues.messages import Message, QueueState
+from parjanya_dagster.truth.models import ImageRow
 from tests.servers import MotoServer
 from tests.unit.conftest import Clock
 from tests.unit.ingest.test_events import message, record

@@ -11,9 +11,9 @@ import pytest
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper, Swept
+from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.objects import ObjectInfo
-from parjanya_dagster.truth.rows import image_id
+from parjanya_dagster.truth.models import image_id
 from tests.unit.conftest import NOON, Clock
 
 FOREVER = NOON + 1e9

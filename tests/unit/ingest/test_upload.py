@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.ingest.upload import collect, upload
+from parjanya_dagster.ingest.copy_files import collect, upload
 from parjanya_dagster.platform import Platform
 
 FOREVER = 1e12

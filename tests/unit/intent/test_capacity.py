@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from parjanya_dagster.belief.tags import BLIND, GROUP
 from parjanya_dagster.errors import CloudDenied
-from parjanya_dagster.intent.capacity import Backlog, Bounds, GroupState, decide, needed
-from parjanya_dagster.intent.tending import EVERY, Groups
+from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide, needed
+from parjanya_dagster.intent.scaling_groups import EVERY, Groups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
 from tests.contract import world

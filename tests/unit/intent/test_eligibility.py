@@ -10,9 +10,9 @@ import pytest
 from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.lanes import SPLIT
+from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.objects import ObjectInfo
-from parjanya_dagster.truth.rows import ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from tests.contract import world
 
 CPU, GPU = SPLIT

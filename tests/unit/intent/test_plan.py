@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parjanya_dagster.belief.snapshot import Phase, RunState, Unfit
 from parjanya_dagster.intent.plan import Limits, row_budget
 from parjanya_dagster.lanes import SPLIT
-from parjanya_dagster.truth.rows import DueBatch
+from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.stages import STAGES
 from tests.unit.intent.world import (
     LANE,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
 from parjanya_dagster.intent.plan import REGRADE_PRIORITY, Limits, Plan, plan
 from parjanya_dagster.lanes import EMBEDDED
-from parjanya_dagster.truth.rows import DueBatch
+from parjanya_dagster.truth.models import DueBatch
 from tests.unit.intent.world import NOW, batch, due, run
 
 

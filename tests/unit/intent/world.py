@@ -16,7 +16,7 @@ from parjanya_dagster.belief.snapshot import (
 )
 from parjanya_dagster.intent.plan import Limits, Plan, plan
 from parjanya_dagster.lanes import EMBEDDED, Lane
-from parjanya_dagster.truth.rows import DueBatch
+from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.stages import STAGES
 
 NOW = 1_760_011_200.0

@@ -14,13 +14,7 @@ import pytest
 from PIL import Image
 from test_formats import dng, heic
 
-from parjanya_dagster.media import (
-    FAILURE_CLASSES,
-    DecoderPool,
-    Limits,
-    Rejected,
-    Validated,
-)
+from parjanya_dagster.media import FAILURE_CLASSES, DecoderPool, Limits, Rejected, Validated
 
 MUTATIONS = int(os.environ.get("PARJANYA_FUZZ_MUTATIONS", "400"))
 SEED = int(os.environ.get("PARJANYA_FUZZ_SEED", "1"))

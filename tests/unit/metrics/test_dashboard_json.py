@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from parjanya_dagster.belief.findings import KINDS
+from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.metrics.names import METRICS, PREFIX
 from tests.prometheus_server import ROOT, RULES, tool
 

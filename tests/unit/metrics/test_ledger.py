@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.ledger import BOOK, LEDGER, REMEMBERED, accounts, fold, kind_of
-from parjanya_dagster.execution.book import BOUNDS, Book, gpu_attached
+from parjanya_dagster.execution.run_ledger import BOUNDS, Book, gpu_attached
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from tests.unit.conftest import NOON, Clock

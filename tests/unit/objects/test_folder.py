@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
-from parjanya_dagster.truth.folder import FolderObjects
-from parjanya_dagster.truth.objects import ObjectInfo, open_objects
+from parjanya_dagster.objects.local import FolderObjects
+from parjanya_dagster.objects.store import ObjectInfo, open_objects
 
 
 @pytest.fixture

@@ -17,16 +17,22 @@ from dagster import DagsterInstance
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.belief.drift import declare, declared
-from parjanya_dagster.cli import app
-from parjanya_dagster.identity import hash_of_sources
+from parjanya_dagster.belief.instance import oldest_ended_run, open_dagster
+from parjanya_dagster.cli.main import app
+from parjanya_dagster.doctor.checklist import (
+    CHECKS,
+    Checked,
+    Ground,
+    checklist,
+)
+from parjanya_dagster.doctor.instance import examined
+from parjanya_dagster.execution.identity import hash_of_sources
 from parjanya_dagster.instance.home import write_home
 from parjanya_dagster.instance.storage import prepare_dagster
-from parjanya_dagster.maintenance import CHECKS, Checked, Ground, checklist, oldest_ended_run
-from parjanya_dagster.operating import examined, open_dagster
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.outcomes import TerminalFailure
-from parjanya_dagster.truth.rows import Tenant
 from tests.contract import world
 from tests.dagster_runs import make_run
 
@@ -87,7 +93,7 @@ def test_quick_imports_nothing_of_dagsters(platform: Platform, home: Path) -> No
     """A container's health is asked every few seconds."""
     ask = (
         "import sys; sys.argv = ['parjanya', 'doctor', '--quick', '--home', sys.argv[1]]\n"
-        "from parjanya_dagster.cli import app\n"
+        "from parjanya_dagster.cli.main import app\n"
         "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "heavy = {'dagster', 'torch', 'pandas', 'pyarrow', 'pyvips'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -109,7 +115,7 @@ def test_maintenance_of_an_instance_in_order_is_zero(platform: Platform, home: P
 
 def ground(platform: Platform, **changed: Any) -> Ground:
     def oldest() -> float | None:
-        with open_dagster(platform) as instance:
+        with open_dagster(platform.settings) as instance:
             return oldest_ended_run(instance)
 
     looks = {"disk": lambda _: (100 << 30, 50 << 30), **changed}
@@ -193,9 +199,9 @@ def test_a_full_disk_is_noticed(platform: Platform) -> None:
 def test_too_many_partition_keys_are_noticed(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from parjanya_dagster import maintenance
+    from parjanya_dagster.doctor import checklist
 
-    monkeypatch.setattr(maintenance, "MOST_KEYS", 2)
+    monkeypatch.setattr(checklist, "MOST_KEYS", 2)
     with DagsterInstance.from_config(str(platform.settings.home / "dagster")) as instance:
         keys = [f"acme/2025-10-09/{n:03}" for n in range(3)]
         instance.add_dynamic_partitions("image_batches", keys)

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from parjanya_dagster.belief.facts import Facts
-from parjanya_dagster.belief.findings import Finding, finding
 from parjanya_dagster.belief.snapshot import Snapshot
-from parjanya_dagster.dashboard.app import Watch, application
-from parjanya_dagster.dashboard.view import view
-from parjanya_dagster.dashboard.words import line_points
+from parjanya_dagster.doctor.facts import Facts
+from parjanya_dagster.doctor.findings import Finding, finding
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.metrics.exporter import Exporter
 from parjanya_dagster.metrics.measure import Measured
-from parjanya_dagster.truth.rows import Heartbeat
+from parjanya_dagster.truth.models import Heartbeat
 from parjanya_dagster.truth.store import Counts
+from parjanya_dagster.web.overview.app import Watch, application
+from parjanya_dagster.web.overview.view import view
+from parjanya_dagster.web.overview.words import line_points
 from tests.unit.conftest import Clock
 from tests.unit.intent.world import NOW, batch, due, pulse, run
 
@@ -179,7 +179,7 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
 
 
 def test_the_templates_are_shipped() -> None:
-    import parjanya_dagster.dashboard as package
+    import parjanya_dagster.web.overview as package
 
     folder = Path(str(package.__file__)).parent
     assert {one.name for one in folder.glob("*.j2")} == {"page.html.j2", "part.html.j2"}

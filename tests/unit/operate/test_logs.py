@@ -12,7 +12,7 @@ import structlog
 from PIL import ExifTags, Image
 
 from parjanya_dagster import logs
-from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings

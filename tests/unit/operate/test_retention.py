@@ -10,18 +10,18 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from sqlalchemy import func, select
 
-from parjanya_dagster import resources
 from parjanya_dagster.belief.drift import note_running, running
 from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.retention import DAY, RETENTION_BEAT, Retained, Retention
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import PARTITION, PARTITIONS
+from parjanya_dagster.defs import resources
+from parjanya_dagster.defs.schedules import retention_job
 from parjanya_dagster.intent.plan import plan
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.retention import DAY, RETENTION_BEAT, Retained, Retention
 from parjanya_dagster.truth.outcomes import TerminalFailure
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.schema import events, evidence, images
-from parjanya_dagster.upkeep import retention_job
 from tests.contract import world
 from tests.dagster_runs import make_run
 from tests.unit.conftest import NOON, Clock
@@ -194,7 +194,7 @@ def test_the_job_does_it_as_dagster_runs_it(
 ) -> None:
     old = make_run(instance, NOON - 90 * DAY)
     monkeypatch.setattr(resources, "shared_platform", lambda: replace(platform))
-    from parjanya_dagster.resources import PlatformResource
+    from parjanya_dagster.defs.resources import PlatformResource
 
     done = retention_job.execute_in_process(
         instance=instance, resources={"platform": PlatformResource()}

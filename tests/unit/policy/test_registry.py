@@ -10,8 +10,8 @@ import pytest
 from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyConflict, PolicyInvalid, PolicyMissing
 from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.registry import PolicyRegistry, read_file
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.policy_registry import PolicyRegistry, read_file
 
 MINE = """name: mine
 version: {version}

@@ -12,7 +12,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.advance import Advance, beat, selection, unattended
 from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.regrade.report import compare_decided, progress, report
-from parjanya_dagster.truth.rows import Evidence
+from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.sql import open_store
 from tests.unit.conftest import Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parjanya_dagster import policy
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.folder import FolderObjects
 from parjanya_dagster.truth.sql import open_store
 from tests.unit.conftest import Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, shuffled

@@ -8,11 +8,11 @@ from typing import Any
 
 from bench.recorded import record
 from parjanya_dagster.execution.manifest import all_rows, as_parquet
-from parjanya_dagster.execution.stages import stage_work
+from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.advance import Advance, selection
-from parjanya_dagster.truth.rows import ImageRow, Regrade
+from parjanya_dagster.truth.models import ImageRow, Regrade
 
 DECISION = ["image_id", "status", "verdict", "reasons", "policy", "policy_hash", "duplicate_of"]
 """The decision columns of a manifest."""

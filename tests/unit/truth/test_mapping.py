@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Table
 
-from parjanya_dagster.truth.rows import Event, Evidence, Heartbeat, ImageRow, Tenant
+from parjanya_dagster.truth.models import Event, Evidence, Heartbeat, ImageRow, Tenant
 from parjanya_dagster.truth.sql import schema
 
 

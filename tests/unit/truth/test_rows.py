@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.errors import InvalidPartition, InvalidTenant
-from parjanya_dagster.truth.rows import Arrival, batch_key, check_slug, image_id, parse_batch
+from parjanya_dagster.truth.models import (
+    Arrival,
+    batch_key,
+    check_slug,
+    image_id,
+    parse_batch,
+)
 
 SLUGS = st.from_regex(r"[a-z0-9][a-z0-9-]{1,62}", fullmatch=True)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.models import DELETED, PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Retry, TerminalFailure
-from parjanya_dagster.truth.rows import DELETED, PRESENT, ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.transitions import Rules, backoff, rebuild, registered
 

@@ -26,7 +26,7 @@ from gpu_ops.endpoint.client import (
     Client,
     EndpointMisconfigured,
     EndpointUnavailable,
-    Patience,
+    GracePeriods,
     RequestRefused,
 )
 from gpu_ops.endpoint.enricher import EndpointEnricher
@@ -65,7 +65,7 @@ class World:
             stub.url,
             key="secret",
             connections=4,
-            patience=Patience(**{"timeout": 60.0, **patience}),
+            patience=GracePeriods(**{"timeout": 60.0, **patience}),
             clock=lambda: self.time,
             now=lambda: NOON,
             pause=self._pause,

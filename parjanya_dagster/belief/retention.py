@@ -1,0 +1,132 @@
+"""Retention: Dagster's runs, their events and its partition keys are Belief, and are let go.
+
+Truth is not touched: rows, evidence, the event history and objects stay for ever, and no code here
+could delete them. A partition that was let go comes back by itself when one of its rows is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import DagsterInstance, RunsFilter
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from parjanya_dagster.belief.drift import forget_old
+from parjanya_dagster.belief.runs import DagsterBelief
+from parjanya_dagster.belief.tags import PARTITIONS
+from parjanya_dagster.errors import InvalidPartition
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.models import ImageRow, parse_batch
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.store import Store
+
+RETENTION_BEAT = "retention"
+DAY = 86_400.0
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What one pass did. Not complete: its time ended, and the next pass goes on."""
+
+    runs: int  # deleted, with their events
+    keys: int  # partition keys that were let go
+    identities: int  # records of what ran long ago
+    complete: bool
+
+
+@dataclass
+class Retention:
+    """One pass. Doing it twice does nothing more; it may die anywhere and be done again."""
+
+    store: Store
+    instance: DagsterInstance
+    lanes: Sequence[Lane]
+    clock: Callable[[], float]
+    runs_days: float  # 0: kept for ever
+    keys_days: float  # 0: kept for ever
+    seconds: float = 300.0
+
+    def run(self) -> Retained:
+        self._end = self.clock() + self.seconds
+        now = self.clock()
+        # Keys first: a run that is gone takes the state of its partitions in the UI with it.
+        keys = self._let_go(now) if self.keys_days else 0
+        runs = self._delete_runs(now) if self.runs_days else 0
+        identities = len(forget_old(self.store, now))
+        done = Retained(runs, keys, identities, self.clock() < self._end)
+        self.store.beat(
+            RETENTION_BEAT,
+            self.clock(),
+            {"runs": runs, "keys": keys, "complete": done.complete, "seconds": self.clock() - now},
+        )
+        return done
+
+    def _delete_runs(self, now: float) -> int:
+        before = datetime.fromtimestamp(now - self.runs_days * DAY, UTC)
+        deleted = 0
+        while self.clock() < self._end:
+            page = self.instance.get_run_records(
+                RunsFilter(statuses=list(FINISHED_STATUSES), updated_before=before),
+                limit=PAGE,
+                ascending=True,
+            )
+            for record in page:
+                self.instance.delete_run(record.dagster_run.run_id)
+            deleted += len(page)
+            if len(page) < PAGE:
+                break
+        return deleted
+
+    def _let_go(self, now: float) -> int:
+        """Keys of old batches that are decided, and that nobody works on or is about to."""
+        seen = DagsterBelief(self.instance, self.lanes).read(now)
+        busy = {key for run in seen.runs for key in run.keys}
+        busy |= self.store.regrading().keys() | self.store.stale_manifests().keys()
+        gone = 0
+        for key in self._old(seen.keys, now):
+            if self.clock() >= self._end:
+                break
+            if key in busy or not all(_done(row) for row in self._rows(key)):
+                continue
+            self.instance.delete_dynamic_partition(PARTITIONS, key)
+            gone += 1
+        return gone
+
+    def _old(self, keys: Sequence[str], now: float) -> Iterator[str]:
+        first_kept = datetime.fromtimestamp(now - self.keys_days * DAY, UTC).strftime("%Y-%m-%d")
+        for key in keys:
+            try:
+                _, day, _ = parse_batch(key)
+            except InvalidPartition:  # somebody else's; not ours to let go
+                continue
+            if day < first_kept:
+                yield key
+
+    def _rows(self, key: str) -> Iterator[ImageRow]:
+        after = ""
+        while page := self.store.rows([key], after, 1000):
+            after = page[-1].image_id
+            yield from page
+
+
+def _done(row: ImageRow) -> bool:
+    return row.due_at is None and (
+        Status(row.pipeline_status).terminal or row.object_state != "present"
+    )
+
+
+def retention_of(place: Any, instance: DagsterInstance) -> Retention:
+    """The pass that the settings of a platform ask for."""
+    settings = place.settings
+    return Retention(
+        place.store,
+        instance,
+        place.lanes,
+        place.clock,
+        settings.retain_runs_days,
+        settings.retain_keys_days,
+    )

@@ -1,0 +1,1 @@
+"""The command line `parjanya …`: a module per command group, each thin."""

@@ -1,0 +1,5 @@
+"""`python -m parjanya_dagster.cli` is `parjanya`."""
+
+from parjanya_dagster.cli.main import main
+
+main()

@@ -1,0 +1,182 @@
+"""The maintenance checklist, as checks that run: `parjanya doctor --maintenance`.
+
+The doctor asks what is wrong now. These ask what will go wrong if nobody looks: disks that fill,
+retention that stopped, declarations that are missing, failures that nobody did again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from parjanya_dagster.belief.drift import declared, drifts
+from parjanya_dagster.doctor.examine import OURS
+from parjanya_dagster.doctor.facts import Facts
+from parjanya_dagster.doctor.findings import Finding, Severity, some
+from parjanya_dagster.errors import ParjanyaError, PolicyMissing
+from parjanya_dagster.platform import Platform
+
+DAY = 86_400.0
+FREE_SHARE, FREE_BYTES = 0.10, 2 << 30
+MOST_LOG_BYTES = 1 << 30
+MOST_KEYS = 50_000  # half of what Dagster recommends as the most
+RETENTION_LATE = 2.0  # days that its schedule may miss
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One line of the checklist."""
+
+    name: str
+    passed: bool | None  # None: it could not be checked
+    said: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the checks look at."""
+
+    platform: Platform
+    examine: Callable[[], tuple[list[Finding], Facts]]
+    oldest_run: Callable[[], float | None]  # when Dagster's oldest ended run was last changed
+    disk: Callable[[Path], tuple[int, int]] = lambda path: (
+        shutil.disk_usage(path).total,
+        shutil.disk_usage(path).free,
+    )
+
+    @cached_property
+    def examined(self) -> tuple[list[Finding], Facts]:
+        return self.examine()
+
+
+Check = Callable[[Ground], Checked]
+
+
+def checklist(ground: Ground) -> Iterator[Checked]:
+    """Every check, in order. One that raises could not be checked, and says why."""
+    for check in CHECKS:
+        try:
+            yield check(ground)
+        except Exception as error:
+            said = str(error) if isinstance(error, ParjanyaError) else repr(error)
+            yield Checked(check.__name__, None, said, "parjanya doctor")
+
+
+def nothing_wrong_now(ground: Ground) -> Checked:
+    found, facts = ground.examined
+    errors = [one.code for one in found if one.severity is Severity.ERROR]
+    if facts.unread:
+        raise ParjanyaError(f"Could not read {', '.join(facts.unread)}.")
+    said = f"the doctor finds {', '.join(errors)}" if errors else "the doctor finds no error"
+    return Checked("nothing_wrong_now", not errors, said, "parjanya doctor")
+
+
+def every_row_accounted_for(ground: Ground) -> Checked:
+    counts = ground.platform.store.counts()
+    lost = {one.tenant: one.registered - one.rows - one.departed for one in counts}
+    broken = ", ".join(tenant for tenant, rows in lost.items() if rows)
+    rows = sum(one.rows for one in counts)
+    said = f"the law is broken for {broken}" if broken else f"{some(rows, 'row')} add up"
+    return Checked("every_row_accounted_for", not broken, said, "parjanya doctor")
+
+
+def room_on_the_disk(ground: Ground) -> Checked:
+    total, free = ground.disk(ground.platform.settings.home)
+    enough = free >= FREE_BYTES and free >= FREE_SHARE * total
+    said = f"{free / 2**30:.1f} GiB of {total / 2**30:.1f} GiB are free below the home"
+    return Checked("room_on_the_disk", enough, said, "Free space, or move the home.")
+
+
+def logs_are_small(ground: Ground) -> Checked:
+    files = (ground.platform.settings.home / "logs").glob("*.log")
+    size = sum(file.stat().st_size for file in files)
+    said = f"logs of the processes have {size / 2**20:.0f} MiB"
+    step = "Move them away and restart `parjanya up`; in a cluster, logs go to standard output."
+    return Checked("logs_are_small", size < MOST_LOG_BYTES, said, step)
+
+
+def old_runs_are_let_go(ground: Ground) -> Checked:
+    days = ground.platform.settings.retain_runs_days
+    if not days:
+        return Checked("old_runs_are_let_go", True, "runs are kept for ever, by setting")
+    oldest = ground.oldest_run()
+    age = 0.0 if oldest is None else (ground.platform.clock() - oldest) / DAY
+    said = f"the oldest ended run is {age:.0f} days old, {days:.0f} are kept"
+    step = "Launch the job retention_job in the UI, and switch retention_schedule on."
+    return Checked("old_runs_are_let_go", age <= days + RETENTION_LATE, said, step)
+
+
+def partition_keys_are_few(ground: Ground) -> Checked:
+    snapshot = ground.examined[1].snapshot
+    if snapshot is None:
+        raise ParjanyaError("Dagster's partitions could not be read.")
+    keys = len(snapshot.keys)
+    step = "Lower PARJANYA_RETAIN_KEYS_DAYS or raise PARJANYA_BATCH_SIZE."
+    said = f"Dagster knows {some(keys, 'partition key')}"
+    return Checked("partition_keys_are_few", keys <= MOST_KEYS, said, step)
+
+
+def lanes_are_declared(ground: Ground) -> Checked:
+    store = ground.platform.store
+    missing = [lane.name for lane in ground.platform.lanes if lane.name not in declared(store)]
+    found = drifts(store)
+    said = "every lane is declared, and runs as declared"
+    if missing:
+        said = f"nothing is declared for {', '.join(missing)}: drift cannot be seen"
+    elif found:
+        said = "; ".join(map(str, found))
+    step = "parjanya declare --show; then parjanya declare in the image that should run"
+    return Checked("lanes_are_declared", not missing and not found, said, step)
+
+
+def pinned_policies_are_published(ground: Ground) -> Checked:
+    missing = []
+    tenants = ground.platform.store.tenants()
+    for one in tenants:
+        try:
+            ground.platform.policy_of(one.slug)
+        except PolicyMissing:
+            missing.append(f"{one.slug} ({one.policy})")
+    said = f"not published: {', '.join(missing)}" if missing else f"{some(len(tenants), 'tenant')}"
+    step = "parjanya policy publish FILE, or pin the tenant to one of `parjanya policy list`"
+    return Checked("pinned_policies_are_published", not missing, said, step)
+
+
+def decided_under_the_pin(ground: Ground) -> Checked:
+    others = ground.platform.store.mispinned()
+    rows = sum(one.rows for one in others)
+    said = f"{some(rows, 'image')} decided under another version than their tenant's pin"
+    step = "parjanya regrade --tenant T --to POLICY --preview"
+    return Checked("decided_under_the_pin", not rows, said, step)
+
+
+def failures_are_looked_at(ground: Ground) -> Checked:
+    """Failures that no image earned, which the doctor stops to mention after a day."""
+    store, now = ground.platform.store, ground.platform.clock()
+    old = {
+        f"{one.tenant}: {failure_class}"
+        for one in store.counts()
+        for failure_class in OURS
+        if one.by_failure.get(failure_class)
+        and any(now - row.updated_at > DAY for row in store.failed(one.tenant, failure_class))
+    }
+    said = f"nobody did again: {', '.join(sorted(old))}" if old else "no old failure of ours"
+    return Checked("failures_are_looked_at", not old, said, "parjanya replay --failed --preview")
+
+
+CHECKS: tuple[Check, ...] = (
+    nothing_wrong_now,
+    every_row_accounted_for,
+    room_on_the_disk,
+    logs_are_small,
+    old_runs_are_let_go,
+    partition_keys_are_few,
+    lanes_are_declared,
+    pinned_policies_are_published,
+    decided_under_the_pin,
+    failures_are_looked_at,
+)

@@ -1,0 +1,317 @@
+"""examine(): read the facts that the doctor judges, bounded in time. What cannot be read is named.
+
+Unlike `observe`, which is whole or raises, this goes on: a person wants to know what can be known.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from parjanya_dagster.belief.drift import drifts
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.snapshot import Belief, RunState, SensorSeen, Snapshot
+from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
+from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, QueueSeen, Troubled
+from parjanya_dagster.doctor.grace_periods import GracePeriods
+from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
+from parjanya_dagster.errors import (
+    ObjectGone,
+    ParjanyaError,
+    QueueMissing,
+    StorageUnavailable,
+)
+from parjanya_dagster.objects.keys import refusal
+from parjanya_dagster.objects.store import ObjectInfo, Objects
+from parjanya_dagster.queues.messages import Queue
+from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
+from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
+from parjanya_dagster.truth.store import Counts, Store
+from parjanya_dagster.truth.transitions import reached
+
+OURS = (
+    "crashed_repeatedly",
+    "retry_horizon",
+    "sent_back_repeatedly",
+    "object_gone",
+    "object_changed",
+)
+"""Failure classes that no image earns by itself."""
+
+_FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
+_LAST = 4e18  # later than any due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one examination looks at."""
+
+    seconds: float = 20.0
+    stranded: bool = True  # count the pending rows that are due at no time
+    places: int = 200  # objects and previews that are looked for, over all tenants
+    objects: int = 20_000  # listed per tenant; 0: no bucket is listed
+    troubled: int = 200  # rows
+    ours: int = 1000  # failed rows per tenant and class
+    buckets: int = 20  # searched for what is not where it should be
+
+
+@dataclass
+class Examiner:
+    """Reads facts until its time is over."""
+
+    store: Store
+    objects: Objects
+    belief: Belief | None  # None: there is none to read, and `unread` should say so
+    sensors: Callable[[], Sequence[SensorSeen]]
+    clock: Callable[[], float]
+    tenant: str | None = None  # one only
+    bounds: Bounds = field(default_factory=Bounds)
+    grace: GracePeriods = field(default_factory=GracePeriods)
+    rng: random.Random = field(default_factory=random.Random)
+    queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
+    workers: Workers = field(default_factory=Nowhere)
+
+    def examine(self) -> Facts:
+        self._end = self.clock() + self.bounds.seconds
+        self._unread: dict[str, str] = {}
+        read: dict[str, Any] = {"now": self.clock()}
+        with self._part("the heartbeats of Truth"):
+            read["loops"] = self.store.heartbeats()
+        if "loops" not in read:  # nothing else of Truth can be read either
+            return Facts(**read, unread=self._unread)
+        with self._part("what loops cannot see"):
+            read["blind"] = self.store.heartbeats(BLIND)
+            read["groups"] = self.store.heartbeats(GROUP)
+        read["queues"] = tuple(self._queues())
+        with self._part("the preflights"):
+            read["preflights"] = {
+                name.partition(":")[2]: beat
+                for name, beat in self.store.heartbeats(PREFLIGHT).items()
+            }
+        with self._part("the clock of Truth"):
+            read["ahead"] = self.store.ahead()
+        with self._part("the counts of Truth"):
+            read["counts"] = tuple(self.store.counts(self.tenant))
+            if self.bounds.stranded:
+                read["stranded"] = self._stranded(read["counts"])
+        with self._part("Dagster's runs and partitions"):
+            if self.belief is not None:
+                read["snapshot"] = self._snapshot(self.belief)
+        if read.get("snapshot") is not None:
+            with self._part("the pods or tasks of runs"):
+                read["obstacles"] = tuple(self.workers.obstacles(_suspects(read["snapshot"])))
+        with self._part("Dagster's ticks"):
+            read["sensors"] = tuple(self.sensors())
+        with self._part("what runs and what was declared"):
+            read["drifts"] = tuple(drifts(self.store))
+        with self._part("rows in trouble"):
+            read["troubled"] = tuple(self._troubled())
+        counts: tuple[Counts, ...] = read.get("counts", ())
+        with self._part("failed rows"):
+            read["ours"] = tuple(self._ours(counts, read["now"]))
+        with self._part("objects and previews"):
+            if self.bounds.places:
+                checked, missing = self._places(counts, read.get("ours", ()))
+                read |= {"places_checked": checked, "missing": tuple(missing)}
+        with self._part("buckets"):
+            if self.bounds.objects:
+                read["buckets"] = tuple(self._buckets(read["now"]))
+        return Facts(**read, unread=self._unread)
+
+    @contextmanager
+    def _part(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ParjanyaError as error:
+            self._unread[what] = str(error)
+        except Exception as error:  # whatever it is, that part is not known
+            self._unread[what] = f"{type(error).__name__}: {error}"
+
+    def _snapshot(self, belief: Belief) -> Any:
+        seen = observe(self.store, belief, self.clock(), gap=self.grace.heartbeat)
+        if self.tenant is None:
+            return seen
+        mine = f"{self.tenant}/"
+        return replace(
+            seen,
+            due=tuple(due for due in seen.due if due.tenant == self.tenant),
+            stale_manifests=tuple(key for key in seen.stale_manifests if key.startswith(mine)),
+            runs=tuple(run for run in seen.runs if any(key.startswith(mine) for key in run.keys)),
+            failed=tuple(r for r in seen.failed if any(key.startswith(mine) for key in r.keys)),
+        )
+
+    def _queues(self) -> Iterator[QueueSeen]:
+        for role, queue in self.queues.items():
+            with self._part(f"the queue {queue.name} ({role})"):
+                try:
+                    yield QueueSeen(role, queue.name, queue.state())
+                except QueueMissing:
+                    yield QueueSeen(role, queue.name, None)
+
+    def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
+        """Pending rows that are due at no time. Counted twice: work goes on meanwhile."""
+        reachable: dict[str, int] = {}
+        for due in self.store.due(_LAST):
+            reachable[due.tenant] = reachable.get(due.tenant, 0) + due.rows
+        again = {one.tenant: one.by_status for one in self.store.counts(self.tenant)}
+        found = {}
+        for one in counts:
+            pending = sum(one.by_status.get(status, 0) for status in WORKABLE)
+            if again.get(one.tenant) == one.by_status and pending > reachable.get(one.tenant, 0):
+                found[one.tenant] = pending - reachable.get(one.tenant, 0)
+        return found
+
+    def _troubled(self) -> Iterator[Troubled]:
+        for row in self.store.troubled(self.clock(), self.bounds.troubled):
+            if self.tenant not in (None, row.tenant):
+                continue
+            if self._over():
+                return
+            events = self.store.history(row.image_id) if row.retries else []
+            reasons = [event.reason for event in events if event.kind == "retry"]
+            yield Troubled(row, reasons[-1] if reasons else "")
+
+    def _ours(self, counts: Sequence[Counts], now: float) -> Iterator[ImageRow]:
+        for one in counts:
+            for failure_class in OURS:
+                if one.by_failure.get(failure_class):
+                    page = self.store.failed(one.tenant, failure_class, "", self.bounds.ours)
+                    yield from (r for r in page if now - r.updated_at <= self.grace.lately)
+
+    def _places(
+        self, counts: Sequence[Counts], failed: Sequence[ImageRow]
+    ) -> tuple[int, list[Missing]]:
+        """Look for the objects of a sample of rows, from a place in the order of ids by chance."""
+        share = max(1, self.bounds.places // 2 // max(1, len(counts)))
+        rows = {row.image_id: row for row in failed[:share] if row.failure_class in OURS[2:]}
+        for one in counts:
+            page = self.store.present(one.tenant, f"{self.rng.getrandbits(96):024x}", share)
+            if len(page) < share:
+                page += self.store.present(one.tenant, "", share - len(page))
+            rows |= {row.image_id: row for row in page}
+        checked, missing = 0, []
+        for row in rows.values():
+            if self._over():
+                break
+            for what, bucket, key in _places_of(row):
+                checked += 1
+                if not self._is_there(bucket, key) and not self._gone_by_now(row):
+                    missing.append(Missing(row, what, self._search(bucket, key, row, what)))
+        return checked, missing
+
+    def _is_there(self, bucket: str, key: str) -> bool:
+        try:
+            self.objects.head(bucket, key)
+        except ObjectGone:
+            return False
+        return True
+
+    def _gone_by_now(self, row: ImageRow) -> bool:
+        fresh = self.store.get(row.image_id)
+        return fresh is None or (fresh.object_state, fresh.preview_key) != (
+            row.object_state,
+            row.preview_key,
+        )
+
+    def _search(self, bucket: str, key: str, row: ImageRow, what: str) -> str | None:
+        if not key:
+            return None
+        known = [one.bucket for one in self.store.tenants()]
+        places = dict.fromkeys([*known, *self.objects.buckets()])
+        for other in islice((one for one in places if one != bucket), self.bounds.buckets):
+            try:
+                found = self.objects.head(other, key)
+            except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
+                continue
+            if what == "preview" or found.size == row.size:
+                return other
+        return None
+
+    def _buckets(self, now: float) -> Iterator[BucketSeen]:
+        for tenant in self.store.tenants():
+            if self.tenant not in (None, tenant.slug) or tenant.status != "active":
+                continue
+            if self._over():
+                return
+            yield self._bucket(tenant, now)
+
+    def _bucket(self, tenant: Tenant, now: float) -> BucketSeen:
+        listing = islice(self.objects.listing(tenant.bucket, tenant.prefix), self.bounds.objects)
+        listed: set[str] = set()
+        without: list[ObjectInfo] = []
+        started = self.clock()
+        while not self._over() and (chunk := list(islice(listing, 500))):
+            ids = {image_id(tenant.bucket, info.key, info.version): info for info in chunk}
+            listed.update(ids)
+            without += [
+                ids[one]
+                for one in ids.keys() - self.store.known(ids)
+                if now - ids[one].modified_at > self.grace.landed
+                and refusal(ids[one].key) is None  # the others are named by `arrivals`
+                and self.objects.complete(tenant.bucket, ids[one], now)
+            ]
+        whole = len(listed) < self.bounds.objects and not self._over()
+        absent = self._absent(tenant, listed, started) if whole else []
+        oldest = min(without, key=lambda info: info.modified_at, default=None)
+        return BucketSeen(
+            tenant.slug,
+            tenant.bucket,
+            len(listed),
+            len(without),
+            oldest.modified_at if oldest else None,
+            oldest.key if oldest else "",
+            len(absent),
+            absent[0].key if absent else "",
+        )
+
+    def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
+        """Rows that were there before we listed, and whose object is not."""
+        found: list[ImageRow] = []
+        after = ""
+        while not self._over() and (page := self.store.present(tenant.slug, after, 1000)):
+            after = page[-1].image_id
+            found += [
+                row
+                for row in page
+                if row.bucket == tenant.bucket
+                and row.key.startswith(tenant.prefix)
+                and row.image_id not in listed
+                and row.arrived_at < started
+            ]
+        sure = found[: self.bounds.places]  # a listing may miss what was just renamed
+        return [
+            row for row in sure if not self._is_version(row) and not self._gone_by_now(row)
+        ] + found[len(sure) :]
+
+    def _is_version(self, row: ImageRow) -> bool:
+        try:
+            return self.objects.head(row.bucket, row.key).version == row.version
+        except ObjectGone:
+            return False
+
+    def _over(self) -> bool:
+        return self.clock() > self._end
+
+
+def _suspects(snapshot: Snapshot) -> list[str]:
+    """Runs whose pods or tasks are worth a look: launched ones, the silent first; and those that
+    failed lately over batches that still have rows due."""
+    launched = [r for r in snapshot.runs if r.state in (RunState.STARTING, RunState.STARTED)]
+    launched.sort(key=lambda run: run.pulse is not None)
+    due = {one.batch for one in snapshot.due}
+    failed = [run for run in snapshot.failed if due.intersection(run.keys)]
+    failed.sort(key=lambda run: -run.at)
+    ids = [run.run_id for run in launched]
+    return ids + [run.run_id for run in failed[:_FAILED_LOOKED_AT]]
+
+
+def _places_of(row: ImageRow) -> Iterator[tuple[str, str, str]]:
+    """What must be where: the object, and the preview once the row is validated."""
+    yield "object", row.bucket, row.key
+    failed_before = row.pipeline_status == Status.FAILED and row.failed_stage == STAGES[0]
+    if reached(row, STAGES[1]) and not failed_before:
+        yield "preview", row.preview_bucket or "", row.preview_key or ""

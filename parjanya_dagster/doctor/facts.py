@@ -1,0 +1,78 @@
+"""What the doctor looks at. Plain data: `examine` reads it, `diagnose` judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from parjanya_dagster.belief.drift import Drift
+from parjanya_dagster.belief.snapshot import SensorSeen, Snapshot
+from parjanya_dagster.doctor.launch_obstacles import Obstacle
+from parjanya_dagster.queues.messages import QueueState
+from parjanya_dagster.truth.models import Heartbeat, ImageRow
+from parjanya_dagster.truth.store import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A row that was retried or crashed, with the reason of its last retry."""
+
+    row: ImageRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An object or preview that is not where its row says."""
+
+    row: ImageRow
+    what: str  # "object" or "preview"
+    found_in: str | None  # the bucket that has the key
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSeen:
+    """The objects of one tenant against its rows."""
+
+    tenant: str
+    bucket: str
+    objects: int  # looked at
+    unregistered: int  # complete for a while, and without a row
+    oldest: float | None  # since when
+    example: str
+    absent: int = 0  # rows that say present, and whose object is not in a complete listing
+    absent_example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSeen:
+    """A queue that we were told to use."""
+
+    role: str  # "arrivals", "dead letters", or its lane
+    name: str
+    state: QueueState | None  # None: there is no such queue
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that could be read. What could not is empty here, and named in `unread`."""
+
+    now: float
+    snapshot: Snapshot | None = None
+    counts: tuple[Counts, ...] = ()
+    loops: Mapping[str, Heartbeat] | None = None
+    sensors: tuple[SensorSeen, ...] = ()
+    ahead: float | None = None  # seconds by which Truth's clock is ahead of ours
+    stranded: Mapping[str, int] = field(default_factory=dict)  # tenant -> rows nobody can claim
+    troubled: tuple[Troubled, ...] = ()
+    ours: tuple[ImageRow, ...] = ()  # failed lately, and not by the image's own fault
+    missing: tuple[Missing, ...] = ()
+    places_checked: int = 0  # objects and previews that were looked for
+    buckets: tuple[BucketSeen, ...] = ()
+    drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
+    blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
+    queues: tuple[QueueSeen, ...] = ()
+    groups: Mapping[str, Heartbeat] = field(default_factory=dict)  # what was asked of them
+    obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
+    preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
+    unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

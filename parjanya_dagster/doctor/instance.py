@@ -1,0 +1,60 @@
+"""An instance examined from outside: its Dagster is opened by its home, and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from parjanya_dagster.belief.instance import Unreadable, open_dagster
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.runs import DagsterBelief
+from parjanya_dagster.belief.snapshot import Belief, LiveRun
+from parjanya_dagster.belief.ticks import sensors_seen
+from parjanya_dagster.doctor.examine import Examiner
+from parjanya_dagster.doctor.facts import Facts
+from parjanya_dagster.doctor.findings import Finding
+from parjanya_dagster.doctor.grace_periods import grace_periods
+from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
+from parjanya_dagster.doctor.launchers import OfInstance
+from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
+from parjanya_dagster.platform import Platform
+
+
+def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Facts]:
+    """What the doctor finds, and the facts it judged. What cannot be read is named in the facts."""
+    with ExitStack() as open_things:
+        belief: Belief
+        sensors: Callable[[], Any]
+        workers: Workers = Nowhere()
+        try:
+            instance = open_things.enter_context(open_dagster(platform.settings))
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
+            sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
+            workers = OfInstance(instance)
+        except BeliefUnreadable as error:
+            belief, sensors = Unreadable(error), Unreadable(error)
+        examiner = Examiner(
+            platform.store,
+            platform.objects,
+            belief,
+            sensors,
+            platform.clock,
+            tenant,
+            queues=platform.all_queues,
+            workers=workers,
+        )
+        facts = examiner.examine()
+    case = Case(facts, platform.lanes, platform.limits, grace_periods(platform.settings))
+    return diagnose(case), facts
+
+
+def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
+    """Runs that Dagster believes live; None where they cannot be read."""
+    try:
+        with open_dagster(platform.settings) as instance:
+            belief = platform.believing(DagsterBelief(instance, platform.lanes))
+            return observe(platform.store, belief, platform.clock()).runs
+    except ParjanyaError:
+        return None

@@ -1,0 +1,108 @@
+"""The pods or tasks of Dagster's runs, asked of the platform on which they were launched.
+
+Which platform that is, is known by the instance's own run launcher: it has the credentials and
+the place. A launcher that starts plain processes has nothing to ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parjanya_dagster.doctor.launch_obstacles import (
+    RUN_LABEL,
+    Nowhere,
+    Obstacle,
+    Workers,
+    of_job_event,
+    of_pod,
+    of_task,
+)
+
+MOST = 50  # runs asked about in one look
+TIMEOUT = (3.0, 10.0)  # seconds to connect and to read
+
+
+class Pods:
+    """Pods and Jobs of one namespace."""
+
+    def __init__(self, core: Any, namespace: str) -> None:
+        self._core = core
+        self._namespace = namespace
+
+    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
+        chosen = list(run_ids)[:MOST]
+        if not chosen:
+            return []
+        pods = self._read(
+            self._core.list_namespaced_pod,
+            label_selector=f"{RUN_LABEL} in ({','.join(sorted(chosen))})",
+        )
+        found = {one.run_id: one for pod in pods if _run_of(pod) in chosen and (one := of_pod(pod))}
+        have_pods = {_run_of(pod) for pod in pods}
+        without = set(chosen) - have_pods
+        if without:
+            events = self._read(
+                self._core.list_namespaced_event,
+                field_selector="involvedObject.kind=Job,reason=FailedCreate",
+            )
+            for event in events:
+                one = of_job_event(event)
+                if one is not None and one.run_id in without:
+                    found[one.run_id] = one
+        return list(found.values())
+
+    def _read(self, listing: Any, **selectors: str) -> list[dict[str, Any]]:
+        answer = listing(
+            self._namespace, **selectors, _preload_content=False, _request_timeout=TIMEOUT
+        )
+        return json.loads(answer.data).get("items") or []
+
+
+def _run_of(pod: Mapping[str, Any]) -> str | None:
+    return (pod["metadata"].get("labels") or {}).get(RUN_LABEL)
+
+
+class Tasks:
+    """Tasks of ECS, known by the tags that the launcher left on its runs."""
+
+    def __init__(self, ecs: Any, instance: Any) -> None:
+        self._ecs = ecs
+        self._instance = instance
+
+    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
+        by_cluster: dict[str, dict[str, str]] = {}
+        for run_id in list(run_ids)[:MOST]:
+            run = self._instance.get_run_by_id(run_id)
+            tags = run.tags if run else {}
+            if arn := tags.get("ecs/task_arn"):
+                by_cluster.setdefault(tags.get("ecs/cluster", ""), {})[arn] = run_id
+        found = []
+        for cluster, run_of in by_cluster.items():
+            answer = self._ecs.describe_tasks(cluster=cluster, tasks=list(run_of))
+            for task in answer["tasks"]:
+                if one := of_task(run_of[task["taskArn"]], task):
+                    found.append(one)
+        return found
+
+
+class OfInstance:
+    """The workers of an instance. Its launcher, which may not open here, is opened when asked."""
+
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+
+    def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
+        return self._open().obstacles(run_ids)
+
+    def _open(self) -> Workers:
+        launcher: Any = self._instance.run_launcher
+        kind = type(launcher).__module__
+        if kind.startswith("dagster_k8s."):
+            from kubernetes.client import CoreV1Api  # the launcher has loaded its configuration
+
+            return Pods(CoreV1Api(), launcher.job_namespace)
+        if kind.startswith("dagster_aws."):
+            return Tasks(launcher.ecs, self._instance)
+        return Nowhere()

@@ -1,0 +1,98 @@
+"""Why is this image not done? The answer has the doctor's words: a boundary and a next step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from parjanya_dagster.belief.snapshot import LiveRun, RunState
+from parjanya_dagster.belief.tags import RECONCILER
+from parjanya_dagster.doctor.examine import OURS
+from parjanya_dagster.doctor.findings import KINDS, Boundary
+from parjanya_dagster.doctor.grace_periods import GracePeriods
+from parjanya_dagster.truth.models import Event, Heartbeat, ImageRow
+from parjanya_dagster.truth.stages import STAGE_OF, Status
+
+NOTHING = "Nothing: it goes on by itself."
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Where an image is held, and what to do about it."""
+
+    boundary: Boundary | None  # None: it is done
+    next_step: str
+    detail: str = ""  # what its row alone does not say
+    since: float | None = None
+
+
+def held_at(
+    row: ImageRow,
+    now: float,
+    history: Sequence[Event],
+    loops: Mapping[str, Heartbeat],
+    runs: Sequence[LiveRun] | None = None,
+    grace: GracePeriods | None = None,
+) -> Held:
+    """`runs`: those that Dagster believes live; None where they were not or cannot be read."""
+    status = Status(row.pipeline_status)
+    if status is Status.CURATED:
+        return Held(None, "", since=row.updated_at)
+    if status is Status.FAILED:
+        return _failed(row)
+    if status is Status.PENDING_UPLOAD:
+        return Held(Boundary.TRUTH, "Upload it.", since=row.arrived_at)
+    if row.in_flight(now):
+        return Held(Boundary.EXECUTION, NOTHING)
+    if row.not_before > now:
+        reasons = [event.reason for event in history if event.kind == "retry"]
+        said = f"The last reason: {reasons[-1]}" if reasons else ""
+        return Held(Boundary.EXECUTION, KINDS["retrying"].next_step, said, row.retry_since)
+    return _waiting(row, STAGE_OF[status], now, loops, runs, grace or GracePeriods())
+
+
+def _failed(row: ImageRow) -> Held:
+    if row.failure_class in OURS:
+        step = f"Fix the cause, then parjanya replay --failed --reason {row.failure_class}."
+        return Held(Boundary.EXECUTION, step, since=row.updated_at)
+    step = "The image is at fault: replace the object, and its new version goes through."
+    return Held(Boundary.TRUTH, step, since=row.updated_at)
+
+
+def _waiting(
+    row: ImageRow,
+    stage: str,
+    now: float,
+    loops: Mapping[str, Heartbeat],
+    runs: Sequence[LiveRun] | None,
+    grace: GracePeriods,
+) -> Held:
+    due = row.due_at if row.due_at is not None else row.not_before
+    beat = loops.get(RECONCILER)
+    if beat is None or now - beat.at > grace.heartbeat:
+        ago = "has never completed" if beat is None else f"completed {now - beat.at:.0f} s ago"
+        return Held(
+            Boundary.BELIEF,
+            KINDS["reconciler_blind"].next_step,
+            f"Nobody compares Truth with what runs: the reconciler {ago}.",
+            beat.at if beat else None,
+        )
+    if runs is None:
+        return Held(Boundary.INTENT, "parjanya doctor", "Dagster's runs could not be read.", due)
+    for run in runs:
+        if row.batch in run.keys and stage in run.ahead:
+            return _covered(run)
+    if now - due <= grace.pending:
+        return Held(Boundary.INTENT, NOTHING, "The reconciler asks for one soon.", due)
+    step = KINDS["pending_without_intent"].next_step
+    return Held(Boundary.INTENT, step, "Nobody asked for one.", due)
+
+
+def _covered(run: LiveRun) -> Held:
+    if run.state in (RunState.CREATED, RunState.QUEUED):
+        said = f"Run {run.run_id} has it before it, and waits in the queue."
+        return Held(Boundary.INTENT, KINDS["queued_too_long"].next_step, said, run.since)
+    if run.state is RunState.STARTING:
+        said = f"Run {run.run_id} has it before it, and is being started."
+        return Held(Boundary.EXECUTION, KINDS["starting_too_long"].next_step, said, run.since)
+    return Held(Boundary.EXECUTION, NOTHING, f"Run {run.run_id} comes to it.", run.since)

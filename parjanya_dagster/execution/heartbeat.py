@@ -1,0 +1,149 @@
+"""The signs of life that the process of a run gives, and its own judgement when it hangs.
+
+A thread writes a heartbeat for as long as the process is at a stage, whether it loads a model,
+works or writes manifests. A run that has had no outcome for too long ends itself: its rows are
+freed by the lapse of their leases, and then claimed one by one, so what hung it is found.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+
+import structlog
+
+from parjanya_dagster.belief.snapshot import Phase
+from parjanya_dagster.belief.tags import PACE, RUN
+from parjanya_dagster.execution.run_ledger import Book
+from parjanya_dagster.execution.worker import Clock, StageWork, Tally
+from parjanya_dagster.truth.outcomes import Claim, Outcome
+from parjanya_dagster.truth.store import Store
+
+log = structlog.get_logger(__name__)
+FEWEST = 5  # rows from which the seconds per row are worth noting
+NEW = 0.3  # weight of the newest measurement
+HUNG = 75  # exit status of a run that ended itself
+
+
+def _end() -> None:
+    """At once: a thread that hangs in native code cannot be asked."""
+    os._exit(HUNG)
+
+
+class SignsOfLife:
+    """Heartbeats of a run, from a thread, for as long as the block over one stage lasts.
+
+    `silence` and `stall` in seconds: the run counts as dead after so long without a sign, and
+    ends itself after so long without an outcome.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        stage: str,
+        clock: Clock,
+        *,
+        silence: float,
+        stall: float,
+        end: Callable[[], None] = _end,
+        book: Book | None = None,
+    ) -> None:
+        self._store, self._name, self._stage, self._clock = store, f"{RUN}:{run_id}", stage, clock
+        self._every, self._stall, self._end = silence / 8, stall, end
+        self._book = book
+        self._phase = Phase.WORKING
+        self._progress_at = clock()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="signs-of-life", daemon=True)
+
+    def over(self, work: StageWork) -> StageWork:
+        """The same work; each outcome counts as progress."""
+        return _Noted(work, self.progress)
+
+    def progress(self) -> None:
+        self._progress_at = self._clock()
+
+    def finishing(self) -> None:
+        """No more rows are claimed at this stage: what becomes due now is another run's."""
+        self._enter(Phase.FINISHING)
+
+    def beat(self) -> None:
+        """Give one sign. A store that does not answer is not this run's death."""
+        try:
+            self._store.beat(
+                self._name,
+                self._clock(),
+                {"stage": self._stage, "phase": self._phase, "progress_at": self._progress_at},
+            )
+        except Exception as error:
+            log.warning("no_sign_of_life_written", error=str(error))
+
+    def watch(self) -> None:
+        """End the process where it has hung."""
+        quiet = self._clock() - self._progress_at
+        if quiet > self._stall:
+            log.error("run_hangs", stage=self._stage, seconds=round(quiet))
+            self._end()
+
+    def __enter__(self) -> SignsOfLife:
+        self.beat()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        if self._book is not None:
+            self._book.write(closed=True)
+        self._enter(Phase.LEFT)
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self.progress()
+        self.beat()
+
+    def _run(self) -> None:
+        while not self._done.wait(self._every):
+            self.watch()
+            self.beat()
+            if self._book is not None:
+                self._book.write()
+
+
+class _Noted:
+    def __init__(self, work: StageWork, note: Callable[[], None]) -> None:
+        self.stage = work.stage
+        self._work, self._note = work, note
+
+    @property
+    def load_seconds(self) -> float:
+        return float(getattr(self._work, "load_seconds", 0.0))
+
+    def prepare(self) -> None:
+        self._work.prepare()
+        self._note()
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        for outcome in self._work.work(claims):
+            self._note()
+            yield outcome
+
+
+def note_pace(store: Store, stage: str, tally: Tally, now: float) -> None:
+    """Record how long a row takes at a stage, so that runs get as many as fit their time."""
+    if tally.rows < FEWEST:
+        return
+    fresh = (tally.image_seconds + tally.commit_seconds) / tally.rows
+    name = f"{PACE}:{stage}"
+    known = store.heartbeats(PACE).get(name)
+    if known is not None:
+        fresh = NEW * fresh + (1 - NEW) * float(known.payload["seconds_per_row"])
+    store.beat(name, now, {"seconds_per_row": round(fresh, 6), "rows": tally.rows})

@@ -1,0 +1,76 @@
+"""What this process really is, measured from its own files and never from what it was told.
+
+A tag says what somebody meant to deploy. The hash of the code, the versions of the packages and
+the revisions of the models say what runs. Only `image` is told, and is compared as such.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import structlog
+
+import gpu_ops
+import parjanya_dagster
+from parjanya_dagster.execution.engines import KIND, engine_of
+from parjanya_dagster.execution.stages.build import Place
+from parjanya_dagster.lanes import Lane
+
+log = structlog.get_logger(__name__)
+SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
+
+
+def identity_of(place: Place, lane: Lane) -> dict[str, str]:
+    """The identity of this process as a worker of a lane. Builds engines, loads no model.
+
+    A part that cannot be told (a model that is not here) is left out, and is then not compared.
+    """
+    from parjanya_dagster.truth.sql.migrate import newest_revision
+
+    said = {
+        "code": code_version(),
+        "image": place.settings.image,
+        "packages": packages(),
+        "schema": newest_revision(),
+    }
+    for stage in (one for one in lane.stages if one in KIND):
+        try:
+            one = engine_of(place.settings, stage).identity
+            said[stage] = f"{one.engine} {one.model} {one.revision}"
+        except Exception as error:  # the stage itself will say so where it is needed
+            log.warning("model_unknown", stage=stage, error=f"{type(error).__name__}: {error}")
+    return {part: value for part, value in said.items() if value}
+
+
+@cache
+def code_version() -> str:
+    """The version and a hash over every source file of both packages."""
+    roots = [Path(str(one.__file__)).parent for one in (parjanya_dagster, gpu_ops)]
+    return f"{parjanya_dagster.__version__}+{hash_of_sources(*roots)}"
+
+
+def hash_of_sources(*roots: Path) -> str:
+    """Twelve hex digits over names and contents of the source files below these folders."""
+    digest = hashlib.sha256()
+    for root in roots:
+        for path in sorted(_sources(root)):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{root.name}/{path.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    return (path for path in root.rglob("*") if path.suffix in SOURCES and path.is_file())
+
+
+@cache
+def packages() -> str:
+    """Twelve hex digits over the names and versions of all installed packages."""
+    installed = sorted(
+        {f"{one.metadata['Name'].lower()}=={one.version}" for one in metadata.distributions()}
+    )
+    return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:12]

@@ -1,0 +1,93 @@
+"""The book that a run keeps at a stage: outcomes and seconds by tenant, and how it started."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from parjanya_dagster.belief.ledger import BOOK, JOB, TENANT, entry
+from parjanya_dagster.execution.worker import Clock, Tally
+from parjanya_dagster.truth.models import parse_batch
+from parjanya_dagster.truth.store import Store
+
+log = structlog.get_logger(__name__)
+BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds, of how long a start took
+
+
+def gpu_attached(devices: Path = Path("/dev")) -> bool:
+    """Whether this process was given a GPU: a container without one has no such device."""
+    return any(devices.glob("nvidia[0-9]*"))
+
+
+class Book:
+    """Amounts of one run at one stage. They only grow, so whoever reads them may take differences.
+
+    Seconds are shared out among tenants by the rows each had since the last writing.
+    """
+
+    def __init__(self, store: Store, run_id: str, stage: str, clock: Clock, *, gpu: bool) -> None:
+        self._store, self._name, self._stage, self._clock = (
+            store,
+            f"{BOOK}:{run_id}/{stage}",
+            stage,
+            clock,
+        )
+        self._gpu = gpu
+        self._accounts: dict[str, Counter[str]] = {}
+        self._seen: Counter[tuple[str, ...]] = Counter()
+        self._worked = self._held = 0.0
+        self.tally = Tally()
+
+    def started(self, job: str, phases: Mapping[str, float]) -> None:
+        """Note how long the run took to start: seconds by phase, in the form of a histogram."""
+        account = self._accounts.setdefault(f"{JOB}{job}", Counter())
+        for phase, seconds in phases.items():
+            account[entry("start", phase, "sum")] += max(0.0, seconds)  # type: ignore[assignment]
+            account[entry("start", phase, "count")] += 1
+            bound = next((one for one in BOUNDS if seconds <= one), None)
+            if bound is not None:
+                account[entry("start", phase, "le", str(bound))] += 1
+
+    def write(self, closed: bool = False) -> None:
+        """Bring the book up to date. A store that does not answer costs numbers, not work."""
+        self._enter()
+        try:
+            self._store.beat(
+                self._name,
+                self._clock(),
+                {"closed": closed, "accounts": {k: dict(v) for k, v in self._accounts.items()}},
+            )
+        except Exception as error:
+            log.warning("book_not_written", error=type(error).__name__)
+
+    def _enter(self) -> None:
+        """What the tally has that the book lacks."""
+        tally, stage = self.tally, self._stage
+        now: Counter[tuple[str, ...]] = Counter()
+        for batch, kinds in list(tally.by_batch.items()):
+            for kind, rows in list(kinds.items()):
+                now[parse_batch(batch)[0], entry("outcomes", stage, kind)] += rows
+        for batch, reasons in list(tally.retries.items()):
+            for reason, rows in list(reasons.items()):
+                now[parse_batch(batch)[0], entry("retries", stage, reason)] += rows
+        fresh = now - self._seen
+        rows_of: Counter[str] = Counter()
+        for (tenant, what), rows in fresh.items():
+            self._accounts.setdefault(f"{TENANT}{tenant}", Counter())[what] += rows
+            if what.startswith("outcomes|"):
+                rows_of[tenant] += rows
+        self._seen = now
+        if not rows_of:
+            return  # seconds wait for rows that they were spent on
+        worked = tally.image_seconds
+        held = tally.load_seconds + tally.image_seconds + tally.commit_seconds
+        for tenant, rows in rows_of.items():
+            share = rows / rows_of.total()
+            account = self._accounts[f"{TENANT}{tenant}"]
+            account[entry("seconds", stage)] += max(0.0, worked - self._worked) * share  # type: ignore[assignment]
+            if self._gpu:
+                account["gpu_seconds"] += max(0.0, held - self._held) * share  # type: ignore[assignment]
+        self._worked, self._held = max(worked, self._worked), max(held, self._held)

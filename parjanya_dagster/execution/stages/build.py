@@ -1,0 +1,99 @@
+"""Which work a stage does, built from what the process has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol
+
+from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.worker import StageWork
+from parjanya_dagster.media import DecoderPool, Limits
+from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.policy import Policy
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.policy_registry import PolicyRegistry
+from parjanya_dagster.truth.store import Store
+
+
+class Place(Protocol):
+    """What work needs of the platform."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def objects(self) -> Objects: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
+    @property
+    def registry(self) -> PolicyRegistry: ...
+    def policy_of(self, tenant: str) -> Policy: ...
+
+
+def stage_work(platform: Place, stage: str, run_id: str) -> StageWork:
+    """The work of a stage. Builds no model: `prepare` loads what is needed."""
+    settings, clock = platform.settings, platform.clock
+    if stage == "validated":
+        from parjanya_dagster.execution.stages.validate import Validate
+
+        return Validate(
+            platform.objects,
+            run_id=run_id,
+            clock=clock,
+            threads=settings.workers + 1,  # one more reads and writes while the others decode
+            limits=Limits(settings.max_image_bytes, settings.max_image_pixels),
+            decode=decoders(
+                settings.workers, settings.decode_deadline, settings.decode_memory_mib
+            ).validate,
+            coordinates=settings.coordinates,
+        )
+    if stage == "curated":
+        from parjanya_dagster.execution.stages.curate import Curate
+
+        return Curate(
+            platform.store,
+            platform.policy_of,
+            run_id=run_id,
+            clock=clock,
+            published=platform.registry.get,
+        )
+    from parjanya_dagster.execution.engines import engine_of
+    from parjanya_dagster.execution.stages.by_policy import ByPolicy
+    from parjanya_dagster.execution.stages.infer import Enrich, Infer, Score
+
+    kind: type[Infer] = Enrich if stage == "enriched" else Score
+    return ByPolicy(
+        stage,
+        lambda engine: kind(
+            engine,
+            _previews(platform.objects),
+            platform.store,
+            run_id=run_id,
+            clock=clock,
+            threads=settings.workers,
+        ),
+        engine_of(settings, stage),
+        lambda row: (
+            platform.registry.get(row.target) if row.target else platform.policy_of(row.tenant)
+        ),
+    )
+
+
+@cache
+def decoders(workers: int, deadline: float, memory_mib: int) -> DecoderPool:
+    """The decoder processes of this process. They end with it, however it ends."""
+    return DecoderPool(workers, deadline, memory_mib << 20)
+
+
+def _previews(objects: Objects) -> Previews:
+    """One cache for both stages of a run."""
+    held = _held.get(id(objects))
+    if held is None:
+        _held.clear()
+        held = _held[id(objects)] = Previews(objects)
+    return held
+
+
+_held: dict[int, Previews] = {}

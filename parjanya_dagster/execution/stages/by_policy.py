@@ -1,0 +1,122 @@
+"""An engine does for each image what the image's policy needs: its prompt, its metrics.
+
+Rows are grouped by that, and each group is worked on as if it were alone. The model is shared.
+What an engine cannot do is never done otherwise in silence: those rows wait and say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.execution.worker import StageWork
+from parjanya_dagster.policy import Policy
+from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry
+
+Wanted = str | tuple[str, ...]
+"""A prompt, or metrics; empty: what the settings say."""
+
+
+class EngineWork(StageWork, Protocol):
+    """The work of a stage with an engine."""
+
+    load_seconds: float
+
+    def load(self) -> None: ...
+
+
+class CannotAsk(ParjanyaError):
+    """The engine cannot do what a policy needs."""
+
+    transient = True  # another engine or another policy may be chosen meanwhile
+
+
+def wanted(policy: Policy, stage: str) -> Wanted:
+    """What a policy needs of the stage's engine beyond its being asked at all."""
+    needs = policy.document.needs
+    if stage == "enriched":
+        return (needs.enriched.prompt or "") if needs.enriched else ""
+    return tuple(sorted(set(needs.scored.metrics))) if needs.scored else ()
+
+
+def fitted(engine: Any, stage: str, what: Wanted) -> Any:
+    """The engine, doing that too. Raises CannotAsk."""
+    if not what:
+        return engine
+    if stage == "scored":
+        if not hasattr(engine, "measuring"):
+            return engine
+        try:
+            return engine.measuring(_known(engine, what))
+        except Exception as error:  # weights that are missing or altered
+            raise CannotAsk(f"The policy needs {', '.join(what)}: {error}") from None
+    if not hasattr(engine, "asking"):
+        raise CannotAsk(
+            f"The policy needs the prompt {what!r}, and the engine {engine.identity.engine} asks "
+            "nothing: choose another engine (PARJANYA_ENRICHER), or another policy."
+        )
+    try:
+        return engine.asking(what)
+    except ValueError as error:
+        raise CannotAsk(f"The policy needs the prompt {what!r}: {error}.") from None
+
+
+def _known(engine: Any, metrics: Wanted) -> Wanted:
+    """Those that this engine has at all; a decision says of the others that they are missing."""
+    has = getattr(engine, "has", None)
+    return tuple(metric for metric in metrics if has is None or has(metric))
+
+
+class ByPolicy:
+    """The work of a stage, with its engine fitted to the policy of each row."""
+
+    def __init__(
+        self,
+        stage: str,
+        work_with: Callable[[Any], EngineWork],
+        engine: Any,
+        policy_of: Callable[[ImageRow], Policy],
+    ) -> None:
+        self.stage = stage
+        self._work_with, self._engine, self._policy_of = work_with, engine, policy_of
+        self._works: dict[Wanted, EngineWork] = {}
+
+    @property
+    def load_seconds(self) -> float:
+        return sum(work.load_seconds for work in self._works.values())
+
+    def prepare(self) -> None:
+        """Nothing yet: see `Infer.prepare`."""
+
+    def load(self) -> None:
+        """Load the models now, where it is known that they will be needed."""
+        self._engine.warm()
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        known: dict[tuple[str, str | None], Wanted] = {}
+        groups: dict[Wanted, list[Claim]] = {}
+        for claim in claims:
+            decided_by = claim.row.tenant, claim.row.target
+            if decided_by not in known:
+                known[decided_by] = self._wanted(claim.row)
+            groups.setdefault(known[decided_by], []).append(claim)
+        for what, some in groups.items():
+            try:
+                work = self._work(what)
+            except CannotAsk as error:
+                yield from ((claim, Retry(str(error))) for claim in some)
+                continue
+            yield from work.work(some)
+
+    def _work(self, what: Wanted) -> EngineWork:
+        if what not in self._works:
+            self._works[what] = self._work_with(fitted(self._engine, self.stage, what))
+        return self._works[what]
+
+    def _wanted(self, row: ImageRow) -> Wanted:
+        try:
+            return wanted(self._policy_of(row), self.stage)
+        except ParjanyaError:  # no policy can be read: the decision will say so
+            return ""

@@ -1,0 +1,141 @@
+"""The stage `curated`: the tenant's policy decides, from recorded evidence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from parjanya_dagster.execution.fingerprint import fingerprint
+from parjanya_dagster.execution.stages.duplicates import kinship
+from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
+from parjanya_dagster.truth.models import Evidence
+from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.store import Store
+
+MODELS = STAGES[:-1]  # the stages that look at the image
+_OVERTAKEN = "an earlier image turned out to be the same or alike"
+
+
+class Curate:
+    """Evaluates policies; loads no model."""
+
+    stage = "curated"
+
+    def __init__(
+        self,
+        store: Store,
+        policy_of: Callable[[str], Policy],
+        *,
+        run_id: str,
+        clock: Callable[[], float],
+        published: Callable[[str], Policy] | None = None,
+    ) -> None:
+        self._store = store
+        self._published = published  # ref -> policy, for rows that a regrade sent
+        self._policy_of = policy_of  # tenant -> its pinned policy
+        self._run_id = run_id
+        self._clock = clock
+
+    def prepare(self) -> None:
+        """Nothing to load."""
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        outcomes, overtaken = self.decide(claims)
+        # Before we commit: if we die in between, whoever works on these rows next does it again.
+        self._store.reset_images(
+            sorted(overtaken), self.stage, self._clock(), _OVERTAKEN, self._run_id
+        )
+        yield from outcomes
+
+    def decide(self, claims: Sequence[Claim]) -> tuple[list[tuple[Claim, Outcome]], frozenset[str]]:
+        """An outcome for each claim, and ids of decided images that must be decided again.
+
+        Nothing is written.
+        """
+        outcomes: list[tuple[Claim, Outcome]] = []
+        overtaken: frozenset[str] = frozenset()
+        for policy, some in self._by_policy(claims):
+            rows = [claim.row for claim in some]
+            found = self._store.evidence(rows, policy.stages)
+            kin = kinship(
+                self._store,
+                rows,
+                {
+                    image_id: evidence["validated"].body.get("likeness", {})
+                    for image_id, evidence in found.items()
+                    if "validated" in evidence
+                },
+                lambda _, distance=policy.near_distance: distance,  # type: ignore[misc]
+            )
+            overtaken |= kin.overtaken
+            for claim in some:
+                duplicate = kin.duplicates.get(claim.image_id)
+                evidence = found.get(claim.image_id, {})
+                outcomes.append((claim, self._outcome(claim, policy, evidence, duplicate)))
+        return outcomes, overtaken - {claim.image_id for claim in claims}
+
+    def _by_policy(self, claims: Sequence[Claim]) -> list[tuple[Policy, list[Claim]]]:
+        """Claims by tenant and the policy that a regrade wants, or else the tenant's pin."""
+        groups: dict[tuple[str, str], list[Claim]] = {}
+        for claim in claims:
+            groups.setdefault((claim.row.tenant, claim.row.target or ""), []).append(claim)
+        return [
+            (self._published(target) if target and self._published else self._policy_of(tenant),
+             some)
+            for (tenant, target), some in groups.items()
+        ]  # fmt: skip
+
+    def _outcome(
+        self,
+        claim: Claim,
+        policy: Policy,
+        evidence: Mapping[str, Evidence],
+        duplicate: Duplicate | None,
+    ) -> Outcome:
+        pointers = claim.row.evidence
+        for stage in MODELS:
+            if stage not in pointers or (stage in policy.stages and stage not in evidence):
+                return SendBack(stage, f"its {stage} evidence is missing")
+        try:
+            return self._decide(claim, policy, evidence, duplicate)
+        except Exception as error:  # evaluate is total; if it is not, its neighbours go on
+            return Retry(f"{type(error).__name__}: {error}", refund=False)
+
+    def _decide(
+        self,
+        claim: Claim,
+        policy: Policy,
+        evidence: Mapping[str, Evidence],
+        duplicate: Duplicate | None,
+    ) -> Completed:
+        used = {stage: claim.row.evidence[stage] for stage in MODELS}
+        bodies = {stage: one.body for stage, one in evidence.items()}
+        decision = evaluate(policy, bodies, duplicate)
+        body = {**decision.body(), "used": used,
+                "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip
+        record = Evidence(
+            claim.image_id,
+            self.stage,
+            fingerprint(
+                stage=self.stage,
+                version=EVALUATION_VERSION,
+                policy=policy.hash,
+                used=used,
+                duplicate=[duplicate.kind, duplicate.of, duplicate.distance] if duplicate else None,
+            ),
+            body,
+            "policy",
+            policy.ref,
+            policy.hash,
+            "exact",
+            self._run_id,
+            self._clock(),
+        )
+        return Completed(
+            record,
+            {
+                "verdict": decision.verdict,
+                "reasons": [reason.message for reason in decision.reasons],
+                "policy": policy.ref,
+            },
+        )

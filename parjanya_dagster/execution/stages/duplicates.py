@@ -1,0 +1,164 @@
+"""Duplicates within a tenant: of which earlier image each one is, and whom that concerns.
+
+An image is a duplicate of the earliest present image with its bytes, else of the earliest that it
+looks like. That one may be a duplicate itself: where A is like B and B like C, but A is not like
+C, C is a duplicate of B. So the answer follows from the set of validated images alone, and not
+from the order in which they are decided.
+
+An image may be validated after later ones were decided, or while they are. Whoever looked before
+it was there must look again: those are the `overtaken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from parjanya_dagster import media
+from parjanya_dagster.policy import Duplicate
+from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.stages import WAITS_FOR, Status
+from parjanya_dagster.truth.store import Store
+
+Bodies = dict[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinship:
+    """What a search found."""
+
+    duplicates: Mapping[str, Duplicate] = field(default_factory=dict)  # by image id
+    overtaken: frozenset[str] = frozenset()  # ids of later images that must be decided again
+
+
+def kinship(
+    store: Store,
+    rows: Sequence[ImageRow],
+    likeness: Mapping[str, Mapping[str, Any]],
+    distance_of: Callable[[str], int | None],
+) -> Kinship:
+    """Search the tenants of these rows, which wait to be decided together.
+
+    `likeness` holds what was recorded of each row, by image id. `distance_of` says for a tenant
+    how many bits of the hash may differ; None: only the same bytes make a duplicate.
+    """
+    duplicates: dict[str, Duplicate] = {}
+    overtaken: set[str] = set()
+    for tenant in sorted({row.tenant for row in rows}):
+        mine = [row for row in rows if row.tenant == tenant and row.sha256]
+        originals, beaten = _exact(store, tenant, mine)
+        duplicates |= originals
+        overtaken |= beaten
+        distance = distance_of(tenant)
+        if distance is not None:
+            # An exact duplicate looks like whatever its original looks like: that one searches.
+            first = [row for row in mine if row.image_id not in originals]
+            resembled, beaten = _near(store, tenant, first, likeness, distance)
+            duplicates |= resembled
+            overtaken |= beaten
+    return Kinship(duplicates, frozenset(overtaken - {row.image_id for row in rows}))
+
+
+def _exact(
+    store: Store, tenant: str, mine: Sequence[ImageRow]
+) -> tuple[dict[str, Duplicate], set[str]]:
+    earliest = store.twin_ids(tenant, {str(row.sha256) for row in mine}, limit=2)
+    duplicates = {
+        row.image_id: Duplicate("exact", same[0])
+        for row in mine
+        if (same := earliest.get(str(row.sha256))) and same[0] != row.image_id
+    }
+    # Only the earliest of several looks at all the others, so copies cost no square.
+    leading = {
+        str(row.sha256): row
+        for row in mine
+        if row.image_id not in duplicates and len(earliest.get(str(row.sha256), ())) > 1
+    }
+    overtaken: set[str] = set()
+    for sha256, copies in store.twins(tenant, leading).items():
+        pending, decided = _settled(copies)
+        overtaken |= pending
+        for copy, bodies in _bodies(store, decided, "curated"):
+            if bodies.get("curated", {}).get("duplicate_of") != leading[sha256].image_id:
+                overtaken.add(copy.image_id)
+    return duplicates, overtaken
+
+
+def _near(
+    store: Store,
+    tenant: str,
+    mine: Sequence[ImageRow],
+    likeness: Mapping[str, Mapping[str, Any]],
+    distance: int,
+) -> tuple[dict[str, Duplicate], set[str]]:
+    wanted = {
+        row.image_id: keys
+        for row in mine
+        if (keys := media.likeness_keys(likeness.get(row.image_id, {}).get("views", ())))
+    }
+    candidates = store.alike(tenant, wanted, distance)
+    others = {row.image_id: row for found in candidates.values() for row, _ in found}
+    bodies = {row.image_id: b for row, b in _bodies(store, others.values(), "validated", "curated")}
+    duplicates: dict[str, Duplicate] = {}
+    overtaken: set[str] = set()
+    for row in mine:
+        this = likeness.get(row.image_id, {})
+        for other, bits in candidates.get(row.image_id, ()):
+            that = bodies[other.image_id].get("validated", {}).get("likeness")
+            later = _age(other) > _age(row)
+            if not later and row.image_id in duplicates:
+                continue  # an earlier one was found: candidates come in their order
+            if later and not _may_be_overtaken(store, row, other, bodies[other.image_id]):
+                continue
+            if that is None or not media.alike(this, that).same:
+                continue
+            if later:
+                overtaken.add(other.image_id)
+            else:
+                duplicates[row.image_id] = Duplicate("near", other.image_id, bits)
+    return duplicates, overtaken
+
+
+def _may_be_overtaken(store: Store, row: ImageRow, later: ImageRow, bodies: Bodies) -> bool:
+    """Whether a later image that looks like this one was decided, or is, without knowing it."""
+    pending, decided = _settled([later])
+    if not decided:
+        return bool(pending)
+    known = bodies.get("curated", {}).get("duplicate_of")
+    if known is None or known == row.image_id:
+        return known is None
+    original = store.get(known)
+    if original is None:
+        return True
+    # The same bytes come first, and of others the earliest.
+    return original.sha256 != later.sha256 and _age(original) > _age(row)
+
+
+def _settled(rows: Sequence[ImageRow]) -> tuple[set[str], list[ImageRow]]:
+    """The ids of rows that somebody decides at this moment, and the rows that are decided.
+
+    Whoever decides one now may have looked before we were there. One that nobody holds yet will
+    be looked at later, and find us.
+    """
+    waiting = WAITS_FOR["curated"]
+    held = {
+        row.image_id
+        for row in rows
+        if row.pipeline_status == waiting and row.lease_owner is not None
+    }
+    return held, [row for row in rows if row.pipeline_status == Status.CURATED]
+
+
+def _bodies(store: Store, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
+    """Rows with the bodies of their evidence of these stages."""
+    rows = list(rows)
+    found = store.evidence(rows, stages)
+    return [
+        (row, {stage: one.body for stage, one in found.get(row.image_id, {}).items()})
+        for row in rows
+    ]
+
+
+def _age(row: ImageRow) -> tuple[float, str]:
+    return row.landed_at, row.image_id

@@ -1,0 +1,125 @@
+"""Buckets of S3 and of servers that speak its protocol, through boto3 (docs/decisions/0005).
+
+Credentials, region and endpoint come from the usual AWS variables (`AWS_ENDPOINT_URL` too).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
+from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
+
+_GONE = ("404", "NoSuchKey")
+
+
+class S3Objects:
+    """See `truth.objects.Objects`. The version is the ETag."""
+
+    def __init__(self, page: int = 1000) -> None:
+        self._client = s3_client()
+        self._page = page  # keys that one answer to a listing has
+
+    def get(self, bucket: str, key: str) -> Object:
+        with _named(bucket, key):
+            found = self._client.get_object(Bucket=bucket, Key=key)
+            return Object(found["Body"].read(), _etag(found))
+
+    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        with _named(bucket, key):
+            self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+    def head(self, bucket: str, key: str) -> ObjectInfo:
+        with _named(bucket, key):
+            found = self._client.head_object(Bucket=bucket, Key=key)
+            modified_at = found["LastModified"].timestamp()
+            return ObjectInfo(key, _etag(found), found["ContentLength"], modified_at)
+
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket,
+            Prefix=prefix,
+            StartAfter=after,
+            PaginationConfig={"PageSize": self._page},
+        )
+        with _named(bucket, prefix):
+            for page in pages:
+                for one in page.get("Contents", ()):
+                    if not one["Key"].endswith("/"):  # what consoles make to show a folder
+                        modified_at = one["LastModified"].timestamp()
+                        yield ObjectInfo(one["Key"], _etag(one), one["Size"], modified_at)
+
+    def buckets(self) -> list[str]:
+        return []  # tenants name their buckets; listing all of an account is not ours to do
+
+    def complete(self, bucket: str, info: ObjectInfo, now: float) -> bool:
+        return True  # S3 shows an object only when it is whole
+
+    def presigned_put(
+        self, bucket: str, key: str, content_type: str, size: int, seconds: int
+    ) -> PresignedPut:
+        """Type, size and `If-None-Match` are signed: nothing else can be put, and only once."""
+        with _named(bucket, key):
+            url = self._client.generate_presigned_url(
+                "put_object",
+                Params={
+                    "Bucket": bucket,
+                    "Key": key,
+                    "ContentType": content_type,
+                    "ContentLength": size,
+                    "IfNoneMatch": "*",
+                },
+                ExpiresIn=seconds,
+            )
+        return PresignedPut(url, {"Content-Type": content_type, "If-None-Match": "*"})
+
+
+def s3_client() -> Any:
+    """A client of S3 as the environment says. Raises SettingsInvalid."""
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError:
+        raise SettingsInvalid(
+            "Buckets in S3 need boto3: pip install 'parjanya[aws]', or set PARJANYA_OBJECTS_URL "
+            "to a folder."
+        ) from None
+    elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    try:
+        return boto3.session.Session().client(
+            "s3",
+            region_name=os.environ.get("AWS_REGION") or None,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path" if elsewhere else "auto"},
+                retries={"mode": "standard", "max_attempts": 4},
+                connect_timeout=5,
+                read_timeout=60,
+                # Otherwise a presigned URL carries the checksum of an empty body.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+    except ValueError as error:
+        raise SettingsInvalid(f"No client of S3 can be made: {error}") from error
+
+
+@contextmanager
+def _named(bucket: str, key: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in _GONE:
+            raise ObjectGone(f"{key!r} is not in the bucket {bucket!r}.") from error
+        raise StorageUnavailable(f"s3://{bucket}/{key}: {error}") from error
+    except (BotoCoreError, HTTPClientError, OSError) as error:
+        raise StorageUnavailable(f"s3://{bucket}/{key}: {type(error).__name__}: {error}") from error
+
+
+def _etag(found: Any) -> str:
+    return str(found.get("ETag") or "").strip('"')

@@ -1,0 +1,85 @@
+"""Object bytes: one interface for a folder of buckets and for S3.
+
+Writes are atomic: a reader sees the whole object or none. A bucket and a key come from Truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlparse
+
+from parjanya_dagster.errors import SettingsInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object of a listing."""
+
+    key: str
+    version: str  # changes whenever the bytes may have changed
+    size: int  # bytes
+    modified_at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object's bytes, and the version that they are."""
+
+    data: bytes
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedPut:
+    """Where anybody who has it may put one object, and the headers that must come with it."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class Objects(Protocol):
+    """Buckets. Methods raise StorageUnavailable when the storage does not answer."""
+
+    def get(self, bucket: str, key: str) -> Object:
+        """Raises ObjectGone where there is no such object."""
+
+    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        """Write an object whole."""
+
+    def head(self, bucket: str, key: str) -> ObjectInfo:
+        """Raises ObjectGone where there is no such object."""
+
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        """All objects whose key begins with the prefix and comes after a key, in their order."""
+
+    def buckets(self) -> list[str]:
+        """The buckets that can be listed, where the storage can tell."""
+
+    def complete(self, bucket: str, info: ObjectInfo, now: float) -> bool:
+        """Whether the object is written completely, as far as the storage can know."""
+
+    def presigned_put(
+        self, bucket: str, key: str, content_type: str, size: int, seconds: int
+    ) -> PresignedPut | None:
+        """A URL to put one object of that type and size within so many seconds, and only once.
+
+        None: this storage has no such URLs.
+        """
+
+
+def open_objects(url: str, settle: float = 1.0) -> Objects:
+    """Open `file:///folder` (one subfolder a bucket) or `s3://`. Raises SettingsInvalid."""
+    parsed = urlparse(url)
+    if parsed.scheme == "file":
+        from parjanya_dagster.objects.local import FolderObjects
+
+        return FolderObjects(unquote(parsed.path), settle)
+    if parsed.scheme == "s3":
+        from parjanya_dagster.objects.s3 import S3Objects
+
+        return S3Objects()
+    raise SettingsInvalid(
+        f"PARJANYA_OBJECTS_URL is {url!r}: it begins with file:/// or is s3:// alone."
+    )

@@ -1,0 +1,77 @@
+"""Intent as a message: which batches, at which stages of a lane. Identity, never location.
+
+Pure. Where an object lies is read from Truth when the work is done, and so is which rows are due:
+a message that is late, repeated or forged asks for nothing that is not due.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from parjanya_dagster.errors import InvalidPartition, MessageUnreadable
+from parjanya_dagster.truth.models import parse_batch
+from parjanya_dagster.truth.stages import STAGES
+
+VERSION = 1
+MOST_BATCHES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one message asks of one worker."""
+
+    id: str  # leases, signs of life and events bear it, as they do a run's
+    lane: str
+    stages: tuple[str, ...]
+    batches: tuple[str, ...]
+    regrade: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "id": self.id,
+            "lane": self.lane,
+            "stages": list(self.stages),
+            "batches": list(self.batches),
+            "regrade": self.regrade,
+        }
+
+    def body(self) -> str:
+        return json.dumps(self.as_dict())
+
+
+def read(said: Any) -> Assignment:
+    """Understand what `as_dict` gave, whoever sent it. Raises MessageUnreadable."""
+    if not isinstance(said, dict) or said.get("version") != VERSION:
+        raise MessageUnreadable(f"It is no assignment of version {VERSION}.")
+    one, lane = said.get("id"), said.get("lane")
+    if not (isinstance(one, str) and 0 < len(one) <= 500 and isinstance(lane, str)):
+        raise MessageUnreadable("It names no id or no lane.")
+    stages, batches = _texts(said.get("stages")), _texts(said.get("batches"))
+    if not stages or not set(stages) <= set(STAGES):
+        raise MessageUnreadable(f"Its stages are not among {', '.join(STAGES)}.")
+    if not 0 < len(batches) <= MOST_BATCHES:
+        raise MessageUnreadable(f"It names {len(batches)} batches.")
+    try:
+        for batch in batches:
+            parse_batch(batch)
+    except InvalidPartition as error:
+        raise MessageUnreadable(str(error)) from None
+    return Assignment(one, lane, stages, batches, said.get("regrade") is True)
+
+
+def read_body(body: str) -> Assignment:
+    """Raises MessageUnreadable."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MessageUnreadable("It is no JSON.") from None
+    return read(said)
+
+
+def _texts(said: Any) -> tuple[str, ...]:
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        return ()
+    return tuple(said)

@@ -1,0 +1,1 @@
+"""Uploads by strangers: promised, presigned, and followed until they are images or never came."""

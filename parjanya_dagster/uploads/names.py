@@ -1,0 +1,66 @@
+"""File names that strangers chose, and the keys they get.
+
+A key is the tenant's prefix, an id of ours, and the name, so no name can reach another object,
+whatever it says. Names that would mean something else to some program on the way are refused all
+the same: after percent-decoding, and after folding look-alikes (U+FF0F is a slash to some).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import unquote
+
+from parjanya_dagster.errors import UploadRefused
+from parjanya_dagster.objects.local import UNFINISHED
+
+MOST_BYTES = 200
+"""Of a name in UTF-8: a file system allows 255, and keys have 1,024 for all their parts."""
+
+
+def safe_name(name: str) -> str:
+    """The name in Unicode's form NFC, every space a plain one. Raises UploadRefused.
+
+    macOS writes a narrow no-break space into the name of each screenshot.
+    """
+    name = unicodedata.normalize("NFC", name)
+    name = "".join(" " if unicodedata.category(one) == "Zs" else one for one in name)
+    for seen in _readings(name):
+        if (why := _objection(seen)) is not None:
+            raise UploadRefused(f"{_shown(name)} cannot be a file name: {why} Rename the file.")
+    return name
+
+
+def key_of(prefix: str, upload_id: str, name: str) -> str:
+    """Where an upload of that name lands. Raises UploadRefused."""
+    return f"{prefix}{upload_id}/{safe_name(name)}"
+
+
+def _readings(name: str) -> set[str]:
+    """The name as it is, and as careless programs may read it."""
+    readings = {name}
+    decoded = name
+    while (further := unquote(decoded)) != decoded:
+        readings.add(decoded := further)
+    return readings | {unicodedata.normalize("NFKC", one) for one in readings}
+
+
+def _objection(name: str) -> str | None:
+    if not name.strip():
+        return "it is empty."
+    if len(name.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+        return f"it is longer than {MOST_BYTES} bytes."
+    if "/" in name or "\\" in name:
+        return "it has a slash or a backslash in it."
+    if not name.isprintable():
+        return "it has characters in it that cannot be shown."
+    if name.startswith("."):
+        return "it begins with a dot, so it counts as hidden."
+    if name != name.strip():
+        return "it begins or ends with a space."
+    if name.lower().endswith(UNFINISHED):
+        return "it ends like that of an unfinished download."
+    return None
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:60] + ("…" if len(name) > 60 else ""))

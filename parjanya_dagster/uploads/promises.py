@@ -1,0 +1,234 @@
+"""Uploads by strangers: promised, presigned, and followed until they are images or never came.
+
+A promise is recorded before its URL is handed out. It is kept when an image row of its key exists,
+however that row came to be: by an event, by the sweep, or found here. So nothing has to happen on
+arrival, and dying anywhere in here loses nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from parjanya_dagster.errors import (
+    ObjectGone,
+    StorageUnavailable,
+    UnknownUpload,
+    UploadRefused,
+)
+from parjanya_dagster.objects.store import Objects, PresignedPut
+from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
+from parjanya_dagster.uploads import cors
+from parjanya_dagster.uploads.names import key_of
+
+log = structlog.get_logger(__name__)
+
+GRACE = 900.0
+"""Seconds after its URL expired that an upload may still be on its way: S3 asks at the start."""
+
+MOST_FILES = 200
+"""Of one request."""
+
+NEVER_CAME = "the browser never reached PUT"
+
+CONTENT_TYPES = frozenset(
+    {
+        "image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp", "image/gif",
+        "image/avif", "image/heic", "image/heif", "image/x-adobe-dng", "image/dng", "image/x-raw",
+        "image/x-canon-cr2", "image/x-canon-cr3", "image/x-nikon-nef", "image/x-sony-arw",
+        "image/x-fuji-raf", "image/x-olympus-orf", "image/x-panasonic-rw2",
+        "application/octet-stream",  # what a browser says of RAW files
+    }
+)  # fmt: skip
+"""What may be promised. Nobody trusts it: validation looks at the bytes."""
+
+Preflight = Callable[[str, str], cors.Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that somebody would like to upload."""
+
+    name: str
+    content_type: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A recorded upload, and where to put it. None: the storage has no URLs of its own."""
+
+    row: UploadRow
+    put: PresignedPut | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an upload has come. `status` is that of the upload, then that of its image."""
+
+    row: UploadRow
+    image: ImageRow | None
+
+    @property
+    def status(self) -> str:
+        return self.image.pipeline_status if self.image else self.row.status
+
+    @property
+    def done(self) -> bool:
+        return Status(self.status).terminal if self.image else self.row.status == EXPIRED
+
+
+@dataclass(slots=True)
+class Tended:
+    """What one look at due uploads did."""
+
+    arrived: int = 0
+    registered: list[str] = field(default_factory=list)  # batches of images nobody had seen
+    expired: int = 0
+    left: int = 0  # the storage did not answer, or there was no time
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Promises uploads, and follows them."""
+
+    store: Store
+    objects: Objects
+    clock: Callable[[], float]
+    preflight: Preflight = cors.preflight
+    seconds: int = 900  # that a URL is good for
+    most_bytes: int = 256 << 20
+
+    def promise(
+        self, tenant: Tenant, token: Token, wanted: Sequence[Wanted], origin: str = ""
+    ) -> list[Promise]:
+        """Record uploads and say where to put them. All are refused where one is.
+
+        `origin`: the web origin of the browser that asks; empty where it is not a browser.
+        Raises UploadRefused, StorageUnavailable, TruthUnavailable.
+        """
+        if not 0 < len(wanted) <= MOST_FILES:
+            raise UploadRefused(f"Ask for 1 to {MOST_FILES} files at a time.")
+        now = self.clock()
+        rows = [self._row(tenant, token, one, origin, now) for one in wanted]
+        promises = [
+            Promise(
+                row,
+                self.objects.presigned_put(
+                    row.bucket, row.key, row.content_type, row.size, self.seconds
+                ),
+            )
+            for row in rows
+        ]
+        self.store.add_uploads(rows)
+        return promises
+
+    def _row(self, tenant: Tenant, token: Token, one: Wanted, origin: str, now: float) -> UploadRow:
+        if one.content_type not in CONTENT_TYPES:
+            raise UploadRefused(f"{one.content_type!r} is no type of image that is taken in.")
+        if not 0 < one.size <= self.most_bytes:
+            raise UploadRefused(
+                f"{one.name[:60]!r} has {one.size} bytes: 1 to {self.most_bytes} are taken in."
+            )
+        upload_id = secrets.token_hex(16)
+        return UploadRow(
+            upload_id,
+            tenant.slug,
+            tenant.bucket,
+            key_of(tenant.prefix, upload_id, one.name),
+            one.content_type,
+            one.size,
+            requested_at=now,
+            expires_at=now + self.seconds,
+            token_id=token.token_id,
+            origin=origin if cors.is_origin(origin) else "",
+            due_at=now + self.seconds + GRACE,
+        )
+
+    def own(self, tenant: Tenant, upload_id: str) -> UploadRow:
+        """A tenant's upload. Raises UnknownUpload, for another tenant's too."""
+        row = self.store.upload(upload_id)
+        if row is None or row.tenant != tenant.slug:
+            raise UnknownUpload(f"There is no upload {upload_id[:40]!r}.")
+        return row
+
+    def progress(self, tenant: Tenant, upload_id: str) -> Progress:
+        """How far an upload has come. Raises UnknownUpload."""
+        row = self.own(tenant, upload_id)
+        image = self._image(row)
+        if image is not None and row.status != ARRIVED:
+            self.store.upload_arrived(row.upload_id, image.image_id, self.clock())
+            row = self.own(tenant, upload_id)
+        return Progress(row, image)
+
+    def probe(self, row: UploadRow, origin: str) -> cors.Verdict:
+        """Whether a browser on a page of `origin` may put this upload: a real preflight."""
+        put = self.objects.presigned_put(row.bucket, row.key, row.content_type, row.size, 60)
+        if put is None:
+            return cors.Verdict(True, "Files are taken in here, so there is no preflight.")
+        if not cors.is_origin(origin):
+            return cors.Verdict(False, f"{origin[:60]!r} is no web origin.")
+        return self.preflight(put.url, origin)
+
+    def tend(self, deadline: float, limit: int = 200) -> Tended:
+        """Look after uploads whose time is up: each has arrived, or expires with its reason."""
+        tended = Tended()
+        verdicts: dict[tuple[str, str], cors.Verdict] = {}
+        for row in self.store.uploads_due(self.clock(), limit):
+            if self.clock() > deadline:
+                tended.left += 1
+                continue
+            try:
+                self._tend(row, tended, verdicts)
+            except StorageUnavailable:  # not knowing is no reason to give up
+                tended.left += 1
+        return tended
+
+    def _tend(
+        self, row: UploadRow, tended: Tended, verdicts: dict[tuple[str, str], cors.Verdict]
+    ) -> None:
+        image = self._image(row)
+        try:
+            image_id = image.image_id if image else self._take_in(row, tended)
+        except ObjectGone:
+            reason = self._why_not(row, verdicts)
+            log.warning("upload_expired", tenant=row.tenant, upload=row.upload_id, reason=reason)
+            tended.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
+            return
+        tended.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())
+
+    def _take_in(self, row: UploadRow, tended: Tended) -> str:
+        """The object is there and neither event nor sweep told: register it."""
+        found = self.objects.head(row.bucket, row.key)
+        arrival = Arrival(
+            row.tenant, row.bucket, row.key, found.version, found.size, found.modified_at
+        )
+        (done,) = self.store.register([arrival], self.clock())
+        if done.created:
+            tended.registered.append(done.batch)
+        return done.image_id
+
+    def _why_not(self, row: UploadRow, verdicts: dict[tuple[str, str], cors.Verdict]) -> str:
+        if not row.origin:
+            return f"{NEVER_CAME}: what asked for it was no browser, or never sent the file."
+        known = verdicts.get((row.bucket, row.origin))
+        if known is None:
+            known = verdicts[row.bucket, row.origin] = self.probe(row, row.origin)
+        if known.passed:
+            return f"{NEVER_CAME}, and the preflight passes: {known.reason} It gave up by itself."
+        if not known.answered:
+            return f"{NEVER_CAME}, and its preflight cannot be asked: {known.reason}"
+        return f"{NEVER_CAME}: its preflight fails. {known.reason} Mend the bucket's CORS rules."
+
+    def _image(self, row: UploadRow) -> ImageRow | None:
+        """The newest image of the promised key."""
+        for image in self.store.find(row.key, row.tenant):
+            if image.bucket == row.bucket:
+                return image
+        return None

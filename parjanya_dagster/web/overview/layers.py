@@ -1,0 +1,157 @@
+"""The four columns of the page: each layer's numbers, and whether it does its part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from parjanya_dagster.belief.snapshot import RunState
+from parjanya_dagster.belief.tags import RECONCILER
+from parjanya_dagster.doctor.findings import Boundary, Severity
+from parjanya_dagster.doctor.rules import SENSOR_OF
+from parjanya_dagster.doctor.rules_runs import living
+from parjanya_dagster.intent.demand import by_key, needs_of
+from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.web.overview.words import ago, number, span
+
+GOOD, WARN, BAD, UNKNOWN = "good", "warn", "bad", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One of the four columns."""
+
+    name: str
+    rule: str  # what it is, in a few words
+    tone: str
+    value: str
+    caption: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def _tone(seen: Measured, boundary: Boundary) -> str:
+    ours = [one for one in seen.findings if one.boundary is boundary]
+    if any(one.severity is Severity.ERROR for one in ours):
+        return BAD
+    return WARN if ours else GOOD
+
+
+def truth(seen: Measured) -> Layer:
+    counts = seen.facts.counts
+    rows = sum(one.rows for one in counts)
+    lost = sum(abs(one.registered - one.rows - one.departed) for one in counts)
+    decided = sum(one.by_status.get(Status.CURATED, 0) for one in counts)
+    failed = sum(one.by_status.get(Status.FAILED, 0) for one in counts)
+    readable = seen.readable(TRUTH)
+    return Layer(
+        "Truth",
+        "survives everything",
+        _tone(seen, Boundary.TRUTH) if readable else UNKNOWN,
+        number(rows) if readable else "—",
+        "images",
+        (
+            ("decided", number(decided)),
+            ("failed", number(failed)),
+            ("under a lease", number(sum(one.in_flight for one in counts))),
+            ("missing rows", number(lost)),
+            ("tenants", number(len(counts))),
+        )
+        if readable
+        else (),
+    )
+
+
+def belief(seen: Measured) -> Layer:
+    loops, now = seen.facts.loops or {}, seen.facts.now
+    beat = loops.get(RECONCILER)
+    lines = [
+        (f"{sensor} completed", ago(now - loops[loop].at) if loop in loops else "never")
+        for loop, sensor in SENSOR_OF.items()
+    ]
+    if beat is not None:
+        lines.append(("a reconciliation takes", span(float(beat.payload.get("seconds", 0.0)))))
+    lines += [
+        ("failed ticks in a row", number(max((s.failures for s in seen.facts.sensors), default=0)))
+    ]
+    if seen.facts.snapshot is not None:
+        lines.append(("partition keys", number(len(seen.facts.snapshot.keys))))
+    readable = seen.readable(BELIEF) and seen.facts.loops is not None
+    return Layer(
+        "Belief",
+        "may be deleted",
+        _tone(seen, Boundary.BELIEF) if readable else UNKNOWN,
+        span(now - beat.at) if beat else "never",
+        "since the reconciler looked" if beat else "did the reconciler look",
+        tuple(lines),
+    )
+
+
+def intent(seen: Measured) -> Layer:
+    snapshot = seen.facts.snapshot
+    if snapshot is None:
+        return Layer("Intent", "durable, by identity", UNKNOWN, "—", "not known", ())
+    live, _ = living(snapshot, seen.lanes, seen.limits)
+    due = sum(one.rows for one in snapshot.due)
+    oldest = min((one.oldest for one in snapshot.due), default=snapshot.now)
+    uncovered = 0
+    for lane in seen.lanes:
+        ours = [run for run in live if set(run.stages) & set(lane.stages)]
+        uncovered += sum(need.rows for need in needs_of(snapshot, lane, by_key(ours))[0])
+    queued = sum(run.state in (RunState.CREATED, RunState.QUEUED) for run in live)
+    beat = (seen.facts.loops or {}).get(RECONCILER)
+    asked = sum(
+        amount
+        for what, amount in (beat.payload.get("totals", {}) if beat else {}).items()
+        if what.startswith("emitted|")
+    )
+    return Layer(
+        "Intent",
+        "durable, by identity",
+        _tone(seen, Boundary.INTENT),
+        number(due),
+        "images due",
+        (
+            ("no run has them before it", number(uncovered)),
+            ("the oldest is due", ago(snapshot.now - oldest) if due else "—"),
+            ("runs in the queue", number(queued)),
+            ("runs asked for so far", number(int(asked))),
+            ("lanes held", ", ".join(sorted(seen.limits.held_lanes)) or "none"),
+        ),
+    )
+
+
+def execution(seen: Measured, per_minute: float | None) -> Layer:
+    snapshot = seen.facts.snapshot
+    if snapshot is None:
+        return Layer("Execution", "disposable", UNKNOWN, "—", "not known", ())
+    live, _ = living(snapshot, seen.lanes, seen.limits)
+    states = Counter(run.state for run in live)
+    quiet = [
+        snapshot.now - max(run.since, run.pulse.progress_at if run.pulse else 0.0)
+        for run in live
+        if run.state is RunState.STARTED
+    ]
+    lines = [
+        ("images per minute", "—" if per_minute is None else number(round(per_minute))),
+        ("runs being started", number(states[RunState.STARTING])),
+        ("longest with no outcome", span(max(quiet)) if quiet else "—"),
+        ("failed in the last hour", number(len(snapshot.failed))),
+        ("code", _code(seen)),
+    ]
+    return Layer(
+        "Execution",
+        "disposable",
+        _tone(seen, Boundary.EXECUTION),
+        number(states[RunState.STARTED]),
+        "run at work" if states[RunState.STARTED] == 1 else "runs at work",
+        tuple(lines),
+    )
+
+
+def _code(seen: Measured) -> str:
+    if not seen.running:
+        return "no run yet"
+    said = seen.running[0][3].get("code", "unknown").rpartition("+")[2]
+    drifted = {one.lane for one in seen.facts.drifts}
+    return f"{said}{', drifted' if drifted else ''}"

@@ -1,0 +1,130 @@
+"""The API. No request names a tenant: it is that of the bearer token."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from parjanya_dagster.errors import ObjectGone, TokenRefused
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.uploads import Token
+from parjanya_dagster.uploads import tokens
+from parjanya_dagster.web.uploads.messages import (
+    Preflight,
+    Upload,
+    Uploads,
+    UploadStatus,
+    UploadStatuses,
+    UploadsWanted,
+    Whoami,
+)
+
+MOST_IDS = 100
+
+router = APIRouter()
+_bearer = HTTPBearer(auto_error=False, description="`parjanya uploads token add TENANT`")
+
+
+def _platform(request: Request) -> Platform:
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+Place = Annotated[Platform, Depends(_platform)]
+Origin = Annotated[str, Header(include_in_schema=False)]
+
+
+def _caller(
+    place: Place, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> tuple[Token, Tenant]:
+    if given is None:
+        raise TokenRefused
+    return tokens.check(place.store, given.credentials)
+
+
+Caller = Annotated[tuple[Token, Tenant], Depends(_caller)]
+
+
+@router.get("/healthz", include_in_schema=False)
+def healthz(place: Place) -> dict[str, str]:
+    """Whether Truth answers."""
+    place.store.token("")
+    return {"status": "ok"}
+
+
+@router.get("/v1/me")
+def me(place: Place, caller: Caller) -> Whoami:
+    """Whose token this is."""
+    return Whoami(tenant=caller[1].slug, most_bytes=place.uploads.most_bytes)
+
+
+@router.post("/v1/uploads", status_code=201)
+def ask(
+    place: Place, caller: Caller, request: Request, body: UploadsWanted, origin: Origin = ""
+) -> Uploads:
+    """Ask for uploads. Each answer is good for one PUT of exactly that size and type."""
+    token, tenant = caller
+    made = place.uploads.promise(tenant, token, [one.wanted() for one in body.files], origin)
+    return Uploads(
+        uploads=[
+            Upload.of(one, str(request.url_for("take", upload_id=one.row.upload_id)))
+            for one in made
+        ]
+    )
+
+
+@router.get("/v1/uploads")
+def statuses(
+    place: Place, caller: Caller, ids: Annotated[list[str], Query(alias="id", max_length=MOST_IDS)]
+) -> UploadStatuses:
+    """How far several uploads have come."""
+    found = [place.uploads.progress(caller[1], one) for one in ids]
+    return UploadStatuses(uploads=[UploadStatus.of(one) for one in found])
+
+
+@router.get("/v1/uploads/{upload_id}")
+def status(place: Place, caller: Caller, upload_id: str) -> UploadStatus:
+    """How far an upload has come."""
+    return UploadStatus.of(place.uploads.progress(caller[1], upload_id))
+
+
+@router.post("/v1/uploads/{upload_id}/preflight")
+def preflight(place: Place, caller: Caller, upload_id: str, origin: Origin = "") -> Preflight:
+    """Why a browser cannot PUT: the storage is asked as the browser on this web page asks it."""
+    row = place.uploads.own(caller[1], upload_id)
+    return Preflight.of(place.uploads.probe(row, origin))
+
+
+@router.put("/v1/uploads/{upload_id}/content", status_code=201)
+async def take(place: Place, caller: Caller, upload_id: str, request: Request) -> Response:
+    """Take the bytes in, where buckets are folders. Refuses what S3 would refuse."""
+    row = await run_in_threadpool(place.uploads.own, caller[1], upload_id)
+    if place.objects.presigned_put(row.bucket, row.key, row.content_type, row.size, 60):
+        return _refused(404, "Buckets are in S3 here: PUT to the URL that you were given.")
+    if place.clock() > row.expires_at:
+        return _refused(403, "It began too late. Ask for the upload again.")
+    if request.headers.get("content-type") != row.content_type:
+        return _refused(403, f"The content type is not {row.content_type}, which was asked for.")
+    try:
+        await run_in_threadpool(place.objects.head, row.bucket, row.key)
+        return _refused(412, "It is there already.")
+    except ObjectGone:
+        pass
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > row.size:
+            break
+    if len(data) != row.size:
+        return _refused(403, f"It has not the {row.size} bytes that were asked for.")
+    await run_in_threadpool(place.objects.put, row.bucket, row.key, bytes(data), row.content_type)
+    return Response(status_code=201)
+
+
+def _refused(status_code: int, why: str) -> Response:
+    return JSONResponse({"detail": why}, status_code)

@@ -1,0 +1,1 @@
+"""Programs that fit models and make documents. Programs that measure are in `bench`."""
