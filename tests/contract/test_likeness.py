@@ -5,7 +5,7 @@ from __future__ import annotations
 from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.sql.likeness import CROWD
 from parjanya_dagster.truth.store import Store
-from tests.contract.world import NOON, arrival, arrive, claim, commit, found, tenant
+from tests.support.world import NOON, arrival, arrive, claim, commit, found, tenant
 
 HASHES = (0b0000, 0b0011, 0b1111, -1)
 

@@ -9,8 +9,8 @@ import pytest
 from parjanya_dagster.errors import InvalidTenant, UnknownTenant
 from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import Backend
-from tests.contract.world import (
+from tests.support.backends import Backend
+from tests.support.world import (
     DAY,
     NOON,
     arrival,

@@ -11,7 +11,7 @@ from parjanya_dagster.truth.models import Evidence, Mispinned, Move, Regrade
 from parjanya_dagster.truth.outcomes import Completed, TerminalFailure
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
-from tests.contract.world import NOON, arrive, carry, claim, commit, row, tenant
+from tests.support.world import NOON, arrive, carry, claim, commit, row, tenant
 
 ASKED = Regrade("regrade-1", "default@2", ("acme",), "", "", NOON)
 

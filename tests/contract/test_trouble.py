@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import Backend
-from tests.contract.world import LEASE, NOON, arrive, carry, claim, commit
+from tests.support.backends import Backend
+from tests.support.world import LEASE, NOON, arrive, carry, claim, commit
 
 
 def fail(store: Store, ids: list[str], failure_class: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token
-from tests.contract.conftest import Backend
-from tests.contract.world import NOON, promised, tenant
+from tests.support.backends import Backend
+from tests.support.world import NOON, promised, tenant
 
 HOUR = 3600.0
 TOKEN = Token("t-1", "acme", "the web shop", "ab" * 32, NOON)

@@ -16,8 +16,8 @@ from parjanya_dagster.truth.outcomes import (
 )
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
-from tests.contract.conftest import Backend
-from tests.contract.world import (
+from tests.support.backends import Backend
+from tests.support.world import (
     LEASE,
     NOON,
     arrival,

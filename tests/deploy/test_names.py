@@ -11,7 +11,7 @@ from typer.main import get_command
 from parjanya_dagster.cli.main import app
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.dynamo.schema import table
-from tests.deploy.test_instances import DEPLOY, of
+from tests.deploy.objects import DEPLOY, of
 
 
 def test_settings_that_are_given_are_settings() -> None:

@@ -20,7 +20,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
 from parjanya_dagster.doctor.launchers import OfInstance
 from tests.deploy.ecs_account import GPUS, Account, create_account, metadata
-from tests.servers import MotoServer
+from tests.support.servers import MotoServer
 
 ROOT = Path(__file__).parents[2]
 INSTANCE = ROOT / "deploy" / "ecs" / "instance" / "dagster.yaml"
@@ -89,7 +89,7 @@ def launch(home: Path, lane: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -16,7 +16,7 @@ from dagster import DagsterRunStatus
 
 from tests.deploy.cluster import CPU_IMAGE, GPU, GPU_IMAGE, Cluster
 from tests.deploy.kubernetes_api import KubernetesApi
-from tests.end_to_end.pictures import picture
+from tests.support.pictures import picture
 
 IMAGES = 3
 KUBERNETES = "1.34"

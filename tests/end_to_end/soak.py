@@ -31,9 +31,9 @@ from parjanya_dagster.truth.sql.migrate import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.servers import PostgresServer
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.servers import PostgresServer
 
 TENANTS = {"acme": 0.6, "bolt": 0.3, "cyan": 0.1}  # share of the images
 BROKEN = 0.03  # share of the files

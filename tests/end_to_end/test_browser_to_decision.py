@@ -23,13 +23,14 @@ import boto3
 import pytest
 
 from parjanya_dagster.instance.home import free_port
-from tests.browser import PATIENCE, chromium
 from tests.end_to_end.bridge import bridge, notify
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.radosgw import Radosgw
-from tests.servers import MotoServer
-from tests.uploads.conftest import ALLOWING, allow
+from tests.support.browser import PATIENCE
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.radosgw import Radosgw
+from tests.support.servers import MotoServer
+from tests.support.upload_site import ALLOWING, allow
+from tests.support.waiting import tail, wait_for_end
 
 VERDICTS = ("Accepted", "Rejected", "For review")
 HOURLY, OFTEN = "3600", "2"  # seconds between sweeps
@@ -44,11 +45,11 @@ def cloud(radosgw: Radosgw, moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
-    with chromium() as browser:
-        page = browser.new_page(viewport={"width": 900, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 900, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def uploads_served(instance: Instance) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        wait_for_end(process, "the application ends", lambda: tail(instance.home / "uploads.log"))
 
 
 def answers(url: str) -> bool:

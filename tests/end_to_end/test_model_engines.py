@@ -14,10 +14,10 @@ import pytest
 
 from gpu_ops import LABELS
 from parjanya_dagster.truth.stages import STAGES
-from tests import tiny_models
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.iqa_weights import write_weights
+from tests.support import tiny_models
+from tests.support.instance import Instance
+from tests.support.iqa_weights import write_weights
+from tests.support.pictures import picture
 
 IMAGES = {f"{n}.jpg": picture(n, 240 + 16 * n, 200) for n in range(4)}
 LOST = "processor_config.json"

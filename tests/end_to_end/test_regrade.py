@@ -24,7 +24,7 @@ from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
-from tests.end_to_end.instance import Instance
+from tests.support.instance import Instance
 
 TENANTS = {"acme": 1200, "bolt": 800, "calm": 300}
 REGRADED = ("acme", "bolt")  # the third stays as it is

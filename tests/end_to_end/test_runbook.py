@@ -45,8 +45,8 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.stages import STAGES
-from tests.contract import world
-from tests.dagster_runs import make_run
+from tests.support import world
+from tests.support.dagster_runs import make_run
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 HEADING = "## It hangs at 02:00"

@@ -9,9 +9,9 @@ import pytest
 from dagster import AssetKey
 
 from parjanya_dagster.truth.stages import STAGES
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.servers import PostgresServer
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.servers import PostgresServer
 
 IMAGES = {
     "acme": {**{f"{n}.jpg": picture(n) for n in range(5)}, "text.jpg": b"Buy milk.\n"},

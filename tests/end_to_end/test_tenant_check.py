@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.radosgw import Radosgw
+from tests.support.radosgw import Radosgw
 
 ORIGIN = "https://app.example"
 
@@ -28,7 +28,7 @@ class Shell:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
 
     def check(self, *arguments: str) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.sql import open_store
-from tests.end_to_end.pictures import picture
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.pictures import picture
 
 TRIES = 3
 

@@ -6,7 +6,7 @@ from collections import deque
 
 from parjanya_dagster.execution.replay import replay_failures
 from parjanya_dagster.truth.transitions import Rules
-from tests.incidents.conftest import HOUR, ask_doctor, rows, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import House
 
 TRIES = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.incidents.conftest import ask_doctor, statuses, upload
+from tests.incidents.steps import ask_doctor, statuses, upload
 from tests.simulation.house import House
 
 

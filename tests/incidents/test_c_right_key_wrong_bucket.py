@@ -24,10 +24,10 @@ from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.execution.worker import Pace, StageWork, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
-from tests.end_to_end.pictures import picture
 from tests.simulation.dagster_model import DagsterModel
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
-from tests.unit.media.test_formats import dng
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.raw import dng
 
 KEY = "incoming/a.jpg"
 PICTURES = {"acme": picture(1), "bolt": picture(2)}
@@ -68,7 +68,7 @@ class Engine:
 
 
 @pytest.fixture
-def place(platform: Platform) -> Platform:  # noqa: F811
+def place(platform: Platform) -> Platform:
     """Two tenants with a picture each under the same key."""
     for tenant, data in PICTURES.items():
         platform.objects.put(tenant, KEY, data, "image/jpeg")
@@ -136,7 +136,7 @@ def test_work_reads_the_place_from_truth_when_it_is_done(place: Platform) -> Non
 
 def test_an_object_in_the_wrong_bucket_is_named_with_the_right_one(
     place: Platform,
-    clock: Clock,  # noqa: F811
+    clock: Clock,
 ) -> None:
     sweep(place)
     home = place.settings.home / "buckets"

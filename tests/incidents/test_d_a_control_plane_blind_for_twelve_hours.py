@@ -6,7 +6,7 @@ import pytest
 
 from parjanya_dagster.belief.snapshot import SensorSeen
 from parjanya_dagster.errors import BeliefUnreadable
-from tests.incidents.conftest import HOUR, ask_doctor, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, statuses, upload
 from tests.simulation.house import TICK, House
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.incidents.conftest import HOUR, ask_doctor, rows, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import TICK, House
 
 WEEKEND = 62.0  # hours, Friday evening to Monday morning

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parjanya_dagster.truth.stages import STAGES
-from tests.incidents.conftest import HOUR, rows, statuses, upload
+from tests.incidents.steps import HOUR, rows, statuses, upload
 from tests.simulation.house import LIMITS, TICK, House
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
 from parjanya_dagster.intent.plan import Limits, Plan
 from parjanya_dagster.truth.models import DueBatch
-from tests.incidents.conftest import rows, statuses, upload
+from tests.incidents.steps import rows, statuses, upload
 from tests.simulation.house import House
-from tests.unit.intent.world import batch, decide, due, run
+from tests.support.snapshots import batch, decide, due, run
 
 GIANT = [due(batch("giant", n), 1000, waited=5000 - n) for n in range(1, 101)]
 SMALL = due(batch("small"), 10, waited=5)

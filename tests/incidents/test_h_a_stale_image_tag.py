@@ -4,7 +4,6 @@ v20 and v23 are real here: two copies of the package that differ in a line, each
 of its own what it is. Runs go through Dagster's own executor, in process.
 """
 
-# ruff: noqa: F811  (fixtures of another suite)
 from __future__ import annotations
 
 import json
@@ -29,10 +28,10 @@ from parjanya_dagster.intent.plan import plan
 from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import measure
 from parjanya_dagster.platform import Platform
-from tests.end_to_end.pictures import picture
-from tests.incidents.conftest import ask_doctor, statuses, upload
+from tests.incidents.steps import ask_doctor, statuses, upload
 from tests.simulation.house import LIMITS, House
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
+from tests.support.clock import Clock
+from tests.support.pictures import picture
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,9 +22,9 @@ from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.intent.dispatch import send
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
-from tests.incidents.conftest import upload
-from tests.servers import MotoServer
+from tests.incidents.steps import upload
 from tests.simulation.house import LIMITS, TICK, House
+from tests.support.servers import MotoServer
 
 ALLOWED = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
 TIDIED = {"Effect": "Deny", "Action": "sqs:GetQueueAttributes", "Resource": "*"}

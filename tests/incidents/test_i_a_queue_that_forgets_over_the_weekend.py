@@ -4,7 +4,6 @@ Time is a number here, so the queue is the model of the simulation; `unit/aws/te
 it to SQS's ways, and moto's SQS is asked for its retention below.
 """
 
-# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,12 +20,12 @@ from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from tests.servers import MotoServer
-from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
 from tests.simulation.house import LIMITS
+from tests.simulation.memory import in_memory
 from tests.simulation.queue_model import QueueModel
 from tests.simulation.test_queued_lane import QueueHouse, begin, upload
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
+from tests.support.clock import Clock
+from tests.support.servers import MotoServer
 
 HOUR, DAY = 3600.0, 86_400.0
 WEEKEND = 62 * HOUR

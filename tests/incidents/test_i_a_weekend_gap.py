@@ -14,7 +14,7 @@ from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import Measured, measure
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from tests.incidents.conftest import HOUR, ask_doctor, rows, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import House
 
 GAP = 62 * HOUR  # Friday 18:00 to Monday 08:00

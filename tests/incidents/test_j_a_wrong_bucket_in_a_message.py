@@ -1,6 +1,5 @@
 """A message names the right key and another tenant's bucket. On moto's emulator of S3 and SQS."""
 
-# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 import json
@@ -11,11 +10,10 @@ from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message
-from tests.servers import MotoServer
 from tests.simulation.dagster_model import DagsterModel
-from tests.unit.conftest import clock, platform  # noqa: F401  (fixtures)
-from tests.unit.ingest.test_events import message, record
-from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)
+from tests.support.mailbox import Cloud, rows, take
+from tests.support.s3_events import message, record
+from tests.support.servers import MotoServer
 
 
 def naive(cloud: Cloud, said: Message) -> bytes:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
 from tests.incidents.gpu_node import Node, load, naive, said
+from tests.support import tiny_models
 
 MISSING = "cuda:99"
 

@@ -3,7 +3,6 @@
 Here its first object registers it. On moto's emulator of S3 and SQS.
 """
 
-# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 from dataclasses import replace
@@ -14,9 +13,9 @@ from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from tests.servers import MotoServer
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
-from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)
+from tests.support.clock import Clock
+from tests.support.mailbox import Cloud, rows, take
+from tests.support.servers import MotoServer
 
 DEPLOYED = ("acme", "bolt")  # a list in the code
 

@@ -25,7 +25,7 @@ from tests.simulation.bucket import Buckets
 from tests.simulation.dagster_model import DagsterModel
 from tests.simulation.mortal import Died, Mortal
 from tests.simulation.worker import Poisoned, Worker
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
 
 LIMITS = Limits(run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, unmeasured_rows=6)
 TICK = 60.0  # seconds between two ticks when all is quiet

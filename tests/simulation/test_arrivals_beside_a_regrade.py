@@ -23,8 +23,8 @@ from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import Status
-from tests.simulation.conftest import in_memory
 from tests.simulation.house import House
+from tests.simulation.memory import in_memory
 
 HISTORY, ARRIVALS = 90, 40
 EVERY = 5.0  # seconds per turn

@@ -28,7 +28,7 @@ from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.stages import Status
 from tests.simulation.bucket import Buckets
 from tests.simulation.test_crash_at_every_write import Standing
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
 
 IMAGES = 6
 

@@ -32,11 +32,12 @@ from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild
-from tests.simulation.conftest import COUNTED, SEED, in_memory
 from tests.simulation.dagster_model import DagsterModel, Run
+from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
 from tests.simulation.worker import outcome
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.simulated import COUNTED, SEED
 
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0

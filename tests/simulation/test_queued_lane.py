@@ -32,11 +32,12 @@ from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
 from tests.simulation.bucket import Buckets
-from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
 from tests.simulation.house import LIMITS, TICK, House
+from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
 from tests.simulation.queue_model import QueueModel
 from tests.simulation.worker import kinds, outcome
+from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
 STEPS = 80
 

@@ -32,12 +32,13 @@ from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import dynamo_table
-from tests.servers import MotoServer, PostgresServer
-from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
 from tests.simulation.house import House
+from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died
 from tests.simulation.worker import OUTCOMES, Worker
+from tests.support.backends import dynamo_table
+from tests.support.servers import MotoServer, PostgresServer
+from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
 SHRINK = bool(os.environ.get("PARJANYA_SIMULATION_SHRINK"))
 TENANTS = ("acme", "globex", "initech")

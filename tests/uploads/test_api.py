@@ -10,9 +10,9 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.uploads.promises import GRACE
 from parjanya_dagster.web.uploads import create_app
 from parjanya_dagster.web.uploads.body_limit import MOST
-from tests.contract.world import carry
-from tests.unit.conftest import Clock
-from tests.uploads.conftest import Site, files, with_settings
+from tests.support.clock import Clock
+from tests.support.upload_site import Site, files, with_settings
+from tests.support.world import carry
 
 
 def ask(client: TestClient, site: Site, slug: str = "acme", name: str = "a.jpg") -> dict:  # type: ignore[type-arg]

@@ -19,9 +19,9 @@ from parjanya_dagster.queues.messages import Message
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.uploads.promises import Wanted
 from parjanya_dagster.web.uploads import create_app
-from tests.radosgw import Radosgw
-from tests.unit.ingest.test_events import message, record
-from tests.uploads.conftest import Site, files
+from tests.support.radosgw import Radosgw
+from tests.support.s3_events import message, record
+from tests.support.upload_site import Site, files
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from parjanya_dagster.uploads.promises import (
     Uploads,
     Wanted,
 )
-from tests.contract.world import carry
-from tests.unit.conftest import Clock
-from tests.uploads.conftest import Site
+from tests.support.clock import Clock
+from tests.support.upload_site import Site
+from tests.support.world import carry
 
 ORIGIN = "https://app.example"
 ONE = Wanted("a.jpg", "image/jpeg", 3)

@@ -18,9 +18,9 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED
 from parjanya_dagster.uploads import tokens
 from parjanya_dagster.uploads.promises import GRACE, Wanted
-from tests.unit.conftest import Clock
-from tests.unit.dagster_face.test_sensors import tick
-from tests.uploads.conftest import Site
+from tests.support.clock import Clock
+from tests.support.ticks import tick
+from tests.support.upload_site import Site
 
 Run = Callable[..., str]
 

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from parjanya_dagster.aws.groups import AutoScalingGroup
 from parjanya_dagster.errors import CloudUnavailable
-from tests.servers import MotoServer
+from tests.support.servers import MotoServer
 
 
 @pytest.fixture

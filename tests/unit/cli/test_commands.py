@@ -13,7 +13,7 @@ import pytest
 
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
-from tests.end_to_end.pictures import picture
+from tests.support.pictures import picture
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -20,10 +20,10 @@ from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import DEFAULT_PROMPT, Settings
 from parjanya_dagster.truth.models import ImageRow
-from tests.end_to_end.pictures import picture
-from tests.endpoint_stub import MODEL, Reply, Stub
-from tests.unit.conftest import Clock
-from tests.unit.execution.test_stages import Engine, House
+from tests.support.clock import Clock
+from tests.support.endpoint_stub import MODEL, Reply, Stub
+from tests.support.pictures import picture
+from tests.support.stages import Engine, House
 
 POLICY = """
 name: asks
@@ -197,7 +197,7 @@ def test_an_image_that_the_server_refuses_fails_in_the_end_and_alone(
     house: House, stub: Stub
 ) -> None:
     engine = endpoint(stub, house.clock)
-    from tests.endpoint_stub import mean
+    from tests.support.endpoint_stub import mean
 
     levels = sorted({round(mean({"messages": _message(engine, house, n)})) for n in range(2)})
     stub.behave = lambda _, asked: (

@@ -27,7 +27,7 @@ from parjanya_dagster.policy import builtin
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome
 from parjanya_dagster.truth.sql import SqlStore, open_store
-from tests.contract.world import LEASE, NOON, arrival, found, tenant
+from tests.support.world import LEASE, NOON, arrival, found, tenant
 
 POLICY = builtin()["default@2"]
 DISTANCE = POLICY.near_distance or 0

@@ -21,9 +21,9 @@ from parjanya_dagster.execution.preflight import (
 )
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
-from tests.end_to_end.pictures import picture
-from tests.unit.conftest import Clock
-from tests.unit.execution.test_stages import House
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.stages import House
 
 FIT = Report("transformers", (Check("gpu", True, "there"),), {"model": "m"})
 UNFIT = Report("transformers", (Check("gpu", False, "it is gone"),))

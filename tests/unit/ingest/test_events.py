@@ -11,26 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parjanya_dagster.ingest.events import Place, Said, read
+from tests.support.s3_events import message, record
 
 AT = 1_795_406_749.042
-
-
-def record(key: str, bucket: str = "acme-uploads", **more: Any) -> dict[str, Any]:
-    return {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "eventTime": "2026-11-23T04:05:49.042Z",
-        "eventName": "ObjectCreated:Put",
-        "s3": {
-            "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
-            "object": {"key": key, "size": 1, "eTag": "e", "sequencer": "0055AED6DCD90281E5"},
-        },
-        **more,
-    }
-
-
-def message(*records: Any) -> str:
-    return json.dumps({"Records": list(records)})
 
 
 def keys(body: str) -> list[tuple[str, ...]]:

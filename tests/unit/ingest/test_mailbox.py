@@ -7,96 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable, TruthUnavailable
-from parjanya_dagster.ingest.mailbox import Mailbox, Taken
+from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message, QueueState
-from parjanya_dagster.truth.models import ImageRow
-from tests.servers import MotoServer
-from tests.unit.conftest import Clock
-from tests.unit.ingest.test_events import message, record
-
-
-class Cloud:
-    """Two tenants' buckets, a queue that they notify, and its dead letters."""
-
-    def __init__(self, moto: MotoServer) -> None:
-        self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
-        self.queue = SqsQueue(moto.name("arrivals"))
-        self.dead = SqsQueue(moto.name("dead"))
-        for queue in (self.queue, self.dead):
-            self.sqs.create_queue(QueueName=queue.name)
-        self.acme = self.bucket(moto.name("acme"))
-        self.bolt = self.bucket(moto.name("bolt"))
-
-    def bucket(self, name: str) -> str:
-        self.s3.create_bucket(Bucket=name)
-        wanted = {
-            "QueueArn": self.queue.arn(),
-            "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
-        }
-        self.s3.put_bucket_notification_configuration(
-            Bucket=name, NotificationConfiguration={"QueueConfigurations": [wanted]}
-        )
-        return name
-
-    def upload(self, bucket: str, name: str, data: bytes = b"x") -> None:
-        self.s3.put_object(Bucket=bucket, Key=f"incoming/{name}", Body=data)
-
-    def dead_letters(self) -> list[tuple[str, str]]:
-        """Bodies and reasons."""
-        found = self.sqs.receive_message(
-            QueueUrl=self.dead.url(), MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-        ).get("Messages", [])
-        return [(one["Body"], one["MessageAttributes"]["reason"]["StringValue"]) for one in found]
-
-    def waiting(self) -> int:
-        return self.queue.state().messages
-
-
-@pytest.fixture
-def cloud(aws: MotoServer) -> Cloud:
-    return Cloud(aws)
-
-
-@pytest.fixture
-def box(cloud: Cloud, platform: Platform) -> Mailbox:
-    for slug, bucket in (("acme", cloud.acme), ("bolt", cloud.bolt)):
-        platform.sweeper.add_tenant(slug, bucket)
-    return Mailbox(
-        platform.store,
-        S3Objects(),
-        cloud.queue,
-        cloud.dead,
-        BucketNames(),
-        platform.sweeper.add_tenant,
-        platform.clock,
-    )
-
-
-def take(box: Mailbox) -> Taken:
-    """All that waits, in one sum."""
-    total = Taken()
-    while (some := box.take(0)).messages:
-        total.messages += some.messages
-        total.departed += some.departed
-        total.left += some.left
-        total.dead += some.dead
-        total.tenants += some.tenants
-        for batch, rows in some.registered.items():
-            total.registered[batch] = total.registered.get(batch, 0) + rows
-    return total
-
-
-def rows(platform: Platform, tenant: str = "acme") -> list[ImageRow]:
-    return platform.store.present(tenant, "", 1000)
+from tests.support.clock import Clock
+from tests.support.mailbox import Cloud, rows, take
+from tests.support.s3_events import message, record
+from tests.support.servers import MotoServer
 
 
 def states(platform: Platform, name: str) -> list[str]:

@@ -14,7 +14,7 @@ from parjanya_dagster.ingest.arrivals import Sweeper, Swept
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import image_id
-from tests.unit.conftest import NOON, Clock
+from tests.support.clock import NOON, Clock
 
 FOREVER = NOON + 1e9
 

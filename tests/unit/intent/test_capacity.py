@@ -15,8 +15,8 @@ from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, dec
 from parjanya_dagster.intent.scaling_groups import EVERY, Groups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
-from tests.contract import world
-from tests.unit.conftest import Clock
+from tests.support import world
+from tests.support.clock import Clock
 
 EMPTY = GroupState("g", desired=0, least=0, most=10, in_service=0)
 BOUNDS = Bounds(most=4, drain=1800.0, idle=900.0)

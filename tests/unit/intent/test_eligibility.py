@@ -13,7 +13,7 @@ from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
-from tests.contract import world
+from tests.support import world
 
 CPU, GPU = SPLIT
 

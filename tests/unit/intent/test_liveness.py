@@ -6,7 +6,7 @@ import pytest
 
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState
 from parjanya_dagster.intent.liveness import Deadlines, why_dead
-from tests.unit.intent.world import NOW, batch, decide, due, pulse, ranges, run
+from tests.support.snapshots import NOW, batch, decide, due, pulse, ranges, run
 
 KEY = batch()
 CLOCKS = Deadlines(created=60, launch=900, start=300, silence=120, stall=1800, cancel=90)

@@ -13,7 +13,7 @@ from parjanya_dagster.intent.plan import Limits, row_budget
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.stages import STAGES
-from tests.unit.intent.world import (
+from tests.support.snapshots import (
     LANE,
     NOW,
     batch,

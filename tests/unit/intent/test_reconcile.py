@@ -17,8 +17,8 @@ from parjanya_dagster.intent.reconcile import MOST_BURIED, Reconciled, reconcile
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.stages import STAGES
-from tests.contract.world import NOON, arrive, claim
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.world import NOON, arrive, claim
 
 
 @dataclass

@@ -9,7 +9,7 @@ from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
 from parjanya_dagster.intent.plan import REGRADE_PRIORITY, Limits, Plan, plan
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch
-from tests.unit.intent.world import NOW, batch, due, run
+from tests.support.snapshots import NOW, batch, due, run
 
 
 def decide(

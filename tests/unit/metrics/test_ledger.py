@@ -12,7 +12,7 @@ from parjanya_dagster.belief.ledger import BOOK, LEDGER, REMEMBERED, accounts, f
 from parjanya_dagster.execution.run_ledger import BOUNDS, Book, gpu_attached
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.sql import SqlStore, open_store
-from tests.unit.conftest import NOON, Clock
+from tests.support.clock import NOON, Clock
 
 SILENCE = 120.0
 

@@ -14,7 +14,7 @@ from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.regrade.report import compare_decided, progress, report
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.sql import open_store
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled
 
 SHARP = """name: sharp

@@ -15,7 +15,7 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql import open_store
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, shuffled
 
 RULES = {
