@@ -60,8 +60,9 @@ def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bac
         backend.close()
         return
     if request.param == "dynamodb":
+        url = request.getfixturevalue("shared_table")  # before `aws`, whose variables go first
         request.getfixturevalue("aws")
-        backend = Backend(request.getfixturevalue("shared_table"))
+        backend = Backend(url)
         yield backend
         backend.close()
         empty_table(backend.url)

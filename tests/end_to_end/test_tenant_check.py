@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import command_line
 from tests.support.radosgw import Radosgw
 
 ORIGIN = "https://app.example"
@@ -22,14 +22,7 @@ class Shell:
         self.environment = {**environment, "PARJANYA_HOME": str(home)}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "parjanya_dagster.cli", "tenant", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
+        return command_line.parjanya("tenant", *arguments, environment=self.environment)
 
     def check(self, *arguments: str) -> dict[str, Any]:
         """What was looked at, by name; `status` is the exit status."""

@@ -22,9 +22,8 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import Status
+from tests.support import command_line
 from tests.support.waiting import is_alive, tail, wait_for_end, wait_until, work_of
-
-COMMAND = 600.0  # seconds for one command: generous, since only a failure takes that long
 
 
 class Instance:
@@ -105,14 +104,7 @@ class Instance:
 
     def parjanya(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line over this home."""
-        return subprocess.run(
-            [sys.executable, "-m", "parjanya_dagster.cli", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND,
-        )
+        return command_line.parjanya(*arguments, environment=self.environment)
 
     def until(self, true: Callable[[], object], what: str) -> None:
         """Wait for the world to become so. Fails with the logs when it does not."""

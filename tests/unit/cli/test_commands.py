@@ -13,6 +13,7 @@ import pytest
 
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
+from tests.support import command_line
 from tests.support.pictures import picture
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,20 +26,13 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def parjanya(home: Path) -> Run:
-    """The real program in a process of its own."""
+    """The program in a process of its own."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PARJANYA_")}
         environment |= {"PARJANYA_HOME": str(home)}
         environment |= {f"PARJANYA_{name.upper()}": value for name, value in settings.items()}
-        return subprocess.run(
-            [sys.executable, "-m", "parjanya_dagster.cli", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return command_line.parjanya(*arguments, environment=environment)
 
     return run
 
