@@ -9,14 +9,7 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFailure
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from tests.support.world import (
-    LEASE,
-    NOON,
-    arrival,
-    commit,
-    completed,
-    tenant,
-)
+from tests.support.world import LEASE, NOON, arrival, commit, completed, tenant
 
 Step = tuple[str, int]
 
