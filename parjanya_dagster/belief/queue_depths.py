@@ -120,5 +120,12 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
 
 def _run(lane: Lane, one: Assignment, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        one.id, lane.job, how, one.batches, one.stages, since, requested=True, regrade=one.regrade
+        run_id=one.id,
+        job=lane.job,
+        state=how,
+        keys=one.batches,
+        stages=one.stages,
+        since=since,
+        requested=True,
+        regrade=one.regrade,
     )

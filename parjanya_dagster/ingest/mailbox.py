@@ -60,7 +60,7 @@ class Mailbox:
             return taken
         notifications = [events.parse(message.body) for message in messages]
         inspection = _Inspection(self, owners, taken)
-        inspection.inspect(event for one in notifications for event in one.events)
+        inspection.inspect(event for notification in notifications for event in notification.events)
         done: list[Message] = []
         not_sent: CloudUnavailable | None = None
         for message, notification in zip(messages, notifications, strict=True):
