@@ -63,10 +63,10 @@ def _pulse(beat: Heartbeat | None) -> Pulse | None:
         return None
     said: Mapping[str, object] = beat.payload
     return Pulse(
-        beat.at,
-        str(said.get("stage", "")),
-        Phase(str(said.get("phase", Phase.WORKING))),
-        float(said.get("progress_at", beat.at)),  # type: ignore[arg-type]
+        at=beat.at,
+        stage=str(said.get("stage", "")),
+        phase=Phase(str(said.get("phase", Phase.WORKING))),
+        progress_at=float(said.get("progress_at", beat.at)),  # type: ignore[arg-type]
     )
 
 

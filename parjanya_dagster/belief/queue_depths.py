@@ -50,12 +50,12 @@ class QueuedLanes:
                 runs += _believed(lane, ours, working, self._state(lane.name), now)
         return replace(seen, runs=tuple(runs))
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         """A worker that is silent has not deleted its message, so that waits in the queue again."""
         name = f"{SENT}:{run_id}"
         known = self.store.heartbeats(SENT).get(name)
         if known is None:
-            return self.inner.bury(run_id, reason)
+            return self.inner.expire(run_id, reason)
         pulse = f"{RUN}:{run_id}"
         if pulse in self.store.heartbeats(RUN):
             self.store.forget([pulse])
@@ -120,5 +120,12 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
 
 def _run(lane: Lane, one: Assignment, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        one.id, lane.job, how, one.batches, one.stages, since, requested=True, regrade=one.regrade
+        run_id=one.id,
+        job=lane.job,
+        state=how,
+        keys=one.batches,
+        stages=one.stages,
+        since=since,
+        requested=True,
+        regrade=one.regrade,
     )

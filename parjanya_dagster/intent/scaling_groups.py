@@ -1,6 +1,6 @@
-"""The groups of lanes, tended after intent is out: an instance must come for it to be realized.
+"""The Auto Scaling groups of lanes, adjusted after intent is out: work needs an instance.
 
-What was asked, when, and what came of it is noted as Belief for the doctor.
+What was asked for, when, and what came of it is noted as Belief for the doctor.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Group(Protocol):
     def set_to(self, desired: int) -> None: ...
 
 
-@dataclass(frozen=True)
-class Groups:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingGroups:
     """Raises and lowers the groups of lanes."""
 
     store: Store
@@ -40,10 +40,10 @@ class Groups:
     bounds: Bounds
     clock: Callable[[], float]
 
-    def tend(self, lanes: Sequence[Lane]) -> None:
+    def adjust(self, lanes: Sequence[Lane]) -> None:
         """Look at each group that was not looked at just now. Raises TruthUnavailable.
 
-        A group that cannot be read or set is noted as blindness, and hinders no other.
+        A group that cannot be read or set is noted, and hinders no other.
         """
         known = self.store.heartbeats(GROUP) if self.groups else {}
         for lane in lanes:
@@ -52,16 +52,16 @@ class Groups:
                 continue
             try:
                 with blind_loops.noted(self.store, f"capacity of {lane.name}", self.clock()):
-                    self._tend(lane, self.groups[lane.name], last)
+                    self._adjust(lane, self.groups[lane.name], last)
             except CloudUnavailable:
                 continue
 
-    def _tend(self, lane: Lane, group: Group, last: Heartbeat | None) -> None:
+    def _adjust(self, lane: Lane, group: Group, last: Heartbeat | None) -> None:
         now = self.clock()
         state, backlog = group.state(), self._backlog(lane, now)
-        noted = dict(last.payload) if last else {}
+        before = dict(last.payload) if last else {}
         busy = bool(backlog.rows or backlog.leases)
-        quiet_since = now if busy else float(noted.get("quiet_since", now))
+        quiet_since = now if busy else float(before.get("quiet_since", now))
         desired = decide(state, backlog, now - quiet_since, self.bounds)
         if desired is not None:
             log.info("group_set", group=state.name, was=state.desired, to=desired)
@@ -75,22 +75,25 @@ class Groups:
                 "group": state.name,
                 "desired": wanted,
                 "in_service": state.in_service,
-                "nothing_since": float(noted.get("nothing_since") or now) if waits else None,
-                "said": state.said[:500],
+                "nothing_since": float(before.get("nothing_since") or now) if waits else None,
+                "said": state.last_failure[:500],
                 "quiet_since": quiet_since,
                 "rows": backlog.rows,
             },
         )
 
     def _backlog(self, lane: Lane, now: float) -> Backlog:
-        rows = sum(due.rows for due in self.store.due(now, lane.stages))
         paces = self.store.heartbeats(PACE)
         measured = [
             float(paces[name].payload["seconds_per_row"])
             for name in (f"{PACE}:{stage}" for stage in lane.stages)
             if name in paces
         ]
-        return Backlog(rows, sum(measured) if measured else None, bool(self.store.leases(now)))
+        return Backlog(
+            rows=sum(due.rows for due in self.store.due(now, lane.stages)),
+            seconds_per_row=sum(measured) if measured else None,
+            leases=bool(self.store.leases(now)),
+        )
 
 
 def _just_now(last: Heartbeat | None, now: float) -> bool:

@@ -22,8 +22,8 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from tests.simulation.house import LIMITS
 from tests.simulation.memory import in_memory
+from tests.simulation.queue_house import QueueHouse, begin, upload
 from tests.simulation.queue_model import QueueModel
-from tests.simulation.test_queued_lane import QueueHouse, begin, upload
 from tests.support.clock import Clock
 from tests.support.servers import MotoServer
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import boto3
 
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.ingest.mailbox import Mailbox, Taken
+from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
@@ -50,17 +51,14 @@ class Cloud:
         return self.queue.state().messages
 
 
-def take(box: Mailbox) -> Taken:
+def take(box: Mailbox) -> MailResult:
     """All that waits, in one sum."""
-    total = Taken()
-    while (some := box.take(0)).messages:
-        total.messages += some.messages
-        total.departed += some.departed
-        total.left += some.left
-        total.dead += some.dead
-        total.tenants += some.tenants
-        for batch, rows in some.registered.items():
-            total.registered[batch] = total.registered.get(batch, 0) + rows
+    total = MailResult()
+    unanswered = 0
+    while (taken := box.take(0)).messages:
+        total.absorb(taken)
+        unanswered += taken.unanswered
+    total.unanswered = unanswered
     return total
 
 

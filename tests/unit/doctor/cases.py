@@ -29,7 +29,9 @@ def snapshot(
     keys: Sequence[str] | None = None,
 ) -> Snapshot:
     known = tuple(one.batch for one in work) if keys is None else tuple(keys)
-    return Snapshot(NOW, tuple(work), known, tuple(runs), tuple(dead), {})
+    return Snapshot(
+        now=NOW, due=tuple(work), keys=known, runs=tuple(runs), failed=tuple(dead), weights={}
+    )
 
 
 def facts(**read: Any) -> Facts:

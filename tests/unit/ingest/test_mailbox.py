@@ -37,7 +37,7 @@ def test_what_lands_is_registered_and_its_message_deleted(
     assert [row.key for row in rows(platform)] == ["incoming/a b+c 100%.jpg"]
     assert [row.bucket for row in rows(platform, "bolt")] == [cloud.bolt]
     assert cloud.waiting() == 0
-    assert taken.dead == []  # the test events of both buckets are among the messages
+    assert taken.dead_letters == []  # the test events of both buckets are among the messages
 
 
 def test_an_event_and_the_sweep_give_an_object_the_same_row(
@@ -113,7 +113,7 @@ def test_an_unreadable_message_goes_to_the_dead_letters_and_stops_no_other(
     taken = take(box)
     assert len(rows(platform)) == 1
     assert cloud.waiting() == 0
-    assert len(taken.dead) == 2
+    assert len(taken.dead_letters) == 2
     dead = dict(cloud.dead_letters())
     assert "no JSON" in dead["this is no event"]
     assert any("Rename" in reason for reason in dead.values())
@@ -156,7 +156,7 @@ def test_what_lies_outside_of_uploads_is_nobodys_arrival(
 ) -> None:
     for key in ("previews/a.jpg", "incoming/", "incoming/folder/", "Incoming/a.jpg"):
         cloud.s3.put_object(Bucket=cloud.acme, Key=key, Body=b"x")
-    assert take(box).dead == []
+    assert take(box).dead_letters == []
     assert rows(platform) == []
     assert cloud.waiting() == 0
 
@@ -194,7 +194,7 @@ def test_a_suspended_tenants_messages_are_let_go(
     bucket = cloud.bucket(aws.name("sleeper"))
     platform.store.put_tenant(replace(tenant, slug="sleeper", bucket=bucket, status="suspended"))
     cloud.upload(bucket, "a.jpg")
-    assert take(box).dead == []
+    assert take(box).dead_letters == []
     assert platform.store.find("incoming/a.jpg") == []
 
 
@@ -260,7 +260,7 @@ def test_a_bucket_that_does_not_answer_keeps_its_messages_and_stops_no_other(
             return super().head(bucket, key)
 
     taken = take(replace(box, objects=Half()))
-    assert (taken.left, len(rows(platform)), len(rows(platform, "bolt"))) == (1, 0, 1)
+    assert (taken.unanswered, len(rows(platform)), len(rows(platform, "bolt"))) == (1, 0, 1)
     state = cloud.queue.state()
     assert (state.hidden, state.waiting) == (1, 0)
     assert cloud.dead_letters() == []
