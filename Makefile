@@ -6,7 +6,7 @@ MINUTES ?= 10
 IMAGES ?= 600
 MUTATIONS ?= 5000
 SOAK ?=
-EXAMPLES ?= 2000
+EXAMPLES ?= 1000
 # Processes of pytest: one more than there are cores, since whole instances wait much.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
@@ -60,7 +60,7 @@ fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
 	PARJANYA_FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
 nightly: soak fuzz ## what takes long: wide simulations and properties, soak, fuzz
-	PARJANYA_SIMULATION_EXAMPLES=$(EXAMPLES) $(PYTEST) -m "long or properties" --hypothesis-profile=nightly
+	PARJANYA_SIMULATION_EXAMPLES=$(EXAMPLES) PARJANYA_WIDER=20 $(PYTEST) -m "long or properties"
 
 constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins && $(PYTHON) -m venv .pins

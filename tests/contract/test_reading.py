@@ -18,6 +18,7 @@ from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.transitions import Rules, rebuild
 from tests.contract.journey import CALLS, Step, journey
 from tests.support.backends import Backend
+from tests.support.examples import examples
 from tests.support.servers import PostgresServer
 from tests.support.world import (
     LEASE,
@@ -144,7 +145,7 @@ KINDS = (
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16)), min_size=1, max_size=25)
 
 
-@bounded(max_examples=20)
+@bounded(max_examples=examples(20))
 @given(steps=STEPS)
 @example(steps=[("complete", 0), ("back", 0)])  # once forgot the attempt
 def test_every_row_of_any_journey_can_be_rebuilt_from_its_events(

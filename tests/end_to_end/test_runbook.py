@@ -121,22 +121,14 @@ class Broken:
                 instance.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("template") / "home"
-    chosen = Settings(home=home)
-    open_platform(chosen, migrating=True).store.close()
-    write_home(chosen, 4000)
-    prepare_dagster(chosen)
-    return home
-
-
 @pytest.fixture
-def broken(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
+def broken(
+    tmp_path: Path, prepared_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Broken]:
     for name in ("PARJANYA_HOME", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
-    shutil.copytree(template, home)
+    shutil.copytree(prepared_home, home)
     chosen = Settings(home=home, settle=0.0)
     write_home(chosen, 4000)
     (home / "parjanya.env").write_text("PARJANYA_SETTLE=0\n")

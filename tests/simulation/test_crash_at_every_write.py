@@ -9,7 +9,6 @@ proved here is about writes. Dagster is the model, which keeps believing in dead
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -35,13 +34,13 @@ from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
 from tests.simulation.standing import Standing
 from tests.support.clock import Clock
-from tests.support.simulated import COUNTED, SEED
+from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
 TIMING = Timing(tick=1.5)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
-DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
+DOUBLE_FAULTS = EXAMPLES // 3
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import DagsterInstance
 
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.instance.home import write_home
@@ -48,6 +49,18 @@ def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_home(settings, 4000)
     prepare_dagster(settings)
     return settings.home
+
+
+@pytest.fixture(scope="session")
+def empty_dagster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance of Dagster with its databases, to copy from."""
+    folder = tmp_path_factory.mktemp("empty") / "dagster"
+    folder.mkdir()
+    with DagsterInstance.local_temp(str(folder)) as instance:
+        instance.get_runs()
+        instance.get_dynamic_partitions("none")
+        instance.all_instigator_state()
+    return folder
 
 
 @pytest.fixture

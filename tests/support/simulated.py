@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SEED = int(os.environ.get("PARJANYA_SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
-EXAMPLES = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60)
+EXAMPLES = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 30)
 COUNTED: Counter[str] = Counter()
 _SENT = "parjanya_simulated"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +29,9 @@ from tests.support.dagster_runs import make_run
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    (tmp_path / "dagster").mkdir()
-    with DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+def instance(empty_dagster: Path, tmp_path: Path) -> Iterator[DagsterInstance]:
+    folder = shutil.copytree(empty_dagster, tmp_path / "dagster")
+    with DagsterInstance.local_temp(str(folder)) as instance:
         yield instance
 
 

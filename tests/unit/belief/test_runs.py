@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ JOB = EMBEDDED[0].job
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    with DagsterInstance.local_temp(str(tmp_path)) as instance:
+def instance(empty_dagster: Path, tmp_path: Path) -> Iterator[DagsterInstance]:
+    folder = shutil.copytree(empty_dagster, tmp_path / "dagster")
+    with DagsterInstance.local_temp(str(folder)) as instance:
         instance.add_dynamic_partitions(PARTITIONS, KEYS)
         yield instance
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def platform(home: Path) -> Platform:
-    """An instance whose Dagster was written, whose loops completed now, and where nothing runs."""
+def platform(home: Path, prepared_home: Path) -> Platform:
+    """An instance whose Dagster was made, whose loops completed now, and where nothing runs."""
+    shutil.copytree(prepared_home, home)
     platform = open_platform(Settings(home=home), migrating=True)
     write_home(platform.settings, 4000)
     for loop in ("reconciler", "arrivals"):

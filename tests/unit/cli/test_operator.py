@@ -28,7 +28,6 @@ from parjanya_dagster.doctor.checklist import (
 from parjanya_dagster.doctor.instance import examined
 from parjanya_dagster.execution.identity import hash_of_sources
 from parjanya_dagster.instance.home import write_home
-from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import Tenant
@@ -46,20 +45,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose databases are made, which takes Dagster some seconds."""
-    home = tmp_path_factory.mktemp("template") / "home"
-    open_platform(Settings(home=home), migrating=True).store.close()
-    write_home(Settings(home=home), 4000)
-    prepare_dagster(Settings(home=home))
-    return home
-
-
 @pytest.fixture
-def platform(home: Path, template: Path) -> Platform:
+def platform(home: Path, prepared_home: Path) -> Platform:
     """An instance in order: Dagster is made, both loops completed now, its lane is declared."""
-    shutil.copytree(template, home)
+    shutil.copytree(prepared_home, home)
     platform = open_platform(Settings(home=home), migrating=True)
     write_home(platform.settings, 4000)
     for loop in ("reconciler", "arrivals"):

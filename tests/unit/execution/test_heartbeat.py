@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,8 @@ from tests.support.world import NOON, arrive, claim
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(empty_truth: Path, tmp_path: Path) -> Iterator[SqlStore]:
+    shutil.copy(empty_truth, tmp_path / "truth.db")
     store = open_store(f"sqlite:///{tmp_path / 'truth.db'}")
     yield store
     store.close()

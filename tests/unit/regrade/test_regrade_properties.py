@@ -16,6 +16,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql import open_store
 from tests.support.clock import Clock
+from tests.support.examples import examples
 from tests.unit.regrade.world import decide, decisions, history, regrade, shuffled
 
 RULES = {
@@ -52,7 +53,7 @@ def documents(draw: st.DrawFn, name: str) -> policy.Policy:
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 @given(documents("one"), documents("two"), st.integers(0, 2**16))
 def test_there_and_back_is_the_identity_in_any_order(
     first: policy.Policy, second: policy.Policy, seed: int
