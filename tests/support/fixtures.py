@@ -17,6 +17,7 @@ from dagster import DagsterInstance
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.instance.home import write_home
 from parjanya_dagster.instance.storage import prepare_dagster
+from parjanya_dagster.media.pool import DecoderPool
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform, open_platform
@@ -77,6 +78,22 @@ def platform(empty_truth: Path, tmp_path: Path, clock: Clock) -> Iterator[Platfo
     store = open_store(settings.truth, rules=settings.rules, batch_size=settings.batch_size)
     yield Platform(settings, store, FolderObjects(settings.home / "buckets", 0.0), clock)
     store.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_decoder_is_left() -> Iterator[None]:
+    """The decoders that a stage keeps for its process are closed before Python complains."""
+    begin, opened = DecoderPool.__init__, []
+
+    def noting(self: DecoderPool, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        opened.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DecoderPool, "__init__", noting)
+        yield
+    for pool in opened:
+        pool.close()
 
 
 # servers, one of each for a process of pytest
