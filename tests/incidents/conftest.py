@@ -1,7 +1,7 @@
-"""Each file here is an incident of the field. First it happens, in a few lines of naive code.
+"""Each file here is an incident of the field, told in its first lines.
 
-Then the same happens to Parjanya: the real store, reconciler, plan and sweep over a model of what
-is not ours (`tests.simulation.house`), and nothing is lost.
+It happens to Parjanya: the real store, reconciler, plan and sweep over a model of what is not ours
+(`tests.simulation.house`), and nothing is lost.
 """
 
 from __future__ import annotations

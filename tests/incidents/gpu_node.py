@@ -6,7 +6,6 @@ engine are real; the daemon between them is not there: the test takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from typing import Any
 from dagster import DagsterInstance, ExecuteInProcessResult, materialize
 
 from gpu_ops import engines
-from gpu_ops.vlm.enricher import TransformersEnricher
-from gpu_ops.vlm.options import Options
 from parjanya_dagster import platform
 from parjanya_dagster.belief.snapshot import Seen
 from parjanya_dagster.belief.tags import INTENT_TAG, PARTITIONS, RECONCILER
@@ -32,27 +29,6 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.sql import open_store
 from tests.support.clock import Clock
 from tests.support.pictures import picture
-
-TRIES = 3
-
-
-def naive(load: Callable[[], object], images: int = 3) -> set[str]:
-    """A worker that takes its messages and then loads its model. Returns its dead letters."""
-    left = {f"{n}.jpg": TRIES for n in range(images)}
-    while alive := [image for image, tries in left.items() if tries]:
-        for image in alive:
-            left[image] -= 1  # received
-        try:
-            load()
-        except Exception:
-            continue  # the process ends; the messages come back
-        return set()
-    return set(left)
-
-
-def load(folder: Path, device: str = "cpu") -> None:
-    """What that worker does: no look at the folder first."""
-    TransformersEnricher(Options(str(folder), device=device)).warm()
 
 
 class Node:

@@ -6,36 +6,6 @@ from tests.incidents.steps import ask_doctor, statuses, upload
 from tests.simulation.house import House
 
 
-class Naive:
-    """Edge-triggered: an event of an arrival makes the run. No event, no run."""
-
-    def __init__(self) -> None:
-        self.pending: set[str] = set()
-        self.runs: list[str] = []
-
-    def arrived(self, image: str, *, dies_before_the_run: bool = False) -> None:
-        self.pending.add(image)  # committed
-        if not dies_before_the_run:
-            self.runs.append(image)
-
-    def work(self) -> None:
-        while self.runs:
-            self.pending.discard(self.runs.pop())
-
-
-def test_how_it_was_lost() -> None:
-    naive = Naive()
-    naive.arrived("a.jpg")
-    naive.arrived("b.jpg", dies_before_the_run=True)  # between the row and the run
-    naive.work()
-    assert naive.pending == {"b.jpg"}
-    naive.arrived("c.jpg")
-    naive.runs.clear()  # or the run storage was lost
-    for _ in range(1000):
-        naive.work()
-    assert naive.pending == {"b.jpg", "c.jpg"}
-
-
 def test_a_tick_that_died_before_its_runs_were_created_is_made_up_for_by_the_next(
     house: House,
 ) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.rules import Case, diagnose
-from parjanya_dagster.errors import ObjectGone
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.replay import replay_failures
 from parjanya_dagster.execution.stages.infer import Enrich
@@ -31,27 +30,6 @@ from tests.support.raw import dng
 
 KEY = "incoming/a.jpg"
 PICTURES = {"acme": picture(1), "bolt": picture(2)}
-
-
-@dataclass(frozen=True)
-class Job:
-    """A naive work item: it carries where the object was when it was enqueued."""
-
-    bucket: str
-    key: str
-
-
-def naive_bytes(place: Platform, job: Job) -> bytes:
-    return place.objects.get(job.bucket, job.key).data
-
-
-def naive_pixels(place: Platform, row: ImageRow) -> Image.Image:
-    """Where a preview is missing, the original will do: so it was thought."""
-    try:
-        data = place.objects.get(row.preview_bucket or "", row.preview_key or "").data
-    except ObjectGone:
-        data = place.objects.get(row.bucket, row.key).data
-    return Image.open(io.BytesIO(data)).convert("RGB")
 
 
 class Engine:
@@ -101,28 +79,6 @@ def ask_doctor(place: Platform) -> dict[str, Finding]:
     )
     facts = replace(examiner.examine(), loops={})
     return {one.code: one for one in diagnose(Case(facts, place.lanes, place.limits))}
-
-
-def test_how_another_tenants_image_was_judged(place: Platform) -> None:
-    """The bucket was a setting of the job. The key was there, so nobody noticed."""
-    job = Job("acme", KEY)  # for an image of bolt
-    assert naive_bytes(place, job) == PICTURES["acme"]
-
-
-def test_how_an_object_that_moved_was_given_up(place: Platform) -> None:
-    job = Job("bolt", KEY)
-    home = place.settings.home / "buckets"
-    (home / "bolt").rename(home / "bolt-eu")
-    with pytest.raises(ObjectGone):
-        naive_bytes(place, job)  # for ever: the job will never look elsewhere
-
-
-def test_how_a_raw_without_its_preview_was_called_broken(place: Platform) -> None:
-    raw = dng(Image.open(io.BytesIO(PICTURES["acme"])).convert("RGB"))
-    place.objects.put("acme", "incoming/raw.dng", raw, "image/x-adobe-dng")
-    sweep(place)
-    with pytest.raises(UnidentifiedImageError):  # a terminal failure of a picture that is whole
-        naive_pixels(place, row(place, "acme", "incoming/raw.dng"))
 
 
 def test_work_reads_the_place_from_truth_when_it_is_done(place: Platform) -> None:

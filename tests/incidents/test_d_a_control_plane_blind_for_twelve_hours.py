@@ -10,41 +10,6 @@ from tests.incidents.steps import HOUR, ask_doctor, statuses, upload
 from tests.simulation.house import TICK, House
 
 
-class Naive:
-    """A reconciler that swallows what it cannot read, and a monitor that looks at its schedule."""
-
-    def __init__(self) -> None:
-        self.started_at = 0.0
-        self.emitted = 0
-        self.readable = True
-
-    def tick(self, now: float) -> None:
-        self.started_at = now
-        try:
-            running = self._running()
-        except ConnectionError:
-            running = []  # unknown is taken for empty
-        if not running:
-            self.emitted += 1
-
-    def _running(self) -> list[str]:
-        if not self.readable:
-            raise ConnectionError
-        return ["a run"]
-
-    def healthy(self, now: float) -> bool:
-        return now - self.started_at < 120.0
-
-
-def test_how_it_looked_healthy_and_made_a_storm() -> None:
-    naive = Naive()
-    naive.readable = False
-    for minute in range(12 * 60):
-        naive.tick(minute * 60.0)
-        assert naive.healthy(minute * 60.0)
-    assert naive.emitted == 720  # a run each minute, over the same rows
-
-
 def blind(house: House, hours: float) -> tuple[int, SensorSeen]:
     """Ticks begin on time for so long, and each fails. Returns how many did, as Dagster has it."""
     house.dagster.readable = False

@@ -12,16 +12,6 @@ from tests.simulation.house import TICK, House
 WEEKEND = 62.0  # hours, Friday evening to Monday morning
 
 
-def naive(hours: float) -> int:
-    """Each launch that gets no worker counts as a failed attempt. Returns images dead-lettered."""
-    attempts = dict.fromkeys(range(5), 0)
-    now = 0.0
-    while now < hours * HOUR and min(attempts.values()) < 5:
-        attempts = {image: tried + 1 for image, tried in attempts.items()}
-        now += 600.0
-    return sum(tried >= 5 for tried in attempts.values())
-
-
 def no_node(house: House) -> None:
     """Runs are launched, and no process ever comes."""
     while house.dagster.launch():
@@ -48,11 +38,6 @@ def weekend(house: House, launcher: Callable[[House], None]) -> int:
         if len(house.dagster.runs) > 50:  # Dagster keeps them; the test need not
             house.dagster.runs = {k: run for k, run in house.dagster.runs.items() if run.live}
     return len(created)
-
-
-def test_how_it_was_lost() -> None:
-    assert naive(hours=0.5) == 0
-    assert naive(hours=WEEKEND) == 5
 
 
 @pytest.mark.parametrize("launcher", [no_node, dies_at_once])

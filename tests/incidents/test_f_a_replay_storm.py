@@ -7,19 +7,6 @@ from tests.incidents.steps import HOUR, rows, statuses, upload
 from tests.simulation.house import LIMITS, TICK, House
 
 
-def naive(ticks: int) -> int:
-    """Each tick enqueues what is due. Workers are slow, so it stays due. Returns runs queued."""
-    due = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
-    queue: list[str] = []
-    for _ in range(ticks):
-        queue += due
-    return len(queue)
-
-
-def test_how_it_grew() -> None:
-    assert naive(ticks=600) == 1200
-
-
 def test_what_is_asked_for_is_not_asked_for_again_however_long_it_waits(house: House) -> None:
     upload(house, "acme", 20)
     house.sweep()

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
 from parjanya_dagster.intent.plan import Limits, Plan
-from parjanya_dagster.truth.models import DueBatch
 from tests.incidents.steps import rows, statuses, upload
 from tests.simulation.house import House
 from tests.support.snapshots import batch, decide, due, run
@@ -15,20 +14,10 @@ GIANT = [due(batch("giant", n), 1000, waited=5000 - n) for n in range(1, 101)]
 SMALL = due(batch("small"), 10, waited=5)
 
 
-def naive(work: list[DueBatch]) -> int:
-    """First come, first served: how many runs are done before the small tenant's."""
-    order = sorted(work, key=lambda one: one.oldest)
-    return [one.tenant for one in order].index("small")
-
-
 def place(plan: Plan, tenant: str) -> int:
     """How many of the plan's runs Dagster takes from its queue before this tenant's first one."""
     queue = sorted(plan.requests, key=lambda request: -request.priority)
     return next(n for n, one in enumerate(queue) if one.keys[0].startswith(f"{tenant}/"))
-
-
-def test_how_it_waited() -> None:
-    assert naive([*GIANT, SMALL]) == 100
 
 
 def test_the_small_tenant_gets_a_run_of_its_own_in_the_same_tick() -> None:

@@ -77,29 +77,6 @@ def queue(account: Account) -> SqsQueue:
     return queue
 
 
-def naive_reconciler(queue: SqsQueue) -> int:
-    """A queue that does not answer is taken for an empty one, so it is filled again each time."""
-    sqs = client("sqs")
-    for _ in range(20):
-        try:
-            said = sqs.get_queue_attributes(QueueUrl=queue.url(), AttributeNames=["All"])
-            waiting = int(said["Attributes"]["ApproximateNumberOfMessages"])
-        except sqs.exceptions.ClientError:
-            waiting = 0
-        if waiting == 0:
-            sqs.send_message(QueueUrl=queue.url(), MessageBody="work on everything")
-    found = 0
-    while some := queue.receive(10, 0):
-        found += len(some)
-    return found
-
-
-def test_how_it_sent_the_same_work_again_and_again(account: Account, queue: SqsQueue) -> None:
-    assert naive_reconciler(queue) == 1
-    account.permit(ALLOWED, TIDIED)
-    assert naive_reconciler(queue) == 20
-
-
 def ask_doctor(house: House, **queues: SqsQueue) -> tuple[dict[str, Finding], dict[str, str]]:
     examiner = Examiner(
         house.store, house.buckets, house.dagster, lambda: (), house.clock, queues=queues

@@ -23,20 +23,10 @@ from parjanya_dagster.settings import Settings
 from tests.simulation.house import LIMITS
 from tests.simulation.memory import in_memory
 from tests.simulation.queue_house import QueueHouse, begin, upload
-from tests.simulation.queue_model import QueueModel
-from tests.support.clock import Clock
 from tests.support.servers import MotoServer
 
 HOUR, DAY = 3600.0, 86_400.0
 WEEKEND = 62 * HOUR
-
-
-def test_how_it_was_lost(clock: Clock) -> None:
-    queue = QueueModel(clock, retention=DAY)
-    for image in range(5):
-        queue.send(f"image {image}")  # and this is all that is known of it
-    clock.pass_by(WEEKEND)
-    assert queue.receive(10, 0) == []
 
 
 @pytest.fixture

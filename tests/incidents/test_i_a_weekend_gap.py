@@ -18,15 +18,6 @@ from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import House
 
 GAP = 62 * HOUR  # Friday 18:00 to Monday 08:00
-RETENTION = 24 * HOUR  # of the queue that uploads are announced in
-
-
-def naive(gap: float, retention: float) -> tuple[int, int]:
-    """Work only from announcements, and sum what is measured. Returns (lost, backlog shown)."""
-    announced = [hour * HOUR for hour in range(int(gap / HOUR))]
-    left = [at for at in announced if gap - at <= retention]
-    shown = sum(())  # the exporter is gone, and a sum over nothing is zero
-    return len(announced) - len(left), shown
 
 
 def seen(house: House, folder: Path) -> Measured:
@@ -42,12 +33,6 @@ def value(measured: Measured, name: str, **labels: str) -> float | None:
         if sample.name == f"parjanya_{name}" and labels.items() <= sample.labels.items()
     ]
     return sum(found) if found else None
-
-
-def test_how_it_was_lost() -> None:
-    lost, shown = naive(GAP, RETENTION)
-    assert lost == 38
-    assert shown == 0
 
 
 def test_on_monday_the_gap_is_seen_and_every_image_of_the_weekend_is_worked_off(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.incidents.gpu_node import Node, load, naive, said
+from tests.incidents.gpu_node import Node, said
 from tests.support import tiny_models
 
 WEIGHTS = "model.safetensors"
@@ -27,10 +27,6 @@ def node(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     node = Node(tmp_path / "home", model, monkeypatch)
     yield node
     node.close()
-
-
-def test_how_it_was_lost(model: Path) -> None:
-    assert naive(lambda: load(model)) == {"0.jpg", "1.jpg", "2.jpg"}
 
 
 def test_it_is_told_from_the_header_before_anything_is_claimed(node: Node) -> None:

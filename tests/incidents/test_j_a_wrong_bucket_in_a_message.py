@@ -9,25 +9,10 @@ from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.queues.messages import Message
 from tests.simulation.dagster_model import DagsterModel
 from tests.support.mailbox import Cloud, rows, take
 from tests.support.s3_events import message, record
 from tests.support.servers import MotoServer
-
-
-def naive(cloud: Cloud, said: Message) -> bytes:
-    """The worker that reads where the message points."""
-    job = json.loads(said.body)
-    found: bytes = cloud.s3.get_object(Bucket=job["bucket"], Key=job["key"])["Body"].read()
-    return found
-
-
-def test_how_one_tenant_got_the_others_picture(cloud: Cloud) -> None:
-    cloud.upload(cloud.acme, "a.jpg", b"acme's picture")
-    cloud.upload(cloud.bolt, "a.jpg", b"bolt's picture")
-    body = {"tenant": "acme", "bucket": cloud.bolt, "key": "incoming/a.jpg"}  # a copied template
-    assert naive(cloud, Message(json.dumps(body), "")) == b"bolt's picture"
 
 
 def test_an_event_is_only_looked_at_where_it_points_and_belongs_to_that_bucket(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.incidents.gpu_node import Node, load, naive, said
+from tests.incidents.gpu_node import Node, said
 from tests.support import tiny_models
 
 MISSING = "cuda:99"
@@ -27,10 +27,6 @@ def node(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     node = Node(tmp_path / "home", model, monkeypatch, device=MISSING)
     yield node
     node.close()
-
-
-def test_how_it_was_lost(model: Path) -> None:
-    assert naive(lambda: load(model, MISSING)) == {"0.jpg", "1.jpg", "2.jpg"}
 
 
 def test_the_run_fails_before_it_claims_and_says_what_to_do(node: Node) -> None:

@@ -17,16 +17,6 @@ from tests.support.clock import Clock
 from tests.support.mailbox import Cloud, rows, take
 from tests.support.servers import MotoServer
 
-DEPLOYED = ("acme", "bolt")  # a list in the code
-
-
-def naive(tenant: str, arrived: list[str]) -> list[str]:
-    return [image for image in arrived if tenant in DEPLOYED]
-
-
-def test_how_its_images_waited_for_monday() -> None:
-    assert naive("newcomer", ["a.jpg"]) == []
-
 
 def test_the_first_message_registers_it_and_its_images(
     cloud: Cloud,
