@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def chromium() -> Iterator[Any]:
     """A running browser, as `playwright.sync_api.Browser`. Raises BrowserMissing."""
     from playwright.sync_api import sync_playwright
 
-    if not CHROMIUM.exists():
+    if not os.access(CHROMIUM, os.X_OK):
         raise BrowserMissing
     with sync_playwright() as play:
         browser = play.chromium.launch(
