@@ -15,7 +15,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-scorer@3"
+VERSION = "embedded-scorer@4"
 
 Metric = Literal["piqe", "niqe", "brisque"]
 FAST: tuple[Metric, ...] = ("piqe",)
@@ -49,7 +49,7 @@ class EmbeddedScorer:
     @cached_property
     def identity(self) -> Identity:
         library = f"pyiqa {metadata.version('pyiqa')}"
-        parts = [VERSION, library, damage.VERSION, natural_scenes.VERSION]
+        parts = [VERSION, library, metrics.VERSION, damage.VERSION, natural_scenes.VERSION]
         parts += [f"{metric} {weights.identifier(metric)}" for metric in self._metrics]
         parts += [str(windows.SIDE), str(windows.CENTRE_SIDE), self._calibration.identifier]
         return Identity(

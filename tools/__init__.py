@@ -1,0 +1,1 @@
+"""Programs that study the platform. None of them is part of it."""
