@@ -14,10 +14,12 @@ stands for it: every filter and transform answers with its last bits changed at 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -113,7 +115,7 @@ def measured(image: np.ndarray) -> Numbers:
     from gpu_ops.embedded import tags
     from parjanya_dagster.media import validate
 
-    tagging = __import__("importlib.util").util.find_spec(tags.PACKAGE) is not None
+    tagging = importlib.util.find_spec(tags.PACKAGE) is not None
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     body = {
@@ -178,19 +180,16 @@ def moves(own: Found, others: Mapping[str, Found]) -> dict[str, Move]:
     for image, numbers in own.items():
         for variant, found in others.items():
             for path in numbers.keys() | found[image].keys():
-                move = result.setdefault(
-                    "".join(c.split("#")[0] + "." for c in path.split("."))[:-1], Move()
-                )
+                move = result.setdefault(re.sub(r"#\d+", "", path), Move())
                 one, other = numbers.get(path), found[image].get(path)
                 if one == other:
                     continue
                 move.images.add(image)
-                if _number(one) and _number(other):
-                    if abs(one - other) > move.largest:
-                        move.largest, move.under = abs(one - other), variant
-                else:
+                if not (_number(one) and _number(other)):
                     move.otherwise += 1
                     move.under = move.under or variant
+                elif abs(one - other) > move.largest:
+                    move.largest, move.under = abs(one - other), variant
     return result
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def of_television(stack: NDArray[np.uint8]) -> NDArray[np.int32]:
     """ITU-R 601 luma, 16..235, of images (n, h, w, 3). A half is rounded up. NIQE looks at this."""
-    return (_weighted(stack, (65_481, 128_553, 24_966)) + 127_500) // 255_000 + 16
+    weighted = _weighted(stack, (65_481, 128_553, 24_966))
+    levels: NDArray[np.int32] = (weighted + 127_500) // 255_000 + 16
+    return levels
 
 
 def of_scikit_image(stack: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -34,7 +36,8 @@ def stretched(stack: NDArray[np.uint8]) -> NDArray[np.int32]:
 
     luma = _weighted(stack, (299, 587, 114))
     brightest = np.maximum(luma.max(axis=(1, 2), keepdims=True), 1)
-    return (510 * luma + brightest) // (2 * brightest)
+    levels: NDArray[np.int32] = (510 * luma + brightest) // (2 * brightest)
+    return levels
 
 
 def _weighted(stack: NDArray[np.uint8], weights: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -44,4 +47,5 @@ def _weighted(stack: NDArray[np.uint8], weights: tuple[int, int, int]) -> NDArra
         stack[..., channel].astype(np.int32) * np.int32(weight)
         for channel, weight in enumerate(weights)
     )
-    return red + green + blue
+    total: NDArray[np.int32] = red + green + blue
+    return total

@@ -39,6 +39,15 @@ class EmbeddedScorer:
         self._metrics = tuple(metric for metric in FULL if metric in metrics)
         self._calibration = quality.load()
 
+    def has(self, metric: str) -> bool:
+        return metric in FULL
+
+    def check(self) -> None:
+        """Raises `BadWeights` where the weights of a chosen metric are missing or altered."""
+        for metric in self._metrics:
+            if metric in weights.FILES:
+                weights.read(metric)
+
     def measuring(self, metrics: Sequence[str]) -> EmbeddedScorer:
         """The same engine with those of these metrics that it has; others it cannot measure."""
         more = [metric for metric in FULL if metric in metrics or metric in self._metrics]

@@ -18,11 +18,12 @@ from gpu_ops import engines
 from gpu_ops.embedded import luma, metrics, natural_scenes, weights, windows
 from gpu_ops.embedded.scorer import FULL, EmbeddedScorer
 
-# (photograph of scikit-image, damage): BRISQUE by brisque 0.2.0, NIQE by basicsr 1.4.2, run on these
-# very arrays. basicsr needed stand-ins for modules that SciPy has moved since, brisque for one that
-# NumPy has. JPEG at 15 leaves areas that are exactly flat, where the packages are not defined: they
-# count the signs that rounding leaves. So both ran with contrasts under 1e-9 set to zero. That moved
-# BRISQUE of "jpeg" by up to 0.7, and nothing else by more than 0.01.
+# (photograph of scikit-image, damage): BRISQUE by brisque 0.2.0, NIQE by basicsr 1.4.2, run on
+# these very arrays. basicsr needed stand-ins for modules that SciPy has moved since, and brisque
+# two scalars where NumPy gives arrays. JPEG at 15 leaves areas that are exactly flat, where brisque
+# is not defined: it counts the signs that rounding leaves. So both packages ran with contrasts
+# under 1e-9 set to zero. That moved BRISQUE of "jpeg" by up to 0.7; without it nothing else moves
+# by more than 0.01.
 REFERENCE = {
     ("coffee", "none"): (3.0479, 4.1152),
     ("coffee", "blur"): (74.7155, 8.0570),
