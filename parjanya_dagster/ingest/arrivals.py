@@ -108,7 +108,13 @@ class Sweeper:
     def add_tenant(self, slug: str, bucket: str | None = None) -> Tenant:
         """Register a tenant, or return the one that is registered. Raises InvalidTenant."""
         return self.store.put_tenant(
-            Tenant(slug, bucket or slug, INCOMING, self.new_policy(), created_at=self.clock())
+            Tenant(
+                slug=slug,
+                bucket=bucket or slug,
+                prefix=INCOMING,
+                policy=self.new_policy(),
+                created_at=self.clock(),
+            )
         )
 
     def sweep(
@@ -180,12 +186,12 @@ class Sweeper:
             else:
                 arrivals.append(
                     Arrival(
-                        tenant.slug,
-                        tenant.bucket,
-                        info.key,
-                        info.version,
-                        info.size,
-                        info.modified_at,
+                        tenant=tenant.slug,
+                        bucket=tenant.bucket,
+                        key=info.key,
+                        version=info.version,
+                        size=info.size,
+                        landed_at=info.modified_at,
                     )
                 )
         done = self.store.register(arrivals, self.clock()) if arrivals else []

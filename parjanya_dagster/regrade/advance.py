@@ -45,7 +45,14 @@ def selection(
     if since and until and since > until:
         raise RegradeInvalid(f"--since {since} is after --until {until}.")
     chosen = replay_id or f"regrade-{uuid.uuid4().hex[:8]}"
-    return Regrade(chosen, policy.ref, tuple(sorted(set(tenants))), since, until, now)
+    return Regrade(
+        replay_id=chosen,
+        policy=policy.ref,
+        tenants=tuple(sorted(set(tenants))),
+        since=since,
+        until=until,
+        started_at=now,
+    )
 
 
 def _is_day(text: str) -> bool:

@@ -101,12 +101,20 @@ def _wait(row: ImageRow) -> Move:
     """A row under way is decided when it gets there; one that is there loses its worker."""
     at_decision = row.pipeline_status == Status.PENDING_CURATION
     stage = STAGE_OF[Status.PENDING_CURATION] if at_decision else None
-    return Move(row.image_id, row.fence, row.pipeline_status, stage, {})
+    return Move(
+        image_id=row.image_id, fence=row.fence, status=row.pipeline_status, stage=stage, evidence={}
+    )
 
 
 def _move(row: ImageRow, stage: str, evidence: Mapping[str, str]) -> Move:
     new = {s: f for s, f in evidence.items() if row.evidence.get(s) != f}
-    return Move(row.image_id, row.fence, row.pipeline_status, stage, new)
+    return Move(
+        image_id=row.image_id,
+        fence=row.fence,
+        status=row.pipeline_status,
+        stage=stage,
+        evidence=new,
+    )
 
 
 def _used(decision: Mapping[str, Any] | None) -> dict[str, str]:

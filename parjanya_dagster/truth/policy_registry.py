@@ -59,7 +59,9 @@ class PolicyRegistry:
     def publish(self, new: Policy) -> Policy:
         """Publish a version. Raises PolicyConflict where it is published with other content."""
         document = {"text": new.text, "source": new.source}
-        self._store.publish(Published(new.ref, new.hash, document, self._clock()))
+        self._store.publish(
+            Published(ref=new.ref, hash=new.hash, document=document, published_at=self._clock())
+        )
         return new
 
     def publish_builtin(self) -> None:

@@ -37,7 +37,7 @@ WITHOUT_OBJECT = (f"object_{DELETED}", f"object_{REPLACED}", "object_gone", "obj
 """Failure classes of rows whose object was not there. They end when the object comes back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The numbers of failure. Times in seconds."""
 
@@ -243,18 +243,18 @@ def reached(row: ImageRow, stage: str) -> bool:
 def registered(row: ImageRow, reason: str) -> Event:
     """The first event of a row: all of its columns."""
     return Event(
-        row.image_id,
-        row.tenant,
-        row.batch,
-        row.arrived_at,
-        "registered",
-        None,
-        row.pipeline_status,
-        reason,
-        "",
-        None,
-        row.fence,
-        jsonable(row),
+        image_id=row.image_id,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=row.arrived_at,
+        kind="registered",
+        from_status=None,
+        to_status=row.pipeline_status,
+        reason=reason,
+        run_id="",
+        policy=None,
+        fence=row.fence,
+        changes=jsonable(row),
     )
 
 
@@ -321,17 +321,17 @@ def _change(
     columns.setdefault("attempts", row.attempts)
     columns["updated_at"] = now
     event = Event(
-        row.image_id,
-        row.tenant,
-        row.batch,
-        now,
-        kind,
-        row.pipeline_status,
-        columns.get("pipeline_status", row.pipeline_status),
-        storable_text(reason),
-        run_id,
-        columns.get("policy") or row.policy,
-        columns["fence"],
-        columns,
+        image_id=row.image_id,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=now,
+        kind=kind,
+        from_status=row.pipeline_status,
+        to_status=columns.get("pipeline_status", row.pipeline_status),
+        reason=storable_text(reason),
+        run_id=run_id,
+        policy=columns.get("policy") or row.policy,
+        fence=columns["fence"],
+        changes=columns,
     )
     return Change(columns, event)

@@ -185,7 +185,16 @@ def test_a_commit_of_much_evidence_is_several_transactions(store: DynamoStore) -
 def test_more_tenants_than_a_transaction_holds_are_refused_as_a_whole(store: DynamoStore) -> None:
     many = tuple(f"tenant-{n}" for n in range(120))
     with pytest.raises(RegradeInvalid, match="in parts"):
-        store.begin_regrade(Regrade("r-1", "default@2", many, "", "", NOON))
+        store.begin_regrade(
+            Regrade(
+                replay_id="r-1",
+                policy="default@2",
+                tenants=many,
+                since="",
+                until="",
+                started_at=NOON,
+            )
+        )
     assert store.regrades() == []
 
 

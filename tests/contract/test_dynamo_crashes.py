@@ -88,11 +88,22 @@ def reset(store: DynamoStore) -> None:
 
 
 def regrade(store: DynamoStore) -> None:
-    asked = Regrade("r-1", "default@2", ("acme",), "", "", NOON)
+    asked = Regrade(
+        replay_id="r-1", policy="default@2", tenants=("acme",), since="", until="", started_at=NOON
+    )
     store.begin_regrade(asked)
     for batch in store.batches():
         rows = [row for row in store.rows([batch]) if row.target is None]
-        moves = [Move(r.image_id, r.fence, r.pipeline_status, "curated", {}) for r in rows]
+        moves = [
+            Move(
+                image_id=r.image_id,
+                fence=r.fence,
+                status=r.pipeline_status,
+                stage="curated",
+                evidence={},
+            )
+            for r in rows
+        ]
         store.regrade_rows("r-1", "default@2", moves, NOON, "regrade")
         store.note_replayed("r-1", batch, len(rows), NOON)
     store.end_reset("r-1", NOON + 1)

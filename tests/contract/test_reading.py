@@ -82,7 +82,7 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
     commit(store, [two], completed(two, verdict="reject"))
     assert store.counts("acme") == [
         Counts(
-            "acme",
+            tenant="acme",
             by_status={"pending_validation": 2, "curated": 2, "failed": 1},
             by_verdict={"accept": 1, "reject": 1},
             by_failure={"undecodable": 1},
@@ -96,7 +96,17 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
 
 def test_a_tenant_without_images_counts_nothing(store: Store) -> None:
     store.put_tenant(tenant())
-    assert store.counts() == [Counts("acme", {}, {}, {}, 0, 0, 0)]
+    assert store.counts() == [
+        Counts(
+            tenant="acme",
+            by_status={},
+            by_verdict={},
+            by_failure={},
+            in_flight=0,
+            registered=0,
+            departed=0,
+        )
+    ]
 
 
 def test_the_conservation_law_holds_while_images_arrive(backend: Backend) -> None:

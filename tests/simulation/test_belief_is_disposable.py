@@ -110,7 +110,9 @@ def instance(
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     monkeypatch.setattr("parjanya_dagster.defs.resources.shared_platform", lambda: platform)
-    platform.store.put_tenant(Tenant("acme", "acme", "incoming/", "default@2"))
+    platform.store.put_tenant(
+        Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="default@2")
+    )
     buckets = Buckets()
     platform.store.register(
         [buckets.upload("acme", f"incoming/{n}.jpg", platform.clock()) for n in range(IMAGES)],

@@ -134,7 +134,9 @@ class Simulation(RuleBasedStateMachine):
         index = which % len(waiting)
         arrival = waiting.pop(index)
         self.house.store.put_tenant(
-            Tenant(arrival.tenant, arrival.bucket, "incoming/", "default@1")
+            Tenant(
+                slug=arrival.tenant, bucket=arrival.bucket, prefix="incoming/", policy="default@1"
+            )
         )
         done = self.house.store.register([arrival], self.house.clock())
         self.house.dagster.add(one.batch for one in done)

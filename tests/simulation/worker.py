@@ -118,10 +118,10 @@ def _columns(claim: Claim, policy_of: Callable[[str], str]) -> dict[str, Any]:
 def _evidence(claim: Claim, now: float, policy_of: Callable[[str], str]) -> Evidence:
     by = policy_of(claim.row.tenant) if claim.stage == "curated" else "1"
     return Evidence(
-        claim.image_id,
-        claim.stage,
-        f"{claim.stage}-{by}",
-        {"stage": claim.stage},
+        image_id=claim.image_id,
+        stage=claim.stage,
+        fingerprint=f"{claim.stage}-{by}",
+        body={"stage": claim.stage},
         engine="model",
         model="none",
         revision="1",

@@ -114,22 +114,22 @@ class Curate:
         body = {**decision.body(), "used": used,
                 "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip
         record = Evidence(
-            claim.image_id,
-            self.stage,
-            fingerprint(
+            image_id=claim.image_id,
+            stage=self.stage,
+            fingerprint=fingerprint(
                 stage=self.stage,
                 version=EVALUATION_VERSION,
                 policy=policy.hash,
                 used=used,
                 duplicate=[duplicate.kind, duplicate.of, duplicate.distance] if duplicate else None,
             ),
-            body,
-            "policy",
-            policy.ref,
-            policy.hash,
-            "exact",
-            self._run_id,
-            self._clock(),
+            body=body,
+            engine="policy",
+            model=policy.ref,
+            revision=policy.hash,
+            determinism="exact",
+            run_id=self._run_id,
+            created_at=self._clock(),
         )
         return Completed(
             record,

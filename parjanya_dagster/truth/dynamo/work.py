@@ -36,7 +36,13 @@ class Work(Base):
                 waits = found.setdefault((codec.text(item, "batch"), str(status)), [])
                 waits.append(float(item["due_at"]["N"]))
         due = [
-            DueBatch(batch, parse_batch(batch)[0], STAGE_OF[Status(status)], len(at), min(at))
+            DueBatch(
+                batch=batch,
+                tenant=parse_batch(batch)[0],
+                stage=STAGE_OF[Status(status)],
+                rows=len(at),
+                oldest=min(at),
+            )
             for (batch, status), at in found.items()
         ]
         return sorted(due, key=lambda one: (one.oldest, one.batch, one.stage))

@@ -85,11 +85,11 @@ class Work(Base):
             found = connection.execute(query).all()
         due = [
             DueBatch(
-                row.batch,
-                parse_batch(row.batch)[0],
-                STAGE_OF[Status(row.pipeline_status)],
-                row.total,
-                row.oldest,
+                batch=row.batch,
+                tenant=parse_batch(row.batch)[0],
+                stage=STAGE_OF[Status(row.pipeline_status)],
+                rows=row.total,
+                oldest=row.oldest,
             )
             for row in found
         ]

@@ -147,7 +147,18 @@ def test_evidence_that_was_recorded_before_is_used_instead_of_a_model(place: Pla
     body = {"metrics": {"piqe": {"value": 9.0}, "musiq": {"value": 70.0}}, "quality": 91.0}
     from parjanya_dagster.truth.outcomes import Completed
 
-    made = Evidence(image, "scored", "with-musiq", body, "other", "musiq", "1", "exact", "r", 1.0)
+    made = Evidence(
+        image_id=image,
+        stage="scored",
+        fingerprint="with-musiq",
+        body=body,
+        engine="other",
+        model="musiq",
+        revision="1",
+        determinism="exact",
+        run_id="r",
+        created_at=1.0,
+    )
     store.commit([(held, Completed(made))], place.clock(), "r")
     decide(place)
     current = rows(place, "acme")[image]
@@ -174,7 +185,18 @@ def test_going_back_uses_what_the_old_decision_used(place: Platform) -> None:
     from parjanya_dagster.truth.outcomes import Completed
 
     body = {"metrics": {"piqe": {"value": 99.0}}, "quality": 1.0, "calibration": "other"}
-    made = Evidence(image, "scored", "anew", body, "other", "x", "1", "exact", "r", 1.0)
+    made = Evidence(
+        image_id=image,
+        stage="scored",
+        fingerprint="anew",
+        body=body,
+        engine="other",
+        model="x",
+        revision="1",
+        determinism="exact",
+        run_id="r",
+        created_at=1.0,
+    )
     store.commit([(held, Completed(made))], place.clock(), "r")
     decide(place)
     assert "reject" in str(rows(place, "acme")[image].verdict)

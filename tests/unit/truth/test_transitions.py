@@ -17,7 +17,18 @@ from parjanya_dagster.truth.transitions import Rules, backoff, rebuild, register
 
 NOW = 1_760_000_000.0
 ROW = ImageRow(
-    "id", "acme", "b", "k", "v", 1, "acme/2025-10-09/001", NOW, NOW, NOW, due_at=NOW, fence=3
+    image_id="id",
+    tenant="acme",
+    bucket="b",
+    key="k",
+    version="v",
+    size=1,
+    batch="acme/2025-10-09/001",
+    landed_at=NOW,
+    arrived_at=NOW,
+    updated_at=NOW,
+    due_at=NOW,
+    fence=3,
 )
 RULES = Rules()
 
