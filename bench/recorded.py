@@ -21,6 +21,7 @@ from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.mapping import insert_rows
 from parjanya_dagster.truth.sql.schema import evidence, images
 from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.store.paging import batch_pages
 
 LABELS = ("photo", "screenshot", "banner", "poster", "slide", "social_card", "infographic",
           "illustration")  # fmt: skip
@@ -94,9 +95,7 @@ def land(platform: Platform, tenant: str, count: int, *, policy: str, seed: int 
 
 
 def _pages(store: SqlStore, batch: str) -> Iterator[list[ImageRow]]:
-    after = ""
-    while page := store.rows([batch], after, PAGE):
-        after = page[-1].image_id
+    for page in batch_pages(store, [batch], PAGE):
         if new := [row for row in page if row.pipeline_status == Status.PENDING_VALIDATION]:
             yield new
 

@@ -25,6 +25,7 @@ from sqlalchemy import text
 
 from parjanya_dagster.truth.models import Arrival, Evidence, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Completed
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import images
@@ -174,7 +175,12 @@ def work(url: str, batches: list[str], number: int, barrier: Any, results: Any) 
     barrier.wait()
     started, committing, cpu = time.time(), 0.0, time.process_time()
     for some in share:
-        while claims := store.claim("validated", some, MICRO_BATCH, f"w{number}", LEASE, NOW):
+        while claims := store.claim(
+            ClaimRequest(
+                stage="validated", batches=some, limit=MICRO_BATCH, owner=f"w{number}", lease=LEASE
+            ),
+            NOW,
+        ):
             before = time.perf_counter()
             store.commit([(claim, completed(claim)) for claim in claims], NOW, "run-1")
             committing += time.perf_counter() - before

@@ -11,6 +11,7 @@ from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_rows
 
 
 def manifest_key(batch: str) -> str:
@@ -52,10 +53,7 @@ def write_manifest(
 
 def all_rows(store: Store, batch: str) -> list[ImageRow]:
     """Every row of a batch, in the order of their arrival."""
-    rows: list[ImageRow] = []
-    while page := store.rows([batch], rows[-1].image_id if rows else "", 1000):
-        rows += page
-    return sorted(rows, key=lambda row: (row.landed_at, row.image_id))
+    return sorted(batch_rows(store, [batch]), key=lambda row: (row.landed_at, row.image_id))
 
 
 def as_parquet(rows: Sequence[ImageRow], evidence: Mapping[str, Mapping[str, Evidence]]) -> bytes:

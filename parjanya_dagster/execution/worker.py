@@ -24,6 +24,7 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -98,7 +99,12 @@ def work_off(
     loaded = _loading(work)
     while not stop():
         started = clock()
-        claims = store.claim(work.stage, batches, size, owner, pace.lease, started)
+        claims = store.claim(
+            ClaimRequest(
+                stage=work.stage, batches=batches, limit=size, owner=owner, lease=pace.lease
+            ),
+            started,
+        )
         tally.commit_seconds += clock() - started
         if not claims:
             break

@@ -18,8 +18,8 @@ from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
 from parjanya_dagster.truth.models import ImageRow, Regrade
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_pages
 
-PAGE = 1000  # rows
 ROUNDS = 50  # times that a row may change under our hands
 
 
@@ -106,11 +106,7 @@ class Advance:
         return True
 
     def _send(self, planner: Planner, batch: str) -> int:
-        count, after = 0, ""
-        while page := self.store.rows([batch], after, PAGE):
-            after = page[-1].image_id
-            count += self._move(planner, page)
-        return count
+        return sum(self._move(planner, page) for page in batch_pages(self.store, [batch]))
 
     def _move(self, planner: Planner, rows: Sequence[ImageRow]) -> int:
         count = 0

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from parjanya_dagster.errors import InvalidPartition, InvalidTenant
 from parjanya_dagster.truth.stages import Status
@@ -18,6 +18,19 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 _BATCH = re.compile(
     r"(?P<tenant>[a-z0-9][a-z0-9-]{1,62})/(?P<day>\d{4}-\d\d-\d\d)/(?P<number>\d{3,})"
 )
+
+EventKind = Literal[
+    "registered",
+    "completed",
+    "sent_back",  # to an earlier stage, by a later one
+    "retry",
+    "failed",
+    "lease_lapsed",  # the lease expired; histories that are recorded carry this name
+    "released",
+    "reset",
+    "regrade",
+    "object_state",  # the object was replaced, deleted, or is there again
+]
 
 PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
 
@@ -118,7 +131,7 @@ class Event:
     tenant: str
     batch: str
     at: float
-    kind: str  # registered, completed, retry, failed, lease_lapsed, released, reset, object_state
+    kind: EventKind
     from_status: str | None
     to_status: str
     reason: str

@@ -12,8 +12,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
-from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED, Event, ImageRow, Move
+from parjanya_dagster.truth.models import (
+    DELETED,
+    PRESENT,
+    REPLACED,
+    Event,
+    EventKind,
+    ImageRow,
+    Move,
+)
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.storable import storable, storable_text
 
@@ -121,7 +130,7 @@ def finish(
     return _fail(row, claim.stage, outcome.failure_class, outcome.reason, now, run_id)
 
 
-def lapse(row: ImageRow, now: float, rules: Rules) -> Change:
+def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
     """The lease ran out with no outcome: the worker is presumed dead, the attempt is spent."""
     owner = row.lease_owner or ""
     if row.attempts >= rules.max_attempts:
@@ -151,32 +160,24 @@ def release(claim: Claim, now: float, reason: str, run_id: str) -> Change:
     return _change(claim.row, columns, now, "released", reason, run_id)
 
 
-def reset(
-    row: ImageRow,
-    to_stage: str,
-    now: float,
-    reason: str,
-    run_id: str,
-    policy: str | None = None,
-) -> Change | None:
+def reset(row: ImageRow, to: Reset, now: float) -> Change | None:
     """Send a row back to a stage. None where it never reached that stage or its object is gone.
 
-    The fence grows, so whoever works on the row at present has lost it. `policy`: the version it
-    shall be decided under; None: that of a regrade under way, or else its tenant's pin.
+    The fence grows, so whoever works on the row at present has lost it.
     """
-    if row.object_state != PRESENT or not reached(row, to_stage):
+    if row.object_state != PRESENT or not reached(row, to.stage):
         return None
     columns = {
         **_FREE,
         **_CALM,
-        "pipeline_status": str(WAITS_FOR[to_stage]),
+        "pipeline_status": str(WAITS_FOR[to.stage]),
         "fence": row.fence + 1,
         "not_before": now,
         "due_at": now,
         **_NO_FAILURE,
-        "target": policy or row.target,
+        "target": to.policy or row.target,
     }
-    return _change(row, columns, now, "reset", reason, run_id)
+    return _change(row, columns, now, "reset", to.reason, to.run_id)
 
 
 def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> Change | None:
@@ -274,11 +275,11 @@ def rebuild(events: list[Event]) -> ImageRow:
 
 
 def _check(claim: Claim, outcome: Completed) -> None:
-    one = outcome.evidence
-    if (one.image_id, one.stage) != (claim.image_id, claim.stage):
+    evidence = outcome.evidence
+    if (evidence.image_id, evidence.stage) != (claim.image_id, claim.stage):
         raise InvalidTransition(
-            f"The evidence speaks of {one.stage} of {one.image_id}, the claim of {claim.stage} of "
-            f"{claim.image_id}."
+            f"The evidence speaks of {evidence.stage} of {evidence.image_id}, the claim of "
+            f"{claim.stage} of {claim.image_id}."
         )
     if foreign := set(outcome.columns) - PRODUCTS:
         raise InvalidTransition(f"A completed stage cannot set {', '.join(sorted(foreign))}.")
@@ -314,7 +315,7 @@ def _fail(
 
 
 def _change(
-    row: ImageRow, columns: dict[str, Any], now: float, kind: str, reason: str, run_id: str
+    row: ImageRow, columns: dict[str, Any], now: float, kind: EventKind, reason: str, run_id: str
 ) -> Change:
     # A claim has no event of its own: what it counted is told by the event that ends it.
     columns.setdefault("fence", row.fence)

@@ -25,6 +25,7 @@ from parjanya_dagster.truth.outcomes import (
     Retry,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.conftest import dynamo_table
 from tests.contract.dynamo import Died, Requests
@@ -76,15 +77,15 @@ def _outcome(one: Claim) -> Outcome:
 
 def release(store: DynamoStore) -> None:
     store.release(claim(store), NOON, "drain", "")
-    store.lapse(LATER)
+    store.expire_leases(LATER)
 
 
-def lapse(store: DynamoStore) -> None:
-    store.lapse(NOON + LEASE)
+def expire_leases(store: DynamoStore) -> None:
+    store.expire_leases(NOON + LEASE)
 
 
 def reset(store: DynamoStore) -> None:
-    store.reset(store.batches(), "scored", NOON, "again", "replay-1")
+    store.reset(store.batches(), Reset(stage="scored", reason="again"), NOON, "replay-1")
 
 
 def regrade(store: DynamoStore) -> None:
@@ -135,7 +136,7 @@ CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], No
     "depart": (nothing, depart),
     "work": (nothing, work),
     "release": (nothing, release),
-    "lapse": (held, lapse),
+    "expire leases": (held, expire_leases),
     "reset": (decided, reset),
     "regrade": (decided, regrade),
     "manifest": (decided, manifest),

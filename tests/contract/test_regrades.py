@@ -9,6 +9,7 @@ import pytest
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.models import Evidence, Mispinned, Move, Regrade
 from parjanya_dagster.truth.outcomes import Completed, TerminalFailure
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.world import NOON, arrive, carry, claim, commit, row, tenant
@@ -122,7 +123,7 @@ def test_a_decided_row_goes_to_its_boundary_and_keeps_its_decision_until_the_nex
 def test_a_move_that_was_read_before_the_row_changed_is_void(store: Store) -> None:
     (image,) = decided(store, 1)
     stale = move(store, image)
-    store.reset_images([image], "scored", NOON, "operator")
+    store.reset_images([image], Reset(stage="scored", reason="operator"), NOON)
     before = row(store, image)
     assert send(store, stale) == {image}
     assert row(store, image) == before
@@ -189,16 +190,18 @@ def test_which_batches_are_at_their_boundary_is_remembered_per_replay(store: Sto
 
 def test_a_reset_may_name_the_policy_to_decide_under(store: Store) -> None:
     (image,) = decided(store, 1)
-    store.reset(store.batches(), "curated", NOON, "backfill", "b-1", policy="default@2")
+    store.reset(
+        store.batches(), Reset(stage="curated", reason="backfill", policy="default@2"), NOON, "b-1"
+    )
     assert row(store, image).target == "default@2"
-    store.reset(store.batches(), "curated", NOON, "click", "b-2")
+    store.reset(store.batches(), Reset(stage="curated", reason="click"), NOON, "b-2")
     assert row(store, image).target == "default@2"
 
 
 def test_decisions_are_appended_and_never_overwritten(store: Store) -> None:
     (image,) = decided(store, 1)
     for policy in ("default@2", "default@1"):
-        store.reset_images([image], "curated", NOON, "again")
+        store.reset_images([image], Reset(stage="curated", reason="again"), NOON)
         decide(store, policy)
     assert [one.policy for one in store.decisions([image])[image]] == [
         "default@1",

@@ -10,6 +10,7 @@ from typing import Any
 
 from parjanya_dagster.truth.models import Arrival, Evidence, ImageRow, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import UploadRow
@@ -77,7 +78,10 @@ def claim(
     now: float = NOON,
     lease: float = LEASE,
 ) -> list[Claim]:
-    return store.claim(stage, store.batches(), limit, owner, lease, now)
+    return store.claim(
+        ClaimRequest(stage=stage, batches=store.batches(), limit=limit, owner=owner, lease=lease),
+        now,
+    )
 
 
 def found(one: Claim, *, fingerprint: str | None = None, body: Any = None) -> Evidence:

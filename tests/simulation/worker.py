@@ -22,6 +22,7 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import ClaimRequest
 
 LEASE = 120.0
 OUTCOMES = ("completed", "retry", "bug", "terminal", "send_back")
@@ -61,7 +62,12 @@ class Worker:
         stage = self.stages[self.at]
         self._beat(store, now, stage, Phase.WORKING)
         if not self.claims:
-            self.claims = store.claim(stage, self.keys, size, self.run_id, LEASE, now)
+            self.claims = store.claim(
+                ClaimRequest(
+                    stage=stage, batches=self.keys, limit=size, owner=self.run_id, lease=LEASE
+                ),
+                now,
+            )
             if not self.claims:
                 self._leave(store, now, stage)
             return None

@@ -9,6 +9,7 @@ from parjanya_dagster.execution.stages.duplicates import kinship
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 
@@ -43,7 +44,9 @@ class Curate:
         outcomes, overtaken = self.decide(claims)
         # Before we commit: if we die in between, whoever works on these rows next does it again.
         self._store.reset_images(
-            sorted(overtaken), self.stage, self._clock(), _OVERTAKEN, self._run_id
+            sorted(overtaken),
+            Reset(stage=self.stage, reason=_OVERTAKEN, run_id=self._run_id),
+            self._clock(),
         )
         yield from outcomes
 
