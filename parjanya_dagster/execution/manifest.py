@@ -10,7 +10,7 @@ from typing import Any
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_rows
 
 
@@ -51,7 +51,7 @@ def write_manifest(
     return key
 
 
-def all_rows(store: Store, batch: str) -> list[ImageRow]:
+def all_rows(store: Images, batch: str) -> list[ImageRow]:
     """Every row of a batch, in the order of their arrival."""
     return sorted(batch_rows(store, [batch]), key=lambda row: (row.landed_at, row.image_id))
 
@@ -122,7 +122,7 @@ def _record(row: ImageRow, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
     }
 
 
-def _bucket(store: Store, batch: str) -> str:
+def _bucket(store: Tenants, batch: str) -> str:
     tenant = store.tenant(parse_batch(batch)[0])
     assert tenant is not None, "a batch belongs to a registered tenant"
     return tenant.bucket

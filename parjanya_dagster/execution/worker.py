@@ -25,7 +25,7 @@ from parjanya_dagster.truth.outcomes import (
     TerminalFailure,
 )
 from parjanya_dagster.truth.requests import ClaimRequest
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Store, WorkQueue
 
 log = structlog.get_logger(__name__)
 Clock = Callable[[], float]
@@ -184,7 +184,7 @@ def _loading(work: StageWork) -> float:
 
 
 def _hand_back(
-    store: Store, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
+    store: WorkQueue, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
 ) -> None:
     """We are stopped, or the infrastructure failed: no image is at fault, none loses an attempt.
 
@@ -219,7 +219,7 @@ def why(outcome: Outcome) -> dict[str, str]:
 class _Lease:
     """Extends the leases of claims from a thread, for as long as the block runs."""
 
-    def __init__(self, store: Store, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
+    def __init__(self, store: WorkQueue, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
         self._store, self._claims, self._pace, self._clock = store, claims, pace, clock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)

@@ -17,14 +17,14 @@ from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
 from parjanya_dagster.truth.models import ImageRow, Regrade
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_pages
 
 ROUNDS = 50  # times that a row may change under our hands
 
 
 def selection(
-    store: Store,
+    store: Tenants,
     policy: Policy,
     tenants: Sequence[str],
     since: str,
@@ -62,7 +62,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def batches_of(store: Store, regrade: Regrade) -> list[str]:
+def batches_of(store: Images, regrade: Regrade) -> list[str]:
     """The partitions of a regrade, in the order of their making."""
     return [
         batch

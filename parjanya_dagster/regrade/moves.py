@@ -14,7 +14,7 @@ from typing import Any
 from parjanya_dagster.policy import Policy, boundary, diff, lacking
 from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow, Move
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import EvidenceLog
 
 MODELS = STAGES[:-1]  # the stages that policies read
 
@@ -22,7 +22,9 @@ MODELS = STAGES[:-1]  # the stages that policies read
 class Planner:
     """Plans the moves of rows to one policy. Reads Truth and writes nothing."""
 
-    def __init__(self, store: Store, published: Callable[[str], Policy], target: Policy) -> None:
+    def __init__(
+        self, store: EvidenceLog, published: Callable[[str], Policy], target: Policy
+    ) -> None:
         self._store, self._published, self._target = store, published, target
         self._narrower: dict[str, bool] = {}  # policy -> whether the target needs no more than it
 

@@ -15,7 +15,7 @@ from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyConflict, PolicyInvalid, PolicyMissing
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import Published
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Policies
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class PolicyRegistry:
     """Policies by ref, as Truth holds them."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Policies, clock: Callable[[], float]) -> None:
         self._store, self._clock = store, clock
         self._read: dict[str, Policy] = {}
 
