@@ -79,13 +79,13 @@ class FolderObjects:
         """What is in a folder, the last first."""
         try:
             with os.scandir(folder) as entries:
-                found = [entry for entry in entries if not entry.name.startswith(".")]
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             self._require_root()
             return []
         except OSError as error:
             raise StorageUnavailable(f"Cannot list {folder}: {error.strerror}") from error
-        return sorted(found, key=_in_order, reverse=True)
+        return sorted(visible, key=_in_order, reverse=True)
 
     def buckets(self) -> list[str]:
         try:

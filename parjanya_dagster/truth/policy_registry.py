@@ -30,9 +30,9 @@ class PolicyRegistry:
     def get(self, ref: str) -> Policy:
         """The published policy. Raises PolicyMissing, PolicyInvalid, PolicyConflict."""
         if ref not in self._read:
-            found = self._store.policy(ref)
-            if found is not None:
-                self._read[ref] = _parsed(found)
+            published = self._store.policy(ref)
+            if published is not None:
+                self._read[ref] = _parsed(published)
             elif ref in policy.builtin():
                 self._read[ref] = self.publish(policy.builtin()[ref])
             else:
@@ -54,7 +54,7 @@ class PolicyRegistry:
 
     def published(self) -> dict[str, Published]:
         """Everything that is published, by ref."""
-        return {one.ref: one for one in self._store.policies()}
+        return {version.ref: version for version in self._store.policies()}
 
     def publish(self, new: Policy) -> Policy:
         """Publish a version. Raises PolicyConflict where it is published with other content."""
@@ -86,15 +86,17 @@ def read_file(path: Path) -> Policy:
         raise PolicyInvalid(str(error)) from error
 
 
-def _parsed(found: Published) -> Policy:
-    source = str(found.document.get("source") or found.ref)
+def _parsed(published: Published) -> Policy:
+    source = str(published.document.get("source") or published.ref)
     try:
-        read = policy.load(str(found.document["text"]), source=source)
+        read = policy.load(str(published.document["text"]), source=source)
     except policy.PolicyError as error:
-        raise PolicyInvalid(f"{found.ref} was published, and cannot be read: {error}") from error
-    if (read.ref, read.hash) != (found.ref, found.hash):
+        raise PolicyInvalid(
+            f"{published.ref} was published, and cannot be read: {error}"
+        ) from error
+    if (read.ref, read.hash) != (published.ref, published.hash):
         raise PolicyConflict(
-            f"{found.ref} is published as {found.hash}, but its text in Truth is {read.ref} with "
-            f"{read.hash}: the registry was edited. Restore it from a backup."
+            f"{published.ref} is published as {published.hash}, but its text in Truth is "
+            f"{read.ref} with {read.hash}: the registry was edited. Restore it from a backup."
         )
     return read

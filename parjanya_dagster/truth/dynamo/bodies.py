@@ -23,10 +23,10 @@ from parjanya_dagster.truth.storable import storable
 PART = 300_000  # bytes
 
 
-def fold(one: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
+def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
     """The item of evidence, and the parts that must be there before it."""
-    record = {field.name: getattr(one, field.name) for field in fields(one)}
-    record["body"] = storable(dict(one.body))
+    record = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    record["body"] = storable(dict(evidence.body))
     item = {"record": codec.packed(record)}
     if codec.size(item) <= PART:
         return item, []
@@ -40,13 +40,13 @@ def fold(one: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
 def unfold(wire: Wire, items: Sequence[Mapping[str, Any]]) -> list[Evidence]:
     """Evidence of items, in their order, put together."""
     parts = wire.get_all(key for item in items for key in _parts(item))
-    found = []
+    records = []
     for item in items:
         record = item.get("record")
         if pieces := _parts(item):
             record = {"B": b"".join(bytes(parts[key]["part"]["B"]) for key in pieces)}
-        found.append(Evidence(**codec.unpacked(record or {})))
-    return found
+        records.append(Evidence(**codec.unpacked(record or {})))
+    return records
 
 
 def _parts(item: Mapping[str, Any]) -> list[Key]:

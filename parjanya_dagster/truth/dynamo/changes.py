@@ -68,11 +68,13 @@ def stored_of(item: Mapping[str, Any]) -> Stored:
     return Stored(codec.unpack(ImageRow, item), codec.number(item, "events"), marks)
 
 
-def item_of(one: Stored, **more: Any) -> Item:
+def item_of(stored: Stored, **more: Any) -> Item:
     return {
-        **codec.pack(one.row),
-        **codec.attributes(keys.places(one.row)),
-        **codec.attributes({"events": one.events, "marks": one.marks[-MARKS:] or None, **more}),
+        **codec.pack(stored.row),
+        **codec.attributes(keys.places(stored.row)),
+        **codec.attributes(
+            {"events": stored.events, "marks": stored.marks[-MARKS:] or None, **more}
+        ),
     }
 
 
@@ -138,7 +140,7 @@ def moved(before: ImageRow | None, after: ImageRow, events: Sequence[Event]) -> 
             counts[keys.decided(row)]["rows"] += by
         if row.target is not None:
             counts[keys.targeted(row.batch)]["rows"] += by
-    decided = [one for one in events if {one.to_status, one.from_status} & _DECIDED]
+    decided = [event for event in events if {event.to_status, event.from_status} & _DECIDED]
     if decided:
         counts[keys.batch(after.batch)]["decided"] += len(decided)
     return counts
@@ -163,12 +165,12 @@ def total(writings: Sequence[Writing]) -> Counts:
         for key, counts in writing.counts.items():
             for name, by in counts.items():
                 sums[key][name] += by
-    kept = {key: Counter({n: by for n, by in some.items() if by}) for key, some in sums.items()}
-    return {key: some for key, some in kept.items() if some}
+    kept = {key: Counter({n: by for n, by in named.items() if by}) for key, named in sums.items()}
+    return {key: named for key, named in kept.items() if named}
 
 
 def adds(counts: Counts) -> list[Add]:
-    return [Add(key, some, stale(some)) for key, some in counts.items()]
+    return [Add(key, numbers, stale(numbers)) for key, numbers in counts.items()]
 
 
 def stale(counts: Mapping[str, int]) -> Item:

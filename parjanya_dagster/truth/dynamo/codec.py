@@ -42,11 +42,11 @@ def packed(value: Any) -> dict[str, Any]:
     return {"B": zlib.compress(raw)} if len(raw) > LONG else {"S": text}
 
 
-def unpacked(found: Mapping[str, Any]) -> Any:
+def unpacked(typed: Mapping[str, Any]) -> Any:
     """The value of an attribute that `packed` made."""
-    if "B" in found:
-        return json.loads(zlib.decompress(bytes(found["B"])))
-    return json.loads(found["S"])
+    if "B" in typed:
+        return json.loads(zlib.decompress(bytes(typed["B"])))
+    return json.loads(typed["S"])
 
 
 def attributes(values: Mapping[str, Any]) -> Item:
@@ -54,9 +54,9 @@ def attributes(values: Mapping[str, Any]) -> Item:
     return {name: attribute(value) for name, value in values.items() if value is not None}
 
 
-def pack(one: Any) -> Item:
+def pack(record: Any) -> Item:
     """The fields of a dataclass as attributes of their names."""
-    return attributes({field.name: getattr(one, field.name) for field in fields(one)})
+    return attributes({field.name: getattr(record, field.name) for field in fields(record)})
 
 
 def unpack(kind: type[T], item: Mapping[str, Any]) -> T:
@@ -74,17 +74,17 @@ def _hints(kind: Any) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, str(field.type)) for field in fields(kind))
 
 
-def _read(hint: str, found: Mapping[str, Any]) -> Any:
+def _read(hint: str, typed: Mapping[str, Any]) -> Any:
     if hint.startswith(("Mapping", "tuple")):
-        value = unpacked(found)
+        value = unpacked(typed)
         return tuple(value) if hint.startswith("tuple") else value
     if hint.startswith("bool"):
-        return found["BOOL"]
+        return typed["BOOL"]
     if hint.startswith("float"):
-        return float(found["N"])
+        return float(typed["N"])
     if hint.startswith("int"):
-        return int(found["N"])
-    return found["S"]
+        return int(typed["N"])
+    return typed["S"]
 
 
 def text(item: Mapping[str, Any], name: str) -> str:

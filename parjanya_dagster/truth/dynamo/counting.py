@@ -46,8 +46,8 @@ class Counting(Base):
         """Rows under a lease, by tenant: costs what is in flight."""
 
         def read(shard: int) -> list[str]:
-            found = self.wire.query(str(shard), index="leased")
-            return [codec.text(item, "tenant") for item in found]
+            items = self.wire.query(str(shard), index="leased")
+            return [codec.text(item, "tenant") for item in items]
 
         return Counter(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
 

@@ -141,9 +141,9 @@ class Stream:
         """A closed shard is read to its end: its children go on from their beginning."""
         del self._shards[name]
         self._finished.add(name)
-        for one in self._described():
-            child = one["ShardId"]
-            if one.get("ParentShardId") in self._finished - {child} and not (
+        for described in self._described():
+            child = described["ShardId"]
+            if described.get("ParentShardId") in self._finished - {child} and not (
                 child in self._shards or child in self._finished
             ):
                 self._shards[child] = self._shard(child, "TRIM_HORIZON")
@@ -157,9 +157,9 @@ class Stream:
             if not table.get("StreamSpecification", {}).get("StreamEnabled"):
                 return
             self._arn = table["LatestStreamArn"]
-            for one in self._described():
-                if "EndingSequenceNumber" not in one["SequenceNumberRange"]:
-                    self._shards[one["ShardId"]] = self._shard(one["ShardId"], "LATEST")
+            for described in self._described():
+                if "EndingSequenceNumber" not in described["SequenceNumberRange"]:
+                    self._shards[described["ShardId"]] = self._shard(described["ShardId"], "LATEST")
         except (BotoCoreError, ClientError, ParjanyaError):
             self._close(now)
 

@@ -23,22 +23,22 @@ class Trouble(Base):
         pk = keys.failed(tenant, failure_class)
         pages = self.wire.query(pk, where, index="failed")
         ids = (codec.text(item, "image_id") for item in pages)
-        found: list[ImageRow] = []
-        while len(found) < limit and (page := list(islice(ids, limit - len(found)))):
-            found += [
+        rows: list[ImageRow] = []
+        while len(rows) < limit and (page := list(islice(ids, limit - len(rows)))):
+            rows += [
                 row
                 for row in self._rows(page)
                 if row.object_state == PRESENT
                 and row.pipeline_status == Status.FAILED
                 and row.failure_class == failure_class
             ]
-        return found
+        return rows
 
     def troubled(self, before: float, limit: int = 200) -> list[ImageRow]:
         def read(shard: int) -> list[Item]:
             where = ("<=", before)
-            found = self.wire.query(str(shard), where, index="troubled", most=limit)
-            return list(found)
+            items = self.wire.query(str(shard), where, index="troubled", most=limit)
+            return list(items)
 
         items = chain.from_iterable(self.wire.each(read, range(keys.SHARDS)))
         rows = self._rows(item["pk"]["S"].partition("#")[2] for item in items)
@@ -56,8 +56,8 @@ class Trouble(Base):
         asked = time.time()
         answer = self.wire.call("get_item", Key={"pk": {"S": "schema"}, "sk": {"S": "schema"}})
         answered = time.time()
-        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        if not said:
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if not date:
             return None
-        theirs = parsedate_to_datetime(said).timestamp() + 0.5
+        theirs = parsedate_to_datetime(date).timestamp() + 0.5
         return theirs - (asked + answered) / 2

@@ -101,24 +101,24 @@ class Wire:
 
     def get(self, key: Key) -> Item | None:
         answer = self.call("get_item", Key=_key(key), ConsistentRead=True)
-        found: Item | None = answer.get("Item")
-        return found
+        item: Item | None = answer.get("Item")
+        return item
 
     def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """The items of these keys that are there, as they are now."""
-        found: dict[Key, Item] = {}
-        some = list(dict.fromkeys(keys))
-        for start in range(0, len(some), READS):
-            asked = [_key(key) for key in some[start : start + READS]]
+        items: dict[Key, Item] = {}
+        distinct = list(dict.fromkeys(keys))
+        for start in range(0, len(distinct), READS):
+            asked = [_key(key) for key in distinct[start : start + READS]]
             tries = 0
             while asked:
                 wanted = {self.table: {"Keys": asked, "ConsistentRead": True}}
                 answer = self.call("batch_get_item", table=False, RequestItems=wanted)
                 for item in answer["Responses"].get(self.table, []):
-                    found[key_of(item)] = item
+                    items[key_of(item)] = item
                 asked = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
                 tries = self._wait(tries) if asked else 0
-        return found
+        return items
 
     def query(
         self,
@@ -194,13 +194,13 @@ class Wire:
     def transact(self, writes: Sequence[Write]) -> list[int]:
         """All or nothing. Returns which expectations did not hold; none: all is written."""
         operations = [_asked(write) for write in writes]
-        asked = [{kind: {**one, "TableName": self.table}} for kind, one in operations]
+        asked = [{kind: {**parameters, "TableName": self.table}} for kind, parameters in operations]
         tries = 0
         while True:
             try:
                 self.call("transact_write_items", table=False, TransactItems=asked)
             except ClientError as error:
-                codes = [one.get("Code", "None") for one in _reasons(error)]
+                codes = [reason.get("Code", "None") for reason in _reasons(error)]
                 broken = [n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"]
                 if broken:
                     return broken
@@ -214,10 +214,10 @@ class Wire:
 
     def describe(self) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self.call("describe_table")["Table"]
+            table: dict[str, Any] = self.call("describe_table")["Table"]
         except SchemaOutdated:
             return None
-        return found
+        return table
 
     def create(self, wanted: dict[str, Any]) -> None:
         try:
@@ -286,7 +286,7 @@ class Wire:
 
     def _name(self, error: ClientError, code: str) -> None:
         """Tell "no capacity, no leave, no table" apart from a mistake of ours."""
-        said = error.response["Error"].get("Message", "")
+        message = error.response["Error"].get("Message", "")
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         if code == "ResourceNotFoundException":
             raise SchemaOutdated(
@@ -294,9 +294,9 @@ class Wire:
                 "Run `parjanya migrate` with the same settings."
             ) from error
         if code in _TRANSIENT or status >= 500:
-            raise TruthUnavailable(f"{self.where} is busy: {code}: {said}") from error
+            raise TruthUnavailable(f"{self.where} is busy: {code}: {message}") from error
         if status in (401, 403) or "Credential" in code or "Token" in code or "Access" in code:
-            raise TruthUnavailable(f"{self.where} refuses us: {code}: {said}") from error
+            raise TruthUnavailable(f"{self.where} refuses us: {code}: {message}") from error
 
     def _wait(self, tries: int) -> int:
         """Pause before another try, longer each time. Raises TruthUnavailable after too many."""
@@ -343,10 +343,10 @@ def _asked(write: Write) -> tuple[str, dict[str, Any]]:
         asked["UpdateExpression"] = _update(write, name, value)
     expect = {} if isinstance(write, Fill) else write.expect
     holds = [
-        f"attribute_not_exists({name(one)})"
+        f"attribute_not_exists({name(column)})"
         if expected is None
-        else f"{name(one)} = {value(attribute(expected))}"
-        for one, expected in expect.items()
+        else f"{name(column)} = {value(attribute(expected))}"
+        for column, expected in expect.items()
     ]
     if holds:
         asked["ConditionExpression"] = " AND ".join(holds)
@@ -362,15 +362,15 @@ def _update(
 ) -> str:
     if isinstance(write, Fill):
         filled = [
-            f"{name(one)} = if_not_exists({name(one)}, {value(typed)})"
-            for one, typed in write.item.items()
+            f"{name(column)} = if_not_exists({name(column)}, {value(typed)})"
+            for column, typed in write.item.items()
         ]
         return f"SET {', '.join(filled)}"
     clauses = []
     if write.sets:
-        sets = [f"{name(one)} = {value(typed)}" for one, typed in write.sets.items()]
+        sets = [f"{name(column)} = {value(typed)}" for column, typed in write.sets.items()]
         clauses.append(f"SET {', '.join(sets)}")
     if write.numbers:
-        adds = [f"{name(one)} {value(attribute(n))}" for one, n in write.numbers.items()]
+        adds = [f"{name(column)} {value(attribute(n))}" for column, n in write.numbers.items()]
         clauses.append(f"ADD {', '.join(adds)}")
     return " ".join(clauses)

@@ -52,14 +52,14 @@ class Counting(Base):
         return [
             Counts(
                 tenant=slug,
-                by_status=dict(one.statuses),
-                by_verdict=dict(one.verdicts),
-                by_failure=dict(one.failures),
+                by_status=dict(sums.statuses),
+                by_verdict=dict(sums.verdicts),
+                by_failure=dict(sums.failures),
                 in_flight=in_flight.get(slug, 0),
                 registered=int(ever.get(slug, 0)),
-                departed=one.departed,
+                departed=sums.departed,
             )
-            for slug, one in counting.items()
+            for slug, sums in counting.items()
         ]
 
 

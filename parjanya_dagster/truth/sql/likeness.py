@@ -65,8 +65,8 @@ class Likeness(Base):
     ) -> dict[str, list[ImageRow]]:
         with reading(self.engine) as connection:
             ids = _twins(connection, tenant, sha256, limit)
-            rows = _rows(connection, [one for same in ids.values() for one in same])
-        return {sha: [rows[one] for one in same] for sha, same in ids.items()}
+            rows = _rows(connection, [image_id for same in ids.values() for image_id in same])
+        return {sha: [rows[image_id] for image_id in same] for sha, same in ids.items()}
 
     def twin_ids(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
@@ -89,7 +89,7 @@ class Likeness(Base):
                         if apart <= distance and other != image_id:
                             best[other] = min(apart, best.get(other, apart))
             rows = _rows(connection, {other for best in near.values() for other in best})
-        present = {one: row for one, row in rows.items() if row.object_state == PRESENT}
+        present = {image: row for image, row in rows.items() if row.object_state == PRESENT}
         return {
             image_id: sorted(
                 ((present[other], apart) for other, apart in best.items() if other in present),
@@ -116,24 +116,24 @@ def _twins(
             .limit(limit)
         )
 
-    found: dict[str, list[str]] = {}
+    by_hash: dict[str, list[str]] = {}
     for chunk in chunks(sorted(set(hashes))):
         if connection.dialect.name != "postgresql":
             asked = (tenant, PRESENT, -1 if limit is None else limit, dumps(chunk))
             for sha, same in connection.exec_driver_sql(_TWINS_SQLITE, asked):
                 if ids := loads(same):
-                    found[sha] = ids
+                    by_hash[sha] = ids
             continue
         for sha, image_id in _of_each(connection, chunk, of):
-            found.setdefault(sha, []).append(image_id)
-    return found
+            by_hash.setdefault(sha, []).append(image_id)
+    return by_hash
 
 
 def _rows(connection: Connection, image_ids: Iterable[str]) -> dict[str, ImageRow]:
     rows: dict[str, ImageRow] = {}
     for chunk in chunks(sorted(image_ids)):
-        some = select(images).where(images.c.image_id.in_(chunk))
-        rows |= {row.image_id: row_of(row) for row in connection.execute(some)}
+        query = select(images).where(images.c.image_id.in_(chunk))
+        rows |= {row.image_id: row_of(row) for row in connection.execute(query)}
     return rows
 
 
@@ -141,7 +141,7 @@ def _filed(
     connection: Connection, tenant: str, keys: Sequence[str]
 ) -> dict[str, list[tuple[str, int]]]:
     """key -> image id and hash of the earliest images filed under it."""
-    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    by_key: dict[str, list[tuple[str, int]]] = defaultdict(list)
 
     def of(value: Any) -> Select[Any]:
         return (
@@ -155,11 +155,11 @@ def _filed(
         if connection.dialect.name != "postgresql":
             asked = (tenant, CROWD, dumps(chunk))
             for key, filed in connection.exec_driver_sql(_FILED_SQLITE, asked):
-                found[key] = [(one, view) for one, view in loads(filed)]
+                by_key[key] = [(image_id, view) for image_id, view in loads(filed)]
             continue
         for row in _of_each(connection, chunk, of):
-            found[row[0]].append((row[1], row[2]))
-    return found
+            by_key[row[0]].append((row[1], row[2]))
+    return by_key
 
 
 def _of_each(connection: Connection, values: Sequence[str], query: Any) -> list[Row[Any]]:

@@ -59,9 +59,9 @@ def event_of(row: Row[Any]) -> Event:
     return Event(**columns)
 
 
-def columns_of(one: Any) -> dict[str, Any]:
+def columns_of(record: Any) -> dict[str, Any]:
     """The fields of a slotted dataclass, not copied: `asdict` copies deeply and is 20x slower."""
-    return {name: getattr(one, name) for name in one.__slots__}
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def record(connection: Connection, new: Sequence[Event]) -> None:
@@ -106,8 +106,8 @@ def apply(
     by_columns: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         by_columns[tuple(sorted(change.columns))].append(change)
-    for columns, some in by_columns.items():
-        _update(connection, columns, some)
+    for columns, alike in by_columns.items():
+        _update(connection, columns, alike)
     record(connection, [change.event for change in changes])
     _note(connection, changes, registered or {})
 

@@ -30,5 +30,5 @@ class Publishing(Base):
 
     def policies(self) -> list[Published]:
         with reading(self.engine) as connection:
-            found = connection.execute(select(policies).order_by(policies.c.ref)).all()
-        return [Published(**row._mapping) for row in found]
+            rows = connection.execute(select(policies).order_by(policies.c.ref)).all()
+        return [Published(**row._mapping) for row in rows]

@@ -20,7 +20,7 @@ class Uploading(Base):
     def add_uploads(self, promised: Sequence[UploadRow]) -> None:
         for chunk in chunks(promised):
             with writing(self.engine) as connection:
-                rows = [columns_of(one) for one in chunk]
+                rows = [columns_of(upload) for upload in chunk]
                 insert_rows(connection, uploads, rows, if_new=True)
 
     def upload(self, upload_id: str) -> UploadRow | None:

@@ -54,8 +54,8 @@ def _chosen(
     """
     row = select(images.c.image_id).where(where)
     if connection.dialect.name != "postgresql":
-        some = row.where(images.c.batch.in_(list(batches)))
-        return some.order_by(images.c.batch, images.c.due_at).limit(limit)
+        of_these = row.where(images.c.batch.in_(list(batches)))
+        return of_these.order_by(images.c.batch, images.c.due_at).limit(limit)
     unnested = func.unnest(cast(list(dict.fromkeys(batches)), ARRAY(Text)))
     wanted = unnested.table_valued("batch", name="wanted").render_derived()
     per_batch = (
@@ -84,7 +84,7 @@ class Work(Base):
             .group_by(images.c.batch, images.c.pipeline_status)
         )
         with reading(self.engine) as connection:
-            found = connection.execute(query).all()
+            groups = connection.execute(query).all()
         due = [
             DueBatch(
                 batch=row.batch,
@@ -93,7 +93,7 @@ class Work(Base):
                 rows=row.total,
                 oldest=row.oldest,
             )
-            for row in found
+            for row in groups
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
@@ -171,20 +171,27 @@ class Work(Base):
                 )
                 for claim, outcome in chunk
             }
-            done = [(claim, one) for claim, one in chunk if isinstance(one, Completed)]
-            found = {
-                claim.image_id: {**columns_of(one.evidence), "body": storable(one.evidence.body)}
-                for claim, one in done
+            completed = [
+                (claim, outcome) for claim, outcome in chunk if isinstance(outcome, Completed)
+            ]
+            records = {
+                claim.image_id: {
+                    **columns_of(outcome.evidence),
+                    "body": storable(outcome.evidence.body),
+                }
+                for claim, outcome in completed
             }
             with writing(self.engine) as connection:
                 held = self._held(connection, [claim for claim, _ in chunk])
                 insert_rows(
                     connection,
                     evidence,
-                    [row for image_id, row in found.items() if image_id in held],
+                    [row for image_id, row in records.items() if image_id in held],
                     if_new=True,
                 )
-                file_likenesses(connection, [(c, one) for c, one in done if c.image_id in held])
+                file_likenesses(
+                    connection, [pair for pair in completed if pair[0].image_id in held]
+                )
                 apply(connection, [c for image_id, c in changes.items() if image_id in held])
             applied |= held
         return Committed(
