@@ -17,7 +17,7 @@ _GONE = ("404", "NoSuchKey")
 
 
 class S3Objects:
-    """See `truth.objects.Objects`. The version is the ETag."""
+    """See `objects.store.Objects`. The version is the ETag."""
 
     def __init__(self, page: int = 1000) -> None:
         self._client = s3_client()
@@ -61,7 +61,7 @@ class S3Objects:
     def presigned_put(
         self, bucket: str, key: str, content_type: str, size: int, seconds: int
     ) -> PresignedPut:
-        """Type, size and `If-None-Match` are signed: nothing else can be put, and only once."""
+        """Type, size and `If-None-Match` are signed, so only this object can be put, and once."""
         with _named(bucket, key):
             url = self._client.generate_presigned_url(
                 "put_object",
@@ -78,7 +78,7 @@ class S3Objects:
 
 
 def s3_client() -> Any:
-    """A client of S3 as the environment says. Raises SettingsInvalid."""
+    """An S3 client, configured by the environment. Raises SettingsInvalid."""
     try:
         import boto3
         from botocore.config import Config

@@ -1,7 +1,7 @@
 """The registry of policies: what is published in Truth, read back as policies.
 
-Knows the policies that ship, and publishes them. A version that is published never changes, so
-what was read once is kept.
+It knows the policies that ship with the package, and publishes them. A published version never
+changes, so each is read once.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class PolicyRegistry:
     def publish_builtin(self) -> None:
         """Publish the policies that ship and are not published yet.
 
-        A shipped file that was changed is refused: what is published goes on counting.
+        A shipped file that differs from its published version is refused and logged. The
+        published version stays in force.
         """
         known = self.published()
         for ref, shipped in policy.builtin().items():

@@ -1,7 +1,7 @@
 """Registration: arrivals become rows, appended to the open batch of their tenant.
 
 Each transaction expects the open batch, and the present version of each key, to be as they were
-read. Of two registrars at once one reads again.
+read. Of two at the same time, one fails and reads again.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ CHUNK = 20  # arrivals per transaction, where that fits
 
 @dataclass
 class _Places:
-    """Batches with room, how many images go into each, and what they were read as."""
+    """Batches with room, and how many images go into each."""
 
     taken: dict[str, int] = field(default_factory=dict)
-    open: str = ""  # the one that was there, and how full it was
-    filled: int = 0
-    serial: int = 0  # of the first that is opened
+    open: str = ""  # the batch that was open
+    filled: int = 0  # images in it
+    serial: int = 0  # of the first new batch
 
 
 class Registration(Base):
-    """The part of the store that takes in what landed."""
+    """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
@@ -77,7 +77,7 @@ class Registration(Base):
     def _registration(
         self, tenant: str, arrivals: Sequence[Arrival], now: float
     ) -> tuple[list[Write], list[Registered]]:
-        """What registering these writes, and what it does. All of it is one transaction."""
+        """The writes of registering these, all for one transaction, and the results."""
         stored = self._read(arrival.image_id for arrival in arrivals)
         known = [arrival for arrival in arrivals if arrival.image_id in stored]
         new = [arrival for arrival in arrivals if arrival.image_id not in stored]
@@ -155,7 +155,7 @@ class Registration(Base):
 
 
 def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:
-    """A new row; where a newer version is there already, it has left its bucket at once."""
+    """A new row. If a newer version is there already, the row has left its bucket at once."""
     first = transitions.registered(row, "arrived")
     if change is None:
         return changes.insert(row, [first])
@@ -165,7 +165,7 @@ def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:
 def _pointing(
     before: dict[str, ImageRow], writings: Sequence[Writing], pointers: dict[Key, Item]
 ) -> list[Write]:
-    """Each key that is touched points at its present version."""
+    """Pointers of all touched keys at their present version."""
     writes: list[Write] = []
     touched: dict[Key, str | None] = {}
     for writing in writings:
@@ -186,7 +186,7 @@ def _pointing(
 
 
 def _counting(writings: Sequence[Writing], places: _Places) -> list[Write]:
-    """What is added to counters and batches; batches that are opened are written whole."""
+    """What is added to counters and batches. New batches are written whole."""
     counts = changes.total(writings)
     writes: list[Write] = []
     serial = places.serial

@@ -1,4 +1,4 @@
-"""What every part of the store needs: the table, the rules, and how a row is changed."""
+"""What each part of the store shares: the table, the rules, and the change of a row."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from parjanya_dagster.truth.dynamo.wire import Wire, Write
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.transitions import Rules
 
-ROUNDS = 50  # of reading rows again because somebody else changed them meanwhile
+ROUNDS = 50  # how often rows are read again because others changed them meanwhile
 
 
 class Base:
-    """Rows are read, decided about, and written where they are still as they were read."""
+    """Reads rows, decides on them, and writes those that have not changed meanwhile."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Base:
         return {stored.row.image_id: stored for stored in map(changes.stored_of, items.values())}
 
     def _rows(self, image_ids: Iterable[str]) -> list[ImageRow]:
-        """The rows of these ids that are there, in their order, as they are now."""
+        """The current rows of these ids, in their order. Unknown ids are left out."""
         ids = list(image_ids)
         stored = self._read(ids)
         return [stored[image_id].row for image_id in ids if image_id in stored]
@@ -47,10 +47,10 @@ class Base:
         decide: Callable[[Stored], Writing | None],
         before: Callable[[], None] | None = None,
     ) -> set[str]:
-        """Change rows as `decide` says; None leaves one alone. Returns the ids that were changed.
+        """Change rows as `decide` says. None leaves a row alone. Returns the ids that changed.
 
-        A row that somebody else changed meanwhile is read and decided about again. `before` is
-        called between what is decided and what is written.
+        A row that another writer changed meanwhile is read again, and decided on again. `before`
+        is called after the decisions and before the writes.
         """
         waiting = sorted(set(image_ids))
         done: set[str] = set()
@@ -68,7 +68,7 @@ class Base:
         raise TruthUnavailable(f"{len(waiting)} rows are changed by others all the time.")
 
     def _write(self, writings: Sequence[Writing]) -> set[str]:
-        """Write as many as can be. Returns the ids of rows that were not as they were read."""
+        """Write what can be written. Returns the ids of rows that changed after they were read."""
         lost: set[str] = set()
         for group in changes.share(writings):
             while group:

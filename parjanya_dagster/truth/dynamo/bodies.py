@@ -1,7 +1,7 @@
-"""Evidence in items of at most 400 KB: a record is compressed, and a long one lies in parts.
+"""Evidence in items of at most 400 KB. A record is compressed, and a long one is split in parts.
 
-Parts are named by the hash of what they hold and written before the item that points at them, so
-a death in between leaves parts that nothing points at, and the next try writes the same again.
+Parts are named by the hash of their content, and written before the item that points at them. A
+crash in between leaves parts that nothing points at. The next try writes the same parts again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PART = 300_000  # bytes
 
 
 def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
-    """The item of evidence, and the parts that must be there before it."""
+    """The item of evidence, and the parts that must be written before it."""
     record = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
     record["body"] = storable(dict(evidence.body))
     item = {"record": codec.packed(record)}
@@ -38,7 +38,7 @@ def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
 
 
 def unfold(wire: Wire, items: Sequence[Mapping[str, Any]]) -> list[Evidence]:
-    """Evidence of items, in their order, put together."""
+    """The evidence of items, in their order, with parts joined."""
     parts = wire.get_all(key for item in items for key in _parts(item))
     records = []
     for item in items:

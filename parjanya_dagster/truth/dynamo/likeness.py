@@ -1,8 +1,8 @@
 """Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
 
-Images are filed before the commit that completes their validation: thirty keys would crowd a
-transaction. Whoever finds an image whose commit never came finds no evidence of it, and the next
-try files the same again.
+Images are filed before the commit that completes their validation, since thirty keys would crowd
+its transaction. If that commit never comes, a reader finds no evidence of the image. The next try
+files the same again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAGE = 25
 
 
 def filed(row: ImageRow, outcome: Completed) -> dict[Key, Item]:
-    """What a completed stage files a row under."""
+    """The items that file a row under its keys of likeness."""
     place = keys.arrival(row)
     return {
         (keys.like(row.tenant, key), place): codec.attributes(
@@ -45,7 +45,7 @@ class Likeness(Base):
     def twin_ids(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[str]]:
-        """An index follows a moment later, so the rows themselves are read here too."""
+        """The index lags a moment behind, so the rows themselves are read here too."""
         twins = self.twins(tenant, sha256, limit)
         return {sha: [row.image_id for row in rows] for sha, rows in twins.items()}
 

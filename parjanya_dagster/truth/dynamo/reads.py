@@ -21,7 +21,7 @@ from parjanya_dagster.truth.models import (
     check_slug,
 )
 
-FOUND = 100  # rows of one key that `find` shows
+MOST_FOUND = 100  # rows of one key that `find` returns
 _HEX = "0123456789abcdef"
 
 
@@ -52,12 +52,12 @@ class Reads(Base):
         pages = self.wire.query(keys.named(key), index="named", backwards=True)
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)
         rows: list[ImageRow] = []
-        while len(rows) < FOUND and (page := list(islice(ids, READS))):
+        while len(rows) < MOST_FOUND and (page := list(islice(ids, READS))):
             rows += [
                 row for row in self._rows(page) if row.key == key and tenant in (None, row.tenant)
             ]
         rows.sort(key=lambda row: (row.landed_at, row.arrived_at), reverse=True)
-        return rows[:FOUND]
+        return rows[:MOST_FOUND]
 
     def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
         def members(batch: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Regrades in Truth: what was asked for, how far its rows are, what was decided under what."""
+"""Regrades: what was requested, how far each has come, and the decisions under each policy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from parjanya_dagster.truth.dynamo.wire import (
 from parjanya_dagster.truth.models import Decided, Event, Mispinned, Move, Regrade
 from parjanya_dagster.truth.stages import Status
 
-REGRADE = "regrade"  # in replays, where other replays have the stage that they reset to
+REGRADE = "regrade"  # in replay items, where a reset has the stage that it resets to
 EVERY, OPEN = "regrades", "regrades#open"
 
 
 class Regrading(Replays):
-    """The part of the store that moves history to another policy."""
+    """The part of the store that moves rows to another policy."""
 
     def begin_regrade(self, regrade: Regrade) -> Regrade:
         if known := self.regrade(regrade.replay_id):
@@ -155,7 +155,7 @@ class Regrading(Replays):
         for tenant in self.wire.query("tenants"):
             slug, pin = codec.text(tenant, "slug"), codec.text(tenant, "policy")
             pk = f"decided#{slug}"
-            # Two ranges, so that only what is out of step is read. A space sorts before all else.
+            # Two ranges, so that rows under the pin are not read. A space sorts before all else.
             for item in chain(
                 self._counters(pk, ("<", f"{pin} ")), self._counters(pk, (">", f"{pin} ~"))
             ):
@@ -172,7 +172,7 @@ class Regrading(Replays):
         return sorted(groups, key=lambda group: (group.batch, group.policy))
 
     def _counters(self, pk: str, where: tuple[str, Any] | None) -> list[Item]:
-        """Counters that are not zero. One that is zero is cleared away, if it still is."""
+        """Counters that are not zero. Those that are zero are deleted, if they still are."""
         counting = []
         for item in self.wire.query(pk, where):
             if codec.number(item, "rows"):

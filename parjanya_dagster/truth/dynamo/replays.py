@@ -1,8 +1,8 @@
 """reset: rows go back to a stage, once per replay.
 
-A batch does not fit into one transaction. Each row remembers the replay that sent it back, and
-the note that a batch is done is written last. So a death in the midst leaves work that the next
-call goes on with, and rows that were sent and have moved on are not sent twice.
+A batch does not fit into one transaction. Each row remembers the replay that sent it back. The
+note that a batch is done is written last. So after a crash the next call goes on with the rest,
+and rows that were sent and have moved on are not sent twice.
 """
 
 from __future__ import annotations

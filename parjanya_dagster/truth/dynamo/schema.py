@@ -1,4 +1,4 @@
-"""The table: its indexes, its stream, and how it comes to be."""
+"""The table: its indexes, its stream, its creation and migration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from parjanya_dagster.truth.dynamo.wire import Wire
 
 VERSION = 1
 SCHEMA = ("schema", "schema")
-PATIENCE = 900.0  # seconds until a new index is there: DynamoDB reads the whole table for it
+PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
 _NUMBERS = frozenset({"due_at", "lease_until", "updated_at", "landed_at"})
 
@@ -41,7 +41,7 @@ def _index(name: str) -> dict[str, Any]:
 
 
 def table(name: str) -> dict[str, Any]:
-    """What `CreateTable` is asked."""
+    """The parameters of `CreateTable`."""
     named = {"pk", "sk"} | {key for pk, sk, _ in INDEXES.values() for key in (pk, sk)}
     return {
         "TableName": name,

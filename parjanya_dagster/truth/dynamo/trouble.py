@@ -1,4 +1,4 @@
-"""What an operator asks: which rows failed, and which are in trouble. Each reads its own index."""
+"""Which rows failed, and which are in trouble. Each query reads its own index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from parjanya_dagster.truth.stages import Status
 
 
 class Trouble(Base):
-    """The part of the store that failures are read from."""
+    """The part of the store that lists failed and troubled rows."""
 
     def failed(
         self, tenant: str, failure_class: str, after: str = "", limit: int = 1000
@@ -52,7 +52,7 @@ class Trouble(Base):
         return sorted(still, key=lambda row: row.updated_at)[:limit]
 
     def ahead(self) -> float | None:
-        """From the date that an answer carries: exact to half a second."""
+        """From the date header of an answer, which is exact to half a second."""
         asked = time.time()
         answer = self.wire.call("get_item", Key={"pk": {"S": "schema"}, "sk": {"S": "schema"}})
         answered = time.time()

@@ -1,6 +1,6 @@
-"""Uploads that were promised, and the tokens that may ask for them.
+"""Promised uploads, and the tokens that may request them.
 
-A pending upload is in the index of due work under its own status, which no image row has there.
+A pending upload is in the index of due work under a status that no image row has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
 
 
 class Uploading(Base):
-    """The part of the store that knows what was promised to arrive."""
+    """The part of the store that keeps promised uploads and tokens."""
 
     def add_uploads(self, promised: Sequence[UploadRow]) -> None:
         puts = [Put(keys.upload(row.upload_id), _item(row), ABSENT) for row in promised]
@@ -59,7 +59,7 @@ class Uploading(Base):
         return self._settle(row, new)
 
     def _settle(self, row: UploadRow, new: UploadRow) -> bool:
-        """False: somebody else settled it since it was read."""
+        """Write an upload unless another has settled it since it was read. False: it has."""
         put = Put(keys.upload(row.upload_id), _item(new), {"status": row.status})
         return self.wire.write(put) is None
 
@@ -92,7 +92,7 @@ class Uploading(Base):
 
 
 def _item(row: UploadRow) -> Item:
-    """The item of an upload; in the index of due work while it waits."""
+    """The item of an upload. It is in the index of due work while it waits."""
     waits = row.due_at is not None
     place = keys.due(row.status, keys.shard(row.upload_id)) if waits else None
     return codec.pack(row) | codec.attributes({"due_pk": place})

@@ -21,7 +21,7 @@ from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
 
-SPARE = 16  # candidates that a claim reads at least: others may be quicker to some of them
+SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
 class Work(Base):
@@ -77,7 +77,7 @@ class Work(Base):
             heads = self.wire.each(lambda pk: self._candidates(pk, limit + SPARE, now), places)
             for pk, head in zip(places, heads, strict=True):
                 tried: set[str] = set()
-                # Others may have been quicker to all of these: then there may be more behind.
+                # Other workers may have taken all of these. Then look for more behind them.
                 while len(taken) < limit and (
                     ids := [image_id for image_id in head if image_id not in tried]
                 ):
@@ -126,7 +126,7 @@ class Work(Base):
             fence=stored.row.fence + 1,
             attempts=stored.row.attempts + 1,
         )
-        # An answer that got lost is asked for again, and then our own write is in our way.
+        # If an answer is lost the write is sent again, and then fails on our own first write.
         nonce = secrets.token_hex(8)
         item = changes.item_of(replace(stored, row=row), nonce=nonce)
         there = self.wire.write(Put(keys.image(row.image_id), item, stored.unchanged))
@@ -151,8 +151,8 @@ class Work(Base):
         by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
         if len(by_id) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
-        first: dict[Key, Item] = {}  # what must be there before the rows point at it
-        again: set[Key] = set()  # of it, what was perhaps written when the stage was done before
+        first: dict[Key, Item] = {}  # evidence parts and likenesses: before rows that point there
+        again: set[Key] = set()  # those that an earlier run of the stage may have written
 
         def decide(stored: Stored) -> Writing | None:
             claim, outcome = by_id[stored.row.image_id]

@@ -41,7 +41,7 @@ settled = and_(
 
 
 class Registration(Base):
-    """The part of the store that takes in what landed."""
+    """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
@@ -57,7 +57,7 @@ class Registration(Base):
     def _register(
         self, connection: Connection, tenant: str, arrivals: list[Arrival], now: float
     ) -> list[Registered]:
-        # The lock on the tenant orders its registrars, so its batches fill one after the other.
+        # The lock on the tenant serializes registration, so its batches fill one by one.
         lock = select(tenants.c.slug).where(tenants.c.slug == tenant).with_for_update()
         if connection.execute(lock).first() is None:
             raise UnknownTenant(f"There is no tenant {tenant!r}.")
@@ -74,7 +74,7 @@ class Registration(Base):
             if arrival.image_id in known and not known[arrival.image_id].settled
         ]
         new.sort(key=lambda arrival: (arrival.landed_at, arrival.image_id))
-        # Rows are locked before batches, here as in a commit: neither waits for the other.
+        # Rows are locked before batches, as in a commit, so the two never deadlock.
         versions = self._versions(connection, new + back)
         day = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
         places = self._places(connection, tenant, day, len(new))
@@ -89,7 +89,7 @@ class Registration(Base):
     def _places(self, connection: Connection, tenant: str, day: str, count: int) -> dict[str, int]:
         """Batches of the day with room for `count` images, and how many go into each.
 
-        Opens new ones as they fill. Nothing is written to the open one here: see `apply`.
+        Opens new batches as they fill. `apply` counts the images of the open batch later.
         """
         latest = connection.execute(
             select(batches.c.number, batches.c.registered)

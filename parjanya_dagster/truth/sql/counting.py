@@ -1,4 +1,4 @@
-"""Where the images of each tenant are, all counted at one moment."""
+"""How many images of each tenant are where, all counted in one snapshot."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from parjanya_dagster.truth.store import Counts
 
 
 class Counting(Base):
-    """The part of the store that the conservation law is read from."""
+    """The part of the store that counts images."""
 
     def counts(self, tenant: str | None = None) -> list[Counts]:
-        """The columns counted are those of one index, so that no row is read."""
+        """All columns are in one index, so that no row is read."""
         kinds = (
             images.c.tenant,
             images.c.object_state,

@@ -1,7 +1,6 @@
 """Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
 
-Only look-ups by key, in the order of arrival: DynamoDB could answer them from an index whose
-partition key is tenant and key, and whose sort key is arrival and image id.
+All are look-ups by key, in the order of arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of
 from parjanya_dagster.truth.sql.schema import images, likenesses
 from parjanya_dagster.truth.store import CROWD
 
-# SQLite has no lateral joins: of each wanted value, what was found is one JSON array.
+# SQLite has no lateral joins, so the rows of each wanted value come as one JSON array.
 _TWINS_SQLITE = """
 SELECT wanted.value, (
     SELECT json_group_array(image_id) FROM (
@@ -102,7 +101,7 @@ class Likeness(Base):
 def _twins(
     connection: Connection, tenant: str, hashes: Iterable[str], limit: int | None
 ) -> dict[str, list[str]]:
-    """hash -> ids of present rows with it, earliest arrival first. Hashes without any left out."""
+    """hash -> ids of present rows with it, earliest arrival first. No key without ids."""
 
     def of(value: Any) -> Select[Any]:
         return (
@@ -163,7 +162,7 @@ def _filed(
 
 
 def _of_each(connection: Connection, values: Sequence[str], query: Any) -> list[Row[Any]]:
-    """The rows of a query of one value, for each of these values: PostgreSQL is asked once."""
+    """The rows of a query for each of these values, in one statement. PostgreSQL only."""
     unnested = func.unnest(cast(list(values), ARRAY(Text)))
     wanted = unnested.table_valued("value", name="wanted").render_derived()
     each = query(wanted.c.value).lateral("each")

@@ -1,4 +1,4 @@
-"""Regrades in Truth: what was asked for, how far its rows are, what was decided under what."""
+"""Regrades: what was requested, how far each has come, and the decisions under each policy."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from parjanya_dagster.truth.sql.schema import (
 )
 from parjanya_dagster.truth.stages import Status
 
-REGRADE = "regrade"  # in `replays`, where other replays have the stage that they reset to
+REGRADE = "regrade"  # the stage of a regrade in `replays`; a reset has the stage that it resets to
 
 
 class Regrading(Base):
-    """The part of the store that moves history to another policy."""
+    """The part of the store that moves rows to another policy."""
 
     def begin_regrade(self, regrade: Regrade) -> Regrade:
         with writing(self.engine) as connection:
@@ -164,7 +164,7 @@ class Regrading(Base):
         groups: list[Mispinned] = []
         with reading(self.engine) as connection:
             for slug, pin in connection.execute(select(tenants.c.slug, tenants.c.policy)).all():
-                # Two ranges of the index, so that only what is out of step is counted.
+                # Two ranges of the index, so that rows under the pinned policy are not read.
                 for other in (images.c.policy < pin, images.c.policy > pin):
                     query = (
                         select(images.c.batch, images.c.policy, func.count())

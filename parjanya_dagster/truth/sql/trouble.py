@@ -13,7 +13,7 @@ from parjanya_dagster.truth.sql.schema import FAILED, TROUBLED, images
 
 
 class Trouble(Base):
-    """The part of the store that failures are read from."""
+    """The part of the store that lists failed and troubled rows."""
 
     def failed(
         self, tenant: str, failure_class: str, after: str = "", limit: int = 1000

@@ -1,4 +1,4 @@
-"""Uploads that were promised, and the tokens that may ask for them."""
+"""Promised uploads, and the tokens that may request them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
 
 
 class Uploading(Base):
-    """The part of the store that knows what was promised to arrive."""
+    """The part of the store that keeps promised uploads and tokens."""
 
     def add_uploads(self, promised: Sequence[UploadRow]) -> None:
         for chunk in chunks(promised):
