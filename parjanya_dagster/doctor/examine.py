@@ -94,7 +94,7 @@ class Examiner:
                 for name, beat in self.store.heartbeats(PREFLIGHT).items()
             }
         with self._part("the clock of Truth"):
-            read["ahead"] = self.store.ahead()
+            read["ahead"] = self.store.clock_skew()
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
             if self.bounds.stranded:

@@ -51,7 +51,7 @@ class Trouble(Base):
         ]
         return sorted(still, key=lambda row: row.updated_at)[:limit]
 
-    def ahead(self) -> float | None:
+    def clock_skew(self) -> float | None:
         """From the date header of an answer, which is exact to half a second."""
         asked = time.time()
         answer = self.wire.call("get_item", Key={"pk": {"S": "schema"}, "sk": {"S": "schema"}})

@@ -43,7 +43,7 @@ class Trouble(Base):
         with reading(self.engine) as connection:
             return [row_of(row) for row in connection.execute(query)]
 
-    def ahead(self) -> float | None:
+    def clock_skew(self) -> float | None:
         if self.engine.dialect.name != "postgresql":
             return None  # an embedded database has the clock of this process
         with reading(self.engine) as connection:

@@ -61,7 +61,7 @@ class Store(
 ):
     """Truth."""
 
-    def ahead(self) -> float | None:
+    def clock_skew(self) -> float | None:
         """Seconds by which the server's clock is ahead of ours. None: it has no clock of its own.
 
         This is the only method that reads our clock itself.
