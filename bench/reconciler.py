@@ -1,7 +1,7 @@
 """What one reconciliation costs with 1,000 rows due, beside a short and a long history.
 
 A real Dagster instance (SQLite storage in a folder) holds the partition keys of the whole history;
-Truth is SQLite and PostgreSQL. The reconciliation is complete: expire leases, observe, plan, beat.
+Truth is SQLite and PostgreSQL. The reconciliation is complete: lapse, observe, plan, heartbeat.
 """
 
 from __future__ import annotations
