@@ -115,7 +115,9 @@ def live(store: Store) -> None:
 
     declare(store, "gpu", {"code": "2.0+abc", "image": "registry/gpu:v23"}, NOON + 100)
     declare(store, "cpu", {"code": "2.0+abc"}, NOON + 100)
-    note_running(store, "gpu", {"code": "2.0+abc", "image": "registry/gpu:v22"}, "r-old", NOON + 200)
+    note_running(
+        store, "gpu", {"code": "2.0+abc", "image": "registry/gpu:v22"}, "r-old", NOON + 200
+    )
     note_running(store, "cpu", {"code": "2.0+abc"}, "r-works", NOON + 200)
 
     book(store, "r1", {acme[0]: 5})
@@ -185,7 +187,8 @@ def told(store: Store) -> dict[str, Any]:
             name: getattr(free, name) for name in ("covered", "cooling", "guarded", "due_rows")
         },
         "group": {
-            name: {"at": beat.at, **beat.payload} for name, beat in store.heartbeats("group").items()
+            name: {"at": beat.at, **beat.payload}
+            for name, beat in store.heartbeats("group").items()
         },
         "preflights": {
             name: {"at": beat.at, **beat.payload, "host": ""}
