@@ -177,11 +177,13 @@ class Simulation(RuleBasedStateMachine):
     def tick_blind(self) -> None:
         """Belief cannot be read: the tick fails, emits nothing and leaves no heartbeat."""
         before = self.house.store.heartbeats().get("reconciler")
+        last = self.house.store.reconciliation()
         self.house.dagster.readable = False
         with pytest.raises(BeliefUnreadable):
             self.house.tick()
         self.house.dagster.readable = True
         assert self.house.store.heartbeats().get("reconciler") == before
+        assert self.house.store.reconciliation() == last
         self._note("tick blind")
 
     # --- Dagster ---

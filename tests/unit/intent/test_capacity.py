@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.belief.tags import BLIND, GROUP
+from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import CloudDenied
 from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide, needed
 from parjanya_dagster.intent.scaling_groups import EVERY, Groups
@@ -117,12 +117,11 @@ def test_since_when_nothing_is_in_service_is_noted(platform: Platform, clock: Cl
     for _ in range(5):
         groups(platform, group, clock).tend(EMBEDDED)
         clock.pass_by(EVERY)
-    noted = platform.store.heartbeats(GROUP)[f"{GROUP}:embedded"].payload
-    assert (noted["desired"], noted["in_service"], noted["nothing_since"]) == (1, 0, began)
+    noted = platform.store.group_notes()["embedded"]
+    assert (noted.desired, noted.in_service, noted.nothing_since) == (1, 0, began)
     group.state_now = replace(group.state_now, in_service=1)
     groups(platform, group, clock).tend(EMBEDDED)
-    noted = platform.store.heartbeats(GROUP)[f"{GROUP}:embedded"].payload
-    assert noted["nothing_since"] is None
+    assert platform.store.group_notes()["embedded"].nothing_since is None
 
 
 def test_a_group_that_cannot_be_read_is_noted_and_stops_nothing(
