@@ -44,11 +44,11 @@ class QueuedLanes:
                 runs += _believed(lane, ours, self._state(lane.name), now)
         return replace(seen, runs=tuple(runs))
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         """A worker that is silent has not deleted its message, so that waits in the queue again."""
         known = {one.message_id: one for one in self.store.messages()}.get(run_id)
         if known is None:
-            return self.inner.bury(run_id, reason)
+            return self.inner.expire(run_id, reason)
         if known.taken_at is None:
             self.store.message_done(run_id)
         else:

@@ -48,7 +48,6 @@ class Dagster:
 
     def __init__(self, keys: Sequence[str]) -> None:
         self.keys = tuple(keys)
-        self.buried: list[str] = []
 
     def read(self, now: float) -> Seen:
         runs = (
@@ -57,23 +56,24 @@ class Dagster:
         )
         return Seen(self.keys, runs, ())
 
-    def bury(self, run_id: str, reason: str) -> bool:
-        self.buried.append(run_id)
-        return True
+    def expire(self, run_id: str, reason: str) -> bool:
+        return False
 
     def state(self) -> QueueState:
         return QueueState(self.name, 1, 1, 0.0)
 
 
-def see(store: Store, now: float) -> Snapshot:
+def believed(store: Store) -> QueuedLanes:
     dagster = Dagster(store.batches())
-    return observe(store, QueuedLanes(dagster, store, {"gpu": dagster}, SPLIT), now)  # type: ignore[dict-item]
+    return QueuedLanes(dagster, store, {"gpu": dagster}, SPLIT)  # type: ignore[dict-item]
+
+
+def see(store: Store, now: float) -> Snapshot:
+    return observe(store, believed(store), now)
 
 
 def tick(store: Store, now: float) -> Reconciled:
-    return reconcile(
-        store, lambda at: see(store, at), lambda *_: False, SPLIT, Limits(), lambda: now
-    )
+    return reconcile(store, believed(store), SPLIT, Limits(), lambda: now)
 
 
 def told(store: Store) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from typer.testing import CliRunner, Result
 
 from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
@@ -38,7 +37,7 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.instance.home import free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects import local
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
@@ -124,17 +123,9 @@ class Broken:
     def tick(self) -> None:
         """A tick of the reconciler, and its keys added as Dagster adds them."""
         with self.dagster() as instance:
-            belief = DagsterBelief(instance, self.platform.lanes)
-            store = self.platform.store
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                self.platform.lanes,
-                self.platform.limits,
-                self.platform.clock,
-            )
-            instance.add_dynamic_partitions(PARTITIONS, list(done.plan.add_keys))
+            loop = self.platform.loop(DagsterBelief(instance, self.platform.lanes))
+            for emission in replace(loop, timing=Timing(tick=0.0)).tick():
+                instance.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
 
 
 @pytest.fixture(scope="module")

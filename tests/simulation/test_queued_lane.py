@@ -13,18 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.queue_depths import QueuedLanes
 from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
 from parjanya_dagster.execution.queue_worker import HIDDEN, Worker
 from parjanya_dagster.execution.worker import Pace, StageWork
-from parjanya_dagster.intent.dispatch import send
-from parjanya_dagster.intent.reconcile import Reconciled, reconcile
 from parjanya_dagster.lanes import EMBEDDED, Lane
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.settings import Settings
@@ -77,32 +72,11 @@ class QueueHouse(House):
         super().__post_init__()
         self.buckets = Kept()
         self.queue = QueueModel(self.clock)
+        self.queues = {self.lane.name: self.queue}
 
     @property
     def lane(self) -> Lane:
         return self.lanes[0]
-
-    def believed(self, store: Any = None) -> QueuedLanes:
-        return QueuedLanes(
-            self.dagster, store or self.store, {self.lane.name: self.queue}, self.lanes
-        )
-
-    def tick(self, store: Any = None) -> Reconciled:
-        """A reconciliation, its keys added and its messages sent."""
-        store = store or self.store
-        belief = self.believed(store)
-        done = reconcile(
-            store,
-            lambda now: observe(store, belief, now, gap=2 * TICK),
-            belief.bury,
-            self.lanes,
-            LIMITS,
-            self.clock,
-        )
-        self.dagster.add(done.plan.add_keys)
-        for request in done.plan.requests:
-            send(store, self.queue, request, self.clock)
-        return done
 
     def worker(self, store: Mortal | None = None) -> Worker:
         mortal = store or Mortal(self.store)

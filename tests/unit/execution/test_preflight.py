@@ -34,7 +34,7 @@ class Idle:
     def read(self, now: float) -> Seen:
         return Seen((), (), ())
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         return False
 
 
