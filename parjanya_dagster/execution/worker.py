@@ -89,7 +89,7 @@ def work_off(
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
     `tally`: counts as it goes, for whoever watches; it is what is returned.
-    Raises what `prepare` raises, and what the store raises; rows then held are freed by lapse.
+    Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
     """
     tally = Tally() if tally is None else tally
     began = clock()

@@ -1,4 +1,4 @@
-"""due, claim, extend, commit, release, lapse: the life of work on one row."""
+"""due, claim, extend, commit, release, expire leases: the life of work on one row."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ from typer.testing import CliRunner, Result
 
 from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
@@ -38,12 +37,13 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.instance.home import free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects import local
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract import world
@@ -115,20 +115,18 @@ class Broken:
         for loop in ("reconciler", "arrivals"):
             self.platform.store.beat(loop, self.now - seconds_ago, payload)
 
+    def watch(self, since: float) -> None:
+        """The reconciler has listened since then."""
+        self.platform.store.note_reconciliation(
+            Reconciliation(at=self.now, generation=1, watching_since=since, totals={})
+        )
+
     def tick(self) -> None:
         """A tick of the reconciler, and its keys added as Dagster adds them."""
         with self.dagster() as instance:
-            belief = DagsterBelief(instance, self.platform.lanes)
-            store = self.platform.store
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                self.platform.lanes,
-                self.platform.limits,
-                self.platform.clock,
-            )
-            instance.add_dynamic_partitions(PARTITIONS, list(done.plan.add_keys))
+            loop = self.platform.loop(DagsterBelief(instance, self.platform.lanes))
+            for emission in replace(loop, timing=Timing(tick=0.0)).tick():
+                instance.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +221,7 @@ def reconciler_blind(b: Broken) -> Cure:
 
 def run_dead(b: Broken) -> Cure:
     b.with_run(DagsterRunStatus.STARTED, minutes_ago=60)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
 
     def next_tick() -> None:
         b.tick()
@@ -267,7 +265,7 @@ def queued_too_long(b: Broken) -> Cure:
 def starting_too_long(b: Broken) -> Cure:
     """Half of the lane's launch deadline has passed: it is slow, and not yet dead."""
     run_id = b.with_run(DagsterRunStatus.STARTING, minutes_ago=1.5)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
     return end_the_run(b, run_id)
 
 

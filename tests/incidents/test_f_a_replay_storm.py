@@ -25,7 +25,7 @@ def test_what_is_asked_for_is_not_asked_for_again_however_long_it_waits(house: H
     upload(house, "acme", 20)
     house.sweep()
     for _ in range(600):
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         house.clock.pass_by(TICK)
         house.check()
     assert len(house.dagster.runs) <= LIMITS.queued_runs + LIMITS.reserved_runs
@@ -39,7 +39,7 @@ def test_a_run_that_dies_at_once_is_asked_for_ever_more_seldom(house: House) -> 
     ticks = 0
     end = house.clock() + HOUR
     while house.clock() < end:
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         while run := house.dagster.launch():
             house.dagster.start(run)
             assert run.process is not None

@@ -9,6 +9,8 @@ from parjanya_dagster.errors import ObjectGone
 from parjanya_dagster.objects.store import Object, ObjectInfo
 from parjanya_dagster.truth.models import Arrival
 
+PREVIEWS = "previews/"
+
 
 @dataclass
 class Buckets:
@@ -17,6 +19,9 @@ class Buckets:
     objects: dict[tuple[str, str], ObjectInfo] = field(default_factory=dict)
     notifications: list[Arrival] = field(default_factory=list)
     versions: int = 0
+    lost_previews: set[str] = field(
+        default_factory=set
+    )  # keys; all others that are named are there
 
     def upload(self, bucket: str, key: str, now: float) -> Arrival:
         self.versions += 1
@@ -41,6 +46,8 @@ class Buckets:
         raise AssertionError("nothing writes objects in the simulation")
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
+        if key.startswith(PREVIEWS) and key not in self.lost_previews:
+            return ObjectInfo(key, "1", 1, 0.0)
         try:
             return self.objects[bucket, key]
         except KeyError:

@@ -50,7 +50,7 @@ class Turns:
             self.came[came.image_id] = self.turn
             self.waiting_beside += bool(house.store.regrading())
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         while run := house.dagster.launch(RUNS_AT_ONCE, RUNS_PER_SHARE):
             house.dagster.start(run)
         live = [run for run in house.dagster.runs.values() if run.live and run.request.regrade]

@@ -11,6 +11,7 @@ from parjanya_dagster.belief.snapshot import (
     Phase,
     Pulse,
     RunState,
+    Seen,
     Snapshot,
     Unfit,
 )
@@ -101,3 +102,16 @@ def decide(
 
 def ranges(decided: Plan) -> list[tuple[str, ...]]:
     return [request.keys for request in decided.requests]
+
+
+class Idle:
+    """A Dagster that knows some partitions, and where nothing runs."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self.keys = list(keys)
+
+    def read(self, now: float) -> Seen:
+        return Seen(keys=tuple(self.keys), runs=(), failed=())
+
+    def expire(self, run_id: str, reason: str) -> bool:
+        return False
