@@ -16,7 +16,7 @@ from types import TracebackType
 
 import structlog
 
-from parjanya_dagster.belief.tags import RUN, SENT
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import Drifted, MessageUnreadable, ParjanyaError, TransientError
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.resources import StageResources
@@ -26,7 +26,8 @@ from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
 from parjanya_dagster.truth.stages import WAITS_FOR
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Images
+from parjanya_dagster.truth.store.paging import batch_rows
 
 log = structlog.get_logger(__name__)
 HIDDEN = 120.0  # seconds that a message stays hidden without a sign of its worker
@@ -89,20 +90,25 @@ class Worker:
         except MessageUnreadable as error:
             self._refuse(message, error)
             return False
+        store = self._resources.store
         try:
             with _Hidden(self._queue, message):
-                self._run_stages(self._begin(assignment, message), assignment, stop)
+                runner = self._begin(assignment, message)
+                store.message_taken(assignment.id, self._resources.clock())
+                self._run_stages(runner, assignment, stop)
         except Drifted:
             self._queue.hide(message, 0.0)
             raise
-        due = first_due(self._resources.store, assignment.batches, assignment.stages)
+        due = first_due(store, assignment.batches, assignment.stages)
         if due is not None:
             wait = 0.0 if stop() else min(max(due - self._resources.clock(), 1.0), AGAIN)
             self._queue.hide(message, wait)
-            self._resources.store.forget([f"{RUN}:{assignment.id}"])  # nobody works on it now
+            store.message_returned(assignment.id)
+            store.forget([f"{RUN}:{assignment.id}"])  # nobody works on it now
             return False
         self._queue.delete([message])
-        self._resources.store.forget([f"{SENT}:{assignment.id}", f"{RUN}:{assignment.id}"])
+        store.message_done(assignment.id)
+        store.forget([f"{RUN}:{assignment.id}"])
         return True
 
     def _get_ready(self) -> None:
@@ -159,17 +165,17 @@ class Worker:
         self._queue.delete([message])
 
 
-def first_due(store: Store, batches: Sequence[str], stages: Sequence[str]) -> float | None:
+def first_due(store: Images, batches: Sequence[str], stages: Sequence[str]) -> float | None:
     """When the next row of these batches may be claimed for a stage. None: none waits for any."""
     waiting = {str(WAITS_FOR[stage]) for stage in stages}
-    due: list[float] = []
-    after = ""
-    while page := store.rows(batches, after, 1000):
-        after = page[-1].image_id
-        due += [
-            row.due_at for row in page if row.pipeline_status in waiting and row.due_at is not None
-        ]
-    return min(due, default=None)
+    return min(
+        (
+            row.due_at
+            for row in batch_rows(store, batches)
+            if row.pipeline_status in waiting and row.due_at is not None
+        ),
+        default=None,
+    )
 
 
 class _Hidden:

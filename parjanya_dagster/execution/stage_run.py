@@ -24,6 +24,7 @@ from parjanya_dagster.execution.run_start import Announce, report_identity
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 
 log = structlog.get_logger(__name__)
@@ -132,12 +133,14 @@ class StageRunner:
         under = f" under {replay.policy}" if replay.policy else ""
         return self.resources.store.reset(
             batches,
-            stage,
+            Reset(
+                stage=stage,
+                reason=f"replay {replay.replay_id} from {stage}{under}",
+                run_id=self.run_id,
+                policy=replay.policy or None,
+            ),
             self.resources.clock(),
-            f"replay {replay.replay_id} from {stage}{under}",
             replay.replay_id,
-            self.run_id,
-            replay.policy or None,
         )
 
     def _finish(

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from .decode import Decoded, decode
+from .decode import decode
+from .decoded import Decoded
 from .exif import exif_facts
 from .likeness import likeness
 from .limits import Limits
@@ -17,7 +18,7 @@ from .rendition import PREVIEW_SIDE, preview_jpeg, render, thumbnail_jpeg
 from .sniff import MIME, sniff
 
 # Part of the fingerprint of "validated" evidence: raise it when the same bytes give other facts.
-VALIDATION_VERSION = 3
+VALIDATION_VERSION = 4
 
 _ANIMATED_FORMATS = frozenset({"gif", "webp", "png"})
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import unquote, urlparse
-
-from parjanya_dagster.errors import SettingsInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class PresignedPut:
-    """Where anybody who has it may put one object, and the headers that must come with it."""
+    """A URL to put one object with, and the headers that the request must carry."""
 
     url: str
     headers: Mapping[str, str]
@@ -52,7 +49,7 @@ class Objects(Protocol):
         """Raises ObjectGone where there is no such object."""
 
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """All objects whose key begins with the prefix and comes after a key, in their order."""
+        """The objects whose key begins with the prefix, in the order of keys, after a key."""
 
     def buckets(self) -> list[str]:
         """The buckets that can be listed, where the storage can tell."""
@@ -63,23 +60,7 @@ class Objects(Protocol):
     def presigned_put(
         self, bucket: str, key: str, content_type: str, size: int, seconds: int
     ) -> PresignedPut | None:
-        """A URL to put one object of that type and size within so many seconds, and only once.
+        """A URL to put one object of that type and size, once, within so many seconds.
 
         None: this storage has no such URLs.
         """
-
-
-def open_objects(url: str, settle: float = 1.0) -> Objects:
-    """Open `file:///folder` (one subfolder a bucket) or `s3://`. Raises SettingsInvalid."""
-    parsed = urlparse(url)
-    if parsed.scheme == "file":
-        from parjanya_dagster.objects.local import FolderObjects
-
-        return FolderObjects(unquote(parsed.path), settle)
-    if parsed.scheme == "s3":
-        from parjanya_dagster.objects.s3 import S3Objects
-
-        return S3Objects()
-    raise SettingsInvalid(
-        f"PARJANYA_OBJECTS_URL is {url!r}: it begins with file:/// or is s3:// alone."
-    )
