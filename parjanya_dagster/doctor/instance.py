@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from parjanya_dagster.belief.instance import Unreadable, open_dagster
+from parjanya_dagster.belief.instance import Unreadable, oldest_ended_run, open_dagster
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.snapshot import Belief, LiveRun
 from parjanya_dagster.belief.ticks import sensors_seen
+from parjanya_dagster.doctor.checklist import Ground
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
@@ -58,3 +59,13 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
         return None
+
+
+def ground_of(platform: Platform) -> Ground:
+    """What the maintenance checklist of an instance looks at."""
+
+    def oldest_run() -> float | None:
+        with open_dagster(platform.settings) as instance:
+            return oldest_ended_run(instance)
+
+    return Ground(platform, lambda: examined(platform, None), oldest_run)

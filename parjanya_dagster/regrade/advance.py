@@ -65,7 +65,7 @@ def batches_of(store: Store, regrade: Regrade) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Advance:
     """Sends the rows of a regrade to their boundaries."""
 

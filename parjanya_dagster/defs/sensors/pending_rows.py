@@ -141,7 +141,9 @@ def _go_on(place: Platform, end: float) -> None:
     """Go on with regrades that whoever asked for them does not attend to any more."""
     for regrade in unattended(place.store, place.clock()):
         stop = min(place.clock() + REGRADE_SLICE, end)
-        advance = Advance(place.store, place.registry.get, place.clock, regrade)
+        advance = Advance(
+            store=place.store, published=place.registry.get, clock=place.clock, regrade=regrade
+        )
         if not advance.run(stop=lambda: place.clock() >= stop):  # noqa: B023 - called at once
             place.store.forget([f"{REGRADE}:{regrade.replay_id}"])  # still unattended
 
