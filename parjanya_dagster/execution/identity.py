@@ -29,7 +29,7 @@ def identity_of(place: Place, lane: Lane) -> dict[str, str]:
 
     A part that cannot be told (a model that is not here) is left out, and is then not compared.
     """
-    from parjanya_dagster.truth.sql.migrate import newest_revision
+    from parjanya_dagster.truth.sql.revisions import newest_revision
 
     said = {
         "code": code_version(),
