@@ -74,7 +74,7 @@ def _stage(
     )
     def stage_asset(
         context: AssetExecutionContext, config: StageConfig, platform: PlatformResource
-    ) -> MaterializeResult:
+    ) -> MaterializeResult[Any]:
         place = platform.open()
         report_start(context, place)
         return run_stage(context, place, name)
@@ -82,7 +82,9 @@ def _stage(
     return stage_asset
 
 
-def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) -> MaterializeResult:
+def run_stage(
+    context: AssetExecutionContext, platform: Platform, stage: str
+) -> MaterializeResult[Any]:
     """Claim, work, commit over the due rows of the run's partitions; then say what was done.
 
     A run that the reconciler asked for works on what is due. Any other run means "compute this

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Engine, column, inspect, select, table
+from sqlalchemy import Engine, String, column, inspect, select, table
 
 from parjanya_dagster.errors import SchemaOutdated
 from parjanya_dagster.truth.sql.engine import reading
@@ -35,7 +35,7 @@ def current_revision(engine: Engine) -> str | None:
     with reading(engine) as connection:
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
-        versions = select(column("version_num")).select_from(table(VERSION_TABLE))
+        versions = select(column("version_num", String)).select_from(table(VERSION_TABLE))
         revision: str | None = connection.scalar(versions)
         return revision
 
