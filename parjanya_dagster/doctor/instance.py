@@ -37,17 +37,22 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
         except BeliefUnreadable as error:
             belief, sensors = Unreadable(error), Unreadable(error)
         examiner = Examiner(
-            platform.store,
-            platform.objects,
-            belief,
-            sensors,
-            platform.clock,
-            tenant,
+            store=platform.store,
+            objects=platform.objects,
+            belief=belief,
+            sensors=sensors,
+            clock=platform.clock,
+            tenant=tenant,
             queues=platform.all_queues,
             workers=workers,
         )
         facts = examiner.examine()
-    case = Case(facts, platform.lanes, platform.limits, grace_periods(platform.settings))
+    case = Case(
+        facts=facts,
+        lanes=platform.lanes,
+        limits=platform.limits,
+        grace=grace_periods(platform.settings),
+    )
     return diagnose(case), facts
 
 
@@ -68,4 +73,6 @@ def ground_of(platform: Platform) -> Ground:
         with open_dagster(platform.settings) as instance:
             return oldest_ended_run(instance)
 
-    return Ground(platform, lambda: examined(platform, None), oldest_run)
+    return Ground(
+        platform=platform, examine=lambda: examined(platform, None), oldest_run=oldest_run
+    )

@@ -61,14 +61,17 @@ def test_on_monday_the_queue_is_filled_again_from_truth(house: QueueHouse) -> No
 def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
     house.queue.retention = DAY
     examiner = Examiner(
-        house.store,
-        house.buckets,
-        house.believed(),
-        lambda: (),
-        house.clock,
+        store=house.store,
+        objects=house.buckets,
+        belief=house.believed(),
+        sensors=lambda: (),
+        clock=house.clock,
         queues={"lane embedded": house.queue},
     )
-    found = {one.code: one for one in diagnose(Case(examiner.examine(), house.lanes, LIMITS))}
+    found = {
+        one.code: one
+        for one in diagnose(Case(facts=examiner.examine(), lanes=house.lanes, limits=LIMITS))
+    }
     assert found["queue_forgets"].boundary == "Intent"
     assert found["queue_forgets"].evidence["dormancy_hours"] == 96.0
 
