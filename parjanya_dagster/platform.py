@@ -34,6 +34,7 @@ from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_store
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
@@ -188,17 +189,20 @@ class Platform:
     def registry(self) -> PolicyRegistry:
         return PolicyRegistry(self.store, self.clock)
 
+    def tenant(self, slug: str) -> Tenant:
+        """The tenant of this name. Raises UnknownTenant."""
+        tenant = self.store.tenant(slug)
+        if tenant is None:
+            raise UnknownTenant(f"There is no tenant {slug!r}. `parjanya tenant list` names them.")
+        return tenant
+
     def policy_of(self, tenant: str) -> policy.Policy:
         """The policy a tenant is pinned to. Raises UnknownTenant, PolicyMissing."""
-        found = self.store.tenant(tenant)
-        if found is None:
-            raise UnknownTenant(f"There is no tenant {tenant!r}.")
+        pinned = self.tenant(tenant).policy
         try:
-            return self.registry.get(found.policy)
+            return self.registry.get(pinned)
         except PolicyMissing as error:
-            raise PolicyMissing(
-                f"Tenant {tenant!r} is pinned to {found.policy!r}. {error}"
-            ) from None
+            raise PolicyMissing(f"Tenant {tenant!r} is pinned to {pinned!r}. {error}") from None
 
 
 def _candidates(names: BucketNames) -> list[str]:

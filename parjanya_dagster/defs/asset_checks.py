@@ -86,16 +86,20 @@ def doctor_finds_nothing(
 ) -> AssetCheckResult:
     place = platform.open()
     examiner = Examiner(
-        place.store,
-        place.objects,
-        place.believing(DagsterBelief(context.instance, place.lanes)),
-        lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
-        place.clock,
+        store=place.store,
+        objects=place.objects,
+        belief=place.believing(DagsterBelief(context.instance, place.lanes)),
+        sensors=lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
+        clock=place.clock,
         bounds=CHECK_BOUNDS,
         queues=place.all_queues,
     )
     facts = examiner.examine()
-    found = diagnose(Case(facts, place.lanes, place.limits, grace_periods(place.settings)))
+    found = diagnose(
+        Case(
+            facts=facts, lanes=place.lanes, limits=place.limits, grace=grace_periods(place.settings)
+        )
+    )
     return AssetCheckResult(
         passed=not found and not facts.unread,
         severity=AssetCheckSeverity.WARN,

@@ -23,7 +23,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong."""
 
@@ -170,7 +170,15 @@ def finding(
     code: str, summary: str, since: float | None = None, /, **evidence: float | int | str
 ) -> Finding:
     kind = KINDS[code]
-    return Finding(code, kind.boundary, kind.severity, summary, kind.next_step, since, evidence)
+    return Finding(
+        code=code,
+        boundary=kind.boundary,
+        severity=kind.severity,
+        summary=summary,
+        next_step=kind.next_step,
+        since=since,
+        evidence=evidence,
+    )
 
 
 def some(count: int, one: str, more: str = "") -> str:

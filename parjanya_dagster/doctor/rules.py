@@ -26,7 +26,7 @@ SENSOR_OF = {RECONCILER: "pending_rows", ARRIVALS: "arrivals"}
 """Heartbeat of a loop -> the sensor that runs it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Facts, and what to judge them by."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow
@@ -22,7 +22,7 @@ class Previews:
     def __init__(self, objects: Objects, most_bytes: int = MOST_BYTES) -> None:
         self._objects = objects
         self._most = most_bytes
-        self._held: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], NDArray[np.uint8]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 

@@ -56,6 +56,13 @@ class PolicyRegistry:
         """Everything that is published, by ref."""
         return {version.ref: version for version in self._store.policies()}
 
+    def pinned(self) -> dict[str, list[str]]:
+        """The slugs of the tenants that are pinned to each policy, by ref."""
+        by_ref: dict[str, list[str]] = {}
+        for tenant in self._store.tenants():
+            by_ref.setdefault(tenant.policy, []).append(tenant.slug)
+        return {ref: sorted(slugs) for ref, slugs in by_ref.items()}
+
     def publish(self, new: Policy) -> Policy:
         """Publish a version. Raises PolicyConflict where it is published with other content."""
         document = {"text": new.text, "source": new.source}

@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil
 
 from parjanya_dagster.errors import ParjanyaError
-from parjanya_dagster.truth.sql.migrate import VERSION_TABLE
+from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild

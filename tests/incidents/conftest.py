@@ -45,6 +45,12 @@ def statuses(house: House, tenant: str = "acme") -> set[str]:
 
 def ask_doctor(house: House, sensors: tuple[SensorSeen, ...] = ()) -> dict[str, Finding]:
     """Findings by code."""
-    examiner = Examiner(house.store, house.buckets, house.dagster, lambda: sensors, house.clock)
+    examiner = Examiner(
+        store=house.store,
+        objects=house.buckets,
+        belief=house.dagster,
+        sensors=lambda: sensors,
+        clock=house.clock,
+    )
     facts = examiner.examine()
-    return {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}
+    return {one.code: one for one in diagnose(Case(facts=facts, lanes=house.lanes, limits=LIMITS))}

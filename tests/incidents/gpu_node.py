@@ -115,8 +115,16 @@ class Node:
     def doctor(self) -> dict[str, Finding]:
         """Findings by code, without those that say that nobody runs the sensors here."""
         belief = _Idle(self.batches)
-        examiner = Examiner(self.store, self.platform.objects, belief, lambda: (), self.clock)
-        case = Case(examiner.examine(), self.platform.lanes, self.platform.limits)
+        examiner = Examiner(
+            store=self.store,
+            objects=self.platform.objects,
+            belief=belief,
+            sensors=lambda: (),
+            clock=self.clock,
+        )
+        case = Case(
+            facts=examiner.examine(), lanes=self.platform.lanes, limits=self.platform.limits
+        )
         found = {one.code: one for one in diagnose(case)}
         return {code: one for code, one in found.items() if not code.endswith("_blind")}
 

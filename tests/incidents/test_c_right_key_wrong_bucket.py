@@ -97,10 +97,17 @@ def row(place: Platform, tenant: str, key: str = KEY) -> ImageRow:
 def ask_doctor(place: Platform) -> dict[str, Finding]:
     belief = DagsterModel(place.clock)
     examiner = Examiner(
-        place.store, place.objects, belief, lambda: (), place.clock, rng=random.Random(1)
+        store=place.store,
+        objects=place.objects,
+        belief=belief,
+        sensors=lambda: (),
+        clock=place.clock,
+        rng=random.Random(1),
     )
     facts = replace(examiner.examine(), loops={})
-    return {one.code: one for one in diagnose(Case(facts, place.lanes, place.limits))}
+    return {
+        one.code: one for one in diagnose(Case(facts=facts, lanes=place.lanes, limits=place.limits))
+    }
 
 
 def test_how_another_tenants_image_was_judged(place: Platform) -> None:

@@ -102,10 +102,15 @@ def test_how_it_sent_the_same_work_again_and_again(account: Account, queue: SqsQ
 
 def ask_doctor(house: House, **queues: SqsQueue) -> tuple[dict[str, Finding], dict[str, str]]:
     examiner = Examiner(
-        house.store, house.buckets, house.dagster, lambda: (), house.clock, queues=queues
+        store=house.store,
+        objects=house.buckets,
+        belief=house.dagster,
+        sensors=lambda: (),
+        clock=house.clock,
+        queues=queues,
     )
     facts = examiner.examine()
-    found = {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}
+    found = {one.code: one for one in diagnose(Case(facts=facts, lanes=house.lanes, limits=LIMITS))}
     return found, dict(facts.unread)
 
 

@@ -39,18 +39,21 @@ class NoRuns:
 
 def examine(platform: Platform, belief: Any = None, **more: Any) -> Facts:
     return Examiner(
-        platform.store,
-        platform.objects,
-        belief or NoRuns(),
-        lambda: (),
-        platform.clock,
+        store=platform.store,
+        objects=platform.objects,
+        belief=belief or NoRuns(),
+        sensors=lambda: (),
+        clock=platform.clock,
         rng=random.Random(7),
         **more,
     ).examine()
 
 
 def codes(platform: Platform, facts: Facts) -> set[str]:
-    return {one.code for one in diagnose(Case(facts, platform.lanes, platform.limits))}
+    return {
+        one.code
+        for one in diagnose(Case(facts=facts, lanes=platform.lanes, limits=platform.limits))
+    }
 
 
 @pytest.fixture
