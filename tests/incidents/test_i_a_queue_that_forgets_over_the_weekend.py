@@ -64,7 +64,7 @@ def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
     examiner = Examiner(
         house.store,
         house.buckets,
-        house.believed(),
+        house.loop().belief,
         lambda: (),
         house.clock,
         queues={"lane embedded": house.queue},
