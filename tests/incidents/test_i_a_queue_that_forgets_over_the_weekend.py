@@ -63,7 +63,7 @@ def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
     examiner = Examiner(
         store=house.store,
         objects=house.buckets,
-        belief=house.believed(),
+        belief=house.loop().belief,
         sensors=lambda: (),
         clock=house.clock,
         queues={"lane embedded": house.queue},
