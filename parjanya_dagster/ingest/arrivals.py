@@ -1,7 +1,7 @@
-"""Arrivals: what lies in a tenant's bucket and has no row yet gets one.
+"""The sweep: each object in a tenant's bucket that has no row yet gets one.
 
-Level-triggered: a sweep compares the bucket with Truth. Events only make it look sooner (see
-`mailbox`). Doing it twice registers nothing twice, so dying anywhere in here loses nothing.
+Level-triggered: a sweep compares the bucket with Truth, and events only make the watch look sooner
+(see `mailbox`). A second sweep registers nothing twice, so a death anywhere in here loses nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Arrivals by message: look where a notification points, register what lies there, then delete it.
+"""The mailbox: look where a notification points, register what lies there, then delete the message.
 
-Dying anywhere in between repeats the look, which registers nothing twice. A message that cannot be
-read, or that names a bucket of no tenant, goes to the dead letters with its reason and stops no
-other. One whose bucket does not answer stays in the queue and comes again.
+A death in between repeats the look, which registers nothing twice. A message that cannot be read,
+or that names a bucket of no tenant, goes to the dead letters with its reason and stops no other. A
+message whose bucket does not answer stays in the queue and comes again.
 """
 
 from __future__ import annotations
