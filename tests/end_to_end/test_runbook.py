@@ -43,6 +43,8 @@ from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.records import Reconciliation
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract import world
 from tests.dagster_runs import make_run
@@ -112,6 +114,12 @@ class Broken:
     def beat(self, seconds_ago: float = 0.0, **payload: Any) -> None:
         for loop in ("reconciler", "arrivals"):
             self.platform.store.beat(loop, self.now - seconds_ago, payload)
+
+    def watch(self, since: float) -> None:
+        """The reconciler has listened since then."""
+        self.platform.store.note_reconciliation(
+            Reconciliation(at=self.now, generation=1, watching_since=since, totals={})
+        )
 
     def tick(self) -> None:
         """A tick of the reconciler, and its keys added as Dagster adds them."""
@@ -213,7 +221,7 @@ def reconciler_blind(b: Broken) -> Cure:
 
 def run_dead(b: Broken) -> Cure:
     b.with_run(DagsterRunStatus.STARTED, minutes_ago=60)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
 
     def next_tick() -> None:
         b.tick()
@@ -257,7 +265,7 @@ def queued_too_long(b: Broken) -> Cure:
 def starting_too_long(b: Broken) -> Cure:
     """Half of the lane's launch deadline has passed: it is slow, and not yet dead."""
     run_id = b.with_run(DagsterRunStatus.STARTING, minutes_ago=1.5)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
     return end_the_run(b, run_id)
 
 
@@ -275,7 +283,14 @@ def retrying(b: Broken) -> Cure:
     b.upload()
     for _ in range(4):
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-1",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         b.platform.store.commit(
             [(claim, Retry("StorageUnavailable: the bucket does not answer"))], b.now, "run-1"
@@ -284,7 +299,14 @@ def retrying(b: Broken) -> Cure:
 
     def restored() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-2", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-2",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], now=b.now)
 
@@ -297,7 +319,14 @@ def crash_loop(b: Broken) -> Cure:
 
     def fixed() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-4", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-4",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], TerminalFailure("truncated", "x"), now=b.now)
 
@@ -307,7 +336,14 @@ def crash_loop(b: Broken) -> Cure:
 def infrastructure_failures(b: Broken) -> Cure:
     b.upload()
     (claim,) = b.platform.store.claim(
-        "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 1
+        ClaimRequest(
+            stage="validated",
+            batches=b.platform.store.batches(),
+            limit=1,
+            owner="run-1",
+            lease=60.0,
+        ),
+        b.now + 1,
     )
     world.commit(
         b.platform.store,
