@@ -64,7 +64,7 @@ class Platform:
         s = self.settings
         held = {one.lane for one in drifts(self.store)} if s.hold_drifted else ()
         return Limits(
-            s.run_rows,
+            run_rows=s.run_rows,
             held_lanes=frozenset(held),
             queued_runs=s.queued_runs,
             run_seconds=s.run_seconds,

@@ -51,10 +51,26 @@ class Dagster:
 
     def read(self, now: float) -> Seen:
         runs = (
-            LiveRun("r-works", CPU.job, RunState.STARTED, self.keys[:1], CPU.stages, NOON, True),
-            LiveRun("r-waits", CPU.job, RunState.QUEUED, self.keys[1:2], CPU.stages, NOON, True),
+            LiveRun(
+                run_id="r-works",
+                job=CPU.job,
+                state=RunState.STARTED,
+                keys=self.keys[:1],
+                stages=CPU.stages,
+                since=NOON,
+                requested=True,
+            ),
+            LiveRun(
+                run_id="r-waits",
+                job=CPU.job,
+                state=RunState.QUEUED,
+                keys=self.keys[1:2],
+                stages=CPU.stages,
+                since=NOON,
+                requested=True,
+            ),
         )
-        return Seen(self.keys, runs, ())
+        return Seen(keys=self.keys, runs=runs, failed=())
 
     def expire(self, run_id: str, reason: str) -> bool:
         return False
