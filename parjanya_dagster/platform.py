@@ -27,7 +27,8 @@ from parjanya_dagster.intent.loop import Loop
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes.placement import placed
-from parjanya_dagster.objects.store import Objects, open_objects
+from parjanya_dagster.objects import open_objects
+from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
 from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
@@ -62,7 +63,7 @@ class Platform:
         s = self.settings
         held = {one.lane for one in drifts(self.store)} if s.hold_drifted else ()
         return Limits(
-            s.run_rows,
+            run_rows=s.run_rows,
             held_lanes=frozenset(held),
             queued_runs=s.queued_runs,
             run_seconds=s.run_seconds,

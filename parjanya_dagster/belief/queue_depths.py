@@ -99,5 +99,12 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
 
 def _run(lane: Lane, one: SentMessage, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        one.message_id, lane.job, how, one.batches, one.stages, since, True, regrade=one.regrade
+        run_id=one.message_id,
+        job=lane.job,
+        state=how,
+        keys=one.batches,
+        stages=one.stages,
+        since=since,
+        requested=True,
+        regrade=one.regrade,
     )

@@ -1,7 +1,7 @@
-"""Arrivals: what lies in a tenant's bucket and has no row yet gets one.
+"""The sweep: each object in a tenant's bucket that has no row yet gets one.
 
-Level-triggered: a sweep compares the bucket with Truth. Events only make it look sooner (see
-`mailbox`). Doing it twice registers nothing twice, so dying anywhere in here loses nothing.
+Level-triggered: a sweep compares the bucket with Truth, and events only make the watch look sooner
+(see `mailbox`). A second sweep registers nothing twice, so a death anywhere in here loses nothing.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ CHUNK = 500
 
 
 @dataclass(slots=True)
-class _Listed:
+class _Listing:
     """What was listed of a bucket, over as many sweeps as that takes.
 
-    Lost with its process: then departures wait for the next round.
+    It is lost with its process: then departures wait for the next round.
     """
 
     began: float
@@ -47,7 +47,7 @@ class Sweeper:
     new_policy: Callable[[], str]  # what a tenant that nobody knew is pinned to
     names: BucketNames = field(default_factory=lambda: BucketNames(TENANT))
     candidates: Callable[[], Sequence[str]] | None = None  # buckets that may be new tenants'
-    listed: dict[str, _Listed] = field(default_factory=dict)  # of tenants that take several sweeps
+    listings: dict[str, _Listing] = field(default_factory=dict)  # by tenant, while they last
 
     def discover(self, swept: SweepResult) -> list[Tenant]:
         """All tenants in the order of slugs: those in Truth, and those of new buckets.
@@ -83,7 +83,8 @@ class Sweeper:
         """
         swept = SweepResult()
         start = start or Position("")
-        tried, answered, away = 0, 0, None
+        tried, answered = 0, 0
+        last_error: StorageUnavailable | ObjectGone | None = None
         for tenant in self.discover(swept):
             if tenant.status != "active" or tenant.slug < start.tenant:
                 continue
@@ -97,11 +98,11 @@ class Sweeper:
                 answered += 1
             except (StorageUnavailable, ObjectGone) as error:
                 swept.refused[f"{tenant.bucket}/"] = str(error)
-                away = error
+                last_error = error
             if swept.stopped:
                 break
-        if away is not None and not answered and swept.complete:
-            raise StorageUnavailable(str(away)) from away
+        if last_error is not None and not answered and swept.complete:
+            raise StorageUnavailable(str(last_error)) from last_error
         return swept
 
     def _sweep_tenant(
@@ -110,23 +111,23 @@ class Sweeper:
         """Returns where it stopped; None: at the end."""
         if not at.row:
             if not at.after:
-                self.listed[tenant.slug] = _Listed(self.clock())
-            listed = self.listed.get(tenant.slug)
+                self.listings[tenant.slug] = _Listing(self.clock())
+            listing = self.listings.get(tenant.slug)
             after = (at.after,) if at.after else ()
             for infos in _chunks(self.objects.listing(tenant.bucket, tenant.prefix, *after)):
-                ids = {image_id(tenant.bucket, info.key, info.version): info for info in infos}
-                if listed is not None:
-                    listed.ids.update(ids)
-                swept.seen += len(ids)
-                new = [ids[one] for one in sorted(ids.keys() - self.store.known(ids))]
+                by_id = {image_id(tenant.bucket, info.key, info.version): info for info in infos}
+                if listing is not None:
+                    listing.ids.update(by_id)
+                swept.seen += len(by_id)
+                new = [by_id[image] for image in sorted(by_id.keys() - self.store.known(by_id))]
                 self._register(tenant, new, swept)
                 if self.clock() > deadline:
                     return Position(tenant.slug, infos[-1].key)
         stopped = None
-        if departures and tenant.slug in self.listed:
-            stopped = self._depart(tenant, self.listed[tenant.slug], swept, deadline, at.row)
+        if departures and tenant.slug in self.listings:
+            stopped = self._depart(tenant, self.listings[tenant.slug], swept, deadline, at.row)
         if stopped is None:
-            self.listed.pop(tenant.slug, None)
+            self.listings.pop(tenant.slug, None)
         return stopped
 
     def _register(self, tenant: Tenant, new: Sequence[ObjectInfo], swept: SweepResult) -> None:
@@ -149,33 +150,33 @@ class Sweeper:
                         info.modified_at,
                     )
                 )
-        done = self.store.register(arrivals, self.clock()) if arrivals else []
-        swept.add(one.batch for one in done if one.created)
+        registered = self.store.register(arrivals, self.clock()) if arrivals else []
+        swept.add(row.batch for row in registered if row.created)
 
     def _depart(
-        self, tenant: Tenant, listed: _Listed, swept: SweepResult, deadline: float, after: str
+        self, tenant: Tenant, listing: _Listing, swept: SweepResult, deadline: float, after: str
     ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
         while page := self.store.present(tenant.slug, after, 1000):
             after = page[-1].image_id
-            gone = [
+            unlisted = [
                 row.image_id
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.image_id not in listed.ids
-                and row.arrived_at < listed.began
+                and row.image_id not in listing.ids
+                and row.arrived_at < listing.began
             ]
-            really = [one for one in gone if not self._still_there(tenant, one)]
+            gone = [image for image in unlisted if not self._is_there(image)]
             reason = "the object is not in its bucket any more"
-            swept.departed += self.store.depart(really, self.clock(), reason)
+            swept.departed += self.store.depart(gone, self.clock(), reason)
             if self.clock() > deadline:
                 return Position(tenant.slug, row=after)
         return None
 
-    def _still_there(self, tenant: Tenant, one: str) -> bool:
+    def _is_there(self, image_id: str) -> bool:
         """Ask again before believing that something is gone: a listing may miss a rename."""
-        row = self.store.get(one)
+        row = self.store.get(image_id)
         if row is None:
             return False
         try:

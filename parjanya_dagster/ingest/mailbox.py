@@ -1,8 +1,8 @@
-"""Arrivals by message: look where a notification points, register what lies there, then delete it.
+"""The mailbox: look where a notification points, register what lies there, then delete the message.
 
-Dying anywhere in between repeats the look, which registers nothing twice. A message that cannot be
-read, or that names a bucket of no tenant, goes to the dead letters with its reason and stops no
-other. One whose bucket does not answer stays in the queue and comes again.
+A death in between repeats the look, which registers nothing twice. A message that cannot be read,
+or that names a bucket of no tenant, goes to the dead letters with its reason and stops no other. A
+message whose bucket does not answer stays in the queue and comes again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Mailbox:
             return taken
         notifications = [events.parse(message.body) for message in messages]
         inspection = _Inspection(self, owners, taken)
-        inspection.inspect(event for one in notifications for event in one.events)
+        inspection.inspect(event for notification in notifications for event in notification.events)
         done: list[Message] = []
         not_sent: CloudUnavailable | None = None
         for message, notification in zip(messages, notifications, strict=True):

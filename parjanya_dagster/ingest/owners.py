@@ -1,4 +1,4 @@
-"""Whose a bucket is: one tenant's, a new tenant's, or nobody's. Nothing but the bucket decides."""
+"""Owners: which tenant a bucket belongs to. Nothing but the bucket decides."""
 
 from __future__ import annotations
 

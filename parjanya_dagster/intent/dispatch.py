@@ -1,6 +1,7 @@
-"""Intent into a lane's queue, in place of a Dagster run.
+"""Dispatch: intent as a message in a lane's queue, in place of a Dagster run.
 
-The message first, its note second: dying in between costs a message that finds nothing to do.
+The message is sent first and noted second. A death in between costs one message that finds nothing
+to do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Eligibility: before anything costly is asked for, is what it needs where Truth says it is?
+"""Eligibility: whether the rows of a request have what they need, before a costly run is asked for.
 
-An instance with a GPU should not start for an object that is gone or a preview that was never
-written. Bounded: what is not looked at here is found by the work itself. What cannot be read is
-taken for there.
+An instance with a GPU should not start for an object that is gone or for a preview that was never
+written. The check is bounded: the work itself finds what was not looked at here. What cannot be
+read counts as present.
 """
 
 from __future__ import annotations

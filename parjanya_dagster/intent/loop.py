@@ -105,12 +105,13 @@ class Loop:
             choose=choose,
             gap=self.timing.gap,
         )
-        messages = tuple(filter(self.dispatcher.takes, reconciled.requests))
+        requests = reconciled.requests
+        messages = tuple(request for request in requests if self.dispatcher.takes(request))
         self.dispatcher.send(messages)
         self.scaling_groups.adjust(self.lanes)
         return Emission(
             add_keys=reconciled.plan.add_keys,
-            runs=tuple(one for one in reconciled.requests if not self.dispatcher.takes(one)),
+            runs=tuple(request for request in requests if not self.dispatcher.takes(request)),
             messages=messages,
             reconciled=reconciled,
         )

@@ -128,7 +128,7 @@ class _Idle:
         self._keys = tuple(keys)
 
     def read(self, now: float) -> Seen:
-        return Seen(self._keys, (), ())
+        return Seen(keys=self._keys, runs=(), failed=())
 
     def expire(self, run_id: str, reason: str) -> bool:
         return False

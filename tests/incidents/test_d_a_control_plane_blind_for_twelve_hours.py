@@ -55,7 +55,13 @@ def blind(house: House, hours: float) -> tuple[int, SensorSeen]:
         failed += 1
         house.store.beat("arrivals", house.clock(), {})
         house.clock.now = began + failed * TICK  # the schedule goes on
-    return failed, SensorSeen("pending_rows", True, failed, began, "BeliefUnreadable: no answer")
+    return failed, SensorSeen(
+        name="pending_rows",
+        running=True,
+        failures=failed,
+        failing_since=began,
+        error="BeliefUnreadable: no answer",
+    )
 
 
 def test_a_tick_that_cannot_read_fails_and_emits_nothing(house: House) -> None:

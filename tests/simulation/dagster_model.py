@@ -55,28 +55,38 @@ class DagsterModel:
         if not self.readable:
             raise BeliefUnreadable
         return Seen(
-            tuple(self.keys),
-            tuple(
+            keys=tuple(self.keys),
+            runs=tuple(
                 LiveRun(
-                    run.run_id,
-                    run.request.lane.job,
-                    run.state,
-                    self.range_of(run),
-                    run.request.stages,
-                    run.since,
-                    True,
+                    run_id=run.run_id,
+                    job=run.request.lane.job,
+                    state=run.state,
+                    keys=self.range_of(run),
+                    stages=run.request.stages,
+                    since=run.since,
+                    requested=True,
                     regrade=run.request.regrade,
                 )
                 for run in self.runs.values()
                 if run.live
             ),
-            tuple(
-                FailedRun(run.run_id, run.request.lane.job, self.range_of(run), run.ended_at)
+            failed=tuple(
+                FailedRun(
+                    run_id=run.run_id,
+                    job=run.request.lane.job,
+                    keys=self.range_of(run),
+                    at=run.ended_at,
+                )
                 for run in self.runs.values()
                 if run.ended == "failure" and now - run.ended_at < RECENT
             ),
-            tuple(
-                EndedRun(run.run_id, run.request.lane.job, self.range_of(run), run.ended_at)
+            succeeded=tuple(
+                EndedRun(
+                    run_id=run.run_id,
+                    job=run.request.lane.job,
+                    keys=self.range_of(run),
+                    at=run.ended_at,
+                )
                 for run in self.runs.values()
                 if run.ended == "success" and now - run.ended_at < JUST_NOW
             ),

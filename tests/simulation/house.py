@@ -34,7 +34,7 @@ from tests.unit.conftest import Clock
 
 LIMITS = Limits(run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, unmeasured_rows=6)
 TICK = 60.0  # seconds between two ticks when all is quiet
-TIMING = Timing(tick=2.0, gap=2 * TICK)  # short ticks: between them, other things happen
+TIMING = Timing(tick=1.5, gap=2 * TICK)  # short ticks: between them, other things happen
 MOST_TICKS = 150  # after the last fault until everything is terminal
 
 

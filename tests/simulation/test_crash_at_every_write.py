@@ -40,7 +40,7 @@ from tests.unit.conftest import Clock
 
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
-TIMING = Timing(tick=2.0)  # short ticks, so that a death comes between them too
+TIMING = Timing(tick=1.5)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
 DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
 

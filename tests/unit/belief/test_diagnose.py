@@ -40,7 +40,9 @@ def snapshot(
     keys: Sequence[str] | None = None,
 ) -> Snapshot:
     known = tuple(one.batch for one in work) if keys is None else tuple(keys)
-    return Snapshot(NOW, tuple(work), known, tuple(runs), tuple(dead), {})
+    return Snapshot(
+        now=NOW, due=tuple(work), keys=known, runs=tuple(runs), failed=tuple(dead), weights={}
+    )
 
 
 def facts(**read: Any) -> Facts:
@@ -140,7 +142,13 @@ def test_a_loop_that_takes_long_may_rest_in_proportion() -> None:
 
 
 def test_failing_ticks_count_from_the_third_in_a_row() -> None:
-    ticks = SensorSeen("pending_rows", True, 2, NOW - 60, "TruthUnavailable: away")
+    ticks = SensorSeen(
+        name="pending_rows",
+        running=True,
+        failures=2,
+        failing_since=NOW - 60,
+        error="TruthUnavailable: away",
+    )
     assert codes(sensors=(ticks,)) == []
     (one,) = found(sensors=(replace(ticks, failures=3),))
     assert (one.code, one.since) == ("ticks_failing", NOW - 60)
@@ -148,7 +156,11 @@ def test_failing_ticks_count_from_the_third_in_a_row() -> None:
 
 
 def test_a_sensor_that_is_switched_off_is_a_finding() -> None:
-    assert codes(sensors=(SensorSeen("arrivals", False, 0, None, ""),)) == ["sensor_stopped"]
+    assert codes(
+        sensors=(
+            SensorSeen(name="arrivals", running=False, failures=0, failing_since=None, error=""),
+        )
+    ) == ["sensor_stopped"]
 
 
 def test_rows_retried_for_the_same_reason_are_counted_together() -> None:

@@ -31,7 +31,7 @@ class NoRuns:
     def read(self, now: float) -> Seen:
         if self.away:
             raise BeliefUnreadable("the run storage does not answer")
-        return Seen((), (), ())
+        return Seen(keys=(), runs=(), failed=())
 
     def expire(self, run_id: str, reason: str) -> bool:
         raise AssertionError("an examination changes nothing")

@@ -32,7 +32,7 @@ UNFIT = Report("transformers", (Check("gpu", False, "it is gone"),))
 
 class Idle:
     def read(self, now: float) -> Seen:
-        return Seen((), (), ())
+        return Seen(keys=(), runs=(), failed=())
 
     def expire(self, run_id: str, reason: str) -> bool:
         return False

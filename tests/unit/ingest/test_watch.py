@@ -147,9 +147,12 @@ def test_a_tick_goes_on_looking_and_finds_what_lands_meanwhile(
 ) -> None:
     land(folders, "a.jpg")
 
+    later = ["b.jpg"]
+
     def pause(seconds: float) -> None:
         clock.pass_by(seconds)
-        land(folders, "b.jpg")
+        if later:
+            land(folders, later.pop())
 
     result = replace(folders.watch, pause=pause).tick(Cursor())
     assert result is not None

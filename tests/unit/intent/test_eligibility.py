@@ -9,7 +9,7 @@ import pytest
 
 from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.intent.plan import Request
-from parjanya_dagster.lanes import SPLIT
+from parjanya_dagster.lanes import SPLIT, Lane
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
@@ -34,8 +34,10 @@ def place(platform: Platform) -> Platform:
     return platform
 
 
-def request(place: Platform, lane: object = GPU) -> Request:
-    return Request(lane, lane.stages, tuple(place.store.batches()), 3, "key")  # type: ignore[attr-defined,arg-type]
+def request(place: Platform, lane: Lane = GPU) -> Request:
+    return Request(
+        lane=lane, stages=lane.stages, keys=tuple(place.store.batches()), rows=3, run_key="key"
+    )
 
 
 def rows(place: Platform) -> list[ImageRow]:

@@ -34,7 +34,7 @@ class Runs:
     def read(self, now: float) -> Seen:
         if self.broken:
             raise BeliefUnreadable
-        return Seen(self.keys, tuple(self.runs), ())
+        return Seen(keys=self.keys, runs=tuple(self.runs), failed=())
 
     def expire(self, run_id: str, reason: str) -> bool:
         if run_id in self.unyielding:
@@ -44,7 +44,15 @@ class Runs:
 
     def live(self, *keys: str, run_id: str = "r1", age: float = 0.0) -> None:
         self.runs.append(
-            LiveRun(run_id, "j", RunState.STARTED, keys, STAGES, self.clock() - age, True)
+            LiveRun(
+                run_id=run_id,
+                job="j",
+                state=RunState.STARTED,
+                keys=keys,
+                stages=STAGES,
+                since=self.clock() - age,
+                requested=True,
+            )
         )
 
 

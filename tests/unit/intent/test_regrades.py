@@ -23,7 +23,7 @@ def decide(
     limits: Limits | None = None,
 ) -> Plan:
     snapshot = Snapshot(
-        NOW, tuple(work), tuple(keys), tuple(runs), (), {},
+        now=NOW, due=tuple(work), keys=tuple(keys), runs=tuple(runs), failed=(), weights={},
         seconds_per_row={} if pace is None else {"curated": pace, "enriched": 0.3},
         regrading=regrading, held=held,
     )  # fmt: skip

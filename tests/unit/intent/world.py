@@ -43,7 +43,17 @@ def run(
     job: str = LANE.job,
 ) -> LiveRun:
     until = None if lease is None else NOW + lease
-    return LiveRun(run_id, job, state, keys, stages, NOW - age, True, until, pulse)
+    return LiveRun(
+        run_id=run_id,
+        job=job,
+        state=state,
+        keys=keys,
+        stages=stages,
+        since=NOW - age,
+        requested=True,
+        lease_until=until,
+        pulse=pulse,
+    )
 
 
 def pulse(
@@ -53,15 +63,20 @@ def pulse(
     phase: Phase = Phase.WORKING,
     progress: float | None = None,
 ) -> Pulse:
-    return Pulse(NOW - age, stage, phase, NOW - (age if progress is None else progress))
+    return Pulse(
+        at=NOW - age,
+        stage=stage,
+        phase=phase,
+        progress_at=NOW - (age if progress is None else progress),
+    )
 
 
 def failed(*keys: str, age: float, run_id: str = "f1", job: str = LANE.job) -> FailedRun:
-    return FailedRun(run_id, job, keys, NOW - age)
+    return FailedRun(run_id=run_id, job=job, keys=keys, at=NOW - age)
 
 
 def succeeded(*keys: str, age: float, run_id: str = "s1", job: str = LANE.job) -> EndedRun:
-    return EndedRun(run_id, job, keys, NOW - age)
+    return EndedRun(run_id=run_id, job=job, keys=keys, at=NOW - age)
 
 
 def decide(
@@ -82,17 +97,17 @@ def decide(
 ) -> Plan:
     known = tuple(dict.fromkeys(one.batch for one in work)) if keys is None else tuple(keys)
     snapshot = Snapshot(
-        NOW,
-        tuple(work),
-        known,
-        tuple(runs),
-        tuple(dead),
-        weights or {},
-        tuple(stale),
-        watching_since,
-        generation - 1,
-        pace or {},
-        tuple(ended),
+        now=NOW,
+        due=tuple(work),
+        keys=known,
+        runs=tuple(runs),
+        failed=tuple(dead),
+        weights=weights or {},
+        stale_manifests=tuple(stale),
+        watching_since=watching_since,
+        generation=generation - 1,
+        seconds_per_row=pace or {},
+        succeeded=tuple(ended),
         unfit=unfit or {},
     )
     return plan(snapshot, lanes, limits or Limits(), generation)

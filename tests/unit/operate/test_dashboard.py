@@ -41,7 +41,14 @@ def counts(tenant: str = "acme", **columns: Any) -> Counts:
 
 
 def measured(*found: Finding, **facts: Any) -> Measured:
-    snapshot = Snapshot(NOW, (due(batch()),), (batch(),), (run(batch(), pulse=pulse()),), (), {})
+    snapshot = Snapshot(
+        now=NOW,
+        due=(due(batch()),),
+        keys=(batch(),),
+        runs=(run(batch(), pulse=pulse()),),
+        failed=(),
+        weights={},
+    )
     given = {"snapshot": snapshot, "counts": (counts(),), "loops": LOOPS, **facts}
     return Measured(Facts(NOW, **given), found, EMBEDDED, Limits(), 0.1)
 
