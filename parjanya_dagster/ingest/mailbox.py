@@ -121,7 +121,12 @@ class _Inspection:
             elif (tenant := self._owner(bucket, its_events)) is not None:
                 arrivals.append(
                     Arrival(
-                        tenant.slug, bucket, key, answer.version, answer.size, answer.modified_at
+                        tenant=tenant.slug,
+                        bucket=bucket,
+                        key=key,
+                        version=answer.version,
+                        size=answer.size,
+                        landed_at=answer.modified_at,
                     )
                 )
         now = self.mailbox.clock()

@@ -63,7 +63,7 @@ def reconcile(
     waits for the next reconciliation. Raises TruthUnavailable or BeliefUnreadable.
     """
     started = clock()
-    expired_leases = store.lapse(started, MOST_EXPIRED_LEASES)
+    expired_leases = store.expire_leases(started, MOST_EXPIRED_LEASES)
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap)
     # Never one that Dagster has seen, even where Truth was restored from a backup.

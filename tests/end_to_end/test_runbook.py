@@ -44,6 +44,7 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.records import Reconciliation
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract import world
 from tests.dagster_runs import make_run
@@ -282,7 +283,14 @@ def retrying(b: Broken) -> Cure:
     b.upload()
     for _ in range(4):
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-1",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         b.platform.store.commit(
             [(claim, Retry("StorageUnavailable: the bucket does not answer"))], b.now, "run-1"
@@ -291,7 +299,14 @@ def retrying(b: Broken) -> Cure:
 
     def restored() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-2", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-2",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], now=b.now)
 
@@ -304,7 +319,14 @@ def crash_loop(b: Broken) -> Cure:
 
     def fixed() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-4", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-4",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], TerminalFailure("truncated", "x"), now=b.now)
 
@@ -314,7 +336,14 @@ def crash_loop(b: Broken) -> Cure:
 def infrastructure_failures(b: Broken) -> Cure:
     b.upload()
     (claim,) = b.platform.store.claim(
-        "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 1
+        ClaimRequest(
+            stage="validated",
+            batches=b.platform.store.batches(),
+            limit=1,
+            owner="run-1",
+            lease=60.0,
+        ),
+        b.now + 1,
     )
     world.commit(
         b.platform.store,

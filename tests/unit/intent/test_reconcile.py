@@ -96,7 +96,7 @@ def test_truth_that_cannot_be_read_fails_the_tick(
 ) -> None:
     arrive(store, 3)
     for operation in (
-        *("lapse", "due", "leases", "stale_manifests", "tenants", "heartbeats"),
+        *("expire_leases", "due", "leases", "stale_manifests", "tenants", "heartbeats"),
         *("paces", "preflights", "reconciliation"),
     ):
         with monkeypatch.context() as patch:
