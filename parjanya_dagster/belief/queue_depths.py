@@ -86,7 +86,15 @@ def _believed(
     strangers = min(STRANGERS, state.waiting - waiting)
     for number in range(max(0, strangers)):
         runs.append(
-            LiveRun(f"{state.name}:{number}", lane.job, RunState.QUEUED, (), lane.stages, now, True)
+            LiveRun(
+                run_id=f"{state.name}:{number}",
+                job=lane.job,
+                state=RunState.QUEUED,
+                keys=(),
+                stages=lane.stages,
+                since=now,
+                requested=True,
+            )
         )
     return runs
 

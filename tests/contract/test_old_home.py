@@ -50,11 +50,20 @@ class Dagster:
         self.keys = tuple(keys)
 
     def read(self, now: float) -> Seen:
-        runs = (
-            LiveRun("r-works", CPU.job, RunState.STARTED, self.keys[:1], CPU.stages, NOON, True),
-            LiveRun("r-waits", CPU.job, RunState.QUEUED, self.keys[1:2], CPU.stages, NOON, True),
+        states = (("r-works", RunState.STARTED, 0), ("r-waits", RunState.QUEUED, 1))
+        runs = tuple(
+            LiveRun(
+                run_id=run_id,
+                job=CPU.job,
+                state=state,
+                keys=self.keys[n : n + 1],
+                stages=CPU.stages,
+                since=NOON,
+                requested=True,
+            )
+            for run_id, state, n in states
         )
-        return Seen(self.keys, runs, ())
+        return Seen(keys=self.keys, runs=runs, failed=())
 
     def expire(self, run_id: str, reason: str) -> bool:
         return False

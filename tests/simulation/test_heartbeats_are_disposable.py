@@ -23,6 +23,7 @@ from parjanya_dagster.lanes import EMBEDDED, SPLIT, Lane
 from parjanya_dagster.regrade.advance import beat, let_go
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.records import PreflightVerdict, RunBook, StagePace
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.stages import STAGES, Status
@@ -82,9 +83,17 @@ def regrade(house: House, rng: random.Random) -> None:
     if not known:
         return
     slug = rng.choice(known)
-    asked = Regrade(f"regrade-{now}", "default@2", (slug,), "", "", now)
+    asked = Regrade(
+        replay_id=f"regrade-{now}",
+        policy="default@2",
+        tenants=(slug,),
+        since="",
+        until="",
+        started_at=now,
+    )
     store.begin_regrade(asked)
-    store.reset(store.batches(slug), "curated", now, "again", asked.replay_id, policy=asked.policy)
+    again = Reset(stage="curated", reason="again", policy=asked.policy)
+    store.reset(store.batches(slug), again, now, asked.replay_id)
     beat(store, asked, now, now + rng.choice((0.0, 100.0, 400.0)))
     if rng.random() < 0.3:
         let_go(store, asked, now)
