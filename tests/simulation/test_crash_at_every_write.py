@@ -1,8 +1,9 @@
 """Everything dies before or after each write of a full journey; then it starts again.
 
-The loops are the real ones: the sweep, the reconciler, and `run_stage` of the assets with its
-claims, micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since
-what is proved here is about writes. Dagster is the model, which keeps believing in dead runs.
+The loops are the real ones: the sweep, the reconciling loop as the platform wires it for its
+sensor (settling and eligibility included), and `run_stage` of the assets with its claims,
+micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since what is
+proved here is about writes. Dagster is the model, which keeps believing in dead runs.
 """
 
 from __future__ import annotations
@@ -12,19 +13,18 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
 from parjanya_dagster.defs import assets
 from parjanya_dagster.execution.manifest import manifest_key
 from parjanya_dagster.ingest.arrivals import Sweeper
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
@@ -40,6 +40,7 @@ from tests.unit.conftest import Clock
 
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
+TIMING = Timing(tick=2.0)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
 DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
 
@@ -82,22 +83,17 @@ class Machine:
 
     def live(self, store: Any, ticks: int) -> bool:
         """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
-        place = Platform(self.settings, store, self.objects, self.clock)
-        belief = self.dagster
+        place = Platform(self.settings, store, self.objects, self.clock, self.clock.pass_by)
+        dagster = self.dagster
+        loop = replace(place.loop(dagster), timing=TIMING)
         for _ in range(ticks):
             sweeper = Sweeper(store, self.objects, self.clock, lambda: "default@2")
-            belief.add(sweeper.sweep(self.clock() + 1e9).registered)
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                place.lanes,
-                place.limits,
-                self.clock,
-            )
-            belief.apply(done.plan)
-            while run := belief.launch():
-                belief.start(run)
+            dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+            for emission in loop.tick():
+                dagster.add(emission.add_keys)
+            dagster.apply(emission)
+            while run := dagster.launch():
+                dagster.start(run)
                 self._run(run, place)
             if self._terminal():
                 return True
@@ -185,7 +181,15 @@ def test_a_journey_without_deaths_writes_this(
 ) -> None:
     """So that a kind of write that the journey no longer makes is missed here."""
     writes = Counter(journey(template, tmp_path, standing_in))
-    expected = {"put_tenant", "register", "lapse", "beat", "claim", "commit", "manifest_written"}
+    expected = {
+        "put_tenant",
+        "register",
+        "expire_leases",
+        "beat",
+        "claim",
+        "commit",
+        "manifest_written",
+    }
     assert expected <= set(writes)
 
 

@@ -40,7 +40,7 @@ def migrate(engine: Engine) -> None:
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
-    """SQLite has no advisory lock: a lock file beside the database stands in for it."""
+    """Lock out other migrations. SQLite has no advisory locks, so a lock file stands in."""
     if engine.dialect.name != "sqlite" or engine.url.database not in (None, "", ":memory:"):
         yield
         return

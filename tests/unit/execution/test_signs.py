@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.snapshot import Phase
-from parjanya_dagster.belief.tags import PACE, RUN
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
 from parjanya_dagster.execution.worker import Tally
@@ -107,10 +107,10 @@ def test_seconds_per_row_follow_what_is_measured(store: SqlStore) -> None:
         return done
 
     def known() -> float:
-        return float(store.heartbeats(PACE)[f"{PACE}:scored"].payload["seconds_per_row"])
+        return store.paces()["scored"].seconds_per_row
 
     note_pace(store, "scored", tally(4, 40.0), NOON)
-    assert store.heartbeats(PACE) == {}, "four rows say little"
+    assert store.paces() == {}, "four rows say little"
     note_pace(store, "scored", tally(10, 10.0), NOON)
     assert known() == pytest.approx(1.0)
     note_pace(store, "scored", tally(10, 20.0), NOON)
