@@ -22,12 +22,14 @@ File = Annotated[Path, typer.Argument(help="A YAML file.")]
 @app.command("list")
 def list_policies(home: Home = None, as_json: Json = False) -> None:
     """Every published version, and the tenants that are pinned to it."""
-    platform = platform_of(home)
-    pinned = platform.registry.pinned()
+    from parjanya_dagster.truth.policy_registry import pinned
+
+    store = platform_of(home).store
+    tenants_of = pinned(store)
     policies: list[dict[str, Any]] = [
         {"policy": policy.ref, "hash": policy.hash, "published_at": policy.published_at,
-         "tenants": pinned.get(policy.ref, [])}
-        for policy in platform.store.policies()
+         "tenants": tenants_of.get(policy.ref, [])}
+        for policy in store.policies()
     ]  # fmt: skip
     if as_json:
         print_json(policies)

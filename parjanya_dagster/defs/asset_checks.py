@@ -14,9 +14,10 @@ from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.ticks import sensors_seen
 from parjanya_dagster.defs.metadata import findings_table
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.doctor.case import SENSOR_OF, Case
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.grace_periods import grace_periods
-from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.truth.stages import Status
 
 STUCK_AFTER = 3600.0  # seconds that a row may be due

@@ -11,6 +11,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.snapshot import Belief, LiveRun
 from parjanya_dagster.belief.ticks import sensors_seen
+from parjanya_dagster.doctor.case import SENSOR_OF, Case
 from parjanya_dagster.doctor.checklist import Ground
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.facts import Facts
@@ -18,7 +19,7 @@ from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.grace_periods import grace_periods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
 from parjanya_dagster.doctor.launchers import OfInstance
-from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
 from parjanya_dagster.platform import Platform
 

@@ -96,7 +96,7 @@ def _waiting(
         return Held(
             boundary=Boundary.INTENT,
             next_step=NOTHING,
-            detail="The reconciler asks for one soon.",
+            detail="The reconciler asks for a run soon.",
             since=due,
         )
     step = KINDS["pending_without_intent"].next_step
@@ -105,7 +105,7 @@ def _waiting(
 
 def _covered(run: LiveRun) -> Held:
     if run.state in (RunState.CREATED, RunState.QUEUED):
-        said = f"Run {run.run_id} has it before it, and waits in the queue."
+        said = f"Run {run.run_id} will do it, and waits in the queue."
         return Held(
             boundary=Boundary.INTENT,
             next_step=KINDS["queued_too_long"].next_step,
@@ -113,7 +113,7 @@ def _covered(run: LiveRun) -> Held:
             since=run.since,
         )
     if run.state is RunState.STARTING:
-        said = f"Run {run.run_id} has it before it, and is being started."
+        said = f"Run {run.run_id} will do it, and is being started."
         return Held(
             boundary=Boundary.EXECUTION,
             next_step=KINDS["starting_too_long"].next_step,
@@ -123,6 +123,6 @@ def _covered(run: LiveRun) -> Held:
     return Held(
         boundary=Boundary.EXECUTION,
         next_step=NOTHING,
-        detail=f"Run {run.run_id} comes to it.",
+        detail=f"Run {run.run_id} will do it.",
         since=run.since,
     )

@@ -56,7 +56,7 @@ def colourfulness(rgb: np.ndarray) -> float:
         squares = int((opponent * opponent).sum(dtype=np.int64))
         spread += (count * squares - total**2) / (unit * count) ** 2
         mean += total**2 / (unit * count) ** 2
-    return spread**0.5 + 0.3 * mean**0.5
+    return float(spread**0.5 + 0.3 * mean**0.5)
 
 
 def noise_sigma(luma: np.ndarray) -> float:

@@ -11,10 +11,11 @@ from typing import Any
 from parjanya_dagster.belief.drift import Identity, declared, running
 from parjanya_dagster.belief.ledger import accounts
 from parjanya_dagster.belief.snapshot import Belief, SensorSeen
+from parjanya_dagster.doctor.case import SENSOR_OF, Case
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.belief.snapshot import SensorSeen
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import ImageRow
 from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)

@@ -20,9 +20,10 @@ from parjanya_dagster import platform
 from parjanya_dagster.belief.snapshot import Seen
 from parjanya_dagster.belief.tags import INTENT_TAG, PARTITIONS, RECONCILER
 from parjanya_dagster.defs import assets, resources
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.intent.loop import Timing

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import ObjectGone
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.replay import replay_failures

@@ -14,9 +14,10 @@ import pytest
 
 from parjanya_dagster.aws.clients import client
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable
 from tests.incidents.conftest import upload
 from tests.servers import MotoServer

@@ -14,8 +14,9 @@ import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform

@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message

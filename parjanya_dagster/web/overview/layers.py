@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from parjanya_dagster.belief.snapshot import RunState
 from parjanya_dagster.belief.tags import RECONCILER
+from parjanya_dagster.doctor.case import SENSOR_OF
 from parjanya_dagster.doctor.findings import Boundary, Severity
-from parjanya_dagster.doctor.rules import SENSOR_OF
 from parjanya_dagster.doctor.rules_runs import living
 from parjanya_dagster.intent.demand import by_key, needs_of
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured

@@ -17,9 +17,10 @@ from parjanya_dagster.belief.snapshot import (
     SensorSeen,
     Snapshot,
 )
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, Troubled
 from parjanya_dagster.doctor.findings import KINDS, Boundary, Finding, Severity
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch, Heartbeat, ImageRow

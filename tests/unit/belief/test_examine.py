@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.snapshot import Seen
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.facts import Facts
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, StorageUnavailable, TruthUnavailable
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import Claim, Retry, TerminalFailure
