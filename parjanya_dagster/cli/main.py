@@ -104,8 +104,8 @@ def up(
                 if not announced and supervisor.ready():
                     announced = True
                     typer.echo(f"The UI is at {supervisor.url}")
-                    if settings.objects.startswith("file:"):
-                        folder = unquote(urlparse(settings.objects).path)
+                    if settings.objects_url.startswith("file:"):
+                        folder = unquote(urlparse(settings.objects_url).path)
                         typer.echo(f"Drop images into {folder}/<tenant>/incoming/")
                     typer.echo("Ctrl-C stops everything.")
         finally:

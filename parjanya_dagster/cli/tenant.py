@@ -71,7 +71,7 @@ def check(
 ) -> None:
     """Is the tenant's bucket fit? Exit status 1 where something is an error."""
     place = _open(home)
-    origins = origin or place.settings.upload_origins.split()
+    origins = origin or place.settings.uploads.origins.split()
     found = list(checked(place, _tenant(place, tenant), origins))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2))
@@ -93,7 +93,7 @@ def checked(place: Platform, tenant: Tenant, origins: list[str]) -> Iterator[Fin
     from parjanya_dagster.errors import ObjectGone, StorageUnavailable
     from parjanya_dagster.uploads.cors import objections
 
-    if not place.settings.objects.startswith("s3:"):
+    if not place.settings.objects_url.startswith("s3:"):
         try:
             next(place.objects.listing(tenant.bucket, tenant.prefix), None)
             yield Finding("exists", Mark.OK, f"The folder {tenant.bucket} can be read.")
@@ -105,8 +105,11 @@ def checked(place: Platform, tenant: Tenant, origins: list[str]) -> Iterator[Fin
     yield first
     if first.mark is Mark.ERROR:
         return
-    queue = place.settings.arrivals_queue
-    keep = max(place.settings.retry_horizon_hours, place.settings.longest_dormancy_hours) * 3600
+    queue = place.settings.arrivals.queue
+    keep = (
+        max(place.settings.runs.retry_horizon_hours, place.settings.arrivals.longest_dormancy_hours)
+        * 3600
+    )
     arn = SqsQueue(queue).arn() if queue else ""
     wanted = Wanted(tenant.bucket, tenant.prefix, arn, keep, origins)
     yield from judge(look(tenant.bucket), wanted, objections)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def worker(
-    queue: Annotated[str, typer.Option("--queue", help="The queue, as in PARJANYA_LANE_QUEUES.")],
+    queue: Annotated[str, typer.Option("--queue", help="As in PARJANYA_LANES__<LANE>__QUEUE.")],
     home: Annotated[Path | None, typer.Option("--home", help="Where the instance lives.")] = None,
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="End where there is nothing to take.")
@@ -31,11 +31,11 @@ def worker(
     from parjanya_dagster.settings import load
 
     place = open_platform(load(home))
-    lanes = [lane for lane in place.lanes if place.settings.queues.get(lane.name) == queue]
+    lanes = [lane for lane in place.lanes if place.settings.lanes.queues.get(lane.name) == queue]
     if not lanes:
-        known = ", ".join(place.settings.queues.values()) or "none"
+        known = ", ".join(place.settings.lanes.queues.values()) or "none"
         raise SettingsInvalid(
-            f"PARJANYA_LANE_QUEUES gives the queue {queue!r} to no lane. It has: {known}."
+            f"PARJANYA_LANES__<LANE>__QUEUE gives the queue {queue!r} to no lane. It has: {known}."
         )
     lane = lanes[0]
     refuse_short_memory(place, {lane.name: place.queues[lane.name]})
@@ -71,7 +71,7 @@ def refuse_short_memory(place: Platform, queues: dict[str, Queue]) -> None:
     from parjanya_dagster.errors import QueueMissing, SettingsInvalid
     from parjanya_dagster.truth.transitions import HOUR
 
-    dormancy = place.settings.longest_dormancy_hours * HOUR
+    dormancy = place.settings.arrivals.longest_dormancy_hours * HOUR
     for role, queue in queues.items():
         try:
             retention = queue.state().retention
@@ -80,6 +80,6 @@ def refuse_short_memory(place: Platform, queues: dict[str, Queue]) -> None:
         if retention < dormancy:
             raise SettingsInvalid(
                 f"The queue {queue.name} ({role}) keeps messages for {retention / 3600:.0f} h, "
-                f"less than PARJANYA_LONGEST_DORMANCY_HOURS ({dormancy / 3600:.0f}). Set its "
-                "MessageRetentionPeriod to 1209600."
+                f"less than PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS ({dormancy / 3600:.0f}). "
+                "Set its MessageRetentionPeriod to 1209600."
             )

@@ -101,8 +101,8 @@ def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) ->
         context.run.run_id,
         stage,
         platform.clock,
-        silence=platform.settings.run_silence,
-        stall=platform.settings.run_stall,
+        silence=platform.settings.runs.silence,
+        stall=platform.settings.runs.stall,
         book=book,
     )
     with signs, seldom() if stage == "curated" else nullcontext():

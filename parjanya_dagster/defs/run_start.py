@@ -41,11 +41,11 @@ def report_start(context: AssetExecutionContext, place: Platform) -> None:
         )
         _note_clocks(context, place)
     except Exception as error:
-        if place.settings.hold_drifted:
+        if place.settings.identity.hold_drifted:
             raise
         log.warning("start_not_reported", run=run.run_id, error=f"{type(error).__name__}: {error}")
         return
-    if place.settings.hold_drifted:
+    if place.settings.identity.hold_drifted:
         _stop_where_drifted(place, lane, identity)
 
 

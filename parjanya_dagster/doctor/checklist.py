@@ -100,7 +100,7 @@ def logs_are_small(ground: Ground) -> Checked:
 
 
 def old_runs_are_let_go(ground: Ground) -> Checked:
-    days = ground.platform.settings.retain_runs_days
+    days = ground.platform.settings.retention.runs_days
     if not days:
         return Checked("old_runs_are_let_go", True, "runs are kept for ever, by setting")
     oldest = ground.oldest_run()
@@ -115,7 +115,7 @@ def partition_keys_are_few(ground: Ground) -> Checked:
     if snapshot is None:
         raise ParjanyaError("Dagster's partitions could not be read.")
     keys = len(snapshot.keys)
-    step = "Lower PARJANYA_RETAIN_KEYS_DAYS or raise PARJANYA_BATCH_SIZE."
+    step = "Lower PARJANYA_RETENTION__KEYS_DAYS or raise PARJANYA_ARRIVALS__BATCH_SIZE."
     said = f"Dagster knows {some(keys, 'partition key')}"
     return Checked("partition_keys_are_few", keys <= MOST_KEYS, said, step)
 

@@ -33,7 +33,7 @@ def identity_of(place: Place, lane: Lane) -> dict[str, str]:
 
     said = {
         "code": code_version(),
-        "image": place.settings.image,
+        "image": place.settings.identity.image,
         "packages": packages(),
         "schema": newest_revision(),
     }

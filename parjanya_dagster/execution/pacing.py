@@ -31,6 +31,6 @@ def pace_of(place: Paced, stage: str) -> Pace:
     pace = place.pace
     if stage == STAGES[-1]:
         return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
-    if stage == "enriched" and place.settings.enricher in BEHIND_A_GPU:
+    if stage == "enriched" and place.settings.engines.enricher in BEHIND_A_GPU:
         return replace(pace, intervals=INTERVALS_PER_CLAIM)
     return pace

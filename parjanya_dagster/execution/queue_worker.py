@@ -131,8 +131,8 @@ class Worker:
                 assignment.id,
                 stage,
                 place.clock,
-                silence=place.settings.run_silence,
-                stall=place.settings.run_stall,
+                silence=place.settings.runs.silence,
+                stall=place.settings.runs.stall,
             )
             deciding = stage == STAGES[-1]
             with signs, seldom() if deciding else nullcontext():

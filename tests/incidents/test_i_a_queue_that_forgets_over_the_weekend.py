@@ -84,7 +84,7 @@ def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer)
     with pytest.raises(SettingsInvalid, match="1209600"):
         refuse_short_memory(platform, {"lane": queue})
     patient = Platform(
-        Settings(home=platform.settings.home, longest_dormancy_hours=24.0),
+        Settings(home=platform.settings.home, arrivals={"longest_dormancy_hours": 24.0}),
         platform.store,
         platform.objects,
     )

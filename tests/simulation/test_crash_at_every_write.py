@@ -12,7 +12,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
 from parjanya_dagster.defs import assets
 from parjanya_dagster.execution.manifest import manifest_key
+from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.objects.local import FolderObjects
@@ -41,7 +42,7 @@ from tests.unit.conftest import Clock
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
 MOST_TICKS = 40
-DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
+DOUBLE_FAULTS = int(os.environ.get("SIMULATION_EXAMPLES") or 60) // 3
 
 
 @dataclass
@@ -63,6 +64,14 @@ class Standing:
             yield claim, outcome(claim, kind, 0.0, lambda _: "default@2")
 
 
+class SmallCommits(Platform):
+    """It commits after every second row, so that there are more places to die at."""
+
+    @property
+    def pace(self) -> Pace:
+        return replace(super().pace, rows=2)
+
+
 @dataclass
 class Machine:
     """One machine: its disk (Truth, buckets) survives; its processes and their memory do not."""
@@ -73,7 +82,7 @@ class Machine:
     retried: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.settings = Settings(home=self.home, settle=0.0, micro_batch_rows=2, workers=1)
+        self.settings = Settings(home=self.home, arrivals={"settle": 0.0}, media={"workers": 1})
         self.objects = FolderObjects(self.home / "buckets", 0.0)
         self.dagster = DagsterModel(self.clock)
         for tenant, count in IMAGES.items():
@@ -82,7 +91,7 @@ class Machine:
 
     def live(self, store: Any, ticks: int) -> bool:
         """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
-        place = Platform(self.settings, store, self.objects, self.clock)
+        place = SmallCommits(self.settings, store, self.objects, self.clock)
         belief = self.dagster
         for _ in range(ticks):
             sweeper = Sweeper(store, self.objects, self.clock, lambda: "default@2")
@@ -212,5 +221,5 @@ def test_all_images_survive_a_second_death_while_they_recover(
         try:
             journey(template, tmp_path / str(number), standing_in, *deaths)
         except AssertionError as error:
-            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, deaths at {deaths}")
+            error.add_note(f"SIMULATION_SEED={SEED}, deaths at {deaths}")
             raise

@@ -31,7 +31,7 @@ State = dict[str, Any]
 
 def rests(place: Platform, state: State) -> bool:
     """Whether a tick that only sweeps has nothing to do yet."""
-    return waits(state.get("next_sweep", 0.0), place.clock(), place.settings.sweep_every)
+    return waits(state.get("next_sweep", 0.0), place.clock(), place.settings.arrivals.sweep_every)
 
 
 def attend_sweeping(place: Platform, state: State) -> Swept:
@@ -42,7 +42,7 @@ def attend_sweeping(place: Platform, state: State) -> Swept:
         swept, took = sweep_once(place, state, began + TICK_BUDGET)
         total.absorb(swept)
         place.store.beat(ARRIVALS_BEAT, place.clock(), _seen(swept, took))
-        pause = max(LOOK_EVERY, took * EASE, place.settings.sweep_every)
+        pause = max(LOOK_EVERY, took * EASE, place.settings.arrivals.sweep_every)
         if not swept.complete or place.clock() + pause > began + ATTEND:
             break
         place.pause(pause)
@@ -62,13 +62,15 @@ def attend_mailbox(place: Platform, state: State) -> Swept:
         some = _take(place, place.mailbox, began + ATTEND - place.clock())
         _merge(total, mail, some)
         took = 0.0
-        if not waits(state.get("next_sweep", 0.0), place.clock(), place.settings.sweep_every):
+        if not waits(
+            state.get("next_sweep", 0.0), place.clock(), place.settings.arrivals.sweep_every
+        ):
             try:
                 swept, took = sweep_once(place, state, place.clock() + SLICE)
             except StorageUnavailable as error:
                 swept = Swept(refused={"every bucket": str(error)})
             total.absorb(swept)
-            every = place.settings.sweep_every if swept.complete else 0.0
+            every = place.settings.arrivals.sweep_every if swept.complete else 0.0
             state["next_sweep"] = place.clock() + max(took * EASE, every)
         place.store.beat(ARRIVALS_BEAT, place.clock(), _seen(total, took) | _received(mail))
         if place.clock() >= began + ATTEND:

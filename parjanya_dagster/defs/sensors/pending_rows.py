@@ -100,7 +100,7 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
 
 def _eligible(place: Platform, requests: Sequence[Request]) -> tuple[Request, ...]:
     """Requests whose rows have what they need, where asking in vain would cost an instance."""
-    costly = place.queues.keys() | place.settings.groups.keys()
+    costly = place.queues.keys() | place.settings.lanes.scaling_groups.keys()
     return tuple(
         request
         for request in requests
