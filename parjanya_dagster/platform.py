@@ -24,7 +24,8 @@ from parjanya_dagster.intent.liveness import Deadlines
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.scaling_groups import Groups
 from parjanya_dagster.lanes.placement import placed
-from parjanya_dagster.objects.store import Objects, open_objects
+from parjanya_dagster.objects import open_objects
+from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings

@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from parjanya_dagster.belief.ledger import kind_of
-from parjanya_dagster.execution.stages.return_limit import no_more_than_often
+from parjanya_dagster.execution.return_limit import no_more_than_often
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,

@@ -1,52 +1,15 @@
-"""One complete decode of an image, shared by everything that looks at its pixels.
-
-A baseline JPEG much larger than the preview is decoded at a half, a quarter or an eighth of its
-size: the inverse DCT is cheaper so, and the whole entropy stream is read all the same, so a
-truncated file is still found. Every other format is decoded at full size. Errors are strict: no
-decoder is allowed to fill what is missing with grey.
-"""
+"""One complete decode of an image, shared by everything that looks at its pixels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
+from .decode_bmp import decode_bmp
+from .decode_heic import decode_heic
+from .decode_raw import decode_raw
+from .decode_vips import decode_vips
+from .decoded import Decoded
 from .errors import Rejected
 from .limits import Limits
-from .pixels import BAND_ROWS, as_array, green_rows, has_alpha, in_memory, load_vips
-from .structure import MAX_METADATA_BLOCKS, apng_frames, is_cut_short, metadata_size, mpo_images
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyvips
-
-# A decode that comes out this close to the preview's size is the preview, without resampling.
-_SHRINK_HEADROOM: Final = 0.9
-# Warnings of libjpeg that leave every pixel intact.
-_HARMLESS: Final = (
-    "extraneous bytes before marker",
-    "Invalid SOS parameters",
-    "Inconsistent progression sequence",
-    "unknown JFIF",
-    "Unknown Adobe color transform",
-)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Pixels and header facts of one image, as stored: orientation is not yet applied."""
-
-    pixels: pyvips.Image  # in memory, alpha flattened on white, native depth and colour space
-    band: np.ndarray  # (rows, width) uint8, one colour band at full size and as stored
-    width: int
-    height: int
-    orientation: int
-    frames: int
-    bit_depth: int
-    channels: int
-    alpha: bool
-    exif: bytes | None  # an EXIF block, or a whole TIFF
-    source: str = "image"  # what was decoded: the image, or a raw file's preview or sensor data
+from .structure import MAX_METADATA_BLOCKS, metadata_size
 
 
 def decode(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
@@ -55,19 +18,15 @@ def decode(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
     Raises Rejected; size and frames are checked from the header, before pixels are decoded.
     """
     _check_metadata(data, fmt, limits)
-    if fmt == "bmp":
-        from .decode_bmp import decode_bmp
-
-        return decode_bmp(data, limits)
-    if fmt == "heic":
-        from .decode_heic import decode_heic
-
-        return decode_heic(data, limits)
-    if fmt in ("raw", "dng"):
-        from .decode_raw import decode_raw
-
-        return decode_raw(data, fmt, limits, target)
-    return decode_vips(data, fmt, limits, target)
+    match fmt:
+        case "bmp":
+            return decode_bmp(data, limits)
+        case "heic":
+            return decode_heic(data, limits)
+        case "raw" | "dng":
+            return decode_raw(data, fmt, limits, target)
+        case _:
+            return decode_vips(data, fmt, limits, target)
 
 
 def _check_metadata(data: bytes, fmt: str, limits: Limits) -> None:
@@ -79,125 +38,3 @@ def _check_metadata(data: bytes, fmt: str, limits: Limits) -> None:
             f"blocks; at most {limits.max_metadata_bytes:,} in {MAX_METADATA_BLOCKS:,} "
             "are accepted.",
         )
-
-
-def decode_vips(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
-    vips = load_vips()
-    loader = getattr(vips.Image, _LOADERS[fmt])
-    options: dict[str, Any] = {"access": "sequential", "fail_on": _FAIL_ON.get(fmt, "error")}
-    try:
-        header = loader(data, **options)
-    except vips.Error as error:
-        raise refusal(data, fmt, error) from error
-    width, height = header.width, header.height
-    limits.check_size(width, height)
-    frames = _frames(header, data, fmt)
-    limits.check_frames(frames)
-    if fmt in _CHECKED_FOR_THEIR_END and is_cut_short(data, fmt):
-        raise Rejected("truncated", f"The {fmt.upper()} file ends before its last part.")
-    # A progressive JPEG costs nearly as much at any size, so it is decoded once, at its own.
-    scalable = fmt == "jpeg" and not _get(header, "jpeg-multiscan", 0)
-    shrink = _shrink(max(width, height), target) if scalable else 1
-    if shrink > 1:
-        options["shrink"] = shrink
-    try:
-        pixels = in_memory(loader(data, **options))
-    except vips.Error as error:
-        if fmt != "jpeg" or not _is_harmless(error):
-            raise refusal(data, fmt, error) from error
-        options["fail_on"] = "truncated"
-        try:
-            pixels = in_memory(loader(data, **options))
-        except vips.Error as second:
-            raise refusal(data, fmt, second) from second
-    return Decoded(
-        pixels=pixels,
-        band=green_rows(pixels) if shrink == 1 else _jpeg_band(loader, data, width, height),
-        width=width,
-        height=height,
-        orientation=_orientation(header),
-        frames=frames,
-        bit_depth=_bit_depth(header),
-        channels=header.bands,
-        alpha=has_alpha(header),
-        exif=data if fmt == "tiff" else _get(header, "exif-data", None),
-    )
-
-
-_LOADERS: Final = {
-    "jpeg": "jpegload_buffer",
-    "png": "pngload_buffer",
-    "webp": "webpload_buffer",
-    "tiff": "tiffload_buffer",
-    "gif": "gifload_buffer",
-    "avif": "heifload_buffer",
-}
-# Decoders that are content with less than the file promises; an upload cut there is not whole.
-_CHECKED_FOR_THEIR_END: Final = frozenset({"png", "tiff", "avif"})
-# libjpeg speaks of damaged pixels in warnings only.
-_FAIL_ON: Final = {"jpeg": "warning"}
-
-
-def _is_harmless(error: Exception) -> bool:
-    """True where libjpeg warned, and of nothing but what leaves every pixel intact."""
-    warnings = [line for line in str(error).splitlines() if "VipsJpeg:" in line]
-    return bool(warnings) and all(any(text in line for text in _HARMLESS) for line in warnings)
-
-
-def refusal(data: bytes, fmt: str, error: Exception) -> Rejected:
-    """Name a decoder's failure: cut short, or damaged.
-
-    Raises MemoryError instead where memory ran out, which is not the image's fault.
-    """
-    text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text.lower():
-        raise MemoryError(text) from error
-    # Pyvips puts its own line first and the decoder's after it.
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    detail = (lines[1] if len(lines) > 1 else lines[0] if lines else "no detail")[:200]
-    too_short = ("premature end", "end of file", "truncated", "input/output")
-    if any(sign in text for sign in _NOT_READ_HERE):
-        return Rejected(
-            "unsupported_format", f"This kind of {fmt.upper()} file is not read here ({detail})."
-        )
-    if is_cut_short(data, fmt) or any(sign in text.lower() for sign in too_short):
-        return Rejected("truncated", f"The {fmt.upper()} file ends too early ({detail}).")
-    return Rejected("corrupt", f"The {fmt.upper()} file is damaged ({detail}).")
-
-
-# Sound files of rare kinds: other compressions, complex numbers, 64-bit samples, packed Lab.
-_NOT_READ_HERE: Final = ("not configured", "samples out of range", "labq", "Unsupported")
-
-
-def _frames(header: Any, data: bytes, fmt: str) -> int:
-    if fmt == "png":
-        return apng_frames(data)
-    if fmt == "jpeg":
-        return mpo_images(data)
-    return _get(header, "n-pages", 1)
-
-
-def _shrink(longer_side: int, target: int) -> int:
-    for factor in (8, 4, 2):
-        if longer_side / factor >= _SHRINK_HEADROOM * target:
-            return factor
-    return 1
-
-
-def _jpeg_band(loader: Any, data: bytes, width: int, height: int) -> np.ndarray:
-    top = loader(data, access="sequential").crop(0, 0, width, min(height, BAND_ROWS))
-    return as_array(top[1 if top.bands >= 3 else 0])[..., 0]
-
-
-def _get(image: Any, field: str, default: Any) -> Any:
-    return image.get(field) if image.get_typeof(field) else default
-
-
-def _orientation(image: Any) -> int:
-    value = _get(image, "orientation", 1)
-    return value if value in range(1, 9) else 1
-
-
-def _bit_depth(image: Any) -> int:
-    widths = {"uchar": 8, "char": 8, "ushort": 16, "short": 16, "uint": 32, "int": 32}
-    return _get(image, "bits-per-sample", 0) or widths.get(image.format, 32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from .decode import Decoded, refusal
+from .decoded import Decoded, refusal
 from .errors import Rejected
 from .limits import Limits
 from .pixels import from_array, green_rows, in_memory

@@ -11,7 +11,8 @@ import io
 from dataclasses import replace
 from typing import Any, Final
 
-from .decode import Decoded, decode_vips, refusal
+from .decode_vips import decode_vips
+from .decoded import Decoded, refusal
 from .errors import Rejected
 from .limits import Limits
 from .pixels import from_array, green_rows, in_memory

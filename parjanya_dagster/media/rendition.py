@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .decode import Decoded
+from .decoded import Decoded
 from .pixels import load_vips
 
 if TYPE_CHECKING:

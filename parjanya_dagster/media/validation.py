@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from .decode import Decoded, decode
+from .decode import decode
+from .decoded import Decoded
 from .exif import exif_facts
 from .likeness import likeness
 from .limits import Limits

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import unquote, urlparse
-
-from parjanya_dagster.errors import SettingsInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +64,3 @@ class Objects(Protocol):
 
         None: this storage has no such URLs.
         """
-
-
-def open_objects(url: str, settle: float = 1.0) -> Objects:
-    """Open `file:///folder` (one subfolder a bucket) or `s3://`. Raises SettingsInvalid."""
-    parsed = urlparse(url)
-    if parsed.scheme == "file":
-        from parjanya_dagster.objects.local import FolderObjects
-
-        return FolderObjects(unquote(parsed.path), settle)
-    if parsed.scheme == "s3":
-        from parjanya_dagster.objects.s3 import S3Objects
-
-        return S3Objects()
-    raise SettingsInvalid(
-        f"PARJANYA_OBJECTS__URL is {url!r}: it begins with file:/// or is s3:// alone."
-    )

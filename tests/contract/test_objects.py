@@ -14,9 +14,10 @@ import botocore.auth
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
+from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.objects.s3 import S3Objects
-from parjanya_dagster.objects.store import Objects, PresignedPut, open_objects
+from parjanya_dagster.objects.store import Objects, PresignedPut
 from tests.radosgw import Radosgw
 
 PEOPLE_NAMES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from parjanya_dagster.execution.stages.return_limit import MOST, SENT_BACK_REPEATEDLY
+from parjanya_dagster.execution.return_limit import MOST, SENT_BACK_REPEATEDLY
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow

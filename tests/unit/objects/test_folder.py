@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
+from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.local import FolderObjects
-from parjanya_dagster.objects.store import ObjectInfo, open_objects
+from parjanya_dagster.objects.store import ObjectInfo
 
 
 @pytest.fixture

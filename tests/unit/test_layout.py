@@ -1,0 +1,54 @@
+"""The layout that docs/architecture.md tells: few modules in the root, no file in a circle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grimp
+import pytest
+
+import parjanya_dagster
+
+ROOT = Path(str(parjanya_dagster.__file__)).parent
+LOOSE = {"__init__", "definitions", "errors", "logs", "platform", "settings"}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("parjanya_dagster", cache_dir=None)
+
+
+def test_the_root_holds_only_what_every_room_needs() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} <= LOOSE
+
+
+def test_no_module_imports_a_module_that_imports_it_back(graph: grimp.ImportGraph) -> None:
+    back = {
+        f"{module} <-> {imported}"
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+        if module in graph.find_modules_directly_imported_by(imported) and module < imported
+    }
+    assert back == set()
+
+
+def test_no_package_imports_a_package_that_imports_it_back(graph: grimp.ImportGraph) -> None:
+    """For every package at every depth: its siblings are never tied both ways."""
+    packages = {path.parent for path in ROOT.rglob("__init__.py")}
+    back = set()
+    for package in packages:
+        name = ".".join(("parjanya_dagster", *package.relative_to(ROOT).parts))
+        siblings = sorted(graph.find_children(name))
+        for first in siblings:
+            for second in siblings:
+                if (
+                    first < second
+                    and _imports(graph, first, second)
+                    and _imports(graph, second, first)
+                ):
+                    back.add(f"{first} <-> {second}")
+    assert back == set()
+
+
+def _imports(graph: grimp.ImportGraph, importer: str, imported: str) -> bool:
+    return graph.direct_import_exists(importer=importer, imported=imported, as_packages=True)
