@@ -18,15 +18,19 @@ from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.watch import Watch
 from parjanya_dagster.intent.autoscaling import Bounds
+from parjanya_dagster.intent.dispatch import Dispatcher
 from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.liveness import Deadlines
+from parjanya_dagster.intent.loop import Loop
 from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.scaling_groups import Groups
+from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
+from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_store
@@ -111,16 +115,50 @@ class Platform:
         return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
 
     @property
+    def watch(self) -> Watch:
+        """The loop of the sensor `arrivals`."""
+        return Watch(
+            store=self.store,
+            sweeper=self.sweeper,
+            mailbox=self.mailbox,
+            follow_uploads=lambda deadline: self.uploads.tend(deadline).registered,
+            sweep_every=self.settings.arrivals.sweep_every,
+            clock=self.clock,
+            pause=self.pause,
+        )
+
+    def loop(self, dagster: Belief) -> Loop:
+        """The loop of the sensor `pending_rows`, over what Dagster is believed to do."""
+        return Loop(
+            store=self.store,
+            belief=self.believing(dagster),
+            lanes=self.lanes,
+            limits=lambda: self.limits,
+            eligibility=self.eligibility,
+            dispatcher=Dispatcher(self.store, self.queues, self.clock),
+            scaling_groups=self.scaling_groups,
+            advance_regrades=Rescuer(self.store, self.registry.get, self.clock).advance,
+            hints=self.hints,
+            clock=self.clock,
+            pause=self.pause,
+        )
+
+    @property
     def eligibility(self) -> Eligibility:
-        return Eligibility(self.store, self.objects, self.clock)
+        costly = self.queues.keys() | self.settings.lanes.scaling_groups.keys()
+        return Eligibility(
+            store=self.store, objects=self.objects, clock=self.clock, costly=frozenset(costly)
+        )
 
     @cached_property
-    def groups(self) -> Groups:
+    def scaling_groups(self) -> ScalingGroups:
         """The Auto Scaling groups of lanes."""
         s = self.settings
-        named = {lane: AutoScalingGroup(name) for lane, name in s.lanes.scaling_groups.items()}
-        return Groups(
-            self.store, named, Bounds(s.scaling.max_instances, idle=s.scaling.idle), self.clock
+        return ScalingGroups(
+            store=self.store,
+            groups={lane: AutoScalingGroup(name) for lane, name in s.lanes.scaling_groups.items()},
+            bounds=Bounds(s.scaling.max_instances, idle=s.scaling.idle),
+            clock=self.clock,
         )
 
     def believing(self, dagster: Belief) -> Belief:

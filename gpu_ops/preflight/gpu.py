@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gpu_ops.preflight.report import Check
 
@@ -34,7 +35,8 @@ def facts(device: str = "cuda") -> GpuFacts:
         return GpuFacts(None)
     try:
         if not torch.cuda.is_available():
-            torch.cuda.init()  # says why
+            cuda: Any = torch.cuda
+            cuda.init()  # says why
         where = torch.device("cuda" if device == "auto" else device)
         index = torch.cuda.current_device() if where.index is None else where.index
         free, total = torch.cuda.mem_get_info(index)

@@ -79,7 +79,7 @@ class DagsterBelief:
                 ),
             )
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         with _readable():
             run = self._instance.get_run_by_id(run_id)
             if run is None or run.status not in _STATES:

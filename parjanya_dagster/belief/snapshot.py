@@ -105,7 +105,7 @@ class Belief(Protocol):
 
     def read(self, now: float) -> Seen: ...
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         """Record that a run has ended, if it has not ended meanwhile. Returns whether it did."""
 
 

@@ -30,48 +30,50 @@ def worker(
     from parjanya_dagster.platform import open_platform
     from parjanya_dagster.settings import load
 
-    place = open_platform(load(home))
-    lanes = [lane for lane in place.lanes if place.settings.lanes.queues.get(lane.name) == queue]
+    platform = open_platform(load(home))
+    lanes = [
+        lane for lane in platform.lanes if platform.settings.lanes.queues.get(lane.name) == queue
+    ]
     if not lanes:
-        known = ", ".join(place.settings.lanes.queues.values()) or "none"
+        known = ", ".join(platform.settings.lanes.queues.values()) or "none"
         raise SettingsInvalid(
             f"PARJANYA_LANES__<LANE>__QUEUE gives the queue {queue!r} to no lane. It has: {known}."
         )
     lane = lanes[0]
-    refuse_short_memory(place, {lane.name: place.queues[lane.name]})
+    refuse_short_memory(platform, {lane.name: platform.queues[lane.name]})
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     typer.echo(f"Working from {queue} for the lane {lane.name}: {', '.join(lane.stages)}.")
-    dead_letters = place.all_queues.get("dead letters")
-    serving = Worker(place, lane, place.queues[lane.name], dead_letters=dead_letters)
+    dead_letters = platform.all_queues.get("dead letters")
+    served = Worker(platform, lane, platform.queues[lane.name], dead_letters=dead_letters)
     if until_empty:
-        done = serving.drain(stopping.is_set)
+        done = served.drain(stopping.is_set)
     else:
-        done = serving.serve(stopping.is_set, stopping.wait)
+        done = served.serve(stopping.is_set, stopping.wait)
     typer.echo(f"{done} messages are done.")
 
 
-def check_queues(place: Platform) -> None:
+def check_queues(platform: Platform) -> None:
     """Refuse to start over queues that forget. One that does not answer is no reason to stay away:
 
     the sweep finds what it would tell, and the doctor names it. Raises SettingsInvalid.
     """
     from parjanya_dagster.errors import CloudUnavailable
 
-    for role, queue in place.all_queues.items():
+    for role, queue in platform.all_queues.items():
         try:
-            refuse_short_memory(place, {role: queue})
+            refuse_short_memory(platform, {role: queue})
         except CloudUnavailable as error:
             typer.secho(f"Not known: {error}", fg=typer.colors.YELLOW, err=True)
 
 
-def refuse_short_memory(place: Platform, queues: dict[str, Queue]) -> None:
+def refuse_short_memory(platform: Platform, queues: dict[str, Queue]) -> None:
     """Raises SettingsInvalid where a queue forgets messages too soon; CloudUnavailable."""
     from parjanya_dagster.errors import QueueMissing, SettingsInvalid
     from parjanya_dagster.truth.transitions import HOUR
 
-    dormancy = place.settings.arrivals.longest_dormancy_hours * HOUR
+    dormancy = platform.settings.arrivals.longest_dormancy_hours * HOUR
     for role, queue in queues.items():
         try:
             retention = queue.state().retention

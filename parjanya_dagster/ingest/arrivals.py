@@ -17,21 +17,14 @@ from parjanya_dagster.errors import (
     UnknownTenant,
 )
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
+from parjanya_dagster.ingest.results import Position, SweepResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.truth.models import Arrival, Tenant, image_id
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import present_pages
 
 CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a sweep stopped for want of time, so that the next one goes on there."""
-
-    tenant: str
-    after: str = ""  # the last key that was looked at
-    row: str = ""  # all keys were; the last row whose object was looked for
 
 
 @dataclass(slots=True)
@@ -43,37 +36,6 @@ class _Listed:
 
     began: float
     ids: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Swept:
-    """What a sweep found."""
-
-    registered: dict[str, int] = field(default_factory=dict)  # batch -> new rows
-    seen: int = 0  # objects looked at
-    unfinished: int = 0  # objects that are still being written
-    departed: int = 0  # rows whose object is gone
-    refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
-    tenants: list[str] = field(default_factory=list)  # registered by this sweep
-    stopped: Position | None = None  # out of time there
-
-    @property
-    def complete(self) -> bool:
-        """Whether the sweep came to the end of the last bucket."""
-        return self.stopped is None
-
-    def absorb(self, later: Swept) -> None:
-        """Add what a later sweep of the same tick found."""
-        for batch, rows in later.registered.items():
-            self.registered[batch] = self.registered.get(batch, 0) + rows
-        self.departed += later.departed
-        self.tenants += later.tenants
-        self.seen, self.unfinished = later.seen, later.unfinished
-        self.refused, self.stopped = later.refused, later.stopped
-
-    def add(self, batches: Iterable[str]) -> None:
-        for batch in batches:
-            self.registered[batch] = self.registered.get(batch, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +50,7 @@ class Sweeper:
     candidates: Callable[[], Sequence[str]] | None = None  # buckets that may be new tenants'
     listed: dict[str, _Listed] = field(default_factory=dict)  # of tenants that take several sweeps
 
-    def discover(self, swept: Swept) -> list[Tenant]:
+    def discover(self, swept: SweepResult) -> list[Tenant]:
         """All tenants in the order of slugs: those in Truth, and those of new buckets.
 
         A bucket is a new tenant's when its name says so and its first object lies in it.
@@ -108,19 +70,25 @@ class Sweeper:
     def add_tenant(self, slug: str, bucket: str | None = None) -> Tenant:
         """Register a tenant, or return the one that is registered. Raises InvalidTenant."""
         return self.store.put_tenant(
-            Tenant(slug, bucket or slug, INCOMING, self.new_policy(), created_at=self.clock())
+            Tenant(
+                slug=slug,
+                bucket=bucket or slug,
+                prefix=INCOMING,
+                policy=self.new_policy(),
+                created_at=self.clock(),
+            )
         )
 
     def sweep(
         self, deadline: float, departures: bool = True, start: Position | None = None
-    ) -> Swept:
+    ) -> SweepResult:
         """Register what is new; with `departures`, note what is gone. Stops after `deadline`.
 
         Goes on from `start`, and always gets somewhere, so sweeps that go on from each other come
         to the end. A bucket that does not answer is named among the refused and stops no other
         tenant. Raises StorageUnavailable where none answers, and TruthUnavailable.
         """
-        swept = Swept()
+        swept = SweepResult()
         start = start or Position("")
         tried, answered, away = 0, 0, None
         for tenant in self.discover(swept):
@@ -144,7 +112,7 @@ class Sweeper:
         return swept
 
     def _sweep_tenant(
-        self, tenant: Tenant, swept: Swept, deadline: float, departures: bool, at: Position
+        self, tenant: Tenant, swept: SweepResult, deadline: float, departures: bool, at: Position
     ) -> Position | None:
         """Returns where it stopped; None: at the end."""
         if not at.row:
@@ -168,7 +136,7 @@ class Sweeper:
             self.listed.pop(tenant.slug, None)
         return stopped
 
-    def _register(self, tenant: Tenant, new: Sequence[ObjectInfo], swept: Swept) -> None:
+    def _register(self, tenant: Tenant, new: Sequence[ObjectInfo], swept: SweepResult) -> None:
         arrivals = []
         for info in new:
             if is_folder(info.key):
@@ -180,23 +148,22 @@ class Sweeper:
             else:
                 arrivals.append(
                     Arrival(
-                        tenant.slug,
-                        tenant.bucket,
-                        info.key,
-                        info.version,
-                        info.size,
-                        info.modified_at,
+                        tenant=tenant.slug,
+                        bucket=tenant.bucket,
+                        key=info.key,
+                        version=info.version,
+                        size=info.size,
+                        landed_at=info.modified_at,
                     )
                 )
         done = self.store.register(arrivals, self.clock()) if arrivals else []
         swept.add(one.batch for one in done if one.created)
 
     def _depart(
-        self, tenant: Tenant, listed: _Listed, swept: Swept, deadline: float, after: str
+        self, tenant: Tenant, listed: _Listed, swept: SweepResult, deadline: float, after: str
     ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
-        while page := self.store.present(tenant.slug, after, 1000):
-            after = page[-1].image_id
+        for page in present_pages(self.store, tenant.slug, after=after):
             gone = [
                 row.image_id
                 for row in page
@@ -209,7 +176,7 @@ class Sweeper:
             reason = "the object is not in its bucket any more"
             swept.departed += self.store.depart(really, self.clock(), reason)
             if self.clock() > deadline:
-                return Position(tenant.slug, row=after)
+                return Position(tenant.slug, row=page[-1].image_id)
         return None
 
     def _still_there(self, tenant: Tenant, one: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
     """An Auto Scaling group, as it says of itself."""
 
@@ -17,7 +17,7 @@ class GroupState:
     least: int
     most: int
     in_service: int
-    said: str = ""  # by the last activity that failed
+    last_failure: str = ""  # why the last activity failed, in the group's own words
 
 
 @dataclass(frozen=True, slots=True)

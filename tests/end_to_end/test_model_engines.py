@@ -57,8 +57,8 @@ def doctor(instance: Instance) -> dict[str, str]:
 
 
 def test_it_waits_at_the_model_claims_nothing_and_says_why(instance: Instance) -> None:
-    beats = lambda: instance.platform.store.heartbeats("preflight")  # noqa: E731
-    instance.until(lambda: "preflight:enriched" in beats(), "a preflight has failed")
+    verdicts = instance.platform.store.preflights
+    instance.until(lambda: "enriched" in verdicts(), "a preflight has failed")
     found = doctor(instance)["preflight_failed"]
     assert found.startswith(
         "Execution cannot realize Intent: enriched with the engine transformers: processor: "

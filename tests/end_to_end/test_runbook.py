@@ -24,7 +24,6 @@ from dagster import DagsterInstance, DagsterRunStatus
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.belief.drift import declare, note_running
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
@@ -37,12 +36,14 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.instance.home import free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects import local
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings, loading
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.records import Reconciliation
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract import world
 from tests.dagster_runs import make_run
@@ -113,20 +114,18 @@ class Broken:
         for loop in ("reconciler", "arrivals"):
             self.platform.store.beat(loop, self.now - seconds_ago, payload)
 
+    def watch(self, since: float) -> None:
+        """The reconciler has listened since then."""
+        self.platform.store.note_reconciliation(
+            Reconciliation(at=self.now, generation=1, watching_since=since, totals={})
+        )
+
     def tick(self) -> None:
         """A tick of the reconciler, and its keys added as Dagster adds them."""
         with self.dagster() as instance:
-            belief = DagsterBelief(instance, self.platform.lanes)
-            store = self.platform.store
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                self.platform.lanes,
-                self.platform.limits,
-                self.platform.clock,
-            )
-            instance.add_dynamic_partitions(PARTITIONS, list(done.plan.add_keys))
+            loop = self.platform.loop(DagsterBelief(instance, self.platform.lanes))
+            for emission in replace(loop, timing=Timing(tick=0.0)).tick():
+                instance.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +220,7 @@ def reconciler_blind(b: Broken) -> Cure:
 
 def run_dead(b: Broken) -> Cure:
     b.with_run(DagsterRunStatus.STARTED, minutes_ago=60)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
 
     def next_tick() -> None:
         b.tick()
@@ -265,7 +264,7 @@ def queued_too_long(b: Broken) -> Cure:
 def starting_too_long(b: Broken) -> Cure:
     """Half of the lane's launch deadline has passed: it is slow, and not yet dead."""
     run_id = b.with_run(DagsterRunStatus.STARTING, minutes_ago=1.5)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
     return end_the_run(b, run_id)
 
 
@@ -283,7 +282,14 @@ def retrying(b: Broken) -> Cure:
     b.upload()
     for _ in range(4):
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-1",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         b.platform.store.commit(
             [(claim, Retry("StorageUnavailable: the bucket does not answer"))], b.now, "run-1"
@@ -292,7 +298,14 @@ def retrying(b: Broken) -> Cure:
 
     def restored() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-2", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-2",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], now=b.now)
 
@@ -305,7 +318,14 @@ def crash_loop(b: Broken) -> Cure:
 
     def fixed() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-4", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-4",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], TerminalFailure("truncated", "x"), now=b.now)
 
@@ -315,7 +335,14 @@ def crash_loop(b: Broken) -> Cure:
 def infrastructure_failures(b: Broken) -> Cure:
     b.upload()
     (claim,) = b.platform.store.claim(
-        "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 1
+        ClaimRequest(
+            stage="validated",
+            batches=b.platform.store.batches(),
+            limit=1,
+            owner="run-1",
+            lease=60.0,
+        ),
+        b.now + 1,
     )
     world.commit(
         b.platform.store,

@@ -7,6 +7,7 @@ engine are real; the daemon between them is not there: the test takes its place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from gpu_ops import engines
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
 from parjanya_dagster import platform
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Seen
 from parjanya_dagster.belief.tags import INTENT_TAG, PARTITIONS, RECONCILER
 from parjanya_dagster.defs import assets, resources
@@ -25,7 +25,7 @@ from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
@@ -115,15 +115,9 @@ class Node:
     def requests(self) -> int:
         """Runs that the reconciler asks for now, where none runs."""
         self.clock.pass_by(1.0)
-        done = reconcile(
-            self.store,
-            lambda now: observe(self.store, _Idle(self.batches), now),
-            lambda *_: False,
-            self.platform.lanes,
-            self.platform.limits,
-            self.clock,
-        )
-        return len(done.plan.requests)
+        loop = self.platform.loop(_Idle(self.batches))
+        (emission,) = replace(loop, timing=Timing(tick=0.0)).tick()
+        return len(emission.runs)
 
     def doctor(self) -> dict[str, Finding]:
         """Findings by code, without those that say that nobody runs the sensors here."""
@@ -143,7 +137,7 @@ class _Idle:
     def read(self, now: float) -> Seen:
         return Seen(self._keys, (), ())
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         return False
 
 

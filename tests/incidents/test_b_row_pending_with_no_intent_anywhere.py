@@ -42,8 +42,8 @@ def test_a_tick_that_died_before_its_runs_were_created_is_made_up_for_by_the_nex
     upload(house, "acme", 5)
     house.sweep()
     lost = house.tick()
-    house.dagster.apply(lost.plan, upto=0)  # the daemon died here
-    assert lost.plan.requests
+    house.dagster.apply(lost, upto=0)  # the daemon died here
+    assert lost.runs
     assert house.dagster.runs == {}
     house.settle()
     assert statuses(house) == {"curated"}
@@ -52,7 +52,7 @@ def test_a_tick_that_died_before_its_runs_were_created_is_made_up_for_by_the_nex
 def test_runs_that_dagster_forgot_are_asked_for_again(house: House) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     assert house.dagster.waiting > 0
     house.dagster.wipe_runs()
     house.dagster.wipe_keys()
@@ -63,7 +63,7 @@ def test_runs_that_dagster_forgot_are_asked_for_again(house: House) -> None:
 def test_a_run_recorded_and_never_queued_stops_counting(house: House) -> None:
     upload(house, "acme", 3)
     house.sweep()
-    house.dagster.apply(house.tick().plan, enqueue=False)
+    house.dagster.apply(house.tick(), enqueue=False)
     house.settle()
     assert statuses(house) == {"curated"}
 

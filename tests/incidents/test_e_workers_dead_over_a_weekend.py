@@ -41,7 +41,7 @@ def weekend(house: House, launcher: Callable[[House], None]) -> int:
     created: set[str] = set()
     end = house.clock() + WEEKEND * HOUR
     while house.clock() < end:
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         launcher(house)
         created |= house.dagster.runs.keys()
         house.clock.pass_by(2 * TICK)
@@ -72,7 +72,7 @@ def test_on_monday_nothing_is_lost_and_no_attempt_was_spent(
 def test_workers_that_died_holding_rows_on_friday_cost_one_attempt(house: House) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     while run := house.dagster.launch():
         house.dagster.start(run)
     for process in house.dagster.processes:
@@ -88,7 +88,7 @@ def test_workers_that_died_holding_rows_on_friday_cost_one_attempt(house: House)
 def test_the_doctor_says_that_intent_is_there_and_execution_is_not(house: House) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     no_node(house)
     house.clock.pass_by(80.0)
     house.store.beat("arrivals", house.clock(), {})

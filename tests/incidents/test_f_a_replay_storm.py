@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from tests.incidents.conftest import HOUR, rows, statuses, upload
 from tests.simulation.house import LIMITS, TICK, House
@@ -24,7 +25,7 @@ def test_what_is_asked_for_is_not_asked_for_again_however_long_it_waits(house: H
     upload(house, "acme", 20)
     house.sweep()
     for _ in range(600):
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         house.clock.pass_by(TICK)
         house.check()
     assert len(house.dagster.runs) <= LIMITS.queued_runs + LIMITS.reserved_runs
@@ -38,7 +39,7 @@ def test_a_run_that_dies_at_once_is_asked_for_ever_more_seldom(house: House) -> 
     ticks = 0
     end = house.clock() + HOUR
     while house.clock() < end:
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         while run := house.dagster.launch():
             house.dagster.start(run)
             assert run.process is not None
@@ -58,7 +59,12 @@ def test_a_replay_that_is_delivered_many_times_resets_once(house: House) -> None
     house.settle()
     batches = house.store.batches()
     reset = [
-        house.store.reset(batches, "scored", house.clock(), "regrade", "backfill-1", f"run-{n}")
+        house.store.reset(
+            batches,
+            Reset(stage="scored", reason="regrade", run_id=f"run-{n}"),
+            house.clock(),
+            "backfill-1",
+        )
         for n in range(50)
     ]
     assert reset == [3, *[0] * 49]

@@ -61,14 +61,14 @@ def test_in_a_house_where_the_giant_came_first_the_small_one_is_done_long_before
 ) -> None:
     upload(house, "giant", 60)
     house.sweep()
-    house.dagster.apply(house.tick().plan)  # its runs fill the queue
+    house.dagster.apply(house.tick())  # its runs fill the queue
     upload(house, "small", 2)
     ticks = 0
     while statuses(house, "small") != {"curated"}:
         ticks += 1
         assert ticks < 10
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         if one := house.dagster.launch(at_once=1):  # one worker in the house
             house.dagster.start(one)
         for process in house.dagster.processes:

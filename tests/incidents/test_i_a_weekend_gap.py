@@ -55,7 +55,7 @@ def test_on_monday_the_gap_is_seen_and_every_image_of_the_weekend_is_worked_off(
 ) -> None:
     upload(house, "acme", 3)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     while run := house.dagster.launch():
         house.dagster.start(run)
     for process in house.dagster.processes:
@@ -90,7 +90,7 @@ def test_a_quiet_weekend_is_not_a_blind_one(house: House, tmp_path: Path) -> Non
     while house.clock() < end:
         house.clock.pass_by(HOUR)
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         house.store.beat("arrivals", house.clock(), {"seconds": 0.1})
         assert ask_doctor(house).keys() <= {"preview_missing"}  # the model writes none
     measured = seen(house, tmp_path)

@@ -9,6 +9,8 @@ from parjanya_dagster.errors import ObjectGone
 from parjanya_dagster.objects.store import Object, ObjectInfo
 from parjanya_dagster.truth.models import Arrival
 
+PREVIEWS = "previews/"
+
 
 @dataclass
 class Buckets:
@@ -17,12 +19,22 @@ class Buckets:
     objects: dict[tuple[str, str], ObjectInfo] = field(default_factory=dict)
     notifications: list[Arrival] = field(default_factory=list)
     versions: int = 0
+    lost_previews: set[str] = field(
+        default_factory=set
+    )  # keys; all others that are named are there
 
     def upload(self, bucket: str, key: str, now: float) -> Arrival:
         self.versions += 1
         info = ObjectInfo(key, f"v{self.versions}", 100 + self.versions, now)
         self.objects[bucket, key] = info
-        return Arrival(bucket, bucket, key, info.version, info.size, now)
+        return Arrival(
+            tenant=bucket,
+            bucket=bucket,
+            key=key,
+            version=info.version,
+            size=info.size,
+            landed_at=now,
+        )
 
     def delete(self, bucket: str, key: str) -> None:
         self.objects.pop((bucket, key), None)
@@ -34,6 +46,8 @@ class Buckets:
         raise AssertionError("nothing writes objects in the simulation")
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
+        if key.startswith(PREVIEWS) and key not in self.lost_previews:
+            return ObjectInfo(key, "1", 1, 0.0)
         try:
             return self.objects[bucket, key]
         except KeyError:

@@ -50,7 +50,7 @@ class Turns:
             self.came[came.image_id] = self.turn
             self.waiting_beside += bool(house.store.regrading())
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         while run := house.dagster.launch(RUNS_AT_ONCE, RUNS_PER_SHARE):
             house.dagster.start(run)
         live = [run for run in house.dagster.runs.values() if run.live and run.request.regrade]
@@ -73,7 +73,15 @@ def decided_history(store: SqlStore) -> House:
     """Images of one tenant, all decided, and another tenant that has none yet."""
     house = House(store, EMBEDDED)
     for slug in ("acme", "bolt"):
-        store.put_tenant(Tenant(slug, slug, "incoming/", "default@1", created_at=house.clock()))
+        store.put_tenant(
+            Tenant(
+                slug=slug,
+                bucket=slug,
+                prefix="incoming/",
+                policy="default@1",
+                created_at=house.clock(),
+            )
+        )
     for number in range(HISTORY):
         house.buckets.upload("acme", f"incoming/{number}.jpg", house.clock())
     house.settle()

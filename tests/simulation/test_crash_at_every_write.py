@@ -1,8 +1,9 @@
 """Everything dies before or after each write of a full journey; then it starts again.
 
-The loops are the real ones: the sweep, the reconciler, and `run_stage` of the assets with its
-claims, micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since
-what is proved here is about writes. Dagster is the model, which keeps believing in dead runs.
+The loops are the real ones: the sweep, the reconciling loop as the platform wires it for its
+sensor (settling and eligibility included), and the stage runner of the assets with its claims,
+micro-batches, heartbeats and manifests. Only the work on pixels is a stand-in, since what is
+proved here is about writes. Dagster is the model, which keeps believing in dead runs.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
 from parjanya_dagster.defs import assets
+from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.manifest import manifest_key
+from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
@@ -41,6 +43,7 @@ from tests.unit.conftest import Clock
 
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
+TIMING = Timing(tick=2.0)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
 DOUBLE_FAULTS = int(os.environ.get("SIMULATION_EXAMPLES") or 60) // 3
 
@@ -91,22 +94,17 @@ class Machine:
 
     def live(self, store: Any, ticks: int) -> bool:
         """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
-        place = SmallCommits(self.settings, store, self.objects, self.clock)
-        belief = self.dagster
+        place = SmallCommits(self.settings, store, self.objects, self.clock, self.clock.pass_by)
+        dagster = self.dagster
+        loop = replace(place.loop(dagster), timing=TIMING)
         for _ in range(ticks):
             sweeper = Sweeper(store, self.objects, self.clock, lambda: "default@2")
-            belief.add(sweeper.sweep(self.clock() + 1e9).registered)
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                place.lanes,
-                place.limits,
-                self.clock,
-            )
-            belief.apply(done.plan)
-            while run := belief.launch():
-                belief.start(run)
+            dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+            for emission in loop.tick():
+                dagster.add(emission.add_keys)
+            dagster.apply(emission)
+            while run := dagster.launch():
+                dagster.start(run)
                 self._run(run, place)
             if self._terminal():
                 return True
@@ -125,8 +123,12 @@ class Machine:
                 asset_selection=None,
             ),
         )
+        lane = run.request.lane
+        runner = StageRunner.begin(
+            place, lane, run_id=run.run_id, ledger_id=run.run_id, job=lane.job
+        )
         for stage in run.request.stages:
-            assets.run_stage(context, place, stage)
+            assets.run_asset(context, place, runner, stage)
         self.dagster.finished(run.process)
 
     def _terminal(self) -> bool:
@@ -163,7 +165,7 @@ TERMINAL = (Status.CURATED, Status.FAILED)
 def standing_in(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The work on pixels and what is only shown are left out; everything that writes is real."""
     retried: set[str] = set()
-    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(stage_run, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     return retried
@@ -194,7 +196,15 @@ def test_a_journey_without_deaths_writes_this(
 ) -> None:
     """So that a kind of write that the journey no longer makes is missed here."""
     writes = Counter(journey(template, tmp_path, standing_in))
-    expected = {"put_tenant", "register", "lapse", "beat", "claim", "commit", "manifest_written"}
+    expected = {
+        "put_tenant",
+        "register",
+        "expire_leases",
+        "beat",
+        "claim",
+        "commit",
+        "manifest_written",
+    }
     assert expected <= set(writes)
 
 

@@ -1,6 +1,6 @@
 """Any order of arrivals, work, deaths and disasters: nothing is lost, nothing is done twice.
 
-A Hypothesis state machine over the real store, plan, reconciler and sweep. After every step the
+A Hypothesis state machine over the real store, reconciling loop and sweep. After every step the
 invariants of `house.House.check` hold; when the faults stop, everything becomes terminal within
 `MOST_TICKS` ticks. A failure prints its steps; `SIMULATION_SEED` replays a session.
 """
@@ -30,6 +30,7 @@ from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import dynamo_table
@@ -37,7 +38,7 @@ from tests.servers import MotoServer, PostgresServer
 from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
 from tests.simulation.house import House
 from tests.simulation.mortal import Died
-from tests.simulation.worker import OUTCOMES, Worker
+from tests.simulation.worker import OUTCOMES, Worker, preview_key
 
 SHRINK = bool(os.environ.get("SIMULATION_SHRINK"))
 TENANTS = ("acme", "globex", "initech")
@@ -50,6 +51,7 @@ FAULTS = frozenset(
         "event lost",
         "event twice",
         "event late or out of order",
+        "preview lost",
         "sweep died",
         "tick died",
         "tick blind",
@@ -92,7 +94,7 @@ class Simulation(RuleBasedStateMachine):
     def all_goes_well(self, steps: int, size: int) -> None:
         """A sweep, a tick, a launch, and each process does some steps."""
         self.house.sweep()
-        self.house.dagster.apply(self.house.tick().plan)
+        self.house.dagster.apply(self.house.tick())
         while run := self.house.dagster.launch():
             self.house.dagster.start(run)
         for _ in range(steps):
@@ -126,6 +128,14 @@ class Simulation(RuleBasedStateMachine):
         self.house.buckets.delete(*at)
         self._note("deletions")
 
+    @precondition(lambda self: self.house.seen)
+    @rule(which=any_)
+    def preview_lost(self, which: int) -> None:
+        """Somebody deletes a preview. Before a costly run is asked for, it is missed."""
+        image = sorted(self.house.seen)[which % len(self.house.seen)]
+        self.house.buckets.lost_previews.add(preview_key(image))
+        self._note("preview lost")
+
     @precondition(lambda self: self.house.buckets.notifications)
     @rule(which=any_)
     def deliver(self, which: int) -> None:
@@ -134,7 +144,9 @@ class Simulation(RuleBasedStateMachine):
         index = which % len(waiting)
         arrival = waiting.pop(index)
         self.house.store.put_tenant(
-            Tenant(arrival.tenant, arrival.bucket, "incoming/", "default@1")
+            Tenant(
+                slug=arrival.tenant, bucket=arrival.bucket, prefix="incoming/", policy="default@1"
+            )
         )
         done = self.house.store.register([arrival], self.house.clock())
         self.house.dagster.add(one.batch for one in done)
@@ -157,19 +169,21 @@ class Simulation(RuleBasedStateMachine):
 
     # --- the reconciler ---
 
-    @rule(death=deaths, created=st.integers(0, 5), enqueue=st.integers(0, 9))
-    def tick(self, death: tuple[int, bool] | None, created: int, enqueue: int) -> None:
+    @rule(death=deaths, created=st.integers(0, 5), enqueue=st.integers(0, 9), hurried=st.booleans())
+    def tick(
+        self, death: tuple[int, bool] | None, created: int, enqueue: int, hurried: bool
+    ) -> None:
         """A tick; it, or the daemon that should act on it, may die in the middle."""
         try:
-            done = self.house.tick(self._store(death))
+            emission = self.house.tick(self._store(death), hurried=hurried)
         except Died:
             self._note("tick died")
             return
-        if created < len(done.plan.requests):
+        if created < len(emission.runs):
             self._note("intent lost")
-        if enqueue == 0 and done.plan.requests:
+        if enqueue == 0 and emission.runs:
             self._note("run never queued")
-        self.house.dagster.apply(done.plan, created, enqueue=enqueue != 0)
+        self.house.dagster.apply(emission, created, enqueue=enqueue != 0)
         self._note("ticks")
 
     @precondition(lambda self: self.house.seen)
@@ -177,11 +191,13 @@ class Simulation(RuleBasedStateMachine):
     def tick_blind(self) -> None:
         """Belief cannot be read: the tick fails, emits nothing and leaves no heartbeat."""
         before = self.house.store.heartbeats().get("reconciler")
+        last = self.house.store.reconciliation()
         self.house.dagster.readable = False
         with pytest.raises(BeliefUnreadable):
             self.house.tick()
         self.house.dagster.readable = True
         assert self.house.store.heartbeats().get("reconciler") == before
+        assert self.house.store.reconciliation() == last
         self._note("tick blind")
 
     # --- Dagster ---
@@ -282,7 +298,10 @@ class Simulation(RuleBasedStateMachine):
             return
         self.house.store.pin(tenant, policy)
         self.house.store.reset(
-            self.house.store.batches(tenant), stage, self.house.clock(), "regrade", f"r{replay}"
+            self.house.store.batches(tenant),
+            Reset(stage=stage, reason="regrade"),
+            self.house.clock(),
+            f"r{replay}",
         )
         self._note("policies changed")
 
@@ -290,7 +309,9 @@ class Simulation(RuleBasedStateMachine):
     @rule()
     def failures_replayed(self) -> None:
         failed = [row.image_id for row in self.house.seen.values() if row.failed_stage]
-        self.house.store.reset_images(failed, "validated", self.house.clock(), "replay --failed")
+        self.house.store.reset_images(
+            failed, Reset(stage="validated", reason="replay --failed"), self.house.clock()
+        )
 
     # --- what holds ---
 
@@ -383,7 +404,16 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
         "delete": (0.5, {"at": at}),
         "deliver": (2, {"which": which}),
         "sweep": (1, {"death": death}),
-        "tick": (4, {"death": death, "created": rng.randrange(6), "enqueue": rng.randrange(10)}),
+        "tick": (
+            4,
+            {
+                "death": death,
+                "created": rng.randrange(6),
+                "enqueue": rng.randrange(10),
+                "hurried": rng.random() < 0.3,
+            },
+        ),
+        "preview_lost": (0.5, {"which": which}),
         "tick_blind": (0.2, {}),
         "launch": (5, {"start": rng.randrange(12)}),
         "work": (
@@ -419,6 +449,7 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
 
 NEEDS: dict[str, Callable[[Simulation], object]] = {
     "deliver": lambda s: s.house.buckets.notifications,
+    "preview_lost": lambda s: s.house.seen,
     "run_forgotten": lambda s: s.house.dagster.runs,
     "work": lambda s: s._alive(),
     "kill": lambda s: s._alive(),

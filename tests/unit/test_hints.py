@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.defs.sensors.pending_rows import LOOK_AGAIN, _await_change
+from parjanya_dagster.intent.loop import Emission, Loop, Timing
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import DueBatch
 from tests.unit.conftest import NOON, Clock
+from tests.unit.intent.world import Idle
 
 BATCH = "acme/2025-10-09/001"
-DUE = DueBatch(BATCH, "acme", "validated", 1, NOON)
+DUE = DueBatch(batch=BATCH, tenant="acme", stage="validated", rows=1, oldest=NOON)
+TIMING = Timing()
 
 
 class Told:
@@ -27,41 +29,55 @@ class Told:
 
 
 @pytest.fixture
-def looks(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the index was looked at. It holds a batch that the tick does not know of."""
+def loop(platform: Platform, clock: Clock) -> Loop:
+    return replace(platform, pause=clock.pass_by).loop(Idle())
+
+
+@pytest.fixture
+def looks(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the index of due work was looked at."""
     seen: list[float] = []
+    real = loop.store.due
 
-    def due(now: float) -> list[DueBatch]:
-        seen.append(now)
-        return [DUE]
+    def due(*arguments: Any) -> list[DueBatch]:
+        seen.append(arguments[0])
+        return real(*arguments)
 
-    monkeypatch.setattr(platform.store, "due", due)
+    monkeypatch.setattr(loop.store, "due", due)
     return seen
 
 
-def wait(platform: Platform, clock: Clock, hints: Any) -> bool:
-    place = replace(platform, pause=clock.pass_by)
-    place.__dict__["hints"] = hints
-    return _await_change(place, [], clock() + 20.0)
+def passes(loop: Loop, clock: Clock) -> list[tuple[Emission, float]]:
+    """The passes of a tick, each with the second in which it was made."""
+    return [(emission, clock() - NOON) for emission in loop.tick()]
 
 
-def test_a_hint_ends_the_waiting(platform: Platform, clock: Clock, looks: list[float]) -> None:
-    assert wait(platform, clock, Told(frozenset(), frozenset({BATCH})))
-    assert clock() < NOON + LOOK_AGAIN
-    assert looks == []
+def test_a_hint_ends_the_waiting(loop: Loop, clock: Clock) -> None:
+    told = replace(loop, hints=Told(frozenset(), frozenset({BATCH}), frozenset()))
+    first, second, *_ = passes(told, clock)
+    assert first[1] == 0.0
+    assert second[1] == 2 * TIMING.look
 
 
 def test_silence_is_waited_out_and_then_everything_is_compared(
-    platform: Platform, clock: Clock, looks: list[float]
+    loop: Loop, clock: Clock, looks: list[float]
 ) -> None:
-    assert wait(platform, clock, Told(frozenset()))
-    assert clock() >= NOON + LOOK_AGAIN
-    assert looks == []
+    made = passes(replace(loop, hints=Told(frozenset())), clock)
+    assert [second for _, second in made] == [0.0, 5.0, 10.0, 15.0, 20.0]
+    assert len(looks) == 2 * len(made)  # to settle and to compare, and not in between
 
 
 @pytest.mark.parametrize("hints", [None, Told(None)], ids=["none", "unreadable"])
 def test_without_hints_the_index_is_looked_at(
-    platform: Platform, clock: Clock, looks: list[float], hints: Any
+    loop: Loop, clock: Clock, monkeypatch: pytest.MonkeyPatch, hints: Any
 ) -> None:
-    assert wait(platform, clock, hints)
-    assert len(looks) == 1
+    """A batch comes to be due after two seconds, and is seen at once."""
+
+    def due(now: float, *_: Any) -> list[DueBatch]:
+        return [DUE] if now >= NOON + 2 else []
+
+    monkeypatch.setattr(loop.store, "due", due)
+    first, second, *_ = passes(replace(loop, hints=hints), clock)
+    assert first[0].plan.due_rows == 0
+    assert second[0].plan.due_rows == 1
+    assert second[1] < 2 + 2 * TIMING.settle + TIMING.look

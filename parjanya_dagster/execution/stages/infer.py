@@ -60,10 +60,6 @@ class Infer:
     def prepare(self) -> None:
         """Nothing yet: models are loaded for the first image whose answer is not recorded."""
 
-    def load(self) -> None:
-        """Load the models now, where it is known that they will be needed."""
-        self._engine.warm()
-
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The engine's evidence bodies for images, in order."""
         raise NotImplementedError
@@ -201,16 +197,16 @@ class Infer:
     def _evidence(self, claim: Claim, body: Mapping[str, Any]) -> Evidence:
         identity = self._engine.identity
         return Evidence(
-            claim.image_id,
-            self.stage,
-            self._fingerprint(claim.row.evidence.get("validated")),
-            body,
-            identity.engine,
-            identity.model,
-            identity.revision,
-            identity.determinism,
-            self._run_id,
-            self._clock(),
+            image_id=claim.image_id,
+            stage=self.stage,
+            fingerprint=self._fingerprint(claim.row.evidence.get("validated")),
+            body=body,
+            engine=identity.engine,
+            model=identity.model,
+            revision=identity.revision,
+            determinism=identity.determinism,
+            run_id=self._run_id,
+            created_at=self._clock(),
         )
 
 

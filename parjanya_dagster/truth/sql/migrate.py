@@ -17,7 +17,7 @@ from parjanya_dagster.errors import SchemaOutdated
 from parjanya_dagster.truth.sql.engine import reading, writing
 
 VERSION_TABLE = "parjanya_schema"
-"""Not Alembic's default: Dagster's storage uses that one, and may live in the same database."""
+"""Dagster's storage uses Alembic's default name, and may be in the same database."""
 _LOCK = 7_061_726_6  # any number, the same in every process
 
 
@@ -75,7 +75,7 @@ def _check_known(current: str | None) -> None:
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
-    """SQLite has no advisory lock: a lock file beside the database stands in for it."""
+    """Lock out other migrations. SQLite has no advisory locks, so a lock file stands in."""
     if engine.dialect.name != "sqlite" or engine.url.database not in (None, "", ":memory:"):
         yield
         return

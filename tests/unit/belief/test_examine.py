@@ -33,7 +33,7 @@ class NoRuns:
             raise BeliefUnreadable("the run storage does not answer")
         return Seen((), (), ())
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         raise AssertionError("an examination changes nothing")
 
 

@@ -1,49 +1,43 @@
-"""The loop that fills Truth, as Dagster calls it."""
+"""The sensors as Dagster calls them: what their loops yield becomes Dagster's objects."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dagster import DagsterInstance, SensorResult, build_sensor_context
 
+from parjanya_dagster.belief.tags import PARTITIONS, RANGE_END, RANGE_START
 from parjanya_dagster.defs import resources
+from parjanya_dagster.defs.jobs import lane_jobs
 from parjanya_dagster.defs.resources import PlatformResource
-from parjanya_dagster.defs.sensors import arrivals_tick
 from parjanya_dagster.defs.sensors.arrivals import arrivals
-from parjanya_dagster.defs.sensors.arrivals_tick import EASE, TICK_BUDGET, waits
+from parjanya_dagster.defs.sensors.pending_rows import pending_rows_sensor
+from parjanya_dagster.ingest.watch import ARRIVALS_BEAT
 from parjanya_dagster.platform import Platform
+from tests.contract import world
 from tests.unit.conftest import NOON, Clock
 
 DAY = 86_400.0
 
 
-class Looking:
-    """The platform of a tick: pausing makes the injected time pass."""
-
-    def __init__(self, platform: Platform, clock: Clock) -> None:
-        self._platform = platform
-        self.pause = clock.pass_by
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._platform, name)
-
-
 def tick(
     platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch, **cursor: float
 ) -> SensorResult:
-    monkeypatch.setattr(resources, "shared_platform", lambda: Looking(platform, clock))
+    monkeypatch.setattr(
+        resources, "shared_platform", lambda: replace(platform, pause=clock.pass_by)
+    )
     with DagsterInstance.ephemeral() as instance:
         context = build_sensor_context(
             instance=instance,
             cursor=json.dumps(cursor) if cursor else None,
             resources={"platform": PlatformResource()},
         )
-        found = arrivals(context)
-    assert isinstance(found, SensorResult)
-    return found
+        result = arrivals(context)
+    assert isinstance(result, SensorResult)
+    return result
 
 
 @pytest.fixture
@@ -58,11 +52,11 @@ def landed(platform: Platform) -> Path:
 def test_a_tick_registers_what_landed_and_asks_for_its_partition(
     platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = tick(platform, clock, monkeypatch)
-    (request,) = found.dynamic_partitions_requests or []
+    result = tick(platform, clock, monkeypatch)
+    (request,) = result.dynamic_partitions_requests or []
     assert list(request.partition_keys) == platform.store.batches()
-    assert len(found.asset_events) == 1
-    assert arrivals_tick.ARRIVALS_BEAT in platform.store.heartbeats()
+    assert len(result.asset_events) == 1
+    assert ARRIVALS_BEAT in platform.store.heartbeats()
 
 
 @pytest.mark.usefixtures("landed")
@@ -77,9 +71,40 @@ def test_a_tick_waits_after_a_long_sweep_and_not_for_a_time_that_never_comes(
     assert len(platform.store.batches()) == 1
 
 
-def test_waiting_is_bounded_by_the_longest_pause_there_is() -> None:
-    assert not waits(0.0, NOON)
-    assert not waits(NOON, NOON)
-    assert waits(NOON + 1, NOON)
-    assert waits(NOON + EASE * TICK_BUDGET, NOON)
-    assert not waits(NOON + EASE * TICK_BUDGET + 1, NOON)
+# --- pending_rows -------------------------------------------------------------------------------
+
+
+def reconcile(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch, instance: DagsterInstance
+) -> SensorResult:
+    ready = replace(platform, pause=clock.pass_by)
+    monkeypatch.setattr(resources, "shared_platform", lambda: ready)
+    jobs = lane_jobs(platform.lanes)
+    context = build_sensor_context(instance=instance, resources={"platform": PlatformResource()})
+    result = pending_rows_sensor(platform.lanes, jobs)(context)
+    assert isinstance(result, SensorResult)
+    return result
+
+
+def test_what_is_due_gets_its_partition_and_then_a_run_over_it(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.arrive(platform.store, 3, now=clock())
+    (batch,) = platform.store.batches()
+    with DagsterInstance.ephemeral() as instance:
+        result = reconcile(platform, clock, monkeypatch, instance)
+        assert list(instance.get_dynamic_partitions(PARTITIONS)) == [batch]
+    (request,) = result.run_requests or []
+    assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (batch, batch)
+    assert request.job_name == platform.lanes[0].job
+    assert result.skip_reason is None
+
+
+def test_a_tick_with_nothing_to_do_says_so(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with DagsterInstance.ephemeral() as instance:
+        result = reconcile(platform, clock, monkeypatch, instance)
+    assert not result.run_requests
+    assert result.skip_reason is not None
+    assert result.skip_reason.skip_message == "Nothing is due."

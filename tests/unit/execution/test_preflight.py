@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -34,13 +35,13 @@ class Idle:
     def read(self, now: float) -> Seen:
         return Seen((), (), ())
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         return False
 
 
 def beat(platform: Platform, stage: str = "enriched") -> dict[str, Any] | None:
-    found = platform.store.heartbeats("preflight").get(f"preflight:{stage}")
-    return dict(found.payload) if found else None
+    found = platform.store.preflights().get(stage)
+    return asdict(found) if found else None
 
 
 def look(platform: Platform, report: Report, enricher: str = "transformers") -> None:
@@ -62,7 +63,7 @@ def test_a_failing_one_raises_and_is_kept_since_when_and_how_often(
     assert failed.value.transient is False
     kept = beat(platform)
     assert kept
-    assert (kept["ok"], kept["since"], kept["times"], kept["run"]) == (False, began, 3, "run-1")
+    assert (kept["ok"], kept["since"], kept["times"], kept["run_id"]) == (False, began, 3, "run-1")
     seen = observe(platform.store, Idle(), clock())
     assert seen.unfit == {"enriched": Unfit(clock() - 60.0, 3)}
 
@@ -165,4 +166,4 @@ def test_the_command_tells_programs_and_keeps_its_result_where_asked(
     assert done.exit_code == 0, done.output
     kept = beat(platform)
     assert kept is not None
-    assert (kept["ok"], kept["run"]) == (True, "by hand")
+    assert (kept["ok"], kept["run_id"]) == (True, "by hand")

@@ -12,8 +12,9 @@ import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable, TruthUnavailable
-from parjanya_dagster.ingest.mailbox import Mailbox, Taken
+from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
@@ -81,17 +82,14 @@ def box(cloud: Cloud, platform: Platform) -> Mailbox:
     )
 
 
-def take(box: Mailbox) -> Taken:
+def take(box: Mailbox) -> MailResult:
     """All that waits, in one sum."""
-    total = Taken()
-    while (some := box.take(0)).messages:
-        total.messages += some.messages
-        total.departed += some.departed
-        total.left += some.left
-        total.dead += some.dead
-        total.tenants += some.tenants
-        for batch, rows in some.registered.items():
-            total.registered[batch] = total.registered.get(batch, 0) + rows
+    total = MailResult()
+    unanswered = 0
+    while (taken := box.take(0)).messages:
+        total.absorb(taken)
+        unanswered += taken.unanswered
+    total.unanswered = unanswered
     return total
 
 
@@ -113,7 +111,7 @@ def test_what_lands_is_registered_and_its_message_deleted(
     assert [row.key for row in rows(platform)] == ["incoming/a b+c 100%.jpg"]
     assert [row.bucket for row in rows(platform, "bolt")] == [cloud.bolt]
     assert cloud.waiting() == 0
-    assert taken.dead == []  # the test events of both buckets are among the messages
+    assert taken.dead_letters == []  # the test events of both buckets are among the messages
 
 
 def test_an_event_and_the_sweep_give_an_object_the_same_row(
@@ -189,7 +187,7 @@ def test_an_unreadable_message_goes_to_the_dead_letters_and_stops_no_other(
     taken = take(box)
     assert len(rows(platform)) == 1
     assert cloud.waiting() == 0
-    assert len(taken.dead) == 2
+    assert len(taken.dead_letters) == 2
     dead = dict(cloud.dead_letters())
     assert "no JSON" in dead["this is no event"]
     assert any("Rename" in reason for reason in dead.values())
@@ -232,7 +230,7 @@ def test_what_lies_outside_of_uploads_is_nobodys_arrival(
 ) -> None:
     for key in ("previews/a.jpg", "incoming/", "incoming/folder/", "Incoming/a.jpg"):
         cloud.s3.put_object(Bucket=cloud.acme, Key=key, Body=b"x")
-    assert take(box).dead == []
+    assert take(box).dead_letters == []
     assert rows(platform) == []
     assert cloud.waiting() == 0
 
@@ -270,7 +268,7 @@ def test_a_suspended_tenants_messages_are_let_go(
     bucket = cloud.bucket(aws.name("sleeper"))
     platform.store.put_tenant(replace(tenant, slug="sleeper", bucket=bucket, status="suspended"))
     cloud.upload(bucket, "a.jpg")
-    assert take(box).dead == []
+    assert take(box).dead_letters == []
     assert platform.store.find("incoming/a.jpg") == []
 
 
@@ -336,7 +334,7 @@ def test_a_bucket_that_does_not_answer_keeps_its_messages_and_stops_no_other(
             return super().head(bucket, key)
 
     taken = take(replace(box, objects=Half()))
-    assert (taken.left, len(rows(platform)), len(rows(platform, "bolt"))) == (1, 0, 1)
+    assert (taken.unanswered, len(rows(platform)), len(rows(platform, "bolt"))) == (1, 0, 1)
     state = cloud.queue.state()
     assert (state.hidden, state.waiting) == (1, 0)
     assert cloud.dead_letters() == []

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.ingest.arrivals import Sweeper, Swept
+from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.results import SweepResult
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import image_id
@@ -36,7 +37,7 @@ def drop(buckets: Path, name: str, data: bytes = b"x", tenant: str = "acme") -> 
     return path
 
 
-def sweep(sweeper: Sweeper, deadline: float = FOREVER) -> Swept:
+def sweep(sweeper: Sweeper, deadline: float = FOREVER) -> SweepResult:
     return sweeper.sweep(deadline)
 
 

@@ -13,6 +13,7 @@ from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.requests import Reset
 from tests.contract import world
 
 CPU, GPU = SPLIT
@@ -52,28 +53,30 @@ def statuses(place: Platform) -> list[str]:
 
 def test_rows_that_have_everything_are_left_as_they_are(place: Platform) -> None:
     before = rows(place)
-    assert place.eligibility.left(request(place))
+    assert place.eligibility.check(request(place))
     assert rows(place) == before
 
 
 def test_a_row_without_its_preview_is_validated_again_and_the_others_go_on(place: Platform) -> None:
     path(place, rows(place)[0].preview_key or "").unlink()
-    assert place.eligibility.left(request(place))
+    assert place.eligibility.check(request(place))
     assert statuses(place) == ["pending_validation"] + ["pending_vlm_enrichment"] * 2
 
 
 def test_where_no_row_has_what_it_needs_nothing_is_asked_for(place: Platform) -> None:
     for row in rows(place):
         path(place, row.preview_key or "").unlink()
-    assert not place.eligibility.left(request(place))
+    assert not place.eligibility.check(request(place))
     assert statuses(place) == ["pending_validation"] * 3
 
 
 def test_an_object_that_is_gone_has_departed(place: Platform) -> None:
     for row in rows(place):
-        place.store.reset_images([row.image_id], "validated", place.clock(), "again")
+        place.store.reset_images(
+            [row.image_id], Reset(stage="validated", reason="again"), place.clock()
+        )
     path(place, "incoming/a.jpg").unlink()
-    assert place.eligibility.left(request(place, CPU))
+    assert place.eligibility.check(request(place, CPU))
     assert len(rows(place)) == 2
 
 
@@ -84,7 +87,7 @@ def test_what_cannot_be_read_is_taken_for_there(place: Platform) -> None:
 
     before = rows(place)
     eligibility = replace(place.eligibility, objects=Away())  # type: ignore[arg-type]
-    assert eligibility.left(request(place))
+    assert eligibility.check(request(place))
     assert rows(place) == before
 
 
@@ -92,7 +95,7 @@ def test_no_more_is_looked_at_than_is_allowed(place: Platform) -> None:
     for row in rows(place):
         path(place, row.preview_key or "").unlink()
     bounded = replace(place.eligibility, most=1)
-    assert bounded.left(request(place))  # the others are not known
+    assert bounded.check(request(place))  # the others are not known
     assert statuses(place).count("pending_validation") == 1
 
 
@@ -100,7 +103,7 @@ def test_where_previews_go_as_they_come_the_work_decides_in_the_end(place: Platf
     again = 0
     for row in rows(place):
         path(place, row.preview_key or "").unlink()
-    while not place.eligibility.left(request(place)):
+    while not place.eligibility.check(request(place)):
         again += 1
         assert again < 10
         for claim in world.claim(place.store, now=place.clock()):

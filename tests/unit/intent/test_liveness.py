@@ -76,7 +76,7 @@ def test_silence_counts_only_while_somebody_listened() -> None:
 
 
 def test_a_run_of_somebody_else_is_left_alone() -> None:
-    """Jobs that work on none of our stages are neither intent nor ours to bury."""
+    """Jobs that work on none of our stages are neither intent nor ours to expire."""
     decided = decide([due(KEY)], runs=[run(KEY, stages=(), age=1e6)])
     assert decided.dead == ()
     assert ranges(decided) == [(KEY,)]

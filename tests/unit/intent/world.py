@@ -11,6 +11,7 @@ from parjanya_dagster.belief.snapshot import (
     Phase,
     Pulse,
     RunState,
+    Seen,
     Snapshot,
     Unfit,
 )
@@ -28,7 +29,9 @@ def batch(tenant: str = "acme", number: int = 1) -> str:
 
 
 def due(key: str, rows: int = 100, stage: str = "validated", *, waited: float = 10.0) -> DueBatch:
-    return DueBatch(key, key.partition("/")[0], stage, rows, NOW - waited)
+    return DueBatch(
+        batch=key, tenant=key.partition("/")[0], stage=stage, rows=rows, oldest=NOW - waited
+    )
 
 
 def run(
@@ -99,3 +102,16 @@ def decide(
 
 def ranges(decided: Plan) -> list[tuple[str, ...]]:
     return [request.keys for request in decided.requests]
+
+
+class Idle:
+    """A Dagster that knows some partitions, and where nothing runs."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self.keys = list(keys)
+
+    def read(self, now: float) -> Seen:
+        return Seen(keys=tuple(self.keys), runs=(), failed=())
+
+    def expire(self, run_id: str, reason: str) -> bool:
+        return False
