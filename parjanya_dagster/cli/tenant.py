@@ -62,7 +62,7 @@ def check(
     from parjanya_dagster.doctor.tenant_bucket import findings_of_bucket
 
     platform = platform_of(home)
-    origins = origin or platform.settings.upload_origins.split()
+    origins = origin or platform.settings.uploads.origins.split()
     findings = list(findings_of_bucket(platform, platform.tenant(tenant), origins))
     if as_json:
         print_json([asdict(finding) for finding in findings])

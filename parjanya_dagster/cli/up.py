@@ -40,8 +40,8 @@ class Announcer:
 
     def ready(self, settings: Settings, url: str) -> None:
         typer.echo(f"The UI is at {url}")
-        if settings.objects.startswith("file:"):
-            folder = unquote(urlparse(settings.objects).path)
+        if settings.objects_url.startswith("file:"):
+            folder = unquote(urlparse(settings.objects_url).path)
             typer.echo(f"Drop images into {folder}/<tenant>/incoming/")
         typer.echo("Ctrl-C stops everything.")
 

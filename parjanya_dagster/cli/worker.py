@@ -13,7 +13,7 @@ from parjanya_dagster.errors import SettingsInvalid
 
 
 def worker(
-    queue: Annotated[str, typer.Option("--queue", help="The queue, as in PARJANYA_LANE_QUEUES.")],
+    queue: Annotated[str, typer.Option("--queue", help="As in PARJANYA_LANES__<LANE>__QUEUE.")],
     home: Home = None,
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="End where there is nothing to take.")
@@ -29,15 +29,15 @@ def worker(
 
     platform = platform_of(home)
     settings = platform.settings
-    lanes = [lane for lane in platform.lanes if settings.queues.get(lane.name) == queue]
+    lanes = [lane for lane in platform.lanes if settings.lanes.queues.get(lane.name) == queue]
     if not lanes:
-        known = ", ".join(settings.queues.values()) or "none"
+        known = ", ".join(settings.lanes.queues.values()) or "none"
         raise SettingsInvalid(
-            f"PARJANYA_LANE_QUEUES gives the queue {queue!r} to no lane. It has: {known}."
+            f"PARJANYA_LANES__<LANE>__QUEUE gives the queue {queue!r} to no lane. It has: {known}."
         )
     lane = lanes[0]
     messages = platform.queues[lane.name]
-    require_retention(lane.name, messages, settings.longest_dormancy_hours * HOUR)
+    require_retention(lane.name, messages, settings.arrivals.longest_dormancy_hours * HOUR)
     stopping = stopped_by(signal.SIGTERM, signal.SIGINT)
     typer.echo(f"Working from {queue} for the lane {lane.name}: {', '.join(lane.stages)}.")
     dead_letters = platform.all_queues.get("dead letters")

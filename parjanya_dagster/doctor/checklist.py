@@ -106,7 +106,7 @@ def logs_are_small(ground: Ground) -> Checked:
 
 
 def old_runs_are_let_go(ground: Ground) -> Checked:
-    days = ground.platform.settings.retain_runs_days
+    days = ground.platform.settings.retention.runs_days
     if not days:
         return Checked(
             name="old_runs_are_let_go", passed=True, said="runs are kept for ever, by setting"
@@ -125,7 +125,7 @@ def partition_keys_are_few(ground: Ground) -> Checked:
     if snapshot is None:
         raise ParjanyaError("Dagster's partitions could not be read.")
     keys = len(snapshot.keys)
-    step = "Lower PARJANYA_RETAIN_KEYS_DAYS or raise PARJANYA_BATCH_SIZE."
+    step = "Lower PARJANYA_RETENTION__KEYS_DAYS or raise PARJANYA_ARRIVALS__BATCH_SIZE."
     said = f"Dagster knows {some(keys, 'partition key')}"
     return Checked(
         name="partition_keys_are_few", passed=keys <= MOST_KEYS, said=said, next_step=step

@@ -123,7 +123,7 @@ KINDS: Mapping[str, Kind] = {
         _I, _ERROR, "Read the last tick of the sensor pending_rows: it says why it asks for no run."
     ),
     "intent_held_back": Kind(
-        _I, _WARNING, "Look at what fills the queue; raise PARJANYA_QUEUED_RUNS or add capacity."
+        _I, _WARNING, "Look at what fills the queue; raise PARJANYA_RUNS__QUEUED or add capacity."
     ),
     "queued_too_long": Kind(
         _I, _WARNING, "Look at what runs now: the limits of concurrency, and whether runs end."
@@ -169,7 +169,7 @@ KINDS: Mapping[str, Kind] = {
         _E, _ERROR, "Look for the secret, config map or command that the reason names."
     ),
     "run_killed": Kind(
-        _E, _WARNING, "If it was memory, give the lane more: memory_mib in PARJANYA_PLACEMENT."
+        _E, _WARNING, "If it was memory, give the lane more: PARJANYA_LANES__<LANE>__MEMORY_MIB."
     ),
     "infrastructure_failures": Kind(
         _E, _WARNING, "Fix the cause, then parjanya replay --failed --reason CLASS."

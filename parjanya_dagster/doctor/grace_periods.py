@@ -32,4 +32,4 @@ class GracePeriods:
 
 
 def grace_periods(settings: Settings) -> GracePeriods:
-    return GracePeriods(dormancy=settings.longest_dormancy_hours * HOUR)
+    return GracePeriods(dormancy=settings.arrivals.longest_dormancy_hours * HOUR)

@@ -23,7 +23,7 @@ def findings_of_bucket(
 
     Raises CloudUnavailable where the arrivals queue does not tell its ARN.
     """
-    if not platform.settings.objects.startswith("s3:"):
+    if not platform.settings.objects_url.startswith("s3:"):
         yield _readable(platform, tenant)
         yield Finding("s3", Mark.OK, "Buckets are folders here: nothing else applies.")
         return
@@ -45,9 +45,9 @@ def _readable(platform: Platform, tenant: Tenant) -> Finding:
 
 
 def _wanted(settings: Settings, tenant: Tenant, origins: Sequence[str]) -> Wanted:
-    queue = settings.arrivals_queue
+    queue = settings.arrivals.queue
     # An upload may wait for as long as retries go on, or for as long as nobody looks.
-    keep = max(settings.retry_horizon_hours, settings.longest_dormancy_hours) * HOUR
+    keep = max(settings.runs.retry_horizon_hours, settings.arrivals.longest_dormancy_hours) * HOUR
     arn = SqsQueue(queue).arn() if queue else ""
     return Wanted(tenant.bucket, tenant.prefix, arn, keep, origins)
 

@@ -32,7 +32,7 @@ def identity_of(resources: StageResources, lane: Lane) -> dict[str, str]:
     """
     parts = {
         "code": code_version(),
-        "image": resources.settings.image,
+        "image": resources.settings.identity.image,
         "packages": packages(),
         "schema": newest_revision(),
     }

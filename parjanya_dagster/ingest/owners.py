@@ -22,7 +22,7 @@ class BucketNames:
     def __post_init__(self) -> None:
         if self.template and self.template.count(TENANT) != 1:
             raise SettingsInvalid(
-                f"PARJANYA_TENANT_BUCKETS is {self.template!r}: it has {TENANT} in it once, such "
+                f"PARJANYA_TENANTS__BUCKETS is {self.template!r}: it has {TENANT} in it once, such "
                 f"as '{TENANT}-uploads'."
             )
 

@@ -42,7 +42,7 @@ def run(
 def _prepare(platform: Platform, reporter: Reporter) -> None:
     # On one machine, what starts the platform is what should run.
     declare_lanes(platform, platform.lanes)
-    dormancy = platform.settings.longest_dormancy_hours * HOUR
+    dormancy = platform.settings.arrivals.longest_dormancy_hours * HOUR
     for error in check_retention(platform.all_queues, dormancy):
         reporter.queue_unknown(str(error))
 

@@ -21,7 +21,7 @@ def require_retention(role: str, queue: Queue, dormancy: float) -> None:
     if retention < dormancy:
         raise SettingsInvalid(
             f"The queue {queue.name} ({role}) keeps messages for {retention / 3600:.0f} h, "
-            f"less than PARJANYA_LONGEST_DORMANCY_HOURS ({dormancy / 3600:.0f}). Set its "
+            f"less than PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS ({dormancy / 3600:.0f}). Set its "
             "MessageRetentionPeriod to 1209600."
         )
 

@@ -32,6 +32,7 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.sql import open_store
 from tests.end_to_end.pictures import picture
+from tests.settings import changed
 from tests.unit.conftest import Clock
 
 TRIES = 3
@@ -61,13 +62,19 @@ class Node:
 
     def __init__(self, home: Path, model: Path, monkeypatch: Any, **settings: Any) -> None:
         self.clock = Clock()
-        chosen = {"enricher": "transformers", "model": str(model), "device": "cpu", **settings}
-        self.settings = Settings(home=home, settle=0.0, workers=2, visual_tokens=64, **chosen)
+        usual = Settings(
+            home=home,
+            arrivals={"settle": 0.0},
+            media={"workers": 2},
+            engines={"enricher": "transformers", "device": "cpu"},
+            vlm={"model": str(model), "visual_tokens": 64},
+        )
+        self.settings = changed(usual, **settings)
         incoming = home / "buckets" / "acme" / "incoming"
         incoming.mkdir(parents=True)
         for n in range(3):
             (incoming / f"{n}.jpg").write_bytes(picture(n, 160, 120))
-        self.store = open_store(self.settings.truth, rules=self.settings.rules, batch_size=2)
+        self.store = open_store(self.settings.truth_url, rules=self.settings.rules, batch_size=2)
         objects = FolderObjects(home / "buckets", 0.0)
         self.platform = platform.Platform(self.settings, self.store, objects, self.clock)
         self.platform.registry.publish_builtin()
@@ -87,7 +94,7 @@ class Node:
 
     def use(self, **settings: Any) -> None:
         """Other settings, in the next process."""
-        self.settings = self.settings.model_copy(update=settings)
+        self.settings = changed(self.settings, **settings)
         object.__setattr__(self.platform, "settings", self.settings)
         engines._engines.clear()
 

@@ -80,7 +80,7 @@ def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
 def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer) -> None:
     queue = SqsQueue(aws.name("lane"))
     queue.create()
-    four_days = platform.settings.longest_dormancy_hours * 3600
+    four_days = platform.settings.arrivals.longest_dormancy_hours * 3600
     require_retention("lane", queue, four_days)
     boto3.client("sqs").set_queue_attributes(
         QueueUrl=queue.url(), Attributes={"MessageRetentionPeriod": str(int(4 * DAY - 1))}

@@ -35,7 +35,7 @@ rules:
 @pytest.fixture
 def place(platform: Platform, clock: Clock) -> Platform:
     """Two tenants of some batches each, decided under default@1."""
-    store = open_store(platform.settings.truth, batch_size=20)
+    store = open_store(platform.settings.truth_url, batch_size=20)
     small = replace(platform, store=store)
     history(small, {"acme": 50, "bolt": 30})
     clock.pass_by(60)
