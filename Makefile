@@ -57,10 +57,10 @@ soak: $(VENV)/.dev ## kill real processes at random for MINUTES while images arr
 	$(BIN)/python -m tests.end_to_end.soak --minutes $(MINUTES) --images $(IMAGES) $(SOAK)
 
 fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
-	PARJANYA_FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
+	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
 nightly: soak fuzz ## what takes long: wide simulations and properties, soak, fuzz
-	PARJANYA_SIMULATION_EXAMPLES=$(EXAMPLES) PARJANYA_WIDER=20 $(PYTEST) -m "long or properties"
+	SIMULATION_EXAMPLES=$(EXAMPLES) PARJANYA_WIDER=20 $(PYTEST) -m "long or properties"
 
 constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins && $(PYTHON) -m venv .pins

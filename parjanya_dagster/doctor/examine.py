@@ -15,7 +15,7 @@ from typing import Any
 from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Belief, RunState, SensorSeen, Snapshot
-from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
+from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, QueueSeen, Troubled
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
@@ -31,6 +31,7 @@ from parjanya_dagster.queues.messages import Queue
 from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
 from parjanya_dagster.truth.store import Counts, Store
+from parjanya_dagster.truth.store.paging import present_pages
 from parjanya_dagster.truth.transitions import reached
 
 OURS = (
@@ -46,7 +47,7 @@ _FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
 _LAST = 4e18  # later than any due_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How much one examination looks at."""
 
@@ -59,7 +60,7 @@ class Bounds:
     buckets: int = 20  # searched for what is not where it should be
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Examiner:
     """Reads facts until its time is over."""
 
@@ -81,19 +82,18 @@ class Examiner:
         read: dict[str, Any] = {"now": self.clock()}
         with self._part("the heartbeats of Truth"):
             read["loops"] = self.store.heartbeats()
+            last = self.store.reconciliation()
+            read["totals"] = last.totals if last else {}
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
         with self._part("what loops cannot see"):
             read["blind"] = self.store.heartbeats(BLIND)
-            read["groups"] = self.store.heartbeats(GROUP)
+            read["groups"] = self.store.group_notes()
         read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
-            read["preflights"] = {
-                name.partition(":")[2]: beat
-                for name, beat in self.store.heartbeats(PREFLIGHT).items()
-            }
+            read["preflights"] = self.store.preflights()
         with self._part("the clock of Truth"):
-            read["ahead"] = self.store.ahead()
+            read["ahead"] = self.store.clock_skew()
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
             if self.bounds.stranded:
@@ -258,22 +258,20 @@ class Examiner:
         absent = self._absent(tenant, listed, started) if whole else []
         oldest = min(without, key=lambda info: info.modified_at, default=None)
         return BucketSeen(
-            tenant.slug,
-            tenant.bucket,
-            len(listed),
-            len(without),
-            oldest.modified_at if oldest else None,
-            oldest.key if oldest else "",
-            len(absent),
-            absent[0].key if absent else "",
+            tenant=tenant.slug,
+            bucket=tenant.bucket,
+            objects=len(listed),
+            unregistered=len(without),
+            oldest=oldest.modified_at if oldest else None,
+            example=oldest.key if oldest else "",
+            absent=len(absent),
+            absent_example=absent[0].key if absent else "",
         )
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
         """Rows that were there before we listed, and whose object is not."""
         found: list[ImageRow] = []
-        after = ""
-        while not self._over() and (page := self.store.present(tenant.slug, after, 1000)):
-            after = page[-1].image_id
+        for page in present_pages(self.store, tenant.slug):
             found += [
                 row
                 for row in page
@@ -282,6 +280,8 @@ class Examiner:
                 and row.image_id not in listed
                 and row.arrived_at < started
             ]
+            if self._over():
+                break
         sure = found[: self.bounds.places]  # a listing may miss what was just renamed
         return [
             row for row in sure if not self._is_version(row) and not self._gone_by_now(row)

@@ -1,8 +1,8 @@
-"""The signs of life that the process of a run gives, and its own judgement when it hangs.
+"""The heartbeat of a run's process, which ends itself where it hangs.
 
 A thread writes a heartbeat for as long as the process is at a stage, whether it loads a model,
 works or writes manifests. A run that has had no outcome for too long ends itself: its rows are
-freed by the lapse of their leases, and then claimed one by one, so what hung it is found.
+freed when their leases expire. Then they are claimed one by one, so the one that hung it is found.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from types import TracebackType
 import structlog
 
 from parjanya_dagster.belief.snapshot import Phase
-from parjanya_dagster.belief.tags import PACE, RUN
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.execution.run_ledger import Book
 from parjanya_dagster.execution.worker import Clock, StageWork, Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.records import StagePace
+from parjanya_dagster.truth.store import Heartbeats, Measurements
 
 log = structlog.get_logger(__name__)
 FEWEST = 5  # rows from which the seconds per row are worth noting
@@ -32,7 +33,7 @@ def _end() -> None:
     os._exit(HUNG)
 
 
-class SignsOfLife:
+class RunHeartbeat:
     """Heartbeats of a run, from a thread, for as long as the block over one stage lasts.
 
     `silence` and `stall` in seconds: the run counts as dead after so long without a sign, and
@@ -41,7 +42,7 @@ class SignsOfLife:
 
     def __init__(
         self,
-        store: Store,
+        store: Heartbeats,
         run_id: str,
         stage: str,
         clock: Clock,
@@ -57,7 +58,7 @@ class SignsOfLife:
         self._phase = Phase.WORKING
         self._progress_at = clock()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="signs-of-life", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def over(self, work: StageWork) -> StageWork:
         """The same work; each outcome counts as progress."""
@@ -79,7 +80,7 @@ class SignsOfLife:
                 {"stage": self._stage, "phase": self._phase, "progress_at": self._progress_at},
             )
         except Exception as error:
-            log.warning("no_sign_of_life_written", error=str(error))
+            log.warning("heartbeat_not_written", error=str(error))
 
     def watch(self) -> None:
         """End the process where it has hung."""
@@ -88,7 +89,7 @@ class SignsOfLife:
             log.error("run_hangs", stage=self._stage, seconds=round(quiet))
             self._end()
 
-    def __enter__(self) -> SignsOfLife:
+    def __enter__(self) -> RunHeartbeat:
         self.beat()
         self._thread.start()
         return self
@@ -137,13 +138,14 @@ class _Noted:
             yield outcome
 
 
-def note_pace(store: Store, stage: str, tally: Tally, now: float) -> None:
+def note_pace(store: Measurements, stage: str, tally: Tally, now: float) -> None:
     """Record how long a row takes at a stage, so that runs get as many as fit their time."""
     if tally.rows < FEWEST:
         return
     fresh = (tally.image_seconds + tally.commit_seconds) / tally.rows
-    name = f"{PACE}:{stage}"
-    known = store.heartbeats(PACE).get(name)
+    known = store.paces().get(stage)
     if known is not None:
-        fresh = NEW * fresh + (1 - NEW) * float(known.payload["seconds_per_row"])
-    store.beat(name, now, {"seconds_per_row": round(fresh, 6), "rows": tally.rows})
+        fresh = NEW * fresh + (1 - NEW) * known.seconds_per_row
+    store.note_pace(
+        StagePace(stage=stage, seconds_per_row=round(fresh, 6), rows=tally.rows, at=now)
+    )

@@ -24,7 +24,8 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.requests import ClaimRequest
+from parjanya_dagster.truth.store import Store, WorkQueue
 
 log = structlog.get_logger(__name__)
 Clock = Callable[[], float]
@@ -42,7 +43,7 @@ class StageWork(Protocol):
         """Yield an outcome for each claim, in any order, as soon as it is known."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Tally:
     """What a worker did, by batch: kind of outcome -> rows."""
 
@@ -50,7 +51,8 @@ class Tally:
     load_seconds: float = 0.0  # spent before the first claim: imports and models
     image_seconds: float = 0.0  # spent in the stage's own work
     commit_seconds: float = 0.0  # spent in Truth
-    lost: int = 0
+    lost: int = 0  # rows that another worker had meanwhile
+    replayed: int = 0  # rows that were sent through the stage again before it began
     retries: dict[str, Counter[str]] = field(default_factory=dict)  # batch -> kind of reason
 
     def count(self, batch: str, kind: str) -> None:
@@ -64,7 +66,7 @@ class Tally:
         return sum(sum(kinds.values()) for kinds in self.by_batch.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """When to commit, and how long a silent worker keeps its rows."""
 
@@ -88,7 +90,7 @@ def work_off(
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
     `tally`: counts as it goes, for whoever watches; it is what is returned.
-    Raises what `prepare` raises, and what the store raises; rows then held are freed by lapse.
+    Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
     """
     tally = Tally() if tally is None else tally
     began = clock()
@@ -98,7 +100,12 @@ def work_off(
     loaded = _loading(work)
     while not stop():
         started = clock()
-        claims = store.claim(work.stage, batches, size, owner, pace.lease, started)
+        claims = store.claim(
+            ClaimRequest(
+                stage=work.stage, batches=batches, limit=size, owner=owner, lease=pace.lease
+            ),
+            started,
+        )
         tally.commit_seconds += clock() - started
         if not claims:
             break
@@ -138,13 +145,13 @@ def _one_batch(
         begun = clock()
         tally.image_seconds += begun - mark
         committed = store.commit(pending, begun, owner)
-        said = log.bind(stage=work.stage, run=owner)
+        logged = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
             if isinstance(outcome, Retry) and not lost:
                 tally.retried(claim.row.batch, outcome.reason)
-            said.info(
+            logged.info(
                 "outcome",
                 image=claim.image_id,
                 batch=claim.row.batch,
@@ -178,7 +185,7 @@ def _loading(work: StageWork) -> float:
 
 
 def _hand_back(
-    store: Store, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
+    store: WorkQueue, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
 ) -> None:
     """We are stopped, or the infrastructure failed: no image is at fault, none loses an attempt.
 
@@ -213,7 +220,7 @@ def why(outcome: Outcome) -> dict[str, str]:
 class _Lease:
     """Extends the leases of claims from a thread, for as long as the block runs."""
 
-    def __init__(self, store: Store, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
+    def __init__(self, store: WorkQueue, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
         self._store, self._claims, self._pace, self._clock = store, claims, pace, clock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)

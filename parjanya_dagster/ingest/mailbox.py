@@ -1,8 +1,8 @@
-"""Arrivals by message: look where a notification points, register what lies there, then delete it.
+"""The mailbox: look where a notification points, register what lies there, then delete the message.
 
-Dying anywhere in between repeats the look, which registers nothing twice. A message that cannot be
-read, or that names a bucket of no tenant, goes to the dead letters with its reason and stops no
-other. One whose bucket does not answer stays in the queue and comes again.
+A death in between repeats the look, which registers nothing twice. A message that cannot be read,
+or that names a bucket of no tenant, goes to the dead letters with its reason and stops no other. A
+message whose bucket does not answer stays in the queue and comes again.
 """
 
 from __future__ import annotations
@@ -121,7 +121,12 @@ class _Inspection:
             elif (tenant := self._owner(bucket, its_events)) is not None:
                 arrivals.append(
                     Arrival(
-                        tenant.slug, bucket, key, answer.version, answer.size, answer.modified_at
+                        tenant=tenant.slug,
+                        bucket=bucket,
+                        key=key,
+                        version=answer.version,
+                        size=answer.size,
+                        landed_at=answer.modified_at,
                     )
                 )
         now = self.mailbox.clock()

@@ -1,6 +1,7 @@
-"""How many instances a lane's backlog needs: pure. Raised at once, lowered only when all is quiet.
+"""How many instances a lane's backlog needs. Pure.
 
-For fleets that start from nothing. Kubernetes and ECS capacity providers look after themselves.
+A group is raised at once, and lowered only when all is quiet. This is for fleets that start from
+nothing: Kubernetes and ECS capacity providers scale by themselves.
 """
 
 from __future__ import annotations

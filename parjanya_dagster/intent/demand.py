@@ -1,4 +1,4 @@
-"""What is due, batch by batch, for one lane; less what live runs still have before them."""
+"""Demand: what is due for one lane, batch by batch, less what live runs still have before them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Intent into a lane's queue, in place of a Dagster run.
+"""Dispatch: intent as a message in a lane's queue, in place of a Dagster run.
 
-The message first, its note second: dying in between costs a message that finds nothing to do.
+The message is sent first and noted second. A death in between costs one message that finds nothing
+to do.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass
 import structlog
 
 from parjanya_dagster.belief import blind_loops
-from parjanya_dagster.belief.tags import SENT
 from parjanya_dagster.errors import CloudUnavailable, QueueMissing
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.queues.assignments import Assignment
 from parjanya_dagster.queues.messages import Queue
+from parjanya_dagster.truth.records import SentMessage
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -58,4 +59,13 @@ class Dispatcher:
             log.error("queue_made_again", queue=queue.name)
             queue.create()
             queue.send(assignment.body())
-        self.store.beat(f"{SENT}:{assignment.id}", self.clock(), assignment.as_dict())
+        self.store.message_sent(
+            SentMessage(
+                message_id=assignment.id,
+                lane=assignment.lane,
+                stages=assignment.stages,
+                batches=assignment.batches,
+                regrade=assignment.regrade,
+                sent_at=self.clock(),
+            )
+        )

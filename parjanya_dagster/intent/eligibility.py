@@ -1,8 +1,8 @@
-"""Eligibility: before anything costly is asked for, is what it needs where Truth says it is?
+"""Eligibility: whether the rows of a request have what they need, before a costly run is asked for.
 
-An instance with a GPU should not start for an object that is gone or a preview that was never
-written. Bounded: what is not looked at here is found by the work itself. What cannot be read is
-taken for there.
+An instance with a GPU should not start for an object that is gone or for a preview that was never
+written. The check is bounded: the work itself finds what was not looked at here. What cannot be
+read counts as present.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
@@ -17,8 +18,10 @@ from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import PRESENT, ImageRow
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_rows
 
 log = structlog.get_logger(__name__)
 THREADS = 16  # objects looked for side by side
@@ -72,25 +75,26 @@ class Eligibility:
         if gone:
             self.store.depart(gone, now, "the object is not in its bucket any more")
         if without_preview:
-            self.store.reset_images(without_preview, FIRST, now, NO_PREVIEW)
+            back = Reset(stage=FIRST, reason=NO_PREVIEW)
+            self.store.reset_images(without_preview, back, now)
         if gone or without_preview:
             log.warning("rows_not_eligible", gone=len(gone), without_preview=len(without_preview))
         useless = len(gone) + (len(without_preview) if FIRST not in request.stages else 0)
         return useless < len(rows) or len(rows) >= self.most
 
     def _due(self, request: Request) -> Iterator[ImageRow]:
-        waiting = {str(WAITS_FOR[stage]) for stage in request.stages if stage != STAGES[-1]}
         """Rows of the request that are due, up to `most`. Deciding needs nothing but evidence."""
-        now, count, after = self.clock(), 0, ""
-        while page := self.store.rows(request.keys, after, 1000):
-            after = page[-1].image_id
-            for row in page:
-                due = row.due_at is not None and row.due_at <= now
-                if due and row.pipeline_status in waiting and row.object_state == PRESENT:
-                    yield row
-                    count += 1
-                    if count >= self.most:
-                        return
+        waiting = {str(WAITS_FOR[stage]) for stage in request.stages if stage != STAGES[-1]}
+        now = self.clock()
+        due = (
+            row
+            for row in batch_rows(self.store, request.keys)
+            if row.due_at is not None
+            and row.due_at <= now
+            and row.pipeline_status in waiting
+            and row.object_state == PRESENT
+        )
+        return islice(due, self.most)
 
     def _missing(self, row: ImageRow) -> str:
         """What the row lacks: its object or its preview. Empty: nothing."""

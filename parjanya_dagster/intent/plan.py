@@ -1,8 +1,12 @@
 """plan(): a pure function from a snapshot to run requests.
 
-In this order: what is due per lane; less what live runs still have before them; less what failed
-a moment ago, and what is run too often; fair shares across tenants; neighbours packed into ranges;
-the backlog guard, with room kept for tenants that have nothing under way; a run key.
+Its steps, for each lane:
+1. take what is due, less what live runs still have before them;
+2. leave out what failed a moment ago, and what is run too often;
+3. share the row budget fairly between tenants;
+4. pack neighbours into ranges;
+5. stop where enough is queued, but keep room for tenants that have nothing under way;
+6. give each request a run key.
 """
 
 from __future__ import annotations

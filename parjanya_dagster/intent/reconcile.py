@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.belief.ledger import entry, fold
 from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.snapshot import Belief, Snapshot
+from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.intent.plan import Limits, Plan, Request, plan
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -61,10 +63,10 @@ def reconcile(
     waits for the next reconciliation. Raises TruthUnavailable or BeliefUnreadable.
     """
     started = clock()
-    expired_leases = store.lapse(started, MOST_EXPIRED_LEASES)
+    expired_leases = store.expire_leases(started, MOST_EXPIRED_LEASES)
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap)
-    # Never one that Dagster has seen, even where the last heartbeat was lost or restored.
+    # Never one that Dagster has seen, even where Truth was restored from a backup.
     generation = max(snapshot.generation + 1, int(started))
     planned = plan(snapshot, lanes, limits, generation)
     expired_runs = _expire_runs(belief, planned, clock, started + budget)
@@ -85,6 +87,15 @@ def reconcile(
         expired_leases=expired_leases,
         expired_runs=expired_runs,
     )
+    store.note_reconciliation(
+        Reconciliation(
+            at=clock(),
+            generation=generation,
+            watching_since=snapshot.watching_since,
+            totals=_totals(snapshot, done, clock() - started),
+            heard=_heard(snapshot),
+        )
+    )
     store.beat(RECONCILER, clock(), _heartbeat(snapshot, done, clock() - started))
     return done
 
@@ -104,11 +115,24 @@ def _expire_runs(belief: Belief, planned: Plan, clock: Callable[[], float], dead
     return expired
 
 
+def _heard(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    """The last signs of life of runs under way. Their heartbeats may be deleted meanwhile."""
+    return {
+        run.run_id: {
+            "at": run.pulse.at,
+            "stage": run.pulse.stage,
+            "phase": str(run.pulse.phase),
+            "progress_at": run.pulse.progress_at,
+        }
+        for run in snapshot.runs
+        if run.pulse is not None and run.state in (RunState.STARTED, RunState.CANCELING)
+    }
+
+
 def _heartbeat(snapshot: Snapshot, done: Reconciled, seconds: float) -> dict[str, object]:
     planned = done.plan
     return {
         "generation": done.generation,
-        "watching_since": snapshot.watching_since,
         "seconds": round(seconds, 3),
         "due_rows": planned.due_rows,
         "requests": len(done.requests),
@@ -120,7 +144,6 @@ def _heartbeat(snapshot: Snapshot, done: Reconciled, seconds: float) -> dict[str
         "dead_runs": len(planned.dead),
         "expired_runs": done.expired_runs,
         "live_runs": len(snapshot.runs),
-        "totals": _totals(snapshot, done, seconds),
     }
 
 

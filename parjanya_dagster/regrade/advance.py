@@ -11,20 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from parjanya_dagster.belief.tags import REGRADE
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
 from parjanya_dagster.truth.models import ImageRow, Regrade
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.records import RegradeHold
+from parjanya_dagster.truth.store import Holds, Images, Store, Tenants
+from parjanya_dagster.truth.store.paging import batch_pages
 
-PAGE = 1000  # rows
 ROUNDS = 50  # times that a row may change under our hands
 
 
 def selection(
-    store: Store,
+    store: Tenants,
     policy: Policy,
     tenants: Sequence[str],
     since: str,
@@ -45,7 +45,14 @@ def selection(
     if since and until and since > until:
         raise RegradeInvalid(f"--since {since} is after --until {until}.")
     chosen = replay_id or f"regrade-{uuid.uuid4().hex[:8]}"
-    return Regrade(chosen, policy.ref, tuple(sorted(set(tenants))), since, until, now)
+    return Regrade(
+        replay_id=chosen,
+        policy=policy.ref,
+        tenants=tuple(sorted(set(tenants))),
+        since=since,
+        until=until,
+        started_at=now,
+    )
 
 
 def _is_day(text: str) -> bool:
@@ -55,7 +62,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def batches_of(store: Store, regrade: Regrade) -> list[str]:
+def batches_of(store: Images, regrade: Regrade) -> list[str]:
     """The partitions of a regrade, in the order of their making."""
     return [
         batch
@@ -65,7 +72,7 @@ def batches_of(store: Store, regrade: Regrade) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Advance:
     """Sends the rows of a regrade to their boundaries."""
 
@@ -99,11 +106,7 @@ class Advance:
         return True
 
     def _send(self, planner: Planner, batch: str) -> int:
-        count, after = 0, ""
-        while page := self.store.rows([batch], after, PAGE):
-            after = page[-1].image_id
-            count += self._move(planner, page)
-        return count
+        return sum(self._move(planner, page) for page in batch_pages(self.store, [batch]))
 
     def _move(self, planner: Planner, rows: Sequence[ImageRow]) -> int:
         count = 0
@@ -120,26 +123,25 @@ class Advance:
         raise RegradeInvalid(f"{len(rows)} rows change too often to be regraded; try again.")
 
 
-def beat(store: Store, regrade: Regrade, now: float, hold: float = 0.0) -> None:
+def beat(store: Holds, regrade: Regrade, now: float, hold: float = 0.0) -> None:
     """Say that somebody attends to a regrade, and for how long a backfill shall have its rows."""
-    name = f"{REGRADE}:{regrade.replay_id}"
-    known = store.heartbeats(REGRADE).get(name)
-    until = max(hold, float(known.payload.get("hold_until", 0.0)) if known else 0.0)
-    store.beat(name, now, {"hold_until": until})
+    known = store.holds().get(regrade.replay_id)
+    until = max(hold, known.hold_until if known else 0.0)
+    store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=until))
 
 
-def let_go(store: Store, regrade: Regrade, now: float) -> None:
+def let_go(store: Holds, regrade: Regrade, now: float) -> None:
     """No backfill makes its runs: the reconciler does."""
-    store.beat(f"{REGRADE}:{regrade.replay_id}", now, {"hold_until": 0.0})
+    store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=0.0))
 
 
 def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
     """Open regrades that nobody has advanced for a while."""
-    beats = store.heartbeats(REGRADE)
+    holds = store.holds()
     found = []
     for regrade in store.open_regrades():
-        last = beats.get(f"{REGRADE}:{regrade.replay_id}")
-        at = last.at if last else regrade.started_at
+        last = holds.get(regrade.replay_id)
+        at = last.attended_at if last else regrade.started_at
         if now - at > after:
             found.append(regrade)
     return found

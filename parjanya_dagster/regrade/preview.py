@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from parjanya_dagster.belief.tags import PACE
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.advance import batches_of
@@ -16,13 +15,14 @@ from parjanya_dagster.truth.models import ImageRow, Regrade
 from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_pages
 
 EXAMPLES = 5
 MODEL_STAGES = ("enriched", "scored")  # those that ask a model
 PAGE = 500
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Flips:
     """How verdicts change: counts, the reasons given for the new ones, examples."""
 
@@ -74,9 +74,7 @@ def preview(
     undecided = unmoved = 0
     batches = batches_of(store, regrade)
     for batch in batches:
-        after = ""
-        while page := store.rows([batch], after, PAGE):
-            after = page[-1].image_id
+        for page in batch_pages(store, [batch], PAGE):
             by_id = {row.image_id: row for row in page}
             moves = planner.moves(page)
             unmoved += len(page) - len(moves)
@@ -134,10 +132,7 @@ def _evaluate(
 
 def _cost(store: Store, from_stage: Mapping[str, int]) -> dict[str, Any]:
     """Seconds by stage, by what rows took here lately. None where nobody has measured yet."""
-    paces = {
-        beat.name.partition(":")[2]: float(beat.payload["seconds_per_row"])
-        for beat in store.heartbeats(PACE).values()
-    }
+    paces = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
     rows = {
         stage: sum(n for first, n in from_stage.items() if STAGES.index(first) <= index)
         for index, stage in enumerate(STAGES)

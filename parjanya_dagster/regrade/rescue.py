@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from parjanya_dagster.belief.tags import REGRADE
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.advance import Advance, unattended
 from parjanya_dagster.truth.store import Store
@@ -29,9 +28,11 @@ class Rescuer:
         """
         for regrade in unattended(self.store, self.clock()):
             deadline = min(self.clock() + SLICE, end)
-            advance = Advance(self.store, self.published, self.clock, regrade)
+            advance = Advance(
+                store=self.store, published=self.published, clock=self.clock, regrade=regrade
+            )
             if not advance.run(stop=partial(self._over, deadline)):
-                self.store.forget([f"{REGRADE}:{regrade.replay_id}"])  # the next pass goes on
+                self.store.drop_hold(regrade.replay_id)  # the next pass goes on
 
     def _over(self, deadline: float) -> bool:
         return self.clock() >= deadline

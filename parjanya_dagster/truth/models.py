@@ -1,4 +1,4 @@
-"""The nouns of Truth: tenants, image rows, arrivals, claims, outcomes, events.
+"""The records of Truth: tenants, arrivals, image rows, evidence, events, policies, regrades.
 
 Times are seconds since the epoch, UTC, as floats. Nothing here knows a database.
 """
@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from parjanya_dagster.errors import InvalidPartition, InvalidTenant
 from parjanya_dagster.truth.stages import Status
@@ -19,12 +19,25 @@ _BATCH = re.compile(
     r"(?P<tenant>[a-z0-9][a-z0-9-]{1,62})/(?P<day>\d{4}-\d\d-\d\d)/(?P<number>\d{3,})"
 )
 
+EventKind = Literal[
+    "registered",
+    "completed",
+    "sent_back",  # to an earlier stage, by a later one
+    "retry",
+    "failed",
+    "lease_lapsed",  # the lease expired; histories that are recorded carry this name
+    "released",
+    "reset",
+    "regrade",
+    "object_state",  # the object was replaced, deleted, or is there again
+]
+
 PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A customer: where its uploads land, how it is judged, what share it gets."""
+    """A customer: where its uploads land, which policy decides them, what share of work it gets."""
 
     slug: str
     bucket: str  # where uploads land and results go
@@ -35,7 +48,7 @@ class Tenant:
     created_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """An object version that landed in a tenant's bucket."""
 
@@ -51,9 +64,9 @@ class Arrival:
         return image_id(self.bucket, self.key, self.version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """One object version and how far it has come. The columns of the table `images`."""
+    """One object version, and how far it is processed. The columns of the table `images`."""
 
     image_id: str
     tenant: str
@@ -94,7 +107,7 @@ class ImageRow:
         return self.lease_owner is not None and (self.lease_until or 0.0) > now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What one stage found about one image. Never updated."""
 
@@ -110,15 +123,15 @@ class Evidence:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One change of one row, written in the same transaction as the change."""
+    """One change of one row. It is written in the transaction of that change."""
 
     image_id: str
     tenant: str
     batch: str
     at: float
-    kind: str  # registered, completed, retry, failed, lease_lapsed, released, reset, object_state
+    kind: EventKind
     from_status: str | None
     to_status: str
     reason: str
@@ -128,7 +141,7 @@ class Event:
     changes: Mapping[str, Any]  # columns that changed, enough to rebuild the row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueBatch:
     """Work that is due: rows of one batch that wait for one stage and may be claimed now."""
 
@@ -139,7 +152,7 @@ class DueBatch:
     oldest: float  # the earliest due_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """A policy version as it was published: immutable."""
 
@@ -149,9 +162,9 @@ class Published:
     published_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Regrade:
-    """A durable wish: these tenants' images of these days shall be decided under this policy."""
+    """A request to decide images of these tenants and days under this policy. It is durable."""
 
     replay_id: str
     policy: str  # ref
@@ -168,18 +181,18 @@ class Regrade:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Where a regrade sends a row that was read under a fence."""
+    """Where a regrade sends a row. It is void once the row's fence or status has changed."""
 
     image_id: str
     fence: int
-    status: str  # as it was read; the move is void where either has changed
-    stage: str | None  # its boundary; None: it waits already, and only learns its policy
+    status: str  # as it was read
+    stage: str | None  # to go back to; None: the row waits already, and only its policy changes
     evidence: Mapping[str, str]  # stage -> fingerprint of recorded evidence to use instead
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mispinned:
     """Rows of a batch that were decided under another version than their tenant's pin."""
 
@@ -190,7 +203,7 @@ class Mispinned:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """One decision in the history of an image."""
 
@@ -203,7 +216,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last time a loop completed, and what it saw."""
+    """When a loop last completed, and what it saw."""
 
     name: str
     at: float

@@ -1,7 +1,8 @@
-"""The state machine of a row: pure functions from a row and what happened to a change.
+"""The state machine of a row. Each function takes a row and what happened, and gives a change.
 
-Every store applies these, so SQLite, PostgreSQL and DynamoDB cannot disagree about them.
-A change names the columns that change; the event repeats them, so a row can be rebuilt.
+All functions are pure, and every store applies them. So SQLite, PostgreSQL and DynamoDB cannot
+disagree. A change names the columns that change. Its event repeats them, so a row can be rebuilt
+from its history.
 """
 
 from __future__ import annotations
@@ -12,8 +13,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
-from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED, Event, ImageRow, Move
+from parjanya_dagster.truth.models import (
+    DELETED,
+    PRESENT,
+    REPLACED,
+    Event,
+    EventKind,
+    ImageRow,
+    Move,
+)
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.storable import storable, storable_text
 
@@ -34,12 +44,12 @@ PRODUCTS = frozenset(
 """The columns that a completed stage may fill in. The others belong to the state machine."""
 
 WITHOUT_OBJECT = (f"object_{DELETED}", f"object_{REPLACED}", "object_gone", "object_changed")
-"""Failure classes of rows whose object was not there. They end when the object comes back."""
+"""Failure classes of rows whose object was missing. They end when the object comes back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The numbers of failure. Times in seconds."""
+    """How often and for how long work is tried again. Times in seconds."""
 
     max_attempts: int = 5
     retry_horizon: float = 72 * HOUR  # longer than a weekend
@@ -109,7 +119,7 @@ def finish(
         at = now + backoff(row.retries, rules, rng)
         columns = {
             **_FREE,
-            # claiming it counted one
+            # the claim counted it
             "attempts": max(0, row.attempts - 1) if outcome.refund else row.attempts,
             "retries": row.retries + 1,
             "retry_since": since,
@@ -121,8 +131,8 @@ def finish(
     return _fail(row, claim.stage, outcome.failure_class, outcome.reason, now, run_id)
 
 
-def lapse(row: ImageRow, now: float, rules: Rules) -> Change:
-    """The lease ran out with no outcome: the worker is presumed dead, the attempt is spent."""
+def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
+    """The lease ran out without an outcome. The worker is presumed dead. The attempt counts."""
     owner = row.lease_owner or ""
     if row.attempts >= rules.max_attempts:
         reason = f"{row.attempts} attempts ended with the death of their process"
@@ -151,36 +161,28 @@ def release(claim: Claim, now: float, reason: str, run_id: str) -> Change:
     return _change(claim.row, columns, now, "released", reason, run_id)
 
 
-def reset(
-    row: ImageRow,
-    to_stage: str,
-    now: float,
-    reason: str,
-    run_id: str,
-    policy: str | None = None,
-) -> Change | None:
-    """Send a row back to a stage. None where it never reached that stage or its object is gone.
+def reset(row: ImageRow, to: Reset, now: float) -> Change | None:
+    """Send a row back to a stage. None: it never reached that stage, or its object is gone.
 
-    The fence grows, so whoever works on the row at present has lost it. `policy`: the version it
-    shall be decided under; None: that of a regrade under way, or else its tenant's pin.
+    The fence grows, so a worker that holds the row has lost it.
     """
-    if row.object_state != PRESENT or not reached(row, to_stage):
+    if row.object_state != PRESENT or not reached(row, to.stage):
         return None
     columns = {
         **_FREE,
         **_CALM,
-        "pipeline_status": str(WAITS_FOR[to_stage]),
+        "pipeline_status": str(WAITS_FOR[to.stage]),
         "fence": row.fence + 1,
         "not_before": now,
         "due_at": now,
         **_NO_FAILURE,
-        "target": policy or row.target,
+        "target": to.policy or row.target,
     }
-    return _change(row, columns, now, "reset", reason, run_id)
+    return _change(row, columns, now, "reset", to.reason, to.run_id)
 
 
 def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> Change | None:
-    """Send a row to its replay boundary under a policy. None where the row is not as it was read.
+    """Send a row to its replay boundary under a policy. None: the row has changed since.
 
     A row that waits for an earlier stage keeps its place, its lease and its backoff.
     """
@@ -204,7 +206,7 @@ def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> 
 
 
 def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
-    """The object was replaced or deleted. A row still under way ends; a decided one keeps its."""
+    """The object was replaced or deleted. A decided row keeps its decision; another row fails."""
     columns: dict[str, Any] = {"object_state": state}
     status = Status(row.pipeline_status)
     if status.terminal:
@@ -216,7 +218,7 @@ def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
 def return_to_bucket(row: ImageRow, landed_at: float, now: float, reason: str) -> Change:
     """The object of a departed row is in its bucket again. A decided row stays decided.
 
-    A row that failed for want of its object goes on where it stopped.
+    A row that failed because its object was missing goes on where it stopped.
     """
     columns: dict[str, Any] = {"object_state": PRESENT, "landed_at": landed_at}
     if row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT:
@@ -243,18 +245,18 @@ def reached(row: ImageRow, stage: str) -> bool:
 def registered(row: ImageRow, reason: str) -> Event:
     """The first event of a row: all of its columns."""
     return Event(
-        row.image_id,
-        row.tenant,
-        row.batch,
-        row.arrived_at,
-        "registered",
-        None,
-        row.pipeline_status,
-        reason,
-        "",
-        None,
-        row.fence,
-        jsonable(row),
+        image_id=row.image_id,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=row.arrived_at,
+        kind="registered",
+        from_status=None,
+        to_status=row.pipeline_status,
+        reason=reason,
+        run_id="",
+        policy=None,
+        fence=row.fence,
+        changes=jsonable(row),
     )
 
 
@@ -266,7 +268,7 @@ def jsonable(row: ImageRow) -> dict[str, Any]:
 
 
 def rebuild(events: list[Event]) -> ImageRow:
-    """The row that a history leads to, oldest event first. A live lease is not in the history."""
+    """The row that a history leads to. The oldest event comes first. Leases are not in it."""
     columns: dict[str, Any] = {}
     for event in events:
         columns.update(event.changes)
@@ -274,11 +276,11 @@ def rebuild(events: list[Event]) -> ImageRow:
 
 
 def _check(claim: Claim, outcome: Completed) -> None:
-    one = outcome.evidence
-    if (one.image_id, one.stage) != (claim.image_id, claim.stage):
+    evidence = outcome.evidence
+    if (evidence.image_id, evidence.stage) != (claim.image_id, claim.stage):
         raise InvalidTransition(
-            f"The evidence speaks of {one.stage} of {one.image_id}, the claim of {claim.stage} of "
-            f"{claim.image_id}."
+            f"The evidence speaks of {evidence.stage} of {evidence.image_id}, the claim of "
+            f"{claim.stage} of {claim.image_id}."
         )
     if foreign := set(outcome.columns) - PRODUCTS:
         raise InvalidTransition(f"A completed stage cannot set {', '.join(sorted(foreign))}.")
@@ -314,24 +316,24 @@ def _fail(
 
 
 def _change(
-    row: ImageRow, columns: dict[str, Any], now: float, kind: str, reason: str, run_id: str
+    row: ImageRow, columns: dict[str, Any], now: float, kind: EventKind, reason: str, run_id: str
 ) -> Change:
-    # A claim has no event of its own: what it counted is told by the event that ends it.
+    # A claim has no event of its own. The event that ends it carries its attempt and fence.
     columns.setdefault("fence", row.fence)
     columns.setdefault("attempts", row.attempts)
     columns["updated_at"] = now
     event = Event(
-        row.image_id,
-        row.tenant,
-        row.batch,
-        now,
-        kind,
-        row.pipeline_status,
-        columns.get("pipeline_status", row.pipeline_status),
-        storable_text(reason),
-        run_id,
-        columns.get("policy") or row.policy,
-        columns["fence"],
-        columns,
+        image_id=row.image_id,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=now,
+        kind=kind,
+        from_status=row.pipeline_status,
+        to_status=columns.get("pipeline_status", row.pipeline_status),
+        reason=storable_text(reason),
+        run_id=run_id,
+        policy=columns.get("policy") or row.policy,
+        fence=columns["fence"],
+        changes=columns,
     )
     return Change(columns, event)

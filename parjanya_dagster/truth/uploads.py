@@ -1,7 +1,7 @@
-"""What Truth records of uploads before there is an object: who may upload, and what was promised.
+"""Records of uploads before there is an object: who may upload, and what was promised.
 
-An upload is no image row: an image is an object version, and there is none yet. It is found by its
-id, or, while it waits, by when it must be looked after. Times are seconds since the epoch.
+An upload is not an image row: an image is an object version, and there is none yet. Times are
+seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from parjanya_dagster.truth.stages import Status
 ARRIVED, EXPIRED = "arrived", "expired"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRow:
     """One promised object. Its status is `pending_upload`, `arrived` or `expired`."""
 
@@ -28,13 +28,13 @@ class UploadRow:
     token_id: str  # the token that asked
     origin: str = ""  # the web origin of the browser that asked; empty: not a browser
     status: str = Status.PENDING_UPLOAD
-    due_at: float | None = None  # when it is looked after; None: settled
+    due_at: float | None = None  # when it is checked next; None: settled
     settled_at: float | None = None
     reason: str = ""  # why it expired
     image_id: str | None = None  # what it became
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """Who may upload for a tenant. The secret itself is recorded nowhere."""
 

@@ -7,9 +7,17 @@ from collections.abc import Callable
 
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFailure
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from tests.support.world import LEASE, NOON, arrival, commit, completed, tenant
+from tests.support.world import (
+    LEASE,
+    NOON,
+    arrival,
+    commit,
+    completed,
+    tenant,
+)
 
 Step = tuple[str, int]
 
@@ -28,7 +36,12 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             claims = [
                 one
                 for each in STAGES
-                for one in store.claim(each, batches, rng.randint(1, 4), "w", LEASE, now)
+                for one in store.claim(
+                    ClaimRequest(
+                        stage=each, batches=batches, limit=rng.randint(1, 4), owner="w", lease=LEASE
+                    ),
+                    now,
+                )
             ]
             if kind in OUTCOMES:
                 for one in claims:
@@ -39,9 +52,11 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             elif kind == "extend":
                 store.extend(claims, LEASE, now)
         elif kind == "reset":
-            store.reset_images(some, stage, now, "operator")
+            store.reset_images(some, Reset(stage=stage, reason="operator"), now)
         elif kind == "replay":
-            store.reset(batches[:1], stage, now, "backfill", f"{slug}-{number % 3}")
+            store.reset(
+                batches[:1], Reset(stage=stage, reason="backfill"), now, f"{slug}-{number % 3}"
+            )
         elif kind == "overwrite":
             new = arrival(rng.randrange(4), slug=slug, version=f"v{number}", landed_at=now)
             store.register([new], now)
@@ -50,9 +65,9 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             store.register([again], now)
         elif kind == "depart":
             store.depart(some, now, "deleted")
-        elif kind == "lapse":
+        elif kind == "expire":
             now += LEASE
-            store.lapse(now)
+            store.expire_leases(now)
         else:
             now += 400.0
 
@@ -83,9 +98,16 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "rows": lambda s: s.rows(["acme/2025-10-09/001"]),
     "batches": lambda s: s.batches(),
     "due": lambda s: s.due(NOON),
-    "claim": lambda s: s.claim("validated", ["acme/2025-10-09/001"], 1, "w", LEASE, NOON),
-    "lapse": lambda s: s.lapse(NOON),
-    "reset": lambda s: s.reset(["acme/2025-10-09/001"], "validated", NOON, "x", "r"),
+    "claim": lambda s: s.claim(
+        ClaimRequest(
+            stage="validated", batches=["acme/2025-10-09/001"], limit=1, owner="w", lease=LEASE
+        ),
+        NOON,
+    ),
+    "expire leases": lambda s: s.expire_leases(NOON),
+    "reset": lambda s: s.reset(
+        ["acme/2025-10-09/001"], Reset(stage="validated", reason="x"), NOON, "r"
+    ),
     "counts": lambda s: s.counts(),
     "history": lambda s: s.history("x"),
     "beat": lambda s: s.beat("x", NOON, {}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.transitions import Rules, rebuild
@@ -68,7 +69,12 @@ def test_the_ids_of_twins_are_those_of_their_rows(store: Store) -> None:
 def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
     arrive(store, 6)
     arrive(store, 1, slug="zeta")
-    acme = store.claim("validated", store.batches("acme"), 5, "w", LEASE, NOON)
+    acme = store.claim(
+        ClaimRequest(
+            stage="validated", batches=store.batches("acme"), limit=5, owner="w", lease=LEASE
+        ),
+        NOON,
+    )
     commit(store, acme[:1], TerminalFailure("undecodable", "x"))
     commit(store, acme[1:3])
     store.depart([acme[4].image_id], NOON, "deleted")
@@ -80,7 +86,7 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
     commit(store, [two], completed(two, verdict="reject"))
     assert store.counts("acme") == [
         Counts(
-            "acme",
+            tenant="acme",
             by_status={"pending_validation": 2, "curated": 2, "failed": 1},
             by_verdict={"accept": 1, "reject": 1},
             by_failure={"undecodable": 1},
@@ -94,7 +100,17 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
 
 def test_a_tenant_without_images_counts_nothing(store: Store) -> None:
     store.put_tenant(tenant())
-    assert store.counts() == [Counts("acme", {}, {}, {}, 0, 0, 0)]
+    assert store.counts() == [
+        Counts(
+            tenant="acme",
+            by_status={},
+            by_verdict={},
+            by_failure={},
+            in_flight=0,
+            registered=0,
+            departed=0,
+        )
+    ]
 
 
 def test_the_conservation_law_holds_while_images_arrive(backend: Backend) -> None:
@@ -140,7 +156,7 @@ def test_the_history_of_an_image_says_who_moved_it_and_why(store: Store) -> None
 
 KINDS = (
     *("complete", "retry", "bug", "fail", "back", "die", "release", "extend"),
-    *("reset", "replay", "overwrite", "depart", "return", "lapse", "wait"),
+    *("reset", "replay", "overwrite", "depart", "return", "expire", "wait"),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16)), min_size=1, max_size=25)
 

@@ -30,7 +30,7 @@ ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yam
 
 @pytest.fixture
 def one_machine(tmp_path: Path) -> dict[str, Any]:
-    return dagster_config(Settings(home=tmp_path, lanes="split"))
+    return dagster_config(Settings(home=tmp_path, lanes={"layout": "split"}))
 
 
 def test_ecs_queues_watches_and_forgets_as_one_machine_does(one_machine: dict[str, Any]) -> None:

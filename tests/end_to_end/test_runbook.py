@@ -23,7 +23,6 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from typer.testing import CliRunner, Result
 
-from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
@@ -41,8 +40,10 @@ from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects import local
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.settings import Settings
+from parjanya_dagster.settings import Settings, loading
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.records import Reconciliation
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.support import world
 from tests.support.dagster_runs import make_run
@@ -113,6 +114,12 @@ class Broken:
         for loop in ("reconciler", "arrivals"):
             self.platform.store.beat(loop, self.now - seconds_ago, payload)
 
+    def watch(self, since: float) -> None:
+        """The reconciler has listened since then."""
+        self.platform.store.note_reconciliation(
+            Reconciliation(at=self.now, generation=1, watching_since=since, totals={})
+        )
+
     def tick(self) -> None:
         """A tick of the reconciler, and its keys added as Dagster adds them."""
         with self.dagster() as instance:
@@ -129,9 +136,9 @@ def broken(
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     shutil.copytree(prepared_home, home)
-    chosen = Settings(home=home, settle=0.0)
+    chosen = Settings(home=home, arrivals={"settle": 0.0})
     write_home(chosen, 4000)
-    (home / "parjanya.env").write_text("PARJANYA_SETTLE=0\n")
+    (home / "parjanya.env").write_text("PARJANYA_ARRIVALS__SETTLE=0\n")
     broken = Broken(home, open_platform(chosen, migrating=True), monkeypatch)
     broken.beat()
     assert broken.doctor() == (0, set(), {})
@@ -148,10 +155,10 @@ def truth_does_not_answer(b: Broken) -> Cure:
     """Its address names a port where nobody listens."""
 
     def address(line: str) -> None:
-        (b.home / "parjanya.env").write_text(f"PARJANYA_SETTLE=0\n{line}")
-        settings._load.cache_clear()
+        (b.home / "parjanya.env").write_text(f"PARJANYA_ARRIVALS__SETTLE=0\n{line}")
+        loading._load.cache_clear()
 
-    address(f"PARJANYA_TRUTH_URL=postgresql://127.0.0.1:{free_port()}/truth\n")
+    address(f"PARJANYA_TRUTH__URL=postgresql://127.0.0.1:{free_port()}/truth\n")
     return lambda: address("")
 
 
@@ -205,7 +212,7 @@ def reconciler_blind(b: Broken) -> Cure:
 
 def run_dead(b: Broken) -> Cure:
     b.with_run(DagsterRunStatus.STARTED, minutes_ago=60)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
 
     def next_tick() -> None:
         b.tick()
@@ -249,7 +256,7 @@ def queued_too_long(b: Broken) -> Cure:
 def starting_too_long(b: Broken) -> Cure:
     """Half of the lane's launch deadline has passed: it is slow, and not yet dead."""
     run_id = b.with_run(DagsterRunStatus.STARTING, minutes_ago=1.5)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
     return end_the_run(b, run_id)
 
 
@@ -267,7 +274,14 @@ def retrying(b: Broken) -> Cure:
     b.upload()
     for _ in range(4):
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-1",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         b.platform.store.commit(
             [(claim, Retry("StorageUnavailable: the bucket does not answer"))], b.now, "run-1"
@@ -276,7 +290,14 @@ def retrying(b: Broken) -> Cure:
 
     def restored() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-2", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-2",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], now=b.now)
 
@@ -289,7 +310,14 @@ def crash_loop(b: Broken) -> Cure:
 
     def fixed() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-4", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-4",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], TerminalFailure("truncated", "x"), now=b.now)
 
@@ -299,7 +327,14 @@ def crash_loop(b: Broken) -> Cure:
 def infrastructure_failures(b: Broken) -> Cure:
     b.upload()
     (claim,) = b.platform.store.claim(
-        "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 1
+        ClaimRequest(
+            stage="validated",
+            batches=b.platform.store.batches(),
+            limit=1,
+            owner="run-1",
+            lease=60.0,
+        ),
+        b.now + 1,
     )
     world.commit(
         b.platform.store,

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.replay import replay_failures
 from parjanya_dagster.execution.stages.infer import Enrich
@@ -63,7 +64,7 @@ def work(place: Platform, stage: str) -> None:
     if stage == "enriched":
         previews = Previews(place.objects)
         doing = Enrich(Engine(), previews, place.store, **options)  # type: ignore[arg-type]
-    pace = Pace(50, 5.0, 60.0)
+    pace = Pace(rows=50, seconds=5.0, lease=60.0)
     batches = place.store.batches()
     work_off(place.store, doing, batches, owner="run-1", pace=pace, clock=place.clock)
 
@@ -75,10 +76,17 @@ def row(place: Platform, tenant: str, key: str = KEY) -> ImageRow:
 def ask_doctor(place: Platform) -> dict[str, Finding]:
     belief = DagsterModel(place.clock)
     examiner = Examiner(
-        place.store, place.objects, belief, lambda: (), place.clock, rng=random.Random(1)
+        store=place.store,
+        objects=place.objects,
+        belief=belief,
+        sensors=lambda: (),
+        clock=place.clock,
+        rng=random.Random(1),
     )
     facts = replace(examiner.examine(), loops={})
-    return {one.code: one for one in diagnose(Case(facts, place.lanes, place.limits))}
+    return {
+        one.code: one for one in diagnose(Case(facts=facts, lanes=place.lanes, limits=place.limits))
+    }
 
 
 def test_work_reads_the_place_from_truth_when_it_is_done(place: Platform) -> None:

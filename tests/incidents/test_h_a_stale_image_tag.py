@@ -19,7 +19,7 @@ import pytest
 from dagster import DagsterInstance, materialize
 
 from parjanya_dagster.belief.drift import declare, drifts, note_running
-from parjanya_dagster.defs import resources, run_start
+from parjanya_dagster.defs import resources
 from parjanya_dagster.defs.asset_checks import runs_as_declared
 from parjanya_dagster.defs.assets import validated
 from parjanya_dagster.defs.partitions import image_batches
@@ -32,6 +32,7 @@ from tests.incidents.steps import ask_doctor, statuses, upload
 from tests.simulation.house import LIMITS, House
 from tests.support.clock import Clock
 from tests.support.pictures import picture
+from tests.support.settings import changed
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +50,7 @@ def image(folder: Path, tag: str, line: str) -> dict[str, str]:
             **os.environ,
             "PYTHONPATH": str(folder / tag),
             "PARJANYA_HOME": str(folder / "empty"),
-            "PARJANYA_IMAGE": "registry/parjanya:v23",  # what the manifest says, in both
+            "PARJANYA_IDENTITY__IMAGE": "registry/parjanya:v23",  # what the manifest says, in both
         },
         capture_output=True,
         text=True,
@@ -139,7 +140,6 @@ class Real:
     batch: str
 
     def run(self) -> bool:
-        run_start._begun.clear()
         return materialize(
             [validated],
             instance=self.instance,
@@ -155,7 +155,7 @@ class Real:
 @pytest.fixture
 def real(platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
     held = replace(
-        platform, settings=platform.settings.model_copy(update={"hold_drifted": True}), clock=clock
+        platform, settings=changed(platform.settings, identity={"hold_drifted": True}), clock=clock
     )
     monkeypatch.setattr(resources, "shared_platform", lambda: held)
     folder = held.settings.home / "buckets" / "acme" / "incoming"
@@ -211,7 +211,7 @@ def test_without_the_setting_a_stale_process_works_and_is_told_of(
 ) -> None:
     lenient = replace(
         real.platform,
-        settings=real.platform.settings.model_copy(update={"hold_drifted": False}),
+        settings=changed(real.platform.settings, identity={"hold_drifted": False}),
     )
     monkeypatch.setattr(resources, "shared_platform", lambda: lenient)
     declare(lenient.store, "embedded", images[1], lenient.clock() - 1)

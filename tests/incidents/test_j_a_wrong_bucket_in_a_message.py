@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.requests import ClaimRequest
 from tests.simulation.dagster_model import DagsterModel
 from tests.support.mailbox import Cloud, rows, take
 from tests.support.s3_events import message, record
@@ -57,7 +59,10 @@ def test_work_is_done_where_the_row_says_whatever_a_message_adds(
     (received,) = queue.receive(1, 0)
     assignment = read_body(received.body)
     (claim,) = platform.store.claim(
-        "validated", assignment.batches, 10, assignment.id, 60.0, platform.clock()
+        ClaimRequest(
+            stage="validated", batches=assignment.batches, limit=10, owner=assignment.id, lease=60.0
+        ),
+        platform.clock(),
     )
     assert (claim.row.bucket, claim.row.key) == (cloud.acme, "incoming/a.jpg")
 
@@ -70,9 +75,13 @@ def test_an_object_that_lies_in_another_bucket_is_a_finding_that_names_it(
     cloud.upload(cloud.bolt, "a.jpg", b"acme's picture")
     cloud.s3.delete_object(Bucket=cloud.acme, Key="incoming/a.jpg")
     examiner = Examiner(
-        platform.store, box.objects, DagsterModel(platform.clock), lambda: (), platform.clock
+        store=platform.store,
+        objects=box.objects,
+        belief=DagsterModel(platform.clock),
+        sensors=lambda: (),
+        clock=platform.clock,
     )
-    case = Case(examiner.examine(), platform.lanes, platform.limits)
+    case = Case(facts=examiner.examine(), lanes=platform.lanes, limits=platform.limits)
     found = {one.code: one for one in diagnose(case)}
     assert found["object_elsewhere"].evidence["found_in"] == cloud.bolt
     assert found["object_elsewhere"].evidence["bucket"] == cloud.acme

@@ -76,7 +76,7 @@ class QueueHouse(House):
             store=mortal,
             objects=self.buckets,
             clock=self.clock,
-            pace=Pace(2, 5.0, 120.0),
+            pace=Pace(rows=2, seconds=5.0, lease=120.0),
         )
         return Worker(place, self.lane, self.queue, work=work)  # type: ignore[arg-type]
 

@@ -73,7 +73,15 @@ def decided_history(store: SqlStore) -> House:
     """Images of one tenant, all decided, and another tenant that has none yet."""
     house = House(store, EMBEDDED)
     for slug in ("acme", "bolt"):
-        store.put_tenant(Tenant(slug, slug, "incoming/", "default@1", created_at=house.clock()))
+        store.put_tenant(
+            Tenant(
+                slug=slug,
+                bucket=slug,
+                prefix="incoming/",
+                policy="default@1",
+                created_at=house.clock(),
+            )
+        )
     for number in range(HISTORY):
         house.buckets.upload("acme", f"incoming/{number}.jpg", house.clock())
     house.settle()
@@ -118,7 +126,7 @@ def test_arrivals_wait_no_longer_beside_a_regrade(stores: tuple[SqlStore, SqlSto
     registry = stricter(second, house)
     target = registry.named("default@3")
     wanted = second.begin_regrade(selection(second, target, ["acme"], "", "", house.clock()))
-    assert Advance(second, registry.get, house.clock, wanted).run()
+    assert Advance(store=second, published=registry.get, clock=house.clock, regrade=wanted).run()
     assert sum(second.regrading().values()) == HISTORY
     beside = let_arrive(house)
 

@@ -1,8 +1,8 @@
 """Everything dies before or after each write of a full journey; then it starts again.
 
 The loops are the real ones: the sweep, the reconciling loop as the platform wires it for its
-sensor (settling and eligibility included), and `run_stage` of the assets with its claims,
-micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since what is
+sensor (settling and eligibility included), and the stage runner of the assets with its claims,
+micro-batches, heartbeats and manifests. Only the work on pixels is a stand-in, since what is
 proved here is about writes. Dagster is the model, which keeps believing in dead runs.
 """
 
@@ -20,7 +20,10 @@ import pytest
 
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
 from parjanya_dagster.defs import assets
+from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.manifest import manifest_key
+from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
@@ -43,6 +46,14 @@ MOST_TICKS = 40
 DOUBLE_FAULTS = EXAMPLES // 3
 
 
+class SmallCommits(Platform):
+    """It commits after every second row, so that there are more places to die at."""
+
+    @property
+    def pace(self) -> Pace:
+        return replace(super().pace, rows=2)
+
+
 @dataclass
 class Machine:
     """One machine: its disk (Truth, buckets) survives; its processes and their memory do not."""
@@ -53,7 +64,7 @@ class Machine:
     retried: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.settings = Settings(home=self.home, settle=0.0, micro_batch_rows=2, workers=1)
+        self.settings = Settings(home=self.home, arrivals={"settle": 0.0}, media={"workers": 1})
         self.objects = FolderObjects(self.home / "buckets", 0.0)
         self.dagster = DagsterModel(self.clock)
         for tenant, count in IMAGES.items():
@@ -62,7 +73,7 @@ class Machine:
 
     def live(self, store: Any, ticks: int) -> bool:
         """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
-        place = Platform(self.settings, store, self.objects, self.clock, self.clock.pass_by)
+        place = SmallCommits(self.settings, store, self.objects, self.clock, self.clock.pass_by)
         dagster = self.dagster
         loop = replace(place.loop(dagster), timing=TIMING)
         for _ in range(ticks):
@@ -91,8 +102,12 @@ class Machine:
                 asset_selection=None,
             ),
         )
+        lane = run.request.lane
+        runner = StageRunner.begin(
+            place, lane, run_id=run.run_id, ledger_id=run.run_id, job=lane.job
+        )
         for stage in run.request.stages:
-            assets.run_stage(context, place, stage)
+            assets.run_asset(context, place, runner, stage)
         self.dagster.finished(run.process)
 
     def _terminal(self) -> bool:
@@ -129,7 +144,7 @@ TERMINAL = (Status.CURATED, Status.FAILED)
 def standing_in(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The work on pixels and what is only shown are left out; everything that writes is real."""
     retried: set[str] = set()
-    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(stage_run, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     return retried
@@ -160,7 +175,15 @@ def test_a_journey_without_deaths_writes_this(
 ) -> None:
     """So that a kind of write that the journey no longer makes is missed here."""
     writes = Counter(journey(template, tmp_path, standing_in))
-    expected = {"put_tenant", "register", "lapse", "beat", "claim", "commit", "manifest_written"}
+    expected = {
+        "put_tenant",
+        "register",
+        "expire_leases",
+        "beat",
+        "claim",
+        "commit",
+        "manifest_written",
+    }
     assert expected <= set(writes)
 
 
@@ -187,5 +210,5 @@ def test_all_images_survive_a_second_death_while_they_recover(
         try:
             journey(template, tmp_path / str(number), standing_in, *deaths)
         except AssertionError as error:
-            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, deaths at {deaths}")
+            error.add_note(f"SIMULATION_SEED={SEED}, deaths at {deaths}")
             raise

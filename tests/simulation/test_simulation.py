@@ -2,7 +2,7 @@
 
 A Hypothesis state machine over the real store, reconciling loop and sweep. After every step the
 invariants of `house.House.check` hold; when the faults stop, everything becomes terminal within
-`MOST_TICKS` ticks. A failure prints its steps; `PARJANYA_SIMULATION_SEED` replays a session.
+`MOST_TICKS` ticks. A failure prints its steps; `SIMULATION_SEED` replays a session.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from tests.simulation.house import House
@@ -40,7 +41,7 @@ from tests.support.backends import dynamo_table
 from tests.support.servers import MotoServer, PostgresServer
 from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
-SHRINK = bool(os.environ.get("PARJANYA_SIMULATION_SHRINK"))
+SHRINK = bool(os.environ.get("SIMULATION_SHRINK"))
 TENANTS = ("acme", "globex", "initech")
 NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
@@ -144,7 +145,9 @@ class Simulation(RuleBasedStateMachine):
         index = which % len(waiting)
         arrival = waiting.pop(index)
         self.house.store.put_tenant(
-            Tenant(arrival.tenant, arrival.bucket, "incoming/", "default@1")
+            Tenant(
+                slug=arrival.tenant, bucket=arrival.bucket, prefix="incoming/", policy="default@1"
+            )
         )
         done = self.house.store.register([arrival], self.house.clock())
         self.house.dagster.add(one.batch for one in done)
@@ -189,11 +192,13 @@ class Simulation(RuleBasedStateMachine):
     def tick_blind(self) -> None:
         """Belief cannot be read: the tick fails, emits nothing and leaves no heartbeat."""
         before = self.house.store.heartbeats().get("reconciler")
+        last = self.house.store.reconciliation()
         self.house.dagster.readable = False
         with pytest.raises(BeliefUnreadable):
             self.house.tick()
         self.house.dagster.readable = True
         assert self.house.store.heartbeats().get("reconciler") == before
+        assert self.house.store.reconciliation() == last
         self._note("tick blind")
 
     # --- Dagster ---
@@ -294,7 +299,10 @@ class Simulation(RuleBasedStateMachine):
             return
         self.house.store.pin(tenant, policy)
         self.house.store.reset(
-            self.house.store.batches(tenant), stage, self.house.clock(), "regrade", f"r{replay}"
+            self.house.store.batches(tenant),
+            Reset(stage=stage, reason="regrade"),
+            self.house.clock(),
+            f"r{replay}",
         )
         self._note("policies changed")
 
@@ -302,7 +310,9 @@ class Simulation(RuleBasedStateMachine):
     @rule()
     def failures_replayed(self) -> None:
         failed = [row.image_id for row in self.house.seen.values() if row.failed_stage]
-        self.house.store.reset_images(failed, "validated", self.house.clock(), "replay --failed")
+        self.house.store.reset_images(
+            failed, Reset(stage="validated", reason="replay --failed"), self.house.clock()
+        )
 
     # --- what holds ---
 
@@ -350,7 +360,7 @@ def simulate(open_: Callable[[], Store], examples: int) -> None:
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
-            # Shrinking takes minutes. PARJANYA_SIMULATION_SHRINK=1 shows the shortest sequence.
+            # Shrinking takes minutes. SIMULATION_SHRINK=1 shows the shortest sequence.
             phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
             print_blob=True,
         ),
@@ -379,7 +389,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 WALKS = EXAMPLES // 2
 STEPS = 120
-DYNAMODB = [int(n) for n in (os.environ.get("PARJANYA_SIMULATION_DYNAMODB") or "2,60").split(",")]
+DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "2,60").split(",")]
 
 
 def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
@@ -458,7 +468,7 @@ def test_nothing_is_lost_on_long_random_walks(template: Path, part: int) -> None
 def test_nothing_is_lost_on_dynamodb_either(aws: MotoServer) -> None:
     """On moto's emulator: what DynamoDB itself may do beyond it is not shown here.
 
-    Few walks, since it is slow: PARJANYA_SIMULATION_DYNAMODB says how many, of how many steps.
+    Few walks, since it is slow: SIMULATION_DYNAMODB says how many, of how many steps.
     """
     walks, steps = DYNAMODB
     for walk in range(walks):
@@ -485,6 +495,6 @@ def walk_at_random(open_: Callable[[], Store], walk: int, steps: int) -> None:
             machine.nothing_is_lost_or_done_twice()
         machine.teardown()
     except Exception as error:
-        error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
+        error.add_note(f"SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
         error.add_note("\n".join(taken))
         raise

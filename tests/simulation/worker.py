@@ -1,6 +1,6 @@
 """The process of a run, one step at a time: claim, commit, next stage, manifests, end.
 
-The order of its writes is that of the real loop (`execution.worker`, `assets.run_stage`), which
+The order of its writes is that of the real loop (`execution.worker`, `execution.stage_run`), which
 `test_crash_at_every_write` runs itself. In steps, workers interleave.
 """
 
@@ -22,6 +22,7 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import ClaimRequest
 from tests.simulation.bucket import PREVIEWS
 
 LEASE = 120.0
@@ -62,7 +63,12 @@ class Worker:
         stage = self.stages[self.at]
         self._beat(store, now, stage, Phase.WORKING)
         if not self.claims:
-            self.claims = store.claim(stage, self.keys, size, self.run_id, LEASE, now)
+            self.claims = store.claim(
+                ClaimRequest(
+                    stage=stage, batches=self.keys, limit=size, owner=self.run_id, lease=LEASE
+                ),
+                now,
+            )
             if not self.claims:
                 self._leave(store, now, stage)
             return None
@@ -123,10 +129,10 @@ def _columns(claim: Claim, policy_of: Callable[[str], str]) -> dict[str, Any]:
 def _evidence(claim: Claim, now: float, policy_of: Callable[[str], str]) -> Evidence:
     by = policy_of(claim.row.tenant) if claim.stage == "curated" else "1"
     return Evidence(
-        claim.image_id,
-        claim.stage,
-        f"{claim.stage}-{by}",
-        {"stage": claim.stage},
+        image_id=claim.image_id,
+        stage=claim.stage,
+        fingerprint=f"{claim.stage}-{by}",
+        body={"stage": claim.stage},
         engine="model",
         model="none",
         revision="1",

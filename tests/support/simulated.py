@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-SEED = int(os.environ.get("PARJANYA_SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
-EXAMPLES = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 30)
+SEED = int(os.environ.get("SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES") or 30)
 COUNTED: Counter[str] = Counter()
 _SENT = "parjanya_simulated"
 
 
 def pytest_configure() -> None:
-    os.environ["PARJANYA_SIMULATION_SEED"] = str(SEED)
+    os.environ["SIMULATION_SEED"] = str(SEED)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -37,6 +37,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not COUNTED:
         return
     terminalreporter.section("simulation")
-    terminalreporter.line(f"PARJANYA_SIMULATION_SEED={SEED} replays it.")
+    terminalreporter.line(f"SIMULATION_SEED={SEED} replays it.")
     for name, count in sorted(COUNTED.items()):
         terminalreporter.line(f"{count:>9,}  {name}")

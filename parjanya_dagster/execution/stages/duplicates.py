@@ -19,7 +19,7 @@ from parjanya_dagster import media
 from parjanya_dagster.policy import Duplicate
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import WAITS_FOR, Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import EvidenceLog, Images, Store
 
 Bodies = dict[str, Mapping[str, Any]]
 
@@ -98,7 +98,7 @@ def _near(
         if (keys := media.likeness_keys(likeness.get(row.image_id, {}).get("views", ())))
     }
     candidates = store.alike(tenant, wanted, distance)
-    others = {row.image_id: row for found in candidates.values() for row, _ in found}
+    others = {row.image_id: row for alike in candidates.values() for row, _ in alike}
     bodies = {row.image_id: b for row, b in _bodies(store, others.values(), "validated", "curated")}
     duplicates: dict[str, Duplicate] = {}
     overtaken: set[str] = set()
@@ -120,7 +120,7 @@ def _near(
     return duplicates, overtaken
 
 
-def _may_be_overtaken(store: Store, row: ImageRow, later: ImageRow, bodies: Bodies) -> bool:
+def _may_be_overtaken(store: Images, row: ImageRow, later: ImageRow, bodies: Bodies) -> bool:
     """Whether a later image that looks like this one was decided, or is, without knowing it."""
     pending, decided = _settled([later])
     if not decided:
@@ -150,12 +150,12 @@ def _settled(rows: Sequence[ImageRow]) -> tuple[set[str], list[ImageRow]]:
     return held, [row for row in rows if row.pipeline_status == Status.CURATED]
 
 
-def _bodies(store: Store, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
+def _bodies(store: EvidenceLog, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
     """Rows with the bodies of their evidence of these stages."""
     rows = list(rows)
-    found = store.evidence(rows, stages)
+    recorded = store.evidence(rows, stages)
     return [
-        (row, {stage: one.body for stage, one in found.get(row.image_id, {}).items()})
+        (row, {stage: record.body for stage, record in recorded.get(row.image_id, {}).items()})
         for row in rows
     ]
 

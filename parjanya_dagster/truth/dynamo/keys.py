@@ -1,7 +1,7 @@
-"""Where everything lies: the keys of items, and the index attributes of a row. Pure.
+"""The keys of items, and the index attributes of a row. Pure.
 
-One table. Whatever must be consistent is read by key; an index is only ever a way to candidates,
-which are then read by key and looked at again, since indexes follow a moment later.
+There is one table. What must be consistent is read by key. Indexes lag a moment behind, so they
+only give candidates, which are then read by key and checked again.
 
 | item | pk | sk |
 |---|---|---|
@@ -21,6 +21,7 @@ which are then read by key and looked at again, since indexes follow a moment la
 | promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
 | tokens of a tenant | `tokens#slug` | token id |
 | tenants, policies, beats, … | `tenants`, `policies`, `beats#family` | name |
+| what `truth.records` has | `declarations`, `ledgers`, … | what the record is of |
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ import hashlib
 import zlib
 from typing import Any
 
+from parjanya_dagster.truth import records
 from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 
 SHARDS = 4
-"""Partitions of each index that all rows of one kind are in. A hot status is spread over them."""
+"""Partitions that the rows of one index key are spread over, so that none gets hot."""
 TALLIES = 8  # items that count a tenant's rows
 
 # index -> its partition key, its sort key, and what else it repeats
@@ -50,6 +52,22 @@ INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 Key = tuple[str, str]
+
+KINDS: dict[type[Any], str] = {
+    records.Declaration: "declarations",
+    records.Identified: "identities",
+    records.RunBook: "books",
+    records.Ledger: "ledgers",
+    records.SentMessage: "messages",
+    records.RegradeHold: "regrade_holds",
+    records.Reconciliation: "reconciliations",
+    records.PreflightVerdict: "preflights",
+    records.StagePace: "paces",
+    records.GroupNote: "group_notes",
+}
+"""The partition of each kind of record. They are few, and read whole."""
+
+LAST = "last"  # the name of a record of which there is one
 
 
 def image(image_id: str) -> Key:
@@ -126,6 +144,44 @@ def family(name: str) -> str:
     return name.partition(":")[0] if ":" in name else ""
 
 
+def record(one: Any) -> Key:
+    """Where a record of `truth.records` lies: by its kind, and by what it is of."""
+    match one:
+        case records.Declaration() | records.GroupNote():
+            name = one.lane
+        case records.Identified():
+            name = f"{one.lane}/{one.digest}"
+        case records.RunBook():
+            name = one.name
+        case records.Ledger():
+            name = one.account
+        case records.SentMessage():
+            return message(one.message_id)
+        case records.RegradeHold():
+            return hold(one.replay_id)
+        case records.PreflightVerdict():
+            return preflight(one.stage)
+        case records.StagePace():
+            name = one.stage
+        case records.Reconciliation():
+            name = LAST
+        case _:
+            raise TypeError(f"{one!r} is no record.")
+    return KINDS[type(one)], name
+
+
+def message(message_id: str) -> Key:
+    return "messages", message_id
+
+
+def hold(replay_id: str) -> Key:
+    return "regrade_holds", replay_id
+
+
+def preflight(stage: str) -> Key:
+    return "preflights", stage
+
+
 def replay(replay_id: str, batch_key: str, stage: str) -> Key:
     return f"replay#{replay_id}", f"{batch_key}#{stage}"
 
@@ -159,7 +215,7 @@ def work(status: str, batch_key: str, suspect: bool) -> str:
 
 
 def listed(tenant_: str, image_id: str) -> str:
-    """A tenant's present rows by the first character of their ids: sixteen parts in order."""
+    """The partition of a tenant's present rows by the first character of their ids."""
     return f"{tenant_}#{image_id[:1]}"
 
 
@@ -176,12 +232,12 @@ def twin(tenant_: str, sha256: str) -> str:
 
 
 def arrival(row: ImageRow) -> str:
-    """Sorts as (landed_at, image_id) does: a nanosecond is finer than a float of this age."""
+    """Sorts as (landed_at, image_id) does. Nanoseconds are finer than a float of today's times."""
     return f"{max(row.landed_at, 0.0):021.9f}#{row.image_id}"
 
 
 def places(row: ImageRow) -> dict[str, Any]:
-    """The index attributes of a row; None: the row is not in that index."""
+    """The index attributes of a row. None: the row is not in that index."""
     is_present = row.object_state == PRESENT
     waits = row.due_at is not None
     leased = row.lease_owner is not None

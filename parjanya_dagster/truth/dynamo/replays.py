@@ -1,8 +1,8 @@
 """reset: rows go back to a stage, once per replay.
 
-A batch does not fit into one transaction. Each row remembers the replay that sent it back, and
-the note that a batch is done is written last. So a death in the midst leaves work that the next
-call goes on with, and rows that were sent and have moved on are not sent twice.
+A batch does not fit into one transaction. Each row remembers the replay that sent it back. The
+note that a batch is done is written last. So after a crash the next call goes on with the rest,
+and rows that were sent and have moved on are not sent twice.
 """
 
 from __future__ import annotations
@@ -14,58 +14,46 @@ from parjanya_dagster.truth.dynamo import changes, codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.wire import ABSENT, READS, Put
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, Status
 
 
 class Replays(Base):
     """The part of the store that sends rows back."""
 
-    def reset(
-        self,
-        batches: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        replay_id: str,
-        run_id: str = "",
-        policy: str | None = None,
-    ) -> int:
-        earlier = STAGES[: STAGES.index(stage) + 1]
-        marks = {f"{replay_id}#{one}" for one in earlier}
+    def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
+        earlier = STAGES[: STAGES.index(to.stage) + 1]
+        marks = {f"{replay_id}#{stage}" for stage in earlier}
         total = 0
 
-        def decide(one: Stored) -> Writing | None:
-            if marks & set(one.marks):
+        def decide(stored: Stored) -> Writing | None:
+            if marks & set(stored.marks):
                 return None
-            change = transitions.reset(one.row, stage, now, reason, run_id, policy)
-            return changes.change(one, change, mark=f"{replay_id}#{stage}") if change else None
+            change = transitions.reset(stored.row, to, now)
+            return (
+                changes.change(stored, change, mark=f"{replay_id}#{to.stage}") if change else None
+            )
 
         for batch in batches:
-            if self.wire.get_all(keys.replay(replay_id, batch, one) for one in earlier):
+            if self.wire.get_all(keys.replay(replay_id, batch, stage) for stage in earlier):
                 continue
             ids = self._members(batch)
             count = sum(
                 len(self._change(ids[start : start + READS], decide))
                 for start in range(0, len(ids), READS)
             )
-            self._note(replay_id, batch, stage, count, now)
+            self._note(replay_id, batch, to.stage, count, now)
             total += count
         return total
 
     def reset_images(
-        self,
-        image_ids: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        run_id: str = "",
-        failed_only: bool = False,
+        self, image_ids: Sequence[str], to: Reset, now: float, *, failed_only: bool = False
     ) -> int:
-        def decide(one: Stored) -> Writing | None:
-            if failed_only and one.row.pipeline_status != Status.FAILED:
+        def decide(stored: Stored) -> Writing | None:
+            if failed_only and stored.row.pipeline_status != Status.FAILED:
                 return None
-            change = transitions.reset(one.row, stage, now, reason, run_id)
-            return changes.change(one, change) if change else None
+            change = transitions.reset(stored.row, to, now)
+            return changes.change(stored, change) if change else None
 
         return len(self._change(image_ids, decide))
 

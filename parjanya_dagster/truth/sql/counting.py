@@ -1,4 +1,4 @@
-"""Where the images of each tenant are, all counted at one moment."""
+"""How many images of each tenant are where, all counted in one snapshot."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from parjanya_dagster.truth.store import Counts
 
 
 class Counting(Base):
-    """The part of the store that the conservation law is read from."""
+    """The part of the store that counts images."""
 
     def counts(self, tenant: str | None = None) -> list[Counts]:
-        """The columns counted are those of one index, so that no row is read."""
+        """All columns are in one index, so that no row is read."""
         kinds = (
             images.c.tenant,
             images.c.object_state,
@@ -51,15 +51,15 @@ class Counting(Base):
             counting[row.tenant].add(row)
         return [
             Counts(
-                slug,
-                dict(one.statuses),
-                dict(one.verdicts),
-                dict(one.failures),
-                in_flight.get(slug, 0),
-                int(ever.get(slug, 0)),
-                one.departed,
+                tenant=slug,
+                by_status=dict(sums.statuses),
+                by_verdict=dict(sums.verdicts),
+                by_failure=dict(sums.failures),
+                in_flight=in_flight.get(slug, 0),
+                registered=int(ever.get(slug, 0)),
+                departed=sums.departed,
             )
-            for slug, one in counting.items()
+            for slug, sums in counting.items()
         ]
 
 

@@ -1,12 +1,12 @@
 """Evidence by its key: one statement for a stage of many images.
 
-The keys travel as one parameter and are joined, in the order of the index. A list of key tuples
+The keys are passed as one parameter and joined, in the order of the index. A list of key tuples
 (`WHERE (a, b, c) IN (…)`) costs SQLite ten times as much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -38,9 +38,13 @@ def recorded(
     for row in connection.exec_driver_sql(_SQLITE, (dumps(fingerprints), stage)):
         values = list(row)
         values[_BODY] = loads(values[_BODY])
-        yield Evidence(*values)
+        yield _evidence(values)
 
 
 def evidence_of(row: Row[Any]) -> Evidence:
     """A row of `evidence`. The columns have the order of the fields, which a test holds."""
-    return Evidence(*row)
+    return _evidence(row)
+
+
+def _evidence(values: Iterable[Any]) -> Evidence:
+    return Evidence(**dict(zip(Evidence.__slots__, values, strict=True)))

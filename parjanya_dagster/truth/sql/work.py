@@ -1,8 +1,9 @@
-"""The life of work: due, claim, extend, commit, release, lapse, reset."""
+"""The work queue: due, claim, extend, commit, release, expire leases, reset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,6 +24,7 @@ from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.likeness import file_likenesses
 from parjanya_dagster.truth.sql.mapping import (
@@ -38,7 +40,7 @@ from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, WORKABLE,
 from parjanya_dagster.truth.storable import storable
 
 
-def _lapsed(now: float) -> ColumnElement[bool]:
+def _expired(now: float) -> ColumnElement[bool]:
     return and_(images.c.lease_owner.is_not(None), images.c.lease_until <= now)
 
 
@@ -47,13 +49,13 @@ def _chosen(
 ) -> Select[tuple[str]]:
     """The ids of up to `limit` rows of these batches, the earliest due of each batch first.
 
-    PostgreSQL goes through the batches one by one, and locks a row when it takes it. SQLite has
-    one writer at a time and sorts.
+    PostgreSQL reads the batches in turn and locks each row that it takes. SQLite has one writer at
+    a time, so it sorts.
     """
     row = select(images.c.image_id).where(where)
     if connection.dialect.name != "postgresql":
-        some = row.where(images.c.batch.in_(list(batches)))
-        return some.order_by(images.c.batch, images.c.due_at).limit(limit)
+        of_these = row.where(images.c.batch.in_(list(batches)))
+        return of_these.order_by(images.c.batch, images.c.due_at).limit(limit)
     unnested = func.unnest(cast(list(dict.fromkeys(batches)), ARRAY(Text)))
     wanted = unnested.table_valued("batch", name="wanted").render_derived()
     per_batch = (
@@ -82,63 +84,59 @@ class Work(Base):
             .group_by(images.c.batch, images.c.pipeline_status)
         )
         with reading(self.engine) as connection:
-            found = connection.execute(query).all()
+            groups = connection.execute(query).all()
         due = [
             DueBatch(
-                row.batch,
-                parse_batch(row.batch)[0],
-                STAGE_OF[Status(row.pipeline_status)],
-                row.total,
-                row.oldest,
+                batch=row.batch,
+                tenant=parse_batch(row.batch)[0],
+                stage=STAGE_OF[Status(row.pipeline_status)],
+                rows=row.total,
+                oldest=row.oldest,
             )
-            for row in found
+            for row in groups
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
-    def claim(
-        self, stage: str, batches: Sequence[str], limit: int, owner: str, lease: float, now: float
-    ) -> list[Claim]:
-        if limit <= 0 or not batches:
+    def claim(self, request: ClaimRequest, now: float) -> list[Claim]:
+        if request.limit <= 0 or not request.batches:
             return []
         with writing(self.engine) as connection:
-            # Not by the index of batches: it would read all rows of a run with each claim. By that
-            # of leases it reads the few whose end has come.
-            ours = images.c.batch.concat("").in_(list(batches))
-            self._lapse(connection, and_(_lapsed(now), ours), now, limit)
+            # The expression keeps SQLite and PostgreSQL from the index of batches, by which each
+            # claim would read all rows of its run. By the index of leases it reads expired ones.
+            ours = images.c.batch.concat("").in_(list(request.batches))
+            self._expire(connection, and_(_expired(now), ours), now, request.limit)
             free = (
-                images.c.pipeline_status == str(WAITS_FOR[stage]),
+                images.c.pipeline_status == str(WAITS_FOR[request.stage]),
                 images.c.due_at <= now,
                 images.c.lease_owner.is_(None),
             )
             calm = and_(*free, ~images.c.suspect)
-            rows = self._take(connection, batches, calm, limit, owner, lease, now)
+            rows = self._take(connection, request, calm, now)
             if not rows:  # a row that was in flight in a crash goes alone
-                rows = self._take(connection, batches, and_(*free), 1, owner, lease, now)
-        return [Claim(row, stage, owner) for row in rows]
+                alone = replace(request, limit=1)
+                rows = self._take(connection, alone, and_(*free), now)
+        return [Claim(row, request.stage, request.owner) for row in rows]
 
     def _take(
         self,
         connection: Connection,
-        batches: Sequence[str],
+        request: ClaimRequest,
         where: ColumnElement[bool],
-        limit: int,
-        owner: str,
-        lease: float,
         now: float,
     ) -> list[ImageRow]:
-        """Lease up to `limit` rows, from one batch after the other, in one statement.
+        """Lease rows of a request, from one batch after the other, in one statement.
 
-        Within a batch the index of due work has the order, so a claim reads what it takes. As a
-        CTE the choice is made once: a subquery PostgreSQL may run again, and take too many.
+        The index of due work has the order within a batch, so a claim reads only what it takes.
+        The choice is a CTE, which runs once. PostgreSQL may run a subquery again and take too many.
         """
-        chosen = _chosen(connection, batches, where, limit).cte("chosen")
+        chosen = _chosen(connection, request.batches, where, request.limit).cte("chosen")
         taken = connection.execute(
             update(images)
             .where(images.c.image_id.in_(select(chosen.c.image_id)))
             .values(
-                lease_owner=owner,
-                lease_until=literal(now + lease),
-                due_at=literal(now + lease),
+                lease_owner=request.owner,
+                lease_until=literal(now + request.lease),
+                due_at=literal(now + request.lease),
                 fence=images.c.fence + 1,
                 attempts=images.c.attempts + 1,
             )
@@ -166,27 +164,34 @@ class Work(Base):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
         applied: set[str] = set()
         for chunk in chunks(outcomes):
-            # What can be done before others must wait for us, is.
+            # Done before the transaction, during which others wait for us.
             changes = {
                 claim.image_id: transitions.finish(
                     claim, outcome, now, run_id, self.rules, self.rng
                 )
                 for claim, outcome in chunk
             }
-            done = [(claim, one) for claim, one in chunk if isinstance(one, Completed)]
-            found = {
-                claim.image_id: {**columns_of(one.evidence), "body": storable(one.evidence.body)}
-                for claim, one in done
+            completed = [
+                (claim, outcome) for claim, outcome in chunk if isinstance(outcome, Completed)
+            ]
+            records = {
+                claim.image_id: {
+                    **columns_of(outcome.evidence),
+                    "body": storable(outcome.evidence.body),
+                }
+                for claim, outcome in completed
             }
             with writing(self.engine) as connection:
                 held = self._held(connection, [claim for claim, _ in chunk])
                 insert_rows(
                     connection,
                     evidence,
-                    [row for image_id, row in found.items() if image_id in held],
+                    [row for image_id, row in records.items() if image_id in held],
                     if_new=True,
                 )
-                file_likenesses(connection, [(c, one) for c, one in done if c.image_id in held])
+                file_likenesses(
+                    connection, [pair for pair in completed if pair[0].image_id in held]
+                )
                 apply(connection, [c for image_id, c in changes.items() if image_id in held])
             applied |= held
         return Committed(
@@ -210,7 +215,7 @@ class Work(Base):
         return released
 
     def _held(self, connection: Connection, claims: Sequence[Claim]) -> set[str]:
-        """Which claims still hold their row: locked here, compared by fence and owner."""
+        """Ids of the claims that still hold their row, by fence and owner. Locks the rows."""
         current = connection.execute(
             select(images.c.image_id, images.c.fence, images.c.lease_owner)
             .where(images.c.image_id.in_([claim.image_id for claim in claims]))
@@ -224,11 +229,11 @@ class Work(Base):
             if holders.get(claim.image_id) == (claim.row.fence, claim.owner)
         }
 
-    def lapse(self, now: float, limit: int = 500) -> int:
+    def expire_leases(self, now: float, limit: int = 500) -> int:
         with writing(self.engine) as connection:
-            return self._lapse(connection, _lapsed(now), now, limit)
+            return self._expire(connection, _expired(now), now, limit)
 
-    def _lapse(
+    def _expire(
         self, connection: Connection, where: ColumnElement[bool], now: float, limit: int
     ) -> int:
         dead = connection.execute(
@@ -238,21 +243,12 @@ class Work(Base):
             .limit(limit)
             .with_for_update(skip_locked=True)
         ).all()
-        apply(connection, [transitions.lapse(row_of(row), now, self.rules) for row in dead])
+        apply(connection, [transitions.expire_lease(row_of(row), now, self.rules) for row in dead])
         return len(dead)
 
-    def reset(
-        self,
-        batches: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        replay_id: str,
-        run_id: str = "",
-        policy: str | None = None,
-    ) -> int:
-        """Each batch is one transaction: its rows and the note that it was reset."""
-        earlier = STAGES[: STAGES.index(stage) + 1]
+    def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
+        """One transaction per batch: its rows, and the note that it was reset."""
+        earlier = STAGES[: STAGES.index(to.stage) + 1]
         total = 0
         for batch in batches:
             with writing(self.engine) as connection:
@@ -264,9 +260,9 @@ class Work(Base):
                 if connection.execute(done).first() is not None:
                     continue
                 note = insert_if_new(connection, replays).values(
-                    replay_id=replay_id, batch=batch, stage=stage, at=now, rows=0
+                    replay_id=replay_id, batch=batch, stage=to.stage, at=now, rows=0
                 )
-                if connection.execute(note).rowcount == 0:  # a run beside us does it
+                if connection.execute(note).rowcount == 0:  # another run resets it
                     continue
                 rows = connection.execute(
                     select(images)
@@ -274,15 +270,13 @@ class Work(Base):
                     .order_by(images.c.image_id)
                     .with_for_update()
                 )
-                count = self._reset(
-                    connection, map(row_of, rows), stage, now, reason, run_id, policy
-                )
+                count = self._reset(connection, map(row_of, rows), to, now)
                 connection.execute(
                     update(replays)
                     .where(
                         replays.c.replay_id == replay_id,
                         replays.c.batch == batch,
-                        replays.c.stage == stage,
+                        replays.c.stage == to.stage,
                     )
                     .values(rows=count)
                 )
@@ -290,13 +284,7 @@ class Work(Base):
         return total
 
     def reset_images(
-        self,
-        image_ids: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        run_id: str = "",
-        failed_only: bool = False,
+        self, image_ids: Sequence[str], to: Reset, now: float, *, failed_only: bool = False
     ) -> int:
         total = 0
         wanted = images.c.pipeline_status == str(Status.FAILED) if failed_only else true()
@@ -308,23 +296,14 @@ class Work(Base):
                     .order_by(images.c.image_id)
                     .with_for_update()
                 )
-                total += self._reset(connection, map(row_of, rows), stage, now, reason, run_id)
+                total += self._reset(connection, map(row_of, rows), to, now)
         return total
 
     def _reset(
-        self,
-        connection: Connection,
-        rows: Iterable[ImageRow],
-        stage: str,
-        now: float,
-        reason: str,
-        run_id: str,
-        policy: str | None = None,
+        self, connection: Connection, rows: Iterable[ImageRow], to: Reset, now: float
     ) -> int:
         changes = [
-            change
-            for row in rows
-            if (change := transitions.reset(row, stage, now, reason, run_id, policy)) is not None
+            change for row in rows if (change := transitions.reset(row, to, now)) is not None
         ]
         apply(connection, changes)
         return len(changes)

@@ -108,7 +108,9 @@ def ground(platform: Platform, **changed: Any) -> Ground:
             return oldest_ended_run(instance)
 
     looks = {"disk": lambda _: (100 << 30, 50 << 30), **changed}
-    return Ground(platform, lambda: examined(platform, None), oldest, **looks)
+    return Ground(
+        platform=platform, examine=lambda: examined(platform, None), oldest_run=oldest, **looks
+    )
 
 
 def checked(platform: Platform, name: str, **changed: Any) -> Checked:
@@ -142,7 +144,9 @@ def another_ran(platform: Platform) -> None:
 
 
 def an_unpublished_pin(platform: Platform) -> None:
-    platform.store.put_tenant(Tenant("acme", "acme", "incoming/", "secret@9"))
+    platform.store.put_tenant(
+        Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="secret@9")
+    )
 
 
 def decided_otherwise(platform: Platform) -> None:

@@ -14,6 +14,7 @@ from tests.support.clock import NOON, Clock
 from tests.support.snapshots import Idle
 
 BATCH = "acme/2025-10-09/001"
+DUE = DueBatch(batch=BATCH, tenant="acme", stage="validated", rows=1, oldest=NOON)
 TIMING = Timing()
 
 
@@ -73,7 +74,7 @@ def test_without_hints_the_index_is_looked_at(
     """A batch comes to be due after two seconds, and is seen at once."""
 
     def due(now: float, *_: Any) -> list[DueBatch]:
-        return [DueBatch(BATCH, "acme", "validated", 1, NOON)] if now >= NOON + 2 else []
+        return [DUE] if now >= NOON + 2 else []
 
     monkeypatch.setattr(loop.store, "due", due)
     first, second, *_ = passes(replace(loop, hints=hints), clock)

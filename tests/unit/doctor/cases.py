@@ -10,9 +10,10 @@ from parjanya_dagster.belief.snapshot import (
     LiveRun,
     Snapshot,
 )
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch, Heartbeat
@@ -35,11 +36,11 @@ def snapshot(
 
 
 def facts(**read: Any) -> Facts:
-    return Facts(NOW, **{"snapshot": snapshot(), "loops": LOOPS, **read})
+    return Facts(now=NOW, **{"snapshot": snapshot(), "loops": LOOPS, **read})
 
 
 def found(limits: Limits | None = None, **read: Any) -> list[Finding]:
-    return diagnose(Case(facts(**read), EMBEDDED, limits or Limits()))
+    return diagnose(Case(facts=facts(**read), lanes=EMBEDDED, limits=limits or Limits()))
 
 
 def codes(**read: Any) -> list[str]:

@@ -22,12 +22,29 @@ from tests.support.snapshots import NOW, batch, due, failed, pulse, run
 from tests.unit.doctor.cases import LOOPS, codes, found, snapshot
 
 ROW = ImageRow(
-    "id", "acme", "acme", "incoming/a.jpg", "v1", 1, batch(), NOW - 900, NOW - 900, NOW - 600
+    image_id="id",
+    tenant="acme",
+    bucket="acme",
+    key="incoming/a.jpg",
+    version="v1",
+    size=1,
+    batch=batch(),
+    landed_at=NOW - 900,
+    arrived_at=NOW - 900,
+    updated_at=NOW - 600,
 )
 
 
 def counts(**columns: Any) -> Counts:
-    whole = Counts("acme", {"curated": 7}, {"accept": 7}, {}, 0, registered=9, departed=2)
+    whole = Counts(
+        tenant="acme",
+        by_status={"curated": 7},
+        by_verdict={"accept": 7},
+        by_failure={},
+        in_flight=0,
+        registered=9,
+        departed=2,
+    )
     return replace(whole, **columns)
 
 
@@ -55,13 +72,33 @@ def test_rows_that_no_claim_can_reach_are_stranded() -> None:
 
 
 def test_an_object_without_a_row_is_named_with_how_long_it_lies_there() -> None:
-    (one,) = found(buckets=(BucketSeen("acme", "acme", 10, 1, NOW - 600, "incoming/new.jpg"),))
+    (one,) = found(
+        buckets=(
+            BucketSeen(
+                tenant="acme",
+                bucket="acme",
+                objects=10,
+                unregistered=1,
+                oldest=NOW - 600,
+                example="incoming/new.jpg",
+            ),
+        )
+    )
     assert (one.code, one.since) == ("objects_unregistered", NOW - 600)
     assert "incoming/new.jpg" in one.summary
 
 
 def test_rows_without_objects_are_a_finding_of_their_own() -> None:
-    gone = BucketSeen("acme", "acme", 9, 0, None, "", absent=2, absent_example="incoming/a.jpg")
+    gone = BucketSeen(
+        tenant="acme",
+        bucket="acme",
+        objects=9,
+        unregistered=0,
+        oldest=None,
+        example="",
+        absent=2,
+        absent_example="incoming/a.jpg",
+    )
     (one,) = found(buckets=(gone,))
     assert (one.code, one.evidence["rows_without_object"]) == ("rows_without_object", 2)
 
@@ -232,7 +269,16 @@ def test_runs_that_fail_again_and_again_are_a_crash_loop_while_rows_are_due() ->
 def test_errors_come_first_and_then_what_has_lasted_longest() -> None:
     order = found(
         counts=(counts(registered=12),),
-        buckets=(BucketSeen("acme", "acme", 1, 1, NOW - 900, "a"),),
+        buckets=(
+            BucketSeen(
+                tenant="acme",
+                bucket="acme",
+                objects=1,
+                unregistered=1,
+                oldest=NOW - 900,
+                example="a",
+            ),
+        ),
         snapshot=snapshot([due(batch(), waited=200)]),
     )
     assert [one.code for one in order] == [

@@ -10,6 +10,7 @@ import pytest
 from parjanya_dagster.doctor.facts import QueueSeen
 from parjanya_dagster.queues.messages import QueueState
 from parjanya_dagster.truth.models import Heartbeat
+from parjanya_dagster.truth.records import GroupNote
 from tests.support.snapshots import NOW
 from tests.unit.doctor.cases import codes, found
 
@@ -20,9 +21,19 @@ def queue(role: str = "arrivals", **said: Any) -> QueueSeen:
     return QueueSeen(role, "q", replace(FINE, **said))
 
 
-def group(**said: Any) -> dict[str, Heartbeat]:
-    payload = {"group": "g", "desired": 2, "in_service": 0, "nothing_since": NOW - 900, "rows": 9}
-    return {"group:gpu": Heartbeat("group:gpu", NOW, {**payload, **said})}
+def group(**said: Any) -> dict[str, GroupNote]:
+    noted = GroupNote(
+        lane="gpu",
+        group="g",
+        desired=2,
+        in_service=0,
+        nothing_since=NOW - 900,
+        said="",
+        quiet_since=NOW,
+        rows=9,
+        at=NOW,
+    )
+    return {"gpu": replace(noted, **said)}
 
 
 def test_queues_that_keep_messages_for_a_long_weekend_are_fine() -> None:

@@ -20,6 +20,7 @@ from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import DEFAULT_PROMPT, Settings
 from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.requests import Reset
 from tests.support.clock import Clock
 from tests.support.endpoint_stub import MODEL, Reply, Stub
 from tests.support.pictures import picture
@@ -134,7 +135,12 @@ def test_a_regrade_is_asked_with_the_prompt_of_its_target(house: House) -> None:
 
     store, engine = house.platform.store, Asked()
     house.run(work(house, "enriched", engine, policy_of))
-    store.reset(store.batches("acme"), "enriched", house.clock(), "again", "r1", "run-0", "asks@1")
+    store.reset(
+        store.batches("acme"),
+        Reset(stage="enriched", reason="again", run_id="run-0", policy="asks@1"),
+        house.clock(),
+        "r1",
+    )
     house.run(work(house, "enriched", engine, policy_of))
     assert engine.log[-1] == ("kinds@2", 2)
     assert seen[-1] == "asks@1"
@@ -153,7 +159,7 @@ def test_a_policy_that_needs_nothing_of_a_stage_asks_what_the_settings_say() -> 
     plain = policy.load("name: plain\nversion: 1\ndescription: Needs nothing.\n")
     assert not wanted(plain, "enriched")
     assert not wanted(plain, "scored")
-    assert Settings.model_fields["prompt"].default == DEFAULT_PROMPT
+    assert Settings().vlm.prompt == DEFAULT_PROMPT
     from gpu_ops.vlm import prompts
 
     assert prompts.DEFAULT == DEFAULT_PROMPT

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.snapshot import Phase
-from parjanya_dagster.belief.tags import PACE, RUN
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import TruthUnavailable
-from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
+from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry
 from parjanya_dagster.truth.sql import SqlStore, open_store
@@ -41,8 +41,8 @@ class Trying:
             yield one, Retry("away")
 
 
-def signs(store: Any, clock: Clock, **options: Any) -> SignsOfLife:
-    return SignsOfLife(
+def signs(store: Any, clock: Clock, **options: Any) -> RunHeartbeat:
+    return RunHeartbeat(
         store, "r1", "validated", clock, **{"silence": 120.0, "stall": 600.0, **options}
     )
 
@@ -65,7 +65,7 @@ def test_signs_go_on_beside_the_work(store: SqlStore, clock: Clock) -> None:
     class Listening:
         def beat(self, name: str, now: float, payload: Mapping[str, Any]) -> None:
             store.beat(name, now, payload)
-            if threading.current_thread().name == "signs-of-life":
+            if threading.current_thread().name == "heartbeat":
                 beaten.set()
 
     with signs(Listening(), clock, silence=0.01):
@@ -109,10 +109,10 @@ def test_seconds_per_row_follow_what_is_measured(store: SqlStore) -> None:
         return done
 
     def known() -> float:
-        return float(store.heartbeats(PACE)[f"{PACE}:scored"].payload["seconds_per_row"])
+        return store.paces()["scored"].seconds_per_row
 
     note_pace(store, "scored", tally(4, 40.0), NOON)
-    assert store.heartbeats(PACE) == {}, "four rows say little"
+    assert store.paces() == {}, "four rows say little"
     note_pace(store, "scored", tally(10, 10.0), NOON)
     assert known() == pytest.approx(1.0)
     note_pace(store, "scored", tally(10, 20.0), NOON)

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.belief.tags import BLIND, GROUP
+from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import CloudDenied
 from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide, needed
 from parjanya_dagster.intent.scaling_groups import EVERY, ScalingGroups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.requests import ClaimRequest
 from tests.support import world
 from tests.support.clock import Clock
 
@@ -98,7 +99,12 @@ def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
     scaling = groups(platform, group, clock)
     scaling.adjust(EMBEDDED)
     assert group.asked == [1]
-    claims = platform.store.claim("validated", platform.store.batches(), 10, "w", 3600.0, clock.now)
+    claims = platform.store.claim(
+        ClaimRequest(
+            stage="validated", batches=platform.store.batches(), limit=10, owner="w", lease=3600.0
+        ),
+        clock.now,
+    )
     for _ in range(40):
         clock.pass_by(EVERY)
         scaling.adjust(EMBEDDED)
@@ -119,12 +125,11 @@ def test_since_when_nothing_is_in_service_is_noted(platform: Platform, clock: Cl
     for _ in range(5):
         groups(platform, group, clock).adjust(EMBEDDED)
         clock.pass_by(EVERY)
-    noted = platform.store.heartbeats(GROUP)[f"{GROUP}:embedded"].payload
-    assert (noted["desired"], noted["in_service"], noted["nothing_since"]) == (1, 0, began)
+    noted = platform.store.group_notes()["embedded"]
+    assert (noted.desired, noted.in_service, noted.nothing_since) == (1, 0, began)
     group.state_now = replace(group.state_now, in_service=1)
     groups(platform, group, clock).adjust(EMBEDDED)
-    noted = platform.store.heartbeats(GROUP)[f"{GROUP}:embedded"].payload
-    assert noted["nothing_since"] is None
+    assert platform.store.group_notes()["embedded"].nothing_since is None
 
 
 def test_a_group_that_cannot_be_read_is_noted_and_stops_nothing(

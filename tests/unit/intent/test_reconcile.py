@@ -97,7 +97,10 @@ def test_truth_that_cannot_be_read_fails_the_tick(
     store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(store, 3)
-    for operation in ("lapse", "due", "leases", "stale_manifests", "tenants", "heartbeats"):
+    for operation in (
+        *("expire_leases", "due", "leases", "stale_manifests", "tenants", "heartbeats"),
+        *("paces", "preflights", "reconciliation"),
+    ):
         with monkeypatch.context() as patch:
 
             def away(*_: object) -> None:
@@ -107,19 +110,53 @@ def test_truth_that_cannot_be_read_fails_the_tick(
             with pytest.raises(TruthUnavailable):
                 tick(store, belief)
     assert RECONCILER not in store.heartbeats()
+    assert store.reconciliation() is None
 
 
-def test_generations_grow_even_when_the_heartbeat_is_lost_or_the_clock_goes_back(
+def test_generations_grow_even_when_the_last_one_is_lost_or_the_clock_goes_back(
     store: SqlStore, belief: Runs
 ) -> None:
     """A run key that Dagster has seen is dropped without a word: it must never come again."""
     first = tick(store, belief).generation
     belief.clock.pass_by(-3600)
     second = tick(store, belief).generation
-    store.forget([RECONCILER])
+    fresh = open_store("sqlite://")
     belief.clock.pass_by(7200)
-    third = tick(store, belief).generation
+    third = tick(fresh, belief).generation
+    fresh.close()
     assert first < second < third
+
+
+def test_what_it_knows_is_recorded_and_not_in_its_heartbeat(store: SqlStore, belief: Runs) -> None:
+    arrive(store, 3)
+    first = tick(store, belief)
+    store.forget([RECONCILER])
+    belief.clock.pass_by(5)
+    second = tick(store, belief)
+    last = store.reconciliation()
+    assert last is not None
+    assert second.generation == last.generation == first.generation + 5
+    assert (last.at, last.watching_since) == (NOON + 5, NOON)
+    assert (last.totals["reconciliations"], last.totals["emitted|embedded"]) == (2, 2)
+
+
+def test_a_run_whose_sign_of_life_was_deleted_is_judged_by_the_last_that_was_heard(
+    store: SqlStore, belief: Runs
+) -> None:
+    """It began long ago and holds no lease: without its sign it would be taken for dead at once."""
+    tick(store, belief)
+    belief.live("acme/2025-10-09/001", age=3600)
+    for _ in range(20):
+        belief.clock.pass_by(30)
+        store.beat(f"{RUN}:r1", belief.clock(), {"stage": "validated", "phase": "working"})
+        tick(store, belief)
+        store.forget(list(store.heartbeats(RUN)))
+    for _ in range(4):
+        belief.clock.pass_by(30)
+        assert tick(store, belief).plan.dead == ()
+    belief.clock.pass_by(30)
+    (dead,) = tick(store, belief).plan.dead
+    assert dead.reason.startswith("no sign of life from validated for 150 s")
 
 
 def test_dead_runs_are_expired_and_one_that_cannot_be_does_not_stop_the_tick(
