@@ -43,7 +43,7 @@ soak: $(VENV)/.dev ## kill real processes at random for MINUTES while images arr
 	$(BIN)/python -m tests.end_to_end.soak --minutes $(MINUTES) --images $(IMAGES) $(SOAK)
 
 fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
-	PARJANYA_FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
+	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
 constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins && $(PYTHON) -m venv .pins

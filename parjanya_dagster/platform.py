@@ -34,6 +34,7 @@ from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_store
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
@@ -52,8 +53,8 @@ class Platform:
     @property
     def lanes(self) -> tuple[lanes.Lane, ...]:
         s = self.settings
-        chosen = placed(lanes.BY_NAME[s.lanes], s.launcher, s.placement)
-        patience = s.launch_deadline
+        chosen = placed(lanes.BY_NAME[s.lanes.layout], s.lanes.launcher, s.lanes.by_name)
+        patience = s.runs.launch_deadline
         return (
             tuple(replace(lane, launch_deadline=patience) for lane in chosen if patience) or chosen
         )
@@ -61,38 +62,39 @@ class Platform:
     @property
     def limits(self) -> Limits:
         s = self.settings
-        held = {one.lane for one in drifts(self.store)} if s.hold_drifted else ()
+        held = {one.lane for one in drifts(self.store)} if s.identity.hold_drifted else ()
         return Limits(
-            run_rows=s.run_rows,
+            run_rows=s.runs.rows,
             held_lanes=frozenset(held),
-            queued_runs=s.queued_runs,
-            run_seconds=s.run_seconds,
-            deadlines=Deadlines(start=s.start_deadline, silence=s.run_silence, stall=s.run_stall),
+            queued_runs=s.runs.queued,
+            run_seconds=s.runs.seconds,
+            deadlines=Deadlines(
+                start=s.runs.start_deadline, silence=s.runs.silence, stall=s.runs.stall
+            ),
         )
 
     @property
     def pace(self) -> Pace:
-        s = self.settings
-        return Pace(rows=s.micro_batch_rows, seconds=s.micro_batch_seconds, lease=s.lease)
+        return Pace(lease=self.settings.runs.lease)
 
     @cached_property
     def sweeper(self) -> Sweeper:
         sweeper = Sweeper(self.store, self.objects, self.clock, self.new_policy)
-        if self.settings.objects.startswith("file:"):
+        if self.settings.objects_url.startswith("file:"):
             return sweeper  # every folder is a tenant's
-        names = BucketNames(self.settings.tenant_buckets)
+        names = BucketNames(self.settings.tenants.buckets)
         return replace(sweeper, names=names, candidates=partial(_candidates, names))
 
     @cached_property
     def mailbox(self) -> Mailbox | None:
         """Where notifications of buckets come in; None: nowhere, and the sweep finds everything."""
-        if not self.settings.arrivals_queue:
+        if not self.settings.arrivals.queue:
             return None
         return Mailbox(
             self.store,
             self.objects,
-            SqsQueue(self.settings.arrivals_queue),
-            SqsQueue(self.settings.dead_letters),
+            SqsQueue(self.settings.arrivals.queue),
+            SqsQueue(self.settings.arrivals.dead_letters),
             self.sweeper.names,
             self.sweeper.add_tenant,
             self.clock,
@@ -101,7 +103,7 @@ class Platform:
     @cached_property
     def queues(self) -> dict[str, Queue]:
         """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
-        return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+        return {lane: SqsQueue(name) for lane, name in self.settings.lanes.queues.items()}
 
     @property
     def all_queues(self) -> dict[str, Queue]:
@@ -109,8 +111,8 @@ class Platform:
         found: dict[str, Queue] = {}
         if self.mailbox is not None:
             found = {"arrivals": self.mailbox.queue}
-        if self.settings.dead_letters:
-            found[DEAD_LETTERS] = SqsQueue(self.settings.dead_letters)
+        if self.settings.arrivals.dead_letters:
+            found[DEAD_LETTERS] = SqsQueue(self.settings.arrivals.dead_letters)
         return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
 
     @property
@@ -121,7 +123,7 @@ class Platform:
             sweeper=self.sweeper,
             mailbox=self.mailbox,
             follow_uploads=lambda deadline: self.uploads.tend(deadline).registered,
-            sweep_every=self.settings.sweep_every,
+            sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,
         )
@@ -144,7 +146,7 @@ class Platform:
 
     @property
     def eligibility(self) -> Eligibility:
-        costly = self.queues.keys() | self.settings.groups.keys()
+        costly = self.queues.keys() | self.settings.lanes.scaling_groups.keys()
         return Eligibility(
             store=self.store, objects=self.objects, clock=self.clock, costly=frozenset(costly)
         )
@@ -155,8 +157,8 @@ class Platform:
         s = self.settings
         return ScalingGroups(
             store=self.store,
-            groups={lane: AutoScalingGroup(name) for lane, name in s.groups.items()},
-            bounds=Bounds(s.group_most, idle=s.group_idle),
+            groups={lane: AutoScalingGroup(name) for lane, name in s.lanes.scaling_groups.items()},
+            bounds=Bounds(s.scaling.max_instances, idle=s.scaling.idle),
             clock=self.clock,
         )
 
@@ -171,34 +173,37 @@ class Platform:
             self.store,
             self.objects,
             self.clock,
-            seconds=s.upload_seconds,
-            most_bytes=s.max_image_bytes,
+            seconds=s.uploads.seconds,
+            most_bytes=s.media.max_bytes,
         )
 
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""
-        return self.registry.named(self.settings.new_tenants_policy).ref
+        return self.registry.named(self.settings.tenants.policy).ref
 
     @cached_property
     def hints(self) -> Hints | None:
         """What tells of changes of Truth; None: nothing does, and it is looked at."""
-        return open_hints(self.settings.truth, self.clock)
+        return open_hints(self.settings.truth_url, self.clock)
 
     @cached_property
     def registry(self) -> PolicyRegistry:
         return PolicyRegistry(self.store, self.clock)
 
+    def tenant(self, slug: str) -> Tenant:
+        """The tenant of this name. Raises UnknownTenant."""
+        tenant = self.store.tenant(slug)
+        if tenant is None:
+            raise UnknownTenant(f"There is no tenant {slug!r}. `parjanya tenant list` names them.")
+        return tenant
+
     def policy_of(self, tenant: str) -> policy.Policy:
         """The policy a tenant is pinned to. Raises UnknownTenant, PolicyMissing."""
-        found = self.store.tenant(tenant)
-        if found is None:
-            raise UnknownTenant(f"There is no tenant {tenant!r}.")
+        pinned = self.tenant(tenant).policy
         try:
-            return self.registry.get(found.policy)
+            return self.registry.get(pinned)
         except PolicyMissing as error:
-            raise PolicyMissing(
-                f"Tenant {tenant!r} is pinned to {found.policy!r}. {error}"
-            ) from None
+            raise PolicyMissing(f"Tenant {tenant!r} is pinned to {pinned!r}. {error}") from None
 
 
 def _candidates(names: BucketNames) -> list[str]:
@@ -215,12 +220,14 @@ def open_platform(settings: Settings | None = None, migrating: bool = False) -> 
     settings = settings or load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     store = open_store(
-        settings.truth,
+        settings.truth_url,
         rules=settings.rules,
-        batch_size=settings.batch_size,
+        batch_size=settings.arrivals.batch_size,
         migrating=migrating,
     )
-    platform = Platform(settings, store, open_objects(settings.objects, settings.settle))
+    platform = Platform(
+        settings, store, open_objects(settings.objects_url, settings.arrivals.settle)
+    )
     platform.registry.publish_builtin()
     return platform
 

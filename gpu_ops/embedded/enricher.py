@@ -50,8 +50,8 @@ class EmbeddedEnricher:
     def asking(self, prompt: str) -> NoReturn:
         """Raises ValueError: there is no language model to ask."""
         raise ValueError(
-            f"the engine {self._name} asks nothing: choose another engine (PARJANYA_ENRICHER), "
-            "or another policy"
+            f"the engine {self._name} asks nothing: choose another engine "
+            "(PARJANYA_ENGINES__ENRICHER), or another policy"
         )
 
     def check(self) -> None:

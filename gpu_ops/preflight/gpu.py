@@ -75,14 +75,14 @@ def check(device: str, found: GpuFacts, memory: int) -> Check:
             name,
             False,
             f"{device} is wanted, and this torch is built for the CPU alone: install a CUDA build "
-            "of torch, or set PARJANYA_DEVICE=cpu",
+            "of torch, or set PARJANYA_ENGINES__DEVICE=cpu",
         )
     if found.count == 0:
         return Check(
             name,
             False,
             f"no GPU is visible to CUDA {found.built_for} ({found.why_none or 'no reason given'}): "
-            "give the run a GPU node and a driver that fits, or set PARJANYA_DEVICE=cpu",
+            "give the run a GPU node and a driver that fits, or set PARJANYA_ENGINES__DEVICE=cpu",
         )
     if not runs_on(found.capability, found.architectures):
         major, minor = found.capability

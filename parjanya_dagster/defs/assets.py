@@ -70,7 +70,7 @@ def _stage(
     )
     def stage_asset(
         context: AssetExecutionContext, config: StageConfig, platform: PlatformResource
-    ) -> MaterializeResult:
+    ) -> MaterializeResult[Any]:
         opened = platform.open()
         return run_asset(context, opened, runner_of(context, opened), name)
 
@@ -79,7 +79,7 @@ def _stage(
 
 def run_asset(
     context: AssetExecutionContext, platform: Platform, runner: StageRunner, stage: str
-) -> MaterializeResult:
+) -> MaterializeResult[Any]:
     """Run a stage over the run's partitions; then say in each partition's metadata what was done.
 
     A run that the reconciler asked for works on what is due. Any other run means "compute this

@@ -1,8 +1,8 @@
-"""The signs of life that the process of a run gives, and its own judgement when it hangs.
+"""The heartbeat of a run's process, which ends itself where it hangs.
 
 A thread writes a heartbeat for as long as the process is at a stage, whether it loads a model,
 works or writes manifests. A run that has had no outcome for too long ends itself: its rows are
-freed by the lapse of their leases, and then claimed one by one, so what hung it is found.
+freed when their leases expire. Then they are claimed one by one, so the one that hung it is found.
 """
 
 from __future__ import annotations

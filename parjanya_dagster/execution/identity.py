@@ -19,6 +19,7 @@ import parjanya_dagster
 from parjanya_dagster.execution.engines import KIND, engine_of
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.sql.revisions import newest_revision
 
 log = structlog.get_logger(__name__)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
@@ -31,9 +32,9 @@ def identity_of(resources: StageResources, lane: Lane) -> dict[str, str]:
     """
     parts = {
         "code": code_version(),
-        "image": resources.settings.image,
+        "image": resources.settings.identity.image,
         "packages": packages(),
-        "schema": schema_needed(),
+        "schema": newest_revision(),
     }
     for stage in lane.stages:
         if stage not in KIND:
@@ -77,11 +78,3 @@ def packages() -> str:
         }
     )
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:12]
-
-
-@cache
-def schema_needed() -> str:
-    """The revision of Truth's schema that this code is written for."""
-    from parjanya_dagster.truth.sql.migrate import newest_revision
-
-    return newest_revision()

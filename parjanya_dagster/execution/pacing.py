@@ -21,6 +21,6 @@ def pace_of(resources: StageResources, stage: str) -> Pace:
     pace = resources.pace
     if stage == STAGES[-1]:
         return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
-    if stage == "enriched" and resources.settings.enricher in BEHIND_A_GPU:
+    if stage == "enriched" and resources.settings.engines.enricher in BEHIND_A_GPU:
         return replace(pace, intervals=INTERVALS_PER_CLAIM)
     return pace

@@ -37,7 +37,7 @@ def report_identity(
     and this process is not what was declared. Where they are held, it also raises what kept the
     identity from being known.
     """
-    hold = resources.settings.hold_drifted
+    hold = resources.settings.identity.hold_drifted
     try:
         identity = identity_of(resources, lane)
         note_running(resources.store, lane.name, identity, run_id, resources.clock())

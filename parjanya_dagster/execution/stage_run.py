@@ -97,8 +97,8 @@ class StageRunner:
             self.run_id,
             stage,
             clock,
-            silence=settings.run_silence,
-            stall=settings.run_stall,
+            silence=settings.runs.silence,
+            stall=settings.runs.stall,
             book=book,
         )
         with heartbeat, seldom() if stage == DECIDING else nullcontext():

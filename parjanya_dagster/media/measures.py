@@ -56,7 +56,7 @@ def colourfulness(rgb: np.ndarray) -> float:
         squares = int((opponent * opponent).sum(dtype=np.int64))
         spread += (count * squares - total**2) / (unit * count) ** 2
         mean += total**2 / (unit * count) ** 2
-    return spread**0.5 + 0.3 * mean**0.5
+    return float(spread**0.5 + 0.3 * mean**0.5)
 
 
 def noise_sigma(luma: np.ndarray) -> float:
@@ -79,7 +79,7 @@ def noise_sigma(luma: np.ndarray) -> float:
         columns = residual.sum(axis=0, dtype=np.int32)
         tiles.append(columns.reshape(-1, 16).sum(axis=1) / 256)
     # For Gaussian noise of deviation s the residual has deviation 6 s.
-    return float(np.percentile(np.concatenate(tiles), 25)) * (np.pi / 2) ** 0.5 / 6
+    return float(np.percentile(np.concatenate(tiles), 25) * (np.pi / 2) ** 0.5 / 6)
 
 
 def sharpness(luma: np.ndarray, noise: float) -> float:
@@ -125,7 +125,7 @@ def sharpness(luma: np.ndarray, noise: float) -> float:
     if ratio <= 1.0:
         return 0.0
     blur_squared = max((_COARSE_VARIANCE - _FINE_VARIANCE * ratio) / (ratio - 1.0), 0.0)
-    return 1.0 / (1.0 + blur_squared**0.5)
+    return float(1.0 / (1.0 + blur_squared**0.5))
 
 
 # Variances, in pixels², of what lies between a step and each of the two gradients on its ridge.

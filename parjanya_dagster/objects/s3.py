@@ -84,7 +84,7 @@ def s3_client() -> Any:
         from botocore.config import Config
     except ImportError:
         raise SettingsInvalid(
-            "Buckets in S3 need boto3: pip install 'parjanya[aws]', or set PARJANYA_OBJECTS_URL "
+            "Buckets in S3 need boto3: pip install 'parjanya[aws]', or set PARJANYA_OBJECTS__URL "
             "to a folder."
         ) from None
     elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

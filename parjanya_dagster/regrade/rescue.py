@@ -28,7 +28,9 @@ class Rescuer:
         """
         for regrade in unattended(self.store, self.clock()):
             deadline = min(self.clock() + SLICE, end)
-            advance = Advance(self.store, self.published, self.clock, regrade)
+            advance = Advance(
+                store=self.store, published=self.published, clock=self.clock, regrade=regrade
+            )
             if not advance.run(stop=partial(self._over, deadline)):
                 self.store.drop_hold(regrade.replay_id)  # the next pass goes on
 

@@ -50,25 +50,18 @@ class Dagster:
         self.keys = tuple(keys)
 
     def read(self, now: float) -> Seen:
-        runs = (
+        states = (("r-works", RunState.STARTED, 0), ("r-waits", RunState.QUEUED, 1))
+        runs = tuple(
             LiveRun(
-                run_id="r-works",
+                run_id=run_id,
                 job=CPU.job,
-                state=RunState.STARTED,
-                keys=self.keys[:1],
+                state=state,
+                keys=self.keys[n : n + 1],
                 stages=CPU.stages,
                 since=NOON,
                 requested=True,
-            ),
-            LiveRun(
-                run_id="r-waits",
-                job=CPU.job,
-                state=RunState.QUEUED,
-                keys=self.keys[1:2],
-                stages=CPU.stages,
-                since=NOON,
-                requested=True,
-            ),
+            )
+            for run_id, state, n in states
         )
         return Seen(keys=self.keys, runs=runs, failed=())
 

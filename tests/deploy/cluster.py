@@ -81,11 +81,11 @@ class Cluster(Instance):
     """An instance with lanes of their own, launched on Kubernetes. It has no web UI."""
 
     def __init__(self, home: Path, api: KubernetesApi, **settings: str) -> None:
-        super().__init__(home, lanes="split", settle="0", **settings)
+        super().__init__(home, lanes__layout="split", arrivals__settle="0", **settings)
         self.api = api
         self.environment |= {
-            "PARJANYA_LAUNCHER": "kubernetes",
-            "PARJANYA_PLACEMENT": f'{{"gpu": {{"image": "{GPU_IMAGE}"}}}}',
+            "PARJANYA_LANES__LAUNCHER": "kubernetes",
+            "PARJANYA_LANES__GPU__IMAGE": GPU_IMAGE,
             "DAGSTER_CURRENT_IMAGE": CPU_IMAGE,  # as the chart tells its code servers
             "DAGSTER_HOME": str(home / "dagster"),
         }

@@ -31,7 +31,7 @@ ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yam
 
 @pytest.fixture
 def one_machine(tmp_path: Path) -> dict[str, Any]:
-    return dagster_config(Settings(home=tmp_path, lanes="split"))
+    return dagster_config(Settings(home=tmp_path, lanes={"layout": "split"}))
 
 
 def objects(*files: Path) -> list[dict[str, Any]]:

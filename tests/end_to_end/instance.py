@@ -20,7 +20,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from parjanya_dagster.instance.home import free_port
 from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.settings import Settings
+from parjanya_dagster.settings import read
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import Status
 
@@ -39,7 +39,7 @@ class Instance:
             **{f"PARJANYA_{name.upper()}": value for name, value in settings.items()},
             "PARJANYA_HOME": str(home),
         }
-        self.settings = Settings(home=home, **settings)  # type: ignore[arg-type]
+        self.settings = read(home, self.environment)
         self.process: subprocess.Popen[bytes] | None = None
         self._platform: Platform | None = None
 

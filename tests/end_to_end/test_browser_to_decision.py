@@ -109,11 +109,11 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
     table = moto.name("truth")
     instance = Instance(
         tmp_path / "home",
-        truth_url=f"dynamodb://{table}",
-        objects_url="s3://",
-        arrivals_queue=queue,
-        dead_letters=dead,
-        sweep_seconds=HOURLY,
+        truth__url=f"dynamodb://{table}",
+        objects__url="s3://",
+        arrivals__queue=queue,
+        arrivals__dead_letters=dead,
+        arrivals__sweep_seconds=HOURLY,
     )
     try:
         instance.platform.sweeper.add_tenant("acme", bucket)
@@ -138,7 +138,7 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
 
             # Half of the events are lost, the stream ends, and then the queue goes.
             instance.stop()
-            instance.environment["PARJANYA_SWEEP_SECONDS"] = OFTEN
+            instance.environment["PARJANYA_ARRIVALS__SWEEP_SECONDS"] = OFTEN
             instance.start()
             disabled = {"StreamEnabled": False}
             boto3.client("dynamodb").update_table(TableName=table, StreamSpecification=disabled)

@@ -31,13 +31,13 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     (model / LOST).rename(folder / LOST)
     instance = Instance(
         tmp_path_factory.mktemp("engines") / "home",
-        enricher="transformers",
-        model=str(model),
-        visual_tokens="64",
-        device="cpu",
-        scorer="pyiqa",
-        iqa_weights=str(write_weights(folder / "weights", ("cnniqa",))),
-        iqa_metrics="cnniqa",
+        engines__enricher="transformers",
+        vlm__model=str(model),
+        vlm__visual_tokens="64",
+        engines__device="cpu",
+        engines__scorer="pyiqa",
+        iqa__weights=str(write_weights(folder / "weights", ("cnniqa",))),
+        iqa__metrics="cnniqa",
     )
     incoming = instance.incoming("acme")
     incoming.mkdir(parents=True)
@@ -76,7 +76,7 @@ def test_it_waits_at_the_model_claims_nothing_and_says_why(instance: Instance) -
 
 
 def test_it_goes_on_by_itself_once_the_file_is_there(instance: Instance) -> None:
-    model = Path(instance.settings.model)
+    model = Path(instance.settings.vlm.model)
     (model.parent / LOST).rename(model / LOST)
     instance.until(lambda: instance.settled({"acme": len(IMAGES)}), "every image is terminal")
     instance.until(instance.idle, "every run has ended")

@@ -44,13 +44,13 @@ class Fleet:
             self.notify(tenant, [{"QueueArn": self.arrivals.arn(), "Events": HAPPENS}])
         self.instance = Instance(
             home,
-            lanes="split",
-            objects_url="s3://",
-            tenant_buckets="{tenant}-uploads",
-            arrivals_queue=self.arrivals.name,
-            dead_letters=self.dead.name,
-            lane_queues=f"gpu={self.lane.name}",
-            sweep_seconds="10",
+            lanes__layout="split",
+            objects__url="s3://",
+            tenants__buckets="{tenant}-uploads",
+            arrivals__queue=self.arrivals.name,
+            arrivals__dead_letters=self.dead.name,
+            lanes__gpu__queue=self.lane.name,
+            arrivals__sweep_seconds="10",
         )
         self.worker: subprocess.Popen[bytes] | None = None
 

@@ -23,7 +23,6 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from typer.testing import CliRunner, Result
 
-from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
@@ -41,7 +40,7 @@ from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects import local
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.settings import Settings
+from parjanya_dagster.settings import Settings, loading
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.requests import ClaimRequest
@@ -145,9 +144,9 @@ def broken(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     shutil.copytree(template, home)
-    chosen = Settings(home=home, settle=0.0)
+    chosen = Settings(home=home, arrivals={"settle": 0.0})
     write_home(chosen, 4000)
-    (home / "parjanya.env").write_text("PARJANYA_SETTLE=0\n")
+    (home / "parjanya.env").write_text("PARJANYA_ARRIVALS__SETTLE=0\n")
     broken = Broken(home, open_platform(chosen, migrating=True), monkeypatch)
     broken.beat()
     assert broken.doctor() == (0, set(), {})
@@ -164,10 +163,10 @@ def truth_does_not_answer(b: Broken) -> Cure:
     """Its address names a port where nobody listens."""
 
     def address(line: str) -> None:
-        (b.home / "parjanya.env").write_text(f"PARJANYA_SETTLE=0\n{line}")
-        settings._load.cache_clear()
+        (b.home / "parjanya.env").write_text(f"PARJANYA_ARRIVALS__SETTLE=0\n{line}")
+        loading._load.cache_clear()
 
-    address(f"PARJANYA_TRUTH_URL=postgresql://127.0.0.1:{free_port()}/truth\n")
+    address(f"PARJANYA_TRUTH__URL=postgresql://127.0.0.1:{free_port()}/truth\n")
     return lambda: address("")
 
 

@@ -26,7 +26,7 @@ def instance(
     """Images lie there before it starts; it settles."""
     name = postgres.create_database()
     home = tmp_path_factory.mktemp("split") / "home"
-    instance = Instance(home, lanes="split", truth_url=postgres.url(name))
+    instance = Instance(home, lanes__layout="split", truth__url=postgres.url(name))
     for tenant, files in IMAGES.items():
         instance.incoming(tenant).mkdir(parents=True)
         for file, data in files.items():

@@ -65,7 +65,7 @@ def test_tenants_are_added_listed_and_shown(tmp_path: Path, environment: dict[st
 def test_a_bucket_is_checked_and_its_cors_proved_by_a_real_preflight(
     radosgw: Radosgw, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    server = {**environment, **radosgw.environment(), "PARJANYA_OBJECTS_URL": "s3://"}
+    server = {**environment, **radosgw.environment(), "PARJANYA_OBJECTS__URL": "s3://"}
     parjanya = Shell(tmp_path, server)
     bucket, s3 = "tenant-check", radosgw.client()
     assert parjanya("add", "acme", "--bucket", bucket).returncode == 0

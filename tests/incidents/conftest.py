@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.belief.snapshot import SensorSeen
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import ImageRow
 from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
@@ -45,6 +46,12 @@ def statuses(house: House, tenant: str = "acme") -> set[str]:
 
 def ask_doctor(house: House, sensors: tuple[SensorSeen, ...] = ()) -> dict[str, Finding]:
     """Findings by code."""
-    examiner = Examiner(house.store, house.buckets, house.dagster, lambda: sensors, house.clock)
+    examiner = Examiner(
+        store=house.store,
+        objects=house.buckets,
+        belief=house.dagster,
+        sensors=lambda: sensors,
+        clock=house.clock,
+    )
     facts = examiner.examine()
-    return {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}
+    return {one.code: one for one in diagnose(Case(facts=facts, lanes=house.lanes, limits=LIMITS))}

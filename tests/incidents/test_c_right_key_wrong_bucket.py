@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import ObjectGone
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.replay import replay_failures
@@ -97,10 +98,17 @@ def row(place: Platform, tenant: str, key: str = KEY) -> ImageRow:
 def ask_doctor(place: Platform) -> dict[str, Finding]:
     belief = DagsterModel(place.clock)
     examiner = Examiner(
-        place.store, place.objects, belief, lambda: (), place.clock, rng=random.Random(1)
+        store=place.store,
+        objects=place.objects,
+        belief=belief,
+        sensors=lambda: (),
+        clock=place.clock,
+        rng=random.Random(1),
     )
     facts = replace(examiner.examine(), loops={})
-    return {one.code: one for one in diagnose(Case(facts, place.lanes, place.limits))}
+    return {
+        one.code: one for one in diagnose(Case(facts=facts, lanes=place.lanes, limits=place.limits))
+    }
 
 
 def test_how_another_tenants_image_was_judged(place: Platform) -> None:

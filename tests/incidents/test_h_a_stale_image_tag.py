@@ -31,6 +31,7 @@ from parjanya_dagster.metrics.measure import measure
 from parjanya_dagster.platform import Platform
 from tests.end_to_end.pictures import picture
 from tests.incidents.conftest import ask_doctor, statuses, upload
+from tests.settings import changed
 from tests.simulation.house import LIMITS, House
 from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
 
@@ -50,7 +51,7 @@ def image(folder: Path, tag: str, line: str) -> dict[str, str]:
             **os.environ,
             "PYTHONPATH": str(folder / tag),
             "PARJANYA_HOME": str(folder / "empty"),
-            "PARJANYA_IMAGE": "registry/parjanya:v23",  # what the manifest says, in both
+            "PARJANYA_IDENTITY__IMAGE": "registry/parjanya:v23",  # what the manifest says, in both
         },
         capture_output=True,
         text=True,
@@ -166,7 +167,7 @@ class Real:
 @pytest.fixture
 def real(platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
     held = replace(
-        platform, settings=platform.settings.model_copy(update={"hold_drifted": True}), clock=clock
+        platform, settings=changed(platform.settings, identity={"hold_drifted": True}), clock=clock
     )
     monkeypatch.setattr(resources, "shared_platform", lambda: held)
     folder = held.settings.home / "buckets" / "acme" / "incoming"
@@ -222,7 +223,7 @@ def test_without_the_setting_a_stale_process_works_and_is_told_of(
 ) -> None:
     lenient = replace(
         real.platform,
-        settings=real.platform.settings.model_copy(update={"hold_drifted": False}),
+        settings=changed(real.platform.settings, identity={"hold_drifted": False}),
     )
     monkeypatch.setattr(resources, "shared_platform", lambda: lenient)
     declare(lenient.store, "embedded", images[1], lenient.clock() - 1)

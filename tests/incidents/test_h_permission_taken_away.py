@@ -14,9 +14,10 @@ import pytest
 
 from parjanya_dagster.aws.clients import client
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable
 from tests.incidents.conftest import upload
 from tests.servers import MotoServer
@@ -102,10 +103,15 @@ def test_how_it_sent_the_same_work_again_and_again(account: Account, queue: SqsQ
 
 def ask_doctor(house: House, **queues: SqsQueue) -> tuple[dict[str, Finding], dict[str, str]]:
     examiner = Examiner(
-        house.store, house.buckets, house.dagster, lambda: (), house.clock, queues=queues
+        store=house.store,
+        objects=house.buckets,
+        belief=house.dagster,
+        sensors=lambda: (),
+        clock=house.clock,
+        queues=queues,
     )
     facts = examiner.examine()
-    found = {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}
+    found = {one.code: one for one in diagnose(Case(facts=facts, lanes=house.lanes, limits=LIMITS))}
     return found, dict(facts.unread)
 
 

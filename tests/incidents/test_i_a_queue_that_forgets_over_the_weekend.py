@@ -14,13 +14,13 @@ import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.cli.worker import refuse_short_memory
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.settings import Settings
+from parjanya_dagster.queues.retention import require_retention
 from tests.servers import MotoServer
 from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
 from tests.simulation.house import LIMITS
@@ -62,14 +62,17 @@ def test_on_monday_the_queue_is_filled_again_from_truth(house: QueueHouse) -> No
 def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
     house.queue.retention = DAY
     examiner = Examiner(
-        house.store,
-        house.buckets,
-        house.believed(),
-        lambda: (),
-        house.clock,
+        store=house.store,
+        objects=house.buckets,
+        belief=house.loop().belief,
+        sensors=lambda: (),
+        clock=house.clock,
         queues={"lane embedded": house.queue},
     )
-    found = {one.code: one for one in diagnose(Case(examiner.examine(), house.lanes, LIMITS))}
+    found = {
+        one.code: one
+        for one in diagnose(Case(facts=examiner.examine(), lanes=house.lanes, limits=LIMITS))
+    }
     assert found["queue_forgets"].boundary == "Intent"
     assert found["queue_forgets"].evidence["dormancy_hours"] == 96.0
 
@@ -77,15 +80,11 @@ def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
 def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer) -> None:
     queue = SqsQueue(aws.name("lane"))
     queue.create()
-    refuse_short_memory(platform, {"lane": queue})
+    four_days = platform.settings.arrivals.longest_dormancy_hours * 3600
+    require_retention("lane", queue, four_days)
     boto3.client("sqs").set_queue_attributes(
         QueueUrl=queue.url(), Attributes={"MessageRetentionPeriod": str(int(4 * DAY - 1))}
     )
     with pytest.raises(SettingsInvalid, match="1209600"):
-        refuse_short_memory(platform, {"lane": queue})
-    patient = Platform(
-        Settings(home=platform.settings.home, longest_dormancy_hours=24.0),
-        platform.store,
-        platform.objects,
-    )
-    refuse_short_memory(patient, {"lane": queue})
+        require_retention("lane", queue, four_days)
+    require_retention("lane", queue, DAY)

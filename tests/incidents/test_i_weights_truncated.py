@@ -45,7 +45,7 @@ def test_it_is_told_from_the_header_before_anything_is_claimed(node: Node) -> No
 
 def test_the_images_go_on_once_the_file_is_whole(node: Node, tmp_path: Path) -> None:
     assert not node.run().success
-    (Path(node.settings.model) / WEIGHTS).write_bytes((tmp_path / "whole").read_bytes())
+    (Path(node.settings.vlm.model) / WEIGHTS).write_bytes((tmp_path / "whole").read_bytes())
     assert node.run().success
     assert "preflight_failed" not in node.doctor()
     done = [row for row in node.rows() if row.batch == node.batches[0]]

@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message
@@ -91,9 +92,13 @@ def test_an_object_that_lies_in_another_bucket_is_a_finding_that_names_it(
     cloud.upload(cloud.bolt, "a.jpg", b"acme's picture")
     cloud.s3.delete_object(Bucket=cloud.acme, Key="incoming/a.jpg")
     examiner = Examiner(
-        platform.store, box.objects, DagsterModel(platform.clock), lambda: (), platform.clock
+        store=platform.store,
+        objects=box.objects,
+        belief=DagsterModel(platform.clock),
+        sensors=lambda: (),
+        clock=platform.clock,
     )
-    case = Case(examiner.examine(), platform.lanes, platform.limits)
+    case = Case(facts=examiner.examine(), lanes=platform.lanes, limits=platform.limits)
     found = {one.code: one for one in diagnose(case)}
     assert found["object_elsewhere"].evidence["found_in"] == cloud.bolt
     assert found["object_elsewhere"].evidence["bucket"] == cloud.acme

@@ -60,8 +60,8 @@ def test_the_sweep_registers_it_where_its_bucket_notifies_nobody(
         cloud.upload(bucket, "a.jpg")
     settings = Settings(
         home=platform.settings.home,
-        objects_url="s3://",
-        tenant_buckets="quiet-{tenant}-uploads",
+        objects={"url": "s3://"},
+        tenants={"buckets": "quiet-{tenant}-uploads"},
     )
     sweeper: Sweeper = Platform(settings, platform.store, S3Objects(), clock).sweeper
     swept = sweeper.sweep(clock() + 1e9)

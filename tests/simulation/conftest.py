@@ -17,8 +17,8 @@ from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.sql.engine import open_engine
 from tests.unit.conftest import clock, platform  # noqa: F401  (fixtures)
 
-SEED = int(os.environ.get("PARJANYA_SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
-EXAMPLES = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60)
+SEED = int(os.environ.get("SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES") or 60)
 COUNTED: Counter[str] = Counter()
 COMPILED: dict[Any, Any] = {}  # statements, compiled once for all stores
 
@@ -27,7 +27,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not COUNTED:
         return
     terminalreporter.section("simulation")
-    terminalreporter.line(f"PARJANYA_SIMULATION_SEED={SEED} replays it.")
+    terminalreporter.line(f"SIMULATION_SEED={SEED} replays it.")
     for name, count in sorted(COUNTED.items()):
         terminalreporter.line(f"{count:>9,}  {name}")
 

@@ -126,7 +126,7 @@ def test_arrivals_wait_no_longer_beside_a_regrade(stores: tuple[SqlStore, SqlSto
     registry = stricter(second, house)
     target = registry.named("default@3")
     wanted = second.begin_regrade(selection(second, target, ["acme"], "", "", house.clock()))
-    assert Advance(second, registry.get, house.clock, wanted).run()
+    assert Advance(store=second, published=registry.get, clock=house.clock, regrade=wanted).run()
     assert sum(second.regrading().values()) == HISTORY
     beside = let_arrive(house)
 

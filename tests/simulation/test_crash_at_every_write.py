@@ -25,6 +25,7 @@ from parjanya_dagster.defs import assets
 from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.manifest import manifest_key
 from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
@@ -44,7 +45,7 @@ IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
 TIMING = Timing(tick=1.5)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
-DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
+DOUBLE_FAULTS = int(os.environ.get("SIMULATION_EXAMPLES") or 60) // 3
 
 
 @dataclass
@@ -66,6 +67,14 @@ class Standing:
             yield claim, outcome(claim, kind, 0.0, lambda _: "default@2")
 
 
+class SmallCommits(Platform):
+    """It commits after every second row, so that there are more places to die at."""
+
+    @property
+    def pace(self) -> Pace:
+        return replace(super().pace, rows=2)
+
+
 @dataclass
 class Machine:
     """One machine: its disk (Truth, buckets) survives; its processes and their memory do not."""
@@ -76,7 +85,7 @@ class Machine:
     retried: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.settings = Settings(home=self.home, settle=0.0, micro_batch_rows=2, workers=1)
+        self.settings = Settings(home=self.home, arrivals={"settle": 0.0}, media={"workers": 1})
         self.objects = FolderObjects(self.home / "buckets", 0.0)
         self.dagster = DagsterModel(self.clock)
         for tenant, count in IMAGES.items():
@@ -85,7 +94,7 @@ class Machine:
 
     def live(self, store: Any, ticks: int) -> bool:
         """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
-        place = Platform(self.settings, store, self.objects, self.clock, self.clock.pass_by)
+        place = SmallCommits(self.settings, store, self.objects, self.clock, self.clock.pass_by)
         dagster = self.dagster
         loop = replace(place.loop(dagster), timing=TIMING)
         for _ in range(ticks):
@@ -222,5 +231,5 @@ def test_all_images_survive_a_second_death_while_they_recover(
         try:
             journey(template, tmp_path / str(number), standing_in, *deaths)
         except AssertionError as error:
-            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, deaths at {deaths}")
+            error.add_note(f"SIMULATION_SEED={SEED}, deaths at {deaths}")
             raise

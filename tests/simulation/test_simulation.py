@@ -2,7 +2,7 @@
 
 A Hypothesis state machine over the real store, reconciling loop and sweep. After every step the
 invariants of `house.House.check` hold; when the faults stop, everything becomes terminal within
-`MOST_TICKS` ticks. A failure prints its steps; `PARJANYA_SIMULATION_SEED` replays a session.
+`MOST_TICKS` ticks. A failure prints its steps; `SIMULATION_SEED` replays a session.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.simulation.house import House
 from tests.simulation.mortal import Died
 from tests.simulation.worker import OUTCOMES, Worker, preview_key
 
-SHRINK = bool(os.environ.get("PARJANYA_SIMULATION_SHRINK"))
+SHRINK = bool(os.environ.get("SIMULATION_SHRINK"))
 TENANTS = ("acme", "globex", "initech")
 NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
@@ -359,7 +359,7 @@ def simulate(open_: Callable[[], Store], examples: int) -> None:
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
-            # Shrinking takes minutes. PARJANYA_SIMULATION_SHRINK=1 shows the shortest sequence.
+            # Shrinking takes minutes. SIMULATION_SHRINK=1 shows the shortest sequence.
             phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
             print_blob=True,
         ),
@@ -388,7 +388,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 WALKS = EXAMPLES // 2
 STEPS = 120
-DYNAMODB = [int(n) for n in (os.environ.get("PARJANYA_SIMULATION_DYNAMODB") or "2,60").split(",")]
+DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "2,60").split(",")]
 
 
 def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
@@ -467,7 +467,7 @@ def test_nothing_is_lost_on_long_random_walks(template: Path, part: int) -> None
 def test_nothing_is_lost_on_dynamodb_either(aws: MotoServer) -> None:
     """On moto's emulator: what DynamoDB itself may do beyond it is not shown here.
 
-    Few walks, since it is slow: PARJANYA_SIMULATION_DYNAMODB says how many, of how many steps.
+    Few walks, since it is slow: SIMULATION_DYNAMODB says how many, of how many steps.
     """
     walks, steps = DYNAMODB
     for walk in range(walks):
@@ -494,6 +494,6 @@ def walk_at_random(open_: Callable[[], Store], walk: int, steps: int) -> None:
             machine.nothing_is_lost_or_done_twice()
         machine.teardown()
     except Exception as error:
-        error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
+        error.add_note(f"SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
         error.add_note("\n".join(taken))
         raise

@@ -37,8 +37,10 @@ def clock() -> Clock:
 @pytest.fixture
 def platform(tmp_path: Path, clock: Clock) -> Iterator[Platform]:
     """An empty platform. Files in its buckets count as still at once."""
-    settings = Settings(home=tmp_path / "home", settle=0.0, workers=2)
+    settings = Settings(home=tmp_path / "home", arrivals={"settle": 0.0}, media={"workers": 2})
     (settings.home / "buckets").mkdir(parents=True)
-    store = open_store(settings.truth, rules=settings.rules, batch_size=settings.batch_size)
+    store = open_store(
+        settings.truth_url, rules=settings.rules, batch_size=settings.arrivals.batch_size
+    )
     yield Platform(settings, store, FolderObjects(settings.home / "buckets", 0.0), clock)
     store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED, SPLIT, Lane
 from parjanya_dagster.lanes.placement import GPU, Placement, placed
+from parjanya_dagster.settings import read
 
 GPUS = {"gpu": Placement(capacity_provider="gpus")}
 
@@ -44,6 +46,9 @@ def test_an_operator_may_say_otherwise_lane_by_lane() -> None:
     said = Placement(cpu=15, memory_mib=60_000, gpus=4, image="r/parjanya-gpu:2")
     container = kubernetes(gpu=said)["gpu"]["container_config"]
     assert container["image"] == "r/parjanya-gpu:2"
+    told = {one["name"]: one["value"] for one in container["env"]}
+    cluster = {"PARJANYA_IMAGE": "r/parjanya-cpu:2"}  # for all pods, by the name of before
+    assert read(Path("/home"), cluster | told).identity.image == "r/parjanya-gpu:2"
     assert container["resources"] == {
         "requests": {"cpu": "15", "memory": "60000Mi"},
         "limits": {"memory": "60000Mi", GPU: "4"},
@@ -100,11 +105,6 @@ def test_machines_of_ones_own_may_have_any_size() -> None:
     said = {**GPUS, "cpu": Placement(cpu=3, memory_mib=5000, capacity_provider="ours")}
     cpu, _ = placed(SPLIT, "ecs", said)
     assert cpu.tags["ecs/cpu"] == "3072"
-
-
-def test_a_lane_that_there_is_not_is_refused() -> None:
-    with pytest.raises(SettingsInvalid, match="names tpu; the lanes are cpu, gpu"):
-        placed(SPLIT, "kubernetes", {"tpu": Placement()})
 
 
 def test_a_word_that_means_nothing_is_refused() -> None:

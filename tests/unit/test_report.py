@@ -35,7 +35,7 @@ def picture() -> bytes:
 
 def image(name: str, tenant: str = "acme", **changes: object) -> ReportImage:
     values = {"status": "curated", "verdict": "accept", "thumbnail": picture()} | changes
-    return ReportImage(tenant, name, f"id-{tenant}-{name}", **values)
+    return ReportImage(tenant=tenant, key=name, image_id=f"id-{tenant}-{name}", **values)
 
 
 class Page(HTMLParser):
@@ -97,8 +97,8 @@ def test_curated_without_a_verdict_is_not_reported_as_accepted():
 
 def test_hostile_text_stays_text_wherever_it_comes_from():
     row = ReportImage(
-        HOSTILE, HOSTILE, HOSTILE, "failed", None, (ReportReason(HOSTILE, HOSTILE),), None,
-        category=HOSTILE, facts={HOSTILE: HOSTILE},
+        tenant=HOSTILE, key=HOSTILE, image_id=HOSTILE, status="failed", verdict=None,
+        reasons=(ReportReason(HOSTILE, HOSTILE),), category=HOSTILE, facts={HOSTILE: HOSTILE},
     )  # fmt: skip
     page = Page(render([row], HOSTILE, NOW))
     assert [tag for tag, _ in page.tags].count("script") == 1

@@ -21,12 +21,14 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
             resources.objects,
             run_id=run_id,
             clock=clock,
-            threads=settings.workers + 1,  # one more reads and writes while the others decode
-            limits=Limits(settings.max_image_bytes, settings.max_image_pixels),
+            threads=settings.media.workers + 1,  # one more reads and writes while the others decode
+            limits=Limits(settings.media.max_bytes, settings.media.max_pixels),
             decode=decoders(
-                settings.workers, settings.decode_deadline, settings.decode_memory_mib
+                settings.media.workers,
+                settings.media.decode_deadline,
+                settings.media.decode_memory_mib,
             ).validate,
-            coordinates=settings.coordinates,
+            coordinates=settings.media.coordinates,
         )
     if stage == "curated":
         from parjanya_dagster.execution.stages.curate import Curate
@@ -51,7 +53,7 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
             resources.store,
             run_id=run_id,
             clock=clock,
-            threads=settings.workers,
+            threads=settings.media.workers,
         ),
         engine_of(settings, stage),
         lambda row: (

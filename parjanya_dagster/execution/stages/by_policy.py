@@ -53,7 +53,7 @@ def fitted(engine: Any, stage: str, what: Wanted) -> Any:
     if not hasattr(engine, "asking"):
         raise CannotAsk(
             f"The policy needs the prompt {what!r}, and the engine {engine.identity.engine} asks "
-            "nothing: choose another engine (PARJANYA_ENRICHER), or another policy."
+            "nothing: choose another engine (PARJANYA_ENGINES__ENRICHER), or another policy."
         )
     try:
         return engine.asking(what)

@@ -188,7 +188,8 @@ class Wire:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            return error.response.get("Item", {})
+            there: Item = error.response.get("Item", {})
+            return there
         return None
 
     def transact(self, writes: Sequence[Write]) -> list[int]:
@@ -317,7 +318,8 @@ def _key(key: Key) -> Item:
 def _reasons(error: ClientError) -> list[dict[str, Any]]:
     if error.response["Error"]["Code"] != "TransactionCanceledException":
         raise error
-    return error.response.get("CancellationReasons", [])
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+    return reasons
 
 
 def _asked(write: Write) -> tuple[str, dict[str, Any]]:

@@ -141,12 +141,12 @@ def _where(engine: Engine) -> str:
     return f"Truth at {engine.url.render_as_string(hide_password=True)}"
 
 
-def insert(connection: Connection, table: Any) -> Insert:
+def insert(connection: Connection, table: Any) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT in the dialect of the connection."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    postgres = connection.dialect.name == "postgresql"
+    return postgresql.insert(table) if postgres else sqlite.insert(table)
 
 
 def insert_if_new(connection: Connection, table: Any) -> Insert:
     """An INSERT that leaves existing rows as they are."""
-    return insert(connection, table).on_conflict_do_nothing()  # type: ignore[attr-defined]
+    return insert(connection, table).on_conflict_do_nothing()

@@ -163,7 +163,7 @@ class Reads(Base):
         with writing(self.engine) as connection:
             statement = insert(connection, heartbeats).values(values)
             connection.execute(
-                statement.on_conflict_do_update(  # type: ignore[attr-defined]
+                statement.on_conflict_do_update(
                     index_elements=["name"], set_={"at": now, "payload": dict(payload)}
                 )
             )

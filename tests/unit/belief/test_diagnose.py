@@ -17,9 +17,10 @@ from parjanya_dagster.belief.snapshot import (
     SensorSeen,
     Snapshot,
 )
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, Troubled
 from parjanya_dagster.doctor.findings import KINDS, Boundary, Finding, Severity
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch, Heartbeat, ImageRow
@@ -55,11 +56,11 @@ def snapshot(
 
 
 def facts(**read: Any) -> Facts:
-    return Facts(NOW, **{"snapshot": snapshot(), "loops": LOOPS, **read})
+    return Facts(now=NOW, **{"snapshot": snapshot(), "loops": LOOPS, **read})
 
 
 def found(limits: Limits | None = None, **read: Any) -> list[Finding]:
-    return diagnose(Case(facts(**read), EMBEDDED, limits or Limits()))
+    return diagnose(Case(facts=facts(**read), lanes=EMBEDDED, limits=limits or Limits()))
 
 
 def codes(**read: Any) -> list[str]:
@@ -103,13 +104,33 @@ def test_rows_that_no_claim_can_reach_are_stranded() -> None:
 
 
 def test_an_object_without_a_row_is_named_with_how_long_it_lies_there() -> None:
-    (one,) = found(buckets=(BucketSeen("acme", "acme", 10, 1, NOW - 600, "incoming/new.jpg"),))
+    (one,) = found(
+        buckets=(
+            BucketSeen(
+                tenant="acme",
+                bucket="acme",
+                objects=10,
+                unregistered=1,
+                oldest=NOW - 600,
+                example="incoming/new.jpg",
+            ),
+        )
+    )
     assert (one.code, one.since) == ("objects_unregistered", NOW - 600)
     assert "incoming/new.jpg" in one.summary
 
 
 def test_rows_without_objects_are_a_finding_of_their_own() -> None:
-    gone = BucketSeen("acme", "acme", 9, 0, None, "", absent=2, absent_example="incoming/a.jpg")
+    gone = BucketSeen(
+        tenant="acme",
+        bucket="acme",
+        objects=9,
+        unregistered=0,
+        oldest=None,
+        example="",
+        absent=2,
+        absent_example="incoming/a.jpg",
+    )
     (one,) = found(buckets=(gone,))
     assert (one.code, one.evidence["rows_without_object"]) == ("rows_without_object", 2)
 
@@ -280,7 +301,16 @@ def test_runs_that_fail_again_and_again_are_a_crash_loop_while_rows_are_due() ->
 def test_errors_come_first_and_then_what_has_lasted_longest() -> None:
     order = found(
         counts=(counts(registered=12),),
-        buckets=(BucketSeen("acme", "acme", 1, 1, NOW - 900, "a"),),
+        buckets=(
+            BucketSeen(
+                tenant="acme",
+                bucket="acme",
+                objects=1,
+                unregistered=1,
+                oldest=NOW - 900,
+                example="a",
+            ),
+        ),
         snapshot=snapshot([due(batch(), waited=200)]),
     )
     assert [one.code for one in order] == [

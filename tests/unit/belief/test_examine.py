@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.snapshot import Seen
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.facts import Facts
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, StorageUnavailable, TruthUnavailable
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import Claim, Retry, TerminalFailure
@@ -39,18 +40,21 @@ class NoRuns:
 
 def examine(platform: Platform, belief: Any = None, **more: Any) -> Facts:
     return Examiner(
-        platform.store,
-        platform.objects,
-        belief or NoRuns(),
-        lambda: (),
-        platform.clock,
+        store=platform.store,
+        objects=platform.objects,
+        belief=belief or NoRuns(),
+        sensors=lambda: (),
+        clock=platform.clock,
         rng=random.Random(7),
         **more,
     ).examine()
 
 
 def codes(platform: Platform, facts: Facts) -> set[str]:
-    return {one.code for one in diagnose(Case(facts, platform.lanes, platform.limits))}
+    return {
+        one.code
+        for one in diagnose(Case(facts=facts, lanes=platform.lanes, limits=platform.limits))
+    }
 
 
 @pytest.fixture

@@ -200,14 +200,17 @@ def test_a_task_that_runs_or_has_run_has_no_obstacle(said: dict[str, Any]) -> No
 
 
 def test_a_node_may_take_a_while_to_come() -> None:
-    waits = Obstacle(UNPLACED, "r1", "pod p", "Unschedulable", NOW)
+    waits = Obstacle(kind=UNPLACED, run_id="r1", where="pod p", said="Unschedulable", since=NOW)
     assert list(findings([waits], NOW + 299)) == []
     (one,) = findings([waits], NOW + 301)
     assert (one.code, one.boundary, one.since) == ("run_unplaced", Boundary.EXECUTION, NOW)
 
 
 def test_one_finding_per_kind_tells_of_the_oldest() -> None:
-    those = [Obstacle(IMAGE, f"r{n}", f"pod p{n}", "no", NOW - n) for n in range(3)]
+    those = [
+        Obstacle(kind=IMAGE, run_id=f"r{n}", where=f"pod p{n}", said="no", since=NOW - n)
+        for n in range(3)
+    ]
     (one,) = findings(those, NOW)
     assert one.summary == "3 runs with a node, and its image cannot be pulled. pod p2: no"
     assert one.evidence == {"runs": 3, "run": "r2"}

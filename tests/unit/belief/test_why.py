@@ -91,10 +91,10 @@ def test_while_nobody_reconciles_that_is_what_holds_it(loops: dict[str, Heartbea
     [
         (RunState.QUEUED, "Intent", "waits in the queue"),
         (RunState.STARTING, "Execution", "is being started"),
-        (RunState.STARTED, "Execution", "comes to it"),
+        (RunState.STARTED, "Execution", "will do it"),
     ],
 )
-def test_a_run_that_has_it_before_it_is_named(state: RunState, boundary: str, words: str) -> None:
+def test_the_run_that_will_do_it_is_named(state: RunState, boundary: str, words: str) -> None:
     one = held(runs=(run(batch(), run_id="r9", state=state),))
     assert one.boundary == boundary
     assert "r9" in one.detail

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from parjanya_dagster.doctor.explain import explain, find_image, status, why
+from parjanya_dagster.doctor.explain import explanation, find_image, why
+from parjanya_dagster.doctor.status import status_of
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
@@ -96,11 +97,11 @@ def test_everything_known_of_an_image_is_json(platform: Platform, clock: Clock) 
     outcomes = {first: world.completed, second: lambda _: TerminalFailure("corrupt", "Cut.")}
     store.commit([(c, outcomes[c.image_id](c)) for c in world.claim(store)], NOON, "run-1")
     world.commit(store, world.claim(store, "enriched"), Retry("away"))
-    going = explain(store, world.row(store, first), clock())
+    going = explanation(store, world.row(store, first), clock())
     assert going["why"].startswith("Waits for enriched: failed 1 times")
     assert [one["current"] for one in going["evidence"]] == [True]
     assert [event["kind"] for event in going["history"]][-2:] == ["completed", "retry"]
-    failed = explain(store, world.row(store, second), clock())
+    failed = explanation(store, world.row(store, second), clock())
     assert failed["failure"] == {"class": "corrupt", "reason": "Cut.", "stage": "validated"}
     for found in (going, failed):
         assert json.loads(json.dumps(found, allow_nan=False))["image_id"]
@@ -115,11 +116,11 @@ def test_the_numbers_of_a_tenant_add_up_while_work_goes_on(
     claims = world.claim(store, limit=3)
     store.commit([(c, o(c)) for c, o in zip(claims, outcomes, strict=True)], NOON, "run-1")
     world.claim(store, limit=4)
-    (one,) = status(store, "acme", clock())["tenants"]
+    (one,) = status_of(store, "acme", clock())["tenants"]
     assert one["images"] == 10
     assert one["failed"] == 1
     assert one["curated"] == 0
     assert sum(n for name, n in one["by_status"].items()) == 10
     assert one["law"] == 0
     with pytest.raises(UnknownTenant):
-        status(store, "nobody", clock())
+        status_of(store, "nobody", clock())

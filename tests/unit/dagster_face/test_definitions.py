@@ -143,7 +143,7 @@ def test_what_is_old_is_let_go_every_night(embedded: dict[str, Any]) -> None:
 
 
 def test_the_split_lanes_are_a_job_each(tmp_path: Path) -> None:
-    split = loaded(tmp_path / "home", lanes="split")
+    split = loaded(tmp_path / "home", lanes__layout="split")
     lanes = {name: job["assets"] for name, job in split["jobs"].items() if job["lane"]}
     assert lanes == {
         "cpu_lane_job": ["validated"],

@@ -102,7 +102,7 @@ def size(metadata: dict[str, Any]) -> int:
 
 def test_the_metadata_of_a_thousand_images_is_bounded(platform: Platform) -> None:
     batch = decided(platform, 1000)
-    tally = Tally({batch: Counter(completed=900)})
+    tally = Tally(by_batch={batch: Counter(completed=900)})
     metadata = partition_metadata(platform, "curated", batch, tally)
     assert size(metadata) < 140_000  # a sheet of 80 kB, written in base64, and text
     assert size(partition_metadata(platform, "validated", batch, tally)) < 20_000

@@ -159,7 +159,7 @@ def test_a_policy_that_needs_nothing_of_a_stage_asks_what_the_settings_say() -> 
     plain = policy.load("name: plain\nversion: 1\ndescription: Needs nothing.\n")
     assert not wanted(plain, "enriched")
     assert not wanted(plain, "scored")
-    assert Settings.model_fields["prompt"].default == DEFAULT_PROMPT
+    assert Settings().vlm.prompt == DEFAULT_PROMPT
     from gpu_ops.vlm import prompts
 
     assert prompts.DEFAULT == DEFAULT_PROMPT

@@ -23,6 +23,7 @@ from parjanya_dagster.execution.preflight import (
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from tests.end_to_end.pictures import picture
+from tests.settings import changed
 from tests.unit.conftest import Clock
 from tests.unit.execution.test_stages import House
 
@@ -44,7 +45,7 @@ def beat(platform: Platform, stage: str = "enriched") -> dict[str, Any] | None:
 
 
 def look(platform: Platform, report: Report, enricher: str = "transformers") -> None:
-    settings = platform.settings.model_copy(update={"enricher": enricher, "model": "m"})
+    settings = changed(platform.settings, engines={"enricher": enricher}, vlm={"model": "m"})
     require_fit(settings, platform.store, "enriched", "run-1", platform.clock, lambda *_: report)
 
 
@@ -107,7 +108,7 @@ def test_with_nothing_due_in_its_batches_no_engine_is_needed(
     house.drop("a.jpg", picture(1))
     house.sweep()
     house.validate()
-    settings = platform.settings.model_copy(update={"enricher": "openai"})
+    settings = changed(platform.settings, engines={"enricher": "openai"})
     batches = platform.store.batches()
 
     def needed(stage: str, keys: list[str]) -> bool:
@@ -121,16 +122,25 @@ def test_with_nothing_due_in_its_batches_no_engine_is_needed(
 @pytest.mark.parametrize(
     ("chosen", "says"),
     [
-        ({"enricher": "transformers"}, "needs a model: a folder or an id"),
-        ({"enricher": "openai", "model": "m"}, "needs the URL of a server"),
-        ({"enricher": "openai", "endpoint": "http://h/v1"}, "needs a model: its name"),
-        ({"scorer": "pyiqa"}, "needs a folder of weights"),
-        ({"scorer": "pyiqa", "iqa_weights": "/nowhere", "device": "cpu"}, "SHA256SUMS"),
-        ({"enricher": "transformers", "model": "/nowhere"}, "there is no model folder"),
+        ({"engines": {"enricher": "transformers"}}, "needs a model: a folder or an id"),
+        ({"engines": {"enricher": "openai"}, "vlm": {"model": "m"}}, "needs the URL of a server"),
+        (
+            {"engines": {"enricher": "openai"}, "endpoint": {"url": "http://h/v1"}},
+            "needs a model: its name",
+        ),
+        ({"engines": {"scorer": "pyiqa"}}, "needs a folder of weights"),
+        (
+            {"engines": {"scorer": "pyiqa", "device": "cpu"}, "iqa": {"weights": "/nowhere"}},
+            "SHA256SUMS",
+        ),
+        (
+            {"engines": {"enricher": "transformers"}, "vlm": {"model": "/nowhere"}},
+            "there is no model folder",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_findings(chosen: Any, says: str) -> None:
-    stage = "scored" if "scorer" in chosen else "enriched"
+    stage = "scored" if "scorer" in chosen["engines"] else "enriched"
     report = examine(Settings(**chosen), stage)
     assert not report.ok
     assert says in report.problem
@@ -142,7 +152,7 @@ def test_the_command_tells_programs_and_keeps_its_result_where_asked(
     home = platform.settings.home
     open_platform(platform.settings, migrating=True).store.close()
     record(platform.store, "enriched", UNFIT, "r", platform.clock())
-    monkeypatch.setenv("PARJANYA_SCORER", "pyiqa")
+    monkeypatch.setenv("PARJANYA_ENGINES__SCORER", "pyiqa")
     arguments = ["preflight", "--home", str(home), "--quick", "--json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1

@@ -24,6 +24,7 @@ from parjanya_dagster.queues.assignments import Assignment
 from parjanya_dagster.queues.messages import Message
 from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry, TerminalFailure
 from tests.end_to_end.pictures import picture
+from tests.settings import changed
 from tests.simulation.queue_model import QueueModel
 from tests.unit.conftest import Clock
 
@@ -77,7 +78,7 @@ class Fleet:
         )
 
     def hold_drifted(self) -> None:
-        settings = self.platform.settings.model_copy(update={"hold_drifted": True})
+        settings = changed(self.platform.settings, identity={"hold_drifted": True})
         self.platform = replace(self.platform, settings=settings)
 
     def declare(self, **identity: str) -> None:

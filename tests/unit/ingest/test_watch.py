@@ -32,9 +32,8 @@ def place(cloud: Cloud, platform: Platform, clock: Clock) -> Platform:
     """The platform on S3, whose time passes with each look at it."""
     settings = Settings(
         home=platform.settings.home,
-        objects_url="s3://",
-        arrivals_queue=cloud.queue.name,
-        dead_letters=cloud.dead.name,
+        objects={"url": "s3://"},
+        arrivals={"queue": cloud.queue.name, "dead_letters": cloud.dead.name},
     )
 
     def now() -> float:

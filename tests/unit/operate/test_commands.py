@@ -119,7 +119,9 @@ def ground(platform: Platform, **changed: Any) -> Ground:
             return oldest_ended_run(instance)
 
     looks = {"disk": lambda _: (100 << 30, 50 << 30), **changed}
-    return Ground(platform, lambda: examined(platform, None), oldest, **looks)
+    return Ground(
+        platform=platform, examine=lambda: examined(platform, None), oldest_run=oldest, **looks
+    )
 
 
 def checked(platform: Platform, name: str, **changed: Any) -> Checked:

@@ -50,7 +50,9 @@ def measured(*found: Finding, **facts: Any) -> Measured:
         weights={},
     )
     given = {"snapshot": snapshot, "counts": (counts(),), "loops": LOOPS, **facts}
-    return Measured(Facts(NOW, **given), found, EMBEDDED, Limits(), 0.1)
+    return Measured(
+        facts=Facts(now=NOW, **given), findings=found, lanes=EMBEDDED, limits=Limits(), seconds=0.1
+    )
 
 
 def layers(seen: Measured) -> dict[str, Any]:
@@ -98,7 +100,12 @@ def test_what_cannot_be_read_is_unknown_and_never_good() -> None:
         assert shown[name].tone == "unknown", name
     assert shown["Intent"].value == shown["Execution"].value == "—"
     nothing = Measured(
-        Facts(NOW), (), EMBEDDED, Limits(), 0.1, unread={"the heartbeats of Truth": "away"}
+        facts=Facts(now=NOW),
+        findings=(),
+        lanes=EMBEDDED,
+        limits=Limits(),
+        seconds=0.1,
+        unread={"the heartbeats of Truth": "away"},
     )
     assert {layer.tone for layer in view(nothing)["layers"]} == {"unknown"}
     assert "nothing is lost" in view(nothing)["answer"]

@@ -16,6 +16,7 @@ from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
+from tests.settings import changed
 from tests.unit.conftest import Clock
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -74,7 +75,7 @@ def test_file_names_are_written_only_where_the_settings_ask_for_them(
     platform: Platform, names: bool
 ) -> None:
     output = io.StringIO()
-    settings = platform.settings.model_copy(update={"log_file_names": names})
+    settings = changed(platform.settings, logs={"file_names": names})
     logs.configure(settings, output)
     log = structlog.get_logger("test")
     log.warning("x", key="incoming/anna.jpg", error="cannot read incoming/tage buch/anna.jpg: EIO")
