@@ -74,7 +74,7 @@ class Platform:
     @property
     def pace(self) -> Pace:
         s = self.settings
-        return Pace(s.micro_batch_rows, s.micro_batch_seconds, s.lease)
+        return Pace(rows=s.micro_batch_rows, seconds=s.micro_batch_seconds, lease=s.lease)
 
     @cached_property
     def sweeper(self) -> Sweeper:

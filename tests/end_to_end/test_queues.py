@@ -16,6 +16,9 @@ import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.drift import running
+from parjanya_dagster.metrics.families import families
+from parjanya_dagster.metrics.measure import measure
 from parjanya_dagster.truth.stages import STAGES
 from tests.end_to_end.instance import Instance
 from tests.end_to_end.pictures import picture
@@ -125,6 +128,16 @@ def test_images_arrive_by_message_are_worked_from_a_queue_and_survive_its_loss(
     with instance.dagster() as dagster:
         assert {run.tags["parjanya/lane"] for run in dagster.get_runs()} == {"cpu"}
     instance.until(lambda: fleet.lane.state().messages == 0, "the lane's queue is empty", PATIENCE)
+    samples = {
+        (sample.name.removeprefix("parjanya_"), *sorted(sample.labels.values())): sample.value
+        for family in families(measure(instance.platform, None, lambda: ()))
+        for sample in family.samples
+    }
+    for stage in STAGES[1:]:  # those of the lane that works from the queue
+        assert samples["outcomes_total", *sorted((acme, stage, "completed"))] == 4
+        assert samples["work_seconds_total", *sorted((bolt, stage))] > 0
+    assert samples["run_start_seconds_count", *sorted(("gpu", "loading enriched"))] > 0
+    assert {lane for lane, *_ in running(store)} == {"cpu", "gpu"}
     instance.until(lambda: fleet.dead.state().messages == 1, "one dead letter", PATIENCE)
 
     # The worker is killed, its queue deleted, and half of the events are never sent.

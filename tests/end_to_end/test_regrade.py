@@ -53,7 +53,7 @@ def make_history(platform: Platform, policy: str = "default@1") -> None:
         stage_work(platform, "curated", "first"),
         platform.store.batches(),
         owner="first",
-        pace=Pace(500),
+        pace=Pace(rows=500),
         clock=platform.clock,
     )
 

@@ -86,7 +86,7 @@ def work(place: Platform, stage: str) -> None:
     if stage == "enriched":
         previews = Previews(place.objects)
         doing = Enrich(Engine(), previews, place.store, **options)  # type: ignore[arg-type]
-    pace = Pace(50, 5.0, 60.0)
+    pace = Pace(rows=50, seconds=5.0, lease=60.0)
     batches = place.store.batches()
     work_off(place.store, doing, batches, owner="run-1", pace=pace, clock=place.clock)
 

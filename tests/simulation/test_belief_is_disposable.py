@@ -21,6 +21,8 @@ from parjanya_dagster.defs import assets
 from parjanya_dagster.defs.jobs import lane_jobs
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.sensors.pending_rows import run_request
+from parjanya_dagster.execution import stage_run
+from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
@@ -98,7 +100,7 @@ def instance(
     platform: Platform, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Instance]:
     retried: set[str] = set()
-    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(stage_run, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     monkeypatch.setattr("parjanya_dagster.defs.resources.shared_platform", lambda: platform)
@@ -149,16 +151,16 @@ def test_wiping_all_of_dagster_between_intent_and_execution_loses_nothing(
 def test_wiping_all_of_dagster_in_the_middle_of_a_journey_loses_nothing(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = assets.run_stage
+    real = assets.run_asset
 
-    def interrupted(context: Any, platform: Platform, stage: str) -> Any:
+    def interrupted(context: Any, platform: Platform, runner: StageRunner, stage: str) -> Any:
         if stage == "scored":
             raise KeyboardInterrupt
-        return real(context, platform, stage)
+        return real(context, platform, runner, stage)
 
     (request,) = instance.tick()
     with monkeypatch.context() as patch:
-        patch.setattr(assets, "run_stage", interrupted)
+        patch.setattr(assets, "run_asset", interrupted)
         with pytest.raises(KeyboardInterrupt):
             instance.execute(request)
     assert curated(instance.place) == 0

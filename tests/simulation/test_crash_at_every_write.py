@@ -1,8 +1,8 @@
 """Everything dies before or after each write of a full journey; then it starts again.
 
 The loops are the real ones: the sweep, the reconciling loop as the platform wires it for its
-sensor (settling and eligibility included), and `run_stage` of the assets with its claims,
-micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since what is
+sensor (settling and eligibility included), and the stage runner of the assets with its claims,
+micro-batches, heartbeats and manifests. Only the work on pixels is a stand-in, since what is
 proved here is about writes. Dagster is the model, which keeps believing in dead runs.
 """
 
@@ -22,7 +22,9 @@ import pytest
 
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
 from parjanya_dagster.defs import assets
+from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.manifest import manifest_key
+from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
@@ -112,8 +114,12 @@ class Machine:
                 asset_selection=None,
             ),
         )
+        lane = run.request.lane
+        runner = StageRunner.begin(
+            place, lane, run_id=run.run_id, ledger_id=run.run_id, job=lane.job
+        )
         for stage in run.request.stages:
-            assets.run_stage(context, place, stage)
+            assets.run_asset(context, place, runner, stage)
         self.dagster.finished(run.process)
 
     def _terminal(self) -> bool:
@@ -150,7 +156,7 @@ TERMINAL = (Status.CURATED, Status.FAILED)
 def standing_in(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The work on pixels and what is only shown are left out; everything that writes is real."""
     retried: set[str] = set()
-    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(stage_run, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     return retried

@@ -92,7 +92,7 @@ class QueueHouse(House):
             store=mortal,
             objects=self.buckets,
             clock=self.clock,
-            pace=Pace(2, 5.0, 120.0),
+            pace=Pace(rows=2, seconds=5.0, lease=120.0),
         )
         return Worker(place, self.lane, self.queue, work=work)  # type: ignore[arg-type]
 
@@ -204,7 +204,7 @@ def test_the_message_stays_until_rows_that_retry_are_done(house: QueueHouse) -> 
 
 def test_a_worker_that_dies_leaves_its_message_and_another_one_goes_on(house: QueueHouse) -> None:
     begin(house, 2)
-    assert not house.serve(house.mortal(4, after=False))  # at its first commit
+    assert not house.serve(house.mortal(5, after=False))  # at its first commit
     assert house.queue.state().hidden == 1
     assert house.queue.receive(1, 0) == []
     house.clock.pass_by(HIDDEN + 1)
@@ -388,7 +388,7 @@ class Walk:
             self.house.queue.denied.add("state")
 
     def poison(self) -> None:
-        rows = self.house._rows()
+        rows = [row for row in self.house._rows() if not Status(row.pipeline_status).terminal]
         if rows:
             self.house.poison.add(self.rng.choice(rows).image_id)
 

@@ -1,6 +1,6 @@
 """The process of a run, one step at a time: claim, commit, next stage, manifests, end.
 
-The order of its writes is that of the real loop (`execution.worker`, `assets.run_stage`), which
+The order of its writes is that of the real loop (`execution.worker`, `execution.stage_run`), which
 `test_crash_at_every_write` runs itself. In steps, workers interleave.
 """
 

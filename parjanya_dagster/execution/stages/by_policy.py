@@ -24,8 +24,6 @@ class EngineWork(StageWork, Protocol):
 
     load_seconds: float
 
-    def load(self) -> None: ...
-
 
 class CannotAsk(ParjanyaError):
     """The engine cannot do what a policy needs."""
@@ -89,10 +87,6 @@ class ByPolicy:
 
     def prepare(self) -> None:
         """Nothing yet: see `Infer.prepare`."""
-
-    def load(self) -> None:
-        """Load the models now, where it is known that they will be needed."""
-        self._engine.warm()
 
     def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
         known: dict[tuple[str, str | None], Wanted] = {}

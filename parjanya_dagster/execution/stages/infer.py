@@ -60,10 +60,6 @@ class Infer:
     def prepare(self) -> None:
         """Nothing yet: models are loaded for the first image whose answer is not recorded."""
 
-    def load(self) -> None:
-        """Load the models now, where it is known that they will be needed."""
-        self._engine.warm()
-
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The engine's evidence bodies for images, in order."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ import pytest
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import TruthUnavailable
-from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
+from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry
 from parjanya_dagster.truth.sql import SqlStore, open_store
@@ -39,8 +39,8 @@ class Trying:
             yield one, Retry("away")
 
 
-def signs(store: Any, clock: Clock, **options: Any) -> SignsOfLife:
-    return SignsOfLife(
+def signs(store: Any, clock: Clock, **options: Any) -> RunHeartbeat:
+    return RunHeartbeat(
         store, "r1", "validated", clock, **{"silence": 120.0, "stall": 600.0, **options}
     )
 
@@ -63,7 +63,7 @@ def test_signs_go_on_beside_the_work(store: SqlStore, clock: Clock) -> None:
     class Listening:
         def beat(self, name: str, now: float, payload: Mapping[str, Any]) -> None:
             store.beat(name, now, payload)
-            if threading.current_thread().name == "signs-of-life":
+            if threading.current_thread().name == "heartbeat":
                 beaten.set()
 
     with signs(Listening(), clock, silence=0.01):

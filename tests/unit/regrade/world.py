@@ -35,7 +35,7 @@ def decide(
             stage_work(platform, stage, "run-1"),
             platform.store.batches() if batches is None else batches,
             owner="run-1",
-            pace=Pace(500),
+            pace=Pace(rows=500),
             clock=platform.clock,
         ).rows
         for stage in stages
