@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from parjanya_dagster.belief.drift import Identity, declare
 from parjanya_dagster.execution.identity import identity_of
-from parjanya_dagster.execution.stages.build import Place
+from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
 
 
 def identities(
-    place: Place,
+    resources: StageResources,
     lanes: Sequence[Lane],
     given: Mapping[str, Identity] | None = None,
     changed: Identity | None = None,
@@ -22,12 +22,12 @@ def identities(
     """
     given = given or {}
     return {
-        lane.name: {**(given.get(lane.name) or identity_of(place, lane)), **(changed or {})}
+        lane.name: {**(given.get(lane.name) or identity_of(resources, lane)), **(changed or {})}
         for lane in lanes
     }
 
 
-def declare_lanes(place: Place, lanes: Sequence[Lane]) -> None:
+def declare_lanes(resources: StageResources, lanes: Sequence[Lane]) -> None:
     """Declare that these lanes should run what this process is."""
-    for lane, identity in identities(place, lanes).items():
-        declare(place.store, lane, identity, place.clock())
+    for lane, identity in identities(resources, lanes).items():
+        declare(resources.store, lane, identity, resources.clock())

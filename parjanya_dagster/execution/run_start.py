@@ -25,7 +25,7 @@ Announce = Callable[[Identity], None]
 
 def process_began() -> float:
     """When this process was created, in Unix seconds."""
-    return psutil.Process().create_time()
+    return float(psutil.Process().create_time())
 
 
 def report_identity(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from parjanya_dagster.errors import BackfillRefused, RegradeInvalid
-from parjanya_dagster.execution.stages.build import Place
+from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.regrade.advance import Advance, batches_of, beat, let_go
 from parjanya_dagster.regrade.launch import MOST_STRETCHES, launch, stretches, ui_address
@@ -23,7 +23,7 @@ SENDING = 20.0  # seconds that the reconciler waits for the next partition to be
 LOOK_EVERY = 1.0  # seconds between two looks at what still waits
 
 
-class Where(Place, Protocol):
+class Where(StageResources, Protocol):
     """What a regrade needs of the platform."""
 
     @property

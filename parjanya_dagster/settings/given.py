@@ -13,7 +13,7 @@ from io import StringIO
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from parjanya_dagster.settings import old_names
+import parjanya_dagster.settings.old_names as old_names
 from parjanya_dagster.settings.names import PATHS, nearest
 
 PAGE = "docs/settings.md"

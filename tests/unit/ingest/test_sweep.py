@@ -361,7 +361,7 @@ def test_a_process_that_died_between_two_sweeps_departs_nothing_by_half_a_listin
         def head(self, bucket: str, key: str) -> ObjectInfo:
             raise ObjectGone
 
-    born_again = replace(sweeper, objects=Doubtful(), listed={})
+    born_again = replace(sweeper, objects=Doubtful(), listings={})
     assert born_again.sweep(FOREVER, start=stopped).departed == 0
 
 
