@@ -10,14 +10,7 @@ from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFa
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from tests.support.world import (
-    LEASE,
-    NOON,
-    arrival,
-    commit,
-    completed,
-    tenant,
-)
+from tests.support.world import LEASE, NOON, arrival, commit, completed, tenant
 
 Step = tuple[str, int]
 
