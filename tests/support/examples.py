@@ -1,6 +1,6 @@
 """How many examples a property is asked of: some in each run, many at night.
 
-`PARJANYA_WIDER` multiplies them; `make nightly` sets it.
+`PROPERTIES_WIDER` multiplies them; `make nightly` sets it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-WIDER = int(os.environ.get("PARJANYA_WIDER") or 1)
+WIDER = int(os.environ.get("PROPERTIES_WIDER") or 1)
 
 
 def examples(usual: int) -> int:
