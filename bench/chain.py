@@ -21,6 +21,7 @@ from typing import Any
 from parjanya_dagster.ingest.copy_files import Upload, upload
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import load, process_environment
+from parjanya_dagster.truth.store.paging import present_rows
 
 PATIENCE = 900.0  # seconds
 SIDE = 1600  # px
@@ -125,12 +126,7 @@ def _terminal(platform: Platform) -> int:
 
 
 def _last_event(platform: Platform) -> float:
-    last = 0.0
-    after = ""
-    while page := platform.store.present("bench", after, 1000):
-        after = page[-1].image_id
-        last = max(last, *(row.updated_at for row in page))
-    return last
+    return max((row.updated_at for row in present_rows(platform.store, "bench")), default=0.0)
 
 
 def _live_runs(home: Path) -> list[Any]:

@@ -21,6 +21,7 @@ from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.mapping import insert_rows
 from parjanya_dagster.truth.sql.schema import evidence, images
 from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.store.paging import batch_pages
 
 LABELS = ("photo", "screenshot", "banner", "poster", "slide", "social_card", "infographic",
           "illustration")  # fmt: skip
@@ -38,10 +39,19 @@ def record(
     seed: int = 7,
 ) -> None:
     """Register `count` images of a tenant, wholly looked at and not yet decided."""
-    store.put_tenant(Tenant(tenant, tenant, "incoming/", policy, created_at=now))
+    store.put_tenant(
+        Tenant(slug=tenant, bucket=tenant, prefix="incoming/", policy=policy, created_at=now)
+    )
     for start in range(0, count, PAGE):
         arrivals = [
-            Arrival(tenant, tenant, f"incoming/{n:06}.jpg", "v1", 100_000 + n, now - count + n)
+            Arrival(
+                tenant=tenant,
+                bucket=tenant,
+                key=f"incoming/{n:06}.jpg",
+                version="v1",
+                size=100_000 + n,
+                landed_at=now - count + n,
+            )
             for n in range(start, min(count, start + PAGE))
         ]
         store.register(arrivals, now)
@@ -60,12 +70,21 @@ def land(platform: Platform, tenant: str, count: int, *, policy: str, seed: int 
         path = folder / f"{n:06}.jpg"
         path.write_text(f"{tenant} {n}")
         os.utime(path, (now + n / count, now + n / count))
-    store.put_tenant(Tenant(tenant, tenant, "incoming/", policy, created_at=now))
+    store.put_tenant(
+        Tenant(slug=tenant, bucket=tenant, prefix="incoming/", policy=policy, created_at=now)
+    )
     found = sorted(platform.objects.listing(tenant, "incoming/"), key=lambda info: info.key)
     for start in range(0, count, PAGE):
         store.register(
             [
-                Arrival(tenant, tenant, info.key, info.version, info.size, now + n / count)
+                Arrival(
+                    tenant=tenant,
+                    bucket=tenant,
+                    key=info.key,
+                    version=info.version,
+                    size=info.size,
+                    landed_at=now + n / count,
+                )
                 for n, info in enumerate(found[start : start + PAGE], start)
             ],
             now,
@@ -76,9 +95,7 @@ def land(platform: Platform, tenant: str, count: int, *, policy: str, seed: int 
 
 
 def _pages(store: SqlStore, batch: str) -> Iterator[list[ImageRow]]:
-    after = ""
-    while page := store.rows([batch], after, PAGE):
-        after = page[-1].image_id
+    for page in batch_pages(store, [batch], PAGE):
         if new := [row for row in page if row.pipeline_status == Status.PENDING_VALIDATION]:
             yield new
 

@@ -25,6 +25,7 @@ from sqlalchemy import text
 
 from parjanya_dagster.truth.models import Arrival, Evidence, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Completed
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import images
@@ -174,7 +175,12 @@ def work(url: str, batches: list[str], number: int, barrier: Any, results: Any) 
     barrier.wait()
     started, committing, cpu = time.time(), 0.0, time.process_time()
     for some in share:
-        while claims := store.claim("validated", some, MICRO_BATCH, f"w{number}", LEASE, NOW):
+        while claims := store.claim(
+            ClaimRequest(
+                stage="validated", batches=some, limit=MICRO_BATCH, owner=f"w{number}", lease=LEASE
+            ),
+            NOW,
+        ):
             before = time.perf_counter()
             store.commit([(claim, completed(claim)) for claim in claims], NOW, "run-1")
             committing += time.perf_counter() - before
@@ -184,25 +190,36 @@ def work(url: str, batches: list[str], number: int, barrier: Any, results: Any) 
 
 def completed(claim: Claim) -> Completed:
     found = Evidence(
-        claim.image_id,
-        claim.stage,
-        "f" * 64,
-        BODY,
-        "media",
-        "",
-        "1",
-        "exact",
-        "run-1",
-        NOW,
+        image_id=claim.image_id,
+        stage=claim.stage,
+        fingerprint="f" * 64,
+        body=BODY,
+        engine="media",
+        model="",
+        revision="1",
+        determinism="exact",
+        run_id="run-1",
+        created_at=NOW,
     )
     preview = f"previews/{claim.image_id}.jpg"
     return Completed(found, {"sha256": claim.image_id, "phash": "0" * 16, "preview_key": preview})
 
 
 def arrive(store: SqlStore, slug: str, rows: int) -> None:
-    store.put_tenant(Tenant(slug, "bucket", "incoming/", "default@1"))
+    store.put_tenant(Tenant(slug=slug, bucket="bucket", prefix="incoming/", policy="default@1"))
     store.register(
-        [Arrival(slug, "bucket", f"{slug}/{n}.jpg", "v1", 1, NOW) for n in range(rows)], NOW
+        [
+            Arrival(
+                tenant=slug,
+                bucket="bucket",
+                key=f"{slug}/{n}.jpg",
+                version="v1",
+                size=1,
+                landed_at=NOW,
+            )
+            for n in range(rows)
+        ],
+        NOW,
     )
 
 

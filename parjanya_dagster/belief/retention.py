@@ -22,6 +22,7 @@ from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_rows
 
 RETENTION_BEAT = "retention"
 DAY = 86_400.0
@@ -90,7 +91,7 @@ class Retention:
         for key in self._old(seen.keys, now):
             if self.clock() >= self._end:
                 break
-            if key in busy or not all(_done(row) for row in self._rows(key)):
+            if key in busy or not all(_done(row) for row in batch_rows(self.store, [key])):
                 continue
             self.instance.delete_dynamic_partition(PARTITIONS, key)
             gone += 1
@@ -105,12 +106,6 @@ class Retention:
                 continue
             if day < first_kept:
                 yield key
-
-    def _rows(self, key: str) -> Iterator[ImageRow]:
-        after = ""
-        while page := self.store.rows([key], after, 1000):
-            after = page[-1].image_id
-            yield from page
 
 
 def _done(row: ImageRow) -> bool:

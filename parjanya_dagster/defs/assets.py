@@ -36,6 +36,7 @@ from parjanya_dagster.execution.run_ledger import Book, gpu_attached
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import Tally, work_off
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.requests import Reset
 
 GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
@@ -164,12 +165,14 @@ def _send_back(context: AssetExecutionContext, platform: Platform, stage: str) -
         policy = platform.registry.named(policy).ref
     rows = platform.store.reset(
         context.partition_keys,
-        stage,
+        Reset(
+            stage=stage,
+            reason=f"replay {replay} from {stage}" + (f" under {policy}" if policy else ""),
+            run_id=context.run.run_id,
+            policy=policy or None,
+        ),
         platform.clock(),
-        f"replay {replay} from {stage}" + (f" under {policy}" if policy else ""),
         replay,
-        context.run.run_id,
-        policy or None,
     )
     context.log.info(f"{rows} rows go through {stage} again (replay {replay}).")
 

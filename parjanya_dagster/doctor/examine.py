@@ -31,6 +31,7 @@ from parjanya_dagster.queues.messages import Queue
 from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
 from parjanya_dagster.truth.store import Counts, Store
+from parjanya_dagster.truth.store.paging import present_pages
 from parjanya_dagster.truth.transitions import reached
 
 OURS = (
@@ -271,9 +272,7 @@ class Examiner:
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
         """Rows that were there before we listed, and whose object is not."""
         found: list[ImageRow] = []
-        after = ""
-        while not self._over() and (page := self.store.present(tenant.slug, after, 1000)):
-            after = page[-1].image_id
+        for page in present_pages(self.store, tenant.slug):
             found += [
                 row
                 for row in page
@@ -282,6 +281,8 @@ class Examiner:
                 and row.image_id not in listed
                 and row.arrived_at < started
             ]
+            if self._over():
+                break
         sure = found[: self.bounds.places]  # a listing may miss what was just renamed
         return [
             row for row in sure if not self._is_version(row) and not self._gone_by_now(row)

@@ -12,10 +12,10 @@ from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
 from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
-from parjanya_dagster.truth.store import Counts, Store
+from parjanya_dagster.truth.store import Counts, Images, Store
 
 
-def find_image(store: Store, name: str, tenant: str | None = None) -> ImageRow:
+def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
     """The row that an id, a key, or a key without `incoming/` names: the newest version of it.
 
     Raises UnknownImage, and AmbiguousImage where several tenants have such a key.

@@ -19,7 +19,7 @@ from parjanya_dagster.belief.tags import PACE, RUN
 from parjanya_dagster.execution.run_ledger import Book
 from parjanya_dagster.execution.worker import Clock, StageWork, Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Heartbeats
 
 log = structlog.get_logger(__name__)
 FEWEST = 5  # rows from which the seconds per row are worth noting
@@ -41,7 +41,7 @@ class SignsOfLife:
 
     def __init__(
         self,
-        store: Store,
+        store: Heartbeats,
         run_id: str,
         stage: str,
         clock: Clock,
@@ -137,7 +137,7 @@ class _Noted:
             yield outcome
 
 
-def note_pace(store: Store, stage: str, tally: Tally, now: float) -> None:
+def note_pace(store: Heartbeats, stage: str, tally: Tally, now: float) -> None:
     """Record how long a row takes at a stage, so that runs get as many as fit their time."""
     if tally.rows < FEWEST:
         return

@@ -10,7 +10,8 @@ from typing import Any
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Images, Store, Tenants
+from parjanya_dagster.truth.store.paging import batch_rows
 
 
 def manifest_key(batch: str) -> str:
@@ -50,12 +51,9 @@ def write_manifest(
     return key
 
 
-def all_rows(store: Store, batch: str) -> list[ImageRow]:
+def all_rows(store: Images, batch: str) -> list[ImageRow]:
     """Every row of a batch, in the order of their arrival."""
-    rows: list[ImageRow] = []
-    while page := store.rows([batch], rows[-1].image_id if rows else "", 1000):
-        rows += page
-    return sorted(rows, key=lambda row: (row.landed_at, row.image_id))
+    return sorted(batch_rows(store, [batch]), key=lambda row: (row.landed_at, row.image_id))
 
 
 def as_parquet(rows: Sequence[ImageRow], evidence: Mapping[str, Mapping[str, Evidence]]) -> bytes:
@@ -124,7 +122,7 @@ def _record(row: ImageRow, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
     }
 
 
-def _bucket(store: Store, batch: str) -> str:
+def _bucket(store: Tenants, batch: str) -> str:
     tenant = store.tenant(parse_batch(batch)[0])
     assert tenant is not None, "a batch belongs to a registered tenant"
     return tenant.bucket

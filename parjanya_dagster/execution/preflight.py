@@ -14,7 +14,7 @@ from parjanya_dagster.belief.tags import PREFLIGHT
 from parjanya_dagster.errors import PreflightFailed
 from parjanya_dagster.execution.engines import KIND, name_of, options_of
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Store, WorkQueue
 
 if TYPE_CHECKING:
     from gpu_ops.preflight import Report
@@ -101,7 +101,7 @@ def clear(store: Store, stage: str) -> None:
 
 
 def anything_to_do(
-    settings: Settings, store: Store, stage: str, keys: Sequence[str], now: float
+    settings: Settings, store: WorkQueue, stage: str, keys: Sequence[str], now: float
 ) -> bool:
     """Whether a run that works on what is due needs the stage's engine for these batches.
 

@@ -28,7 +28,8 @@ from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Images
+from parjanya_dagster.truth.store.paging import batch_rows
 
 log = structlog.get_logger(__name__)
 HIDDEN = 120.0  # seconds that a message stays hidden without a sign of its worker
@@ -166,17 +167,17 @@ class Worker:
         return first_due(self._place.store, assignment.batches, assignment.stages)
 
 
-def first_due(store: Store, batches: Sequence[str], stages: Sequence[str]) -> float | None:
+def first_due(store: Images, batches: Sequence[str], stages: Sequence[str]) -> float | None:
     """When the next row of these batches may be claimed for a stage. None: none waits for any."""
     waiting = {str(WAITS_FOR[stage]) for stage in stages}
-    found: list[float] = []
-    after = ""
-    while page := store.rows(batches, after, 1000):
-        after = page[-1].image_id
-        found += [
-            row.due_at for row in page if row.pipeline_status in waiting and row.due_at is not None
-        ]
-    return min(found, default=None)
+    return min(
+        (
+            row.due_at
+            for row in batch_rows(store, batches)
+            if row.pipeline_status in waiting and row.due_at is not None
+        ),
+        default=None,
+    )
 
 
 class _Hidden:

@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import failed_pages
 
 PAGE = 500
 
@@ -19,7 +21,7 @@ def failures(
     for counts in store.counts(tenant):
         for failure_class in sorted(counts.by_failure):
             if reason in (None, failure_class):
-                for page in _pages(store, counts.tenant, failure_class):
+                for page in failed_pages(store, counts.tenant, failure_class, PAGE):
                     yield from (row for row in page if row.updated_at >= since)
 
 
@@ -37,22 +39,17 @@ def replay_failures(
         for failure_class in sorted(counts.by_failure):
             if reason not in (None, failure_class):
                 continue
-            for page in _pages(store, counts.tenant, failure_class):
+            for page in failed_pages(store, counts.tenant, failure_class, PAGE):
                 by_stage: dict[str, list[str]] = defaultdict(list)
                 for row in page:
                     if row.updated_at >= since:
                         by_stage[_boundary(row)].append(row.image_id)
                 for stage, ids in by_stage.items():
                     why = f"replay of {failure_class}"
-                    done += store.reset_images(ids, stage, clock(), why, failed_only=True)
+                    done += store.reset_images(
+                        ids, Reset(stage=stage, reason=why), clock(), failed_only=True
+                    )
     return done
-
-
-def _pages(store: Store, tenant: str, failure_class: str) -> Iterator[list[ImageRow]]:
-    after = ""
-    while page := store.failed(tenant, failure_class, after, PAGE):
-        after = page[-1].image_id
-        yield page
 
 
 def _boundary(row: ImageRow) -> str:

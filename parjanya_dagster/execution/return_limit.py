@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from parjanya_dagster.truth.outcomes import Claim, Outcome, SendBack, TerminalFailure
 from parjanya_dagster.truth.stages import WAITS_FOR, Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import EvidenceLog
 
 MOST = 5  # times that a stage may send a row back before it must be decided
 SENT_BACK_REPEATEDLY = "sent_back_repeatedly"
 _ANEW = frozenset({"registered", "reset", "regrade", "object_state"})
 
 
-def no_more_than_often(store: Store, claim: Claim, outcome: Outcome) -> Outcome:
+def no_more_than_often(store: EvidenceLog, claim: Claim, outcome: Outcome) -> Outcome:
     """The outcome, or a failure where the row was sent back for it too often already.
 
     The history counts, from the last time the row began anew, so that nothing has to be kept

@@ -24,7 +24,8 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.requests import ClaimRequest
+from parjanya_dagster.truth.store import Store, WorkQueue
 
 log = structlog.get_logger(__name__)
 Clock = Callable[[], float]
@@ -98,7 +99,12 @@ def work_off(
     loaded = _loading(work)
     while not stop():
         started = clock()
-        claims = store.claim(work.stage, batches, size, owner, pace.lease, started)
+        claims = store.claim(
+            ClaimRequest(
+                stage=work.stage, batches=batches, limit=size, owner=owner, lease=pace.lease
+            ),
+            started,
+        )
         tally.commit_seconds += clock() - started
         if not claims:
             break
@@ -178,7 +184,7 @@ def _loading(work: StageWork) -> float:
 
 
 def _hand_back(
-    store: Store, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
+    store: WorkQueue, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
 ) -> None:
     """We are stopped, or the infrastructure failed: no image is at fault, none loses an attempt.
 
@@ -213,7 +219,7 @@ def why(outcome: Outcome) -> dict[str, str]:
 class _Lease:
     """Extends the leases of claims from a thread, for as long as the block runs."""
 
-    def __init__(self, store: Store, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
+    def __init__(self, store: WorkQueue, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
         self._store, self._claims, self._pace, self._clock = store, claims, pace, clock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)

@@ -21,6 +21,7 @@ from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.truth.models import Arrival, Tenant, image_id
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import present_pages
 
 CHUNK = 500
 
@@ -108,7 +109,13 @@ class Sweeper:
     def add_tenant(self, slug: str, bucket: str | None = None) -> Tenant:
         """Register a tenant, or return the one that is registered. Raises InvalidTenant."""
         return self.store.put_tenant(
-            Tenant(slug, bucket or slug, INCOMING, self.new_policy(), created_at=self.clock())
+            Tenant(
+                slug=slug,
+                bucket=bucket or slug,
+                prefix=INCOMING,
+                policy=self.new_policy(),
+                created_at=self.clock(),
+            )
         )
 
     def sweep(
@@ -180,12 +187,12 @@ class Sweeper:
             else:
                 arrivals.append(
                     Arrival(
-                        tenant.slug,
-                        tenant.bucket,
-                        info.key,
-                        info.version,
-                        info.size,
-                        info.modified_at,
+                        tenant=tenant.slug,
+                        bucket=tenant.bucket,
+                        key=info.key,
+                        version=info.version,
+                        size=info.size,
+                        landed_at=info.modified_at,
                     )
                 )
         done = self.store.register(arrivals, self.clock()) if arrivals else []
@@ -195,8 +202,7 @@ class Sweeper:
         self, tenant: Tenant, listed: _Listed, swept: Swept, deadline: float, after: str
     ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
-        while page := self.store.present(tenant.slug, after, 1000):
-            after = page[-1].image_id
+        for page in present_pages(self.store, tenant.slug, after=after):
             gone = [
                 row.image_id
                 for row in page
@@ -209,7 +215,7 @@ class Sweeper:
             reason = "the object is not in its bucket any more"
             swept.departed += self.store.depart(really, self.clock(), reason)
             if self.clock() > deadline:
-                return Position(tenant.slug, row=after)
+                return Position(tenant.slug, row=page[-1].image_id)
         return None
 
     def _still_there(self, tenant: Tenant, one: str) -> bool:

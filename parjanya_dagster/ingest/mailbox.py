@@ -133,7 +133,14 @@ class _Looks:
                 self._gone(bucket, key, those)
             elif (tenant := self._owner(bucket, those)) is not None:
                 arrivals.append(
-                    Arrival(tenant.slug, bucket, key, found.version, found.size, found.modified_at)
+                    Arrival(
+                        tenant=tenant.slug,
+                        bucket=bucket,
+                        key=key,
+                        version=found.version,
+                        size=found.size,
+                        landed_at=found.modified_at,
+                    )
                 )
         now = self.box.clock()
         for one in self.box.store.register(arrivals, now) if arrivals else ():

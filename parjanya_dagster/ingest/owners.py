@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from parjanya_dagster.errors import InvalidTenant, SettingsInvalid, UnknownTenant
 from parjanya_dagster.truth.models import Tenant, check_slug
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Tenants
 
 TENANT = "{tenant}"
 
@@ -51,7 +51,7 @@ class Owners:
     names: BucketNames
 
     @classmethod
-    def read(cls, store: Store, names: BucketNames) -> Owners:
+    def read(cls, store: Tenants, names: BucketNames) -> Owners:
         """Raises TruthUnavailable."""
         return cls({tenant.bucket: tenant for tenant in store.tenants()}, names)
 

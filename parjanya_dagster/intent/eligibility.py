@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
@@ -17,8 +18,10 @@ from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import PRESENT, ImageRow
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_rows
 
 log = structlog.get_logger(__name__)
 LOOKERS = 16  # objects looked for side by side
@@ -56,7 +59,7 @@ class Eligibility:
         if gone:
             self.store.depart(gone, now, "the object is not in its bucket any more")
         if bare:
-            self.store.reset_images(bare, FIRST, now, BARE)
+            self.store.reset_images(bare, Reset(stage=FIRST, reason=BARE), now)
         if gone or bare:
             log.warning("rows_not_eligible", gone=len(gone), without_preview=len(bare))
         useless = len(gone) + (len(bare) if FIRST not in request.stages else 0)
@@ -64,16 +67,16 @@ class Eligibility:
 
     def _due(self, request: Request) -> Iterator[ImageRow]:
         waiting = {str(WAITS_FOR[stage]) for stage in request.stages if stage != STAGES[-1]}
-        now, found, after = self.clock(), 0, ""
-        while page := self.store.rows(request.keys, after, 1000):
-            after = page[-1].image_id
-            for row in page:
-                due = row.due_at is not None and row.due_at <= now
-                if due and row.pipeline_status in waiting and row.object_state == PRESENT:
-                    yield row
-                    found += 1
-                    if found >= self.most:
-                        return
+        now = self.clock()
+        due = (
+            row
+            for row in batch_rows(self.store, request.keys)
+            if row.due_at is not None
+            and row.due_at <= now
+            and row.pipeline_status in waiting
+            and row.object_state == PRESENT
+        )
+        return islice(due, self.most)
 
     def _lacks(self, row: ImageRow) -> str:
         """What is missing: the object or the preview; empty: nothing."""

@@ -50,7 +50,7 @@ def reconcile(
     Raises TruthUnavailable or BeliefUnreadable.
     """
     started = clock()
-    lapsed = store.lapse(started, MOST_LAPSED)
+    lapsed = store.expire_leases(started, MOST_LAPSED)
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = see(started)
     # Never one that Dagster has seen, even where the last heartbeat was lost or restored.

@@ -17,14 +17,14 @@ from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
 from parjanya_dagster.truth.models import ImageRow, Regrade
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Images, Store, Tenants
+from parjanya_dagster.truth.store.paging import batch_pages
 
-PAGE = 1000  # rows
 ROUNDS = 50  # times that a row may change under our hands
 
 
 def selection(
-    store: Store,
+    store: Tenants,
     policy: Policy,
     tenants: Sequence[str],
     since: str,
@@ -45,7 +45,14 @@ def selection(
     if since and until and since > until:
         raise RegradeInvalid(f"--since {since} is after --until {until}.")
     chosen = replay_id or f"regrade-{uuid.uuid4().hex[:8]}"
-    return Regrade(chosen, policy.ref, tuple(sorted(set(tenants))), since, until, now)
+    return Regrade(
+        replay_id=chosen,
+        policy=policy.ref,
+        tenants=tuple(sorted(set(tenants))),
+        since=since,
+        until=until,
+        started_at=now,
+    )
 
 
 def _is_day(text: str) -> bool:
@@ -55,7 +62,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def batches_of(store: Store, regrade: Regrade) -> list[str]:
+def batches_of(store: Images, regrade: Regrade) -> list[str]:
     """The partitions of a regrade, in the order of their making."""
     return [
         batch
@@ -99,11 +106,7 @@ class Advance:
         return True
 
     def _send(self, planner: Planner, batch: str) -> int:
-        count, after = 0, ""
-        while page := self.store.rows([batch], after, PAGE):
-            after = page[-1].image_id
-            count += self._move(planner, page)
-        return count
+        return sum(self._move(planner, page) for page in batch_pages(self.store, [batch]))
 
     def _move(self, planner: Planner, rows: Sequence[ImageRow]) -> int:
         count = 0

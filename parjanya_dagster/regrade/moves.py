@@ -14,7 +14,7 @@ from typing import Any
 from parjanya_dagster.policy import Policy, boundary, diff, lacking
 from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow, Move
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import EvidenceLog
 
 MODELS = STAGES[:-1]  # the stages that policies read
 
@@ -22,7 +22,9 @@ MODELS = STAGES[:-1]  # the stages that policies read
 class Planner:
     """Plans the moves of rows to one policy. Reads Truth and writes nothing."""
 
-    def __init__(self, store: Store, published: Callable[[str], Policy], target: Policy) -> None:
+    def __init__(
+        self, store: EvidenceLog, published: Callable[[str], Policy], target: Policy
+    ) -> None:
         self._store, self._published, self._target = store, published, target
         self._narrower: dict[str, bool] = {}  # policy -> whether the target needs no more than it
 
@@ -101,12 +103,20 @@ def _wait(row: ImageRow) -> Move:
     """A row under way is decided when it gets there; one that is there loses its worker."""
     at_decision = row.pipeline_status == Status.PENDING_CURATION
     stage = STAGE_OF[Status.PENDING_CURATION] if at_decision else None
-    return Move(row.image_id, row.fence, row.pipeline_status, stage, {})
+    return Move(
+        image_id=row.image_id, fence=row.fence, status=row.pipeline_status, stage=stage, evidence={}
+    )
 
 
 def _move(row: ImageRow, stage: str, evidence: Mapping[str, str]) -> Move:
     new = {s: f for s, f in evidence.items() if row.evidence.get(s) != f}
-    return Move(row.image_id, row.fence, row.pipeline_status, stage, new)
+    return Move(
+        image_id=row.image_id,
+        fence=row.fence,
+        status=row.pipeline_status,
+        stage=stage,
+        evidence=new,
+    )
 
 
 def _used(decision: Mapping[str, Any] | None) -> dict[str, str]:

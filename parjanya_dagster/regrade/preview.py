@@ -16,6 +16,7 @@ from parjanya_dagster.truth.models import ImageRow, Regrade
 from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_pages
 
 EXAMPLES = 5
 MODEL_STAGES = ("enriched", "scored")  # those that ask a model
@@ -74,9 +75,7 @@ def preview(
     undecided = unmoved = 0
     batches = batches_of(store, regrade)
     for batch in batches:
-        after = ""
-        while page := store.rows([batch], after, PAGE):
-            after = page[-1].image_id
+        for page in batch_pages(store, [batch], PAGE):
             by_id = {row.image_id: row for row in page}
             moves = planner.moves(page)
             unmoved += len(page) - len(moves)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from parjanya_dagster.policy import Comparison, Policy, compare
 from parjanya_dagster.regrade.advance import batches_of
 from parjanya_dagster.regrade.preview import Flips
-from parjanya_dagster.truth.models import ImageRow, Regrade
+from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_pages, present_pages
 
 PAGE = 500
-
-
-def pages(store: Store, batches: Sequence[str]) -> Iterator[list[ImageRow]]:
-    for batch in batches:
-        after = ""
-        while page := store.rows([batch], after, PAGE):
-            after = page[-1].image_id
-            yield page
 
 
 def progress(store: Store, regrade: Regrade) -> dict[str, int]:
@@ -39,7 +33,9 @@ def report(store: Store, regrade: Regrade) -> dict[str, Any]:
     """Of each image that was decided again: the verdict before the regrade, and the one now."""
     flips = Flips()
     waiting = failed = 0
-    for page in pages(store, batches_of(store, regrade)):
+    for page in chain.from_iterable(
+        batch_pages(store, [batch], PAGE) for batch in batches_of(store, regrade)
+    ):
         waiting += sum(row.target is not None for row in page)
         failed += sum(row.pipeline_status == Status.FAILED for row in page)
         rows = [row for row in page if row.pipeline_status == Status.CURATED]
@@ -64,9 +60,7 @@ def report(store: Store, regrade: Regrade) -> dict[str, Any]:
 def compare_decided(store: Store, a: Policy, b: Policy, tenant: str) -> Comparison:
     """The recorded decisions of two policies over a tenant's present images."""
     decided: tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]] = ({}, {})
-    after = ""
-    while page := store.present(tenant, after, PAGE):
-        after = page[-1].image_id
+    for page in present_pages(store, tenant, PAGE):
         ids = [row.image_id for row in page]
         for policy, into in zip((a, b), decided, strict=True):
             into.update(

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from parjanya_dagster.errors import InvalidPartition, InvalidTenant
 from parjanya_dagster.truth.stages import Status
@@ -19,10 +19,23 @@ _BATCH = re.compile(
     r"(?P<tenant>[a-z0-9][a-z0-9-]{1,62})/(?P<day>\d{4}-\d\d-\d\d)/(?P<number>\d{3,})"
 )
 
+EventKind = Literal[
+    "registered",
+    "completed",
+    "sent_back",  # to an earlier stage, by a later one
+    "retry",
+    "failed",
+    "lease_lapsed",  # the lease expired; histories that are recorded carry this name
+    "released",
+    "reset",
+    "regrade",
+    "object_state",  # the object was replaced, deleted, or is there again
+]
+
 PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A customer: where its uploads land, how it is judged, what share it gets."""
 
@@ -35,7 +48,7 @@ class Tenant:
     created_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """An object version that landed in a tenant's bucket."""
 
@@ -51,7 +64,7 @@ class Arrival:
         return image_id(self.bucket, self.key, self.version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
     """One object version and how far it has come. The columns of the table `images`."""
 
@@ -94,7 +107,7 @@ class ImageRow:
         return self.lease_owner is not None and (self.lease_until or 0.0) > now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What one stage found about one image. Never updated."""
 
@@ -110,7 +123,7 @@ class Evidence:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One change of one row, written in the same transaction as the change."""
 
@@ -118,7 +131,7 @@ class Event:
     tenant: str
     batch: str
     at: float
-    kind: str  # registered, completed, retry, failed, lease_lapsed, released, reset, object_state
+    kind: EventKind
     from_status: str | None
     to_status: str
     reason: str
@@ -128,7 +141,7 @@ class Event:
     changes: Mapping[str, Any]  # columns that changed, enough to rebuild the row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueBatch:
     """Work that is due: rows of one batch that wait for one stage and may be claimed now."""
 
@@ -139,7 +152,7 @@ class DueBatch:
     oldest: float  # the earliest due_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """A policy version as it was published: immutable."""
 
@@ -149,7 +162,7 @@ class Published:
     published_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Regrade:
     """A durable wish: these tenants' images of these days shall be decided under this policy."""
 
@@ -168,7 +181,7 @@ class Regrade:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """Where a regrade sends a row that was read under a fence."""
 
@@ -179,7 +192,7 @@ class Move:
     evidence: Mapping[str, str]  # stage -> fingerprint of recorded evidence to use instead
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mispinned:
     """Rows of a batch that were decided under another version than their tenant's pin."""
 
@@ -190,7 +203,7 @@ class Mispinned:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """One decision in the history of an image."""
 

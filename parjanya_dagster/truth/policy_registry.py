@@ -15,7 +15,7 @@ from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyConflict, PolicyInvalid, PolicyMissing
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import Published
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Policies
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class PolicyRegistry:
     """Policies by ref, as Truth holds them."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Policies, clock: Callable[[], float]) -> None:
         self._store, self._clock = store, clock
         self._read: dict[str, Policy] = {}
 
@@ -59,7 +59,9 @@ class PolicyRegistry:
     def publish(self, new: Policy) -> Policy:
         """Publish a version. Raises PolicyConflict where it is published with other content."""
         document = {"text": new.text, "source": new.source}
-        self._store.publish(Published(new.ref, new.hash, document, self._clock()))
+        self._store.publish(
+            Published(ref=new.ref, hash=new.hash, document=document, published_at=self._clock())
+        )
         return new
 
     def publish_builtin(self) -> None:

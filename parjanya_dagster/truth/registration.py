@@ -12,14 +12,14 @@ from parjanya_dagster.truth.models import PRESENT, REPLACED, Arrival, ImageRow
 def new_row(arrival: Arrival, batch: str, now: float) -> ImageRow:
     """The row of an arrival that nobody knew, in a batch."""
     return ImageRow(
-        arrival.image_id,
-        arrival.tenant,
-        arrival.bucket,
-        arrival.key,
-        arrival.version,
-        arrival.size,
-        batch,
-        arrival.landed_at,
+        image_id=arrival.image_id,
+        tenant=arrival.tenant,
+        bucket=arrival.bucket,
+        key=arrival.key,
+        version=arrival.version,
+        size=arrival.size,
+        batch=batch,
+        landed_at=arrival.landed_at,
         arrived_at=now,
         updated_at=now,
         not_before=now,

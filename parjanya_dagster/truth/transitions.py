@@ -12,8 +12,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
-from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED, Event, ImageRow, Move
+from parjanya_dagster.truth.models import (
+    DELETED,
+    PRESENT,
+    REPLACED,
+    Event,
+    EventKind,
+    ImageRow,
+    Move,
+)
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.storable import storable, storable_text
 
@@ -37,7 +46,7 @@ WITHOUT_OBJECT = (f"object_{DELETED}", f"object_{REPLACED}", "object_gone", "obj
 """Failure classes of rows whose object was not there. They end when the object comes back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The numbers of failure. Times in seconds."""
 
@@ -121,7 +130,7 @@ def finish(
     return _fail(row, claim.stage, outcome.failure_class, outcome.reason, now, run_id)
 
 
-def lapse(row: ImageRow, now: float, rules: Rules) -> Change:
+def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
     """The lease ran out with no outcome: the worker is presumed dead, the attempt is spent."""
     owner = row.lease_owner or ""
     if row.attempts >= rules.max_attempts:
@@ -151,32 +160,24 @@ def release(claim: Claim, now: float, reason: str, run_id: str) -> Change:
     return _change(claim.row, columns, now, "released", reason, run_id)
 
 
-def reset(
-    row: ImageRow,
-    to_stage: str,
-    now: float,
-    reason: str,
-    run_id: str,
-    policy: str | None = None,
-) -> Change | None:
+def reset(row: ImageRow, to: Reset, now: float) -> Change | None:
     """Send a row back to a stage. None where it never reached that stage or its object is gone.
 
-    The fence grows, so whoever works on the row at present has lost it. `policy`: the version it
-    shall be decided under; None: that of a regrade under way, or else its tenant's pin.
+    The fence grows, so whoever works on the row at present has lost it.
     """
-    if row.object_state != PRESENT or not reached(row, to_stage):
+    if row.object_state != PRESENT or not reached(row, to.stage):
         return None
     columns = {
         **_FREE,
         **_CALM,
-        "pipeline_status": str(WAITS_FOR[to_stage]),
+        "pipeline_status": str(WAITS_FOR[to.stage]),
         "fence": row.fence + 1,
         "not_before": now,
         "due_at": now,
         **_NO_FAILURE,
-        "target": policy or row.target,
+        "target": to.policy or row.target,
     }
-    return _change(row, columns, now, "reset", reason, run_id)
+    return _change(row, columns, now, "reset", to.reason, to.run_id)
 
 
 def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> Change | None:
@@ -243,18 +244,18 @@ def reached(row: ImageRow, stage: str) -> bool:
 def registered(row: ImageRow, reason: str) -> Event:
     """The first event of a row: all of its columns."""
     return Event(
-        row.image_id,
-        row.tenant,
-        row.batch,
-        row.arrived_at,
-        "registered",
-        None,
-        row.pipeline_status,
-        reason,
-        "",
-        None,
-        row.fence,
-        jsonable(row),
+        image_id=row.image_id,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=row.arrived_at,
+        kind="registered",
+        from_status=None,
+        to_status=row.pipeline_status,
+        reason=reason,
+        run_id="",
+        policy=None,
+        fence=row.fence,
+        changes=jsonable(row),
     )
 
 
@@ -274,11 +275,11 @@ def rebuild(events: list[Event]) -> ImageRow:
 
 
 def _check(claim: Claim, outcome: Completed) -> None:
-    one = outcome.evidence
-    if (one.image_id, one.stage) != (claim.image_id, claim.stage):
+    evidence = outcome.evidence
+    if (evidence.image_id, evidence.stage) != (claim.image_id, claim.stage):
         raise InvalidTransition(
-            f"The evidence speaks of {one.stage} of {one.image_id}, the claim of {claim.stage} of "
-            f"{claim.image_id}."
+            f"The evidence speaks of {evidence.stage} of {evidence.image_id}, the claim of "
+            f"{claim.stage} of {claim.image_id}."
         )
     if foreign := set(outcome.columns) - PRODUCTS:
         raise InvalidTransition(f"A completed stage cannot set {', '.join(sorted(foreign))}.")
@@ -314,24 +315,24 @@ def _fail(
 
 
 def _change(
-    row: ImageRow, columns: dict[str, Any], now: float, kind: str, reason: str, run_id: str
+    row: ImageRow, columns: dict[str, Any], now: float, kind: EventKind, reason: str, run_id: str
 ) -> Change:
     # A claim has no event of its own: what it counted is told by the event that ends it.
     columns.setdefault("fence", row.fence)
     columns.setdefault("attempts", row.attempts)
     columns["updated_at"] = now
     event = Event(
-        row.image_id,
-        row.tenant,
-        row.batch,
-        now,
-        kind,
-        row.pipeline_status,
-        columns.get("pipeline_status", row.pipeline_status),
-        storable_text(reason),
-        run_id,
-        columns.get("policy") or row.policy,
-        columns["fence"],
-        columns,
+        image_id=row.image_id,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=now,
+        kind=kind,
+        from_status=row.pipeline_status,
+        to_status=columns.get("pipeline_status", row.pipeline_status),
+        reason=storable_text(reason),
+        run_id=run_id,
+        policy=columns.get("policy") or row.policy,
+        fence=columns["fence"],
+        changes=columns,
     )
     return Change(columns, event)

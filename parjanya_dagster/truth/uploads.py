@@ -13,7 +13,7 @@ from parjanya_dagster.truth.stages import Status
 ARRIVED, EXPIRED = "arrived", "expired"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRow:
     """One promised object. Its status is `pending_upload`, `arrived` or `expired`."""
 
@@ -34,7 +34,7 @@ class UploadRow:
     image_id: str | None = None  # what it became
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """Who may upload for a tenant. The secret itself is recorded nowhere."""
 

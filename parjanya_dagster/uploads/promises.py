@@ -138,12 +138,12 @@ class Uploads:
             )
         upload_id = secrets.token_hex(16)
         return UploadRow(
-            upload_id,
-            tenant.slug,
-            tenant.bucket,
-            key_of(tenant.prefix, upload_id, one.name),
-            one.content_type,
-            one.size,
+            upload_id=upload_id,
+            tenant=tenant.slug,
+            bucket=tenant.bucket,
+            key=key_of(tenant.prefix, upload_id, one.name),
+            content_type=one.content_type,
+            size=one.size,
             requested_at=now,
             expires_at=now + self.seconds,
             token_id=token.token_id,
@@ -207,7 +207,12 @@ class Uploads:
         """The object is there and neither event nor sweep told: register it."""
         found = self.objects.head(row.bucket, row.key)
         arrival = Arrival(
-            row.tenant, row.bucket, row.key, found.version, found.size, found.modified_at
+            tenant=row.tenant,
+            bucket=row.bucket,
+            key=row.key,
+            version=found.version,
+            size=found.size,
+            landed_at=found.modified_at,
         )
         (done,) = self.store.register([arrival], self.clock())
         if done.created:

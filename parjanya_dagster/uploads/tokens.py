@@ -14,17 +14,17 @@ import secrets
 
 from parjanya_dagster.errors import TokenRefused
 from parjanya_dagster.truth.models import Tenant
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Store, Tokens
 from parjanya_dagster.truth.uploads import Token
 
 _TOKEN = re.compile(r"pjy_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
-def issue(store: Store, tenant: str, name: str, now: float) -> tuple[Token, str]:
+def issue(store: Tokens, tenant: str, name: str, now: float) -> tuple[Token, str]:
     """A new token of a tenant, and the text to hand out. Raises UnknownTenant."""
     token_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    token = Token(token_id, tenant, name, _hash(secret), now)
+    token = Token(token_id=token_id, tenant=tenant, name=name, hash=_hash(secret), created_at=now)
     store.add_token(token)
     return token, f"pjy_{token_id}_{secret}"
 

@@ -14,6 +14,7 @@ import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.outcomes import Claim
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.conftest import Backend
@@ -113,7 +114,7 @@ def test_suspects_are_claimed_alone_by_many_workers(backend: Backend) -> None:
     stores = [backend.open() for _ in range(WORKERS)]
     ids = arrive(stores[0], 12)
     claim(stores[0], owner="dead")
-    stores[0].lapse(NOON + LEASE)
+    stores[0].expire_leases(NOON + LEASE)
     claims = together(lambda n: [claim(stores[n], now=NOON + LEASE) for _ in range(6)])
     sizes = Counter(len(one) for each in claims for one in each)
     assert set(sizes) <= {0, 1}
@@ -150,7 +151,9 @@ def test_one_replay_that_many_runs_ask_for_resets_once(backend: Backend) -> None
     stores = [backend.open() for _ in range(WORKERS)]
     ids = arrive(stores[0], 30)
     batches = stores[0].batches()
-    done = together(lambda n: stores[n].reset(batches, "validated", NOON, "backfill", "b-1"))
+    done = together(
+        lambda n: stores[n].reset(batches, Reset(stage="validated", reason="backfill"), NOON, "b-1")
+    )
     assert sum(done) == 30
     for image in ids:
         assert [event.kind for event in stores[0].history(image)] == ["registered", "reset"]
@@ -191,13 +194,13 @@ def test_everything_at_once_neither_deadlocks_nor_loses(backend: Backend) -> Non
     def work(number: int) -> None:
         store, rng = stores[number], random.Random(number)
         act: Callable[[Store, random.Random, int], None]
-        act = (_work, _work, _overwrite, _delete, _reset, _lapse)[number]
+        act = (_work, _work, _overwrite, _delete, _reset, _expire)[number]
         for turn in range(25):
             act(store, rng, turn)
 
     together(work, 6)
     store = stores[0]
-    store.lapse(NOON + 1e6)
+    store.expire_leases(NOON + 1e6)
     for row in store.rows(store.batches()):
         assert row.lease_owner is None
         assert rebuild(store.history(row.image_id)) == row
@@ -232,12 +235,14 @@ def _delete(store: Store, rng: random.Random, turn: int) -> None:
 def _reset(store: Store, rng: random.Random, turn: int) -> None:
     batches = store.batches()
     if turn % 5 == 0:
-        store.reset(batches, "validated", NOON + turn, "backfill", f"b-{turn}")
+        store.reset(batches, Reset(stage="validated", reason="backfill"), NOON + turn, f"b-{turn}")
     rows = store.rows(batches)
     some = [row.image_id for row in rng.sample(rows, min(15, len(rows)))]
-    store.reset_images(some, rng.choice(["validated", "scored"]), NOON + turn, "operator")
+    store.reset_images(
+        some, Reset(stage=rng.choice(["validated", "scored"]), reason="operator"), NOON + turn
+    )
 
 
-def _lapse(store: Store, rng: random.Random, turn: int) -> None:
-    store.lapse(NOON + turn + (LEASE if turn % 4 == 0 else 0), limit=10)
+def _expire(store: Store, rng: random.Random, turn: int) -> None:
+    store.expire_leases(NOON + turn + (LEASE if turn % 4 == 0 else 0), limit=10)
     store.stale_manifests()

@@ -23,6 +23,7 @@ from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, schema
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
+from parjanya_dagster.truth.requests import Reset
 from tests.contract.conftest import Backend, dynamo_table
 from tests.contract.dynamo import Requests, answer
 from tests.contract.test_reading import CALLS, journey
@@ -63,9 +64,9 @@ def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
     decision = claim(store, "curated")
     commit(store, decision, lambda one: completed(one, verdict="accept", sha256="s", policy="p@1"))
     store.depart(ids[:1], NOON, "deleted")
-    store.reset(store.batches(), "scored", NOON, "again", "replay-1")
+    store.reset(store.batches(), Reset(stage="scored", reason="again"), NOON, "replay-1")
     store.twins("acme", ["s"])
-    for name in ("leases", "lapse", "troubled"):
+    for name in ("leases", "expire_leases", "troubled"):
         getattr(store, name)(NOON + 1e6)
     for name in ("counts", "mispinned", "regrading", "stale_manifests", "heartbeats", "tenants"):
         getattr(store, name)()
@@ -83,7 +84,7 @@ def test_finding_due_work_costs_what_is_due_and_not_the_history(backend: Backend
         requests = Requests(store.wire)
         assert store.due(NOON + round_) == []
         assert store.leases(NOON) == {}
-        assert store.lapse(NOON + 1e6) == 0
+        assert store.expire_leases(NOON + 1e6) == 0
         costs.append((requests.made.total(), requests.items))
         arrive(store, 20, slug=f"tenant-{round_}")
         carry(store)
@@ -122,7 +123,7 @@ def test_counters_count_what_is_there(backend: Backend) -> None:
     store = backend.open(batch_size=5)
     rng = random.Random(4)
     arrive(store, 12)
-    kinds = ("complete", "retry", "fail", "die", "reset", "overwrite", "depart", "return", "lapse")
+    kinds = ("complete", "retry", "fail", "die", "reset", "overwrite", "depart", "return", "expire")
     journey(store, "acme", [(rng.choice(kinds), rng.randrange(2**16)) for _ in range(12)])
     rows = store.rows(store.batches())
     (counts,) = store.counts()
@@ -138,7 +139,7 @@ def test_a_counter_that_came_to_nothing_is_cleared_away(store: DynamoStore) -> N
     carry(store, through="scored")
     commit(store, claim(store, "curated"), lambda one: completed(one, policy="old@1"))
     assert [one.rows for one in store.mispinned()] == [1]
-    store.reset_images([image], "curated", NOON, "again")
+    store.reset_images([image], Reset(stage="curated", reason="again"), NOON)
     assert list(store.wire.query("decided#acme"))
     assert store.mispinned() == []
     assert list(store.wire.query("decided#acme")) == []
@@ -185,7 +186,16 @@ def test_a_commit_of_much_evidence_is_several_transactions(store: DynamoStore) -
 def test_more_tenants_than_a_transaction_holds_are_refused_as_a_whole(store: DynamoStore) -> None:
     many = tuple(f"tenant-{n}" for n in range(120))
     with pytest.raises(RegradeInvalid, match="in parts"):
-        store.begin_regrade(Regrade("r-1", "default@2", many, "", "", NOON))
+        store.begin_regrade(
+            Regrade(
+                replay_id="r-1",
+                policy="default@2",
+                tenants=many,
+                since="",
+                until="",
+                started_at=NOON,
+            )
+        )
     assert store.regrades() == []
 
 
@@ -376,7 +386,7 @@ def test_a_lease_that_its_worker_prolongs_is_not_lapsed_by_who_read_it_before(
         return real(writes)
 
     store.wire.transact = prolonged  # type: ignore[method-assign]
-    assert store.lapse(NOON + LEASE) == 0
+    assert store.expire_leases(NOON + LEASE) == 0
     assert row(store, image).lease_until == NOON + 2 * LEASE
 
 

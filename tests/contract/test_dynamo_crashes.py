@@ -25,6 +25,7 @@ from parjanya_dagster.truth.outcomes import (
     Retry,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.conftest import dynamo_table
 from tests.contract.dynamo import Died, Requests
@@ -76,23 +77,34 @@ def _outcome(one: Claim) -> Outcome:
 
 def release(store: DynamoStore) -> None:
     store.release(claim(store), NOON, "drain", "")
-    store.lapse(LATER)
+    store.expire_leases(LATER)
 
 
-def lapse(store: DynamoStore) -> None:
-    store.lapse(NOON + LEASE)
+def expire_leases(store: DynamoStore) -> None:
+    store.expire_leases(NOON + LEASE)
 
 
 def reset(store: DynamoStore) -> None:
-    store.reset(store.batches(), "scored", NOON, "again", "replay-1")
+    store.reset(store.batches(), Reset(stage="scored", reason="again"), NOON, "replay-1")
 
 
 def regrade(store: DynamoStore) -> None:
-    asked = Regrade("r-1", "default@2", ("acme",), "", "", NOON)
+    asked = Regrade(
+        replay_id="r-1", policy="default@2", tenants=("acme",), since="", until="", started_at=NOON
+    )
     store.begin_regrade(asked)
     for batch in store.batches():
         rows = [row for row in store.rows([batch]) if row.target is None]
-        moves = [Move(r.image_id, r.fence, r.pipeline_status, "curated", {}) for r in rows]
+        moves = [
+            Move(
+                image_id=r.image_id,
+                fence=r.fence,
+                status=r.pipeline_status,
+                stage="curated",
+                evidence={},
+            )
+            for r in rows
+        ]
         store.regrade_rows("r-1", "default@2", moves, NOON, "regrade")
         store.note_replayed("r-1", batch, len(rows), NOON)
     store.end_reset("r-1", NOON + 1)
@@ -124,7 +136,7 @@ CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], No
     "depart": (nothing, depart),
     "work": (nothing, work),
     "release": (nothing, release),
-    "lapse": (held, lapse),
+    "expire leases": (held, expire_leases),
     "reset": (decided, reset),
     "regrade": (decided, regrade),
     "manifest": (decided, manifest),

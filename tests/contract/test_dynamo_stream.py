@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from parjanya_dagster.truth import open_hints, open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, open_wire, schema
 from parjanya_dagster.truth.dynamo.stream import LOOK_AGAIN, MicroBatch, Stream
+from parjanya_dagster.truth.requests import Reset
 from tests.contract.conftest import dynamo_table
 from tests.contract.world import NOON, arrive, carry, claim, commit
 from tests.servers import MotoServer
@@ -83,7 +84,7 @@ def test_only_rows_that_cross_into_another_pending_status_count(
     stream.poll()
     clock.pass_by(60)
     assert stream.poll() == frozenset()
-    store.reset(store.batches(), "validated", NOON, "again", "r-1")
+    store.reset(store.batches(), Reset(stage="validated", reason="again"), NOON, "r-1")
     stream.poll()
     clock.pass_by(60)
     assert stream.poll() == {ACME}

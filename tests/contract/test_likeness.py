@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parjanya_dagster.truth.outcomes import Claim, Completed
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.sql.likeness import CROWD
 from parjanya_dagster.truth.store import Store
 from tests.contract.world import NOON, arrival, arrive, claim, commit, found, tenant
@@ -63,14 +64,14 @@ def test_nothing_is_filed_by_a_worker_that_lost_its_row(store: Store) -> None:
     store.put_tenant(tenant())
     arrive(store, 1)
     (late,) = claim(store)
-    store.reset_images([late.image_id], "validated", NOON, "again")
+    store.reset_images([late.image_id], Reset(stage="validated", reason="again"), NOON)
     commit(store, [late], Completed(found(late), {}, {"all": 0}))
     assert store.alike("acme", {"new": {"all": 0}}, 64) == {"new": []}
 
 
 def test_doing_it_again_files_nothing_twice(store: Store) -> None:
     a, b = validate(store, 2)
-    store.reset_images([b], "validated", NOON, "again")
+    store.reset_images([b], Reset(stage="validated", reason="again"), NOON)
     commit(store, claim(store), lambda one: Completed(found(one), {}, {"all": 0b0111}))
     assert [bits for _, bits in store.alike("acme", {a: {"all": 0}}, 64)[a]] == [2]
 

@@ -10,7 +10,12 @@ from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import Backend
 from tests.contract.world import NOON, tenant
 
-FIRST = Published("house@1", "sha256:aa", {"text": "name: house\n# ä\n", "source": "a"}, NOON)
+FIRST = Published(
+    ref="house@1",
+    hash="sha256:aa",
+    document={"text": "name: house\n# ä\n", "source": "a"},
+    published_at=NOON,
+)
 
 
 def test_a_published_policy_comes_back_as_it_was_published(backend: Backend) -> None:
@@ -23,7 +28,12 @@ def test_a_published_policy_comes_back_as_it_was_published(backend: Backend) -> 
 
 def test_publishing_the_same_again_changes_nothing(store: Store) -> None:
     store.publish(FIRST)
-    later = Published("house@1", "sha256:aa", {"text": "other layout\n", "source": "b"}, NOON + 9)
+    later = Published(
+        ref="house@1",
+        hash="sha256:aa",
+        document={"text": "other layout\n", "source": "b"},
+        published_at=NOON + 9,
+    )
     assert store.publish(later) == FIRST
     assert store.policies() == [FIRST]
 
@@ -31,7 +41,9 @@ def test_publishing_the_same_again_changes_nothing(store: Store) -> None:
 def test_a_version_with_other_content_is_refused_and_told_the_way_out(store: Store) -> None:
     store.publish(FIRST)
     with pytest.raises(PolicyConflict, match="publish this as house@2"):
-        store.publish(Published("house@1", "sha256:bb", {"text": "x\n"}, NOON))
+        store.publish(
+            Published(ref="house@1", hash="sha256:bb", document={"text": "x\n"}, published_at=NOON)
+        )
     assert store.policy("house@1") == FIRST
 
 

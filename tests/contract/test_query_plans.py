@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from parjanya_dagster.truth.outcomes import Completed, Retry
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import metadata
@@ -41,17 +42,24 @@ BATCHES = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
 Act = Callable[[Store], Any]
 HOT: dict[str, Act] = {
     "due": lambda s: s.due(NOON),
-    "claim": lambda s: s.claim("validated", BATCHES, 50, "w", LEASE, NOON),
-    "claim lapsed": lambda s: s.claim("validated", BATCHES, 50, "w", LEASE, NOON + LEASE),
+    "claim": lambda s: s.claim(
+        ClaimRequest(stage="validated", batches=BATCHES, limit=50, owner="w", lease=LEASE), NOON
+    ),
+    "claim lapsed": lambda s: s.claim(
+        ClaimRequest(stage="validated", batches=BATCHES, limit=50, owner="w", lease=LEASE),
+        NOON + LEASE,
+    ),
     "commit": lambda s: commit(s, claim(s, limit=20), lambda c: completed(c, sha256="s")),
     "retry": lambda s: commit(s, claim(s, limit=20), Retry("away")),
     "extend": lambda s: s.extend(claim(s, limit=20), LEASE, NOON),
     "release": lambda s: s.release(claim(s, limit=20), NOON, "drain", ""),
-    "lapse": lambda s: s.lapse(NOON + LEASE),
+    "expire leases": lambda s: s.expire_leases(NOON + LEASE),
     "register": lambda s: s.register([arrival(n, version="v2") for n in range(20)], NOON),
     "depart": lambda s: s.depart(["a", "b"], NOON, "deleted"),
     "known": lambda s: s.known(["a", "b"]),
-    "reset": lambda s: s.reset(BATCHES[:1], "validated", NOON, "regrade", "b-1"),
+    "reset": lambda s: s.reset(
+        BATCHES[:1], Reset(stage="validated", reason="regrade"), NOON, "b-1"
+    ),
     "get": lambda s: s.get("a"),
     "find": lambda s: s.find("acme/incoming/1.jpg"),
     "twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)]),
@@ -99,7 +107,9 @@ def test_a_hot_statement_uses_its_index(large: SqlStore, operation: str) -> None
 def test_a_claim_looks_for_lapsed_leases_among_the_leases(large: SqlStore) -> None:
     """Among the rows of its batches it would read all of them with each claim."""
     with recorded(large) as statements:
-        large.claim("validated", BATCHES, 50, "w", LEASE, NOON)
+        large.claim(
+            ClaimRequest(stage="validated", batches=BATCHES, limit=50, owner="w", lease=LEASE), NOON
+        )
     (lapsed,) = [(s, p) for s, p in statements if s.startswith("SELECT") and "lease_until <=" in s]
     with writing(large.engine) as connection:
         assert "ix_images_leased" in plan(connection, *lapsed)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFailure
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Counts, Store
@@ -70,7 +71,12 @@ def test_the_ids_of_twins_are_those_of_their_rows(store: Store) -> None:
 def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
     arrive(store, 6)
     arrive(store, 1, slug="zeta")
-    acme = store.claim("validated", store.batches("acme"), 5, "w", LEASE, NOON)
+    acme = store.claim(
+        ClaimRequest(
+            stage="validated", batches=store.batches("acme"), limit=5, owner="w", lease=LEASE
+        ),
+        NOON,
+    )
     commit(store, acme[:1], TerminalFailure("undecodable", "x"))
     commit(store, acme[1:3])
     store.depart([acme[4].image_id], NOON, "deleted")
@@ -82,7 +88,7 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
     commit(store, [two], completed(two, verdict="reject"))
     assert store.counts("acme") == [
         Counts(
-            "acme",
+            tenant="acme",
             by_status={"pending_validation": 2, "curated": 2, "failed": 1},
             by_verdict={"accept": 1, "reject": 1},
             by_failure={"undecodable": 1},
@@ -96,7 +102,17 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
 
 def test_a_tenant_without_images_counts_nothing(store: Store) -> None:
     store.put_tenant(tenant())
-    assert store.counts() == [Counts("acme", {}, {}, {}, 0, 0, 0)]
+    assert store.counts() == [
+        Counts(
+            tenant="acme",
+            by_status={},
+            by_verdict={},
+            by_failure={},
+            in_flight=0,
+            registered=0,
+            departed=0,
+        )
+    ]
 
 
 def test_the_conservation_law_holds_while_images_arrive(backend: Backend) -> None:
@@ -143,7 +159,7 @@ def test_the_history_of_an_image_says_who_moved_it_and_why(store: Store) -> None
 Step = tuple[str, int]
 KINDS = (
     *("complete", "retry", "bug", "fail", "back", "die", "release", "extend"),
-    *("reset", "replay", "overwrite", "depart", "return", "lapse", "wait"),
+    *("reset", "replay", "overwrite", "depart", "return", "expire", "wait"),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16)), min_size=1, max_size=25)
 
@@ -185,7 +201,12 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             claims = [
                 one
                 for each in STAGES
-                for one in store.claim(each, batches, rng.randint(1, 4), "w", LEASE, now)
+                for one in store.claim(
+                    ClaimRequest(
+                        stage=each, batches=batches, limit=rng.randint(1, 4), owner="w", lease=LEASE
+                    ),
+                    now,
+                )
             ]
             if kind in OUTCOMES:
                 for one in claims:
@@ -196,9 +217,11 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             elif kind == "extend":
                 store.extend(claims, LEASE, now)
         elif kind == "reset":
-            store.reset_images(some, stage, now, "operator")
+            store.reset_images(some, Reset(stage=stage, reason="operator"), now)
         elif kind == "replay":
-            store.reset(batches[:1], stage, now, "backfill", f"{slug}-{number % 3}")
+            store.reset(
+                batches[:1], Reset(stage=stage, reason="backfill"), now, f"{slug}-{number % 3}"
+            )
         elif kind == "overwrite":
             new = arrival(rng.randrange(4), slug=slug, version=f"v{number}", landed_at=now)
             store.register([new], now)
@@ -207,9 +230,9 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             store.register([again], now)
         elif kind == "depart":
             store.depart(some, now, "deleted")
-        elif kind == "lapse":
+        elif kind == "expire":
             now += LEASE
-            store.lapse(now)
+            store.expire_leases(now)
         else:
             now += 400.0
 
@@ -250,9 +273,16 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "rows": lambda s: s.rows(["acme/2025-10-09/001"]),
     "batches": lambda s: s.batches(),
     "due": lambda s: s.due(NOON),
-    "claim": lambda s: s.claim("validated", ["acme/2025-10-09/001"], 1, "w", LEASE, NOON),
-    "lapse": lambda s: s.lapse(NOON),
-    "reset": lambda s: s.reset(["acme/2025-10-09/001"], "validated", NOON, "x", "r"),
+    "claim": lambda s: s.claim(
+        ClaimRequest(
+            stage="validated", batches=["acme/2025-10-09/001"], limit=1, owner="w", lease=LEASE
+        ),
+        NOON,
+    ),
+    "expire leases": lambda s: s.expire_leases(NOON),
+    "reset": lambda s: s.reset(
+        ["acme/2025-10-09/001"], Reset(stage="validated", reason="x"), NOON, "r"
+    ),
     "counts": lambda s: s.counts(),
     "history": lambda s: s.history("x"),
     "beat": lambda s: s.beat("x", NOON, {}),

@@ -9,6 +9,7 @@ import pytest
 from parjanya_dagster.errors import InvalidTenant, UnknownTenant
 from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_pages, batch_rows, present_pages, present_rows
 from tests.contract.conftest import Backend
 from tests.contract.world import (
     DAY,
@@ -259,10 +260,10 @@ def test_rows_are_found_by_key_newest_first(store: Store) -> None:
 def test_rows_come_in_pages_without_gaps(backend: Backend) -> None:
     store = backend.open(batch_size=5)
     ids = arrive(store, 13)
-    pages: list[str] = []
-    while page := store.rows(store.batches(), after=pages[-1] if pages else "", limit=4):
-        pages += [one.image_id for one in page]
-    assert pages == sorted(ids)
+    pages = list(batch_pages(store, store.batches(), 4))
+    assert [len(page) for page in pages] == [4, 4, 4, 1]
+    assert [row.image_id for page in pages for row in page] == sorted(ids)
+    assert [row.image_id for row in batch_rows(store, store.batches(), 4)] == sorted(ids)
     assert store.rows([]) == []
 
 
@@ -270,7 +271,6 @@ def test_present_rows_of_a_tenant_come_in_pages(store: Store) -> None:
     ids = arrive(store, 7)
     arrive(store, 2, slug="zeta")
     store.depart(ids[:2], NOON, "deleted")
-    pages: list[str] = []
-    while page := store.present("acme", after=pages[-1] if pages else "", limit=2):
-        pages += [one.image_id for one in page]
-    assert pages == sorted(ids[2:])
+    assert [row.image_id for row in present_rows(store, "acme", 2)] == sorted(ids[2:])
+    later = present_pages(store, "acme", 2, after=sorted(ids[2:])[2])
+    assert [row.image_id for page in later for row in page] == sorted(ids[2:])[3:]

@@ -9,19 +9,37 @@ import pytest
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.models import Evidence, Mispinned, Move, Regrade
 from parjanya_dagster.truth.outcomes import Completed, TerminalFailure
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.world import NOON, arrive, carry, claim, commit, row, tenant
 
-ASKED = Regrade("regrade-1", "default@2", ("acme",), "", "", NOON)
+ASKED = Regrade(
+    replay_id="regrade-1",
+    policy="default@2",
+    tenants=("acme",),
+    since="",
+    until="",
+    started_at=NOON,
+)
 
 
 def decide(store: Store, policy: str, *, now: float = NOON) -> None:
     """Decide everything that is due under one policy."""
     for one in claim(store, "curated", now=now):
         body = {"verdict": "accept", "policy": policy, "used": dict(one.row.evidence), "at": policy}
-        found = Evidence(one.image_id, "curated", f"curated-{policy}", body, "policy", policy,
-                         f"sha256:{policy}", "exact", "run-1", now)  # fmt: skip
+        found = Evidence(
+            image_id=one.image_id,
+            stage="curated",
+            fingerprint=f"curated-{policy}",
+            body=body,
+            engine="policy",
+            model=policy,
+            revision=f"sha256:{policy}",
+            determinism="exact",
+            run_id="run-1",
+            created_at=now,
+        )
         columns: dict[str, Any] = {"verdict": "accept", "reasons": [policy], "policy": policy}
         commit(store, [one], Completed(found, columns), now=now)
 
@@ -35,7 +53,9 @@ def decided(store: Store, count: int, policy: str = "default@1") -> list[str]:
 
 def move(store: Store, image: str, stage: str | None = "curated", **evidence: str) -> Move:
     one = row(store, image)
-    return Move(image, one.fence, one.pipeline_status, stage, evidence)
+    return Move(
+        image_id=image, fence=one.fence, status=one.pipeline_status, stage=stage, evidence=evidence
+    )
 
 
 def send(store: Store, *moves: Move, now: float = NOON + 1) -> frozenset[str]:
@@ -46,7 +66,14 @@ def test_beginning_pins_the_tenants_and_is_recorded_once(store: Store) -> None:
     store.put_tenant(tenant("acme"))
     store.put_tenant(tenant("bolt"))
     assert store.begin_regrade(ASKED) == ASKED
-    other = Regrade("regrade-1", "default@1", ("acme", "bolt"), "", "", NOON + 9)
+    other = Regrade(
+        replay_id="regrade-1",
+        policy="default@1",
+        tenants=("acme", "bolt"),
+        since="",
+        until="",
+        started_at=NOON + 9,
+    )
     assert store.begin_regrade(other) == ASKED
     assert {one.slug: one.policy for one in store.tenants()} == {
         "acme": "default@2",
@@ -63,7 +90,16 @@ def test_beginning_pins_the_tenants_and_is_recorded_once(store: Store) -> None:
 def test_an_unknown_tenant_leaves_no_regrade_and_no_pin_behind(store: Store) -> None:
     store.put_tenant(tenant("acme"))
     with pytest.raises(UnknownTenant):
-        store.begin_regrade(Regrade("regrade-1", "default@2", ("acme", "nobody"), "", "", NOON))
+        store.begin_regrade(
+            Regrade(
+                replay_id="regrade-1",
+                policy="default@2",
+                tenants=("acme", "nobody"),
+                since="",
+                until="",
+                started_at=NOON,
+            )
+        )
     assert store.regrades() == []
     assert [one.policy for one in store.tenants()] == ["default@1"]
 
@@ -87,7 +123,7 @@ def test_a_decided_row_goes_to_its_boundary_and_keeps_its_decision_until_the_nex
 def test_a_move_that_was_read_before_the_row_changed_is_void(store: Store) -> None:
     (image,) = decided(store, 1)
     stale = move(store, image)
-    store.reset_images([image], "scored", NOON, "operator")
+    store.reset_images([image], Reset(stage="scored", reason="operator"), NOON)
     before = row(store, image)
     assert send(store, stale) == {image}
     assert row(store, image) == before
@@ -154,16 +190,18 @@ def test_which_batches_are_at_their_boundary_is_remembered_per_replay(store: Sto
 
 def test_a_reset_may_name_the_policy_to_decide_under(store: Store) -> None:
     (image,) = decided(store, 1)
-    store.reset(store.batches(), "curated", NOON, "backfill", "b-1", policy="default@2")
+    store.reset(
+        store.batches(), Reset(stage="curated", reason="backfill", policy="default@2"), NOON, "b-1"
+    )
     assert row(store, image).target == "default@2"
-    store.reset(store.batches(), "curated", NOON, "click", "b-2")
+    store.reset(store.batches(), Reset(stage="curated", reason="click"), NOON, "b-2")
     assert row(store, image).target == "default@2"
 
 
 def test_decisions_are_appended_and_never_overwritten(store: Store) -> None:
     (image,) = decided(store, 1)
     for policy in ("default@2", "default@1"):
-        store.reset_images([image], "curated", NOON, "again")
+        store.reset_images([image], Reset(stage="curated", reason="again"), NOON)
         decide(store, policy)
     assert [one.policy for one in store.decisions([image])[image]] == [
         "default@1",
@@ -180,6 +218,10 @@ def test_rows_decided_under_another_version_than_the_pin_are_counted(store: Stor
     (batch,) = store.batches()
     assert store.mispinned() == []
     store.pin("acme", "default@2")
-    assert store.mispinned() == [Mispinned(batch, "acme", "default@2", "default@1", 3)]
+    assert store.mispinned() == [
+        Mispinned(batch=batch, tenant="acme", pin="default@2", policy="default@1", rows=3)
+    ]
     store.pin("acme", "aaa@1")
-    assert store.mispinned() == [Mispinned(batch, "acme", "aaa@1", "default@1", 3)]
+    assert store.mispinned() == [
+        Mispinned(batch=batch, tenant="acme", pin="aaa@1", policy="default@1", rows=3)
+    ]

@@ -16,6 +16,7 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
 from tests.contract.conftest import Backend
@@ -41,22 +42,29 @@ def test_a_reset_sends_all_rows_of_its_batches_back(backend: Backend) -> None:
     arrive(store, 5)
     carry(store)
     first, second = store.batches()
-    assert store.reset([first], "enriched", NOON + 1, "regrade", "backfill-1") == 3
+    assert (
+        store.reset([first], Reset(stage="enriched", reason="regrade"), NOON + 1, "backfill-1") == 3
+    )
     assert statuses(store) == ["curated"] * 2 + ["pending_vlm_enrichment"] * 3
     (due,) = store.due(NOON + 1)
     assert (due.batch, due.stage, due.rows) == (first, "enriched", 3)
-    assert store.reset([second], "enriched", NOON + 1, "regrade", "backfill-1") == 2
+    assert (
+        store.reset([second], Reset(stage="enriched", reason="regrade"), NOON + 1, "backfill-1")
+        == 2
+    )
 
 
 def test_a_batch_is_reset_once_per_replay(store: Store) -> None:
     arrive(store, 2)
     carry(store)
     batches = store.batches()
-    assert store.reset(batches, "scored", NOON, "regrade", "backfill-1") == 2
+    assert store.reset(batches, Reset(stage="scored", reason="regrade"), NOON, "backfill-1") == 2
     carry_from_scored(store)
-    assert store.reset(batches, "scored", NOON, "a retried run", "backfill-1") == 0
+    assert (
+        store.reset(batches, Reset(stage="scored", reason="a retried run"), NOON, "backfill-1") == 0
+    )
     assert statuses(store) == ["curated"] * 2
-    assert store.reset(batches, "scored", NOON, "another", "backfill-2") == 2
+    assert store.reset(batches, Reset(stage="scored", reason="another"), NOON, "backfill-2") == 2
 
 
 def test_a_later_stage_of_the_same_replay_does_not_reset_again(store: Store) -> None:
@@ -64,17 +72,21 @@ def test_a_later_stage_of_the_same_replay_does_not_reset_again(store: Store) -> 
     arrive(store, 2)
     carry(store)
     batches = store.batches()
-    assert store.reset(batches, "validated", NOON, "materialize", "run-9") == 2
+    assert store.reset(batches, Reset(stage="validated", reason="materialize"), NOON, "run-9") == 2
     for stage in ("enriched", "scored", "curated"):
-        assert store.reset(batches, stage, NOON, "materialize", "run-9") == 0
+        assert store.reset(batches, Reset(stage=stage, reason="materialize"), NOON, "run-9") == 0
     assert statuses(store) == ["pending_validation"] * 2
 
 
 def test_an_earlier_stage_of_the_same_replay_still_resets(store: Store) -> None:
     arrive(store, 1)
     carry(store)
-    assert store.reset(store.batches(), "curated", NOON, "regrade", "run-9") == 1
-    assert store.reset(store.batches(), "enriched", NOON, "regrade", "run-9") == 1
+    assert (
+        store.reset(store.batches(), Reset(stage="curated", reason="regrade"), NOON, "run-9") == 1
+    )
+    assert (
+        store.reset(store.batches(), Reset(stage="enriched", reason="regrade"), NOON, "run-9") == 1
+    )
     assert statuses(store) == ["pending_vlm_enrichment"]
 
 
@@ -84,7 +96,12 @@ def test_rows_that_never_reached_the_stage_are_left_alone(store: Store) -> None:
     commit(store, [one for one in claims if one.image_id == late])
     store.release([one for one in claims if one.image_id == early], NOON, "drain", "")
     before = row(store, early)
-    assert store.reset_images([early, late, "unknown"], "enriched", NOON, "operator") == 1
+    assert (
+        store.reset_images(
+            [early, late, "unknown"], Reset(stage="enriched", reason="operator"), NOON
+        )
+        == 1
+    )
     assert row(store, early) == before
 
 
@@ -92,8 +109,8 @@ def test_a_failed_row_can_be_reset_up_to_the_stage_it_failed_in(store: Store) ->
     (image,) = arrive(store, 1)
     carry(store, through="validated")
     commit(store, claim(store, "enriched"), TerminalFailure("model_refused", "no answer"))
-    assert store.reset_images([image], "scored", NOON, "operator") == 0
-    assert store.reset_images([image], "enriched", NOON, "operator") == 1
+    assert store.reset_images([image], Reset(stage="scored", reason="operator"), NOON) == 0
+    assert store.reset_images([image], Reset(stage="enriched", reason="operator"), NOON) == 1
     again = row(store, image)
     assert again.pipeline_status == "pending_vlm_enrichment"
     assert (again.failure_class, again.failure_reason, again.failed_stage) == (None, None, None)
@@ -107,9 +124,9 @@ def test_the_dead_can_be_raised_as_often_as_one_likes(backend: Backend) -> None:
     for _ in range(3):
         claim(store, now=now)
         now += LEASE
-        store.lapse(now)
+        store.expire_leases(now)
         assert row(store, image).failure_class == "crashed_repeatedly"
-        assert store.reset_images([image], "validated", now, "operator") == 1
+        assert store.reset_images([image], Reset(stage="validated", reason="operator"), now) == 1
     carry(store, now=now)
     assert row(store, image).pipeline_status == "curated"
 
@@ -118,7 +135,10 @@ def test_rows_without_an_object_are_not_reset(store: Store) -> None:
     gone, here = arrive(store, 2)
     carry(store)
     store.depart([gone], NOON, "deleted")
-    assert store.reset(store.batches(), "validated", NOON, "regrade", "backfill-1") == 1
+    assert (
+        store.reset(store.batches(), Reset(stage="validated", reason="regrade"), NOON, "backfill-1")
+        == 1
+    )
     assert row(store, here).pipeline_status == "pending_validation"
     assert row(store, gone).pipeline_status == "curated"
 
@@ -130,7 +150,7 @@ def test_a_reset_keeps_the_evidence_and_the_decision_until_there_is_a_new_one(
     carry(store, through="scored")
     (held,) = claim(store, "curated")
     commit(store, [held], completed(held, verdict="accept", reasons=["fine"], policy="default@1"))
-    store.reset_images([image], "curated", NOON, "regrade")
+    store.reset_images([image], Reset(stage="curated", reason="regrade"), NOON)
     assert row(store, image).verdict == "accept"
     assert set(row(store, image).evidence) == {"validated", "enriched", "scored", "curated"}
 
@@ -171,7 +191,7 @@ def test_evidence_is_never_updated(store: Store) -> None:
     (image,) = arrive(store, 1)
     carry(store, through="validated")
     (first,) = store.all_evidence(image)
-    store.reset_images([image], "validated", NOON, "operator")
+    store.reset_images([image], Reset(stage="validated", reason="operator"), NOON)
     (held,) = claim(store)
     commit(store, [held], completed_with(held, body={"width": 1}))
     assert store.all_evidence(image) == [first]
@@ -180,7 +200,7 @@ def test_evidence_is_never_updated(store: Store) -> None:
 def test_new_evidence_stands_beside_the_old_and_the_row_points_at_it(store: Store) -> None:
     (image,) = arrive(store, 1)
     carry(store, through="validated")
-    store.reset_images([image], "validated", NOON, "operator")
+    store.reset_images([image], Reset(stage="validated", reason="operator"), NOON)
     (held,) = claim(store)
     commit(store, [held], completed_with(held, fingerprint="validated-2", body={"width": 2}))
     assert {one.fingerprint for one in store.all_evidence(image)} == {"validated-1", "validated-2"}
@@ -238,7 +258,8 @@ def test_the_manifest_of_a_batch_is_stale_once_a_row_of_it_is_decided(store: Sto
     carry(store)
     ((batch, decided),) = store.stale_manifests().items()
     assert batch == row(store, image).batch
-    store.reset_images([image], "curated", NOON, "operator")  # while the manifest is written
+    # While the manifest is written:
+    store.reset_images([image], Reset(stage="curated", reason="operator"), NOON)
     store.manifest_written(batch, decided)
     assert list(store.stale_manifests()) == [batch]
     store.manifest_written(batch, store.stale_manifests()[batch])

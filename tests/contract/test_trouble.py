@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import Backend
 from tests.contract.world import LEASE, NOON, arrive, carry, claim, commit
@@ -30,7 +31,7 @@ def test_failed_rows_come_by_tenant_and_class_in_pages(store: Store) -> None:
 def test_failed_rows_that_were_reset_or_left_their_bucket_are_not_listed(store: Store) -> None:
     again, gone, stays = arrive(store, 3)
     fail(store, [again, gone, stays], "undecodable")
-    store.reset_images([again], "validated", NOON, "an operator asked")
+    store.reset_images([again], Reset(stage="validated", reason="an operator asked"), NOON)
     store.depart([gone], NOON, "deleted")
     assert [row.image_id for row in store.failed("acme", "undecodable")] == [stays]
 
@@ -42,7 +43,7 @@ def test_rows_in_trouble_are_those_retried_or_crashed_the_longest_unchanged_firs
     claims = {one.image_id: one for one in claim(store)}
     commit(store, [claims[retried]], Retry("away"), now=NOON + 10)
     commit(store, [claims[ids[2]], claims[ids[3]]])
-    store.lapse(NOON + LEASE)  # who held the second one died
+    store.expire_leases(NOON + LEASE)  # who held the second one died
     late = NOON + LEASE
     assert [row.image_id for row in store.troubled(late)] == [retried, crashed]
     assert [row.image_id for row in store.troubled(NOON + 10)] == [retried]

@@ -13,7 +13,7 @@ from tests.contract.conftest import Backend
 from tests.contract.world import NOON, promised, tenant
 
 HOUR = 3600.0
-TOKEN = Token("t-1", "acme", "the web shop", "ab" * 32, NOON)
+TOKEN = Token(token_id="t-1", tenant="acme", name="the web shop", hash="ab" * 32, created_at=NOON)
 
 
 def test_a_promise_comes_back_as_it_was_made(backend: Backend) -> None:

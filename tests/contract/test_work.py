@@ -14,6 +14,7 @@ from parjanya_dagster.truth.outcomes import (
     Retry,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
 from tests.contract.conftest import Backend
@@ -97,10 +98,33 @@ def test_a_claim_stays_within_its_stage_and_batches(store: Store) -> None:
     arrive(store, 2, slug="acme")
     arrive(store, 2, slug="zeta")
     (zeta,) = store.batches("zeta")
-    assert store.claim("enriched", [zeta], 9, "w", LEASE, NOON) == []
-    assert {c.row.tenant for c in store.claim("validated", [zeta], 9, "w", LEASE, NOON)} == {"zeta"}
-    assert store.claim("validated", [], 9, "w", LEASE, NOON) == []
-    assert store.claim("validated", store.batches(), 0, "w", LEASE, NOON) == []
+    assert (
+        store.claim(
+            ClaimRequest(stage="enriched", batches=[zeta], limit=9, owner="w", lease=LEASE), NOON
+        )
+        == []
+    )
+    assert {
+        c.row.tenant
+        for c in store.claim(
+            ClaimRequest(stage="validated", batches=[zeta], limit=9, owner="w", lease=LEASE), NOON
+        )
+    } == {"zeta"}
+    assert (
+        store.claim(
+            ClaimRequest(stage="validated", batches=[], limit=9, owner="w", lease=LEASE), NOON
+        )
+        == []
+    )
+    assert (
+        store.claim(
+            ClaimRequest(
+                stage="validated", batches=store.batches(), limit=0, owner="w", lease=LEASE
+            ),
+            NOON,
+        )
+        == []
+    )
 
 
 def test_a_completed_stage_leads_to_the_next(store: Store) -> None:
@@ -233,7 +257,7 @@ def test_a_failure_leaves_no_verdict_behind(store: Store) -> None:
     carry(store, through="scored")
     (held,) = claim(store, "curated")
     commit(store, [held], completed(held, verdict="accept", reasons=["fine"], policy="default@1"))
-    store.reset_images([image], "scored", NOON, "replay")
+    store.reset_images([image], Reset(stage="scored", reason="replay"), NOON)
     commit(store, claim(store, "scored"), TerminalFailure("undecodable", "preview is damaged"))
     failed = row(store, image)
     assert (failed.verdict, failed.reasons, failed.policy) == (None, (), None)
@@ -288,7 +312,7 @@ def test_committing_twice_loses_the_second_time(store: Store) -> None:
 def test_a_commit_of_some_rows_lost_applies_the_others(store: Store) -> None:
     first, second = arrive(store, 2)
     claims = claim(store)
-    store.reset_images([first], "validated", NOON, "operator")
+    store.reset_images([first], Reset(stage="validated", reason="operator"), NOON)
     done = commit(store, claims)
     assert (done.applied, done.lost) == ({second}, {first})
 
@@ -296,7 +320,7 @@ def test_a_commit_of_some_rows_lost_applies_the_others(store: Store) -> None:
 def test_a_row_that_is_reset_under_its_worker_is_lost_to_it(store: Store) -> None:
     (image,) = arrive(store, 1)
     claims = claim(store)
-    assert store.reset_images([image], "validated", NOON, "operator") == 1
+    assert store.reset_images([image], Reset(stage="validated", reason="operator"), NOON) == 1
     assert row(store, image).fence > claims[0].row.fence
     assert store.extend(claims, LEASE, NOON) == frozenset()
     assert store.release(claims, NOON, "drain", "run-1") == 0
@@ -309,7 +333,7 @@ def test_extending_keeps_rows_in_flight(store: Store) -> None:
     claims = claim(store)
     assert store.extend(claims, LEASE, NOON + 50) == {one.image_id for one in claims}
     assert due_rows(store, NOON + LEASE) == 0
-    assert store.lapse(NOON + LEASE) == 0
+    assert store.expire_leases(NOON + LEASE) == 0
     assert due_rows(store, NOON + 50 + LEASE) == 2
     assert len(commit(store, claims, now=NOON + 70).applied) == 2
 
@@ -337,9 +361,9 @@ def test_releasing_hands_rows_back_and_refunds_the_attempt(store: Store) -> None
 def test_a_crash_is_never_refunded(store: Store) -> None:
     (image,) = arrive(store, 1)
     claim(store)
-    assert store.lapse(NOON + LEASE - 1) == 0
-    assert store.lapse(NOON + LEASE) == 1
-    assert store.lapse(NOON + LEASE) == 0
+    assert store.expire_leases(NOON + LEASE - 1) == 0
+    assert store.expire_leases(NOON + LEASE) == 1
+    assert store.expire_leases(NOON + LEASE) == 0
     free = row(store, image)
     assert (free.attempts, free.suspect, free.lease_owner) == (1, True, None)
     assert free.due_at == NOON + LEASE
@@ -348,7 +372,7 @@ def test_a_crash_is_never_refunded(store: Store) -> None:
 def test_lapsing_is_bounded(store: Store) -> None:
     arrive(store, 5)
     claim(store)
-    assert [store.lapse(NOON + LEASE, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [store.expire_leases(NOON + LEASE, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_a_claim_finds_lapsed_rows_without_help(store: Store) -> None:
@@ -409,9 +433,9 @@ def test_the_fence_only_ever_grows(store: Store) -> None:
     note()
     claim(store)
     note()
-    store.lapse(NOON + LEASE)
+    store.expire_leases(NOON + LEASE)
     note()
-    store.reset_images([image], "validated", NOON + LEASE, "operator")
+    store.reset_images([image], Reset(stage="validated", reason="operator"), NOON + LEASE)
     note()
     claims = claim(store, now=NOON + LEASE)
     note()

@@ -10,6 +10,7 @@ from typing import Any
 
 from parjanya_dagster.truth.models import Arrival, Evidence, ImageRow, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import UploadRow
@@ -20,13 +21,27 @@ LEASE = 60.0
 
 
 def tenant(slug: str = "acme", **columns: Any) -> Tenant:
-    return Tenant(slug, "bucket", f"{slug}/incoming/", "default@1", created_at=NOON, **columns)
+    return Tenant(
+        slug=slug,
+        bucket="bucket",
+        prefix=f"{slug}/incoming/",
+        policy="default@1",
+        created_at=NOON,
+        **columns,
+    )
 
 
 def arrival(
     name: object, *, slug: str = "acme", version: str = "v1", landed_at: float = NOON
 ) -> Arrival:
-    return Arrival(slug, "bucket", f"{slug}/incoming/{name}.jpg", version, 1234, landed_at)
+    return Arrival(
+        tenant=slug,
+        bucket="bucket",
+        key=f"{slug}/incoming/{name}.jpg",
+        version=version,
+        size=1234,
+        landed_at=landed_at,
+    )
 
 
 def promised(upload_id: str, *, slug: str = "acme", **columns: Any) -> UploadRow:
@@ -63,15 +78,18 @@ def claim(
     now: float = NOON,
     lease: float = LEASE,
 ) -> list[Claim]:
-    return store.claim(stage, store.batches(), limit, owner, lease, now)
+    return store.claim(
+        ClaimRequest(stage=stage, batches=store.batches(), limit=limit, owner=owner, lease=lease),
+        now,
+    )
 
 
 def found(one: Claim, *, fingerprint: str | None = None, body: Any = None) -> Evidence:
     return Evidence(
-        one.image_id,
-        one.stage,
-        fingerprint or f"{one.stage}-1",
-        {"stage": one.stage, "width": 640} if body is None else body,
+        image_id=one.image_id,
+        stage=one.stage,
+        fingerprint=fingerprint or f"{one.stage}-1",
+        body={"stage": one.stage, "width": 640} if body is None else body,
         engine="embedded",
         model="none",
         revision="1",

@@ -44,6 +44,7 @@ from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract import world
 from tests.dagster_runs import make_run
@@ -284,7 +285,14 @@ def retrying(b: Broken) -> Cure:
     b.upload()
     for _ in range(4):
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-1",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         b.platform.store.commit(
             [(claim, Retry("StorageUnavailable: the bucket does not answer"))], b.now, "run-1"
@@ -293,7 +301,14 @@ def retrying(b: Broken) -> Cure:
 
     def restored() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-2", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-2",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], now=b.now)
 
@@ -306,7 +321,14 @@ def crash_loop(b: Broken) -> Cure:
 
     def fixed() -> None:
         (claim,) = b.platform.store.claim(
-            "validated", b.platform.store.batches(), 1, "run-4", 60.0, b.now + 9e5
+            ClaimRequest(
+                stage="validated",
+                batches=b.platform.store.batches(),
+                limit=1,
+                owner="run-4",
+                lease=60.0,
+            ),
+            b.now + 9e5,
         )
         world.commit(b.platform.store, [claim], TerminalFailure("truncated", "x"), now=b.now)
 
@@ -316,7 +338,14 @@ def crash_loop(b: Broken) -> Cure:
 def infrastructure_failures(b: Broken) -> Cure:
     b.upload()
     (claim,) = b.platform.store.claim(
-        "validated", b.platform.store.batches(), 1, "run-1", 60.0, b.now + 1
+        ClaimRequest(
+            stage="validated",
+            batches=b.platform.store.batches(),
+            limit=1,
+            owner="run-1",
+            lease=60.0,
+        ),
+        b.now + 1,
     )
     world.commit(
         b.platform.store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from tests.incidents.conftest import HOUR, rows, statuses, upload
 from tests.simulation.house import LIMITS, TICK, House
@@ -58,7 +59,12 @@ def test_a_replay_that_is_delivered_many_times_resets_once(house: House) -> None
     house.settle()
     batches = house.store.batches()
     reset = [
-        house.store.reset(batches, "scored", house.clock(), "regrade", "backfill-1", f"run-{n}")
+        house.store.reset(
+            batches,
+            Reset(stage="scored", reason="regrade", run_id=f"run-{n}"),
+            house.clock(),
+            "backfill-1",
+        )
         for n in range(50)
     ]
     assert reset == [3, *[0] * 49]

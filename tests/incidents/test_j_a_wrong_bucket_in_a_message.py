@@ -11,6 +11,7 @@ from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message
+from parjanya_dagster.truth.requests import ClaimRequest
 from tests.servers import MotoServer
 from tests.simulation.dagster_model import DagsterModel
 from tests.unit.conftest import clock, platform  # noqa: F401  (fixtures)
@@ -74,7 +75,10 @@ def test_work_is_done_where_the_row_says_whatever_a_message_adds(
     (received,) = queue.receive(1, 0)
     assignment = read_body(received.body)
     (claim,) = platform.store.claim(
-        "validated", assignment.batches, 10, assignment.id, 60.0, platform.clock()
+        ClaimRequest(
+            stage="validated", batches=assignment.batches, limit=10, owner=assignment.id, lease=60.0
+        ),
+        platform.clock(),
     )
     assert (claim.row.bucket, claim.row.key) == (cloud.acme, "incoming/a.jpg")
 

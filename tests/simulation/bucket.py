@@ -22,7 +22,14 @@ class Buckets:
         self.versions += 1
         info = ObjectInfo(key, f"v{self.versions}", 100 + self.versions, now)
         self.objects[bucket, key] = info
-        return Arrival(bucket, bucket, key, info.version, info.size, now)
+        return Arrival(
+            tenant=bucket,
+            bucket=bucket,
+            key=key,
+            version=info.version,
+            size=info.size,
+            landed_at=now,
+        )
 
     def delete(self, bucket: str, key: str) -> None:
         self.objects.pop((bucket, key), None)

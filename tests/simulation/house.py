@@ -20,6 +20,7 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import batch_rows
 from parjanya_dagster.truth.transitions import rebuild
 from tests.simulation.bucket import Buckets
 from tests.simulation.dagster_model import DagsterModel
@@ -149,11 +150,7 @@ class House:
         assert self.dagster.waiting <= bound, "intent is not bounded"
 
     def _rows(self) -> list[ImageRow]:
-        rows: list[ImageRow] = []
-        batches = self.store.batches()
-        while page := self.store.rows(batches, rows[-1].image_id if rows else "", 1000):
-            rows += page
-        return rows
+        return list(batch_rows(self.store, self.store.batches()))
 
     def _check_row(self, row: ImageRow, before: ImageRow | None) -> None:
         history = self.store.history(row.image_id)

@@ -22,7 +22,7 @@ WRITES = frozenset(
         "extend",
         "commit",
         "release",
-        "lapse",
+        "expire_leases",
         "reset",
         "reset_images",
         "beat",

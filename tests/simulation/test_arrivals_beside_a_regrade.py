@@ -73,7 +73,15 @@ def decided_history(store: SqlStore) -> House:
     """Images of one tenant, all decided, and another tenant that has none yet."""
     house = House(store, EMBEDDED)
     for slug in ("acme", "bolt"):
-        store.put_tenant(Tenant(slug, slug, "incoming/", "default@1", created_at=house.clock()))
+        store.put_tenant(
+            Tenant(
+                slug=slug,
+                bucket=slug,
+                prefix="incoming/",
+                policy="default@1",
+                created_at=house.clock(),
+            )
+        )
     for number in range(HISTORY):
         house.buckets.upload("acme", f"incoming/{number}.jpg", house.clock())
     house.settle()

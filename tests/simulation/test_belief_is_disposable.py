@@ -25,6 +25,7 @@ from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import Status
 from tests.simulation.bucket import Buckets
 from tests.simulation.test_crash_at_every_write import Standing
@@ -110,7 +111,9 @@ def instance(
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     monkeypatch.setattr("parjanya_dagster.defs.resources.shared_platform", lambda: platform)
-    platform.store.put_tenant(Tenant("acme", "acme", "incoming/", "default@2"))
+    platform.store.put_tenant(
+        Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="default@2")
+    )
     buckets = Buckets()
     platform.store.register(
         [buckets.upload("acme", f"incoming/{n}.jpg", platform.clock()) for n in range(IMAGES)],
@@ -182,7 +185,10 @@ def test_a_run_whose_process_died_with_everything_is_marked_failed_and_its_rows_
     clock.now = time.time()  # the instance stamps its runs with the machine's clock
     (request,) = instance.tick()
     run_id = instance.create(request, DagsterRunStatus.STARTED)
-    held = instance.place.store.claim("validated", request.keys, 2, run_id, 120.0, clock())
+    held = instance.place.store.claim(
+        ClaimRequest(stage="validated", batches=request.keys, limit=2, owner=run_id, lease=120.0),
+        clock(),
+    )
     assert len(held) == 2
     for _ in range(20):
         clock.pass_by(30)

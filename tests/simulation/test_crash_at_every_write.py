@@ -185,7 +185,15 @@ def test_a_journey_without_deaths_writes_this(
 ) -> None:
     """So that a kind of write that the journey no longer makes is missed here."""
     writes = Counter(journey(template, tmp_path, standing_in))
-    expected = {"put_tenant", "register", "lapse", "beat", "claim", "commit", "manifest_written"}
+    expected = {
+        "put_tenant",
+        "register",
+        "expire_leases",
+        "beat",
+        "claim",
+        "commit",
+        "manifest_written",
+    }
     assert expected <= set(writes)
 
 

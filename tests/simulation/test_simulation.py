@@ -30,6 +30,7 @@ from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 from tests.contract.conftest import dynamo_table
@@ -134,7 +135,9 @@ class Simulation(RuleBasedStateMachine):
         index = which % len(waiting)
         arrival = waiting.pop(index)
         self.house.store.put_tenant(
-            Tenant(arrival.tenant, arrival.bucket, "incoming/", "default@1")
+            Tenant(
+                slug=arrival.tenant, bucket=arrival.bucket, prefix="incoming/", policy="default@1"
+            )
         )
         done = self.house.store.register([arrival], self.house.clock())
         self.house.dagster.add(one.batch for one in done)
@@ -282,7 +285,10 @@ class Simulation(RuleBasedStateMachine):
             return
         self.house.store.pin(tenant, policy)
         self.house.store.reset(
-            self.house.store.batches(tenant), stage, self.house.clock(), "regrade", f"r{replay}"
+            self.house.store.batches(tenant),
+            Reset(stage=stage, reason="regrade"),
+            self.house.clock(),
+            f"r{replay}",
         )
         self._note("policies changed")
 
@@ -290,7 +296,9 @@ class Simulation(RuleBasedStateMachine):
     @rule()
     def failures_replayed(self) -> None:
         failed = [row.image_id for row in self.house.seen.values() if row.failed_stage]
-        self.house.store.reset_images(failed, "validated", self.house.clock(), "replay --failed")
+        self.house.store.reset_images(
+            failed, Reset(stage="validated", reason="replay --failed"), self.house.clock()
+        )
 
     # --- what holds ---
 

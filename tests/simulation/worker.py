@@ -22,6 +22,7 @@ from parjanya_dagster.truth.outcomes import (
     SendBack,
     TerminalFailure,
 )
+from parjanya_dagster.truth.requests import ClaimRequest
 
 LEASE = 120.0
 OUTCOMES = ("completed", "retry", "bug", "terminal", "send_back")
@@ -61,7 +62,12 @@ class Worker:
         stage = self.stages[self.at]
         self._beat(store, now, stage, Phase.WORKING)
         if not self.claims:
-            self.claims = store.claim(stage, self.keys, size, self.run_id, LEASE, now)
+            self.claims = store.claim(
+                ClaimRequest(
+                    stage=stage, batches=self.keys, limit=size, owner=self.run_id, lease=LEASE
+                ),
+                now,
+            )
             if not self.claims:
                 self._leave(store, now, stage)
             return None
@@ -118,10 +124,10 @@ def _columns(claim: Claim, policy_of: Callable[[str], str]) -> dict[str, Any]:
 def _evidence(claim: Claim, now: float, policy_of: Callable[[str], str]) -> Evidence:
     by = policy_of(claim.row.tenant) if claim.stage == "curated" else "1"
     return Evidence(
-        claim.image_id,
-        claim.stage,
-        f"{claim.stage}-{by}",
-        {"stage": claim.stage},
+        image_id=claim.image_id,
+        stage=claim.stage,
+        fingerprint=f"{claim.stage}-{by}",
+        body={"stage": claim.stage},
         engine="model",
         model="none",
         revision="1",

@@ -13,7 +13,7 @@ from parjanya_dagster.truth.models import DueBatch
 from tests.unit.conftest import NOON, Clock
 
 BATCH = "acme/2025-10-09/001"
-DUE = DueBatch(BATCH, "acme", "validated", 1, NOON)
+DUE = DueBatch(batch=BATCH, tenant="acme", stage="validated", rows=1, oldest=NOON)
 
 
 class Told:

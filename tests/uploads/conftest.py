@@ -46,7 +46,11 @@ class Site:
         return found
 
     def add_tenant(self, slug: str, bucket: str) -> None:
-        self.place.store.put_tenant(Tenant(slug, bucket, "incoming/", "default@1", created_at=NOON))
+        self.place.store.put_tenant(
+            Tenant(
+                slug=slug, bucket=bucket, prefix="incoming/", policy="default@1", created_at=NOON
+            )
+        )
         self.ids[slug], self.tokens[slug] = tokens.issue(self.place.store, slug, "test", NOON)
 
     def headers(self, slug: str, **more: str) -> dict[str, str]:

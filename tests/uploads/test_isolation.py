@@ -126,7 +126,9 @@ def test_no_name_lands_outside_its_own_upload(site: Site, name: str) -> None:
 def test_no_slug_looks_like_anothers(site: Site, slug: str) -> None:
     """Slugs are plain ASCII: there is nothing to look alike or to normalize."""
     with pytest.raises(InvalidTenant):
-        site.place.store.put_tenant(Tenant(slug, slug, "incoming/", "default@1"))
+        site.place.store.put_tenant(
+            Tenant(slug=slug, bucket=slug, prefix="incoming/", policy="default@1")
+        )
 
 
 def test_every_query_of_an_upload_checks_whose_it_is(site: Site) -> None:

@@ -17,7 +17,9 @@ from tests.unit.conftest import NOON, clock, platform  # noqa: F401  (fixtures)
 @pytest.fixture
 def place(platform: Platform) -> Platform:  # noqa: F811
     for slug in ("acme", "bolt"):
-        platform.store.put_tenant(Tenant(slug, slug, "incoming/", "default@1", created_at=NOON))
+        platform.store.put_tenant(
+            Tenant(slug=slug, bucket=slug, prefix="incoming/", policy="default@1", created_at=NOON)
+        )
     return platform
 
 
@@ -72,7 +74,11 @@ def test_a_revoked_token_opens_no_more(place: Platform) -> None:
 
 def test_a_tenant_that_is_not_active_is_shut_out(platform: Platform) -> None:  # noqa: F811
     store = platform.store
-    store.put_tenant(Tenant("gone", "gone", "incoming/", "default@1", status="suspended"))
+    store.put_tenant(
+        Tenant(
+            slug="gone", bucket="gone", prefix="incoming/", policy="default@1", status="suspended"
+        )
+    )
     _, text = tokens.issue(store, "gone", "", NOON)
     with pytest.raises(TokenRefused):
         tokens.check(store, text)

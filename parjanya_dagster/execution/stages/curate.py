@@ -9,6 +9,7 @@ from parjanya_dagster.execution.stages.duplicates import kinship
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
 
@@ -43,7 +44,9 @@ class Curate:
         outcomes, overtaken = self.decide(claims)
         # Before we commit: if we die in between, whoever works on these rows next does it again.
         self._store.reset_images(
-            sorted(overtaken), self.stage, self._clock(), _OVERTAKEN, self._run_id
+            sorted(overtaken),
+            Reset(stage=self.stage, reason=_OVERTAKEN, run_id=self._run_id),
+            self._clock(),
         )
         yield from outcomes
 
@@ -114,22 +117,22 @@ class Curate:
         body = {**decision.body(), "used": used,
                 "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip
         record = Evidence(
-            claim.image_id,
-            self.stage,
-            fingerprint(
+            image_id=claim.image_id,
+            stage=self.stage,
+            fingerprint=fingerprint(
                 stage=self.stage,
                 version=EVALUATION_VERSION,
                 policy=policy.hash,
                 used=used,
                 duplicate=[duplicate.kind, duplicate.of, duplicate.distance] if duplicate else None,
             ),
-            body,
-            "policy",
-            policy.ref,
-            policy.hash,
-            "exact",
-            self._run_id,
-            self._clock(),
+            body=body,
+            engine="policy",
+            model=policy.ref,
+            revision=policy.hash,
+            determinism="exact",
+            run_id=self._run_id,
+            created_at=self._clock(),
         )
         return Completed(
             record,

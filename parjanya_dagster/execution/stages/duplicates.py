@@ -19,7 +19,7 @@ from parjanya_dagster import media
 from parjanya_dagster.policy import Duplicate
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import WAITS_FOR, Status
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import EvidenceLog, Images, Store
 
 Bodies = dict[str, Mapping[str, Any]]
 
@@ -120,7 +120,7 @@ def _near(
     return duplicates, overtaken
 
 
-def _may_be_overtaken(store: Store, row: ImageRow, later: ImageRow, bodies: Bodies) -> bool:
+def _may_be_overtaken(store: Images, row: ImageRow, later: ImageRow, bodies: Bodies) -> bool:
     """Whether a later image that looks like this one was decided, or is, without knowing it."""
     pending, decided = _settled([later])
     if not decided:
@@ -150,7 +150,7 @@ def _settled(rows: Sequence[ImageRow]) -> tuple[set[str], list[ImageRow]]:
     return held, [row for row in rows if row.pipeline_status == Status.CURATED]
 
 
-def _bodies(store: Store, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
+def _bodies(store: EvidenceLog, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
     """Rows with the bodies of their evidence of these stages."""
     rows = list(rows)
     found = store.evidence(rows, stages)

@@ -201,16 +201,16 @@ class Infer:
     def _evidence(self, claim: Claim, body: Mapping[str, Any]) -> Evidence:
         identity = self._engine.identity
         return Evidence(
-            claim.image_id,
-            self.stage,
-            self._fingerprint(claim.row.evidence.get("validated")),
-            body,
-            identity.engine,
-            identity.model,
-            identity.revision,
-            identity.determinism,
-            self._run_id,
-            self._clock(),
+            image_id=claim.image_id,
+            stage=self.stage,
+            fingerprint=self._fingerprint(claim.row.evidence.get("validated")),
+            body=body,
+            engine=identity.engine,
+            model=identity.model,
+            revision=identity.revision,
+            determinism=identity.determinism,
+            run_id=self._run_id,
+            created_at=self._clock(),
         )
 
 

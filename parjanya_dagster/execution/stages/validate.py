@@ -82,22 +82,22 @@ class Validate:
         except Exception as error:  # a mistake of ours must not take its neighbours along
             return Retry(f"{type(error).__name__}: {error}", refund=False)
         evidence = Evidence(
-            row.image_id,
-            self.stage,
-            fingerprint(
+            image_id=row.image_id,
+            stage=self.stage,
+            fingerprint=fingerprint(
                 stage=self.stage,
                 version=media.VALIDATION_VERSION,
                 limits=asdict(self._limits),
                 coordinates=self._coordinates,
                 image=row.image_id,
             ),
-            result.body,
-            "media",
-            "",
-            str(media.VALIDATION_VERSION),
-            "exact",
-            self._run_id,
-            self._clock(),
+            body=result.body,
+            engine="media",
+            model="",
+            revision=str(media.VALIDATION_VERSION),
+            determinism="exact",
+            run_id=self._run_id,
+            created_at=self._clock(),
         )
         return Completed(
             evidence,

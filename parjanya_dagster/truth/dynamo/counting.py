@@ -31,13 +31,13 @@ class Counting(Base):
                 named.update({n: int(v["N"]) for n, v in item.items() if "N" in v})
             counted.append(
                 Counts(
-                    slug,
-                    _under(named, "status:"),
-                    _under(named, "verdict:"),
-                    _under(named, "failure:"),
-                    in_flight[slug],
-                    named["registered"],
-                    named["departed"],
+                    tenant=slug,
+                    by_status=_under(named, "status:"),
+                    by_verdict=_under(named, "verdict:"),
+                    by_failure=_under(named, "failure:"),
+                    in_flight=in_flight[slug],
+                    registered=named["registered"],
+                    departed=named["departed"],
                 )
             )
         return counted

@@ -133,11 +133,11 @@ class Regrading(Replays):
             )
             return [
                 Decided(
-                    event.at,
-                    event.changes.get("policy") or "",
-                    event.changes.get("verdict") or "",
-                    tuple(event.changes.get("reasons") or ()),
-                    event.run_id,
+                    at=event.at,
+                    policy=event.changes.get("policy") or "",
+                    verdict=event.changes.get("verdict") or "",
+                    reasons=tuple(event.changes.get("reasons") or ()),
+                    run_id=event.run_id,
                 )
                 for event in events
                 if event.kind == "completed" and event.to_status == Status.CURATED
@@ -156,7 +156,15 @@ class Regrading(Replays):
                 self._counters(pk, ("<", f"{pin} ")), self._counters(pk, (">", f"{pin} ~"))
             ):
                 policy, _, batch = codec.text(item, "sk").rpartition(" ")
-                found.append(Mispinned(batch, slug, pin, policy, codec.number(item, "rows")))
+                found.append(
+                    Mispinned(
+                        batch=batch,
+                        tenant=slug,
+                        pin=pin,
+                        policy=policy,
+                        rows=codec.number(item, "rows"),
+                    )
+                )
         return sorted(found, key=lambda one: (one.batch, one.policy))
 
     def _counters(self, pk: str, where: tuple[str, Any] | None) -> list[Item]:

@@ -14,31 +14,23 @@ from parjanya_dagster.truth.dynamo import changes, codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.wire import ABSENT, READS, Put
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, Status
 
 
 class Replays(Base):
     """The part of the store that sends rows back."""
 
-    def reset(
-        self,
-        batches: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        replay_id: str,
-        run_id: str = "",
-        policy: str | None = None,
-    ) -> int:
-        earlier = STAGES[: STAGES.index(stage) + 1]
+    def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
+        earlier = STAGES[: STAGES.index(to.stage) + 1]
         marks = {f"{replay_id}#{one}" for one in earlier}
         total = 0
 
         def decide(one: Stored) -> Writing | None:
             if marks & set(one.marks):
                 return None
-            change = transitions.reset(one.row, stage, now, reason, run_id, policy)
-            return changes.change(one, change, mark=f"{replay_id}#{stage}") if change else None
+            change = transitions.reset(one.row, to, now)
+            return changes.change(one, change, mark=f"{replay_id}#{to.stage}") if change else None
 
         for batch in batches:
             if self.wire.get_all(keys.replay(replay_id, batch, one) for one in earlier):
@@ -48,23 +40,17 @@ class Replays(Base):
                 len(self._change(ids[start : start + READS], decide))
                 for start in range(0, len(ids), READS)
             )
-            self._note(replay_id, batch, stage, count, now)
+            self._note(replay_id, batch, to.stage, count, now)
             total += count
         return total
 
     def reset_images(
-        self,
-        image_ids: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        run_id: str = "",
-        failed_only: bool = False,
+        self, image_ids: Sequence[str], to: Reset, now: float, *, failed_only: bool = False
     ) -> int:
         def decide(one: Stored) -> Writing | None:
             if failed_only and one.row.pipeline_status != Status.FAILED:
                 return None
-            change = transitions.reset(one.row, stage, now, reason, run_id)
+            change = transitions.reset(one.row, to, now)
             return changes.change(one, change) if change else None
 
         return len(self._change(image_ids, decide))

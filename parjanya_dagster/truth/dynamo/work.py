@@ -1,4 +1,4 @@
-"""The life of work: due, claim, extend, commit, release, lapse."""
+"""The work queue: due, claim, extend, commit, release, expire leases."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from parjanya_dagster.truth.dynamo.likeness import filed
 from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
 from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
 
 SPARE = 16  # candidates that a claim reads at least: others may be quicker to some of them
@@ -36,7 +37,13 @@ class Work(Base):
                 waits = found.setdefault((codec.text(item, "batch"), str(status)), [])
                 waits.append(float(item["due_at"]["N"]))
         due = [
-            DueBatch(batch, parse_batch(batch)[0], STAGE_OF[Status(status)], len(at), min(at))
+            DueBatch(
+                batch=batch,
+                tenant=parse_batch(batch)[0],
+                stage=STAGE_OF[Status(status)],
+                rows=len(at),
+                oldest=min(at),
+            )
             for (batch, status), at in found.items()
         ]
         return sorted(due, key=lambda one: (one.oldest, one.batch, one.stage))
@@ -47,34 +54,23 @@ class Work(Base):
 
     # --- claims ---
 
-    def claim(
-        self, stage: str, batches: Sequence[str], limit: int, owner: str, lease: float, now: float
-    ) -> list[Claim]:
-        if limit <= 0 or not batches:
+    def claim(self, request: ClaimRequest, now: float) -> list[Claim]:
+        if request.limit <= 0 or not request.batches:
             return []
-        self._free(now, limit, frozenset(batches))
-        rows = self._take(stage, batches, False, limit, owner, lease, now)
+        self._expire(now, request.limit, frozenset(request.batches))
+        rows = self._take(request, False, now)
         if not rows:  # a row that was in flight in a crash goes alone
-            rows = self._take(stage, batches, True, 1, owner, lease, now)
+            rows = self._take(replace(request, limit=1), True, now)
         return [
-            Claim(row, stage, owner)
+            Claim(row, request.stage, request.owner)
             for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id))
         ]
 
-    def _take(
-        self,
-        stage: str,
-        batches: Sequence[str],
-        suspect: bool,
-        limit: int,
-        owner: str,
-        lease: float,
-        now: float,
-    ) -> list[ImageRow]:
-        """Lease up to `limit` rows, one batch after the other, each by a conditional write."""
-        status = str(WAITS_FOR[stage])
+    def _take(self, request: ClaimRequest, suspect: bool, now: float) -> list[ImageRow]:
+        """Lease rows of a request, one batch after the other, each by a conditional write."""
+        status, limit = str(WAITS_FOR[request.stage]), request.limit
         taken: list[ImageRow] = []
-        wanted = list(dict.fromkeys(batches))
+        wanted = list(dict.fromkeys(request.batches))
         for start in range(0, len(wanted), THREADS):
             some = wanted[start : start + THREADS]
             places = [keys.work(status, batch, suspect) for batch in some]
@@ -84,9 +80,8 @@ class Work(Base):
                 # Others may have been quicker to all of these: then there may be more behind.
                 while len(taken) < limit and (ids := [one for one in head if one not in tried]):
                     tried.update(ids)
-                    taken += self._lease(
-                        ids, status, suspect, limit - len(taken), owner, lease, now
-                    )
+                    rest = replace(request, limit=limit - len(taken))
+                    taken += self._lease(ids, rest, suspect, now)
                     if len(taken) < limit and len(head) == limit + SPARE:
                         head = self._candidates(pk, limit + SPARE, now)
                 if len(taken) == limit:
@@ -98,16 +93,10 @@ class Work(Base):
         return [item["pk"]["S"].partition("#")[2] for item in found]
 
     def _lease(
-        self,
-        image_ids: Sequence[str],
-        status: str,
-        suspect: bool,
-        limit: int,
-        owner: str,
-        lease: float,
-        now: float,
+        self, image_ids: Sequence[str], request: ClaimRequest, suspect: bool, now: float
     ) -> list[ImageRow]:
-        """Lease the first `limit` of these rows that are free, as they are now."""
+        """Lease the first of these rows that are free, as they are now."""
+        status, limit = str(WAITS_FOR[request.stage]), request.limit
         taken: list[ImageRow] = []
         found = self._read(image_ids)
         free = [
@@ -122,16 +111,16 @@ class Work(Base):
         ]
         while free and len(taken) < limit:
             some, free = free[: limit - len(taken)], free[limit - len(taken) :]
-            leased = self.wire.each(lambda one: self._lease_one(one, owner, lease, now), some)
+            leased = self.wire.each(lambda one: self._lease_one(one, request, now), some)
             taken += [row for row in leased if row is not None]
         return taken
 
-    def _lease_one(self, one: Stored, owner: str, lease: float, now: float) -> ImageRow | None:
+    def _lease_one(self, one: Stored, request: ClaimRequest, now: float) -> ImageRow | None:
         row = replace(
             one.row,
-            lease_owner=owner,
-            lease_until=now + lease,
-            due_at=now + lease,
+            lease_owner=request.owner,
+            lease_until=now + request.lease,
+            due_at=now + request.lease,
             fence=one.row.fence + 1,
             attempts=one.row.attempts + 1,
         )
@@ -213,15 +202,17 @@ class Work(Base):
             last[owner] = max(last.get(owner, 0.0), float(item["lease_until"]["N"]))
         return last
 
-    def lapse(self, now: float, limit: int = 500) -> int:
-        return self._free(now, limit)
+    def expire_leases(self, now: float, limit: int = 500) -> int:
+        return self._expire(now, limit)
 
-    def _free(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
+    def _expire(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
         """Free up to `limit` rows whose lease ran out, of these batches where they are given."""
-        lapsed = sorted(self._leased(("<=", now)), key=lambda item: float(item["lease_until"]["N"]))
+        expired = sorted(
+            self._leased(("<=", now)), key=lambda item: float(item["lease_until"]["N"])
+        )
         ours = [
             item["pk"]["S"].partition("#")[2]
-            for item in lapsed
+            for item in expired
             if batches is None or codec.text(item, "batch") in batches
         ]
 
@@ -229,7 +220,7 @@ class Work(Base):
             row = one.row
             if row.lease_owner is None or (row.lease_until or 0.0) > now:
                 return None
-            return changes.change(one, transitions.lapse(row, now, self.rules))
+            return changes.change(one, transitions.expire_lease(row, now, self.rules))
 
         return len(self._change(ours[:limit], decide)) if ours else 0
 

@@ -51,13 +51,13 @@ class Counting(Base):
             counting[row.tenant].add(row)
         return [
             Counts(
-                slug,
-                dict(one.statuses),
-                dict(one.verdicts),
-                dict(one.failures),
-                in_flight.get(slug, 0),
-                int(ever.get(slug, 0)),
-                one.departed,
+                tenant=slug,
+                by_status=dict(one.statuses),
+                by_verdict=dict(one.verdicts),
+                by_failure=dict(one.failures),
+                in_flight=in_flight.get(slug, 0),
+                registered=int(ever.get(slug, 0)),
+                departed=one.departed,
             )
             for slug, one in counting.items()
         ]

@@ -6,7 +6,7 @@ The keys travel as one parameter and are joined, in the order of the index. A li
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -38,9 +38,13 @@ def recorded(
     for row in connection.exec_driver_sql(_SQLITE, (dumps(fingerprints), stage)):
         values = list(row)
         values[_BODY] = loads(values[_BODY])
-        yield Evidence(*values)
+        yield _evidence(values)
 
 
 def evidence_of(row: Row[Any]) -> Evidence:
     """A row of `evidence`. The columns have the order of the fields, which a test holds."""
-    return Evidence(*row)
+    return _evidence(row)
+
+
+def _evidence(values: Iterable[Any]) -> Evidence:
+    return Evidence(**dict(zip(Evidence.__slots__, values, strict=True)))

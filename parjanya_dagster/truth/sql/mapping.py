@@ -19,6 +19,7 @@ from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Change, Rules
 
 T = TypeVar("T")
+_IMAGE_COLUMNS = ImageRow.__slots__
 _DECIDED = frozenset(str(status) for status in Status if status.terminal)
 
 
@@ -47,9 +48,9 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
 
 def row_of(row: Row[Any]) -> ImageRow:
     """A row of `images`. The columns have the order of the fields, which a test holds."""
-    one = ImageRow(*row)
-    object.__setattr__(one, "reasons", tuple(one.reasons))  # JSON has no tuples; not yet shared
-    return one
+    columns = dict(zip(_IMAGE_COLUMNS, row, strict=True))
+    columns["reasons"] = tuple(columns["reasons"])  # JSON has no tuples
+    return ImageRow(**columns)
 
 
 def event_of(row: Row[Any]) -> Event:

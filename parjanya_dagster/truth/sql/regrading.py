@@ -151,11 +151,11 @@ class Regrading(Base):
                     said = row.changes
                     found[row.image_id].append(
                         Decided(
-                            row.at,
-                            said.get("policy") or "",
-                            said.get("verdict") or "",
-                            tuple(said.get("reasons") or ()),
-                            row.run_id,
+                            at=row.at,
+                            policy=said.get("policy") or "",
+                            verdict=said.get("verdict") or "",
+                            reasons=tuple(said.get("reasons") or ()),
+                            run_id=row.run_id,
                         )
                     )
         return dict(found)
@@ -172,7 +172,7 @@ class Regrading(Base):
                         .group_by(images.c.policy, images.c.batch)
                     )
                     found += [
-                        Mispinned(batch, slug, pin, policy, rows)
+                        Mispinned(batch=batch, tenant=slug, pin=pin, policy=policy, rows=rows)
                         for batch, policy, rows in connection.execute(query)
                     ]
         return sorted(found, key=lambda one: (one.batch, one.policy))

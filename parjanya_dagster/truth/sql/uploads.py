@@ -27,7 +27,7 @@ class Uploading(Base):
         with reading(self.engine) as connection:
             query = select(uploads).where(uploads.c.upload_id == upload_id)
             row = connection.execute(query).first()
-        return UploadRow(*row) if row else None
+        return UploadRow(**row._mapping) if row else None
 
     def uploads_due(self, now: float, limit: int = 200) -> list[UploadRow]:
         query = (
@@ -37,7 +37,7 @@ class Uploading(Base):
             .limit(limit)
         )
         with reading(self.engine) as connection:
-            return [UploadRow(*row) for row in connection.execute(query)]
+            return [UploadRow(**row._mapping) for row in connection.execute(query)]
 
     def upload_arrived(self, upload_id: str, image_id: str, now: float) -> bool:
         changes = {"status": ARRIVED, "image_id": image_id, "due_at": None, "settled_at": now}
@@ -66,7 +66,7 @@ class Uploading(Base):
     def token(self, token_id: str) -> Token | None:
         with reading(self.engine) as connection:
             row = connection.execute(select(tokens).where(tokens.c.token_id == token_id)).first()
-        return Token(*row) if row else None
+        return Token(**row._mapping) if row else None
 
     def tokens(self, tenant: str) -> list[Token]:
         query = (
@@ -75,7 +75,7 @@ class Uploading(Base):
             .order_by(tokens.c.created_at, tokens.c.token_id)
         )
         with reading(self.engine) as connection:
-            return [Token(*row) for row in connection.execute(query)]
+            return [Token(**row._mapping) for row in connection.execute(query)]
 
     def revoke_token(self, tenant: str, token_id: str, now: float) -> bool:
         statement = update(tokens).where(

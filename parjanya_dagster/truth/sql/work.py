@@ -1,8 +1,9 @@
-"""The life of work: due, claim, extend, commit, release, lapse, reset."""
+"""The work queue: due, claim, extend, commit, release, expire leases, reset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,6 +24,7 @@ from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.likeness import file_likenesses
 from parjanya_dagster.truth.sql.mapping import (
@@ -38,7 +40,7 @@ from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, WORKABLE,
 from parjanya_dagster.truth.storable import storable
 
 
-def _lapsed(now: float) -> ColumnElement[bool]:
+def _expired(now: float) -> ColumnElement[bool]:
     return and_(images.c.lease_owner.is_not(None), images.c.lease_until <= now)
 
 
@@ -85,60 +87,56 @@ class Work(Base):
             found = connection.execute(query).all()
         due = [
             DueBatch(
-                row.batch,
-                parse_batch(row.batch)[0],
-                STAGE_OF[Status(row.pipeline_status)],
-                row.total,
-                row.oldest,
+                batch=row.batch,
+                tenant=parse_batch(row.batch)[0],
+                stage=STAGE_OF[Status(row.pipeline_status)],
+                rows=row.total,
+                oldest=row.oldest,
             )
             for row in found
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
-    def claim(
-        self, stage: str, batches: Sequence[str], limit: int, owner: str, lease: float, now: float
-    ) -> list[Claim]:
-        if limit <= 0 or not batches:
+    def claim(self, request: ClaimRequest, now: float) -> list[Claim]:
+        if request.limit <= 0 or not request.batches:
             return []
         with writing(self.engine) as connection:
             # Not by the index of batches: it would read all rows of a run with each claim. By that
             # of leases it reads the few whose end has come.
-            ours = images.c.batch.concat("").in_(list(batches))
-            self._lapse(connection, and_(_lapsed(now), ours), now, limit)
+            ours = images.c.batch.concat("").in_(list(request.batches))
+            self._expire(connection, and_(_expired(now), ours), now, request.limit)
             free = (
-                images.c.pipeline_status == str(WAITS_FOR[stage]),
+                images.c.pipeline_status == str(WAITS_FOR[request.stage]),
                 images.c.due_at <= now,
                 images.c.lease_owner.is_(None),
             )
             calm = and_(*free, ~images.c.suspect)
-            rows = self._take(connection, batches, calm, limit, owner, lease, now)
+            rows = self._take(connection, request, calm, now)
             if not rows:  # a row that was in flight in a crash goes alone
-                rows = self._take(connection, batches, and_(*free), 1, owner, lease, now)
-        return [Claim(row, stage, owner) for row in rows]
+                alone = replace(request, limit=1)
+                rows = self._take(connection, alone, and_(*free), now)
+        return [Claim(row, request.stage, request.owner) for row in rows]
 
     def _take(
         self,
         connection: Connection,
-        batches: Sequence[str],
+        request: ClaimRequest,
         where: ColumnElement[bool],
-        limit: int,
-        owner: str,
-        lease: float,
         now: float,
     ) -> list[ImageRow]:
-        """Lease up to `limit` rows, from one batch after the other, in one statement.
+        """Lease rows of a request, from one batch after the other, in one statement.
 
         Within a batch the index of due work has the order, so a claim reads what it takes. As a
         CTE the choice is made once: a subquery PostgreSQL may run again, and take too many.
         """
-        chosen = _chosen(connection, batches, where, limit).cte("chosen")
+        chosen = _chosen(connection, request.batches, where, request.limit).cte("chosen")
         taken = connection.execute(
             update(images)
             .where(images.c.image_id.in_(select(chosen.c.image_id)))
             .values(
-                lease_owner=owner,
-                lease_until=literal(now + lease),
-                due_at=literal(now + lease),
+                lease_owner=request.owner,
+                lease_until=literal(now + request.lease),
+                due_at=literal(now + request.lease),
                 fence=images.c.fence + 1,
                 attempts=images.c.attempts + 1,
             )
@@ -224,11 +222,11 @@ class Work(Base):
             if holders.get(claim.image_id) == (claim.row.fence, claim.owner)
         }
 
-    def lapse(self, now: float, limit: int = 500) -> int:
+    def expire_leases(self, now: float, limit: int = 500) -> int:
         with writing(self.engine) as connection:
-            return self._lapse(connection, _lapsed(now), now, limit)
+            return self._expire(connection, _expired(now), now, limit)
 
-    def _lapse(
+    def _expire(
         self, connection: Connection, where: ColumnElement[bool], now: float, limit: int
     ) -> int:
         dead = connection.execute(
@@ -238,21 +236,12 @@ class Work(Base):
             .limit(limit)
             .with_for_update(skip_locked=True)
         ).all()
-        apply(connection, [transitions.lapse(row_of(row), now, self.rules) for row in dead])
+        apply(connection, [transitions.expire_lease(row_of(row), now, self.rules) for row in dead])
         return len(dead)
 
-    def reset(
-        self,
-        batches: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        replay_id: str,
-        run_id: str = "",
-        policy: str | None = None,
-    ) -> int:
+    def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
         """Each batch is one transaction: its rows and the note that it was reset."""
-        earlier = STAGES[: STAGES.index(stage) + 1]
+        earlier = STAGES[: STAGES.index(to.stage) + 1]
         total = 0
         for batch in batches:
             with writing(self.engine) as connection:
@@ -264,7 +253,7 @@ class Work(Base):
                 if connection.execute(done).first() is not None:
                     continue
                 note = insert_if_new(connection, replays).values(
-                    replay_id=replay_id, batch=batch, stage=stage, at=now, rows=0
+                    replay_id=replay_id, batch=batch, stage=to.stage, at=now, rows=0
                 )
                 if connection.execute(note).rowcount == 0:  # a run beside us does it
                     continue
@@ -274,15 +263,13 @@ class Work(Base):
                     .order_by(images.c.image_id)
                     .with_for_update()
                 )
-                count = self._reset(
-                    connection, map(row_of, rows), stage, now, reason, run_id, policy
-                )
+                count = self._reset(connection, map(row_of, rows), to, now)
                 connection.execute(
                     update(replays)
                     .where(
                         replays.c.replay_id == replay_id,
                         replays.c.batch == batch,
-                        replays.c.stage == stage,
+                        replays.c.stage == to.stage,
                     )
                     .values(rows=count)
                 )
@@ -290,13 +277,7 @@ class Work(Base):
         return total
 
     def reset_images(
-        self,
-        image_ids: Sequence[str],
-        stage: str,
-        now: float,
-        reason: str,
-        run_id: str = "",
-        failed_only: bool = False,
+        self, image_ids: Sequence[str], to: Reset, now: float, *, failed_only: bool = False
     ) -> int:
         total = 0
         wanted = images.c.pipeline_status == str(Status.FAILED) if failed_only else true()
@@ -308,23 +289,14 @@ class Work(Base):
                     .order_by(images.c.image_id)
                     .with_for_update()
                 )
-                total += self._reset(connection, map(row_of, rows), stage, now, reason, run_id)
+                total += self._reset(connection, map(row_of, rows), to, now)
         return total
 
     def _reset(
-        self,
-        connection: Connection,
-        rows: Iterable[ImageRow],
-        stage: str,
-        now: float,
-        reason: str,
-        run_id: str,
-        policy: str | None = None,
+        self, connection: Connection, rows: Iterable[ImageRow], to: Reset, now: float
     ) -> int:
         changes = [
-            change
-            for row in rows
-            if (change := transitions.reset(row, stage, now, reason, run_id, policy)) is not None
+            change for row in rows if (change := transitions.reset(row, to, now)) is not None
         ]
         apply(connection, changes)
         return len(changes)

@@ -10,17 +10,14 @@ from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import present_rows
 from parjanya_dagster.web.report.page import ReportImage, ReportReason
-
-PAGE = 500
 
 
 def report_images(store: Store, objects: Objects, tenants: Sequence[str]) -> Iterator[ReportImage]:
     """Every present image of these tenants, with its thumbnail, in the order of arrival."""
     for tenant in tenants:
-        rows: list[ImageRow] = []
-        while page := store.present(tenant, rows[-1].image_id if rows else "", PAGE):
-            rows += page
+        rows = list(present_rows(store, tenant))
         evidence = store.evidence(rows)
         for row in sorted(rows, key=lambda one: (one.landed_at, one.image_id)):
             yield _image(row, evidence.get(row.image_id, {}), objects)

@@ -28,7 +28,16 @@ from tests.unit.intent.world import NOW, batch, due, failed, pulse, run
 
 LOOPS = {name: Heartbeat(name, NOW - 3, {"seconds": 0.1}) for name in ("reconciler", "arrivals")}
 ROW = ImageRow(
-    "id", "acme", "acme", "incoming/a.jpg", "v1", 1, batch(), NOW - 900, NOW - 900, NOW - 600
+    image_id="id",
+    tenant="acme",
+    bucket="acme",
+    key="incoming/a.jpg",
+    version="v1",
+    size=1,
+    batch=batch(),
+    landed_at=NOW - 900,
+    arrived_at=NOW - 900,
+    updated_at=NOW - 600,
 )
 
 
@@ -56,7 +65,15 @@ def codes(**read: Any) -> list[str]:
 
 
 def counts(**columns: Any) -> Counts:
-    whole = Counts("acme", {"curated": 7}, {"accept": 7}, {}, 0, registered=9, departed=2)
+    whole = Counts(
+        tenant="acme",
+        by_status={"curated": 7},
+        by_verdict={"accept": 7},
+        by_failure={},
+        in_flight=0,
+        registered=9,
+        departed=2,
+    )
     return replace(whole, **columns)
 
 

@@ -13,8 +13,20 @@ from parjanya_dagster.truth.models import Event, Heartbeat, ImageRow
 from tests.unit.intent.world import NOW, batch, pulse, run
 
 LOOPS = {"reconciler": Heartbeat("reconciler", NOW - 3, {})}
-ROW = ImageRow("id", "acme", "acme", "incoming/a.jpg", "v1", 1, batch(), NOW - 900, NOW - 900,
-               NOW - 600, not_before=NOW - 600, due_at=NOW - 600)  # fmt: skip
+ROW = ImageRow(
+    image_id="id",
+    tenant="acme",
+    bucket="acme",
+    key="incoming/a.jpg",
+    version="v1",
+    size=1,
+    batch=batch(),
+    landed_at=NOW - 900,
+    arrived_at=NOW - 900,
+    updated_at=NOW - 600,
+    not_before=NOW - 600,
+    due_at=NOW - 600,
+)
 
 
 def held(row: ImageRow = ROW, runs: tuple[LiveRun, ...] | None = (), **more: Any) -> Any:
@@ -47,7 +59,20 @@ def test_an_image_in_work_needs_nothing() -> None:
 
 
 def test_an_image_that_is_retried_comes_with_the_last_reason() -> None:
-    event = Event("id", "acme", batch(), NOW, "retry", "", "", "S3 is away", "", None, 1, {})
+    event = Event(
+        image_id="id",
+        tenant="acme",
+        batch=batch(),
+        at=NOW,
+        kind="retry",
+        from_status="",
+        to_status="",
+        reason="S3 is away",
+        run_id="",
+        policy=None,
+        fence=1,
+        changes={},
+    )
     row = replace(ROW, not_before=NOW + 40, retries=2, retry_since=NOW - 90)
     one = held(row, history=[replace(event, reason="slow"), event])
     assert (one.boundary, one.since) == ("Execution", NOW - 90)

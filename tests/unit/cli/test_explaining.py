@@ -15,8 +15,19 @@ from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from tests.contract import world
 from tests.unit.conftest import NOON, Clock
 
-ROW = ImageRow("id", "acme", "acme", "incoming/a.jpg", "v1", 1, "acme/2025-10-09/001",
-               landed_at=NOON, arrived_at=NOON, updated_at=NOON, not_before=NOON)  # fmt: skip
+ROW = ImageRow(
+    image_id="id",
+    tenant="acme",
+    bucket="acme",
+    key="incoming/a.jpg",
+    version="v1",
+    size=1,
+    batch="acme/2025-10-09/001",
+    landed_at=NOON,
+    arrived_at=NOON,
+    updated_at=NOON,
+    not_before=NOON,
+)
 STATES = [
     ({}, "Due for validated since 30 s: waits for a run."),
     ({"pipeline_status": "pending_upload"}, "Its upload has not arrived."),

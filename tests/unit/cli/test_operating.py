@@ -13,6 +13,7 @@ from parjanya_dagster.instance.home import write_home
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import TerminalFailure
+from parjanya_dagster.truth.requests import Reset
 from tests.contract import world
 
 NOW = 4e9  # later than any clock that a test meets
@@ -153,7 +154,10 @@ def test_a_row_that_goes_on_meanwhile_is_left_alone(platform: Platform) -> None:
     (one,) = world.arrive(platform.store, 1)
     world.commit(platform.store, world.claim(platform.store))
     store = platform.store
-    assert store.reset_images([one], "validated", NOW, "replay", failed_only=True) == 0
+    assert (
+        store.reset_images([one], Reset(stage="validated", reason="replay"), NOW, failed_only=True)
+        == 0
+    )
     assert world.row(store, one).pipeline_status == "pending_vlm_enrichment"
 
 

@@ -20,6 +20,7 @@ from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import DEFAULT_PROMPT, Settings
 from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.requests import Reset
 from tests.end_to_end.pictures import picture
 from tests.endpoint_stub import MODEL, Reply, Stub
 from tests.unit.conftest import Clock
@@ -134,7 +135,12 @@ def test_a_regrade_is_asked_with_the_prompt_of_its_target(house: House) -> None:
 
     store, engine = house.platform.store, Asked()
     house.run(work(house, "enriched", engine, policy_of))
-    store.reset(store.batches("acme"), "enriched", house.clock(), "again", "r1", "run-0", "asks@1")
+    store.reset(
+        store.batches("acme"),
+        Reset(stage="enriched", reason="again", run_id="run-0", policy="asks@1"),
+        house.clock(),
+        "r1",
+    )
     house.run(work(house, "enriched", engine, policy_of))
     assert engine.log[-1] == ("kinds@2", 2)
     assert seen[-1] == "asks@1"

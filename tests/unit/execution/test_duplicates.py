@@ -26,6 +26,7 @@ from parjanya_dagster.media.likeness import apart, keys, likeness
 from parjanya_dagster.policy import builtin
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from tests.contract.world import LEASE, NOON, arrival, found, tenant
 
@@ -109,7 +110,14 @@ class World:
     def claim(self, stage: str, limit: int) -> list[Claim]:
         self.runs += 1
         return self.store.claim(
-            stage, self.store.batches(), limit, f"run-{self.runs}", LEASE, self.now
+            ClaimRequest(
+                stage=stage,
+                batches=self.store.batches(),
+                limit=limit,
+                owner=f"run-{self.runs}",
+                lease=LEASE,
+            ),
+            self.now,
         )
 
     def bring(self, count: int) -> None:
@@ -145,7 +153,7 @@ class World:
         if worker in self.workers:
             del self.workers[worker]
             self.now += 2 * LEASE
-            self.store.lapse(self.now)
+            self.store.expire_leases(self.now)
 
     def settle(self) -> None:
         self.bring(100)

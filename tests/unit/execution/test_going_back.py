@@ -10,6 +10,7 @@ from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Outcome, SendBack
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from tests.contract import world
 from tests.unit.conftest import Clock
@@ -65,7 +66,9 @@ def test_a_few_times_are_no_failure(platform: Platform, clock: Clock) -> None:
 def test_an_operator_who_resets_it_gives_it_as_many_again(platform: Platform, clock: Clock) -> None:
     (image,) = world.arrive(platform.store, 1)
     rounds(platform.store, clock, [image], MOST + 1)
-    platform.store.reset_images([image], "validated", clock(), "the rule was taken away")
+    platform.store.reset_images(
+        [image], Reset(stage="validated", reason="the rule was taken away"), clock()
+    )
     row: ImageRow = world.row(platform.store, image)
     assert row.failure_class is None
     rounds(platform.store, clock, [image], MOST)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.execution.stages.infer import Enrich, Score
+from parjanya_dagster.truth.requests import Reset
 from tests.end_to_end.pictures import picture
 from tests.unit.conftest import Clock
 from tests.unit.execution.test_stages import Engine, House, house
@@ -37,7 +38,9 @@ def curated(house: House) -> House:
 def test_a_replay_takes_what_is_recorded_under_the_same_fingerprint(curated: House) -> None:
     store = curated.platform.store
     before = {name: curated.row(name) for name in ("0.jpg", "1.jpg", "2.jpg")}
-    store.reset(store.batches(), "enriched", curated.clock(), "replay", "replay-1")
+    store.reset(
+        store.batches(), Reset(stage="enriched", reason="replay"), curated.clock(), "replay-1"
+    )
     assert curated.infer(Enrich, Unloadable()).rows == 3
     assert curated.infer(Score, Unloadable()).rows == 3
     curated.curate()
@@ -52,7 +55,9 @@ def test_another_engine_is_asked_and_both_answers_stay(curated: House) -> None:
     other = Engine()
     other.identity = Identity("test", "none", "2", "", "exact")  # type: ignore[misc]
     store = curated.platform.store
-    store.reset(store.batches(), "enriched", curated.clock(), "replay", "replay-1")
+    store.reset(
+        store.batches(), Reset(stage="enriched", reason="replay"), curated.clock(), "replay-1"
+    )
     curated.infer(Enrich, other)
     assert sum(other.asked) == 3
     found = store.all_evidence(curated.row("0.jpg").image_id)

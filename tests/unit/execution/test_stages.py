@@ -32,6 +32,7 @@ from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.execution.worker import Pace, StageWork, Tally, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from tests.end_to_end.pictures import picture
 from tests.unit.conftest import Clock
 
@@ -330,7 +331,12 @@ def test_the_engine_goes_on_while_outcomes_are_being_committed(house: House) -> 
             return found
 
     store, clock = house.platform.store, house.clock
-    claims = store.claim("enriched", store.batches(), 10, "run-1", 120.0, clock())
+    claims = store.claim(
+        ClaimRequest(
+            stage="enriched", batches=store.batches(), limit=10, owner="run-1", lease=120.0
+        ),
+        clock(),
+    )
     work = Enrich(Telling(), Previews(house.platform.objects), store, run_id="r", clock=clock)
     outcomes = work.work(claims)
     next(outcomes)  # of the first batch: a commit would happen now
@@ -451,7 +457,12 @@ def test_deciding_again_on_the_same_evidence_gives_the_same_evidence(house: Hous
     house.all()
     before = house.row("a.jpg")
     store = house.platform.store
-    assert store.reset(store.batches(), "curated", house.clock(), "again", "replay-1") == 1
+    assert (
+        store.reset(
+            store.batches(), Reset(stage="curated", reason="again"), house.clock(), "replay-1"
+        )
+        == 1
+    )
     house.curate()
     after = house.row("a.jpg")
     assert after.evidence == before.evidence

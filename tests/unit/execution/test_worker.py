@@ -190,7 +190,7 @@ def test_a_worker_that_lost_its_rows_changes_nothing_and_says_so(
 
     def late(_: int, claim: Claim) -> Outcome:
         clock.pass_by(1000.0)  # the lease is over
-        platform.store.lapse(clock())
+        platform.store.expire_leases(clock())
         (again,) = world.claim(platform.store, owner="run-2", now=clock())
         assert again.row.fence > claim.row.fence
         return world.completed(claim)

@@ -15,6 +15,7 @@ from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, dec
 from parjanya_dagster.intent.scaling_groups import EVERY, Groups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.requests import ClaimRequest
 from tests.contract import world
 from tests.unit.conftest import Clock
 
@@ -96,7 +97,12 @@ def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
     tended = groups(platform, group, clock)
     tended.tend(EMBEDDED)
     assert group.asked == [1]
-    claims = platform.store.claim("validated", platform.store.batches(), 10, "w", 3600.0, clock.now)
+    claims = platform.store.claim(
+        ClaimRequest(
+            stage="validated", batches=platform.store.batches(), limit=10, owner="w", lease=3600.0
+        ),
+        clock.now,
+    )
     for _ in range(40):
         clock.pass_by(EVERY)
         tended.tend(EMBEDDED)

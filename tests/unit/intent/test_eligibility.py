@@ -13,6 +13,7 @@ from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.requests import Reset
 from tests.contract import world
 
 CPU, GPU = SPLIT
@@ -71,7 +72,9 @@ def test_where_no_row_has_what_it_needs_nothing_is_asked_for(place: Platform) ->
 
 def test_an_object_that_is_gone_has_departed(place: Platform) -> None:
     for row in rows(place):
-        place.store.reset_images([row.image_id], "validated", place.clock(), "again")
+        place.store.reset_images(
+            [row.image_id], Reset(stage="validated", reason="again"), place.clock()
+        )
     path(place, "incoming/a.jpg").unlink()
     assert place.eligibility.left(request(place, CPU))
     assert len(rows(place)) == 2

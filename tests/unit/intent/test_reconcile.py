@@ -95,7 +95,7 @@ def test_truth_that_cannot_be_read_fails_the_tick(
     store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(store, 3)
-    for operation in ("lapse", "due", "leases", "stale_manifests", "tenants", "heartbeats"):
+    for operation in ("expire_leases", "due", "leases", "stale_manifests", "tenants", "heartbeats"):
         with monkeypatch.context() as patch:
 
             def away(*_: object) -> None:

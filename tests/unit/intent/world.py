@@ -28,7 +28,9 @@ def batch(tenant: str = "acme", number: int = 1) -> str:
 
 
 def due(key: str, rows: int = 100, stage: str = "validated", *, waited: float = 10.0) -> DueBatch:
-    return DueBatch(key, key.partition("/")[0], stage, rows, NOW - waited)
+    return DueBatch(
+        batch=key, tenant=key.partition("/")[0], stage=stage, rows=rows, oldest=NOW - waited
+    )
 
 
 def run(

@@ -153,7 +153,9 @@ def another_ran(platform: Platform) -> None:
 
 
 def an_unpublished_pin(platform: Platform) -> None:
-    platform.store.put_tenant(Tenant("acme", "acme", "incoming/", "secret@9"))
+    platform.store.put_tenant(
+        Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="secret@9")
+    )
 
 
 def decided_otherwise(platform: Platform) -> None:

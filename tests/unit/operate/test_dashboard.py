@@ -29,10 +29,10 @@ LOOPS = {name: Heartbeat(name, NOW - 3, {"seconds": 0.1}) for name in ("reconcil
 
 def counts(tenant: str = "acme", **columns: Any) -> Counts:
     whole = Counts(
-        tenant,
-        {"curated": 7, "failed": 1, "pending_iqa": 2},
-        {"accept": 5, "reject": 2},
-        {"truncated": 1},
+        tenant=tenant,
+        by_status={"curated": 7, "failed": 1, "pending_iqa": 2},
+        by_verdict={"accept": 5, "reject": 2},
+        by_failure={"truncated": 1},
         in_flight=1,
         registered=10,
         departed=0,

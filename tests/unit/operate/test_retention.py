@@ -20,6 +20,7 @@ from parjanya_dagster.defs.schedules import retention_job
 from parjanya_dagster.intent.plan import plan
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import TerminalFailure
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.schema import events, evidence, images
 from tests.contract import world
@@ -100,7 +101,7 @@ def test_a_partition_that_is_needed_stays(
         world.arrive(platform.store, 4)  # one more than there were
     elif why == "stale manifest":
         (one, *_) = platform.store.rows([key])
-        platform.store.reset_images([one.image_id], "curated", clock(), "again")
+        platform.store.reset_images([one.image_id], Reset(stage="curated", reason="again"), clock())
         world.carry(platform.store)
     elif why == "a live run":
         make_run(instance, clock(), DagsterRunStatus.STARTED, **{PARTITION: key})
@@ -131,7 +132,7 @@ def test_a_partition_that_was_let_go_comes_back_when_a_row_of_it_is_due(
     key = decided(platform, instance)
     clock.pass_by(60 * DAY)
     let_go(platform, instance)
-    platform.store.reset([key], "scored", clock(), "again", "replay-1")
+    platform.store.reset([key], Reset(stage="scored", reason="again"), clock(), "replay-1")
     seen = observe(platform.store, DagsterBelief(instance, platform.lanes), clock())
     wanted = plan(seen, platform.lanes, platform.limits, 1)
     assert wanted.add_keys == (key,)

@@ -13,6 +13,7 @@ from parjanya_dagster.regrade.advance import Advance, beat, selection, unattende
 from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.regrade.report import compare_decided, progress, report
 from parjanya_dagster.truth.models import Evidence
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql import open_store
 from tests.unit.conftest import Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled
@@ -142,17 +143,36 @@ def test_evidence_that_was_recorded_before_is_used_instead_of_a_model(place: Pla
     place.registry.publish(policy.load(SHARP))
     image = next(iter(rows(place, "acme")))
     store = place.store
-    store.reset_images([image], "scored", place.clock(), "another scorer")
-    (held,) = store.claim("scored", store.batches(), 10, "w", 60.0, place.clock())
+    store.reset_images([image], Reset(stage="scored", reason="another scorer"), place.clock())
+    (held,) = store.claim(
+        ClaimRequest(stage="scored", batches=store.batches(), limit=10, owner="w", lease=60.0),
+        place.clock(),
+    )
     body = {"metrics": {"piqe": {"value": 9.0}, "musiq": {"value": 70.0}}, "quality": 91.0}
     from parjanya_dagster.truth.outcomes import Completed
 
-    made = Evidence(image, "scored", "with-musiq", body, "other", "musiq", "1", "exact", "r", 1.0)
+    made = Evidence(
+        image_id=image,
+        stage="scored",
+        fingerprint="with-musiq",
+        body=body,
+        engine="other",
+        model="musiq",
+        revision="1",
+        determinism="exact",
+        run_id="r",
+        created_at=1.0,
+    )
     store.commit([(held, Completed(made))], place.clock(), "r")
     decide(place)
     current = rows(place, "acme")[image]
-    store.reset_images([image], "scored", place.clock(), "the first scorer again")
-    (held,) = store.claim("scored", store.batches(), 10, "w", 60.0, place.clock())
+    store.reset_images(
+        [image], Reset(stage="scored", reason="the first scorer again"), place.clock()
+    )
+    (held,) = store.claim(
+        ClaimRequest(stage="scored", batches=store.batches(), limit=10, owner="w", lease=60.0),
+        place.clock(),
+    )
     first = next(e for e in store.all_evidence(image) if e.stage == "scored" and e != made)
     store.commit([(held, Completed(first))], place.clock(), "r")
     decide(place)
@@ -169,12 +189,26 @@ def test_going_back_uses_what_the_old_decision_used(place: Platform) -> None:
     decide(place)
     image = next(iter(rows(place, "acme")))
     store = place.store
-    store.reset_images([image], "scored", place.clock(), "recalibrated")
-    (held,) = store.claim("scored", store.batches(), 10, "w", 60.0, place.clock())
+    store.reset_images([image], Reset(stage="scored", reason="recalibrated"), place.clock())
+    (held,) = store.claim(
+        ClaimRequest(stage="scored", batches=store.batches(), limit=10, owner="w", lease=60.0),
+        place.clock(),
+    )
     from parjanya_dagster.truth.outcomes import Completed
 
     body = {"metrics": {"piqe": {"value": 99.0}}, "quality": 1.0, "calibration": "other"}
-    made = Evidence(image, "scored", "anew", body, "other", "x", "1", "exact", "r", 1.0)
+    made = Evidence(
+        image_id=image,
+        stage="scored",
+        fingerprint="anew",
+        body=body,
+        engine="other",
+        model="x",
+        revision="1",
+        determinism="exact",
+        run_id="r",
+        created_at=1.0,
+    )
     store.commit([(held, Completed(made))], place.clock(), "r")
     decide(place)
     assert "reject" in str(rows(place, "acme")[image].verdict)
@@ -189,7 +223,12 @@ def test_images_under_way_are_decided_under_the_policy_that_was_asked_for(
     from bench.recorded import record
 
     record(place.store, "acme", 55, clock(), policy="default@1")  # type: ignore[arg-type]
-    held = place.store.claim("curated", place.store.batches(), 1, "slow", 60.0, clock())
+    held = place.store.claim(
+        ClaimRequest(
+            stage="curated", batches=place.store.batches(), limit=1, owner="slow", lease=60.0
+        ),
+        clock(),
+    )
     assert held
     regrade(place, "default@2", "acme")
     assert not place.store.extend(held, 60.0, clock())

@@ -43,9 +43,11 @@ def test_a_slug_is_kept(slug: str) -> None:
 
 
 def test_an_image_id_depends_on_bucket_key_and_version_and_on_nothing_else() -> None:
-    one = Arrival("acme", "b", "k", "v", 1, 1.0)
+    one = Arrival(tenant="acme", bucket="b", key="k", version="v", size=1, landed_at=1.0)
     assert (
-        one.image_id == Arrival("zeta", "b", "k", "v", 2, 9.0).image_id == image_id("b", "k", "v")
+        one.image_id
+        == Arrival(tenant="zeta", bucket="b", key="k", version="v", size=2, landed_at=9.0).image_id
+        == image_id("b", "k", "v")
     )
     others = {image_id("b", "k", "w"), image_id("b", "l", "v"), image_id("c", "k", "v")}
     assert len({one.image_id, *others}) == 4

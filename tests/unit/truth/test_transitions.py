@@ -12,12 +12,24 @@ from hypothesis import strategies as st
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import DELETED, PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Retry, TerminalFailure
+from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.transitions import Rules, backoff, rebuild, registered
 
 NOW = 1_760_000_000.0
 ROW = ImageRow(
-    "id", "acme", "b", "k", "v", 1, "acme/2025-10-09/001", NOW, NOW, NOW, due_at=NOW, fence=3
+    image_id="id",
+    tenant="acme",
+    bucket="b",
+    key="k",
+    version="v",
+    size=1,
+    batch="acme/2025-10-09/001",
+    landed_at=NOW,
+    arrived_at=NOW,
+    updated_at=NOW,
+    due_at=NOW,
+    fence=3,
 )
 RULES = Rules()
 
@@ -40,7 +52,7 @@ def test_the_stages_lead_from_arrival_to_curated() -> None:
 @pytest.mark.parametrize("status", list(Status))
 def test_a_reset_goes_back_and_never_forward(status: Status, stage: str) -> None:
     row = replace(ROW, pipeline_status=str(status), failed_stage="enriched")
-    change = transitions.reset(row, stage, NOW, "operator", "")
+    change = transitions.reset(row, Reset(stage=stage, reason="operator"), NOW)
     order = [Status.PENDING_UPLOAD, *WAITS_FOR.values(), Status.CURATED]
     at = WAITS_FOR["enriched"] if status is Status.FAILED else status
     may = order.index(WAITS_FOR[stage]) <= order.index(at)
@@ -51,7 +63,12 @@ def test_a_reset_goes_back_and_never_forward(status: Status, stage: str) -> None
 
 
 def test_a_reset_of_a_row_without_its_object_is_nothing() -> None:
-    assert transitions.reset(replace(ROW, object_state=DELETED), "validated", NOW, "x", "") is None
+    assert (
+        transitions.reset(
+            replace(ROW, object_state=DELETED), Reset(stage="validated", reason="x"), NOW
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("failure_class", transitions.WITHOUT_OBJECT)

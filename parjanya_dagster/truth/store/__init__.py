@@ -1,0 +1,70 @@
+"""The store contract: what every backend of Truth can do, and how it behaves.
+
+Each concern is a protocol in a module of its own, and `Store` is all of them. A caller asks for
+the narrowest protocol that it uses. One suite, `tests/contract`, runs against every backend.
+
+Every operation is idempotent, or fenced so that doing it twice changes nothing. Times are seconds
+since the epoch. `now` is the caller's. All methods raise TruthUnavailable when the backend does
+not answer.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from parjanya_dagster.truth.store.counting import Counting, Counts
+from parjanya_dagster.truth.store.evidence import EvidenceLog
+from parjanya_dagster.truth.store.heartbeats import Heartbeats
+from parjanya_dagster.truth.store.images import Images
+from parjanya_dagster.truth.store.likeness import CROWD, Likenesses
+from parjanya_dagster.truth.store.manifests import Manifests
+from parjanya_dagster.truth.store.policies import Policies
+from parjanya_dagster.truth.store.regrades import Regrades
+from parjanya_dagster.truth.store.tenants import Tenants
+from parjanya_dagster.truth.store.tokens import Tokens
+from parjanya_dagster.truth.store.uploads import Uploads
+from parjanya_dagster.truth.store.work_queue import WorkQueue
+
+__all__ = [
+    "CROWD",
+    "Counting",
+    "Counts",
+    "EvidenceLog",
+    "Heartbeats",
+    "Images",
+    "Likenesses",
+    "Manifests",
+    "Policies",
+    "Regrades",
+    "Store",
+    "Tenants",
+    "Tokens",
+    "Uploads",
+    "WorkQueue",
+]
+
+
+class Store(
+    Tenants,
+    Policies,
+    Images,
+    Counting,
+    WorkQueue,
+    EvidenceLog,
+    Likenesses,
+    Manifests,
+    Regrades,
+    Uploads,
+    Tokens,
+    Heartbeats,
+    Protocol,
+):
+    """Truth."""
+
+    def ahead(self) -> float | None:
+        """Seconds by which the server's clock is ahead of ours. None: it has no clock of its own.
+
+        Clocks are compared for real here: the only method that reads ours.
+        """
+
+    def close(self) -> None: ...

@@ -1,0 +1,30 @@
+"""How many images are where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Where the images of one tenant are. Rows of objects that left their bucket apart."""
+
+    tenant: str
+    by_status: Mapping[str, int]  # pipeline_status -> rows whose object is present
+    by_verdict: Mapping[str, int]  # accept, reject, review -> curated rows
+    by_failure: Mapping[str, int]  # failure class -> failed rows
+    in_flight: int  # rows under a lease, live or lapsed; also counted under their status
+    registered: int  # rows ever registered, by the batches' own count
+    departed: int  # rows whose object was replaced or deleted
+
+    @property
+    def rows(self) -> int:
+        return sum(self.by_status.values())
+
+
+class Counting(Protocol):
+    """Counts of images."""
+
+    def counts(self, tenant: str | None = None) -> list[Counts]: ...

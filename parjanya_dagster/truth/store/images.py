@@ -1,0 +1,54 @@
+"""The image rows: one for each object version that ever landed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from parjanya_dagster.truth.models import Arrival, ImageRow, Registered
+
+
+class Images(Protocol):
+    """Image rows: registering them and reading them."""
+
+    def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        """Make rows of arrivals, in the open batch of their tenant. A known arrival is left alone.
+
+        Of each key the version that landed last is present; it replaces the others. An object
+        that comes back after it was deleted or replaced is present again, and its row goes on.
+        One result per distinct arrival, in no order. Raises UnknownTenant.
+        """
+
+    def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
+        """Record that objects were deleted from their bucket. Returns how many rows changed."""
+
+    def known(self, image_ids: Iterable[str]) -> set[str]:
+        """Which of these are rows whose object was there. The others are worth registering."""
+
+    def get(self, image_id: str) -> ImageRow | None: ...
+
+    def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
+        """Rows whose key is `key`, newest first."""
+
+    def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
+        """A page of the rows of these batches in the order of their ids, after an id."""
+
+    def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
+        """A page of a tenant's rows whose object is in its bucket, in the order of ids."""
+
+    def batches(self, tenant: str | None = None) -> list[str]:
+        """All partition keys, oldest first."""
+
+    def failed(
+        self, tenant: str, failure_class: str, after: str = "", limit: int = 1000
+    ) -> list[ImageRow]:
+        """A page of a tenant's failed rows of one class, in the order of ids, after an id.
+
+        Rows of objects that left their bucket are left out. `counts` names the classes.
+        """
+
+    def troubled(self, before: float, limit: int = 200) -> list[ImageRow]:
+        """Undecided rows that were retried or crashed, and last changed before that time.
+
+        The longest unchanged first. Costs what is in trouble, not what is pending.
+        """

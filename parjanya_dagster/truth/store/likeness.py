@@ -1,0 +1,40 @@
+"""Which images of a tenant have the same bytes, or look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from parjanya_dagster.truth.models import ImageRow
+
+CROWD = 64
+"""Of each key of likeness only so many images are looked at, the earliest. Else a tenant with ten
+thousand pages that look alike would have each compared with each."""
+
+
+class Likenesses(Protocol):
+    """Images with the same bytes and images that look alike."""
+
+    def twins(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[ImageRow]]:
+        """Present rows of a tenant by the hash of their bytes, earliest arrival first.
+
+        With a limit, at most so many of each hash.
+        """
+
+    def twin_ids(
+        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+    ) -> dict[str, list[str]]:
+        """The ids of `twins`. Nearly every image is its own only twin: its row is not read."""
+
+    def alike(
+        self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
+    ) -> dict[str, list[tuple[ImageRow, int]]]:
+        """Present rows of a tenant that share a key of likeness, earliest arrival first.
+
+        `wanted` maps image ids to keys and hashes, as `Completed.likeness` has them. Each row
+        found comes with how many bits of its hash differ, at most `distance`. Of the images
+        filed under one key only the earliest few dozen are looked at, so a key that is crowded
+        costs no more than another.
+        """

@@ -1,0 +1,18 @@
+"""Which batches need a new manifest, because a decision in them changed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Manifests(Protocol):
+    """Batches whose manifest is stale."""
+
+    def stale_manifests(self) -> dict[str, int]:
+        """Batches whose decided rows changed since their manifest was written.
+
+        The number counts the changes. Read it before the rows, and hand it to `manifest_written`.
+        """
+
+    def manifest_written(self, batch: str, decided: int) -> None:
+        """The manifest of a batch shows all changes up to that count."""

@@ -1,0 +1,63 @@
+"""The work queue: rows that wait for a stage, the leases they are claimed under, their outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from parjanya_dagster.truth.models import DueBatch
+from parjanya_dagster.truth.outcomes import Claim, Committed, Outcome
+from parjanya_dagster.truth.requests import ClaimRequest, Reset
+
+
+class WorkQueue(Protocol):
+    """Claims under a lease, and the outcomes that a fence lets in."""
+
+    def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
+        """Work that could be claimed now, by batch and stage, longest due first.
+
+        Costs what is due, not what was. Without `stages`: of all stages.
+        """
+
+    def claim(self, request: ClaimRequest, now: float) -> list[Claim]:
+        """Lease due rows of a stage.
+
+        They come from one batch after the other. Of each batch the longest due come first. A row
+        that was in flight in a crash is claimed alone: nothing else comes with it, and its worker
+        should work on nothing beside it.
+        """
+
+    def extend(self, claims: Sequence[Claim], lease: float, now: float) -> frozenset[str]:
+        """Prolong leases. Returns the ids that are still ours."""
+
+    def commit(
+        self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
+    ) -> Committed:
+        """Apply outcomes whose fence still matches; the others change nothing and are named.
+
+        Raises InvalidTransition for outcomes that no worker may report.
+        """
+
+    def leases(self, now: float) -> dict[str, float]:
+        """Live leases: owner -> the end of its last one."""
+
+    def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
+        """Hand rows back untouched, attempts refunded."""
+
+    def expire_leases(self, now: float, limit: int = 500) -> int:
+        """Free rows whose lease ran out. Rows that spent their attempts fail. Returns how many."""
+
+    def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
+        """Send the rows of batches back to a stage, once per replay id and batch.
+
+        Returns how many rows this call sent. Of several callers that ask for the same at once,
+        each counts the rows that it sent itself.
+        """
+
+    def reset_images(
+        self, image_ids: Sequence[str], to: Reset, now: float, *, failed_only: bool = False
+    ) -> int:
+        """Send single rows back to a stage. Rows that never reached it are left alone.
+
+        With `failed_only`, rows that are not failed when the reset is written are left alone too.
+        """
