@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parjanya_dagster.truth.store import Store
-
-DECLARED, RUNNING = "declared", "running"
-"""Families of heartbeats: `declared:<lane>`, `running:<lane>/<digest of the identity>`."""
+from parjanya_dagster.truth.records import Declaration, Identified
+from parjanya_dagster.truth.store import Declarations
 
 OVERTAKEN = 900.0  # seconds: a stranger counts until a run as declared has begun so much later
 KEPT = 30 * 86_400.0  # seconds that a record of what ran is kept
@@ -38,15 +36,19 @@ class Drift:
         return f"lane {self.lane}: run {self.run_id} had {', '.join(said)}"
 
 
-def declare(store: Store, lane: str, identity: Identity, now: float) -> None:
+def declare(store: Declarations, lane: str, identity: Identity, now: float) -> None:
     """From now on, runs of the lane should be this. Parts that are not named are not compared."""
-    store.beat(f"{DECLARED}:{lane}", now, dict(identity))
+    store.declare(Declaration(lane=lane, identity=dict(identity), at=now))
 
 
-def note_running(store: Store, lane: str, identity: Identity, run_id: str, now: float) -> None:
+def note_running(
+    store: Declarations, lane: str, identity: Identity, run_id: str, now: float
+) -> None:
     """A run of the lane has begun in a process that is this."""
     digest = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:12]
-    store.beat(f"{RUNNING}:{lane}/{digest}", now, {"identity": dict(identity), "run_id": run_id})
+    store.note_identity(
+        Identified(lane=lane, digest=digest, identity=dict(identity), run_id=run_id, at=now)
+    )
 
 
 def differences(declared: Identity, running: Identity) -> dict[str, tuple[str, str]]:
@@ -58,45 +60,31 @@ def differences(declared: Identity, running: Identity) -> dict[str, tuple[str, s
     }
 
 
-def declared(store: Store) -> dict[str, Identity]:
+def declared(store: Declarations) -> dict[str, Identity]:
     """What was declared, by lane."""
-    return {
-        name.partition(":")[2]: beat.payload for name, beat in store.heartbeats(DECLARED).items()
-    }
+    return {lane: one.identity for lane, one in store.declarations().items()}
 
 
-def running(store: Store) -> list[tuple[str, float, str, Identity]]:
+def running(store: Declarations) -> list[tuple[str, float, str, Identity]]:
     """(lane, when its last run began, that run, identity) of each identity seen, newest first."""
-    found = [
-        (
-            name.partition(":")[2].partition("/")[0],
-            beat.at,
-            str(beat.payload["run_id"]),
-            beat.payload["identity"],
-        )
-        for name, beat in store.heartbeats(RUNNING).items()
-    ]
-    return sorted(found, key=lambda one: -one[1])
+    return [(one.lane, one.at, one.run_id, one.identity) for one in store.identities()]
 
 
-def drifts(store: Store) -> list[Drift]:
+def drifts(store: Declarations) -> list[Drift]:
     """Lanes that drifted: what ran since the declaration, was not it, and was not overtaken."""
-    wanted = store.heartbeats(DECLARED)
-    seen = running(store)
+    wanted = store.declarations()
+    seen = store.identities()
     found = []
-    for name, beat in wanted.items():
-        lane = name.partition(":")[2]
-        ours = [one for one in seen if one[0] == lane and one[1] >= beat.at]
-        good = [at for _, at, _, ran in ours if not differences(beat.payload, ran)]
-        for _, at, run_id, ran in ours:
-            differs = differences(beat.payload, ran)
-            if differs and (not good or max(good) - at < OVERTAKEN):
-                found.append(Drift(lane, at, run_id, differs))
+    for lane, declaration in wanted.items():
+        ours = [one for one in seen if one.lane == lane and one.at >= declaration.at]
+        good = [one.at for one in ours if not differences(declaration.identity, one.identity)]
+        for one in ours:
+            differs = differences(declaration.identity, one.identity)
+            if differs and (not good or max(good) - one.at < OVERTAKEN):
+                found.append(Drift(lane, one.at, one.run_id, differs))
     return found
 
 
-def forget_old(store: Store, now: float) -> Sequence[str]:
-    """Forget what ran long ago. Returns the names of the records."""
-    old = [name for name, beat in store.heartbeats(RUNNING).items() if now - beat.at > KEPT]
-    store.forget(old)
-    return old
+def forget_old(store: Declarations, now: float) -> int:
+    """Forget what ran long ago. Returns how many records that were."""
+    return store.drop_identities(now - KEPT)

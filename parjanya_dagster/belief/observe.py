@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from parjanya_dagster.belief.snapshot import Belief, Phase, Pulse, Snapshot, Unfit
-from parjanya_dagster.belief.tags import PACE, PREFLIGHT, RECONCILER, REGRADE, RUN
+from parjanya_dagster.belief.snapshot import (
+    Belief,
+    LiveRun,
+    Phase,
+    Pulse,
+    RunState,
+    Snapshot,
+    Unfit,
+)
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.truth.models import Heartbeat
+from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
 
@@ -25,48 +35,61 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
     leases = store.leases(now)
     weights = {tenant.slug: tenant.weight for tenant in store.tenants()}
     pulses = {name.partition(":")[2]: beat for name, beat in store.heartbeats(RUN).items()}
-    paces = store.heartbeats(PACE).values()
+    paces = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
     unfit = {
-        name.partition(":")[2]: Unfit(beat.at, int(beat.payload.get("times", 1)))
-        for name, beat in store.heartbeats(PREFLIGHT).items()
-        if not beat.payload.get("ok")
+        stage: Unfit(verdict.at, max(verdict.times, 1))
+        for stage, verdict in store.preflights().items()
+        if not verdict.ok
     }
-    last = store.heartbeats().get(RECONCILER)
+    last = store.reconciliation()
+    heard = last.heard if last else {}
     seen = belief.read(now)
     return Snapshot(
         now=now,
         due=due,
         keys=seen.keys,
         runs=tuple(
-            replace(run, lease_until=leases.get(run.run_id), pulse=_pulse(pulses.get(run.run_id)))
+            replace(
+                run,
+                lease_until=leases.get(run.run_id),
+                pulse=_pulse(run, pulses.get(run.run_id), heard.get(run.run_id)),
+            )
             for run in seen.runs
         ),
         failed=seen.failed,
         weights=weights,
         stale_manifests=stale,
         watching_since=_watching_since(last, now, gap),
-        generation=int(last.payload.get("generation", 0)) if last else 0,
-        seconds_per_row={
-            beat.name.partition(":")[2]: float(beat.payload["seconds_per_row"]) for beat in paces
-        },
+        generation=last.generation if last else 0,
+        seconds_per_row=paces,
         regrading=regrading,
         held=held,
         succeeded=seen.succeeded,
         pulses=frozenset(pulses),
-        totals=last.payload.get("totals", {}) if last else {},
+        totals=last.totals if last else {},
         unfit=unfit,
     )
 
 
-def _pulse(beat: Heartbeat | None) -> Pulse | None:
-    if beat is None:
+def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None) -> Pulse | None:
+    """The last sign of life of a run. Where its heartbeat was deleted: the last that was heard.
+
+    What was heard before the run entered its state was said by another worker.
+    """
+    if beat is not None:
+        return _understood(beat.at, beat.payload)
+    under_way = run.state in (RunState.STARTED, RunState.CANCELING)
+    if heard is None or not under_way or float(heard["at"]) < run.since:
         return None
-    said: Mapping[str, object] = beat.payload
+    return _understood(float(heard["at"]), heard)
+
+
+def _understood(at: float, said: Mapping[str, Any]) -> Pulse:
     return Pulse(
-        beat.at,
+        at,
         str(said.get("stage", "")),
         Phase(str(said.get("phase", Phase.WORKING))),
-        float(said.get("progress_at", beat.at)),  # type: ignore[arg-type]
+        float(said.get("progress_at", at)),
     )
 
 
@@ -74,17 +97,13 @@ def _held(store: Store, regrading: Mapping[str, int], now: float) -> frozenset[s
     """Batches that Dagster's backfill daemon is about to make runs for."""
     if not regrading:
         return frozenset()
-    holding = {
-        name.partition(":")[2]
-        for name, beat in store.heartbeats(REGRADE).items()
-        if float(beat.payload.get("hold_until", 0.0)) > now
-    }
+    holding = {one.replay_id for one in store.holds().values() if one.hold_until > now}
     asked = [one for one in store.regrades() if one.replay_id in holding]
     return frozenset(batch for batch in regrading if any(one.covers(batch) for one in asked))
 
 
-def _watching_since(last: Heartbeat | None, now: float, gap: float) -> float:
+def _watching_since(last: Reconciliation | None, now: float, gap: float) -> float:
     """While nobody reconciled, Truth may have been away too: silence then proves no death."""
     if last is None or not 0.0 <= now - last.at <= gap:
         return now
-    return float(last.payload.get("watching_since", now))
+    return last.watching_since

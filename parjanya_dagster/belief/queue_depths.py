@@ -1,9 +1,9 @@
 """What lanes' queues are believed to hold, beside Dagster's runs.
 
 A message is to the reconciler what a queued run is, and the worker that has it is its process. A
-queue cannot be read without taking from it. So what was sent is noted, and the queue's approximate
-counts tell when that has been lost: then the rows are still due in Truth, and are asked for again.
-Notes and counts are Belief. Losing them costs messages that find nothing to do.
+queue cannot be read without taking from it. So what was sent and taken is recorded, and the queue's
+approximate counts tell when that has been lost: then the rows are still due in Truth, and are asked
+for again. Records and counts may be wrong, which costs messages that find nothing to do.
 """
 
 from __future__ import annotations
@@ -12,16 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.belief.snapshot import Belief, LiveRun, RunState, Seen
-from parjanya_dagster.belief.tags import RUN, SENT
-from parjanya_dagster.errors import (
-    BeliefUnreadable,
-    CloudUnavailable,
-    MessageUnreadable,
-    QueueMissing,
-)
+from parjanya_dagster.belief.tags import RUN
+from parjanya_dagster.errors import BeliefUnreadable, CloudUnavailable, QueueMissing
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.queues.assignments import Assignment, read
 from parjanya_dagster.queues.messages import Queue, QueueState
+from parjanya_dagster.truth.records import SentMessage
 from parjanya_dagster.truth.store import Store
 
 DOUBT = 3600.0  # seconds after which fewer messages than were sent means that some are lost
@@ -41,26 +36,24 @@ class QueuedLanes:
         seen = self.inner.read(now)
         if not self.queues:
             return seen
-        sent = notes(self.store)
-        working = {name.partition(":")[2] for name in self.store.heartbeats(RUN)}
+        sent = self.store.messages()
         runs = list(seen.runs)
         for lane in self.lanes:
             if lane.name in self.queues:
-                ours = {one.id: (one, at) for one, at in sent if one.lane == lane.name}
-                runs += _believed(lane, ours, working, self._state(lane.name), now)
+                ours = [one for one in sent if one.lane == lane.name]
+                runs += _believed(lane, ours, self._state(lane.name), now)
         return replace(seen, runs=tuple(runs))
 
     def bury(self, run_id: str, reason: str) -> bool:
         """A worker that is silent has not deleted its message, so that waits in the queue again."""
-        name = f"{SENT}:{run_id}"
-        known = self.store.heartbeats(SENT).get(name)
+        known = {one.message_id: one for one in self.store.messages()}.get(run_id)
         if known is None:
             return self.inner.bury(run_id, reason)
-        pulse = f"{RUN}:{run_id}"
-        if pulse in self.store.heartbeats(RUN):
-            self.store.forget([pulse])
+        if known.taken_at is None:
+            self.store.message_done(run_id)
         else:
-            self.store.forget([name])
+            self.store.message_returned(run_id)
+            self.store.forget([f"{RUN}:{run_id}"])
         return True
 
     def _state(self, lane: str) -> QueueState:
@@ -77,38 +70,24 @@ class QueuedLanes:
             ) from error
 
 
-def notes(store: Store) -> list[tuple[Assignment, float]]:
-    """What was sent and not yet done, and when."""
-    found = []
-    for beat in store.heartbeats(SENT).values():
-        try:
-            found.append((read(dict(beat.payload)), beat.at))
-        except MessageUnreadable:  # of another version: its rows are asked for again
-            continue
-    return found
-
-
 def _believed(
-    lane: Lane,
-    sent: Mapping[str, tuple[Assignment, float]],
-    working: set[str],
-    state: QueueState,
-    now: float,
+    lane: Lane, sent: Sequence[SentMessage], state: QueueState, now: float
 ) -> list[LiveRun]:
-    waiting = [one for one in sent if one not in working]
+    waiting = sum(one.taken_at is None for one in sent)
     runs = []
-    for one, (assignment, at) in sent.items():
-        if one in working:
-            how = RunState.STARTED
-        elif _lost(at, len(waiting), state, now):
-            how = RunState.CREATED  # and that it never reached a queue is soon known for sure
+    for one in sent:
+        if one.taken_at is not None:
+            runs.append(_run(lane, one, RunState.STARTED, one.taken_at))
+        elif _lost(one.sent_at, waiting, state, now):
+            # And that it never reached a queue is soon known for sure.
+            runs.append(_run(lane, one, RunState.CREATED, one.sent_at))
         else:
-            how = RunState.QUEUED
-        runs.append(_run(lane, assignment, how, at))
-    strangers = min(STRANGERS, state.waiting - len(waiting))
+            runs.append(_run(lane, one, RunState.QUEUED, one.sent_at))
+    strangers = min(STRANGERS, state.waiting - waiting)
     for number in range(max(0, strangers)):
-        stranger = Assignment(f"{state.name}:{number}", lane.name, lane.stages, ())
-        runs.append(_run(lane, stranger, RunState.QUEUED, now))
+        runs.append(
+            LiveRun(f"{state.name}:{number}", lane.job, RunState.QUEUED, (), lane.stages, now, True)
+        )
     return runs
 
 
@@ -118,7 +97,7 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
     return now - at > DOUBT and state.messages < waiting
 
 
-def _run(lane: Lane, one: Assignment, how: RunState, since: float) -> LiveRun:
+def _run(lane: Lane, one: SentMessage, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        one.id, lane.job, how, one.batches, one.stages, since, requested=True, regrade=one.regrade
+        one.message_id, lane.job, how, one.batches, one.stages, since, True, regrade=one.regrade
     )

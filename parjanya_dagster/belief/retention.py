@@ -57,7 +57,7 @@ class Retention:
         # Keys first: a run that is gone takes the state of its partitions in the UI with it.
         keys = self._let_go(now) if self.keys_days else 0
         runs = self._delete_runs(now) if self.runs_days else 0
-        identities = len(forget_old(self.store, now))
+        identities = forget_old(self.store, now)
         done = Retained(runs, keys, identities, self.clock() < self._end)
         self.store.beat(
             RETENTION_BEAT,

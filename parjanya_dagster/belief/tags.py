@@ -18,10 +18,7 @@ POLICY_TAG = "parjanya/policy"
 REGRADE = "regrade"
 """A share of a lane that arrivals do not wait behind, and the intent of runs of its backfills."""
 
-RUN, PACE, PREFLIGHT = "run", "pace", "preflight"
-"""Families of heartbeats: signs of life of runs by id, seconds per row by stage, and the last
-preflight by stage."""
+RUN, BLIND = "run", "blind"
+"""Families of heartbeats: signs of life of runs by id; what a loop cannot see, and since when.
 
-BLIND, SENT, GROUP = "blind", "sent", "group"
-"""More of them: what a loop cannot see and since when; messages sent to lanes' queues, by id; what
-was asked of lanes' Auto Scaling groups."""
+All heartbeats are Belief. What must outlive them is a record of its own: `truth.records`."""

@@ -15,7 +15,7 @@ from typing import Any
 from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Belief, RunState, SensorSeen, Snapshot
-from parjanya_dagster.belief.tags import BLIND, GROUP, PREFLIGHT
+from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, QueueSeen, Troubled
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
@@ -82,17 +82,16 @@ class Examiner:
         read: dict[str, Any] = {"now": self.clock()}
         with self._part("the heartbeats of Truth"):
             read["loops"] = self.store.heartbeats()
+            last = self.store.reconciliation()
+            read["totals"] = last.totals if last else {}
         if "loops" not in read:  # nothing else of Truth can be read either
             return Facts(**read, unread=self._unread)
         with self._part("what loops cannot see"):
             read["blind"] = self.store.heartbeats(BLIND)
-            read["groups"] = self.store.heartbeats(GROUP)
+            read["groups"] = self.store.group_notes()
         read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
-            read["preflights"] = {
-                name.partition(":")[2]: beat
-                for name, beat in self.store.heartbeats(PREFLIGHT).items()
-            }
+            read["preflights"] = self.store.preflights()
         with self._part("the clock of Truth"):
             read["ahead"] = self.store.ahead()
         with self._part("the counts of Truth"):

@@ -10,6 +10,7 @@ from parjanya_dagster.belief.snapshot import SensorSeen, Snapshot
 from parjanya_dagster.doctor.launch_obstacles import Obstacle
 from parjanya_dagster.queues.messages import QueueState
 from parjanya_dagster.truth.models import Heartbeat, ImageRow
+from parjanya_dagster.truth.records import GroupNote, PreflightVerdict
 from parjanya_dagster.truth.store import Counts
 
 
@@ -61,6 +62,7 @@ class Facts:
     snapshot: Snapshot | None = None
     counts: tuple[Counts, ...] = ()
     loops: Mapping[str, Heartbeat] | None = None
+    totals: Mapping[str, float] = field(default_factory=dict)  # of all reconciliations
     sensors: tuple[SensorSeen, ...] = ()
     ahead: float | None = None  # seconds by which Truth's clock is ahead of ours
     stranded: Mapping[str, int] = field(default_factory=dict)  # tenant -> rows nobody can claim
@@ -72,7 +74,7 @@ class Facts:
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()
-    groups: Mapping[str, Heartbeat] = field(default_factory=dict)  # what was asked of them
+    groups: Mapping[str, GroupNote] = field(default_factory=dict)  # by lane, what was asked of it
     obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
-    preflights: Mapping[str, Heartbeat] = field(default_factory=dict)  # stage -> the last one
+    preflights: Mapping[str, PreflightVerdict] = field(default_factory=dict)  # the last, by stage
     unread: Mapping[str, str] = field(default_factory=dict)  # what could not be read -> why

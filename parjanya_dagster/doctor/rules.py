@@ -209,18 +209,17 @@ def _sensors(case: Case) -> Iterator[Finding]:
 
 
 def _preflight(case: Case) -> Iterator[Finding]:
-    for stage, beat in sorted(case.facts.preflights.items()):
-        found = beat.payload
-        if not found.get("ok"):
+    for stage, verdict in sorted(case.facts.preflights.items()):
+        if not verdict.ok:
             yield finding(
                 "preflight_failed",
-                f"Execution cannot realize Intent: {stage} with the engine "
-                f"{found.get('engine', 'unknown')}: {found.get('problem', 'unknown')}",
-                float(found.get("since", beat.at)),
+                f"Execution cannot realize Intent: {stage} with the engine {verdict.engine}: "
+                f"{verdict.problem}",
+                verdict.at if verdict.since is None else verdict.since,
                 stage=stage,
-                times=int(found.get("times", 1)),
-                host=str(found.get("host", "")),
-                run=str(found.get("run", "")),
+                times=max(verdict.times, 1),
+                host=verdict.host,
+                run=verdict.run_id,
             )
 
 

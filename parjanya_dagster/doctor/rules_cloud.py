@@ -60,20 +60,19 @@ def _queues(facts: Facts, grace: GracePeriods) -> Iterator[Finding]:
 
 
 def _groups(facts: Facts, grace: GracePeriods) -> Iterator[Finding]:
-    for name, beat in facts.groups.items():
-        since = beat.payload.get("nothing_since")
-        if since is None or facts.now - float(since) <= grace.capacity:
+    for lane, note in facts.groups.items():
+        since = note.nothing_since
+        if since is None or facts.now - since <= grace.capacity:
             continue
-        lane, said = name.partition(":")[2], beat.payload.get("said") or "it gives no reason"
         yield finding(
             "capacity_never_came",
-            f"The group {beat.payload['group']} of the lane {lane}: desired "
-            f"{beat.payload['desired']}, nothing in service: {said}",
-            float(since),
+            f"The group {note.group} of the lane {lane}: desired {note.desired}, nothing in "
+            f"service: {note.said or 'it gives no reason'}",
+            since,
             lane=lane,
-            desired=int(beat.payload["desired"]),
+            desired=note.desired,
             in_service=0,
-            rows=int(beat.payload.get("rows", 0)),
+            rows=note.rows,
         )
 
 

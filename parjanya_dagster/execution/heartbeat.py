@@ -15,11 +15,12 @@ from types import TracebackType
 import structlog
 
 from parjanya_dagster.belief.snapshot import Phase
-from parjanya_dagster.belief.tags import PACE, RUN
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.execution.run_ledger import Book
 from parjanya_dagster.execution.worker import Clock, StageWork, Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome
-from parjanya_dagster.truth.store import Heartbeats
+from parjanya_dagster.truth.records import StagePace
+from parjanya_dagster.truth.store import Heartbeats, Measurements
 
 log = structlog.get_logger(__name__)
 FEWEST = 5  # rows from which the seconds per row are worth noting
@@ -137,13 +138,14 @@ class _Noted:
             yield outcome
 
 
-def note_pace(store: Heartbeats, stage: str, tally: Tally, now: float) -> None:
+def note_pace(store: Measurements, stage: str, tally: Tally, now: float) -> None:
     """Record how long a row takes at a stage, so that runs get as many as fit their time."""
     if tally.rows < FEWEST:
         return
     fresh = (tally.image_seconds + tally.commit_seconds) / tally.rows
-    name = f"{PACE}:{stage}"
-    known = store.heartbeats(PACE).get(name)
+    known = store.paces().get(stage)
     if known is not None:
-        fresh = NEW * fresh + (1 - NEW) * float(known.payload["seconds_per_row"])
-    store.beat(name, now, {"seconds_per_row": round(fresh, 6), "rows": tally.rows})
+        fresh = NEW * fresh + (1 - NEW) * known.seconds_per_row
+    store.note_pace(
+        StagePace(stage=stage, seconds_per_row=round(fresh, 6), rows=tally.rows, at=now)
+    )

@@ -10,11 +10,11 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parjanya_dagster.belief.tags import PREFLIGHT
 from parjanya_dagster.errors import PreflightFailed
 from parjanya_dagster.execution.engines import KIND, name_of, options_of
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.store import Store, WorkQueue
+from parjanya_dagster.truth.records import PreflightVerdict
+from parjanya_dagster.truth.store import Measurements, Store, WorkQueue
 
 if TYPE_CHECKING:
     from gpu_ops.preflight import Report
@@ -70,34 +70,34 @@ def require_fit(
         )
 
 
-def record(store: Store, stage: str, report: Report, run_id: str, now: float) -> None:
+def record(store: Measurements, stage: str, report: Report, run_id: str, now: float) -> None:
     """Keep what was found, since when it is bad, and how often in a row."""
-    name = f"{PREFLIGHT}:{stage}"
-    last = store.heartbeats(PREFLIGHT).get(name)
-    failed: dict[str, Any] = {}
-    if not report.ok:
-        before = last.payload if last is not None and not last.payload.get("ok") else {}
-        failed = {"since": before.get("since", now), "times": int(before.get("times", 0)) + 1}
-    store.beat(
-        name,
-        now,
-        {
-            "ok": report.ok,
-            "engine": report.engine,
-            "problem": report.problem[:1000],
-            "identity": dict(report.identity),
-            "run": run_id,
-            "host": socket.gethostname(),
-            **failed,
-        },
+    last = store.preflights().get(stage)
+    since, times = None, 0
+    if not report.ok:  # of the same row of failures, where the last one failed too
+        before = last if last is not None and not last.ok else None
+        since = before.since if before is not None else now
+        times = (before.times if before is not None else 0) + 1
+    store.note_preflight(
+        PreflightVerdict(
+            stage=stage,
+            ok=report.ok,
+            engine=report.engine,
+            problem=report.problem[:1000],
+            identity=dict(report.identity),
+            run_id=run_id,
+            host=socket.gethostname(),
+            at=now,
+            since=since,
+            times=times,
+        )
     )
 
 
-def clear(store: Store, stage: str) -> None:
+def clear(store: Measurements, stage: str) -> None:
     """Forget the last preflight of a stage: it was of an engine that is not used any more."""
-    name = f"{PREFLIGHT}:{stage}"
-    if name in store.heartbeats(PREFLIGHT):
-        store.forget([name])
+    if stage in store.preflights():
+        store.drop_preflight(stage)
 
 
 def anything_to_do(

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from parjanya_dagster.belief.tags import RUN, SENT
+from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import MessageUnreadable, ParjanyaError, TransientError
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
@@ -97,16 +97,19 @@ class Worker:
         except MessageUnreadable as error:
             self._refuse(message, error)
             return False
+        self._place.store.message_taken(assignment.id, self._place.clock())
         with _Hidden(self._queue, message):
             self._work_off(assignment, stop)
         left = self._left(assignment)
         if left is not None:
             wait = 0.0 if stop() else min(max(left - self._place.clock(), 1.0), AGAIN)
             self._queue.hide(message, wait)
+            self._place.store.message_returned(assignment.id)
             self._place.store.forget([f"{RUN}:{assignment.id}"])  # nobody works on it now
             return False
         self._queue.delete([message])
-        self._place.store.forget([f"{SENT}:{assignment.id}", f"{RUN}:{assignment.id}"])
+        self._place.store.message_done(assignment.id)
+        self._place.store.forget([f"{RUN}:{assignment.id}"])
         return True
 
     def _read(self, message: Message) -> Assignment:

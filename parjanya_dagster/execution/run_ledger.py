@@ -8,10 +8,11 @@ from pathlib import Path
 
 import structlog
 
-from parjanya_dagster.belief.ledger import BOOK, JOB, TENANT, entry
+from parjanya_dagster.belief.ledger import JOB, TENANT, entry
 from parjanya_dagster.execution.worker import Clock, Tally
 from parjanya_dagster.truth.models import parse_batch
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.records import RunBook
+from parjanya_dagster.truth.store import Ledgers
 
 log = structlog.get_logger(__name__)
 BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds, of how long a start took
@@ -28,13 +29,8 @@ class Book:
     Seconds are shared out among tenants by the rows each had since the last writing.
     """
 
-    def __init__(self, store: Store, run_id: str, stage: str, clock: Clock, *, gpu: bool) -> None:
-        self._store, self._name, self._stage, self._clock = (
-            store,
-            f"{BOOK}:{run_id}/{stage}",
-            stage,
-            clock,
-        )
+    def __init__(self, store: Ledgers, run_id: str, stage: str, clock: Clock, *, gpu: bool) -> None:
+        self._store, self._run_id, self._stage, self._clock = store, run_id, stage, clock
         self._gpu = gpu
         self._accounts: dict[str, Counter[str]] = {}
         self._seen: Counter[tuple[str, ...]] = Counter()
@@ -55,10 +51,14 @@ class Book:
         """Bring the book up to date. A store that does not answer costs numbers, not work."""
         self._enter()
         try:
-            self._store.beat(
-                self._name,
-                self._clock(),
-                {"closed": closed, "accounts": {k: dict(v) for k, v in self._accounts.items()}},
+            self._store.write_book(
+                RunBook(
+                    run_id=self._run_id,
+                    stage=self._stage,
+                    accounts={name: dict(found) for name, found in self._accounts.items()},
+                    closed=closed,
+                    at=self._clock(),
+                )
             )
         except Exception as error:
             log.warning("book_not_written", error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""One reconciliation: see everything, decide, bury the dead, and say that it was completed.
+"""One reconciliation: see everything, decide, bury the dead, and record that it was completed.
 
 Level-triggered: it acts on what is, never on what woke it. It raises where anything cannot be
 read; then nothing is emitted and the heartbeat goes stale, which is what an operator looks at.
@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.belief.ledger import entry, fold
-from parjanya_dagster.belief.snapshot import Snapshot
+from parjanya_dagster.belief.snapshot import RunState, Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.intent.plan import Limits, Plan, plan
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -53,7 +55,7 @@ def reconcile(
     lapsed = store.expire_leases(started, MOST_LAPSED)
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = see(started)
-    # Never one that Dagster has seen, even where the last heartbeat was lost or restored.
+    # Never one that Dagster has seen, even where Truth was restored from a backup.
     generation = max(snapshot.generation + 1, int(started))
     decided = plan(snapshot, lanes, limits, generation)
     buried = 0
@@ -74,12 +76,20 @@ def reconcile(
     ended = sorted(snapshot.pulses - live)
     if ended:
         store.forget([f"{RUN}:{run_id}" for run_id in ended])
+    store.note_reconciliation(
+        Reconciliation(
+            at=clock(),
+            generation=generation,
+            watching_since=snapshot.watching_since,
+            totals=_totals(snapshot, decided, clock() - started, lapsed, buried),
+            heard=_heard(snapshot),
+        )
+    )
     store.beat(
         RECONCILER,
         clock(),
         {
             "generation": generation,
-            "watching_since": snapshot.watching_since,
             "seconds": round(clock() - started, 3),
             "due_rows": decided.due_rows,
             "requests": len(decided.requests),
@@ -91,10 +101,23 @@ def reconcile(
             "dead_runs": len(decided.dead),
             "buried": buried,
             "live_runs": len(snapshot.runs),
-            "totals": _totals(snapshot, decided, clock() - started, lapsed, buried),
         },
     )
     return Reconciled(decided, generation, lapsed, buried)
+
+
+def _heard(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    """The last signs of life of runs under way. Their heartbeats may be deleted meanwhile."""
+    return {
+        run.run_id: {
+            "at": run.pulse.at,
+            "stage": run.pulse.stage,
+            "phase": str(run.pulse.phase),
+            "progress_at": run.pulse.progress_at,
+        }
+        for run in snapshot.runs
+        if run.pulse is not None and run.state in (RunState.STARTED, RunState.CANCELING)
+    }
 
 
 def _totals(

@@ -1,6 +1,7 @@
 """The groups of lanes, tended after intent is out: an instance must come for it to be realized.
 
-What was asked, when, and what came of it is noted as Belief for the doctor.
+What was asked, when, and what came of it is recorded: for the doctor, and since a group is lowered
+only after all has been quiet for a while.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from typing import Protocol
 import structlog
 
 from parjanya_dagster.belief import blind_loops
-from parjanya_dagster.belief.tags import GROUP, PACE
 from parjanya_dagster.errors import CloudUnavailable
 from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.truth.models import Heartbeat
+from parjanya_dagster.truth.records import GroupNote
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
@@ -45,9 +45,9 @@ class Groups:
 
         A group that cannot be read or set is noted as blindness, and hinders no other.
         """
-        known = self.store.heartbeats(GROUP) if self.groups else {}
+        known = self.store.group_notes() if self.groups else {}
         for lane in lanes:
-            last = known.get(f"{GROUP}:{lane.name}")
+            last = known.get(lane.name)
             if lane.name not in self.groups or _just_now(last, self.clock()):
                 continue
             try:
@@ -56,42 +56,38 @@ class Groups:
             except CloudUnavailable:
                 continue
 
-    def _tend(self, lane: Lane, group: Group, last: Heartbeat | None) -> None:
+    def _tend(self, lane: Lane, group: Group, last: GroupNote | None) -> None:
         now = self.clock()
         state, backlog = group.state(), self._backlog(lane, now)
-        noted = dict(last.payload) if last else {}
         busy = bool(backlog.rows or backlog.leases)
-        quiet_since = now if busy else float(noted.get("quiet_since", now))
+        quiet_since = now if busy or last is None else last.quiet_since
         desired = decide(state, backlog, now - quiet_since, self.bounds)
         if desired is not None:
             log.info("group_set", group=state.name, was=state.desired, to=desired)
             group.set_to(desired)
         wanted = state.desired if desired is None else desired
         waits = wanted > 0 and state.in_service == 0
-        self.store.beat(
-            f"{GROUP}:{lane.name}",
-            now,
-            {
-                "group": state.name,
-                "desired": wanted,
-                "in_service": state.in_service,
-                "nothing_since": float(noted.get("nothing_since") or now) if waits else None,
-                "said": state.said[:500],
-                "quiet_since": quiet_since,
-                "rows": backlog.rows,
-            },
+        waited = last.nothing_since if last is not None else None
+        self.store.note_group(
+            GroupNote(
+                lane=lane.name,
+                group=state.name,
+                desired=wanted,
+                in_service=state.in_service,
+                nothing_since=(waited or now) if waits else None,
+                said=state.said[:500],
+                quiet_since=quiet_since,
+                rows=backlog.rows,
+                at=now,
+            )
         )
 
     def _backlog(self, lane: Lane, now: float) -> Backlog:
         rows = sum(due.rows for due in self.store.due(now, lane.stages))
-        paces = self.store.heartbeats(PACE)
-        measured = [
-            float(paces[name].payload["seconds_per_row"])
-            for name in (f"{PACE}:{stage}" for stage in lane.stages)
-            if name in paces
-        ]
+        paces = self.store.paces()
+        measured = [paces[stage].seconds_per_row for stage in lane.stages if stage in paces]
         return Backlog(rows, sum(measured) if measured else None, bool(self.store.leases(now)))
 
 
-def _just_now(last: Heartbeat | None, now: float) -> bool:
+def _just_now(last: GroupNote | None, now: float) -> bool:
     return last is not None and 0 <= now - last.at < EVERY

@@ -15,7 +15,6 @@ from prometheus_client.core import (
 
 from parjanya_dagster.belief.ledger import JOB, TENANT
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
-from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.doctor.rules_runs import living
 from parjanya_dagster.execution.run_ledger import BOUNDS
 from parjanya_dagster.intent.demand import by_key, needs_of
@@ -109,8 +108,7 @@ def _belief(sheet: Sheet, seen: Measured) -> None:
         sheet.set("heartbeat_age_seconds", max(0.0, seen.facts.now - beat.at), name)
         if "seconds" in beat.payload:
             sheet.set("loop_seconds", float(beat.payload["seconds"]), name)
-    if RECONCILER in loops:
-        _totals(sheet, loops[RECONCILER].payload.get("totals", {}))
+    _totals(sheet, seen.facts.totals)
     for one in seen.facts.sensors:
         sheet.set("sensor_on", float(one.running), one.name)
         sheet.set("sensor_failed_ticks", one.failures, one.name)

@@ -11,7 +11,6 @@ from typing import Any
 from parjanya_dagster.belief.drift import Identity, declared, running
 from parjanya_dagster.belief.ledger import accounts
 from parjanya_dagster.belief.snapshot import Belief, SensorSeen
-from parjanya_dagster.belief.tags import PACE
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
@@ -73,10 +72,7 @@ def measure(
         with part("what runs did"):
             limits = platform.limits
             read["accounts"] = accounts(store)
-            read["paces"] = {
-                name.partition(":")[2]: float(beat.payload["seconds_per_row"])
-                for name, beat in store.heartbeats(PACE).items()
-            }
+            read["paces"] = {stage: one.seconds_per_row for stage, one in store.paces().items()}
             read["declared"] = declared(store)
             read["running"] = running(store)
     found = tuple(diagnose(Case(facts, platform.lanes, limits)))

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from parjanya_dagster.belief.tags import REGRADE
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
 from parjanya_dagster.truth.models import ImageRow, Regrade
-from parjanya_dagster.truth.store import Images, Store, Tenants
+from parjanya_dagster.truth.records import RegradeHold
+from parjanya_dagster.truth.store import Holds, Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_pages
 
 ROUNDS = 50  # times that a row may change under our hands
@@ -123,26 +123,25 @@ class Advance:
         raise RegradeInvalid(f"{len(rows)} rows change too often to be regraded; try again.")
 
 
-def beat(store: Store, regrade: Regrade, now: float, hold: float = 0.0) -> None:
+def beat(store: Holds, regrade: Regrade, now: float, hold: float = 0.0) -> None:
     """Say that somebody attends to a regrade, and for how long a backfill shall have its rows."""
-    name = f"{REGRADE}:{regrade.replay_id}"
-    known = store.heartbeats(REGRADE).get(name)
-    until = max(hold, float(known.payload.get("hold_until", 0.0)) if known else 0.0)
-    store.beat(name, now, {"hold_until": until})
+    known = store.holds().get(regrade.replay_id)
+    until = max(hold, known.hold_until if known else 0.0)
+    store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=until))
 
 
-def let_go(store: Store, regrade: Regrade, now: float) -> None:
+def let_go(store: Holds, regrade: Regrade, now: float) -> None:
     """No backfill makes its runs: the reconciler does."""
-    store.beat(f"{REGRADE}:{regrade.replay_id}", now, {"hold_until": 0.0})
+    store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=0.0))
 
 
 def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
     """Open regrades that nobody has advanced for a while."""
-    beats = store.heartbeats(REGRADE)
+    holds = store.holds()
     found = []
     for regrade in store.open_regrades():
-        last = beats.get(f"{REGRADE}:{regrade.replay_id}")
-        at = last.at if last else regrade.started_at
+        last = holds.get(regrade.replay_id)
+        at = last.attended_at if last else regrade.started_at
         if now - at > after:
             found.append(regrade)
     return found

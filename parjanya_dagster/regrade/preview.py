@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from parjanya_dagster.belief.tags import PACE
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.advance import batches_of
@@ -133,10 +132,7 @@ def _evaluate(
 
 def _cost(store: Store, from_stage: Mapping[str, int]) -> dict[str, Any]:
     """Seconds by stage, by what rows took here lately. None where nobody has measured yet."""
-    paces = {
-        beat.name.partition(":")[2]: float(beat.payload["seconds_per_row"])
-        for beat in store.heartbeats(PACE).values()
-    }
+    paces = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
     rows = {
         stage: sum(n for first, n in from_stage.items() if STAGES.index(first) <= index)
         for index, stage in enumerate(STAGES)

@@ -143,7 +143,7 @@ def _go_on(place: Platform, end: float) -> None:
         stop = min(place.clock() + REGRADE_SLICE, end)
         advance = Advance(place.store, place.registry.get, place.clock, regrade)
         if not advance.run(stop=lambda: place.clock() >= stop):  # noqa: B023 - called at once
-            place.store.forget([f"{REGRADE}:{regrade.replay_id}"])  # still unattended
+            place.store.drop_hold(regrade.replay_id)  # still unattended
 
 
 def _asked(place: Platform, request: Request) -> Regrade | None:

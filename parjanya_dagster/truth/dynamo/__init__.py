@@ -19,6 +19,7 @@ from parjanya_dagster.truth.dynamo.counting import Counting
 from parjanya_dagster.truth.dynamo.likeness import Likeness
 from parjanya_dagster.truth.dynamo.publishing import Publishing
 from parjanya_dagster.truth.dynamo.reads import Reads
+from parjanya_dagster.truth.dynamo.records import Records
 from parjanya_dagster.truth.dynamo.regrading import Regrading
 from parjanya_dagster.truth.dynamo.stream import Stream
 from parjanya_dagster.truth.dynamo.trouble import Trouble
@@ -33,7 +34,16 @@ ATTEMPTS = 6  # of one request: botocore waits between them, longer each time
 
 
 class DynamoStore(
-    Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading, Uploading
+    Registration,
+    Work,
+    Reads,
+    Likeness,
+    Trouble,
+    Counting,
+    Publishing,
+    Regrading,
+    Uploading,
+    Records,
 ):
     """Truth in DynamoDB. See `truth.store.Store`."""
 

@@ -21,6 +21,7 @@ which are then read by key and looked at again, since indexes follow a moment la
 | promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
 | tokens of a tenant | `tokens#slug` | token id |
 | tenants, policies, beats, … | `tenants`, `policies`, `beats#family` | name |
+| what `truth.records` has | `declarations`, `ledgers`, … | what the record is of |
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import hashlib
 import zlib
 from typing import Any
 
+from parjanya_dagster.truth import records
 from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 
@@ -50,6 +52,22 @@ INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 Key = tuple[str, str]
+
+KINDS: dict[type[Any], str] = {
+    records.Declaration: "declarations",
+    records.Identified: "identities",
+    records.RunBook: "books",
+    records.Ledger: "ledgers",
+    records.SentMessage: "messages",
+    records.RegradeHold: "regrade_holds",
+    records.Reconciliation: "reconciliations",
+    records.PreflightVerdict: "preflights",
+    records.StagePace: "paces",
+    records.GroupNote: "group_notes",
+}
+"""The partition of each kind of record. They are few, and read whole."""
+
+LAST = "last"  # the name of a record of which there is one
 
 
 def image(image_id: str) -> Key:
@@ -124,6 +142,44 @@ def beat(name: str) -> Key:
 
 def family(name: str) -> str:
     return name.partition(":")[0] if ":" in name else ""
+
+
+def record(one: Any) -> Key:
+    """Where a record of `truth.records` lies: by its kind, and by what it is of."""
+    match one:
+        case records.Declaration() | records.GroupNote():
+            name = one.lane
+        case records.Identified():
+            name = f"{one.lane}/{one.digest}"
+        case records.RunBook():
+            name = one.name
+        case records.Ledger():
+            name = one.account
+        case records.SentMessage():
+            return message(one.message_id)
+        case records.RegradeHold():
+            return hold(one.replay_id)
+        case records.PreflightVerdict():
+            return preflight(one.stage)
+        case records.StagePace():
+            name = one.stage
+        case records.Reconciliation():
+            name = LAST
+        case _:
+            raise TypeError(f"{one!r} is no record.")
+    return KINDS[type(one)], name
+
+
+def message(message_id: str) -> Key:
+    return "messages", message_id
+
+
+def hold(replay_id: str) -> Key:
+    return "regrade_holds", replay_id
+
+
+def preflight(stage: str) -> Key:
+    return "preflights", stage
 
 
 def replay(replay_id: str, batch_key: str, stage: str) -> Key:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
+from parjanya_dagster.truth.dynamo.carry_over import carry_over
 from parjanya_dagster.truth.dynamo.codec import attributes, number
 from parjanya_dagster.truth.dynamo.keys import INDEXES
 from parjanya_dagster.truth.dynamo.wire import Wire
 
-VERSION = 1
+VERSION = 2  # 1: what `truth.records` has was still among the heartbeats
 SCHEMA = ("schema", "schema")
 PATIENCE = 900.0  # seconds until a new index is there: DynamoDB reads the whole table for it
 
@@ -66,6 +67,7 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     wire.keep_backups()
     found = wire.get(SCHEMA)
     _check_known(found)
+    carry_over(wire)
     wire.put(SCHEMA, attributes({"version": VERSION}))
 
 

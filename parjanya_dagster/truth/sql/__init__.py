@@ -11,6 +11,7 @@ from parjanya_dagster.truth.sql.likeness import Likeness
 from parjanya_dagster.truth.sql.migrate import check_schema, migrate
 from parjanya_dagster.truth.sql.publishing import Publishing
 from parjanya_dagster.truth.sql.reads import Reads
+from parjanya_dagster.truth.sql.records import Records
 from parjanya_dagster.truth.sql.regrading import Regrading
 from parjanya_dagster.truth.sql.trouble import Trouble
 from parjanya_dagster.truth.sql.uploads import Uploading
@@ -19,7 +20,16 @@ from parjanya_dagster.truth.transitions import Rules
 
 
 class SqlStore(
-    Registration, Work, Reads, Likeness, Trouble, Counting, Publishing, Regrading, Uploading
+    Registration,
+    Work,
+    Reads,
+    Likeness,
+    Trouble,
+    Counting,
+    Publishing,
+    Regrading,
+    Uploading,
+    Records,
 ):
     """Truth in SQLite (embedded) or PostgreSQL (production). See `truth.store.Store`."""
 

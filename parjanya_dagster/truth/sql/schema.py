@@ -292,7 +292,115 @@ tokens = Table(
     Index("ix_tokens_tenant", "tenant"),
 )
 
-heartbeats = Table(
+# What the platform must not forget about its own work: see `truth.records`.
+
+declarations = Table(
+    "declarations",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("identity", Json, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("identity", Json, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+books = Table(
+    "books",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("accounts", Json, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+ledgers = Table(
+    "ledgers",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("amounts", Json, nullable=False),
+    Column("folded", Json, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("stages", Json, nullable=False),
+    Column("batches", Json, nullable=False),
+    Column("regrade", Boolean, nullable=False),
+    Column("sent_at", Time, nullable=False),
+    Column("taken_at", Time),
+)
+
+regrade_holds = Table(
+    "regrade_holds",
+    metadata,
+    Column("replay_id", Text, primary_key=True),
+    Column("attended_at", Time, nullable=False),
+    Column("hold_until", Time, nullable=False),
+)
+
+reconciliations = Table(  # one row
+    "reconciliations",
+    metadata,
+    Column("loop", Text, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("watching_since", Time, nullable=False),
+    Column("totals", Json, nullable=False),
+    Column("heard", Json, nullable=False),
+)
+
+preflights = Table(
+    "preflights",
+    metadata,
+    Column("stage", Text, primary_key=True),
+    Column("ok", Boolean, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("identity", Json, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("since", Time),
+    Column("times", Integer, nullable=False),
+)
+
+paces = Table(
+    "paces",
+    metadata,
+    Column("stage", Text, primary_key=True),
+    Column("seconds_per_row", Time, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+group_notes = Table(
+    "group_notes",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("group", Text, nullable=False),
+    Column("desired", Integer, nullable=False),
+    Column("in_service", Integer, nullable=False),
+    Column("nothing_since", Time),
+    Column("said", Text, nullable=False),
+    Column("quiet_since", Time, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+heartbeats = Table(  # Belief: all of it may be deleted at any moment
     "heartbeats",
     metadata,
     Column("name", Text, primary_key=True),

@@ -13,12 +13,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from parjanya_dagster.truth.store.counting import Counting, Counts
+from parjanya_dagster.truth.store.declarations import Declarations
 from parjanya_dagster.truth.store.evidence import EvidenceLog
 from parjanya_dagster.truth.store.heartbeats import Heartbeats
+from parjanya_dagster.truth.store.holds import Holds
 from parjanya_dagster.truth.store.images import Images
+from parjanya_dagster.truth.store.ledgers import Ledgers
 from parjanya_dagster.truth.store.likeness import CROWD, Likenesses
 from parjanya_dagster.truth.store.manifests import Manifests
+from parjanya_dagster.truth.store.measurements import Measurements
+from parjanya_dagster.truth.store.messages import Messages
 from parjanya_dagster.truth.store.policies import Policies
+from parjanya_dagster.truth.store.reconciliations import Reconciliations
 from parjanya_dagster.truth.store.regrades import Regrades
 from parjanya_dagster.truth.store.tenants import Tenants
 from parjanya_dagster.truth.store.tokens import Tokens
@@ -29,12 +35,18 @@ __all__ = [
     "CROWD",
     "Counting",
     "Counts",
+    "Declarations",
     "EvidenceLog",
     "Heartbeats",
+    "Holds",
     "Images",
+    "Ledgers",
     "Likenesses",
     "Manifests",
+    "Measurements",
+    "Messages",
     "Policies",
+    "Reconciliations",
     "Regrades",
     "Store",
     "Tenants",
@@ -56,6 +68,12 @@ class Store(
     Regrades,
     Uploads,
     Tokens,
+    Declarations,
+    Ledgers,
+    Messages,
+    Holds,
+    Reconciliations,
+    Measurements,
     Heartbeats,
     Protocol,
 ):

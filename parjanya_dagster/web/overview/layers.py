@@ -99,12 +99,7 @@ def intent(seen: Measured) -> Layer:
         ours = [run for run in live if set(run.stages) & set(lane.stages)]
         uncovered += sum(need.rows for need in needs_of(snapshot, lane, by_key(ours))[0])
     queued = sum(run.state in (RunState.CREATED, RunState.QUEUED) for run in live)
-    beat = (seen.facts.loops or {}).get(RECONCILER)
-    asked = sum(
-        amount
-        for what, amount in (beat.payload.get("totals", {}) if beat else {}).items()
-        if what.startswith("emitted|")
-    )
+    asked = sum(amount for what, amount in seen.facts.totals.items() if what.startswith("emitted|"))
     return Layer(
         "Intent",
         "durable, by identity",

@@ -1,0 +1,130 @@
+"""What the platform must not forget about its own work: items of one kind in one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from parjanya_dagster.truth.dynamo import codec, keys
+from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.wire import Delete, Put
+from parjanya_dagster.truth.records import (
+    Declaration,
+    GroupNote,
+    Identified,
+    Ledger,
+    PreflightVerdict,
+    Reconciliation,
+    RegradeHold,
+    RunBook,
+    SentMessage,
+    StagePace,
+)
+
+T = TypeVar("T")
+
+
+class Records(Base):
+    """The part of the store that keeps records which are not images."""
+
+    def declare(self, declaration: Declaration) -> None:
+        self._keep(declaration)
+
+    def declarations(self) -> dict[str, Declaration]:
+        return {one.lane: one for one in self._kept(Declaration)}
+
+    def note_identity(self, identified: Identified) -> None:
+        self._keep(identified)
+
+    def identities(self) -> list[Identified]:
+        return sorted(self._kept(Identified), key=lambda one: (-one.at, one.lane, one.digest))
+
+    def drop_identities(self, before: float) -> int:
+        old = [one for one in self._kept(Identified) if one.at < before]
+        self._drop([keys.record(one) for one in old])
+        return len(old)
+
+    def write_book(self, book: RunBook) -> None:
+        self._keep(book)
+
+    def books(self) -> list[RunBook]:
+        return sorted(self._kept(RunBook), key=lambda one: (one.at, one.name))
+
+    def drop_books(self, some: Sequence[RunBook]) -> None:
+        self._drop([keys.record(one) for one in some])
+
+    def write_ledger(self, ledger: Ledger) -> None:
+        self._keep(ledger)
+
+    def ledgers(self) -> dict[str, Ledger]:
+        return {one.account: one for one in self._kept(Ledger)}
+
+    def message_sent(self, message: SentMessage) -> None:
+        self._keep(message)
+
+    def message_taken(self, message_id: str, now: float) -> None:
+        self._mark_taken(message_id, now)
+
+    def message_returned(self, message_id: str) -> None:
+        self._mark_taken(message_id, None)
+
+    def message_done(self, message_id: str) -> None:
+        self._drop([keys.message(message_id)])
+
+    def messages(self) -> list[SentMessage]:
+        return sorted(self._kept(SentMessage), key=lambda one: (one.sent_at, one.message_id))
+
+    def hold(self, hold: RegradeHold) -> None:
+        self._keep(hold)
+
+    def holds(self) -> dict[str, RegradeHold]:
+        return {one.replay_id: one for one in self._kept(RegradeHold)}
+
+    def drop_hold(self, replay_id: str) -> None:
+        self._drop([keys.hold(replay_id)])
+
+    def note_reconciliation(self, completed: Reconciliation) -> None:
+        self._keep(completed)
+
+    def reconciliation(self) -> Reconciliation | None:
+        return next(iter(self._kept(Reconciliation)), None)
+
+    def note_preflight(self, verdict: PreflightVerdict) -> None:
+        self._keep(verdict)
+
+    def preflights(self) -> dict[str, PreflightVerdict]:
+        return {one.stage: one for one in self._kept(PreflightVerdict)}
+
+    def drop_preflight(self, stage: str) -> None:
+        self._drop([keys.preflight(stage)])
+
+    def note_pace(self, pace: StagePace) -> None:
+        self._keep(pace)
+
+    def paces(self) -> dict[str, StagePace]:
+        return {one.stage: one for one in self._kept(StagePace)}
+
+    def note_group(self, note: GroupNote) -> None:
+        self._keep(note)
+
+    def group_notes(self) -> dict[str, GroupNote]:
+        return {one.lane: one for one in self._kept(GroupNote)}
+
+    def _mark_taken(self, message_id: str, at: float | None) -> None:
+        key = keys.message(message_id)
+        item = self.wire.get(key)
+        if item is None:
+            return
+        taken = replace(codec.unpack(SentMessage, item), taken_at=at)
+        self.wire.write(Put(key, codec.pack(taken), {"message_id": message_id}))
+
+    def _keep(self, record: Any) -> None:
+        self.wire.put(keys.record(record), codec.pack(record))
+
+    def _kept(self, kind: type[T]) -> list[T]:
+        return [codec.unpack(kind, item) for item in self.wire.query(keys.KINDS[kind])]
+
+    def _drop(self, some: Sequence[Key]) -> None:
+        self.wire.each(lambda key: self.wire.write(Delete(key)), some)

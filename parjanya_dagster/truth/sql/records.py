@@ -1,0 +1,168 @@
+"""What the platform must not forget about its own work: one row per record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Table, delete, select, tuple_, update
+
+from parjanya_dagster.truth.records import (
+    Declaration,
+    GroupNote,
+    Identified,
+    Ledger,
+    PreflightVerdict,
+    Reconciliation,
+    RegradeHold,
+    RunBook,
+    SentMessage,
+    StagePace,
+)
+from parjanya_dagster.truth.sql.engine import insert, reading, writing
+from parjanya_dagster.truth.sql.mapping import Base, chunks, columns_of
+from parjanya_dagster.truth.sql.schema import (
+    books,
+    declarations,
+    group_notes,
+    identities,
+    ledgers,
+    messages,
+    paces,
+    preflights,
+    reconciliations,
+    regrade_holds,
+)
+
+T = TypeVar("T")
+THE_LOOP = "reconciler"  # of which reconciliations has a row
+
+
+class Records(Base):
+    """The part of the store that keeps records which are not images."""
+
+    def declare(self, declaration: Declaration) -> None:
+        self._keep(declarations, declaration)
+
+    def declarations(self) -> dict[str, Declaration]:
+        return {one.lane: one for one in self._kept(declarations, Declaration)}
+
+    def note_identity(self, identified: Identified) -> None:
+        self._keep(identities, identified)
+
+    def identities(self) -> list[Identified]:
+        found = self._kept(identities, Identified)
+        return sorted(found, key=lambda one: (-one.at, one.lane, one.digest))
+
+    def drop_identities(self, before: float) -> int:
+        with writing(self.engine) as connection:
+            return connection.execute(delete(identities).where(identities.c.at < before)).rowcount
+
+    def write_book(self, book: RunBook) -> None:
+        self._keep(books, book)
+
+    def books(self) -> list[RunBook]:
+        return sorted(self._kept(books, RunBook), key=lambda one: (one.at, one.name))
+
+    def drop_books(self, some: Sequence[RunBook]) -> None:
+        for chunk in chunks((one.run_id, one.stage) for one in some):
+            with writing(self.engine) as connection:
+                named = tuple_(books.c.run_id, books.c.stage)
+                connection.execute(delete(books).where(named.in_(chunk)))
+
+    def write_ledger(self, ledger: Ledger) -> None:
+        self._keep(ledgers, ledger)
+
+    def ledgers(self) -> dict[str, Ledger]:
+        return {one.account: one for one in self._kept(ledgers, Ledger)}
+
+    def message_sent(self, message: SentMessage) -> None:
+        self._keep(messages, message)
+
+    def message_taken(self, message_id: str, now: float) -> None:
+        self._mark_taken(message_id, now)
+
+    def message_returned(self, message_id: str) -> None:
+        self._mark_taken(message_id, None)
+
+    def message_done(self, message_id: str) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(delete(messages).where(messages.c.message_id == message_id))
+
+    def messages(self) -> list[SentMessage]:
+        return sorted(
+            self._kept(messages, SentMessage), key=lambda one: (one.sent_at, one.message_id)
+        )
+
+    def hold(self, hold: RegradeHold) -> None:
+        self._keep(regrade_holds, hold)
+
+    def holds(self) -> dict[str, RegradeHold]:
+        return {one.replay_id: one for one in self._kept(regrade_holds, RegradeHold)}
+
+    def drop_hold(self, replay_id: str) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(delete(regrade_holds).where(regrade_holds.c.replay_id == replay_id))
+
+    def note_reconciliation(self, completed: Reconciliation) -> None:
+        self._keep(reconciliations, completed, loop=THE_LOOP)
+
+    def reconciliation(self) -> Reconciliation | None:
+        return next(iter(self._kept(reconciliations, Reconciliation)), None)
+
+    def note_preflight(self, verdict: PreflightVerdict) -> None:
+        self._keep(preflights, verdict)
+
+    def preflights(self) -> dict[str, PreflightVerdict]:
+        return {one.stage: one for one in self._kept(preflights, PreflightVerdict)}
+
+    def drop_preflight(self, stage: str) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(delete(preflights).where(preflights.c.stage == stage))
+
+    def note_pace(self, pace: StagePace) -> None:
+        self._keep(paces, pace)
+
+    def paces(self) -> dict[str, StagePace]:
+        return {one.stage: one for one in self._kept(paces, StagePace)}
+
+    def note_group(self, note: GroupNote) -> None:
+        self._keep(group_notes, note)
+
+    def group_notes(self) -> dict[str, GroupNote]:
+        return {one.lane: one for one in self._kept(group_notes, GroupNote)}
+
+    def _mark_taken(self, message_id: str, at: float | None) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(messages).where(messages.c.message_id == message_id).values(taken_at=at)
+            )
+
+    def _keep(self, table: Table, record: Any, **key: str) -> None:
+        """Write a record in place of the one of its key."""
+        values = {name: _plain(value) for name, value in columns_of(record).items()} | key
+        keys = [column.name for column in table.primary_key]
+        rest = {name: value for name, value in values.items() if name not in keys}
+        with writing(self.engine) as connection:
+            statement = insert(connection, table).values(values)
+            connection.execute(
+                statement.on_conflict_do_update(  # type: ignore[attr-defined]
+                    index_elements=keys, set_=rest
+                )
+            )
+
+    def _kept(self, table: Table, kind: type[T]) -> list[T]:
+        columns = [table.c[name] for name in kind.__slots__]  # type: ignore[attr-defined]
+        with reading(self.engine) as connection:
+            found = connection.execute(select(*columns)).all()
+        return [
+            kind(**{name: _typed(value) for name, value in row._mapping.items()}) for row in found
+        ]
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _typed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
