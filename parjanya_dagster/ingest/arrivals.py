@@ -16,6 +16,8 @@ from parjanya_dagster.errors import (
     StorageUnavailable,
     UnknownTenant,
 )
+from parjanya_dagster.ingest.departures import Departures
+from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
@@ -44,6 +46,9 @@ class _Listed:
 
     began: float
     ids: set[str] = field(default_factory=set)
+    present: int = 0  # rows that Truth says are there
+    missing: list[str] = field(default_factory=list)  # rows whose object was not listed
+    believed: bool = False  # that what is missing is gone
 
 
 @dataclass(slots=True)
@@ -54,6 +59,7 @@ class Swept:
     seen: int = 0  # objects looked at
     unfinished: int = 0  # objects that are still being written
     departed: int = 0  # rows whose object is gone
+    held: dict[str, int] = field(default_factory=dict)  # tenant -> missing, and not believed gone
     refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
     tenants: list[str] = field(default_factory=list)  # registered by this sweep
     stopped: Position | None = None  # out of time there
@@ -71,6 +77,7 @@ class Swept:
         self.tenants += later.tenants
         self.seen, self.unfinished = later.seen, later.unfinished
         self.refused, self.stopped = later.refused, later.stopped
+        self.held |= later.held
 
     def add(self, batches: Iterable[str]) -> None:
         for batch in batches:
@@ -88,6 +95,18 @@ class Sweeper:
     names: BucketNames = field(default_factory=lambda: BucketNames(TENANT))
     candidates: Callable[[], Sequence[str]] | None = None  # buckets that may be new tenants'
     listed: dict[str, _Listed] = field(default_factory=dict)  # of tenants that take several sweeps
+    share: float = 0.2  # of a tenant's images that may depart in one round; see Departures
+    hold_seconds: float = 24 * 3600.0
+
+    @property
+    def departures(self) -> Departures:
+        return Departures(
+            store=self.store,
+            objects=self.objects,
+            clock=self.clock,
+            share=self.share,
+            hold_seconds=self.hold_seconds,
+        )
 
     def discover(self, swept: Swept) -> list[Tenant]:
         """All tenants in the order of slugs: those in Truth, and those of new buckets.
@@ -129,6 +148,8 @@ class Sweeper:
         """
         swept = Swept()
         start = start or Position("")
+        buckets = KnownBuckets(self.store, self.objects, self.clock)
+        buckets.refresh()
         tried, answered, away = 0, 0, None
         for tenant in self.discover(swept):
             if tenant.status != "active" or tenant.slug < start.tenant:
@@ -139,6 +160,7 @@ class Sweeper:
             tried += 1
             at = start if tenant.slug == start.tenant else Position(tenant.slug)
             try:
+                buckets.require(tenant)
                 swept.stopped = self._sweep_tenant(tenant, swept, deadline, departures, at)
                 answered += 1
             except (StorageUnavailable, ObjectGone) as error:
@@ -203,7 +225,9 @@ class Sweeper:
     ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
         for page in present_pages(self.store, tenant.slug, after=after):
-            gone = [
+            after = page[-1].image_id
+            listed.present += len(page)
+            listed.missing += [
                 row.image_id
                 for row in page
                 if row.bucket == tenant.bucket
@@ -211,24 +235,19 @@ class Sweeper:
                 and row.image_id not in listed.ids
                 and row.arrived_at < listed.began
             ]
-            really = [one for one in gone if not self._still_there(tenant, one)]
-            reason = "the object is not in its bucket any more"
-            swept.departed += self.store.depart(really, self.clock(), reason)
             if self.clock() > deadline:
-                return Position(tenant.slug, row=page[-1].image_id)
+                return Position(tenant.slug, row=after)
+        if not listed.believed:
+            listed.believed = self.departures.believed(tenant, len(listed.missing), listed.present)
+        if not listed.believed:
+            swept.held[tenant.slug] = len(listed.missing)
+            return None
+        departed, listed.missing = self.departures.record(listed.missing, deadline)
+        swept.departed += departed
+        if listed.missing:
+            return Position(tenant.slug, row=after)
+        self.departures.done(tenant)
         return None
-
-    def _still_there(self, tenant: Tenant, one: str) -> bool:
-        """Ask again before believing that something is gone: a listing may miss a rename."""
-        row = self.store.get(one)
-        if row is None:
-            return False
-        try:
-            return self.objects.head(row.bucket, row.key).version == row.version
-        except StorageUnavailable:
-            return True
-        except ObjectGone:
-            return False
 
 
 def _chunks(items: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
