@@ -6,9 +6,17 @@ MINUTES ?= 10
 IMAGES ?= 600
 MUTATIONS ?= 5000
 SOAK ?=
+EXAMPLES ?= 1000
+# Processes of pytest: one more than there are cores, since whole instances wait much.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint deploy-check format bench soak fuzz constraints clean
+.PHONY: help demo up test test-quick servers lint deploy-check format bench soak fuzz nightly \
+    constraints clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,8 +27,14 @@ demo: $(VENV)/.demo ## real images through a real instance, with a report
 up: $(VENV)/.demo ## run the platform over .parjanya
 	$(BIN)/parjanya up
 
-test: $(VENV)/.dev ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev ## the whole test suite, in parallel
+	$(PYTEST) --durations=50
+
+test-quick: $(VENV)/.dev ## the tests that need no server, no model and no patience
+	$(PYTEST) -m "not (server or model or instance or long)"
+
+servers: ## install what tests skip otherwise: PostgreSQL, radosgw, Chromium, Prometheus, npm
+	tools/servers
 
 lint: $(VENV)/.dev ## style, types, import rules, pins
 	$(BIN)/ruff check .
@@ -43,12 +57,15 @@ soak: $(VENV)/.dev ## kill real processes at random for MINUTES while images arr
 	$(BIN)/python -m tests.end_to_end.soak --minutes $(MINUTES) --images $(IMAGES) $(SOAK)
 
 fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
-	PARJANYA_FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
+	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
+
+nightly: soak fuzz ## what takes long: wide simulations and properties, soak, fuzz
+	SIMULATION_EXAMPLES=$(EXAMPLES) PARJANYA_WIDER=20 $(PYTEST) -m "long or properties"
 
 constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins && $(PYTHON) -m venv .pins
-	.pins/bin/pip install -q torch==2.13.0
-	.pins/bin/pip install -q '.[dev]'
+	.pins/bin/pip install -qq torch==2.13.0
+	.pins/bin/pip install -qq '.[dev]'
 	.pins/bin/pip freeze --exclude parjanya | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > constraints.txt
 	.pins/bin/pip list --format=freeze | grep '^setuptools==' >> constraints.txt
 	rm -rf .pins
@@ -60,9 +77,9 @@ clean: ## remove what the targets made, the environment included
 # OpenCV twice; the headless build is written last, because it needs no display libraries.
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q torch==2.13.0
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(1)]'
-	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-python-headless
+	$(BIN)/python -m pip install -qq torch==2.13.0
+	$(BIN)/python -m pip install -qq -c constraints.txt -e '.[$(1)]'
+	$(BIN)/python -m pip install -qq -c constraints.txt --force-reinstall --no-deps opencv-python-headless
 	touch $@
 endef
 
@@ -76,7 +93,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 # Its tools pin what the project pins otherwise, so they live apart. Node runs the CDK.
 .deploy-venv/.done: deploy/requirements.txt deploy/package.json
 	test -x .deploy-venv/bin/python || $(PYTHON) -m venv .deploy-venv
-	.deploy-venv/bin/python -m pip install -q -r deploy/requirements.txt
+	.deploy-venv/bin/python -m pip install -qq -r deploy/requirements.txt
 	mkdir -p .deploy-venv/node && cp deploy/package.json .deploy-venv/node/
 	npm install --prefix .deploy-venv/node --no-audit --no-fund --silent
 	touch $@

@@ -29,7 +29,7 @@ from gpu_ops.vlm.options import Options
 from gpu_ops.vlm.questions import ask
 from gpu_ops.vlm.reader import Reader
 from parjanya_dagster.execution.prefetch import each_ahead
-from tests.tiny_models import FAMILIES
+from tests.support.tiny_models import FAMILIES
 
 LETTER_TOKENS = 4  # what a plain loop lets the model write to name a category
 

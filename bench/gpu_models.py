@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_ops.torchvision_cure import cure
-from tests.tiny_models import TINY, Family, processor, random_model, tokenizer
+from tests.support.tiny_models import TINY, Family, processor, random_model, tokenizer
 
 #: Qwen2.5-VL-7B and Qwen3-VL-8B, from their published configurations.
 LARGE: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -1,7 +1,8 @@
-"""What one reconciliation costs with 1,000 rows due, beside a short and a long history.
+"""What a tick of the reconciler costs with 1,000 rows due, beside a short and a long history.
 
 A real Dagster instance (SQLite storage in a folder) holds the partition keys of the whole history;
-Truth is SQLite and PostgreSQL. The reconciliation is complete: lapse, observe, plan, heartbeat.
+Truth is SQLite and PostgreSQL. The tick is that of production, `intent.loop`: settling, comparing,
+eligibility, emission. Only its pauses cost nothing: they move an injected clock.
 """
 
 from __future__ import annotations
@@ -10,21 +11,36 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import text
 
 from bench.store import DUE, NOW, arrive, databases, grow
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
-from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Loop
 from parjanya_dagster.lanes import EMBEDDED
+from parjanya_dagster.objects.local import FolderObjects
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql import SqlStore, open_store
 
 SIZES = {"sqlite": (10_000, 1_000_000), "postgresql": (10_000, 1_000_000, 10_000_000)}
 ROUNDS = 15
 STEP = 1_000_000  # rows copied in one statement
+
+
+@dataclass
+class Clock:
+    """Time that moves when the loop pauses."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def ticks(most: int = 10_000_000) -> Iterator[tuple[str, float]]:
@@ -39,10 +55,15 @@ def ticks(most: int = 10_000_000) -> Iterator[tuple[str, float]]:
             first = 0.0
             with DagsterInstance.from_config(folder) as instance:
                 belief = DagsterBelief(instance, EMBEDDED)
+                objects = FolderObjects(Path(folder, "buckets"), 0.0)
+                clock = Clock()
+                settings = Settings(home=Path(folder))
+                platform = Platform(settings, store, objects, clock, clock.pass_by)
+                loop = replace(platform.loop(belief), lanes=EMBEDDED)
                 for rows in (size for size in SIZES[name] if size <= most):
                     _history(store, rows)
                     instance.add_dynamic_partitions("image_batches", _keys(store, rows))
-                    cost = _tick(store, belief)
+                    cost = _tick(loop, clock)
                     first = first or cost
                     yield f"reconciler.{name}.{rows}.ms", cost
                     if rows > SIZES[name][0]:
@@ -63,22 +84,16 @@ def _keys(store: SqlStore, rows: int) -> list[str]:
     return [f"acme/2000-01-01/{100 + n}" for n in range(rows // 1000 + 1)] + store.batches()
 
 
-def _tick(store: SqlStore, belief: DagsterBelief) -> float:
-    """The median of several reconciliations, in milliseconds; the first one is not counted."""
+def _tick(loop: Loop, clock: Clock) -> float:
+    """The median of several ticks, in milliseconds; the first one is not counted."""
     times = []
-    for number in range(ROUNDS + 1):
+    for _ in range(ROUNDS + 1):
         started = time.perf_counter()
-        done = reconcile(
-            store,
-            lambda now: observe(store, belief, now),
-            belief.bury,
-            EMBEDDED,
-            Limits(),
-            lambda number=number: NOW + number,  # type: ignore[misc]
-        )
+        (emission,) = loop.tick()
         times.append((time.perf_counter() - started) * 1000)
-        assert done.plan.due_rows == DUE
-        assert done.plan.requests
+        assert emission.plan.due_rows == DUE
+        assert emission.runs
+        clock.pass_by(1.0)
     return statistics.median(times[1:])
 
 

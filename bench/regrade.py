@@ -70,7 +70,7 @@ def make_history(platform: Platform, images: int) -> None:
         stage_work(platform, "curated", "history"),
         platform.store.batches(),
         owner="history",
-        pace=Pace(500),
+        pace=Pace(rows=500),
         clock=platform.clock,
     )
     assert decided.rows == images

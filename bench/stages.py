@@ -90,7 +90,7 @@ def validated_rate(paths: list[Path]) -> float:
         files = [Upload(path, f"incoming/{path.name}", path.stat().st_size) for path in paths]
         for _ in upload(platform.objects, tenant, files):
             pass
-        time.sleep(platform.settings.settle)
+        time.sleep(platform.settings.arrivals.settle)
         platform.sweeper.sweep(time.time() + 60)
         started = time.perf_counter()
         rows = _work(platform, "validated")

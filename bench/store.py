@@ -29,7 +29,7 @@ from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import images
-from tests.servers import PostgresServer
+from tests.support.servers import PostgresServer
 
 NOW = 1_760_000_000.0
 LEASE = 600.0

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from demo import samples
-from parjanya_dagster.cli.main import status_table
-from parjanya_dagster.doctor import explain
+from parjanya_dagster.cli.status import status_table
+from parjanya_dagster.doctor.status import status_of
 from parjanya_dagster.ingest.copy_files import Upload, upload
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import load
@@ -133,7 +133,7 @@ def _watch(platform: Platform, instance: subprocess.Popen[str], total: int) -> N
 
 
 def _show(platform: Platform, home: Path, expected: list[dict[str, Any]]) -> list[str]:
-    found = explain.status(platform.store, None, time.time())
+    found = status_of(platform.store, None, time.time())
     console.print(status_table(found["tenants"]))
     images = list(
         report_images(platform.store, platform.objects, [t["tenant"] for t in found["tenants"]])

@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     describe.add_argument("--calibration", default="", help="a file that `calibrate` wrote")
     calibrate = commands.add_parser("calibrate", help="fit a temperature, print it as JSON")
     calibrate.add_argument("folder", type=Path, help="holds a folder of images per label")
+    calibrate.set_defaults(calibration="")  # a fit starts from none
     for command in (describe, calibrate):
         model = command.add_argument_group("the engine `transformers`")
         model.add_argument("--model", default="", help="a folder, or an id in the local cache")
@@ -120,7 +121,7 @@ def _model(options: argparse.Namespace) -> Options:
         describe=options.command == "describe" and not options.category_only,
         visual_tokens=options.visual_tokens,
         device=options.device,
-        calibration=getattr(options, "calibration", ""),
+        calibration=options.calibration,
     )
 
 

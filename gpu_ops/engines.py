@@ -30,7 +30,8 @@ def enricher(name: str = "embedded", options: Options | EndpointOptions | None =
     `options` are for `transformers` and `openai`, which need those of their own package.
     Raises ValueError where they are missing.
     """
-    return _once("enricher", name, options)
+    engine: Enricher = _once("enricher", name, options)
+    return engine
 
 
 def scorer(name: str = "embedded", options: IqaOptions | None = None) -> Scorer:
@@ -39,7 +40,8 @@ def scorer(name: str = "embedded", options: IqaOptions | None = None) -> Scorer:
     `options` are for `pyiqa`, which needs them. Raises ValueError where they are missing, and
     `BadWeights` where the weights have no manifest.
     """
-    return _once("scorer", name, options)
+    engine: Scorer = _once("scorer", name, options)
+    return engine
 
 
 def warm(enricher_name: str = "embedded", scorer_name: str = "embedded") -> None:

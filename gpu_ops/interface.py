@@ -24,8 +24,12 @@ LABELS = (
     "illustration",
 )
 
-#: exact: the same bytes on every machine. numerical: the same up to rounding of floating point.
+#: exact: the same pixels give the same evidence on every machine.
+#: numerical: floating point may round otherwise on another processor, and nothing else differs. The
+#: embedded scorer's numbers then move by less than 0.01. A network's answer moves in its last
+#: digits; what hangs on a threshold (a box of text, a tag) may come or go where it lies on it.
 #: sampled: a random draw, so asking again may answer otherwise.
+#: What was measured stands in docs/reproducibility.md.
 Determinism = Literal["exact", "numerical", "sampled"]
 
 
@@ -43,13 +47,31 @@ class Identity:
         return asdict(self)
 
 
-class Enricher(Protocol):
-    """Says what an image is."""
+class Engine(Protocol):
+    """What every engine answers, whatever it says of images."""
 
-    identity: Identity
+    @property
+    def identity(self) -> Identity:
+        """May read files to hash them, but loads no model."""
+
+    def check(self) -> None:
+        """Look for what is needed without loading it: hashes of weights, the server's models.
+
+        Raises what is wrong, in words for the operator.
+        """
 
     def warm(self) -> None:
         """Load every model now. Safe to call from any thread, any number of times."""
+
+
+class Enricher(Engine, Protocol):
+    """Says what an image is."""
+
+    def asking(self, prompt: str) -> Enricher:
+        """The same engine with another prompt; models are shared.
+
+        Raises ValueError where there is no such prompt, and where the engine asks nothing at all.
+        """
 
     def describe(
         self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
@@ -73,13 +95,14 @@ class Prepares(Protocol):
         """What `describe` takes in place of the image. Raises `InvalidImage`."""
 
 
-class Scorer(Protocol):
+class Scorer(Engine, Protocol):
     """Says how good an image is technically."""
 
-    identity: Identity
+    def has(self, metric: str) -> bool:
+        """Whether the engine knows such a metric at all, with or without its weights."""
 
-    def warm(self) -> None:
-        """Load every model now. Safe to call from any thread, any number of times."""
+    def measuring(self, metrics: Sequence[str]) -> Scorer:
+        """The same engine with these metrics too, of those that it has; models are shared."""
 
     def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
         """Return one `scored` evidence body per image, in order.

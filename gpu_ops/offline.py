@@ -14,7 +14,15 @@ from typing import Any
 
 _EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"})
 _AF_UNIX = 1
-_trap = threading.local()
+
+
+class _Trap(threading.local):
+    """What this thread is told where it opens a connection; None: it may."""
+
+    why: str | None = None
+
+
+_trap = _Trap()
 _installed = threading.Lock()
 _hooked = False
 
@@ -30,7 +38,7 @@ def offline(why: str) -> Iterator[None]:
     Other threads are not concerned: they may be talking to a database.
     """
     _install()
-    before = getattr(_trap, "why", None)
+    before = _trap.why
     _trap.why = why
     try:
         yield
@@ -48,7 +56,7 @@ def _install() -> None:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _EVENTS is None or event not in _EVENTS or getattr(_trap, "why", None) is None:
+    if _EVENTS is None or event not in _EVENTS or _trap.why is None:
         return  # the interpreter clears this module before it ends
     target: Any = arguments[0]
     if event == "socket.connect":

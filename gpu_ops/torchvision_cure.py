@@ -28,7 +28,8 @@ def cure() -> bool:
         import torch
 
         if not _kernels_load(torch):
-            library = torch.library.Library("torchvision", "DEF")
+            declare: Any = torch.library.Library  # torch leaves it without types
+            library = declare("torchvision", "DEF")
             library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             library.impl("nms", _nms, "CPU")

@@ -17,7 +17,9 @@ from parjanya_dagster.settings import load
 
 _settings = load()
 logs.configure(_settings)
-_lanes = placed(lanes.BY_NAME[_settings.lanes], _settings.launcher, _settings.placement)
+_lanes = placed(
+    lanes.BY_NAME[_settings.lanes.layout], _settings.lanes.launcher, _settings.lanes.by_name
+)
 _jobs = lane_jobs(_lanes)
 
 defs = Definitions(

@@ -29,8 +29,8 @@ Event = MutableMapping[str, Any]
 def configure(settings: Settings, output: TextIO | None = None) -> None:
     """Set up structlog for this process. Lines go to standard error unless told otherwise."""
     output = output or sys.stderr
-    readable = settings.log_format == "console" or (
-        settings.log_format == "auto" and output.isatty()
+    readable = settings.logs.format == "console" or (
+        settings.logs.format == "auto" and output.isatty()
     )
     structlog.configure(
         processors=[
@@ -39,7 +39,7 @@ def configure(settings: Settings, output: TextIO | None = None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _process,
             structlog.processors.format_exc_info,
-            Private(settings.log_file_names),
+            Private(settings.logs.file_names),
             structlog.dev.ConsoleRenderer()
             if readable
             else structlog.processors.JSONRenderer(_json, default=str),

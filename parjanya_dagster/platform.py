@@ -18,18 +18,23 @@ from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.watch import Watch
 from parjanya_dagster.intent.autoscaling import Bounds
+from parjanya_dagster.intent.dispatch import Dispatcher
 from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.liveness import Deadlines
+from parjanya_dagster.intent.loop import Loop
 from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.scaling_groups import Groups
+from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
+from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_store
+from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
@@ -48,8 +53,8 @@ class Platform:
     @property
     def lanes(self) -> tuple[lanes.Lane, ...]:
         s = self.settings
-        chosen = placed(lanes.BY_NAME[s.lanes], s.launcher, s.placement)
-        patience = s.launch_deadline
+        chosen = placed(lanes.BY_NAME[s.lanes.layout], s.lanes.launcher, s.lanes.by_name)
+        patience = s.runs.launch_deadline
         return (
             tuple(replace(lane, launch_deadline=patience) for lane in chosen if patience) or chosen
         )
@@ -57,38 +62,39 @@ class Platform:
     @property
     def limits(self) -> Limits:
         s = self.settings
-        held = {one.lane for one in drifts(self.store)} if s.hold_drifted else ()
+        held = {one.lane for one in drifts(self.store)} if s.identity.hold_drifted else ()
         return Limits(
-            s.run_rows,
+            run_rows=s.runs.rows,
             held_lanes=frozenset(held),
-            queued_runs=s.queued_runs,
-            run_seconds=s.run_seconds,
-            deadlines=Deadlines(start=s.start_deadline, silence=s.run_silence, stall=s.run_stall),
+            queued_runs=s.runs.queued,
+            run_seconds=s.runs.seconds,
+            deadlines=Deadlines(
+                start=s.runs.start_deadline, silence=s.runs.silence, stall=s.runs.stall
+            ),
         )
 
     @property
     def pace(self) -> Pace:
-        s = self.settings
-        return Pace(s.micro_batch_rows, s.micro_batch_seconds, s.lease)
+        return Pace(lease=self.settings.runs.lease)
 
     @cached_property
     def sweeper(self) -> Sweeper:
         sweeper = Sweeper(self.store, self.objects, self.clock, self.new_policy)
-        if self.settings.objects.startswith("file:"):
+        if self.settings.objects_url.startswith("file:"):
             return sweeper  # every folder is a tenant's
-        names = BucketNames(self.settings.tenant_buckets)
+        names = BucketNames(self.settings.tenants.buckets)
         return replace(sweeper, names=names, candidates=partial(_candidates, names))
 
     @cached_property
     def mailbox(self) -> Mailbox | None:
         """Where notifications of buckets come in; None: nowhere, and the sweep finds everything."""
-        if not self.settings.arrivals_queue:
+        if not self.settings.arrivals.queue:
             return None
         return Mailbox(
             self.store,
             self.objects,
-            SqsQueue(self.settings.arrivals_queue),
-            SqsQueue(self.settings.dead_letters),
+            SqsQueue(self.settings.arrivals.queue),
+            SqsQueue(self.settings.arrivals.dead_letters),
             self.sweeper.names,
             self.sweeper.add_tenant,
             self.clock,
@@ -97,7 +103,7 @@ class Platform:
     @cached_property
     def queues(self) -> dict[str, Queue]:
         """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
-        return {lane: SqsQueue(name) for lane, name in self.settings.queues.items()}
+        return {lane: SqsQueue(name) for lane, name in self.settings.lanes.queues.items()}
 
     @property
     def all_queues(self) -> dict[str, Queue]:
@@ -105,20 +111,56 @@ class Platform:
         found: dict[str, Queue] = {}
         if self.mailbox is not None:
             found = {"arrivals": self.mailbox.queue}
-        if self.settings.dead_letters:
-            found[DEAD_LETTERS] = SqsQueue(self.settings.dead_letters)
+        if self.settings.arrivals.dead_letters:
+            found[DEAD_LETTERS] = SqsQueue(self.settings.arrivals.dead_letters)
         return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
 
     @property
+    def watch(self) -> Watch:
+        """The loop of the sensor `arrivals`."""
+        return Watch(
+            store=self.store,
+            sweeper=self.sweeper,
+            mailbox=self.mailbox,
+            follow_uploads=lambda deadline: self.uploads.tend(deadline).registered,
+            sweep_every=self.settings.arrivals.sweep_every,
+            clock=self.clock,
+            pause=self.pause,
+        )
+
+    def loop(self, dagster: Belief) -> Loop:
+        """The loop of the sensor `pending_rows`, over what Dagster is believed to do."""
+        return Loop(
+            store=self.store,
+            belief=self.believing(dagster),
+            lanes=self.lanes,
+            limits=lambda: self.limits,
+            eligibility=self.eligibility,
+            dispatcher=Dispatcher(self.store, self.queues, self.clock),
+            scaling_groups=self.scaling_groups,
+            advance_regrades=Rescuer(self.store, self.registry.get, self.clock).advance,
+            hints=self.hints,
+            clock=self.clock,
+            pause=self.pause,
+        )
+
+    @property
     def eligibility(self) -> Eligibility:
-        return Eligibility(self.store, self.objects, self.clock)
+        costly = self.queues.keys() | self.settings.lanes.scaling_groups.keys()
+        return Eligibility(
+            store=self.store, objects=self.objects, clock=self.clock, costly=frozenset(costly)
+        )
 
     @cached_property
-    def groups(self) -> Groups:
+    def scaling_groups(self) -> ScalingGroups:
         """The Auto Scaling groups of lanes."""
         s = self.settings
-        named = {lane: AutoScalingGroup(name) for lane, name in s.groups.items()}
-        return Groups(self.store, named, Bounds(s.group_most, idle=s.group_idle), self.clock)
+        return ScalingGroups(
+            store=self.store,
+            groups={lane: AutoScalingGroup(name) for lane, name in s.lanes.scaling_groups.items()},
+            bounds=Bounds(s.scaling.max_instances, idle=s.scaling.idle),
+            clock=self.clock,
+        )
 
     def believing(self, dagster: Belief) -> Belief:
         """What Dagster is believed to do, and what lanes' queues are."""
@@ -131,34 +173,37 @@ class Platform:
             self.store,
             self.objects,
             self.clock,
-            seconds=s.upload_seconds,
-            most_bytes=s.max_image_bytes,
+            seconds=s.uploads.seconds,
+            most_bytes=s.media.max_bytes,
         )
 
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""
-        return self.registry.named(self.settings.new_tenants_policy).ref
+        return self.registry.named(self.settings.tenants.policy).ref
 
     @cached_property
     def hints(self) -> Hints | None:
         """What tells of changes of Truth; None: nothing does, and it is looked at."""
-        return open_hints(self.settings.truth, self.clock)
+        return open_hints(self.settings.truth_url, self.clock)
 
     @cached_property
     def registry(self) -> PolicyRegistry:
         return PolicyRegistry(self.store, self.clock)
 
+    def tenant(self, slug: str) -> Tenant:
+        """The tenant of this name. Raises UnknownTenant."""
+        tenant = self.store.tenant(slug)
+        if tenant is None:
+            raise UnknownTenant(f"There is no tenant {slug!r}. `parjanya tenant list` names them.")
+        return tenant
+
     def policy_of(self, tenant: str) -> policy.Policy:
         """The policy a tenant is pinned to. Raises UnknownTenant, PolicyMissing."""
-        found = self.store.tenant(tenant)
-        if found is None:
-            raise UnknownTenant(f"There is no tenant {tenant!r}.")
+        pinned = self.tenant(tenant).policy
         try:
-            return self.registry.get(found.policy)
+            return self.registry.get(pinned)
         except PolicyMissing as error:
-            raise PolicyMissing(
-                f"Tenant {tenant!r} is pinned to {found.policy!r}. {error}"
-            ) from None
+            raise PolicyMissing(f"Tenant {tenant!r} is pinned to {pinned!r}. {error}") from None
 
 
 def _candidates(names: BucketNames) -> list[str]:
@@ -175,12 +220,14 @@ def open_platform(settings: Settings | None = None, migrating: bool = False) -> 
     settings = settings or load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     store = open_store(
-        settings.truth,
+        settings.truth_url,
         rules=settings.rules,
-        batch_size=settings.batch_size,
+        batch_size=settings.arrivals.batch_size,
         migrating=migrating,
     )
-    platform = Platform(settings, store, open_objects(settings.objects, settings.settle))
+    platform = Platform(
+        settings, store, open_objects(settings.objects_url, settings.arrivals.settle)
+    )
     platform.registry.publish_builtin()
     return platform
 

@@ -1,1 +1,4 @@
-"""Programs that fit models and make documents. Programs that measure are in `bench`."""
+"""Programs that fit models and make documents, or look at the platform from outside.
+
+Programs that measure speed are in `bench`.
+"""

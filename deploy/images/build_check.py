@@ -94,9 +94,9 @@ def definitions(side: str) -> Iterator[str]:
             environment = {
                 **os.environ,
                 "PARJANYA_HOME": home,
-                "PARJANYA_LANES": "split",
-                "PARJANYA_LAUNCHER": launcher,
-                "PARJANYA_PLACEMENT": '{"gpu": {"capacity_provider": "gpu"}}',
+                "PARJANYA_LANES__LAYOUT": "split",
+                "PARJANYA_LANES__LAUNCHER": launcher,
+                "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": "gpu",
             }
             done = subprocess.run(
                 [sys.executable, "-c", "import parjanya_dagster.definitions"],

@@ -94,10 +94,9 @@ def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None
         if container["Name"] == "code"
         for one in container["Environment"]
     }
-    placement = json.dumps(environment["PARJANYA_PLACEMENT"])
-    assert "TasksCpuRun" in placement
-    assert "TasksGpuRun" in placement
-    assert "capacity_provider" in placement
+    assert "TasksCpuRun" in json.dumps(environment["PARJANYA_LANES__CPU__TASK_DEFINITION"])
+    assert "TasksGpuRun" in json.dumps(environment["PARJANYA_LANES__GPU__TASK_DEFINITION"])
+    assert environment["PARJANYA_LANES__GPU__CAPACITY_PROVIDER"]
 
 
 def test_truth_is_never_scanned_and_never_deleted(synthesized: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ def _highlights(image: Image) -> float:
     red, green, blue = cv2.split(image)
     brightest: Any = cv2.max(cv2.max(red, green), blue)
     clipped = int(np.count_nonzero(brightest >= 254)) / brightest.size
-    return clipped * (1 - min(1.0, max(0.0, drawn)))
+    return float(clipped * (1 - min(1.0, max(0.0, drawn))))
 
 
 def _blockiness(grey: Any) -> float:

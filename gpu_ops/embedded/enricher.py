@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gpu_ops.embedded import category, metrics, statistics, tags, text, workers
 from gpu_ops.interface import Identity, require_images
@@ -46,6 +46,18 @@ class EmbeddedEnricher:
             prompt="",
             determinism="numerical",
         )
+
+    def asking(self, prompt: str) -> NoReturn:
+        """Raises ValueError: there is no language model to ask."""
+        raise ValueError(
+            f"the engine {self._name} asks nothing: choose another engine "
+            "(PARJANYA_ENGINES__ENRICHER), or another policy"
+        )
+
+    def check(self) -> None:
+        """Raises ImportError or OSError where the weights of the text models are missing."""
+        for name in (text.DETECTOR, text.RECOGNISER):
+            (text.weights_folder() / name).stat()
 
     def warm(self) -> None:
         """Raises ImportError where the weights of the tags are wanted but not installed."""

@@ -1,11 +1,14 @@
 """NIQE and BRISQUE: how far an image's statistics are from those of natural scenes.
 
-The fits of the distributions, the colour conversion and the resizing are pyiqa's. The steps around
-them are those of the packages that ship the weights (`weights/NOTICE`), because weights only mean
-something behind the features they were fitted on: pyiqa's own BRISQUE halves with another filter
-and scales by other ranges, and is up to 25 points away. The tests hold the packages' own scores.
+The fits of the distributions and the resizing are pyiqa's. The steps around them are those of the
+packages that ship the weights (`weights/NOTICE`), because weights only mean something behind the
+features they were fitted on: pyiqa's own BRISQUE halves with another filter and scales by other
+ranges, and is up to 25 points away. The tests hold the packages' own scores.
 
-All is computed in float64: of two images with a flat area, rounding alone may move a score.
+One thing is stated that the packages leave to rounding: the contrast of a flat area is zero
+(`contrast.FLAT`), and each metric says on which side of zero that counts. Brightness is computed in
+whole numbers and all else in float64, so that the same pixels have the same score on every
+processor, to 0.01.
 """
 
 from __future__ import annotations
@@ -16,22 +19,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops.embedded import weights
+from gpu_ops.embedded import contrast, luma, weights
 from gpu_ops.torchvision_cure import cure
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-VERSION = "natural-scenes@1"
+VERSION = "natural-scenes@2"
 
 BLOCK = 96  # NIQE's block, at the first of its two scales
 SMALLEST_SIDE = 32  # BRISQUE halves the image once and looks through a window of 7
-WINDOW, SIGMA = 7, 7 / 6
 
-# Of a flat area nothing is left but rounding. It counts as zero, and zero counts as positive,
-# as in the package: a value this small does so without changing any moment.
-ROUNDING, POSITIVE_ZERO = 1e-12, 1e-150
+# BRISQUE's package counts zero as positive. So small a value does that and changes no moment.
+POSITIVE_ZERO = 1e-150
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def brisque(stack: NDArray[np.uint8]) -> list[float | None]:
     if min(stack.shape[1:3]) < SMALLEST_SIDE:
         return [None] * len(stack)
     model = regression()
-    grey = stack @ np.array([0.2125, 0.7154, 0.0721])
+    grey = luma.of_scikit_image(stack)
     features = []
     with torch.inference_mode():
         for scale in (1, 2):
@@ -119,32 +120,31 @@ def brisque(stack: NDArray[np.uint8]) -> list[float | None]:
                         for i in grey
                     ]
                 )
-            features.append(_brisque_features(torch.from_numpy(grey)[:, None]))
+            features.append(_brisque_features(grey))
     scores = model(torch.cat(features, dim=-1).numpy())
     return [float(score) if np.isfinite(score) else None for score in scores]
 
 
-def _brisque_features(grey: Any) -> Any:
-    """18 features of each image of a stack (n, 1, h, w), of 255."""
+def _brisque_features(grey: NDArray[np.float64]) -> Any:
+    """18 features of each image of a stack (n, h, w), of 255."""
     import torch
 
     cure()
     from pyiqa.archs.func_util import estimate_aggd_param
 
-    def fit(values: Any) -> tuple[Any, Any, Any]:
-        positive = torch.full_like(values, POSITIVE_ZERO)
-        values = torch.where(values.abs() <= ROUNDING, positive, values)
-        shape, left, right = estimate_aggd_param(values, return_sigma=True)
+    def fit(some: Any) -> tuple[Any, Any, Any]:
+        some = some.masked_fill(some == 0, POSITIVE_ZERO)
+        shape, left, right = estimate_aggd_param(some, return_sigma=True)
         return shape, left, right
 
-    contrast = _normalised(grey, "constant")
-    shape, left, right = fit(contrast)
+    values = torch.from_numpy(contrast.normalised(grey, "constant"))[:, None]
+    shape, left, right = fit(values)
     features = [shape, (left**2 + right**2) / 2]
     for one, other in (
-        (contrast[..., :-1], contrast[..., 1:]),
-        (contrast[..., :-1, :], contrast[..., 1:, :]),
-        (contrast[..., :-1, :-1], contrast[..., 1:, 1:]),
-        (contrast[..., 1:, :-1], contrast[..., :-1, 1:]),
+        (values[..., :-1], values[..., 1:]),
+        (values[..., :-1, :], values[..., 1:, :]),
+        (values[..., :-1, :-1], values[..., 1:, 1:]),
+        (values[..., 1:, :-1], values[..., :-1, 1:]),
     ):
         shape, left, right = fit(one * other)
         spread = (torch.lgamma(1 / shape) + torch.lgamma(3 / shape)) / 2
@@ -156,7 +156,10 @@ def _brisque_features(grey: Any) -> Any:
 def niqe(stack: NDArray[np.uint8]) -> list[float | None]:
     """NIQE of images (n, h, w, 3): lower is better; photographs lie between about 2 and 10.
 
-    None where it is undefined: it needs at least two blocks of `BLOCK` pixels that are not flat.
+    A contrast of zero counts as neither positive nor negative, as in MATLAB's original. A block
+    whose contrasts, or products of neighbours, are not found on both sides of zero cannot be
+    fitted at one of the scales: it is left out.
+    None where it is undefined: it needs at least two blocks of `BLOCK` pixels that can be fitted.
     """
     import numpy as np
     import torch
@@ -167,49 +170,28 @@ def niqe(stack: NDArray[np.uint8]) -> list[float | None]:
     model = pristine()
     cure()
     from pyiqa.archs.niqe_arch import compute_feature
-    from pyiqa.matlab_utils import blockproc, imresize, nancov, nanmean
-    from pyiqa.utils.color_util import to_y_channel
+    from pyiqa.matlab_utils import blockproc, imresize
+
+    levels = luma.of_television(stack)[:, : rows * BLOCK, : columns * BLOCK].astype(np.float64)
+
+    def features_of(grey: NDArray[np.float64], block: int) -> Any:
+        """(n, blocks, 18)"""
+        values = torch.from_numpy(contrast.normalised(grey, "replicate"))
+        return blockproc(values[:, None], block, compute_feature)
 
     with torch.inference_mode():
-        image = torch.from_numpy(stack.astype(np.float32)).permute(0, 3, 1, 2) / 255
-        luma = to_y_channel(image, 255.0, "ycbcr").round().double()
-        luma = luma[..., : rows * BLOCK, : columns * BLOCK]
-        small = imresize(luma / 255, scale=0.5, antialiasing=True) * 255
+        half = imresize(torch.from_numpy(levels)[:, None] / 255, scale=0.5, antialiasing=True) * 255
         features = torch.cat(
-            [
-                blockproc(_normalised(luma, "replicate"), BLOCK, compute_feature),
-                blockproc(_normalised(small, "replicate"), BLOCK // 2, compute_feature),
-            ],
-            dim=-1,
+            [features_of(levels, BLOCK), features_of(half[:, 0].numpy(), BLOCK // 2)], dim=-1
         )  # (n, blocks, 36)
         scores: list[float | None] = []
         for blocks in features:
-            if int((~blocks.isnan().any(dim=-1)).sum()) < 2:
+            fitted = blocks[~blocks.isnan().any(dim=-1)]
+            if len(fitted) < 2:
                 scores.append(None)
                 continue
-            mean, covariance = nanmean(blocks[None], dim=1)[0], nancov(blocks[None])[0]
-            gap = torch.from_numpy(model.mean) - mean
-            pooled = (torch.from_numpy(model.covariance) + covariance) / 2
+            gap = torch.from_numpy(model.mean) - fitted.mean(dim=0)
+            pooled = (torch.from_numpy(model.covariance) + fitted.T.cov()) / 2
             score = float((gap @ torch.linalg.pinv(pooled) @ gap).sqrt())
             scores.append(score if np.isfinite(score) else None)
     return scores
-
-
-def _normalised(luma: Any, border: str) -> Any:
-    """Contrast over local contrast, of a stack (n, 1, h, w). `border` continues the image."""
-    import torch
-    from torch.nn import functional
-
-    distance = torch.arange(WINDOW, dtype=luma.dtype) - WINDOW // 2
-    kernel = torch.exp(-(distance**2) / (2 * SIGMA**2))
-    kernel /= kernel.sum()
-    reach = WINDOW // 2
-
-    def smooth(values: Any) -> Any:
-        padded = functional.pad(values, (reach,) * 4, mode=border)
-        across = functional.conv2d(padded, kernel.view(1, 1, 1, -1))
-        return functional.conv2d(across, kernel.view(1, 1, -1, 1))
-
-    mean = smooth(luma)
-    deviation = (smooth(luma**2) - mean**2).abs().sqrt()
-    return (luma - mean) / (deviation + 1)

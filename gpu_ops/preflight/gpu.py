@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gpu_ops.preflight.report import Check
 
@@ -34,7 +35,8 @@ def facts(device: str = "cuda") -> GpuFacts:
         return GpuFacts(None)
     try:
         if not torch.cuda.is_available():
-            torch.cuda.init()  # says why
+            cuda: Any = torch.cuda
+            cuda.init()  # says why
         where = torch.device("cuda" if device == "auto" else device)
         index = torch.cuda.current_device() if where.index is None else where.index
         free, total = torch.cuda.mem_get_info(index)
@@ -73,14 +75,14 @@ def check(device: str, found: GpuFacts, memory: int) -> Check:
             name,
             False,
             f"{device} is wanted, and this torch is built for the CPU alone: install a CUDA build "
-            "of torch, or set PARJANYA_DEVICE=cpu",
+            "of torch, or set PARJANYA_ENGINES__DEVICE=cpu",
         )
     if found.count == 0:
         return Check(
             name,
             False,
             f"no GPU is visible to CUDA {found.built_for} ({found.why_none or 'no reason given'}): "
-            "give the run a GPU node and a driver that fits, or set PARJANYA_DEVICE=cpu",
+            "give the run a GPU node and a driver that fits, or set PARJANYA_ENGINES__DEVICE=cpu",
         )
     if not runs_on(found.capability, found.architectures):
         major, minor = found.capability

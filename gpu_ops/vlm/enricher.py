@@ -75,6 +75,9 @@ class TransformersEnricher:
             determinism="numerical",
         )
 
+    def check(self) -> None:
+        """Nothing of its own: the preflight looks into the model's folder."""
+
     def calibrated_for(self) -> dict[str, str]:
         """The model's files and the prompt, as a calibration names them."""
         folder = checkpoint.folder_of(self._options.model, self._options.revision)

@@ -38,13 +38,14 @@ class Reader:
     def __init__(self, folder: Path, prompt: Prompt, *, describe: bool, device: str) -> None:
         cure()
         import torch
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-        from transformers.utils.logging import disable_progress_bar
+        import transformers
+        import transformers.utils.logging
 
-        disable_progress_bar()
+        library: Any = transformers  # it leaves much without types
+        library.utils.logging.disable_progress_bar()
         self.device = torch.device(device)
-        self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        self.model = AutoModelForImageTextToText.from_pretrained(
+        self.processor = library.AutoProcessor.from_pretrained(folder, local_files_only=True)
+        self.model = library.AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype="auto",
             local_files_only=True,
@@ -183,9 +184,10 @@ class Reader:
                 mask[..., : length + step + 1],
                 cache,
             ).last_hidden_state[:, -1]
-        return self.processor.tokenizer.batch_decode(
+        texts: list[str] = self.processor.tokenizer.batch_decode(
             written, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        return texts
 
     def _forward(self, tokens: Any, positions: Any, mask: Any, cache: Any, **pictures: Any) -> Any:
         return self.model.base_model(

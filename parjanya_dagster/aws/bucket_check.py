@@ -119,7 +119,7 @@ def judge(
     seen: Seen, wanted: Wanted, objections: Callable[[Any, Sequence[str]], list[str]]
 ) -> list[Finding]:
     """What is right and wrong. `objections`: to CORS rules on paper, for these origins."""
-    rules = (
+    rules: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("notification", lambda: _notification(seen, wanted)),
         ("retention", lambda: _retention(seen, wanted)),
         ("encryption", lambda: _encryption(seen)),

@@ -28,12 +28,12 @@ class AutoScalingGroup:
         group = found[0]
         serving = sum(one["LifecycleState"] == "InService" for one in group["Instances"])
         return GroupState(
-            self.name,
-            group["DesiredCapacity"],
-            group["MinSize"],
-            group["MaxSize"],
-            serving,
-            "" if serving else self._said(),
+            name=self.name,
+            desired=group["DesiredCapacity"],
+            least=group["MinSize"],
+            most=group["MaxSize"],
+            in_service=serving,
+            last_failure="" if serving else self._last_failure(),
         )
 
     def set_to(self, desired: int) -> None:
@@ -43,7 +43,7 @@ class AutoScalingGroup:
                 AutoScalingGroupName=self.name, DesiredCapacity=desired, HonorCooldown=False
             )
 
-    def _said(self) -> str:
+    def _last_failure(self) -> str:
         """What the newest of its last activities says, where that failed."""
         with calling("autoscaling:DescribeScalingActivities", f"the group {self.name}"):
             last = client("autoscaling").describe_scaling_activities(

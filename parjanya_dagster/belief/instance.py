@@ -33,7 +33,7 @@ class Unreadable:
     def read(self, now: float) -> Any:
         raise self._error
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         raise self._error
 
     def __call__(self) -> Any:

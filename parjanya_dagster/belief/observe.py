@@ -86,10 +86,10 @@ def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None
 
 def _understood(at: float, said: Mapping[str, Any]) -> Pulse:
     return Pulse(
-        at,
-        str(said.get("stage", "")),
-        Phase(str(said.get("phase", Phase.WORKING))),
-        float(said.get("progress_at", at)),
+        at=at,
+        stage=str(said.get("stage", "")),
+        phase=Phase(str(said.get("phase", Phase.WORKING))),
+        progress_at=float(said.get("progress_at", at)),
     )
 
 

@@ -44,11 +44,11 @@ class QueuedLanes:
                 runs += _believed(lane, ours, self._state(lane.name), now)
         return replace(seen, runs=tuple(runs))
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         """A worker that is silent has not deleted its message, so that waits in the queue again."""
         known = {one.message_id: one for one in self.store.messages()}.get(run_id)
         if known is None:
-            return self.inner.bury(run_id, reason)
+            return self.inner.expire(run_id, reason)
         if known.taken_at is None:
             self.store.message_done(run_id)
         else:
@@ -86,7 +86,15 @@ def _believed(
     strangers = min(STRANGERS, state.waiting - waiting)
     for number in range(max(0, strangers)):
         runs.append(
-            LiveRun(f"{state.name}:{number}", lane.job, RunState.QUEUED, (), lane.stages, now, True)
+            LiveRun(
+                run_id=f"{state.name}:{number}",
+                job=lane.job,
+                state=RunState.QUEUED,
+                keys=(),
+                stages=lane.stages,
+                since=now,
+                requested=True,
+            )
         )
     return runs
 
@@ -99,5 +107,12 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
 
 def _run(lane: Lane, one: SentMessage, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        one.message_id, lane.job, how, one.batches, one.stages, since, True, regrade=one.regrade
+        run_id=one.message_id,
+        job=lane.job,
+        state=how,
+        keys=one.batches,
+        stages=one.stages,
+        since=since,
+        requested=True,
+        regrade=one.regrade,
     )

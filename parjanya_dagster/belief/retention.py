@@ -122,6 +122,6 @@ def retention_of(place: Any, instance: DagsterInstance) -> Retention:
         instance,
         place.lanes,
         place.clock,
-        settings.retain_runs_days,
-        settings.retain_keys_days,
+        settings.retention.runs_days,
+        settings.retention.keys_days,
     )

@@ -57,29 +57,29 @@ class DagsterBelief:
             keys = self._order.read()
             position = {key: index for index, key in enumerate(keys)}
             return Seen(
-                keys,
-                tuple(self._live_run(record, keys, position) for record in live),
-                tuple(
+                keys=keys,
+                runs=tuple(self._live_run(record, keys, position) for record in live),
+                failed=tuple(
                     FailedRun(
-                        record.dagster_run.run_id,
-                        record.dagster_run.job_name,
-                        keys_of(record.dagster_run, keys, position),
-                        record.end_time or record.update_timestamp.timestamp(),
+                        run_id=record.dagster_run.run_id,
+                        job=record.dagster_run.job_name,
+                        keys=keys_of(record.dagster_run, keys, position),
+                        at=record.end_time or record.update_timestamp.timestamp(),
                     )
                     for record in failed
                 ),
-                tuple(
+                succeeded=tuple(
                     EndedRun(
-                        record.dagster_run.run_id,
-                        record.dagster_run.job_name,
-                        keys_of(record.dagster_run, keys, position),
-                        record.end_time or record.update_timestamp.timestamp(),
+                        run_id=record.dagster_run.run_id,
+                        job=record.dagster_run.job_name,
+                        keys=keys_of(record.dagster_run, keys, position),
+                        at=record.end_time or record.update_timestamp.timestamp(),
                     )
                     for record in succeeded
                 ),
             )
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         with _readable():
             run = self._instance.get_run_by_id(run_id)
             if run is None or run.status not in _STATES:
@@ -123,13 +123,13 @@ class DagsterBelief:
     ) -> LiveRun:
         run = record.dagster_run
         return LiveRun(
-            run.run_id,
-            run.job_name,
-            _STATES[run.status],
-            keys_of(run, keys, position),
-            _stages_of(run, self._stages),
-            _since(record),
-            run.tags.get(INTENT_TAG) == RECONCILER,
+            run_id=run.run_id,
+            job=run.job_name,
+            state=_STATES[run.status],
+            keys=keys_of(run, keys, position),
+            stages=_stages_of(run, self._stages),
+            since=_since(record),
+            requested=run.tags.get(INTENT_TAG) == RECONCILER,
             regrade=REPLAY_TAG in run.tags,
         )
 

@@ -28,7 +28,7 @@ class Phase(StrEnum):
     LEFT = "left"  # between two stages, or at the end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """The last sign of life that the process of a run gave by itself."""
 
@@ -38,7 +38,7 @@ class Pulse:
     progress_at: float  # when an outcome was last known, or a phase entered
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRun:
     """A run that Dagster believes has not ended."""
 
@@ -62,7 +62,7 @@ class LiveRun:
         return self.stages[at if self.pulse.phase is Phase.WORKING else at + 1 :]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRun:
     """A run that failed not long ago."""
 
@@ -72,7 +72,7 @@ class FailedRun:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndedRun:
     """A run that succeeded a moment ago."""
 
@@ -90,7 +90,7 @@ class Unfit:
     times: int  # in a row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What Dagster knows, read completely."""
 
@@ -105,11 +105,11 @@ class Belief(Protocol):
 
     def read(self, now: float) -> Seen: ...
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         """Record that a run has ended, if it has not ended meanwhile. Returns whether it did."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SensorSeen:
     """A sensor by Dagster's own tick history."""
 
@@ -120,7 +120,7 @@ class SensorSeen:
     error: str  # of the last failed tick, its first line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Truth, Intent and Execution at one moment, as far as they could be read.
 

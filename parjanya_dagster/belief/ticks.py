@@ -42,11 +42,11 @@ def _seen(instance: DagsterInstance, state: InstigatorState) -> SensorSeen:
             break
     error = failed[0].error if failed else None
     return SensorSeen(
-        state.instigator_name,
-        state.status is not InstigatorStatus.STOPPED,
-        len(failed),
-        failed[-1].timestamp if failed else None,
-        _line(error.message) if error else "",
+        name=state.instigator_name,
+        running=state.status is not InstigatorStatus.STOPPED,
+        failures=len(failed),
+        failing_since=failed[-1].timestamp if failed else None,
+        error=_line(error.message) if error else "",
     )
 
 

@@ -1,1 +1,1 @@
-"""The command line `parjanya …`: a module per command group, each thin."""
+"""The command line `parjanya …`: one module per command. Each opens a home, asks, and prints."""

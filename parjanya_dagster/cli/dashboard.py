@@ -1,4 +1,4 @@
-"""`parjanya dashboard`: the four layers on one screen. Thin."""
+"""`parjanya dashboard`: the four layers on one screen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from parjanya_dagster.cli.options import Home
+from parjanya_dagster.cli.options import Home, platform_of
 
 LOOPBACK = ["127.0.0.1", "localhost"]
 
@@ -16,13 +16,14 @@ def dashboard(
     port: Annotated[
         int | None, typer.Option(help="Port of the page. Default: the first free from 3100.")
     ] = None,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 5.0,
+    every: Annotated[float, typer.Option(help="Seconds between two measurements.")] = 5.0,
     host: Annotated[
         str,
         typer.Option(help="Address to answer on. The page has no login: mind who can reach it."),
     ] = "127.0.0.1",
     allow: Annotated[
-        list[str] | None, typer.Option("--allow", help="Another host name it may be asked by.")
+        list[str] | None,
+        typer.Option("--allow", help="Another host name by which browsers may ask. Repeatable."),
     ] = None,
 ) -> None:
     """Serve a page that shows Truth, Belief, Intent and Execution with their numbers."""
@@ -30,11 +31,9 @@ def dashboard(
 
     from parjanya_dagster.instance.home import choose_port
     from parjanya_dagster.metrics.measure import measure_home
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
     from parjanya_dagster.web.overview.app import Watch, application
 
-    platform = open_platform(load(home))
+    platform = platform_of(home)
     chosen = choose_port(port, default=3100)
     watch = Watch(lambda: measure_home(platform), platform.clock, every)
     typer.echo(f"The dashboard is at http://{host}:{chosen}")

@@ -1,25 +1,27 @@
-"""`parjanya declare`: say what should run, and see what does. Thin."""
+"""`parjanya declare`: say what should run, and see what does."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json
+from parjanya_dagster.cli.options import Home, Json, platform_of
+from parjanya_dagster.cli.output import print_json, print_title, second
 from parjanya_dagster.errors import SettingsInvalid
 
 if TYPE_CHECKING:
-    from parjanya_dagster.platform import Platform
     from parjanya_dagster.truth.store import Store
 
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", help="part=value instead of what this process is; an empty value: any."),
+    typer.Option(
+        "--set",
+        help="part=value instead of that of this process. An empty value allows any. Repeatable.",
+    ),
 ]
 
 
@@ -39,40 +41,26 @@ def declare(
     as_json: Json = False,
 ) -> None:
     """Declare that the runs of each lane should be what this process is."""
-    from parjanya_dagster.belief.drift import declare as write
-    from parjanya_dagster.execution.identity import identity_of
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
+    from parjanya_dagster.belief.drift import declare as record
+    from parjanya_dagster.execution.declaration import identities
 
-    platform = open_platform(load(home))
-    lanes = [one for one in platform.lanes if lane in (None, one.name)]
+    platform = platform_of(home)
+    lanes = [known for known in platform.lanes if lane in (None, known.name)]
     if not lanes:
-        known = ", ".join(one.name for one in platform.lanes)
-        raise typer.BadParameter(f"There is no lane {lane!r}; there are {known}.")
+        known_lanes = ", ".join(known.name for known in platform.lanes)
+        raise typer.BadParameter(f"There is no lane {lane!r}; there are {known_lanes}.")
     if show:
         _show(platform.store, as_json)
         return
     given = json.loads(file.read_text()) if file else {}
-    changed = dict(_part(one) for one in parts or ())
-    said = {
-        one.name: {**(given.get(one.name) or identity_of(platform, one)), **changed}
-        for one in lanes
-    }
+    changed = dict(_part(text) for text in parts or ())
+    by_lane = identities(platform, lanes, given, changed)
     if only_print:
-        typer.echo(json.dumps(said, indent=2))
+        print_json(by_lane)
         return
-    for name, identity in said.items():
-        write(platform.store, name, identity, platform.clock())
+    for name, identity in by_lane.items():
+        record(platform.store, name, identity, platform.clock())
         typer.echo(f"Declared for the lane {name}: {_line(identity)}")
-
-
-def declare_here(platform: Platform) -> None:
-    """On one machine, what starts it is what should run."""
-    from parjanya_dagster.belief.drift import declare as write
-    from parjanya_dagster.execution.identity import identity_of
-
-    for lane in platform.lanes:
-        write(platform.store, lane.name, identity_of(platform, lane), platform.clock())
 
 
 def _part(text: str) -> tuple[str, str]:
@@ -87,29 +75,31 @@ def _part(text: str) -> tuple[str, str]:
 def _show(store: Store, as_json: bool) -> None:
     from parjanya_dagster.belief.drift import declared, differences, running
 
-    wanted = declared(store)
-    seen = running(store)
+    by_lane = declared(store)
+    ran: list[dict[str, Any]] = [
+        {"lane": lane, "began": at, "run": run, "identity": identity,
+         "differs": differences(by_lane.get(lane, {}), identity)}
+        for lane, at, run, identity in running(store)
+    ]  # fmt: skip
     if as_json:
-        rows = [
-            {"lane": lane, "began": at, "run": run, "identity": ran,
-             "differs": differences(wanted.get(lane, {}), ran)}
-            for lane, at, run, ran in seen
-        ]  # fmt: skip
-        typer.echo(json.dumps({"declared": wanted, "ran": rows}, indent=2))
+        print_json({"declared": by_lane, "ran": ran})
         return
-    for lane, identity in wanted.items():
-        typer.secho(f"{lane}: declared {_line(identity)}", bold=True)
-    for lane, at, run, ran in seen:
-        when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        apart = differences(wanted.get(lane, {}), ran)
-        said = "; ".join(
-            f"{part} {is_!r}, declared {want!r}" for part, (want, is_) in apart.items()
-        )
-        typer.echo(
-            f"{lane}: run {run} at {when} UTC {'differs: ' + said if said else 'as declared'}"
-        )
-    if not wanted:
+    for lane, identity in by_lane.items():
+        print_title(f"{lane}: declared {_line(identity)}")
+    for seen in ran:
+        typer.echo(f"{seen['lane']}: run {seen['run']} at {second(seen['began'])} UTC "
+                   f"{_against(seen['differs'])}")  # fmt: skip
+    if not by_lane:
         typer.echo("Nothing was declared: drift cannot be seen.")
+
+
+def _against(differs: Mapping[str, tuple[str, str]]) -> str:
+    if not differs:
+        return "as declared"
+    return "differs: " + "; ".join(
+        f"{part} {running!r}, declared {declared!r}"
+        for part, (declared, running) in differs.items()
+    )
 
 
 def _line(identity: Mapping[str, str]) -> str:

@@ -1,70 +1,70 @@
-"""`parjanya doctor --quick` and `--maintenance`: a container's health, and the checklist. Thin."""
+"""`parjanya doctor --quick` and `--maintenance`: a container's health, and the checklist."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
-from parjanya_dagster.cli.options import CANNOT_TELL, FINDINGS, HEALTHY
+from parjanya_dagster.cli.options import platform_of
+from parjanya_dagster.cli.output import (
+    ATTENTION,
+    BAD,
+    CANNOT_TELL,
+    FINDINGS,
+    GOOD,
+    HEALTHY,
+    print_json,
+)
 from parjanya_dagster.errors import ParjanyaError
+
+MARKS: dict[bool | None, tuple[str, str]] = {
+    True: ("ok", GOOD),
+    False: ("attention", ATTENTION),
+    None: ("unknown", BAD),
+}
 
 
 def quick(home: Path | None, as_json: bool) -> int:
-    """Truth answers, with the schema of this code. Nothing of Dagster's is imported or asked.
+    """Whether Truth answers, with the schema of this code. Dagster is neither imported nor asked.
 
-    A loop that is blind is told and is no failure: restarting this container would not cure it.
+    The age of each loop's heartbeat is told. An old one is no failure: restarting this container
+    would not cure it. Returns the exit code.
     """
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
-
     try:
-        platform = open_platform(load(home))
+        platform = platform_of(home)
         loops = platform.store.heartbeats()
         ages = {name: round(platform.clock() - beat.at, 1) for name, beat in loops.items()}
     except Exception as error:
-        said = str(error) if isinstance(error, ParjanyaError) else repr(error)
-        typer.echo(json.dumps({"truth": said}) if as_json else f"Truth: {said}", err=not as_json)
+        reason = str(error) if isinstance(error, ParjanyaError) else repr(error)
+        if as_json:
+            print_json({"truth": reason}, indent=None)
+        else:
+            typer.echo(f"Truth: {reason}", err=True)
         return CANNOT_TELL
     if as_json:
-        typer.echo(json.dumps({"truth": "answers", "heartbeat_age_seconds": ages}))
+        print_json({"truth": "answers", "heartbeat_age_seconds": ages}, indent=None)
     else:
-        told = "".join(f"; {name} {age:.0f} s ago" for name, age in ages.items())
-        typer.echo(f"Truth answers{told}")
+        loops_told = "".join(f"; {name} {age:.0f} s ago" for name, age in ages.items())
+        typer.echo(f"Truth answers{loops_told}")
     return HEALTHY
 
 
 def maintenance(home: Path | None, as_json: bool) -> int:
-    from parjanya_dagster.belief.instance import oldest_ended_run, open_dagster
-    from parjanya_dagster.doctor.checklist import Ground, checklist
-    from parjanya_dagster.doctor.instance import examined
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
+    """Print each check of the checklist. Returns the exit code."""
+    from parjanya_dagster.doctor.checklist import checklist
+    from parjanya_dagster.doctor.instance import ground_of
 
-    platform = open_platform(load(home))
-
-    def oldest_run() -> float | None:
-        with open_dagster(platform.settings) as instance:
-            return oldest_ended_run(instance)
-
-    lines = list(checklist(Ground(platform, lambda: examined(platform, None), oldest_run)))
+    lines = list(checklist(ground_of(platform_of(home))))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in lines], indent=2))
+        print_json([asdict(line) for line in lines])
     else:
-        for one in lines:
-            mark, colour = _MARKS[one.passed]
-            typer.secho(f"{mark:<9} {one.name}: {one.said}", fg=colour)
-            if not one.passed:
-                typer.echo(f"{'':<9} next: {one.next_step}")
-    if any(one.passed is None for one in lines):
+        for line in lines:
+            mark, colour = MARKS[line.passed]
+            typer.secho(f"{mark:<9} {line.name}: {line.said}", fg=colour)
+            if not line.passed:
+                typer.echo(f"{'':<9} next: {line.next_step}")
+    if any(line.passed is None for line in lines):
         return CANNOT_TELL
-    return HEALTHY if all(one.passed for one in lines) else FINDINGS
-
-
-_MARKS: dict[bool | None, tuple[str, str]] = {
-    True: ("ok", typer.colors.GREEN),
-    False: ("attention", typer.colors.YELLOW),
-    None: ("unknown", typer.colors.RED),
-}
+    return HEALTHY if all(line.passed for line in lines) else FINDINGS

@@ -1,17 +1,47 @@
-"""Options that many commands share, and the exit codes of those that judge."""
+"""The options that many commands share, and the opening of the home that they name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from parjanya_dagster.platform import Platform
+    from parjanya_dagster.settings import Settings
+
+
+def _home_of_program(context: typer.Context, home: Path | None) -> Path | None:
+    """A command without `--home` has that of the program: `parjanya --home DIR status`."""
+    if home is not None:
+        return home
+    given: Path | None = context.find_root().params.get("home")
+    return given
+
+
 Home = Annotated[
     Path | None,
-    typer.Option("--home", help="Where the instance lives. Default: PARJANYA_HOME or .parjanya."),
+    typer.Option(
+        "--home",
+        callback=_home_of_program,
+        help="Where the instance lives. Default: PARJANYA_HOME or .parjanya.",
+    ),
 ]
-TenantOption = Annotated[str | None, typer.Option("--tenant", "-t", help="One tenant only.")]
+OneTenant = Annotated[str | None, typer.Option("--tenant", "-t", help="One tenant only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TenantName = Annotated[str, typer.Argument(help="The tenant's name.")]
 
-HEALTHY, FINDINGS, CANNOT_TELL = 0, 1, 2
+
+def settings_of(home: Path | None) -> Settings:
+    """The settings of a home. Raises SettingsInvalid."""
+    from parjanya_dagster.settings import load
+
+    return load(home)
+
+
+def platform_of(home: Path | None, migrating: bool = False) -> Platform:
+    """Open the platform of a home. Raises SettingsInvalid, TruthUnavailable, SchemaOutdated."""
+    from parjanya_dagster.platform import open_platform
+
+    return open_platform(settings_of(home), migrating=migrating)

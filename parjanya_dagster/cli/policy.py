@@ -1,61 +1,51 @@
-"""`parjanya policy …`: versions, their differences, and who is pinned to which. Thin."""
+"""`parjanya policy …`: versions, their differences, and who is pinned to which."""
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from parjanya_dagster.cli.options import Home, Json, platform_of
+from parjanya_dagster.cli.output import day, print_json, print_title
+
+if TYPE_CHECKING:
+    from parjanya_dagster.policy import Comparison, Policy, PolicyDiff
+
 app = typer.Typer(help="Policies: list, show, check, publish, compare, pin.", no_args_is_help=True)
 
-Home = Annotated[
-    Path | None,
-    typer.Option("--home", help="Where the instance lives. Default: PARJANYA_HOME or .parjanya."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Ref = Annotated[str, typer.Argument(help="name@version, or a name for its newest version.")]
 File = Annotated[Path, typer.Argument(help="A YAML file.")]
-
-
-def _open(home: Path | None) -> Any:
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
-
-    return open_platform(load(home))
 
 
 @app.command("list")
 def list_policies(home: Home = None, as_json: Json = False) -> None:
     """Every published version, and the tenants that are pinned to it."""
-    place = _open(home)
-    pinned: dict[str, list[str]] = defaultdict(list)
-    for tenant in place.store.tenants():
-        pinned[tenant.policy].append(tenant.slug)
-    found = [
-        {"policy": one.ref, "hash": one.hash, "published_at": one.published_at,
-         "tenants": sorted(pinned[one.ref])}
-        for one in place.store.policies()
+    from parjanya_dagster.truth.policy_registry import pinned
+
+    store = platform_of(home).store
+    tenants_of = pinned(store)
+    policies: list[dict[str, Any]] = [
+        {"policy": policy.ref, "hash": policy.hash, "published_at": policy.published_at,
+         "tenants": tenants_of.get(policy.ref, [])}
+        for policy in store.policies()
     ]  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(policies)
         return
-    for line in found:
-        day = datetime.fromtimestamp(line["published_at"], UTC).strftime("%Y-%m-%d")
-        who = ", ".join(line["tenants"]) or "nobody"
-        typer.echo(f"{line['policy']:<24} {line['hash'][:19]}…  {day}  pinned: {who}")
+    for policy in policies:
+        tenants = ", ".join(policy["tenants"]) or "nobody"
+        typer.echo(f"{policy['policy']:<24} {policy['hash'][:19]}…  "
+                   f"{day(policy['published_at'])}  pinned: {tenants}")  # fmt: skip
 
 
 @app.command()
 def show(ref: Ref, home: Home = None, as_json: Json = False) -> None:
     """A published version, as its author wrote it."""
-    policy = _open(home).registry.named(ref)
+    policy = platform_of(home).registry.named(ref)
     if as_json:
-        body = {"policy": policy.ref, "hash": policy.hash, "content": policy.content()}
-        typer.echo(json.dumps(body, indent=2))
+        print_json({"policy": policy.ref, "hash": policy.hash, "content": policy.content()})
         return
     typer.echo(f"# {policy.ref}  {policy.hash}")
     typer.echo(policy.text.rstrip())
@@ -67,16 +57,17 @@ def check(file: File, home: Home = None) -> None:
     from parjanya_dagster.truth.policy_registry import read_file
 
     policy = read_file(file)
-    published = _open(home).registry.published().get(policy.ref)
+    published = platform_of(home).registry.published().get(policy.ref)
+    conflict = published is not None and published.hash != policy.hash
     if published is None:
-        said = "not published yet."
-    elif published.hash == policy.hash:
-        said = "published, with this content."
+        state = "not published yet."
+    elif conflict:
+        state = (f"published with OTHER content, so this file would be refused: make it "
+                 f"version {policy.version + 1}.")  # fmt: skip
     else:
-        said = (f"published with OTHER content, so this file would be refused: make it "
-                f"version {policy.version + 1}.")  # fmt: skip
-    typer.echo(f"{policy.ref} is valid ({policy.hash[:19]}…); it is {said}")
-    if published is not None and published.hash != policy.hash:
+        state = "published, with this content."
+    typer.echo(f"{policy.ref} is valid ({policy.hash[:19]}…); it is {state}")
+    if conflict:
         raise typer.Exit(1)
 
 
@@ -85,7 +76,7 @@ def publish(file: File, home: Home = None) -> None:
     """Publish a file as a new version. A published version never changes its content."""
     from parjanya_dagster.truth.policy_registry import read_file
 
-    policy = _open(home).registry.publish(read_file(file))
+    policy = platform_of(home).registry.publish(read_file(file))
     typer.echo(f"{policy.ref} is published ({policy.hash[:19]}…). Nobody is moved to it: see "
                f"`parjanya regrade --to {policy.ref} --preview`.")  # fmt: skip
 
@@ -100,10 +91,10 @@ def pin(
 
     `parjanya regrade` pins too, and decides again what was decided before.
     """
-    place = _open(home)
-    policy = place.registry.named(ref)
+    platform = platform_of(home)
+    policy = platform.registry.named(ref)
     for slug in tenant:
-        place.store.pin(slug, policy.ref)
+        platform.store.pin(slug, policy.ref)
         typer.echo(f"{slug} is pinned to {policy.ref}.")
 
 
@@ -119,35 +110,40 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """How two versions differ; with a tenant, how their recorded decisions do."""
-    from parjanya_dagster import policy
-    from parjanya_dagster.errors import UnknownTenant
+    from parjanya_dagster.policy import diff as differences
     from parjanya_dagster.regrade.report import compare_decided
 
-    place = _open(home)
-    first, second = place.registry.named(a), place.registry.named(b)
-    found = policy.diff(first, second)
-    if tenant is not None and place.store.tenant(tenant) is None:
-        raise UnknownTenant(f"There is no tenant {tenant!r}.")
-    compared = compare_decided(place.store, first, second, tenant) if tenant else None
+    platform = platform_of(home)
+    first, second = platform.registry.named(a), platform.registry.named(b)
+    changes = differences(first, second)
+    decided = None
+    if tenant is not None:
+        platform.tenant(tenant)
+        decided = compare_decided(platform.store, first, second, tenant)
     if as_json:
-        body = {**found.body(), "threshold_only": found.threshold_only}
-        typer.echo(json.dumps({**body, "decided": compared.body() if compared else None}, indent=2))
+        print_json({**changes.body(), "threshold_only": changes.threshold_only,
+                    "decided": decided.body() if decided else None})  # fmt: skip
         return
-    for change in found.changes:
+    _print_changes(changes, second)
+    if decided is not None and tenant is not None:
+        _print_decided(decided, first, second, tenant)
+
+
+def _print_changes(changes: PolicyDiff, second: Policy) -> None:
+    for change in changes.changes:
         typer.echo(str(change))
-    if found.threshold_only:
+    if changes.threshold_only:
         typer.echo("Nothing new is needed: a regrade decides again, and asks no model.")
-    for stage, paths in found.needs.items():
+    for stage, paths in changes.needs.items():
         typer.echo(f"{second.ref} needs more of {stage}: {', '.join(paths)}")
-    if compared is None:
-        return
-    typer.secho(f"{compared.compared} images of {tenant} were decided by both: "
-                f"{compared.same_verdict} alike.", bold=True)  # fmt: skip
-    for flip in compared.flips:
+
+
+def _print_decided(decided: Comparison, first: Policy, second: Policy, tenant: str) -> None:
+    print_title(f"{decided.compared} images of {tenant} were decided by both: "
+                f"{decided.same_verdict} alike.")  # fmt: skip
+    for flip in decided.flips:
         rules = ", ".join(f"{rule} {count}" for rule, count in flip.rules.items())
         typer.echo(f"{flip.images:>6}  {flip.before} → {flip.after}  ({rules})")
         typer.echo(f"        e.g. {', '.join(flip.examples)}")
-    if compared.only_a or compared.only_b:
-        typer.echo(
-            f"{compared.only_a} only by {first.ref}, {compared.only_b} only by {second.ref}."
-        )
+    if decided.only_a or decided.only_b:
+        typer.echo(f"{decided.only_a} only by {first.ref}, {decided.only_b} only by {second.ref}.")

@@ -1,14 +1,16 @@
-"""`parjanya preflight`: is everything there that the engines need, on this machine? Thin."""
+"""`parjanya preflight`: is everything there that the engines need, on this machine?"""
 
 from __future__ import annotations
 
-import json
-import time
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from parjanya_dagster.cli.options import Home, Json, platform_of, settings_of
+from parjanya_dagster.cli.output import BAD, GOOD, print_json, print_title
 
 if TYPE_CHECKING:
     from gpu_ops.preflight import Report
@@ -22,12 +24,7 @@ class Stage(StrEnum):
 
 
 def preflight(
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            "--home", help="Where the instance lives. Default: PARJANYA_HOME or .parjanya."
-        ),
-    ] = None,
+    home: Home = None,
     stage: Annotated[Stage | None, typer.Option("--stage", help="One stage only.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Files, GPU and server only: load no model.")
@@ -38,41 +35,39 @@ def preflight(
             "--record", help="Keep the result in Truth, as a run does: for a node that runs work."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check models, weights, GPU and one image, as runs do before they claim. Exit 0 fit, 1 not.
 
     Needs no Truth and no Dagster, so it serves as a container's health check.
     """
     from parjanya_dagster.execution.preflight import STAGES, examine
-    from parjanya_dagster.settings import load
 
-    settings = load(home)
+    settings = settings_of(home)
     stages = [stage.value] if stage else list(STAGES)
-    reports = {one: examine(settings, one, smoke=not quick) for one in stages}
+    reports = {name: examine(settings, name, smoke=not quick) for name in stages}
     if record:
-        _record(settings, reports)
+        _record(home, reports)
     fit = all(report.ok for report in reports.values())
     if as_json:
-        body = {"ok": fit, "stages": {one: report.as_dict() for one, report in reports.items()}}
-        typer.echo(json.dumps(body, indent=2))
+        by_stage = {name: report.as_dict() for name, report in reports.items()}
+        print_json({"ok": fit, "stages": by_stage})
     else:
-        for one, report in reports.items():
-            _print(one, report)
+        for name, report in reports.items():
+            _print(name, report)
     raise typer.Exit(0 if fit else 1)
 
 
-def _record(settings: Any, reports: dict[str, Report]) -> None:
+def _record(home: Path | None, reports: Mapping[str, Report]) -> None:
     from parjanya_dagster.execution.preflight import record
-    from parjanya_dagster.platform import open_platform
 
-    platform = open_platform(settings)
+    platform = platform_of(home)
     for stage, report in reports.items():
-        record(platform.store, stage, report, BY_HAND, time.time())
+        record(platform.store, stage, report, BY_HAND, platform.clock())
 
 
 def _print(stage: str, report: Report) -> None:
-    typer.secho(f"{stage}: engine {report.engine}", bold=True)
+    print_title(f"{stage}: engine {report.engine}")
     for check in report.checks:
-        colour = typer.colors.GREEN if check.ok else typer.colors.RED
-        typer.secho(f"  {'fit  ' if check.ok else 'unfit'} {check.name}: {check.detail}", fg=colour)
+        mark, colour = ("fit  ", GOOD) if check.ok else ("unfit", BAD)
+        typer.secho(f"  {mark} {check.name}: {check.detail}", fg=colour)

@@ -1,68 +1,57 @@
-"""`parjanya tenant`: who is registered, registering by hand, and whether a bucket is fit. Thin."""
+"""`parjanya tenant …`: who is registered, registering by hand, and whether a bucket is fit."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from parjanya_dagster.aws.bucket_check import Finding, Wanted
-    from parjanya_dagster.platform import Platform
-    from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of
+from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: list, show, add, check.")
-Home = Annotated[Path | None, typer.Option("--home", help="Where the instance lives.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Slug = Annotated[str, typer.Argument(help="The tenant's name.")]
+COLOURS = {"ok": GOOD, "warning": ATTENTION, "error": BAD}
 
 
 @app.command("list")
 def list_all(home: Home = None, as_json: Json = False) -> None:
     """Every registered tenant."""
-    tenants = _open(home).store.tenants()
+    tenants = platform_of(home).store.tenants()
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in tenants], indent=2))
+        print_json([asdict(tenant) for tenant in tenants])
         return
-    for one in tenants:
-        typer.echo(f"{one.slug}  {one.bucket}/{one.prefix}  {one.policy}  {one.status}")
+    for tenant in tenants:
+        where = f"{tenant.bucket}/{tenant.prefix}"
+        typer.echo(f"{tenant.slug}  {where}  {tenant.policy}  {tenant.status}")
     if not tenants:
         typer.echo("No tenant is registered yet.")
 
 
 @app.command()
-def show(tenant: Slug, home: Home = None) -> None:
+def show(tenant: TenantName, home: Home = None) -> None:
     """One tenant, as JSON."""
-    typer.echo(json.dumps(asdict(_tenant(_open(home), tenant)), indent=2))
+    print_json(asdict(platform_of(home).tenant(tenant)))
 
 
 @app.command()
 def add(
-    tenant: Slug,
+    tenant: TenantName,
     bucket: Annotated[str, typer.Option(help="Where its uploads land. Default: its name.")] = "",
     home: Home = None,
 ) -> None:
     """Register a tenant. One that is registered is left as it is."""
-    from parjanya_dagster.errors import InvalidTenant
+    from parjanya_dagster.ingest.owners import register_by_hand
 
-    place = _open(home)
-    owner = next((t.slug for t in place.store.tenants() if t.bucket == (bucket or tenant)), tenant)
-    if owner != tenant:
-        raise InvalidTenant(f"The bucket {bucket or tenant!r} is that of the tenant {owner!r}.")
-    recorded = place.sweeper.add_tenant(tenant, bucket or None)
-    if bucket and recorded.bucket != bucket:
-        raise InvalidTenant(f"{tenant!r} is registered already, with {recorded.bucket!r}.")
-    where = f"{recorded.bucket}/{recorded.prefix}"
-    typer.echo(f"{tenant}: uploads land in {where}, decided under {recorded.policy}.")
+    platform = platform_of(home)
+    registered = register_by_hand(platform.store, platform.sweeper.add_tenant, tenant, bucket)
+    where = f"{registered.bucket}/{registered.prefix}"
+    typer.echo(f"{tenant}: uploads land in {where}, decided under {registered.policy}.")
 
 
 @app.command()
 def check(
-    tenant: Slug,
+    tenant: TenantName,
     origin: Annotated[
         list[str] | None, typer.Option("--origin", help="A web origin that uploads. Repeatable.")
     ] = None,
@@ -70,78 +59,18 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Is the tenant's bucket fit? Exit status 1 where something is an error."""
-    place = _open(home)
-    origins = origin or place.settings.upload_origins.split()
-    found = list(checked(place, _tenant(place, tenant), origins))
+    from parjanya_dagster.doctor.tenant_bucket import findings_of_bucket
+
+    platform = platform_of(home)
+    origins = origin or platform.settings.uploads.origins.split()
+    findings = list(findings_of_bucket(platform, platform.tenant(tenant), origins))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+        print_json([asdict(finding) for finding in findings])
     else:
-        for one in found:
-            colour = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW}
-            typer.secho(f"{one.mark:<8}", nl=False, fg=colour.get(one.mark, typer.colors.RED))
-            typer.echo(f"{one.name}: {one.said}")
-            if one.next_step:
-                typer.echo(f"        next: {one.next_step}")
-    if any(one.mark == "error" for one in found):
+        for finding in findings:
+            typer.secho(f"{finding.mark:<8}", nl=False, fg=COLOURS[finding.mark])
+            typer.echo(f"{finding.name}: {finding.said}")
+            if finding.next_step:
+                typer.echo(f"        next: {finding.next_step}")
+    if any(finding.mark == "error" for finding in findings):
         raise typer.Exit(1)
-
-
-def checked(place: Platform, tenant: Tenant, origins: list[str]) -> Iterator[Finding]:
-    """Everything that was looked at. Raises CloudUnavailable where our own queue is not known."""
-    from parjanya_dagster.aws.bucket_check import Finding, Mark, Wanted, judge, look, reachable
-    from parjanya_dagster.aws.queues import SqsQueue
-    from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-    from parjanya_dagster.uploads.cors import objections
-
-    if not place.settings.objects.startswith("s3:"):
-        try:
-            next(place.objects.listing(tenant.bucket, tenant.prefix), None)
-            yield Finding("exists", Mark.OK, f"The folder {tenant.bucket} can be read.")
-        except (ObjectGone, StorageUnavailable) as error:
-            yield Finding("exists", Mark.ERROR, str(error), "Make the folder, or mount it.")
-        yield Finding("s3", Mark.OK, "Buckets are folders here: nothing else applies.")
-        return
-    first = reachable(tenant.bucket)
-    yield first
-    if first.mark is Mark.ERROR:
-        return
-    queue = place.settings.arrivals_queue
-    keep = max(place.settings.retry_horizon_hours, place.settings.longest_dormancy_hours) * 3600
-    arn = SqsQueue(queue).arn() if queue else ""
-    wanted = Wanted(tenant.bucket, tenant.prefix, arn, keep, origins)
-    yield from judge(look(tenant.bucket), wanted, objections)
-    yield from _proved(place, wanted)
-
-
-def _proved(place: Platform, wanted: Wanted) -> Iterator[Finding]:
-    """What a browser is told when it asks for real."""
-    from parjanya_dagster.aws.bucket_check import Finding, Mark
-    from parjanya_dagster.uploads.cors import preflight
-
-    if not wanted.origins:
-        return
-    key = f"{wanted.prefix}preflight"
-    signed = place.objects.presigned_put(wanted.bucket, key, "image/jpeg", 1, 60)
-    if signed is None:
-        return
-    for origin in wanted.origins:
-        verdict = preflight(signed.url, origin)
-        mark = Mark.OK if verdict.passed else Mark.ERROR
-        step = "" if verdict.passed else "Correct the CORS rules; a proxy may answer instead of S3."
-        yield Finding(f"preflight from {origin}", mark, verdict.reason, step)
-
-
-def _tenant(place: Platform, slug: str) -> Tenant:
-    from parjanya_dagster.errors import UnknownTenant
-
-    found = place.store.tenant(slug)
-    if found is None:
-        raise UnknownTenant(f"There is no tenant {slug!r}. `parjanya tenant list` names them.")
-    return found
-
-
-def _open(home: Path | None) -> Platform:
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
-
-    return open_platform(load(home))

@@ -1,85 +1,49 @@
-"""`parjanya worker`: a process that works from a lane's queue. Thin."""
+"""`parjanya worker`: a process that works from a lane's queue."""
 
 from __future__ import annotations
 
 import signal
-import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from parjanya_dagster.platform import Platform
-    from parjanya_dagster.queues.messages import Queue
+from parjanya_dagster.cli.options import Home, platform_of
+from parjanya_dagster.cli.stopping import stopped_by
+from parjanya_dagster.errors import SettingsInvalid
 
 
 def worker(
-    queue: Annotated[str, typer.Option("--queue", help="The queue, as in PARJANYA_LANE_QUEUES.")],
-    home: Annotated[Path | None, typer.Option("--home", help="Where the instance lives.")] = None,
+    queue: Annotated[str, typer.Option("--queue", help="As in PARJANYA_LANES__<LANE>__QUEUE.")],
+    home: Home = None,
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="End where there is nothing to take.")
     ] = False,
 ) -> None:
     """Work off what a lane's queue asks for. SIGTERM ends it after what it has in hand.
 
-    Refuses to start where the queue forgets messages sooner than anybody may look at it.
+    Refuses to start where the queue keeps messages for less than the longest dormancy.
     """
-    from parjanya_dagster.errors import SettingsInvalid
     from parjanya_dagster.execution.queue_worker import Worker
-    from parjanya_dagster.platform import open_platform
-    from parjanya_dagster.settings import load
+    from parjanya_dagster.queues.retention import require_retention
+    from parjanya_dagster.truth.transitions import HOUR
 
-    place = open_platform(load(home))
-    lanes = [lane for lane in place.lanes if place.settings.queues.get(lane.name) == queue]
+    platform = platform_of(home)
+    settings = platform.settings
+    lanes = [lane for lane in platform.lanes if settings.lanes.queues.get(lane.name) == queue]
     if not lanes:
-        known = ", ".join(place.settings.queues.values()) or "none"
+        known = ", ".join(settings.lanes.queues.values()) or "none"
         raise SettingsInvalid(
-            f"PARJANYA_LANE_QUEUES gives the queue {queue!r} to no lane. It has: {known}."
+            f"PARJANYA_LANES__<LANE>__QUEUE gives the queue {queue!r} to no lane. It has: {known}."
         )
     lane = lanes[0]
-    refuse_short_memory(place, {lane.name: place.queues[lane.name]})
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    messages = platform.queues[lane.name]
+    require_retention(lane.name, messages, settings.arrivals.longest_dormancy_hours * HOUR)
+    stopping = stopped_by(signal.SIGTERM, signal.SIGINT)
     typer.echo(f"Working from {queue} for the lane {lane.name}: {', '.join(lane.stages)}.")
-    dead_letters = place.all_queues.get("dead letters")
-    serving = Worker(place, lane, place.queues[lane.name], dead_letters=dead_letters)
+    dead_letters = platform.all_queues.get("dead letters")
+    serving = Worker(platform, lane, messages, dead_letters=dead_letters)
     if until_empty:
         done = serving.drain(stopping.is_set)
     else:
         done = serving.serve(stopping.is_set, stopping.wait)
     typer.echo(f"{done} messages are done.")
-
-
-def check_queues(place: Platform) -> None:
-    """Refuse to start over queues that forget. One that does not answer is no reason to stay away:
-
-    the sweep finds what it would tell, and the doctor names it. Raises SettingsInvalid.
-    """
-    from parjanya_dagster.errors import CloudUnavailable
-
-    for role, queue in place.all_queues.items():
-        try:
-            refuse_short_memory(place, {role: queue})
-        except CloudUnavailable as error:
-            typer.secho(f"Not known: {error}", fg=typer.colors.YELLOW, err=True)
-
-
-def refuse_short_memory(place: Platform, queues: dict[str, Queue]) -> None:
-    """Raises SettingsInvalid where a queue forgets messages too soon; CloudUnavailable."""
-    from parjanya_dagster.errors import QueueMissing, SettingsInvalid
-    from parjanya_dagster.truth.transitions import HOUR
-
-    dormancy = place.settings.longest_dormancy_hours * HOUR
-    for role, queue in queues.items():
-        try:
-            retention = queue.state().retention
-        except QueueMissing:  # it is made, with a long memory, when there is something to send
-            continue
-        if retention < dormancy:
-            raise SettingsInvalid(
-                f"The queue {queue.name} ({role}) keeps messages for {retention / 3600:.0f} h, "
-                f"less than PARJANYA_LONGEST_DORMANCY_HOURS ({dormancy / 3600:.0f}). Set its "
-                "MessageRetentionPeriod to 1209600."
-            )

@@ -14,9 +14,10 @@ from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.ticks import sensors_seen
 from parjanya_dagster.defs.metadata import findings_table
 from parjanya_dagster.defs.resources import PlatformResource
+from parjanya_dagster.doctor.case import SENSOR_OF, Case
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.grace_periods import grace_periods
-from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.truth.stages import Status
 
 STUCK_AFTER = 3600.0  # seconds that a row may be due
@@ -30,9 +31,9 @@ MOST_FAILED = 0.2  # share of a tenant's images
 def no_rows_stuck(
     context: AssetCheckExecutionContext, platform: PlatformResource
 ) -> AssetCheckResult:
-    place = platform.open()
-    now = place.clock()
-    stuck = [batch for batch in place.store.due(now) if now - batch.oldest > STUCK_AFTER]
+    opened = platform.open()
+    now = opened.clock()
+    stuck = [batch for batch in opened.store.due(now) if now - batch.oldest > STUCK_AFTER]
     return AssetCheckResult(
         passed=not stuck,
         severity=AssetCheckSeverity.WARN,
@@ -84,24 +85,31 @@ def conservation(
 def doctor_finds_nothing(
     context: AssetCheckExecutionContext, platform: PlatformResource
 ) -> AssetCheckResult:
-    place = platform.open()
+    opened = platform.open()
     examiner = Examiner(
-        place.store,
-        place.objects,
-        place.believing(DagsterBelief(context.instance, place.lanes)),
-        lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
-        place.clock,
+        store=opened.store,
+        objects=opened.objects,
+        belief=opened.believing(DagsterBelief(context.instance, opened.lanes)),
+        sensors=lambda: sensors_seen(context.instance, list(SENSOR_OF.values())),
+        clock=opened.clock,
         bounds=CHECK_BOUNDS,
-        queues=place.all_queues,
+        queues=opened.all_queues,
     )
     facts = examiner.examine()
-    found = diagnose(Case(facts, place.lanes, place.limits, grace_periods(place.settings)))
+    findings = diagnose(
+        Case(
+            facts=facts,
+            lanes=opened.lanes,
+            limits=opened.limits,
+            grace=grace_periods(opened.settings),
+        )
+    )
     return AssetCheckResult(
-        passed=not found and not facts.unread,
+        passed=not findings and not facts.unread,
         severity=AssetCheckSeverity.WARN,
         metadata={
-            "findings": MetadataValue.md(findings_table(found, facts.unread)),
-            "codes": ", ".join(sorted({one.code for one in found})) or "none",
+            "findings": MetadataValue.md(findings_table(findings, facts.unread)),
+            "codes": ", ".join(sorted({finding.code for finding in findings})) or "none",
             "could_not_read": ", ".join(facts.unread) or "nothing",
         },
     )
@@ -123,8 +131,8 @@ def decided_under_pin(
         passed=not others,
         severity=AssetCheckSeverity.WARN,
         metadata={
-            "images": sum(one.rows for one in others),
-            "partitions": len({one.batch for one in others}),
+            "images": sum(other.rows for other in others),
+            "partitions": len({other.batch for other in others}),
             "by_partition": MetadataValue.md("\n".join(lines)) if others else "none",
             "to_select_them": ", ".join(sorted({o.batch for o in others})[:MOST_LISTED]) or "none",
         },
@@ -139,19 +147,19 @@ def runs_as_declared(
     context: AssetCheckExecutionContext, platform: PlatformResource
 ) -> AssetCheckResult:
     store = platform.open().store
-    found = drifts(store)
+    drifted = drifts(store)
     lines = ["| lane | run | part | declared | running |", "|---|---|---|---|---|"]
     lines += [
-        f"| {one.lane} | {one.run_id} | {part} | {want} | {ran} |"
-        for one in found[:MOST_LISTED]
-        for part, (want, ran) in one.differs.items()
+        f"| {drift.lane} | {drift.run_id} | {part} | {want} | {ran} |"
+        for drift in drifted[:MOST_LISTED]
+        for part, (want, ran) in drift.differs.items()
     ]
     return AssetCheckResult(
-        passed=not found,
+        passed=not drifted,
         severity=AssetCheckSeverity.WARN,
         metadata={
             "lanes_declared": ", ".join(sorted(declared(store))) or "none",
-            "drifted": MetadataValue.md("\n".join(lines)) if found else "none",
+            "drifted": MetadataValue.md("\n".join(lines)) if drifted else "none",
         },
     )
 

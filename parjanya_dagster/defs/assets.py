@@ -5,8 +5,7 @@ Annotations stay evaluated in this module: Dagster reads the type of `context`.
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping
 from typing import Any
 
 from dagster import (
@@ -25,18 +24,14 @@ from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER, REGRADE
 from parjanya_dagster.defs.metadata import partition_metadata
 from parjanya_dagster.defs.partitions import image_batches
 from parjanya_dagster.defs.resources import PlatformResource
-from parjanya_dagster.defs.run_start import report_start
+from parjanya_dagster.defs.run_start import runner_of
 from parjanya_dagster.errors import WrongJob
-from parjanya_dagster.execution.garbage_collection import seldom
-from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
-from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
-from parjanya_dagster.execution.pacing import pace_of
-from parjanya_dagster.execution.preflight import anything_to_do, require_fit
-from parjanya_dagster.execution.run_ledger import Book, gpu_attached
-from parjanya_dagster.execution.stages.build import stage_work
-from parjanya_dagster.execution.worker import Tally, work_off
+from parjanya_dagster.execution.manifest import Contents
+from parjanya_dagster.execution.preload import preload
+from parjanya_dagster.execution.stage_run import Replay, StageRunner
+from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.requests import Reset
+from parjanya_dagster.truth.stages import STAGES
 
 GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
@@ -75,68 +70,40 @@ def _stage(
     )
     def stage_asset(
         context: AssetExecutionContext, config: StageConfig, platform: PlatformResource
-    ) -> MaterializeResult:
-        place = platform.open()
-        report_start(context, place)
-        return run_stage(context, place, name)
+    ) -> MaterializeResult[Any]:
+        opened = platform.open()
+        return run_asset(context, opened, runner_of(context, opened), name)
 
     return stage_asset
 
 
-def run_stage(context: AssetExecutionContext, platform: Platform, stage: str) -> MaterializeResult:
-    """Claim, work, commit over the due rows of the run's partitions; then say what was done.
+def run_asset(
+    context: AssetExecutionContext, platform: Platform, runner: StageRunner, stage: str
+) -> MaterializeResult[Any]:
+    """Run a stage over the run's partitions; then say in each partition's metadata what was done.
 
     A run that the reconciler asked for works on what is due. Any other run means "compute this
-    again": it resets its partitions first, once per backfill. Nothing is reset or claimed before
-    the stage's engine has passed its preflight.
+    again": it resets its partitions first, once per backfill.
     """
-    keys = context.partition_keys
-    tags = context.run.tags
     _stop_where_misplaced(context, platform, stage)
     if stage == "validated":
         _preload(platform, context)
-    asked = tags.get(INTENT_TAG) in (RECONCILER, REGRADE)
-    book = Book(platform.store, context.run.run_id, stage, platform.clock, gpu=gpu_attached())
-    signs = SignsOfLife(
-        platform.store,
-        context.run.run_id,
-        stage,
-        platform.clock,
-        silence=platform.settings.run_silence,
-        stall=platform.settings.run_stall,
-        book=book,
-    )
-    with signs, seldom() if stage == "curated" else nullcontext():
-        settings, store = platform.settings, platform.store
-        idle = asked and not anything_to_do(settings, store, stage, keys, platform.clock())
-        if not idle:
-            require_fit(settings, store, stage, context.run.run_id, platform.clock)
-        if not asked:
-            _send_back(context, platform, stage)
-        tally = work_off(
-            platform.store,
-            signs.over(stage_work(platform, stage, context.run.run_id)),
-            keys,
-            owner=context.run.run_id,
-            pace=pace_of(platform, stage),
-            clock=platform.clock,
-            tally=book.tally,
-            stop=lambda: idle,
-        )
-        book.started(context.run.job_name, {f"loading {stage}": tally.load_seconds})
-        signs.finishing()
-        note_pace(platform.store, stage, tally, platform.clock())
-        stale = platform.store.stale_manifests() if stage == "curated" else {}
-        for key in keys:  # one at a time: a run may have hundreds of partitions
-            known = contents(platform.store, key) if stage == "curated" else None
-            if key in stale:
-                write_manifest(platform.store, platform.objects, key, stale[key], known)
-            _report(context, platform, stage, key, tally, known)
+
+    def report(key: str, tally: Tally, known: Contents | None) -> None:
+        _report(context, platform, stage, key, tally, known)
+
+    keys = context.partition_keys
+    replay = _replay(context, platform)
+    tally = runner.run(stage, keys, replay=replay, batch_done=report)
+    if replay:
         context.log.info(
-            f"{stage}: {tally.rows} rows over {len(keys)} partitions, "
-            f"{tally.image_seconds:.2f} s of work, {tally.commit_seconds:.2f} s in Truth, "
-            f"{tally.lost} lost to another worker."
+            f"{tally.replayed} rows went through {stage} again (replay {replay.replay_id})."
         )
+    context.log.info(
+        f"{stage}: {tally.rows} rows over {len(keys)} partitions, "
+        f"{tally.image_seconds:.2f} s of work, {tally.commit_seconds:.2f} s in Truth, "
+        f"{tally.lost} lost to another worker."
+    )
     return MaterializeResult()
 
 
@@ -156,34 +123,25 @@ def _stop_where_misplaced(context: AssetExecutionContext, platform: Platform, st
         )
 
 
-def _send_back(context: AssetExecutionContext, platform: Platform, stage: str) -> None:
-    """Reset the run's partitions to the stage, once per backfill."""
+def _replay(context: AssetExecutionContext, platform: Platform) -> Replay | None:
+    """What somebody asked to compute again; None: the reconciler asked, for what is due."""
     tags = context.run.tags
-    replay = tags.get(BACKFILL_TAG) or tags.get(ROOT_RUN_TAG) or context.run.run_id
+    if tags.get(INTENT_TAG) in (RECONCILER, REGRADE):
+        return None
     policy = _wanted_policy(context.run.run_config)
-    if policy:
-        policy = platform.registry.named(policy).ref
-    rows = platform.store.reset(
-        context.partition_keys,
-        Reset(
-            stage=stage,
-            reason=f"replay {replay} from {stage}" + (f" under {policy}" if policy else ""),
-            run_id=context.run.run_id,
-            policy=policy or None,
-        ),
-        platform.clock(),
-        replay,
+    return Replay(
+        replay_id=tags.get(BACKFILL_TAG) or tags.get(ROOT_RUN_TAG) or context.run.run_id,
+        policy=platform.registry.named(policy).ref if policy else "",
     )
-    context.log.info(f"{rows} rows go through {stage} again (replay {replay}).")
 
 
 def _wanted_policy(run_config: Mapping[str, Any]) -> str:
     """The policy that the run config names, at whichever of its assets."""
-    chosen = [
-        str((one or {}).get("config", {}).get("policy", ""))
-        for one in (run_config.get("ops") or {}).values()
+    named = [
+        str((of_asset or {}).get("config", {}).get("policy", ""))
+        for of_asset in (run_config.get("ops") or {}).values()
     ]
-    return next(filter(None, chosen), "")
+    return next(filter(None, named), "")
 
 
 def _report(
@@ -207,21 +165,9 @@ def _report(
 def _preload(platform: Platform, context: AssetExecutionContext) -> None:
     """Load the models of the run's later stages beside the work of its first one."""
     chosen = {key.path[-1] for key in context.run.asset_selection or ()}
-    later = [stage for stage in ("enriched", "scored") if not chosen or stage in chosen]
-    threading.Thread(target=_warm, args=(platform, later), name="preload", daemon=True).start()
-
-
-def _warm(platform: Platform, stages: Sequence[str]) -> None:
-    """Errors are left for the work itself, which hands its rows back and fails the run."""
-    from parjanya_dagster.execution.stages.by_policy import ByPolicy
-
-    for stage in stages:
-        try:
-            work = stage_work(platform, stage, "preload")
-            if isinstance(work, ByPolicy):
-                work.load()
-        except Exception:
-            return
+    later = [stage for stage in STAGES[1:] if not chosen or stage in chosen]
+    arguments = platform.settings, later, platform.clock
+    threading.Thread(target=preload, args=arguments, name="preload", daemon=True).start()
 
 
 validated = _stage(

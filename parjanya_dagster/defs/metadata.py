@@ -68,9 +68,9 @@ def _decided(platform: Platform, key: str, known: Contents) -> dict[str, Any]:
     if reasons:
         metadata["reasons"] = MetadataValue.md(reasons)
     qualities = [
-        float(found["scored"].body["quality"])
-        for found in evidence.values()
-        if "scored" in found and found["scored"].body.get("quality") is not None
+        float(stages["scored"].body["quality"])
+        for stages in evidence.values()
+        if "scored" in stages and stages["scored"].body.get("quality") is not None
     ]
     if qualities:
         metadata["quality"] = MetadataValue.md(histogram(qualities))
@@ -96,10 +96,10 @@ def _sheet(platform: Platform, rows: Sequence[ImageRow]) -> str:
     tiles = []
     for row in shown:
         try:
-            found = platform.objects.get(row.preview_bucket or "", row.thumbnail_key or "")
+            thumbnail = platform.objects.get(row.preview_bucket or "", row.thumbnail_key or "")
         except Exception:  # a sheet is for people: a missing tile is no failure of the run
             continue
-        tiles.append(Tile(found.data, row.key.rsplit("/", 1)[-1], verdict_of(row)))
+        tiles.append(Tile(thumbnail.data, row.key.rsplit("/", 1)[-1], verdict_of(row)))
     if not tiles:
         return ""
     try:
@@ -141,17 +141,19 @@ def _failures(rows: Sequence[ImageRow]) -> str:
     return "\n".join(lines)
 
 
-def findings_table(found: Sequence[Finding], unread: Mapping[str, str]) -> str:
+def findings_table(findings: Sequence[Finding], unread: Mapping[str, str]) -> str:
     """What the doctor found, for the page of an asset check."""
-    if not found and not unread:
+    if not findings and not unread:
         return "Nothing is missing, stuck or blind."
     lines = ["| boundary | finding | since (UTC) | evidence | next step |", "|---|---|---|---|---|"]
-    for one in found[:EXAMPLES]:
-        since = f"{datetime.fromtimestamp(one.since, UTC):%Y-%m-%d %H:%M}" if one.since else ""
-        evidence = ", ".join(f"{name} {value}" for name, value in one.evidence.items())
+    for finding in findings[:EXAMPLES]:
+        since = (
+            f"{datetime.fromtimestamp(finding.since, UTC):%Y-%m-%d %H:%M}" if finding.since else ""
+        )
+        evidence = ", ".join(f"{name} {value}" for name, value in finding.evidence.items())
         lines.append(
-            f"| {one.boundary} | {one.code}: {_cell(one.summary, 400)} | {since} "
-            f"| {_cell(evidence, 400)} | {_cell(one.next_step, 400)} |"
+            f"| {finding.boundary} | {finding.code}: {_cell(finding.summary, 400)} | {since} "
+            f"| {_cell(evidence, 400)} | {_cell(finding.next_step, 400)} |"
         )
     lines += [
         f"| | could not read {what} | | {_cell(why, 400)} | |" for what, why in unread.items()
@@ -178,8 +180,10 @@ def _cell(text: str, most: int = 160) -> str:
     """
     flat = " ".join(text.split())
     short = flat if len(flat) <= most else flat[: most - 1] + "…"
-    return "".join(one if one.isalnum() or one in _PLAIN or ord(one) > 126 else f"&#{ord(one)};"
-                   for one in short)  # fmt: skip
+    return "".join(
+        sign if sign.isalnum() or sign in _PLAIN or ord(sign) > 126 else f"&#{ord(sign)};"
+        for sign in short
+    )
 
 
 _PLAIN = " ,;/%="

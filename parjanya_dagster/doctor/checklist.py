@@ -26,7 +26,7 @@ MOST_KEYS = 50_000  # half of what Dagster recommends as the most
 RETENTION_LATE = 2.0  # days that its schedule may miss
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """One line of the checklist."""
 
@@ -36,7 +36,7 @@ class Checked:
     next_step: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ground:
     """What the checks look at."""
 
@@ -63,7 +63,7 @@ def checklist(ground: Ground) -> Iterator[Checked]:
             yield check(ground)
         except Exception as error:
             said = str(error) if isinstance(error, ParjanyaError) else repr(error)
-            yield Checked(check.__name__, None, said, "parjanya doctor")
+            yield Checked(name=check.__name__, passed=None, said=said, next_step="parjanya doctor")
 
 
 def nothing_wrong_now(ground: Ground) -> Checked:
@@ -72,7 +72,9 @@ def nothing_wrong_now(ground: Ground) -> Checked:
     if facts.unread:
         raise ParjanyaError(f"Could not read {', '.join(facts.unread)}.")
     said = f"the doctor finds {', '.join(errors)}" if errors else "the doctor finds no error"
-    return Checked("nothing_wrong_now", not errors, said, "parjanya doctor")
+    return Checked(
+        name="nothing_wrong_now", passed=not errors, said=said, next_step="parjanya doctor"
+    )
 
 
 def every_row_accounted_for(ground: Ground) -> Checked:
@@ -81,14 +83,18 @@ def every_row_accounted_for(ground: Ground) -> Checked:
     broken = ", ".join(tenant for tenant, rows in lost.items() if rows)
     rows = sum(one.rows for one in counts)
     said = f"the law is broken for {broken}" if broken else f"{some(rows, 'row')} add up"
-    return Checked("every_row_accounted_for", not broken, said, "parjanya doctor")
+    return Checked(
+        name="every_row_accounted_for", passed=not broken, said=said, next_step="parjanya doctor"
+    )
 
 
 def room_on_the_disk(ground: Ground) -> Checked:
     total, free = ground.disk(ground.platform.settings.home)
     enough = free >= FREE_BYTES and free >= FREE_SHARE * total
     said = f"{free / 2**30:.1f} GiB of {total / 2**30:.1f} GiB are free below the home"
-    return Checked("room_on_the_disk", enough, said, "Free space, or move the home.")
+    return Checked(
+        name="room_on_the_disk", passed=enough, said=said, next_step="Free space, or move the home."
+    )
 
 
 def logs_are_small(ground: Ground) -> Checked:
@@ -96,18 +102,22 @@ def logs_are_small(ground: Ground) -> Checked:
     size = sum(file.stat().st_size for file in files)
     said = f"logs of the processes have {size / 2**20:.0f} MiB"
     step = "Move them away and restart `parjanya up`; in a cluster, logs go to standard output."
-    return Checked("logs_are_small", size < MOST_LOG_BYTES, said, step)
+    return Checked(name="logs_are_small", passed=size < MOST_LOG_BYTES, said=said, next_step=step)
 
 
 def old_runs_are_let_go(ground: Ground) -> Checked:
-    days = ground.platform.settings.retain_runs_days
+    days = ground.platform.settings.retention.runs_days
     if not days:
-        return Checked("old_runs_are_let_go", True, "runs are kept for ever, by setting")
+        return Checked(
+            name="old_runs_are_let_go", passed=True, said="runs are kept for ever, by setting"
+        )
     oldest = ground.oldest_run()
     age = 0.0 if oldest is None else (ground.platform.clock() - oldest) / DAY
     said = f"the oldest ended run is {age:.0f} days old, {days:.0f} are kept"
     step = "Launch the job retention_job in the UI, and switch retention_schedule on."
-    return Checked("old_runs_are_let_go", age <= days + RETENTION_LATE, said, step)
+    return Checked(
+        name="old_runs_are_let_go", passed=age <= days + RETENTION_LATE, said=said, next_step=step
+    )
 
 
 def partition_keys_are_few(ground: Ground) -> Checked:
@@ -115,9 +125,11 @@ def partition_keys_are_few(ground: Ground) -> Checked:
     if snapshot is None:
         raise ParjanyaError("Dagster's partitions could not be read.")
     keys = len(snapshot.keys)
-    step = "Lower PARJANYA_RETAIN_KEYS_DAYS or raise PARJANYA_BATCH_SIZE."
+    step = "Lower PARJANYA_RETENTION__KEYS_DAYS or raise PARJANYA_ARRIVALS__BATCH_SIZE."
     said = f"Dagster knows {some(keys, 'partition key')}"
-    return Checked("partition_keys_are_few", keys <= MOST_KEYS, said, step)
+    return Checked(
+        name="partition_keys_are_few", passed=keys <= MOST_KEYS, said=said, next_step=step
+    )
 
 
 def lanes_are_declared(ground: Ground) -> Checked:
@@ -130,7 +142,9 @@ def lanes_are_declared(ground: Ground) -> Checked:
     elif found:
         said = "; ".join(map(str, found))
     step = "parjanya declare --show; then parjanya declare in the image that should run"
-    return Checked("lanes_are_declared", not missing and not found, said, step)
+    return Checked(
+        name="lanes_are_declared", passed=not missing and not found, said=said, next_step=step
+    )
 
 
 def pinned_policies_are_published(ground: Ground) -> Checked:
@@ -143,7 +157,9 @@ def pinned_policies_are_published(ground: Ground) -> Checked:
             missing.append(f"{one.slug} ({one.policy})")
     said = f"not published: {', '.join(missing)}" if missing else f"{some(len(tenants), 'tenant')}"
     step = "parjanya policy publish FILE, or pin the tenant to one of `parjanya policy list`"
-    return Checked("pinned_policies_are_published", not missing, said, step)
+    return Checked(
+        name="pinned_policies_are_published", passed=not missing, said=said, next_step=step
+    )
 
 
 def decided_under_the_pin(ground: Ground) -> Checked:
@@ -151,7 +167,7 @@ def decided_under_the_pin(ground: Ground) -> Checked:
     rows = sum(one.rows for one in others)
     said = f"{some(rows, 'image')} decided under another version than their tenant's pin"
     step = "parjanya regrade --tenant T --to POLICY --preview"
-    return Checked("decided_under_the_pin", not rows, said, step)
+    return Checked(name="decided_under_the_pin", passed=not rows, said=said, next_step=step)
 
 
 def failures_are_looked_at(ground: Ground) -> Checked:
@@ -165,7 +181,12 @@ def failures_are_looked_at(ground: Ground) -> Checked:
         and any(now - row.updated_at > DAY for row in store.failed(one.tenant, failure_class))
     }
     said = f"nobody did again: {', '.join(sorted(old))}" if old else "no old failure of ours"
-    return Checked("failures_are_looked_at", not old, said, "parjanya replay --failed --preview")
+    return Checked(
+        name="failures_are_looked_at",
+        passed=not old,
+        said=said,
+        next_step="parjanya replay --failed --preview",
+    )
 
 
 CHECKS: tuple[Check, ...] = (

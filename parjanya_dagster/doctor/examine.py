@@ -47,7 +47,7 @@ _FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
 _LAST = 4e18  # later than any due_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How much one examination looks at."""
 
@@ -60,7 +60,7 @@ class Bounds:
     buckets: int = 20  # searched for what is not where it should be
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Examiner:
     """Reads facts until its time is over."""
 
@@ -93,7 +93,7 @@ class Examiner:
         with self._part("the preflights"):
             read["preflights"] = self.store.preflights()
         with self._part("the clock of Truth"):
-            read["ahead"] = self.store.ahead()
+            read["ahead"] = self.store.clock_skew()
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
             if self.bounds.stranded:
@@ -258,14 +258,14 @@ class Examiner:
         absent = self._absent(tenant, listed, started) if whole else []
         oldest = min(without, key=lambda info: info.modified_at, default=None)
         return BucketSeen(
-            tenant.slug,
-            tenant.bucket,
-            len(listed),
-            len(without),
-            oldest.modified_at if oldest else None,
-            oldest.key if oldest else "",
-            len(absent),
-            absent[0].key if absent else "",
+            tenant=tenant.slug,
+            bucket=tenant.bucket,
+            objects=len(listed),
+            unregistered=len(without),
+            oldest=oldest.modified_at if oldest else None,
+            example=oldest.key if oldest else "",
+            absent=len(absent),
+            absent_example=absent[0].key if absent else "",
         )
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:

@@ -1,4 +1,4 @@
-"""What is known of an image and of each tenant: plain data for the command line and JSON."""
+"""What is known of one image: plain data for the command line and JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.doctor.waiting import held_at
-from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
+from parjanya_dagster.errors import AmbiguousImage, UnknownImage
 from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
-from parjanya_dagster.truth.store import Counts, Images, Store
+from parjanya_dagster.truth.store import Images, Store
 
 
 def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
@@ -23,28 +23,29 @@ def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
     row = store.get(name)
     if row is not None and tenant in (None, row.tenant):
         return row
-    found: Sequence[ImageRow] = store.find(name, tenant) or store.find(INCOMING + name, tenant)
-    if not found:
+    versions: Sequence[ImageRow] = store.find(name, tenant) or store.find(INCOMING + name, tenant)
+    if not versions:
         where = f" of tenant {tenant!r}" if tenant else ""
         raise UnknownImage(f"No image{where} has the id or key {name!r}.")
-    tenants = {row.tenant for row in found}
+    tenants = {version.tenant for version in versions}
     if len(tenants) > 1:
         raise AmbiguousImage(
             f"{len(tenants)} tenants have the key {name!r}: {', '.join(sorted(tenants))}. "
             "Name one with --tenant."
         )
-    return found[0]
+    return versions[0]
 
 
-def explain(
+def explanation(
     store: Store, row: ImageRow, now: float, runs: tuple[LiveRun, ...] | None = None
 ) -> dict[str, Any]:
-    """Status, what holds it up, evidence, decision with reasons, and history of one image.
+    """Status, what it waits for, evidence, decision with reasons, and history of one image.
 
-    `runs`: those that Dagster believes live; None where they cannot be read.
+    `runs` are those that Dagster believes to be alive; None where they cannot be read.
     """
     current = set(row.evidence.values())
     history = store.history(row.image_id)
+    decisions = store.decisions([row.image_id]).get(row.image_id, ())
     held = held_at(row, now, history, store.heartbeats(), runs)
     return {
         "image_id": row.image_id,
@@ -74,10 +75,10 @@ def explain(
             if row.failure_class
             else None
         ),
-        "decisions": [asdict(one) for one in store.decisions([row.image_id]).get(row.image_id, ())],
+        "decisions": [asdict(decision) for decision in decisions],
         "evidence": [
-            {**asdict(one), "current": one.fingerprint in current}
-            for one in store.all_evidence(row.image_id)
+            {**asdict(evidence), "current": evidence.fingerprint in current}
+            for evidence in store.all_evidence(row.image_id)
         ],
         "history": [asdict(event) for event in history],
     }
@@ -106,40 +107,3 @@ def why(row: ImageRow, now: float) -> str:
             f"{row.not_before - now:.0f} s."
         )
     return f"Due for {stage} since {now - row.not_before:.0f} s: waits for a run."
-
-
-def status(store: Store, tenant: str | None, now: float) -> dict[str, Any]:
-    """Counts per tenant, and when the loops last completed. Raises UnknownTenant."""
-    if tenant is not None and store.tenant(tenant) is None:
-        raise UnknownTenant(f"There is no tenant {tenant!r}.")
-    pins = {one.slug: one.policy for one in store.tenants()}
-    return {
-        "tenants": [
-            {"tenant": one.tenant, "policy": pins.get(one.tenant), **counted(one)}
-            for one in store.counts(tenant)
-        ],
-        "loops": {
-            beat.name: {"seconds_ago": round(now - beat.at, 1), **beat.payload}
-            for beat in store.heartbeats().values()
-        },
-    }
-
-
-def counted(counts: Counts) -> dict[str, Any]:
-    """One tenant's numbers. `law` is the conservation law: it must read 0."""
-    pending = sum(n for name, n in counts.by_status.items() if not Status(name).terminal)
-    return {
-        "images": counts.rows,
-        "pending": pending - counts.in_flight,
-        "in_flight": counts.in_flight,
-        "curated": counts.by_status.get(Status.CURATED, 0),
-        "failed": counts.by_status.get(Status.FAILED, 0),
-        "verdicts": {name: counts.by_verdict.get(name, 0) for name in VERDICTS},
-        "failures": dict(counts.by_failure),
-        "by_status": dict(counts.by_status),
-        "departed": counts.departed,
-        "law": counts.registered - counts.rows - counts.departed,
-    }
-
-
-VERDICTS = ("accept", "review", "reject")

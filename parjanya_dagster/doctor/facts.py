@@ -31,7 +31,7 @@ class Missing:
     found_in: str | None  # the bucket that has the key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BucketSeen:
     """The objects of one tenant against its rows."""
 
@@ -54,7 +54,7 @@ class QueueSeen:
     state: QueueState | None  # None: there is no such queue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that could be read. What could not is empty here, and named in `unread`."""
 

@@ -23,7 +23,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong."""
 
@@ -59,7 +59,9 @@ KINDS: Mapping[str, Kind] = {
         _T, _WARNING, "Look at the sensor arrivals; parjanya status shows when it last completed."
     ),
     "rows_without_object": Kind(
-        _T, _WARNING, "Wait a minute: the sweep records what left. If it stays, look at arrivals."
+        _T,
+        _WARNING,
+        "Wait a minute: the sweep records departures. If it stays, look at the sensor arrivals.",
     ),
     "object_missing": Kind(
         _T, _WARNING, "Put the object back under its key, or let the next sweep record it as gone."
@@ -85,10 +87,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     "sensor_stopped": Kind(_B, _ERROR, "Switch the sensor on in the UI, under Automation."),
     "keys_missing": Kind(
-        _B, _WARNING, "The reconciler adds them with its next tick; if not, read its ticks."
+        _B,
+        _WARNING,
+        "Wait for the reconciler's next tick, which adds them. If it does not, read its ticks.",
     ),
     "run_dead": Kind(
-        _B, _WARNING, "The reconciler marks it failed with its next tick; if not, read its ticks."
+        _B,
+        _WARNING,
+        "Wait for the reconciler's next tick, which fails it. If it does not, read its ticks.",
     ),
     "loop_blind": Kind(
         _B,
@@ -98,22 +104,26 @@ KINDS: Mapping[str, Kind] = {
     "dead_letters": Kind(
         _T,
         _WARNING,
-        "Read their attribute `reason`, mend the cause, move them back or delete them.",
+        "Read their attribute `reason`, fix the cause, then move them back or delete them.",
     ),
     "queue_missing": Kind(
-        _I, _ERROR, "Make the queue, or correct its name in the settings. Nothing is lost without."
+        _I,
+        _ERROR,
+        "Make the queue, or correct its name in the settings. Nothing is lost without it.",
     ),
     "queue_forgets": Kind(
         _I, _ERROR, "Set MessageRetentionPeriod of the queue to 1209600 (14 days)."
     ),
     "queue_gives_up": Kind(
-        _I, _WARNING, "Remove the queue's RedrivePolicy: an outage must not use messages up."
+        _I,
+        _WARNING,
+        "Remove the queue's RedrivePolicy, so that an outage does not use up the receipts.",
     ),
     "pending_without_intent": Kind(
         _I, _ERROR, "Read the last tick of the sensor pending_rows: it says why it asks for no run."
     ),
     "intent_held_back": Kind(
-        _I, _WARNING, "Look at what fills the queue; raise PARJANYA_QUEUED_RUNS or add capacity."
+        _I, _WARNING, "Look at what fills the queue; raise PARJANYA_RUNS__QUEUED or add capacity."
     ),
     "queued_too_long": Kind(
         _I, _WARNING, "Look at what runs now: the limits of concurrency, and whether runs end."
@@ -129,14 +139,16 @@ KINDS: Mapping[str, Kind] = {
         _E, _WARNING, "Read the run's log: what it loads, or which image it works on."
     ),
     "preflight_failed": Kind(
-        _E, _ERROR, "Mend what it names, then parjanya preflight on such a node. Rows are safe."
+        _E,
+        _ERROR,
+        "Repair what it names, then run parjanya preflight on such a node. Rows are safe.",
     ),
     "retrying": Kind(_E, _WARNING, "Restore what the reason names; the rows go on by themselves."),
     "crash_loop": Kind(
-        _E, _ERROR, "Read the log of the last failed run; fix what ends it. Rows are safe."
+        _E, _ERROR, "Read the log of the last failed run and fix what ends it. Rows are safe."
     ),
     "rows_crashing": Kind(
-        _E, _WARNING, "Nothing yet: they are tried one by one. Watch the memory of the run."
+        _E, _WARNING, "Wait: they are tried one by one. Watch the memory of the run."
     ),
     "drifted": Kind(
         _E,
@@ -157,7 +169,7 @@ KINDS: Mapping[str, Kind] = {
         _E, _ERROR, "Look for the secret, config map or command that the reason names."
     ),
     "run_killed": Kind(
-        _E, _WARNING, "If it was memory, give the lane more: memory_mib in PARJANYA_PLACEMENT."
+        _E, _WARNING, "If it was memory, give the lane more: PARJANYA_LANES__<LANE>__MEMORY_MIB."
     ),
     "infrastructure_failures": Kind(
         _E, _WARNING, "Fix the cause, then parjanya replay --failed --reason CLASS."
@@ -170,7 +182,15 @@ def finding(
     code: str, summary: str, since: float | None = None, /, **evidence: float | int | str
 ) -> Finding:
     kind = KINDS[code]
-    return Finding(code, kind.boundary, kind.severity, summary, kind.next_step, since, evidence)
+    return Finding(
+        code=code,
+        boundary=kind.boundary,
+        severity=kind.severity,
+        summary=summary,
+        next_step=kind.next_step,
+        since=since,
+        evidence=evidence,
+    )
 
 
 def some(count: int, one: str, more: str = "") -> str:

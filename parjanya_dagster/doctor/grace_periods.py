@@ -8,7 +8,7 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.transitions import HOUR
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GracePeriods:
     """Seconds, unless the name says otherwise."""
 
@@ -32,4 +32,4 @@ class GracePeriods:
 
 
 def grace_periods(settings: Settings) -> GracePeriods:
-    return GracePeriods(dormancy=settings.longest_dormancy_hours * HOUR)
+    return GracePeriods(dormancy=settings.arrivals.longest_dormancy_hours * HOUR)

@@ -6,18 +6,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from parjanya_dagster.belief.instance import Unreadable, open_dagster
+from parjanya_dagster.belief.instance import Unreadable, oldest_ended_run, open_dagster
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.snapshot import Belief, LiveRun
 from parjanya_dagster.belief.ticks import sensors_seen
+from parjanya_dagster.doctor.case import SENSOR_OF, Case
+from parjanya_dagster.doctor.checklist import Ground
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.grace_periods import grace_periods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
 from parjanya_dagster.doctor.launchers import OfInstance
-from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
 from parjanya_dagster.platform import Platform
 
@@ -36,17 +38,22 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
         except BeliefUnreadable as error:
             belief, sensors = Unreadable(error), Unreadable(error)
         examiner = Examiner(
-            platform.store,
-            platform.objects,
-            belief,
-            sensors,
-            platform.clock,
-            tenant,
+            store=platform.store,
+            objects=platform.objects,
+            belief=belief,
+            sensors=sensors,
+            clock=platform.clock,
+            tenant=tenant,
             queues=platform.all_queues,
             workers=workers,
         )
         facts = examiner.examine()
-    case = Case(facts, platform.lanes, platform.limits, grace_periods(platform.settings))
+    case = Case(
+        facts=facts,
+        lanes=platform.lanes,
+        limits=platform.limits,
+        grace=grace_periods(platform.settings),
+    )
     return diagnose(case), facts
 
 
@@ -58,3 +65,15 @@ def live_runs(platform: Platform) -> tuple[LiveRun, ...] | None:
             return observe(platform.store, belief, platform.clock()).runs
     except ParjanyaError:
         return None
+
+
+def ground_of(platform: Platform) -> Ground:
+    """What the maintenance checklist of an instance looks at."""
+
+    def oldest_run() -> float | None:
+        with open_dagster(platform.settings) as instance:
+            return oldest_ended_run(instance)
+
+    return Ground(
+        platform=platform, examine=lambda: examined(platform, None), oldest_run=oldest_run
+    )

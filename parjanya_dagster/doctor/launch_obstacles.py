@@ -39,7 +39,7 @@ _START_REASONS = {
 _KILLED_REASONS = {"OOMKilled", "Evicted", "Preempting", "NodeLost", "NodeShutdown"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
     """Why a run's worker does not run."""
 
@@ -71,7 +71,9 @@ def of_pod(pod: Mapping[str, Any]) -> Obstacle | None:
         said = f"{reason}: {message}" if message else reason
         since = _seconds(at or metadata["creationTimestamp"])
         run_id = (metadata.get("labels") or {}).get(RUN_LABEL, "")
-        return Obstacle(kind, run_id, f"pod {metadata['name']}", said, since)
+        return Obstacle(
+            kind=kind, run_id=run_id, where=f"pod {metadata['name']}", said=said, since=since
+        )
 
     if status.get("reason") in _KILLED_REASONS:
         return obstacle(KILLED, status["reason"], status.get("message"))
@@ -106,7 +108,9 @@ def of_job_event(event: Mapping[str, Any]) -> Obstacle | None:
     at = event.get("firstTimestamp") or event.get("eventTime")
     since = _seconds(at or event["metadata"]["creationTimestamp"])
     run_id = name.removeprefix("dagster-run-")
-    return Obstacle(REFUSED, run_id, f"Job {name}", event.get("message", ""), since)
+    return Obstacle(
+        kind=REFUSED, run_id=run_id, where=f"Job {name}", said=event.get("message", ""), since=since
+    )
 
 
 def of_task(run_id: str, task: Mapping[str, Any]) -> Obstacle | None:
@@ -119,15 +123,27 @@ def of_task(run_id: str, task: Mapping[str, Any]) -> Obstacle | None:
     said = " ".join(filter(None, [task.get("stoppedReason", ""), *reasons]))
     if status == "PROVISIONING":
         provider = task.get("capacityProviderName") or "its capacity provider"
-        return Obstacle(UNPLACED, run_id, where, f"waits for {provider} to give a machine", since)
+        return Obstacle(
+            kind=UNPLACED,
+            run_id=run_id,
+            where=where,
+            said=f"waits for {provider} to give a machine",
+            since=since,
+        )
     if status != "STOPPED":
         return None
     if "CannotPull" in said:
-        return Obstacle(IMAGE, run_id, where, said, since)
+        return Obstacle(kind=IMAGE, run_id=run_id, where=where, said=said, since=since)
     if "OutOfMemory" in said or task.get("stopCode") in ("SpotInterruption", "TerminationNotice"):
-        return Obstacle(KILLED, run_id, where, said or str(task.get("stopCode")), since)
+        return Obstacle(
+            kind=KILLED,
+            run_id=run_id,
+            where=where,
+            said=said or str(task.get("stopCode")),
+            since=since,
+        )
     if task.get("stopCode") == "TaskFailedToStart":
-        return Obstacle(NOT_STARTED, run_id, where, said, since)
+        return Obstacle(kind=NOT_STARTED, run_id=run_id, where=where, said=said, since=since)
     return None
 
 

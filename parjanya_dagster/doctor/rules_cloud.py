@@ -1,4 +1,4 @@
-"""What the doctor says of queues, groups of instances, and loops that cannot see."""
+"""Queues, groups of instances, and loops that cannot read what they need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _loop_blind(facts: Facts, _grace: GracePeriods) -> Iterator[Finding]:
         since = float(beat.payload.get("since", beat.at))
         yield finding(
             "loop_blind",
-            f"{loop} cannot see: {beat.payload.get('error', '')}",
+            f"{loop} cannot read what it needs: {beat.payload.get('error', '')}",
             since,
             loop=loop,
             seconds=round(facts.now - since),
@@ -27,35 +27,36 @@ def _loop_blind(facts: Facts, _grace: GracePeriods) -> Iterator[Finding]:
 
 
 def _queues(facts: Facts, grace: GracePeriods) -> Iterator[Finding]:
-    for one in facts.queues:
-        if one.state is None:
-            yield finding("queue_missing", f"There is no queue {one.name} ({one.role})")
+    for queue in facts.queues:
+        if queue.state is None:
+            yield finding("queue_missing", f"There is no queue {queue.name} ({queue.role})")
             continue
-        if one.state.retention < grace.dormancy:
+        if queue.state.retention < grace.dormancy:
             yield finding(
                 "queue_forgets",
-                f"The queue {one.name} ({one.role}) keeps a message for "
-                f"{one.state.retention / HOUR:.0f} h, and nobody may look at it for "
-                f"{grace.dormancy / HOUR:.0f} h",
-                queue=one.name,
-                retention_hours=round(one.state.retention / HOUR, 1),
+                f"The queue {queue.name} ({queue.role}) keeps a message for "
+                f"{queue.state.retention / HOUR:.0f} h. The longest dormancy is "
+                f"{grace.dormancy / HOUR:.0f} h, so messages may be lost",
+                queue=queue.name,
+                retention_hours=round(queue.state.retention / HOUR, 1),
                 dormancy_hours=round(grace.dormancy / HOUR, 1),
             )
-        if one.role == DEAD_LETTERS:
-            if one.state.messages:
+        if queue.role == DEAD_LETTERS:
+            if queue.state.messages:
                 yield finding(
                     "dead_letters",
-                    f"{some(one.state.messages, 'message')} in {one.name} could not be taken in",
-                    queue=one.name,
-                    messages=one.state.messages,
+                    f"{some(queue.state.messages, 'message')} in {queue.name} could not be "
+                    "processed",
+                    queue=queue.name,
+                    messages=queue.state.messages,
                 )
-        elif one.state.receives is not None:
+        elif queue.state.receives is not None:
             yield finding(
                 "queue_gives_up",
-                f"The queue {one.name} ({one.role}) gives a message up after "
-                f"{some(one.state.receives, 'receipt')}, whatever the reason was",
-                queue=one.name,
-                receipts=one.state.receives,
+                f"The queue {queue.name} ({queue.role}) sends a message to the dead letters "
+                f"after {some(queue.state.receives, 'receipt')}, even where an outage was to blame",
+                queue=queue.name,
+                receipts=queue.state.receives,
             )
 
 

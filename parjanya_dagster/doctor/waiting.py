@@ -16,7 +16,7 @@ from parjanya_dagster.truth.stages import STAGE_OF, Status
 NOTHING = "Nothing: it goes on by itself."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """Where an image is held, and what to do about it."""
 
@@ -37,26 +37,31 @@ def held_at(
     """`runs`: those that Dagster believes live; None where they were not or cannot be read."""
     status = Status(row.pipeline_status)
     if status is Status.CURATED:
-        return Held(None, "", since=row.updated_at)
+        return Held(boundary=None, next_step="", since=row.updated_at)
     if status is Status.FAILED:
         return _failed(row)
     if status is Status.PENDING_UPLOAD:
-        return Held(Boundary.TRUTH, "Upload it.", since=row.arrived_at)
+        return Held(boundary=Boundary.TRUTH, next_step="Upload it.", since=row.arrived_at)
     if row.in_flight(now):
-        return Held(Boundary.EXECUTION, NOTHING)
+        return Held(boundary=Boundary.EXECUTION, next_step=NOTHING)
     if row.not_before > now:
         reasons = [event.reason for event in history if event.kind == "retry"]
         said = f"The last reason: {reasons[-1]}" if reasons else ""
-        return Held(Boundary.EXECUTION, KINDS["retrying"].next_step, said, row.retry_since)
+        return Held(
+            boundary=Boundary.EXECUTION,
+            next_step=KINDS["retrying"].next_step,
+            detail=said,
+            since=row.retry_since,
+        )
     return _waiting(row, STAGE_OF[status], now, loops, runs, grace or GracePeriods())
 
 
 def _failed(row: ImageRow) -> Held:
     if row.failure_class in OURS:
         step = f"Fix the cause, then parjanya replay --failed --reason {row.failure_class}."
-        return Held(Boundary.EXECUTION, step, since=row.updated_at)
+        return Held(boundary=Boundary.EXECUTION, next_step=step, since=row.updated_at)
     step = "The image is at fault: replace the object, and its new version goes through."
-    return Held(Boundary.TRUTH, step, since=row.updated_at)
+    return Held(boundary=Boundary.TRUTH, next_step=step, since=row.updated_at)
 
 
 def _waiting(
@@ -72,27 +77,52 @@ def _waiting(
     if beat is None or now - beat.at > grace.heartbeat:
         ago = "has never completed" if beat is None else f"completed {now - beat.at:.0f} s ago"
         return Held(
-            Boundary.BELIEF,
-            KINDS["reconciler_blind"].next_step,
-            f"Nobody compares Truth with what runs: the reconciler {ago}.",
-            beat.at if beat else None,
+            boundary=Boundary.BELIEF,
+            next_step=KINDS["reconciler_blind"].next_step,
+            detail=f"Nobody compares Truth with what runs: the reconciler {ago}.",
+            since=beat.at if beat else None,
         )
     if runs is None:
-        return Held(Boundary.INTENT, "parjanya doctor", "Dagster's runs could not be read.", due)
+        return Held(
+            boundary=Boundary.INTENT,
+            next_step="parjanya doctor",
+            detail="Dagster's runs could not be read.",
+            since=due,
+        )
     for run in runs:
         if row.batch in run.keys and stage in run.ahead:
             return _covered(run)
     if now - due <= grace.pending:
-        return Held(Boundary.INTENT, NOTHING, "The reconciler asks for one soon.", due)
+        return Held(
+            boundary=Boundary.INTENT,
+            next_step=NOTHING,
+            detail="The reconciler asks for a run soon.",
+            since=due,
+        )
     step = KINDS["pending_without_intent"].next_step
-    return Held(Boundary.INTENT, step, "Nobody asked for one.", due)
+    return Held(boundary=Boundary.INTENT, next_step=step, detail="Nobody asked for one.", since=due)
 
 
 def _covered(run: LiveRun) -> Held:
     if run.state in (RunState.CREATED, RunState.QUEUED):
-        said = f"Run {run.run_id} has it before it, and waits in the queue."
-        return Held(Boundary.INTENT, KINDS["queued_too_long"].next_step, said, run.since)
+        said = f"Run {run.run_id} will do it, and waits in the queue."
+        return Held(
+            boundary=Boundary.INTENT,
+            next_step=KINDS["queued_too_long"].next_step,
+            detail=said,
+            since=run.since,
+        )
     if run.state is RunState.STARTING:
-        said = f"Run {run.run_id} has it before it, and is being started."
-        return Held(Boundary.EXECUTION, KINDS["starting_too_long"].next_step, said, run.since)
-    return Held(Boundary.EXECUTION, NOTHING, f"Run {run.run_id} comes to it.", run.since)
+        said = f"Run {run.run_id} will do it, and is being started."
+        return Held(
+            boundary=Boundary.EXECUTION,
+            next_step=KINDS["starting_too_long"].next_step,
+            detail=said,
+            since=run.since,
+        )
+    return Held(
+        boundary=Boundary.EXECUTION,
+        next_step=NOTHING,
+        detail=f"Run {run.run_id} will do it.",
+        since=run.since,
+    )

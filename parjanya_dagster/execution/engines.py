@@ -16,7 +16,7 @@ KIND = {"enriched": "enricher", "scored": "scorer"}
 
 
 def name_of(settings: Settings, stage: str) -> str:
-    return str(getattr(settings, KIND[stage]))
+    return str(getattr(settings.engines, KIND[stage]))
 
 
 def options_of(settings: Settings, stage: str) -> Any:
@@ -24,29 +24,29 @@ def options_of(settings: Settings, stage: str) -> Any:
     name = name_of(settings, stage)
     if name == "transformers":
         return TransformersOptions(
-            settings.model,
-            settings.model_revision,
-            settings.prompt,
-            settings.describe,
-            settings.visual_tokens,
-            settings.batch_tokens,
-            settings.device,
-            settings.calibration,
+            settings.vlm.model,
+            settings.vlm.revision,
+            settings.vlm.prompt,
+            settings.vlm.describe,
+            settings.vlm.visual_tokens,
+            settings.vlm.batch_tokens,
+            settings.engines.device,
+            settings.vlm.calibration,
         )
     if name == "openai":
         return EndpointOptions(
-            settings.endpoint,
-            settings.model,
-            settings.model_revision,
-            settings.prompt,
-            settings.describe,
-            settings.endpoint_key.get_secret_value(),
-            settings.endpoint_connections,
-            settings.endpoint_timeout,
+            settings.endpoint.url,
+            settings.vlm.model,
+            settings.vlm.revision,
+            settings.vlm.prompt,
+            settings.vlm.describe,
+            settings.endpoint.key.get_secret_value(),
+            settings.endpoint.connections,
+            settings.endpoint.timeout,
         )
     if name == "pyiqa":
-        named = (metric.strip() for metric in settings.iqa_metrics.split(","))
-        return IqaOptions(settings.iqa_weights, tuple(filter(None, named)), settings.device)
+        named = (metric.strip() for metric in settings.iqa.metrics.split(","))
+        return IqaOptions(settings.iqa.weights, tuple(filter(None, named)), settings.engines.device)
     return None
 
 

@@ -1,8 +1,8 @@
-"""The signs of life that the process of a run gives, and its own judgement when it hangs.
+"""The heartbeat of a run's process, which ends itself where it hangs.
 
 A thread writes a heartbeat for as long as the process is at a stage, whether it loads a model,
 works or writes manifests. A run that has had no outcome for too long ends itself: its rows are
-freed by the lapse of their leases, and then claimed one by one, so what hung it is found.
+freed when their leases expire. Then they are claimed one by one, so the one that hung it is found.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _end() -> None:
     os._exit(HUNG)
 
 
-class SignsOfLife:
+class RunHeartbeat:
     """Heartbeats of a run, from a thread, for as long as the block over one stage lasts.
 
     `silence` and `stall` in seconds: the run counts as dead after so long without a sign, and
@@ -58,7 +58,7 @@ class SignsOfLife:
         self._phase = Phase.WORKING
         self._progress_at = clock()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="signs-of-life", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def over(self, work: StageWork) -> StageWork:
         """The same work; each outcome counts as progress."""
@@ -80,7 +80,7 @@ class SignsOfLife:
                 {"stage": self._stage, "phase": self._phase, "progress_at": self._progress_at},
             )
         except Exception as error:
-            log.warning("no_sign_of_life_written", error=str(error))
+            log.warning("heartbeat_not_written", error=str(error))
 
     def watch(self) -> None:
         """End the process where it has hung."""
@@ -89,7 +89,7 @@ class SignsOfLife:
             log.error("run_hangs", stage=self._stage, seconds=round(quiet))
             self._end()
 
-    def __enter__(self) -> SignsOfLife:
+    def __enter__(self) -> RunHeartbeat:
         self.beat()
         self._thread.start()
         return self

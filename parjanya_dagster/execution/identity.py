@@ -17,39 +17,40 @@ import structlog
 import gpu_ops
 import parjanya_dagster
 from parjanya_dagster.execution.engines import KIND, engine_of
-from parjanya_dagster.execution.stages.build import Place
+from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.sql.revisions import newest_revision
 
 log = structlog.get_logger(__name__)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
 
 
-def identity_of(place: Place, lane: Lane) -> dict[str, str]:
+def identity_of(resources: StageResources, lane: Lane) -> dict[str, str]:
     """The identity of this process as a worker of a lane. Builds engines, loads no model.
 
     A part that cannot be told (a model that is not here) is left out, and is then not compared.
     """
-    from parjanya_dagster.truth.sql.migrate import newest_revision
-
-    said = {
+    parts = {
         "code": code_version(),
-        "image": place.settings.image,
+        "image": resources.settings.identity.image,
         "packages": packages(),
         "schema": newest_revision(),
     }
-    for stage in (one for one in lane.stages if one in KIND):
+    for stage in lane.stages:
+        if stage not in KIND:
+            continue
         try:
-            one = engine_of(place.settings, stage).identity
-            said[stage] = f"{one.engine} {one.model} {one.revision}"
+            model = engine_of(resources.settings, stage).identity
+            parts[stage] = f"{model.engine} {model.model} {model.revision}"
         except Exception as error:  # the stage itself will say so where it is needed
             log.warning("model_unknown", stage=stage, error=f"{type(error).__name__}: {error}")
-    return {part: value for part, value in said.items() if value}
+    return {part: value for part, value in parts.items() if value}
 
 
 @cache
 def code_version() -> str:
     """The version and a hash over every source file of both packages."""
-    roots = [Path(str(one.__file__)).parent for one in (parjanya_dagster, gpu_ops)]
+    roots = [Path(str(package.__file__)).parent for package in (parjanya_dagster, gpu_ops)]
     return f"{parjanya_dagster.__version__}+{hash_of_sources(*roots)}"
 
 
@@ -71,6 +72,9 @@ def _sources(root: Path) -> Iterator[Path]:
 def packages() -> str:
     """Twelve hex digits over the names and versions of all installed packages."""
     installed = sorted(
-        {f"{one.metadata['Name'].lower()}=={one.version}" for one in metadata.distributions()}
+        {
+            f"{package.metadata['Name'].lower()}=={package.version}"
+            for package in metadata.distributions()
+        }
     )
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:12]

@@ -93,7 +93,7 @@ COLUMNS = {
 
 
 def _record(row: ImageRow, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
-    bodies = {stage: one.body for stage, one in evidence.items()}
+    bodies = {stage: record.body for stage, record in evidence.items()}
     validated, enriched = bodies.get("validated", {}), bodies.get("enriched", {})
     scored = bodies.get("scored", {})
     decided = row.pipeline_status == Status.CURATED

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
 
+from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.worker import Pace
-from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.stages import STAGES
 
 DECIDED_AT_ONCE = 500  # rows
@@ -14,23 +13,14 @@ BEHIND_A_GPU = {"transformers", "openai"}  # enrichers
 INTERVALS_PER_CLAIM = 6
 
 
-class Paced(Protocol):
-    """What has a pace and settings: the platform."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def pace(self) -> Pace: ...
-
-
-def pace_of(place: Paced, stage: str) -> Pace:
+def pace_of(resources: StageResources, stage: str) -> Pace:
     """Deciding takes half a millisecond: commits of fifty rows would cost more than that.
 
     Where a GPU is behind the stage, a claim lasts several commits, so that it seldom runs dry.
     """
-    pace = place.pace
+    pace = resources.pace
     if stage == STAGES[-1]:
         return replace(pace, rows=max(pace.rows, DECIDED_AT_ONCE))
-    if stage == "enriched" and place.settings.enricher in BEHIND_A_GPU:
+    if stage == "enriched" and resources.settings.engines.enricher in BEHIND_A_GPU:
         return replace(pace, intervals=INTERVALS_PER_CLAIM)
     return pace

@@ -40,7 +40,7 @@ def examine(settings: Settings, stage: str, smoke: bool = True) -> Report:
         KIND[stage],
         name_of(settings, stage),
         options,
-        memory_gib=settings.gpu_memory_gib,
+        memory_gib=settings.engines.gpu_memory_gib,
         smoke=smoke,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow
@@ -22,21 +22,21 @@ class Previews:
     def __init__(self, objects: Objects, most_bytes: int = MOST_BYTES) -> None:
         self._objects = objects
         self._most = most_bytes
-        self._held: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], NDArray[np.uint8]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def pixels(self, row: ImageRow) -> NDArray[np.uint8]:
         """Upright sRGB, shape (height, width, 3). Raises ObjectGone, StorageUnavailable."""
-        place = (row.preview_bucket or "", row.preview_key or "")
+        address = (row.preview_bucket or "", row.preview_key or "")
         with self._lock:
-            if place in self._held:
-                self._held.move_to_end(place)
-                return self._held[place]
-        array = decode_jpeg(self._objects.get(*place).data)
+            if address in self._held:
+                self._held.move_to_end(address)
+                return self._held[address]
+        array = decode_jpeg(self._objects.get(*address).data)
         with self._lock:
-            if place not in self._held:
-                self._held[place] = array
+            if address not in self._held:
+                self._held[address] = array
                 self._bytes += array.nbytes
             while self._bytes > self._most and len(self._held) > 1:
                 _, old = self._held.popitem(last=False)

@@ -7,27 +7,25 @@ message comes back, and so do the rows.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from types import TracebackType
-from typing import Protocol
 
 import structlog
 
 from parjanya_dagster.belief.tags import RUN
-from parjanya_dagster.errors import MessageUnreadable, ParjanyaError, TransientError
-from parjanya_dagster.execution.garbage_collection import seldom
-from parjanya_dagster.execution.heartbeat import SignsOfLife, note_pace
-from parjanya_dagster.execution.manifest import write_manifest
-from parjanya_dagster.execution.pacing import pace_of
-from parjanya_dagster.execution.preflight import anything_to_do, require_fit
-from parjanya_dagster.execution.stages.build import Place, stage_work
-from parjanya_dagster.execution.worker import Pace, StageWork, work_off
+from parjanya_dagster.errors import Drifted, MessageUnreadable, ParjanyaError, TransientError
+from parjanya_dagster.execution.preload import preload
+from parjanya_dagster.execution.resources import StageResources
+from parjanya_dagster.execution.run_start import process_began, report_cold_start
+from parjanya_dagster.execution.stage_run import StageRunner, Work
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
-from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
+from parjanya_dagster.truth.stages import WAITS_FOR
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.truth.store.paging import batch_rows
 
@@ -36,43 +34,36 @@ HIDDEN = 120.0  # seconds that a message stays hidden without a sign of its work
 AGAIN = 60.0  # seconds after which rows that wait, and rows that landed since, are looked at
 BROKEN = 30.0  # seconds that a worker waits for what is away
 
-Work = Callable[[str, str], StageWork]
-"""stage, run id -> its work."""
-
-
-class Served(Place, Protocol):
-    """What a worker needs of the platform."""
-
-    @property
-    def pace(self) -> Pace: ...
-
 
 class Worker:
     """Serves one lane."""
 
     def __init__(
         self,
-        place: Served,
+        resources: StageResources,
         lane: Lane,
         queue: Queue,
         *,
         dead_letters: Queue | None = None,
         work: Work | None = None,
     ) -> None:
-        self._place, self._lane, self._queue = place, lane, queue
+        self._resources, self._lane, self._queue = resources, lane, queue
         self._dead_letters = dead_letters
-        self._work = work or (lambda stage, run_id: stage_work(place, stage, run_id))
+        self._work = work
+        self._ready = False
 
     def serve(
         self, stop: Callable[[], bool], pause: Callable[[float], object], wait: float = 20.0
     ) -> int:
         """Take messages until told to stop. Returns how many were done.
 
-        What is away is waited for. Raises what else the work raises: a fresh process may do better.
+        What is away is waited for. Raises Drifted where drifted lanes are held and this process is
+        not what was declared, and what else the work raises: a fresh process may do better.
         """
         done = 0
         while not stop():
             try:
+                self._get_ready()
                 for message in self._queue.receive(1, wait):
                     done += self.take(message, stop)
             except TransientError as error:
@@ -82,6 +73,7 @@ class Worker:
 
     def drain(self, stop: Callable[[], bool], wait: float = 2.0) -> int:
         """Take messages until none comes. Returns how many were done. Raises what `take` does."""
+        self._get_ready()
         done = 0
         while not stop() and (messages := self._queue.receive(1, wait)):
             done += sum(self.take(message, stop) for message in messages)
@@ -90,27 +82,74 @@ class Worker:
     def take(self, message: Message, stop: Callable[[], bool] = lambda: False) -> bool:
         """Work on what a message asks for. Returns whether it is done and deleted.
 
-        Whatever is raised, the message comes again by itself.
+        Whatever is raised, the message comes again by itself. Raises Drifted as `serve` does: then
+        the message can be had by another worker at once.
         """
         try:
             assignment = self._read(message)
         except MessageUnreadable as error:
             self._refuse(message, error)
             return False
-        self._place.store.message_taken(assignment.id, self._place.clock())
-        with _Hidden(self._queue, message):
-            self._work_off(assignment, stop)
-        left = self._left(assignment)
-        if left is not None:
-            wait = 0.0 if stop() else min(max(left - self._place.clock(), 1.0), AGAIN)
+        store = self._resources.store
+        try:
+            with _Hidden(self._queue, message):
+                runner = self._begin(assignment, message)
+                store.message_taken(assignment.id, self._resources.clock())
+                self._run_stages(runner, assignment, stop)
+        except Drifted:
+            self._queue.hide(message, 0.0)
+            raise
+        due = first_due(store, assignment.batches, assignment.stages)
+        if due is not None:
+            wait = 0.0 if stop() else min(max(due - self._resources.clock(), 1.0), AGAIN)
             self._queue.hide(message, wait)
-            self._place.store.message_returned(assignment.id)
-            self._place.store.forget([f"{RUN}:{assignment.id}"])  # nobody works on it now
+            store.message_returned(assignment.id)
+            store.forget([f"{RUN}:{assignment.id}"])  # nobody works on it now
             return False
         self._queue.delete([message])
-        self._place.store.message_done(assignment.id)
-        self._place.store.forget([f"{RUN}:{assignment.id}"])
+        store.message_done(assignment.id)
+        store.forget([f"{RUN}:{assignment.id}"])
         return True
+
+    def _get_ready(self) -> None:
+        """Before the first message: say what this process is, and load the models of the lane."""
+        if self._ready:
+            return
+        began = process_began()
+        importing = self._resources.clock() - began
+        name = f"worker-{socket.gethostname()}-{os.getpid()}-{began:.0f}"
+        self._runner(name, name)
+        seconds = preload(self._resources.settings, self._lane.stages, self._resources.clock)
+        loading = {f"loading {stage}": spent for stage, spent in seconds.items()}
+        report_cold_start(
+            self._resources,
+            ledger_id=name,
+            job=self._lane.job,
+            phases={"importing": importing, **loading},
+        )
+        self._ready = True
+
+    def _begin(self, assignment: Assignment, message: Message) -> StageRunner:
+        """Each delivery counts for itself: what the same message did before stays counted."""
+        receipt = hashlib.sha256(message.handle.encode()).hexdigest()[:16]
+        return self._runner(assignment.id, f"delivery-{receipt}")
+
+    def _runner(self, run_id: str, ledger_id: str) -> StageRunner:
+        return StageRunner.begin(
+            self._resources,
+            self._lane,
+            run_id=run_id,
+            ledger_id=ledger_id,
+            job=self._lane.job,
+            work=self._work,
+        )
+
+    def _run_stages(
+        self, runner: StageRunner, assignment: Assignment, stop: Callable[[], bool]
+    ) -> None:
+        for stage in self._lane.stages:
+            if stage in assignment.stages and not stop():
+                runner.run(stage, assignment.batches, stop=stop)
 
     def _read(self, message: Message) -> Assignment:
         assignment = read_body(message.body)
@@ -124,50 +163,6 @@ class Worker:
         if self._dead_letters is not None:
             self._dead_letters.send(message.body, ascii(str(error))[1:-1])
         self._queue.delete([message])
-
-    def _work_off(self, assignment: Assignment, stop: Callable[[], bool]) -> None:
-        place = self._place
-        for stage in self._lane.stages:
-            if stage not in assignment.stages or stop():
-                continue
-            signs = SignsOfLife(
-                place.store,
-                assignment.id,
-                stage,
-                place.clock,
-                silence=place.settings.run_silence,
-                stall=place.settings.run_stall,
-            )
-            deciding = stage == STAGES[-1]
-            with signs, seldom() if deciding else nullcontext():
-                idle = not anything_to_do(
-                    place.settings, place.store, stage, assignment.batches, place.clock()
-                )
-                if not idle:
-                    require_fit(place.settings, place.store, stage, assignment.id, place.clock)
-                tally = work_off(
-                    place.store,
-                    signs.over(self._work(stage, assignment.id)),
-                    assignment.batches,
-                    owner=assignment.id,
-                    pace=pace_of(place, stage),
-                    clock=place.clock,
-                    stop=lambda: idle or stop(),  # noqa: B023 - called within this round
-                )
-                signs.finishing()
-                note_pace(place.store, stage, tally, place.clock())
-                if deciding:
-                    self._write_manifests(assignment.batches)
-            log.info("stage_done", id=assignment.id, stage=stage, rows=tally.rows, lost=tally.lost)
-
-    def _write_manifests(self, batches: Sequence[str]) -> None:
-        stale = self._place.store.stale_manifests()
-        for batch in batches:
-            if batch in stale:
-                write_manifest(self._place.store, self._place.objects, batch, stale[batch])
-
-    def _left(self, assignment: Assignment) -> float | None:
-        return first_due(self._place.store, assignment.batches, assignment.stages)
 
 
 def first_due(store: Images, batches: Sequence[str], stages: Sequence[str]) -> float | None:

@@ -43,7 +43,7 @@ class Book:
         for phase, seconds in phases.items():
             account[entry("start", phase, "sum")] += max(0.0, seconds)  # type: ignore[assignment]
             account[entry("start", phase, "count")] += 1
-            bound = next((one for one in BOUNDS if seconds <= one), None)
+            bound = next((bound for bound in BOUNDS if seconds <= bound), None)
             if bound is not None:
                 account[entry("start", phase, "le", str(bound))] += 1
 
@@ -55,7 +55,7 @@ class Book:
                 RunBook(
                     run_id=self._run_id,
                     stage=self._stage,
-                    accounts={name: dict(found) for name, found in self._accounts.items()},
+                    accounts={name: dict(amounts) for name, amounts in self._accounts.items()},
                     closed=closed,
                     at=self._clock(),
                 )

@@ -67,17 +67,17 @@ def collect(paths: Sequence[Path]) -> Collected:
 
     Hidden files of a folder are left out. Raises FileNotFoundError for a path that does not exist.
     """
-    found = Collected()
+    collected = Collected()
     for path in paths:
         if path.is_dir():
             base = path.resolve().parent
             for file in _files(path.resolve()):
-                found.add(file, INCOMING + file.relative_to(base).as_posix())
+                collected.add(file, INCOMING + file.relative_to(base).as_posix())
         elif os.path.lexists(path):
-            found.add(path, INCOMING + path.name)
+            collected.add(path, INCOMING + path.name)
         else:
             raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
-    return found
+    return collected
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -95,15 +95,15 @@ def upload(objects: Objects, tenant: Tenant, uploads: Sequence[Upload]) -> Itera
     The order is kept, so of two equal files the first named is the earlier arrival.
     Raises StorageUnavailable and OSError; what was yielded stays.
     """
-    for one in uploads:
-        kind = mimetypes.guess_type(one.path.name)[0] or "application/octet-stream"
-        data = one.path.read_bytes()
-        if not _there(objects, tenant.bucket, one.key, data):
-            objects.put(tenant.bucket, one.key, data, kind)
-        yield one
+    for file in uploads:
+        content_type = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
+        data = file.path.read_bytes()
+        if not _is_there(objects, tenant.bucket, file.key, data):
+            objects.put(tenant.bucket, file.key, data, content_type)
+        yield file
 
 
-def _there(objects: Objects, bucket: str, key: str, data: bytes) -> bool:
+def _is_there(objects: Objects, bucket: str, key: str, data: bytes) -> bool:
     try:
         if objects.head(bucket, key).size != len(data):
             return False

@@ -33,7 +33,7 @@ class Departures:
     share: float = 0.2  # of a tenant's images that may depart in one round
     hold_seconds: float = 24 * 3600.0  # a larger share is believed after so long
 
-    def believed(self, tenant: Tenant, missing: int, present: int) -> bool:
+    def believed(self, tenant: Tenant, *, missing: int, present: int) -> bool:
         """Whether this many of a tenant's present images may be gone. Holds them where not."""
         holds = self.store.departure_holds()
         held = holds.get(tenant.slug)

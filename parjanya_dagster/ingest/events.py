@@ -1,8 +1,8 @@
-"""What a bucket's notification says: pure, from the text of a message to places worth a look.
+"""Bucket notifications: from the text of a message to the keys that are worth a look. Pure.
 
 An event is a reason to look at a key and nothing more: what lies there now decides (`mailbox`). So
-created or removed, first or second, early or late makes no difference, and neither does the
-order that their `sequencer` tells.
+it makes no difference whether an event tells of a creation or a removal, nor whether it comes
+twice, late or out of order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RAW_SENDERS = ("ceph:s3",)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ObjectEvent:
     """Something happened to a key of a bucket, as its sender says."""
 
     bucket: str
@@ -30,67 +30,67 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """All that a message says. What can be read of it counts, whatever the rest is."""
+class Notification:
+    """All events of a message. What can be read of it counts, whatever the rest is."""
 
-    places: tuple[Place, ...]
+    events: tuple[ObjectEvent, ...]
     unreadable: str = ""  # why some of it, or all, cannot be read
 
 
-def read(body: str) -> Said:
-    """Understand a message: S3's own form, through SNS, through EventBridge, or S3's test event."""
+def parse(body: str) -> Notification:
+    """Parse a message: S3's own form, through SNS, through EventBridge, or S3's test event."""
     try:
         records = list(_records(_parsed(body)))
     except MessageUnreadable as error:
-        return Said((), str(error))
-    places: list[Place] = []
+        return Notification((), str(error))
+    events: list[ObjectEvent] = []
     wrong: list[str] = []
     for number, record in enumerate(records, 1):
         try:
-            places.append(_place(record))
+            events.append(_event(record))
         except MessageUnreadable as error:
             wrong.append(f"record {number} of {len(records)}: {error}")
-    return Said(tuple(places), "; ".join(wrong)[:500])
+    return Notification(tuple(events), "; ".join(wrong)[:500])
 
 
 def _parsed(body: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise MessageUnreadable(f"it is no JSON ({type(error).__name__}: {error})") from None
-    if not isinstance(found, dict):
-        raise MessageUnreadable(f"it is a JSON {type(found).__name__}, and no object")
-    return found
+    if not isinstance(parsed, dict):
+        raise MessageUnreadable(f"it is a JSON {type(parsed).__name__}, and no object")
+    return parsed
 
 
-def _records(said: Mapping[str, Any], wrapped: bool = False) -> Iterator[Any]:
-    if isinstance(said.get("Records"), list):
-        yield from said["Records"]
-    elif said.get("Event") == "s3:TestEvent":
+def _records(message: Mapping[str, Any], wrapped: bool = False) -> Iterator[Any]:
+    if isinstance(message.get("Records"), list):
+        yield from message["Records"]
+    elif message.get("Event") == "s3:TestEvent":
         return
-    elif said.get("Type") == "Notification" and isinstance(said.get("Message"), str):
+    elif message.get("Type") == "Notification" and isinstance(message.get("Message"), str):
         if wrapped:
             raise MessageUnreadable("it is wrapped by SNS twice")
-        yield from _records(_parsed(said["Message"]), wrapped=True)
-    elif isinstance(said.get("detail"), dict):
-        yield said
+        yield from _records(_parsed(message["Message"]), wrapped=True)
+    elif isinstance(message.get("detail"), dict):
+        yield message
     else:
         known = "no Records, no EventBridge detail, no SNS message"
         raise MessageUnreadable(f"it is no notification of a bucket: {known}")
 
 
-def _place(record: Any) -> Place:
+def _event(record: Any) -> ObjectEvent:
     if not isinstance(record, dict):
         raise MessageUnreadable("it is no JSON object")
-    bridged = "detail" in record
+    bridged = "detail" in record  # through EventBridge
     inner = record.get("detail" if bridged else "s3")
     bucket = _text(inner, "bucket", "name")
     key = _text(inner, "object", "key")
     sender = record.get("eventSource")
     decoded = None if bridged else _decoded(key)
-    wanted = (decoded, key) if sender not in RAW_SENDERS else (key, decoded)
-    keys = tuple(dict.fromkeys(one for one in wanted if one is not None))
-    return Place(bucket, keys, _time(record.get("time" if bridged else "eventTime")))
+    candidates = (decoded, key) if sender not in RAW_SENDERS else (key, decoded)
+    keys = tuple(dict.fromkeys(key for key in candidates if key is not None))
+    return ObjectEvent(bucket, keys, _time(record.get("time" if bridged else "eventTime")))
 
 
 def _text(inner: Any, *path: str) -> str:
@@ -112,8 +112,8 @@ def _decoded(key: str) -> str | None:
         return None
 
 
-def _time(said: Any) -> float | None:
+def _time(text: Any) -> float | None:
     try:
-        return datetime.fromisoformat(said).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None

@@ -1,8 +1,8 @@
-"""Arrivals by message: look where a notification points, register what lies there, then delete it.
+"""The mailbox: look where a notification points, register what lies there, then delete the message.
 
-Dying anywhere in between repeats the look, which registers nothing twice. A message that cannot be
-read, or that names a bucket of no tenant, goes to the dead letters with its reason and stops no
-other. One whose bucket does not answer stays in the queue and comes again.
+A death in between repeats the look, which registers nothing twice. A message that cannot be read,
+or that names a bucket of no tenant, goes to the dead letters with its reason and stops no other. A
+message whose bucket does not answer stays in the queue and comes again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from parjanya_dagster.errors import (
     UnknownTenant,
 )
 from parjanya_dagster.ingest import events
+from parjanya_dagster.ingest.events import Notification, ObjectEvent
 from parjanya_dagster.ingest.owners import BucketNames, Owners
+from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.queues.messages import Message, Queue
@@ -30,21 +32,8 @@ from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
 MOST, SECONDS = 50, 5.0
-"""A batch has so many messages, or is what came in so long."""
-LOOKERS = 16  # objects looked at side by side
-
-
-@dataclass(slots=True)
-class Taken:
-    """What came of a batch of messages."""
-
-    messages: int = 0
-    registered: dict[str, int] = field(default_factory=dict)  # batch -> new rows
-    departed: int = 0
-    tenants: list[str] = field(default_factory=list)  # registered by these messages
-    dead: list[str] = field(default_factory=list)  # why each dead letter is one
-    left: int = 0  # messages that stay, since a bucket did not answer
-    late: float = 0.0  # seconds since the oldest event of the batch
+"""A batch has at most so many messages, and is received for at most so long."""
+THREADS = 16  # objects looked at side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +48,37 @@ class Mailbox:
     add_tenant: Callable[[str, str], Tenant]  # slug, bucket
     clock: Callable[[], float]
 
-    def take(self, wait: float) -> Taken:
+    def take(self, wait: float) -> MailResult:
         """One batch; waits up to `wait` seconds for its first message.
 
         Raises TruthUnavailable before a message is received, and CloudUnavailable.
         """
         owners = Owners.read(self.store, self.names)
         messages = self._receive(wait)
-        taken = Taken(len(messages))
+        taken = MailResult(messages=len(messages))
         if not messages:
             return taken
-        said = [events.read(message.body) for message in messages]
-        looks = _Looks(self, owners, taken)
-        looks.at(place for one in said for place in one.places)
+        notifications = [events.parse(message.body) for message in messages]
+        inspection = _Inspection(self, owners, taken)
+        inspection.inspect(event for notification in notifications for event in notification.events)
         done: list[Message] = []
-        unsent: CloudUnavailable | None = None
-        for message, one in zip(messages, said, strict=True):
-            wrong = [one.unreadable, *(looks.wrong.get(place, "") for place in one.places)]
-            if any(place in looks.unanswered for place in one.places):
-                taken.left += 1
+        not_sent: CloudUnavailable | None = None
+        for message, notification in zip(messages, notifications, strict=True):
+            if any(event in inspection.unanswered for event in notification.events):
+                taken.unanswered += 1
                 continue
-            if reason := "; ".join(dict.fromkeys(filter(None, wrong))):
-                reason = _printable(reason)
+            if reason := inspection.why_dead(notification):
                 try:
                     self.dead_letters.send(message.body, reason)
                 except CloudUnavailable as error:  # it stays; the others do not wait for it
-                    unsent = error
+                    not_sent = error
                     continue
                 log.warning("dead_letter", queue=self.queue.name, reason=reason)
-                taken.dead.append(reason)
+                taken.dead_letters.append(reason)
             done.append(message)
         self.queue.delete(done)
-        if unsent is not None:
-            raise unsent
+        if not_sent is not None:
+            raise not_sent
         return taken
 
     def _receive(self, wait: float) -> list[Message]:
@@ -105,110 +92,121 @@ class Mailbox:
 
 
 @dataclass(slots=True)
-class _Looks:
-    """Looks at all places of a batch, and writes down what is there."""
+class _Inspection:
+    """Looks at the keys of all events of a batch, and records what lies there."""
 
-    box: Mailbox
+    mailbox: Mailbox
     owners: Owners
-    taken: Taken
-    wrong: dict[events.Place, str] = field(default_factory=dict)  # never to be taken in, and why
-    unanswered: set[events.Place] = field(default_factory=set)
+    taken: MailResult
+    refused: dict[ObjectEvent, str] = field(default_factory=dict)  # never to be taken in, and why
+    unanswered: set[ObjectEvent] = field(default_factory=set)
 
-    def at(self, places: Iterable[events.Place]) -> None:
-        """Raises TruthUnavailable."""
-        sources: dict[tuple[str, str], list[events.Place]] = {}
-        for place in dict.fromkeys(places):
-            if place.at is not None:
-                self.taken.late = max(self.taken.late, self.box.clock() - place.at)
-            for key in self._worth(place):
-                sources.setdefault((place.bucket, key), []).append(place)
-        with ThreadPoolExecutor(LOOKERS, "look") as pool:
-            seen = list(pool.map(self._look, sources))
+    def inspect(self, happened: Iterable[ObjectEvent]) -> None:
+        """Register what is there and depart what is gone. Raises TruthUnavailable."""
+        by_key: dict[tuple[str, str], list[ObjectEvent]] = {}  # (bucket, key) -> its events
+        for event in dict.fromkeys(happened):
+            if event.at is not None:
+                self.taken.late = max(self.taken.late, self.mailbox.clock() - event.at)
+            for key in self._keys_to_look_at(event):
+                by_key.setdefault((event.bucket, key), []).append(event)
+        with ThreadPoolExecutor(THREADS, "look") as pool:
+            answers = list(pool.map(self._head, by_key))
         arrivals: list[Arrival] = []
-        for (bucket, key), found in zip(sources, seen, strict=True):
-            those = sources[bucket, key]
-            if isinstance(found, StorageUnavailable):
-                self.unanswered.update(those)
-            elif found is None:
-                self._gone(bucket, key, those)
-            elif (tenant := self._owner(bucket, those)) is not None:
+        for (bucket, key), answer in zip(by_key, answers, strict=True):
+            its_events = by_key[bucket, key]
+            if isinstance(answer, StorageUnavailable):
+                self.unanswered.update(its_events)
+            elif answer is None:
+                self._depart(bucket, key, its_events)
+            elif (tenant := self._owner(bucket, its_events)) is not None:
                 arrivals.append(
                     Arrival(
                         tenant=tenant.slug,
                         bucket=bucket,
                         key=key,
-                        version=found.version,
-                        size=found.size,
-                        landed_at=found.modified_at,
+                        version=answer.version,
+                        size=answer.size,
+                        landed_at=answer.modified_at,
                     )
                 )
-        now = self.box.clock()
-        for one in self.box.store.register(arrivals, now) if arrivals else ():
-            if one.created:
-                self.taken.registered[one.batch] = self.taken.registered.get(one.batch, 0) + 1
+        now = self.mailbox.clock()
+        registered = self.mailbox.store.register(arrivals, now) if arrivals else ()
+        for row in registered:
+            if row.created:
+                self.taken.registered[row.batch] = self.taken.registered.get(row.batch, 0) + 1
 
-    def _worth(self, place: events.Place) -> list[str]:
-        """The keys of a place that are worth a look: a tenant's uploads."""
-        tenant = self.owners.known(place.bucket)
+    def why_dead(self, notification: Notification) -> str:
+        """Why nobody can ever use a message. Empty: it was of use, or asked for nothing."""
+        reasons = [
+            notification.unreadable,
+            *(self.refused.get(event, "") for event in notification.events),
+        ]
+        return _printable("; ".join(dict.fromkeys(filter(None, reasons))))
+
+    def _keys_to_look_at(self, event: ObjectEvent) -> list[str]:
+        """The keys of an event that may be a tenant's uploads."""
+        tenant = self.owners.known(event.bucket)
         if tenant is None:
             try:
-                self.owners.new(place.bucket)
+                self.owners.new(event.bucket)
             except UnknownTenant as error:
-                self.wrong[place] = str(error)
+                self.refused[event] = str(error)
                 return []
         elif tenant.status != "active":
             return []  # its files are found by the sweep once it is active again
         prefix = tenant.prefix if tenant else INCOMING
-        ours = [key for key in place.keys if key.startswith(prefix) and not is_folder(key)]
-        good = [key for key in ours if refusal(key) is None]
-        if ours and not good:
-            self.wrong[place] = f"{shown(ours[0])}: {refusal(ours[0])}"
-        return good
+        uploads = [key for key in event.keys if key.startswith(prefix) and not is_folder(key)]
+        accepted = [key for key in uploads if refusal(key) is None]
+        if uploads and not accepted:
+            self.refused[event] = f"{shown(uploads[0])}: {refusal(uploads[0])}"
+        return accepted
 
-    def _look(self, where: tuple[str, str]) -> ObjectInfo | StorageUnavailable | None:
+    def _head(self, where: tuple[str, str]) -> ObjectInfo | StorageUnavailable | None:
+        """What lies at (bucket, key): None for nothing, an error where the bucket is away."""
         try:
-            return self.box.objects.head(*where)
+            return self.mailbox.objects.head(*where)
         except ObjectGone:
             return None
         except StorageUnavailable as error:
             return error
 
-    def _owner(self, bucket: str, places: Sequence[events.Place]) -> Tenant | None:
+    def _owner(self, bucket: str, its_events: Sequence[ObjectEvent]) -> Tenant | None:
         """The tenant of an object that is there. The first object makes a new one."""
         known = self.owners.known(bucket)
         if known is not None:
             return known
         try:
-            tenant = self.owners.register(bucket, self.box.add_tenant)
+            tenant = self.owners.register(bucket, self.mailbox.add_tenant)
         except ParjanyaError as error:
             if error.transient:
                 raise
-            self.wrong.update(dict.fromkeys(places, str(error)))
+            self.refused.update(dict.fromkeys(its_events, str(error)))
             return None
         self.taken.tenants.append(tenant.slug)
         return tenant
 
-    def _gone(self, bucket: str, key: str, places: Sequence[events.Place]) -> None:
+    def _depart(self, bucket: str, key: str, its_events: Sequence[ObjectEvent]) -> None:
         """Nothing lies there. What was present before we look again has departed."""
         tenant = self.owners.known(bucket)
         if tenant is None:
             return
-        rows = [
+        image_ids = [
             row.image_id
-            for row in self.box.store.find(key, tenant.slug)
+            for row in self.mailbox.store.find(key, tenant.slug)
             if row.bucket == bucket and row.object_state == PRESENT
         ]
-        if not rows:
+        if not image_ids:
             return
-        again = self._look((bucket, key))
-        if isinstance(again, StorageUnavailable):
-            self.unanswered.update(places)
-        elif again is None:
+        second_answer = self._head((bucket, key))
+        if isinstance(second_answer, StorageUnavailable):
+            self.unanswered.update(its_events)
+        elif second_answer is None:
             reason = "the object is not in its bucket any more"
-            self.taken.departed += self.box.store.depart(rows, self.box.clock(), reason)
+            now = self.mailbox.clock()
+            self.taken.departed += self.mailbox.store.depart(image_ids, now, reason)
 
 
 def _printable(text: str) -> str:
     """What SQS allows in an attribute."""
-    plain = text.encode("ascii", "backslashreplace").decode()
-    return "".join(one if one.isprintable() else " " for one in plain)[:500]
+    ascii_text = text.encode("ascii", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else " " for char in ascii_text)[:500]

@@ -1,4 +1,4 @@
-"""Whose a bucket is: one tenant's, a new tenant's, or nobody's. Nothing but the bucket decides."""
+"""Owners: which tenant a bucket belongs to. Nothing but the bucket decides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BucketNames:
     def __post_init__(self) -> None:
         if self.template and self.template.count(TENANT) != 1:
             raise SettingsInvalid(
-                f"PARJANYA_TENANT_BUCKETS is {self.template!r}: it has {TENANT} in it once, such "
+                f"PARJANYA_TENANTS__BUCKETS is {self.template!r}: it has {TENANT} in it once, such "
                 f"as '{TENANT}-uploads'."
             )
 
@@ -79,3 +79,21 @@ class Owners:
             )
         self.tenants[bucket] = tenant
         return tenant
+
+
+def register_by_hand(
+    store: Tenants, add: Callable[[str, str | None], Tenant], slug: str, bucket: str = ""
+) -> Tenant:
+    """Register a tenant with a bucket; empty: the bucket that its name means.
+
+    One that is registered is left as it is. Raises InvalidTenant where the bucket is another
+    tenant's, or where the tenant is registered with another bucket.
+    """
+    owners = {tenant.bucket: tenant.slug for tenant in store.tenants()}
+    owner = owners.get(bucket or slug, slug)
+    if owner != slug:
+        raise InvalidTenant(f"The bucket {bucket or slug!r} is that of the tenant {owner!r}.")
+    registered = add(slug, bucket or None)
+    if bucket and registered.bucket != bucket:
+        raise InvalidTenant(f"{slug!r} is registered already, with {registered.bucket!r}.")
+    return registered

@@ -25,8 +25,8 @@ BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arriv
 
 def dagster_config(settings: Settings) -> dict[str, Any]:
     """The contents of dagster.yaml. With a PostgreSQL truth, Dagster's storage lives there too."""
-    patience = settings.launch_deadline or max(
-        lane.launch_deadline for lane in BY_NAME[settings.lanes]
+    patience = settings.runs.launch_deadline or max(
+        lane.launch_deadline for lane in BY_NAME[settings.lanes.layout]
     )
     config: dict[str, Any] = {
         "telemetry": {"enabled": False},
@@ -62,7 +62,7 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 1, "failure": 30, "success": 7}},
         },
     }
-    url = make_url(settings.truth)
+    url = make_url(settings.truth_url)
     if url.get_backend_name() == "postgresql":
         address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         config["storage"] = {"postgres": {"postgres_url": address}}

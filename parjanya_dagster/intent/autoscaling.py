@@ -1,6 +1,7 @@
-"""How many instances a lane's backlog needs: pure. Raised at once, lowered only when all is quiet.
+"""How many instances a lane's backlog needs. Pure.
 
-For fleets that start from nothing. Kubernetes and ECS capacity providers look after themselves.
+A group is raised at once, and lowered only when all is quiet. This is for fleets that start from
+nothing: Kubernetes and ECS capacity providers scale by themselves.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
     """An Auto Scaling group, as it says of itself."""
 
@@ -17,7 +18,7 @@ class GroupState:
     least: int
     most: int
     in_service: int
-    said: str = ""  # by the last activity that failed
+    last_failure: str = ""  # why the last activity failed, in the group's own words
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is due, batch by batch, for one lane; less what live runs still have before them."""
+"""Demand: what is due for one lane, batch by batch, less what live runs still have before them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.stages import STAGES
 
-OFTEN = 10  # runs of a batch, of those that are remembered, before its next one waits
-GATHER = 3.0  # seconds that it waits for each run beyond them,
+OFTEN = 10  # recent runs of a batch, after which its next run waits for more rows:
+GATHER = 3.0  # this many seconds for each recent run beyond them,
 GATHER_MOST = 60.0  # but no longer than this
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Need:
     """A batch's need for a lane."""
 
@@ -34,7 +34,7 @@ def needs_of(
 
     `live`: the runs that live, by partition key.
     """
-    found: dict[str, Need] = {}
+    needs: dict[str, Need] = {}
     covered: set[str] = set()
     for due in snapshot.due:
         if due.stage not in lane.stages:
@@ -42,7 +42,9 @@ def needs_of(
         if any(due.stage in run.ahead for run in live.get(due.batch, ())):
             covered.add(due.batch)
             continue
-        need = found.setdefault(due.batch, Need(due.batch, due.tenant, due.oldest))
+        need = needs.setdefault(
+            due.batch, Need(batch=due.batch, tenant=due.tenant, oldest=due.oldest)
+        )
         need.rows += due.rows
         need.oldest = min(need.oldest, due.oldest)
         need.stages.add(due.stage)
@@ -52,9 +54,11 @@ def needs_of(
             if any(last in run.stages for run in live.get(batch, ())):
                 covered.add(batch)
                 continue
-            need = found.setdefault(batch, Need(batch, parse_batch(batch)[0], snapshot.now))
+            need = needs.setdefault(
+                batch, Need(batch=batch, tenant=parse_batch(batch)[0], oldest=snapshot.now)
+            )
             need.stages.add(last)
-    return list(found.values()), len(covered - found.keys())
+    return list(needs.values()), len(covered - needs.keys())
 
 
 def of_history(need: Need, snapshot: Snapshot) -> bool:

@@ -1,13 +1,13 @@
-"""Eligibility: before anything costly is asked for, is what it needs where Truth says it is?
+"""Eligibility: whether the rows of a request have what they need, before a costly run is asked for.
 
-An instance with a GPU should not start for an object that is gone or a preview that was never
-written. Bounded: what is not looked at here is found by the work itself. What cannot be read is
-taken for there.
+An instance with a GPU should not start for an object that is gone or for a preview that was never
+written. The check is bounded: the work itself finds what was not looked at here. What cannot be
+read counts as present.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -24,24 +24,37 @@ from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_rows
 
 log = structlog.get_logger(__name__)
-LOOKERS = 16  # objects looked for side by side
+THREADS = 16  # objects looked for side by side
 FIRST = STAGES[0]
-BARE = "its preview is missing, so it is validated again"
-MOST_AGAIN = 3  # times that a row is sent back from here
+NO_PREVIEW = "its preview is missing, so it is validated again"
+MOST_RESETS = 3  # times that a row is sent back from here
 PIXELS = ("enriched", "scored")
 """The stages that work on previews. Deciding needs recorded evidence alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Eligibility:
     """Looks for what the rows of a request need."""
 
     store: Store
     objects: Objects
     clock: Callable[[], float]
+    costly: frozenset[str] = frozenset()  # lanes for which an instance may start
     most: int = 200  # rows of a request
 
-    def left(self, request: Request) -> bool:
+    def select(self, requests: Sequence[Request]) -> tuple[Request, ...]:
+        """The requests whose rows have what they need. Raises TruthUnavailable.
+
+        A run that validates and costs no instance finds out by itself what is missing.
+        """
+        return tuple(
+            request
+            for request in requests
+            if (request.lane.name not in self.costly and FIRST in request.lane.stages)
+            or self.check(request)
+        )
+
+    def check(self, request: Request) -> bool:
         """Whether the request is still worth making. Rows that lack what they need are put right.
 
         Without a preview a row goes back to be validated, where it is written; without its object
@@ -50,22 +63,27 @@ class Eligibility:
         rows = list(self._due(request))
         if not rows:
             return True  # a manifest to write, or too much else to look through
-        with ThreadPoolExecutor(LOOKERS, "eligible") as pool:
-            lacks = list(zip(rows, pool.map(self._lacks, rows), strict=True))
-        gone = [row.image_id for row, what in lacks if what == "object"]
-        bare = [row.image_id for row, what in lacks if what == "preview"]
-        bare = [one for one in bare if self._may_help(one)]
+        with ThreadPoolExecutor(THREADS, "eligible") as pool:
+            missing = list(zip(rows, pool.map(self._missing, rows), strict=True))
+        gone = [row.image_id for row, what in missing if what == "object"]
+        without_preview = [
+            row.image_id
+            for row, what in missing
+            if what == "preview" and self._reset_may_help(row.image_id)
+        ]
         now = self.clock()
         if gone:
             self.store.depart(gone, now, "the object is not in its bucket any more")
-        if bare:
-            self.store.reset_images(bare, Reset(stage=FIRST, reason=BARE), now)
-        if gone or bare:
-            log.warning("rows_not_eligible", gone=len(gone), without_preview=len(bare))
-        useless = len(gone) + (len(bare) if FIRST not in request.stages else 0)
+        if without_preview:
+            back = Reset(stage=FIRST, reason=NO_PREVIEW)
+            self.store.reset_images(without_preview, back, now)
+        if gone or without_preview:
+            log.warning("rows_not_eligible", gone=len(gone), without_preview=len(without_preview))
+        useless = len(gone) + (len(without_preview) if FIRST not in request.stages else 0)
         return useless < len(rows) or len(rows) >= self.most
 
     def _due(self, request: Request) -> Iterator[ImageRow]:
+        """Rows of the request that are due, up to `most`. Deciding needs nothing but evidence."""
         waiting = {str(WAITS_FOR[stage]) for stage in request.stages if stage != STAGES[-1]}
         now = self.clock()
         due = (
@@ -78,19 +96,20 @@ class Eligibility:
         )
         return islice(due, self.most)
 
-    def _lacks(self, row: ImageRow) -> str:
-        """What is missing: the object or the preview; empty: nothing."""
-        pixels = row.pipeline_status in {str(WAITS_FOR[stage]) for stage in PIXELS}
-        if pixels and row.preview_key and self._is_there(row.preview_bucket or "", row.preview_key):
+    def _missing(self, row: ImageRow) -> str:
+        """What the row lacks: its object or its preview. Empty: nothing."""
+        on_preview = row.pipeline_status in {str(WAITS_FOR[stage]) for stage in PIXELS}
+        preview = (row.preview_bucket or "", row.preview_key or "")
+        if on_preview and row.preview_key and self._is_there(*preview):
             return ""
         if not self._is_there(row.bucket, row.key):
             return "object"
-        return "preview" if pixels else ""
+        return "preview" if on_preview else ""
 
-    def _may_help(self, image: str) -> bool:
-        """Something may delete previews as they come: then the work fails it."""
-        history = self.store.history(image)
-        return sum(event.reason == BARE for event in history) < MOST_AGAIN
+    def _reset_may_help(self, image_id: str) -> bool:
+        """Something may delete previews as they come: then the work fails the image."""
+        history = self.store.history(image_id)
+        return sum(event.reason == NO_PREVIEW for event in history) < MOST_RESETS
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:

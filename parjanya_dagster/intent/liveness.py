@@ -1,7 +1,7 @@
-"""Whether a run still counts as intent. Each part of its life has a clock of its own.
+"""Liveness: whether a run still counts as intent. Each part of its life has its own deadline.
 
-A run that waits in a queue is not dead. Waiting for a node may take long; a process that runs
-gives signs of life by itself, while it loads models too; so a slow start is not taken for death.
+A run that waits in a queue is not dead. Waiting for a node may take long. A process that runs
+sends heartbeats by itself, also while it loads models, so a slow start is not taken for death.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """Seconds that a run may spend without a sign, by the part of its life."""
 

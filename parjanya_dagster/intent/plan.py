@@ -1,8 +1,12 @@
 """plan(): a pure function from a snapshot to run requests.
 
-In this order: what is due per lane; less what live runs still have before them; less what failed
-a moment ago, and what is run too often; fair shares across tenants; neighbours packed into ranges;
-the backlog guard, with room kept for tenants that have nothing under way; a run key.
+Its steps, for each lane:
+1. take what is due, less what live runs still have before them;
+2. leave out what failed a moment ago, and what is run too often;
+3. share the row budget fairly between tenants;
+4. pack neighbours into ranges;
+5. stop where enough is queued, but keep room for tenants that have nothing under way;
+6. give each request a run key.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ UNMEASURED_DECISION = 0.01  # seconds; it loads no model, so this is known to be
 REGRADE_PRIORITY = LOWEST - 100  # a regrade waits behind everything that arrives
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What bounds intent."""
 
@@ -54,7 +58,7 @@ class Limits:
     failure_most: float = 600.0  # doubling with each failure up to this
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Intent: one run over a range of neighbouring partitions in a lane."""
 
@@ -67,7 +71,7 @@ class Request:
     regrade: bool = False  # it decides history again, in a share of its own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a reconciliation should do, and why it does not do more."""
 
@@ -110,30 +114,23 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         history = [need for need in placed if of_history(need, snapshot)]
         arrived = [need for need in placed if not of_history(need, snapshot)]
         fresh = [run for run in ours if not run.regrade]
-        emitted = _requests(
-            lane,
-            arrived,
-            fresh,
-            load_of(fresh, rows),
-            snapshot,
-            order,
-            limits,
-            budget,
-            generation,
+        asking = _Asking(
+            lane=lane, snapshot=snapshot, order=order, limits=limits, generation=generation
         )
-        emitted += _regrades(lane, history, ours, snapshot, order, limits, generation)
+        emitted = asking.for_arrivals(arrived, fresh, load_of(fresh, rows))
+        emitted += asking.for_regrades(history, sum(run.regrade for run in ours))
         requests += emitted
         covered += within
         cooled += len(needs) - len(warm)
         guarded += len(warm) - sum(len(request.keys) for request in emitted)
     return Plan(
-        tuple(missing[: limits.new_keys]),
-        tuple(requests),
-        dead,
-        covered,
-        cooled,
-        guarded,
-        sum(rows.values()),
+        add_keys=tuple(missing[: limits.new_keys]),
+        requests=tuple(requests),
+        dead=dead,
+        covered=covered,
+        cooling=cooled,
+        guarded=guarded,
+        due_rows=sum(rows.values()),
     )
 
 
@@ -170,74 +167,92 @@ def row_budget(lane: Lane, seconds_per_row: Mapping[str, float], limits: Limits)
     return int(max(min(rows, limits.run_rows), min(limits.fewest_rows, limits.run_rows)))
 
 
-def _requests(
-    lane: Lane,
-    needs: Sequence[Need],
-    live: Sequence[LiveRun],
-    load: Mapping[str, float],
-    snapshot: Snapshot,
-    order: Mapping[str, int],
-    limits: Limits,
-    budget: int,
-    generation: int,
-) -> list[Request]:
-    waiting = sum(
-        run.state in (RunState.CREATED, RunState.QUEUED, RunState.STARTING) for run in live
-    )
-    free = limits.queued_runs - waiting
-    most = free + limits.reserved_runs
-    if most <= 0:
-        return []
-    chosen = fair_order(needs, load, snapshot.weights, most * budget)
-    under_way = _runs_by_tenant(live)
-    requests: list[Request] = []
-    for group in pack(chosen, order, budget, limits.run_keys):
-        if len(requests) >= most:
-            break
-        tenants = {need.tenant for need in group}
-        idle = not any(under_way.get(tenant) for tenant in tenants)
-        if len(requests) >= free and not idle:
-            continue  # what is reserved is for those who have nothing
-        weights = [max(snapshot.weights.get(tenant, 1.0), 0.01) for tenant in tenants]
-        ahead = min(
-            under_way[tenant] / weight for tenant, weight in zip(tenants, weights, strict=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """Makes the requests of one lane from the needs that may have a run now."""
+
+    lane: Lane
+    snapshot: Snapshot
+    order: Mapping[str, int]  # batch -> where its key stands in Dagster
+    limits: Limits
+    generation: int
+
+    @property
+    def budget(self) -> int:
+        return row_budget(self.lane, self.snapshot.seconds_per_row, self.limits)
+
+    def for_arrivals(
+        self, needs: Sequence[Need], live: Sequence[LiveRun], load: Mapping[str, float]
+    ) -> list[Request]:
+        """Fair shares, behind the backlog guard. `load`: rows by tenant that live runs have."""
+        waiting = sum(
+            run.state in (RunState.CREATED, RunState.QUEUED, RunState.STARTING) for run in live
         )
-        for tenant in tenants:
-            under_way[tenant] += 1
-        requests.append(_request(lane, group, generation, max(LOWEST, -int(ahead))))
-    return requests
-
-
-def _regrades(
-    lane: Lane,
-    needs: Sequence[Need],
-    live: Sequence[LiveRun],
-    snapshot: Snapshot,
-    order: Mapping[str, int],
-    limits: Limits,
-    generation: int,
-) -> list[Request]:
-    """Runs that decide history again: few, large, and behind everything that arrives.
-
-    Deciding costs little, so a run that only decides takes many more rows than one with models,
-    and spans partitions that have nothing to do rather than leave another run to be started.
-    """
-    free = limits.regrade_runs - sum(run.regrade for run in live)
-    requests: list[Request] = []
-    for only_decides in (True, False):
-        some = [need for need in needs if (need.stages == {STAGES[-1]}) is only_decides]
-        budget = row_budget(lane, snapshot.seconds_per_row, limits)
-        if only_decides:
-            budget = _deciding_budget(sum(need.rows for need in some), snapshot, limits)
-        chosen = fair_order(some, {}, snapshot.weights, max(0, free) * budget)
-        gap = limits.regrade_gap if only_decides else 0
-        for group in pack(chosen, order, budget, limits.run_keys, gap, len(snapshot.keys)):
-            if free <= 0:
+        free = self.limits.queued_runs - waiting
+        most = free + self.limits.reserved_runs
+        if most <= 0:
+            return []
+        weight_of = self.snapshot.weights
+        chosen = fair_order(needs, load, weight_of, most * self.budget)
+        under_way = _runs_by_tenant(live)
+        requests: list[Request] = []
+        for group in pack(chosen, self.order, self.budget, self.limits.run_keys):
+            if len(requests) >= most:
                 break
-            free -= 1
-            one = _request(lane, group, generation, REGRADE_PRIORITY)
-            requests.append(replace(one, run_key=f"regrade:{one.run_key}", regrade=True))
-    return requests
+            tenants = {need.tenant for need in group}
+            idle = not any(under_way.get(tenant) for tenant in tenants)
+            if len(requests) >= free and not idle:
+                continue  # what is reserved is for those who have nothing
+            ahead = min(
+                under_way[tenant] / max(weight_of.get(tenant, 1.0), 0.01) for tenant in tenants
+            )
+            for tenant in tenants:
+                under_way[tenant] += 1
+            requests.append(self._request(group, max(LOWEST, -int(ahead))))
+        return requests
+
+    def for_regrades(self, needs: Sequence[Need], live: int) -> list[Request]:
+        """Runs that decide history again: few, large, and behind everything that arrives.
+
+        Deciding costs little, so a run that only decides takes many more rows than one with
+        models, and spans partitions that have nothing to do rather than leave another run to be
+        started. `live`: such runs that live.
+        """
+        free = self.limits.regrade_runs - live
+        requests: list[Request] = []
+        for only_decides in (True, False):
+            alike = [need for need in needs if (need.stages == {STAGES[-1]}) is only_decides]
+            budget, gap = self.budget, 0
+            if only_decides:
+                rows = sum(need.rows for need in alike)
+                budget = _deciding_budget(rows, self.snapshot, self.limits)
+                gap = self.limits.regrade_gap
+            chosen = fair_order(alike, {}, self.snapshot.weights, max(0, free) * budget)
+            known = len(self.snapshot.keys)
+            for group in pack(chosen, self.order, budget, self.limits.run_keys, gap, known):
+                if free <= 0:
+                    break
+                free -= 1
+                request = self._request(group, REGRADE_PRIORITY)
+                run_key = f"regrade:{request.run_key}"
+                requests.append(replace(request, run_key=run_key, regrade=True))
+        return requests
+
+    def _request(self, group: Sequence[Need], priority: int) -> Request:
+        lane = self.lane
+        first = min(lane.stages.index(stage) for need in group for stage in need.stages)
+        stages = lane.stages[first:]
+        keys = tuple(need.batch for need in group)
+        # Dagster never runs a key twice. With its generation, the next reconciliation's is another.
+        run_key = f"{lane.name}:{keys[0]}..{keys[-1]}:{stages[0]}:g{self.generation}"
+        return Request(
+            lane=lane,
+            stages=stages,
+            keys=keys,
+            rows=sum(need.rows for need in group),
+            run_key=run_key,
+            priority=priority,
+        )
 
 
 def _deciding_budget(rows: int, snapshot: Snapshot, limits: Limits) -> int:
@@ -254,15 +269,6 @@ def _runs_by_tenant(live: Iterable[LiveRun]) -> dict[str, int]:
         for tenant in {key.partition("/")[0] for key in run.keys}:
             count[tenant] += 1
     return count
-
-
-def _request(lane: Lane, group: Sequence[Need], generation: int, priority: int) -> Request:
-    first = min(lane.stages.index(stage) for need in group for stage in need.stages)
-    stages = lane.stages[first:]
-    keys = tuple(need.batch for need in group)
-    # Dagster never runs a key twice. The generation makes the next reconciliation's another one.
-    run_key = f"{lane.name}:{keys[0]}..{keys[-1]}:{stages[0]}:g{generation}"
-    return Request(lane, stages, keys, sum(need.rows for need in group), run_key, priority)
 
 
 def _age(batch: str) -> tuple[str, int, str]:

@@ -1,7 +1,7 @@
-"""One reconciliation: see everything, decide, bury the dead, and record that it was completed.
+"""One reconciliation: see everything, decide, expire what is dead, and record that it completed.
 
 Level-triggered: it acts on what is, never on what woke it. It raises where anything cannot be
-read; then nothing is emitted and the heartbeat goes stale, which is what an operator looks at.
+read. Then nothing is emitted and the heartbeat goes stale, which is what an operator looks at.
 """
 
 from __future__ import annotations
@@ -15,57 +15,61 @@ import structlog
 
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.belief.ledger import entry, fold
-from parjanya_dagster.belief.snapshot import RunState, Snapshot
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import ParjanyaError
-from parjanya_dagster.intent.plan import Limits, Plan, plan
+from parjanya_dagster.intent.plan import Limits, Plan, Request, plan
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
 log = structlog.get_logger(__name__)
-MOST_BURIED = 20  # runs per reconciliation
-MOST_LAPSED = 2000  # rows per reconciliation; the next one goes on
+MOST_EXPIRED_RUNS = 20  # per reconciliation
+MOST_EXPIRED_LEASES = 2000  # rows per reconciliation; the next one goes on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """A completed reconciliation. The caller adds its keys and emits its requests."""
+    """A completed reconciliation. The caller adds the plan's keys and emits the requests."""
 
     plan: Plan
+    requests: tuple[Request, ...]  # those of the plan that were chosen
     generation: int
-    lapsed: int  # rows freed from workers that are presumed dead
-    buried: int  # runs marked as ended
+    expired_leases: int  # rows freed from workers that are presumed dead
+    expired_runs: int  # runs marked as ended, since their process is presumed dead
+
+
+def all_requests(plan: Plan) -> tuple[Request, ...]:
+    """Choose everything that was planned."""
+    return plan.requests
 
 
 def reconcile(
     store: Store,
-    see: Callable[[float], Snapshot],
-    bury: Callable[[str, str], bool],
+    belief: Belief,
     lanes: Sequence[Lane],
     limits: Limits,
     clock: Callable[[], float],
+    *,
+    choose: Callable[[Plan], tuple[Request, ...]] = all_requests,
+    gap: float = 60.0,
     budget: float = 30.0,
 ) -> Reconciled:
-    """Compare Truth with what runs. `budget`: seconds after which burying waits for the next one.
+    """Compare Truth with what runs.
 
-    Raises TruthUnavailable or BeliefUnreadable.
+    `choose`: which requests of the plan are emitted. `gap`: seconds since the last reconciliation
+    after which nothing is known of the time between. `budget`: seconds after which expiring runs
+    waits for the next reconciliation. Raises TruthUnavailable or BeliefUnreadable.
     """
     started = clock()
-    lapsed = store.expire_leases(started, MOST_LAPSED)
+    expired_leases = store.expire_leases(started, MOST_EXPIRED_LEASES)
     with blind_loops.noted(store, RECONCILER, started):
-        snapshot = see(started)
+        snapshot = observe(store, belief, started, gap)
     # Never one that Dagster has seen, even where Truth was restored from a backup.
     generation = max(snapshot.generation + 1, int(started))
-    decided = plan(snapshot, lanes, limits, generation)
-    buried = 0
-    for run in decided.dead[:MOST_BURIED]:
-        if clock() - started > budget:
-            break
-        try:
-            buried += bury(run.run_id, f"Parjanya: {run.reason}. Its rows go on in another run.")
-        except Exception as error:  # the run counts for nothing already; the tick goes on
-            log.warning("run_not_buried", run=run.run_id, error=str(error))
+    planned = plan(snapshot, lanes, limits, generation)
+    expired_runs = _expire_runs(belief, planned, clock, started + budget)
     live = {run.run_id for run in snapshot.runs}
     try:
         fold(store, live, started, limits.deadlines.silence)
@@ -76,34 +80,39 @@ def reconcile(
     ended = sorted(snapshot.pulses - live)
     if ended:
         store.forget([f"{RUN}:{run_id}" for run_id in ended])
+    done = Reconciled(
+        plan=planned,
+        requests=choose(planned),
+        generation=generation,
+        expired_leases=expired_leases,
+        expired_runs=expired_runs,
+    )
     store.note_reconciliation(
         Reconciliation(
             at=clock(),
             generation=generation,
             watching_since=snapshot.watching_since,
-            totals=_totals(snapshot, decided, clock() - started, lapsed, buried),
+            totals=_totals(snapshot, done, clock() - started),
             heard=_heard(snapshot),
         )
     )
-    store.beat(
-        RECONCILER,
-        clock(),
-        {
-            "generation": generation,
-            "seconds": round(clock() - started, 3),
-            "due_rows": decided.due_rows,
-            "requests": len(decided.requests),
-            "covered": decided.covered,
-            "cooling": decided.cooling,
-            "guarded": decided.guarded,
-            "missing_keys": len(decided.add_keys),
-            "lapsed": lapsed,
-            "dead_runs": len(decided.dead),
-            "buried": buried,
-            "live_runs": len(snapshot.runs),
-        },
-    )
-    return Reconciled(decided, generation, lapsed, buried)
+    store.beat(RECONCILER, clock(), _heartbeat(snapshot, done, clock() - started))
+    return done
+
+
+def _expire_runs(belief: Belief, planned: Plan, clock: Callable[[], float], deadline: float) -> int:
+    """Mark dead runs as ended. Returns how many were."""
+    expired = 0
+    for run in planned.dead[:MOST_EXPIRED_RUNS]:
+        if clock() > deadline:
+            break
+        try:
+            expired += belief.expire(
+                run.run_id, f"Parjanya: {run.reason}. Its rows go on in another run."
+            )
+        except Exception as error:  # the run counts for nothing already; the tick goes on
+            log.warning("run_not_expired", run=run.run_id, error=str(error))
+    return expired
 
 
 def _heard(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
@@ -120,20 +129,37 @@ def _heard(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
     }
 
 
-def _totals(
-    snapshot: Snapshot, decided: Plan, seconds: float, lapsed: int, buried: int
-) -> dict[str, float]:
+def _heartbeat(snapshot: Snapshot, done: Reconciled, seconds: float) -> dict[str, object]:
+    planned = done.plan
+    return {
+        "generation": done.generation,
+        "seconds": round(seconds, 3),
+        "due_rows": planned.due_rows,
+        "requests": len(done.requests),
+        "covered": planned.covered,
+        "cooling": planned.cooling,
+        "guarded": planned.guarded,
+        "missing_keys": len(planned.add_keys),
+        "expired_leases": done.expired_leases,
+        "dead_runs": len(planned.dead),
+        "expired_runs": done.expired_runs,
+        "live_runs": len(snapshot.runs),
+    }
+
+
+def _totals(snapshot: Snapshot, done: Reconciled, seconds: float) -> dict[str, float]:
     """Everything that was ever decided, counted. Batches count once per reconciliation."""
     totals = Counter(snapshot.totals)
-    totals.update(entry("emitted", request.lane.name) for request in decided.requests)
+    totals.update(entry("emitted", request.lane.name) for request in done.requests)
     totals.update(
         {
             "reconciliations": 1,
-            "guarded": decided.guarded,
-            "deduplicated": decided.covered,
-            "cooled": decided.cooling,
-            "lapsed": lapsed,
-            "buried": buried,
+            "guarded": done.plan.guarded,
+            "deduplicated": done.plan.covered,
+            "cooled": done.plan.cooling,
+            # As the metrics name them: counters go on where they stood.
+            "lapsed": done.expired_leases,
+            "buried": done.expired_runs,
             "seconds": seconds,
         }
     )

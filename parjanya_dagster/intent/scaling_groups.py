@@ -1,7 +1,7 @@
-"""The groups of lanes, tended after intent is out: an instance must come for it to be realized.
+"""The Auto Scaling groups of lanes, adjusted after intent is out: work needs an instance.
 
-What was asked, when, and what came of it is recorded: for the doctor, and since a group is lowered
-only after all has been quiet for a while.
+What was asked for, when, and what came of it is recorded: for the doctor, and since a group is
+lowered only after all has been quiet for a while.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Group(Protocol):
     def set_to(self, desired: int) -> None: ...
 
 
-@dataclass(frozen=True)
-class Groups:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingGroups:
     """Raises and lowers the groups of lanes."""
 
     store: Store
@@ -40,10 +40,10 @@ class Groups:
     bounds: Bounds
     clock: Callable[[], float]
 
-    def tend(self, lanes: Sequence[Lane]) -> None:
+    def adjust(self, lanes: Sequence[Lane]) -> None:
         """Look at each group that was not looked at just now. Raises TruthUnavailable.
 
-        A group that cannot be read or set is noted as blindness, and hinders no other.
+        A group that cannot be read or set is noted, and hinders no other.
         """
         known = self.store.group_notes() if self.groups else {}
         for lane in lanes:
@@ -52,11 +52,11 @@ class Groups:
                 continue
             try:
                 with blind_loops.noted(self.store, f"capacity of {lane.name}", self.clock()):
-                    self._tend(lane, self.groups[lane.name], last)
+                    self._adjust(lane, self.groups[lane.name], last)
             except CloudUnavailable:
                 continue
 
-    def _tend(self, lane: Lane, group: Group, last: GroupNote | None) -> None:
+    def _adjust(self, lane: Lane, group: Group, last: GroupNote | None) -> None:
         now = self.clock()
         state, backlog = group.state(), self._backlog(lane, now)
         busy = bool(backlog.rows or backlog.leases)
@@ -75,7 +75,7 @@ class Groups:
                 desired=wanted,
                 in_service=state.in_service,
                 nothing_since=(waited or now) if waits else None,
-                said=state.said[:500],
+                said=state.last_failure[:500],
                 quiet_since=quiet_since,
                 rows=backlog.rows,
                 at=now,
@@ -83,10 +83,13 @@ class Groups:
         )
 
     def _backlog(self, lane: Lane, now: float) -> Backlog:
-        rows = sum(due.rows for due in self.store.due(now, lane.stages))
         paces = self.store.paces()
         measured = [paces[stage].seconds_per_row for stage in lane.stages if stage in paces]
-        return Backlog(rows, sum(measured) if measured else None, bool(self.store.leases(now)))
+        return Backlog(
+            rows=sum(due.rows for due in self.store.due(now, lane.stages)),
+            seconds_per_row=sum(measured) if measured else None,
+            leases=bool(self.store.leases(now)),
+        )
 
 
 def _just_now(last: GroupNote | None, now: float) -> bool:

@@ -25,7 +25,7 @@ class Lane:
     name: str
     stages: tuple[str, ...]
     needs: Needs = Needs()
-    tags: Mapping[str, Any] = field(default_factory=dict)  # `placement` says where its runs go
+    tags: Mapping[str, Any] = field(default_factory=dict)  # `placed` says where its runs go
     launch_deadline: float = 120.0  # seconds from its launch until its process runs
 
     @property

@@ -39,14 +39,18 @@ _FARGATE = {  # CPU units -> least and most memory in MiB
 class Placement(BaseModel):
     """What an operator says about one lane. What is left out stays as the lane has it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    cpu: float | None = Field(default=None, gt=0)  # cores
-    memory_mib: int | None = Field(default=None, ge=512)
-    gpus: int | None = Field(default=None, ge=0)
-    image: str | None = None  # Kubernetes: the image of the lane's runs
-    task_definition: str | None = None  # ECS: the definition of the lane's tasks
-    capacity_provider: str | None = None  # ECS: Fargate has no GPU
+    cpu: float | None = Field(default=None, gt=0, description="Cores of one run.")
+    memory_mib: int | None = Field(default=None, ge=512, description="Memory of one run, in MiB.")
+    gpus: int | None = Field(default=None, ge=0, description="GPUs of one run.")
+    image: str | None = Field(default=None, description="Kubernetes: the image of the lane's runs.")
+    task_definition: str | None = Field(
+        default=None, description="ECS: the definition of the lane's tasks."
+    )
+    capacity_provider: str | None = Field(
+        default=None, description="ECS: where the lane's tasks run. Fargate has no GPU."
+    )
 
     def needs(self, usual: Needs) -> Needs:
         said = self.model_dump(include={"cpu", "memory_mib", "gpus"}, exclude_none=True)
@@ -58,13 +62,8 @@ def placed(
 ) -> tuple[Lane, ...]:
     """The lanes with the tags that this launcher understands.
 
-    Raises SettingsInvalid for a lane that there is not, and for what a launcher cannot give.
+    Raises SettingsInvalid for what a launcher cannot give.
     """
-    names = [lane.name for lane in lanes]
-    if strangers := sorted(placements.keys() - set(names)):
-        raise SettingsInvalid(
-            f"PARJANYA_PLACEMENT names {', '.join(strangers)}; the lanes are {', '.join(names)}."
-        )
     if launcher == "local":
         return tuple(lanes)
     tags = _kubernetes if launcher == "kubernetes" else _ecs
@@ -86,7 +85,9 @@ def _kubernetes(lane: Lane, said: Placement) -> dict[str, Any]:
     }
     if said.image:
         container["image"] = said.image
-        container["env"] = [{"name": "PARJANYA_IMAGE", "value": said.image}]
+        # By its old name too, for one release: a cluster's settings may still have that one.
+        names = ("PARJANYA_IDENTITY__IMAGE", "PARJANYA_IMAGE")
+        container["env"] = [{"name": name, "value": said.image} for name in names]
     pod: dict[str, Any] = {
         "node_selector": {LANE_LABEL: lane.name},
         "priority_class_name": f"parjanya-{lane.name}-runs",
@@ -129,8 +130,8 @@ def _ecs(lane: Lane, said: Placement) -> dict[str, Any]:
         ]
     elif needs.gpus:
         raise SettingsInvalid(
-            f"The lane {lane.name} needs a GPU, and Fargate has none: name its capacity_provider "
-            "in PARJANYA_PLACEMENT."
+            f"The lane {lane.name} needs a GPU, and Fargate has none: name its capacity provider "
+            f"in PARJANYA_LANES__{lane.name.upper()}__CAPACITY_PROVIDER."
         )
     if not needs.gpus and (said.capacity_provider or "FARGATE").startswith("FARGATE"):
         _check_fargate(lane.name, units, needs.memory_mib)

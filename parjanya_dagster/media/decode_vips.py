@@ -99,7 +99,7 @@ def _frames(header: Any, data: bytes, fmt: str) -> int:
         return apng_frames(data)
     if fmt == "jpeg":
         return mpo_images(data)
-    return _get(header, "n-pages", 1)
+    return int(_get(header, "n-pages", 1))
 
 
 def _shrink(longer_side: int, target: int) -> int:

@@ -85,7 +85,7 @@ def _degrees(parts: Any, reference: Any, negative: str, bound: float) -> float |
     numbers = [_number(part, 0, 360) for part in parts]
     if None in numbers:
         return None
-    degrees = sum(n / 60**i for i, n in enumerate(numbers) if n is not None)
+    degrees = sum(n / 60.0**i for i, n in enumerate(numbers) if n is not None)
     if degrees > bound:
         return None
     return round(-degrees if (_text(reference) or "").upper() == negative else degrees, 6)

@@ -1,5 +1,7 @@
 """Technical measures of an image's pixels. Arrays in, finite floats out; no file, no decoder.
 
+Sums run over whole numbers wherever the pixels are: those are the same on every processor.
+
 Unless it says otherwise a measure is taken on the preview (long side at most 1024 pixels), because
 that is the scale at which a person judges a photograph.
 """
@@ -20,17 +22,18 @@ def measure(rgb: np.ndarray, luma: Image.Image) -> dict[str, float]:
     """
     import numpy as np
 
-    histogram = np.asarray(luma.histogram()) / (luma.width * luma.height)
-    levels = np.arange(256)
-    mean = float(histogram @ levels)
+    histogram = luma.histogram()
+    count = luma.width * luma.height
+    total = sum(level * pixels for level, pixels in enumerate(histogram))
+    squares = sum(level**2 * pixels for level, pixels in enumerate(histogram))
     # Sums of a few grey levels fit 16 bits, at half the memory traffic of floats.
     plane = np.asarray(luma).astype(np.int16)
     noise = noise_sigma(plane)
     measures = {
-        "brightness": mean / 255,
-        "contrast": float(histogram @ (levels - mean) ** 2) ** 0.5 / 255,
-        "clipped_dark": histogram[:3].sum(),
-        "clipped_bright": histogram[253:].sum(),
+        "brightness": total / (255 * count),
+        "contrast": (count * squares - total**2) ** 0.5 / (255 * count),
+        "clipped_dark": sum(histogram[:3]) / count,
+        "clipped_bright": sum(histogram[253:]) / count,
         "colourfulness": colourfulness(rgb),
         "noise": noise,
         "sharpness": sharpness(plane, noise),
@@ -46,12 +49,14 @@ def colourfulness(rgb: np.ndarray) -> float:
     import numpy as np
 
     # Statistics of a ninth of the pixels move by less than the third digit.
-    red, green, blue = (rgb[::3, ::3, band].astype(np.float32) for band in range(3))
-    rg = red - green
-    yb = 0.5 * (red + green) - blue
-    spread = float(rg.var()) + float(yb.var())
-    mean = float(rg.mean()) ** 2 + float(yb.mean()) ** 2
-    return spread**0.5 + 0.3 * mean**0.5
+    red, green, blue = (rgb[::3, ::3, band].astype(np.int32) for band in range(3))
+    spread = mean = 0.0
+    for opponent, unit in ((red - green, 1), (red + green - 2 * blue, 2)):
+        count, total = opponent.size, int(opponent.sum(dtype=np.int64))
+        squares = int((opponent * opponent).sum(dtype=np.int64))
+        spread += (count * squares - total**2) / (unit * count) ** 2
+        mean += total**2 / (unit * count) ** 2
+    return float(spread**0.5 + 0.3 * mean**0.5)
 
 
 def noise_sigma(luma: np.ndarray) -> float:
@@ -74,7 +79,7 @@ def noise_sigma(luma: np.ndarray) -> float:
         columns = residual.sum(axis=0, dtype=np.int32)
         tiles.append(columns.reshape(-1, 16).sum(axis=1) / 256)
     # For Gaussian noise of deviation s the residual has deviation 6 s.
-    return float(np.percentile(np.concatenate(tiles), 25)) * (np.pi / 2) ** 0.5 / 6
+    return float(np.percentile(np.concatenate(tiles), 25) * (np.pi / 2) ** 0.5 / 6)
 
 
 def sharpness(luma: np.ndarray, noise: float) -> float:
@@ -120,7 +125,7 @@ def sharpness(luma: np.ndarray, noise: float) -> float:
     if ratio <= 1.0:
         return 0.0
     blur_squared = max((_COARSE_VARIANCE - _FINE_VARIANCE * ratio) / (ratio - 1.0), 0.0)
-    return 1.0 / (1.0 + blur_squared**0.5)
+    return float(1.0 / (1.0 + blur_squared**0.5))
 
 
 # Variances, in pixels², of what lies between a step and each of the two gradients on its ridge.

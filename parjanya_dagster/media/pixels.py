@@ -36,7 +36,8 @@ def from_array(pixels: Any, interpretation: str) -> pyvips.Image:
 
 def as_array(image: Any) -> np.ndarray:
     """(height, width, bands), where pyvips itself would drop axes of length 1."""
-    return image.numpy().reshape(image.height, image.width, image.bands)
+    pixels: np.ndarray = image.numpy().reshape(image.height, image.width, image.bands)
+    return pixels
 
 
 def in_memory(image: Any) -> pyvips.Image:

@@ -24,11 +24,14 @@ def render(decoded: Decoded, side: int = PREVIEW_SIDE) -> pyvips.Image:
 
 def preview_jpeg(image: Any) -> bytes:
     """A JPEG without any metadata. No profile either: sRGB is what a JPEG without one means."""
-    return image.jpegsave_buffer(Q=_PREVIEW_QUALITY, keep="none")
+    jpeg: bytes = image.jpegsave_buffer(Q=_PREVIEW_QUALITY, keep="none")
+    return jpeg
 
 
 def thumbnail_jpeg(image: Any) -> bytes:
-    return _fit(image, THUMBNAIL_SIDE).jpegsave_buffer(Q=_THUMBNAIL_QUALITY, keep="none")
+    fitted = _fit(image, THUMBNAIL_SIDE)
+    jpeg: bytes = fitted.jpegsave_buffer(Q=_THUMBNAIL_QUALITY, keep="none")
+    return jpeg
 
 
 def to_srgb(image: Any) -> Any:

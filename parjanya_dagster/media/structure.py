@@ -25,11 +25,11 @@ def is_cut_short(data: bytes, fmt: str) -> bool:
     if fmt == "png":
         return b"IEND\xaeB`\x82" not in data
     if fmt == "webp":
-        return len(data) < 12 or len(data) < struct.unpack_from("<I", data, 4)[0] + 8
+        return len(data) < 12 or len(data) < int(struct.unpack_from("<I", data, 4)[0]) + 8
     if fmt == "gif":
         return not data.rstrip(b"\0").endswith(b";")
     if fmt == "bmp":
-        return len(data) < struct.unpack_from("<I", data, 2)[0]
+        return len(data) < int(struct.unpack_from("<I", data, 2)[0])
     if fmt in ("tiff", "dng", "raw") and data[:2] in (b"II", b"MM"):
         return _tiff_is_cut_short(data)
     if fmt in ("avif", "heic"):
@@ -90,7 +90,7 @@ def apng_frames(data: bytes) -> int:
     """Frames of a PNG: above 1 for an animated one (acTL comes before the first IDAT)."""
     for kind, at, length in png_chunks(data):
         if kind == b"acTL" and length >= 8 and at + 4 <= len(data):
-            return max(1, struct.unpack_from(">I", data, at)[0])
+            return max(1, int(struct.unpack_from(">I", data, at)[0]))
         if kind == b"IDAT":
             break
     return 1

@@ -11,10 +11,11 @@ from typing import Any
 from parjanya_dagster.belief.drift import Identity, declared, running
 from parjanya_dagster.belief.ledger import accounts
 from parjanya_dagster.belief.snapshot import Belief, SensorSeen
+from parjanya_dagster.doctor.case import SENSOR_OF, Case
 from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import SENSOR_OF, Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
@@ -27,7 +28,7 @@ WITHOUT_BUCKETS = Bounds(seconds=10.0, places=0, objects=0, troubled=50, ours=50
 """Listing buckets costs money and time: the doctor does that, and not every few seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One measurement. What could not be read is empty, and named in `unread`."""
 
@@ -54,7 +55,12 @@ def measure(
     began = platform.clock()
     store = platform.store
     examiner = Examiner(
-        store, platform.objects, belief, sensors, platform.clock, bounds=WITHOUT_BUCKETS
+        store=store,
+        objects=platform.objects,
+        belief=belief,
+        sensors=sensors,
+        clock=platform.clock,
+        bounds=WITHOUT_BUCKETS,
     )
     facts = examiner.examine()
     unread = dict(facts.unread)
@@ -75,9 +81,17 @@ def measure(
             read["paces"] = {stage: one.seconds_per_row for stage, one in store.paces().items()}
             read["declared"] = declared(store)
             read["running"] = running(store)
-    found = tuple(diagnose(Case(facts, platform.lanes, limits)))
+    found = tuple(diagnose(Case(facts=facts, lanes=platform.lanes, limits=limits)))
     seconds = platform.clock() - began
-    return Measured(facts, found, platform.lanes, limits, seconds, unread=unread, **read)
+    return Measured(
+        facts=facts,
+        findings=found,
+        lanes=platform.lanes,
+        limits=limits,
+        seconds=seconds,
+        unread=unread,
+        **read,
+    )
 
 
 def measure_home(platform: Platform) -> Measured:

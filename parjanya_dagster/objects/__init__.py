@@ -17,5 +17,5 @@ def open_objects(url: str, settle: float = 1.0) -> Objects:
 
         return S3Objects()
     raise SettingsInvalid(
-        f"PARJANYA_OBJECTS_URL is {url!r}: it begins with file:/// or is s3:// alone."
+        f"PARJANYA_OBJECTS__URL is {url!r}: it begins with file:/// or is s3:// alone."
     )

@@ -1,4 +1,4 @@
-"""Which keys can be taken in. The same answer for a listing and for an event."""
+"""Which keys can be registered. A listing and an event get the same answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ INCOMING = "incoming/"
 
 
 def refusal(key: str) -> str | None:
-    """Why an object cannot be taken in under its key, and what to do; None: it can."""
+    """Why an object cannot be registered under its key, and what to do. None: it can."""
     if not key.isprintable():
         return "Its name is not printable UTF-8. Rename the file; nothing else is wrong."
     if {".", ".."} & set(key.split("/")):
@@ -16,10 +16,10 @@ def refusal(key: str) -> str | None:
 
 
 def is_folder(key: str) -> bool:
-    """Whether a key is what consoles make to show an empty folder: nobody's image."""
+    """Whether a key only marks an empty folder, as consoles make it. It is not an image."""
     return key.endswith("/")
 
 
 def shown(key: str) -> str:
-    """A key as heartbeats, logs and messages can hold it."""
+    """A key with its undecodable bytes escaped, for heartbeats, logs and messages."""
     return key.encode("utf-8", "backslashreplace").decode()

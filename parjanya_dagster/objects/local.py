@@ -1,7 +1,7 @@
 """Buckets as folders of a local directory.
 
-Not through obstore: its listing of a local folder fails as a whole on one file whose name is not
-UTF-8, and it cannot open names that end in `#1` or hold a line break (docs/decisions/0002).
+obstore is not used. One file whose name is not UTF-8 makes its whole listing fail, and it cannot
+open names that end in `#1` or hold a line break (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
-"""Endings that programs give to files they are still writing."""
+"""Endings of files that a program is still writing."""
 MARKER = ".parjanya-bucket"
 """The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
 
@@ -111,7 +111,7 @@ class FolderObjects:
                 continue
 
     def _walk(self, top: Path) -> Iterator[os.DirEntry[str]]:
-        """Files in the order of their keys: a folder sorts as its name and a slash."""
+        """Files in the order of their keys. A folder sorts as its name and a slash."""
         waiting: list[os.DirEntry[str]] = self._entries(str(top))
         while waiting:
             entry = waiting.pop()
@@ -121,16 +121,16 @@ class FolderObjects:
                 yield entry
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """What is in a folder, the last first."""
+        """The entries of a folder, the last first."""
         try:
             with os.scandir(folder) as entries:
-                found = [entry for entry in entries if not entry.name.startswith(".")]
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             self._require_root()
             return []
         except OSError as error:
             raise StorageUnavailable(f"Cannot list {folder}: {error.strerror}") from error
-        return sorted(found, key=_in_order, reverse=True)
+        return sorted(visible, key=_in_order, reverse=True)
 
     def buckets(self) -> list[str]:
         try:
@@ -145,10 +145,10 @@ class FolderObjects:
             raise StorageUnavailable(f"Cannot list {self.root}: {error.strerror}") from error
 
     def complete(self, bucket: str, info: ObjectInfo, now: float) -> bool:
-        """A file is complete when no process has it open for writing and it has been still.
+        """A file is complete when no process has it open for writing and it has settled.
 
-        The first is what a read lease of Linux asks; where the file system has no leases, only
-        the second is known.
+        A read lease of Linux tells the first. Where the file system has no leases, only the
+        second is known.
         """
         if info.key.lower().endswith(UNFINISHED) or 0 <= now - info.modified_at < self.settle:
             return False
@@ -197,6 +197,7 @@ class FolderObjects:
             )
 
     def _require_root(self) -> None:
+        """Raise if the root is missing. Else an unmounted volume looks as if all was deleted."""
         if not self.root.is_dir():
             raise StorageUnavailable(f"The folder of all buckets, {self.root}, is not there.")
 
@@ -246,7 +247,7 @@ def _in_order(entry: os.DirEntry[str]) -> str:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Links that lead in circles or to where we may not look are no files; nor are pipes."""
+    """Circular links, links to where we may not look, and pipes are not files."""
     try:
         return entry.is_file()
     except OSError:

@@ -37,8 +37,8 @@ class S3Objects:
 
     def get(self, bucket: str, key: str) -> Object:
         with _named(bucket, key):
-            found = self._client.get_object(Bucket=bucket, Key=key)
-            return Object(found["Body"].read(), _etag(found))
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            return Object(answer["Body"].read(), _etag(answer))
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         with _named(bucket, key):
@@ -47,13 +47,13 @@ class S3Objects:
     def head(self, bucket: str, key: str) -> ObjectInfo:
         try:
             with _named(bucket, key):
-                found = self._client.head_object(Bucket=bucket, Key=key)
+                answer = self._client.head_object(Bucket=bucket, Key=key)
         except ObjectGone:
             # An answer to HEAD has no body, so a missing bucket reads as a missing object.
             self.identity(bucket)
             raise
-        modified_at = found["LastModified"].timestamp()
-        return ObjectInfo(key, _etag(found), found["ContentLength"], modified_at)
+        modified_at = answer["LastModified"].timestamp()
+        return ObjectInfo(key, _etag(answer), answer["ContentLength"], modified_at)
 
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -64,10 +64,10 @@ class S3Objects:
         )
         with _named(bucket, prefix):
             for page in pages:
-                for one in page.get("Contents", ()):
-                    if not one["Key"].endswith("/"):  # what consoles make to show a folder
-                        modified_at = one["LastModified"].timestamp()
-                        yield ObjectInfo(one["Key"], _etag(one), one["Size"], modified_at)
+                for listed in page.get("Contents", ()):
+                    if not listed["Key"].endswith("/"):  # what consoles make to show a folder
+                        modified_at = listed["LastModified"].timestamp()
+                        yield ObjectInfo(listed["Key"], _etag(listed), listed["Size"], modified_at)
 
     def buckets(self) -> list[str]:
         return []  # tenants name their buckets; listing all of an account is not ours to do
@@ -78,7 +78,7 @@ class S3Objects:
     def presigned_put(
         self, bucket: str, key: str, content_type: str, size: int, seconds: int
     ) -> PresignedPut:
-        """Type, size and `If-None-Match` are signed: nothing else can be put, and only once."""
+        """Type, size and `If-None-Match` are signed, so only this object can be put, and once."""
         with _named(bucket, key):
             url = self._client.generate_presigned_url(
                 "put_object",
@@ -95,13 +95,13 @@ class S3Objects:
 
 
 def s3_client() -> Any:
-    """A client of S3 as the environment says. Raises SettingsInvalid."""
+    """An S3 client, configured by the environment. Raises SettingsInvalid."""
     try:
         import boto3
         from botocore.config import Config
     except ImportError:
         raise SettingsInvalid(
-            "Buckets in S3 need boto3: pip install 'parjanya[aws]', or set PARJANYA_OBJECTS_URL "
+            "Buckets in S3 need boto3: pip install 'parjanya[aws]', or set PARJANYA_OBJECTS__URL "
             "to a folder."
         ) from None
     elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -138,5 +138,5 @@ def _named(bucket: str, key: str) -> Iterator[None]:
         raise StorageUnavailable(f"s3://{bucket}/{key}: {type(error).__name__}: {error}") from error
 
 
-def _etag(found: Any) -> str:
-    return str(found.get("ETag") or "").strip('"')
+def _etag(described: Any) -> str:
+    return str(described.get("ETag") or "").strip('"')

@@ -30,7 +30,7 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class PresignedPut:
-    """Where anybody who has it may put one object, and the headers that must come with it."""
+    """A URL to put one object with, and the headers that the request must carry."""
 
     url: str
     headers: Mapping[str, str]
@@ -62,7 +62,7 @@ class Objects(Protocol):
         """Raises ObjectGone where there is no such object."""
 
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """All objects whose key begins with the prefix and comes after a key, in their order."""
+        """The objects whose key begins with the prefix, in the order of keys, after a key."""
 
     def buckets(self) -> list[str]:
         """The buckets that can be listed, where the storage can tell."""
@@ -73,7 +73,7 @@ class Objects(Protocol):
     def presigned_put(
         self, bucket: str, key: str, content_type: str, size: int, seconds: int
     ) -> PresignedPut | None:
-        """A URL to put one object of that type and size within so many seconds, and only once.
+        """A URL to put one object of that type and size, once, within so many seconds.
 
         None: this storage has no such URLs.
         """

@@ -46,7 +46,7 @@ def read(text: str, source: str) -> tuple[Any, dict[Location, int]]:
 class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):  # an alias can hide a cycle or a flood
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(
                 problem="write it out, aliases are not read", problem_mark=mark
             )

@@ -72,7 +72,7 @@ def batches_of(store: Images, regrade: Regrade) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Advance:
     """Sends the rows of a regrade to their boundaries."""
 

@@ -22,7 +22,7 @@ MODEL_STAGES = ("enriched", "scored")  # those that ask a model
 PAGE = 500
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Flips:
     """How verdicts change: counts, the reasons given for the new ones, examples."""
 

@@ -1,6 +1,7 @@
-"""Truth: image rows, evidence, events, tenants, and the bytes they speak of.
+"""Truth: image rows, their evidence, their events, and the tenants that they belong to.
 
-Durable, authoritative, enough to rebuild everything else. Only fenced commits change a row.
+Truth is durable and authoritative. Everything else can be rebuilt from it. A worker changes a row
+only by a commit that names the row's current fence.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def open_store(
 ) -> Store:
     """Open Truth at `sqlite:///…`, `postgresql://…` or `dynamodb://…`.
 
-    Raises SettingsInvalid, TruthUnavailable, SchemaOutdated. A server's schema is made or brought
-    to this version only where `migrating`.
+    A server's schema is created, or brought to this version, only where `migrating`. Raises
+    SettingsInvalid, TruthUnavailable, SchemaOutdated.
     """
     options = {"rules": rules, "batch_size": batch_size, "rng": rng, "migrating": migrating}
     if not url.startswith("dynamodb:"):
@@ -42,14 +43,14 @@ def open_store(
 
 
 class Hints(Protocol):
-    """What is told of changes of Truth. Belief: it may be late, incomplete or silent."""
+    """What a store tells of its changes. It is Belief: it may be late, incomplete or silent."""
 
     def poll(self) -> frozenset[str] | None:
-        """Batches that came to have work since the last time. None: nothing is known; look."""
+        """Batches that got work since the last call. None: not known, so look at the store."""
 
 
 def open_hints(url: str, clock: Callable[[], float]) -> Hints | None:
-    """Hints of the store at `url`; None where it gives none and must be looked at."""
+    """The hints of the store at `url`. None: it gives none, so look at the store itself."""
     if not url.startswith("dynamodb:"):
         return None
     from parjanya_dagster.truth import dynamo

@@ -1,4 +1,4 @@
-"""The nouns of Truth: tenants, image rows, arrivals, claims, outcomes, events.
+"""The records of Truth: tenants, arrivals, image rows, evidence, events, policies, regrades.
 
 Times are seconds since the epoch, UTC, as floats. Nothing here knows a database.
 """
@@ -37,7 +37,7 @@ PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A customer: where its uploads land, how it is judged, what share it gets."""
+    """A customer: where its uploads land, which policy decides them, what share of work it gets."""
 
     slug: str
     bucket: str  # where uploads land and results go
@@ -66,7 +66,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """One object version and how far it has come. The columns of the table `images`."""
+    """One object version, and how far it is processed. The columns of the table `images`."""
 
     image_id: str
     tenant: str
@@ -125,7 +125,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One change of one row, written in the same transaction as the change."""
+    """One change of one row. It is written in the transaction of that change."""
 
     image_id: str
     tenant: str
@@ -164,7 +164,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regrade:
-    """A durable wish: these tenants' images of these days shall be decided under this policy."""
+    """A request to decide images of these tenants and days under this policy. It is durable."""
 
     replay_id: str
     policy: str  # ref
@@ -183,12 +183,12 @@ class Regrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Where a regrade sends a row that was read under a fence."""
+    """Where a regrade sends a row. It is void once the row's fence or status has changed."""
 
     image_id: str
     fence: int
-    status: str  # as it was read; the move is void where either has changed
-    stage: str | None  # its boundary; None: it waits already, and only learns its policy
+    status: str  # as it was read
+    stage: str | None  # to go back to; None: the row waits already, and only its policy changes
     evidence: Mapping[str, str]  # stage -> fingerprint of recorded evidence to use instead
 
 
@@ -216,7 +216,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last time a loop completed, and what it saw."""
+    """When a loop last completed, and what it saw."""
 
     name: str
     at: float

@@ -1,4 +1,4 @@
-"""What work on one image can end as. An attempt that ends as none of these was a crash."""
+"""The outcomes of work on one image. An attempt that ends without one was a crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from parjanya_dagster.truth.models import Evidence, ImageRow
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row under our lease, as it was when we claimed it. Its fence must still match to commit."""
+    """A row under our lease, as it was when we claimed it. A commit needs its fence unchanged."""
 
     row: ImageRow
     stage: str
@@ -24,7 +24,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The stage found what it looks for: evidence, and what of it the row repeats."""
+    """The stage is done. `columns` are those of the row that its evidence fills in."""
 
     evidence: Evidence
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -34,9 +34,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The row waits and is tried again: for the retry horizon if the failure was transient.
+    """The row waits and is tried again.
 
-    Without a refund it was a mistake of ours, and after `max_attempts` the row fails.
+    With a refund the failure is transient: the row is retried until the retry horizon. Without
+    one the mistake is ours: the row fails after `max_attempts`.
     """
 
     reason: str
@@ -45,7 +46,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class SendBack:
-    """Something that an earlier stage made is missing: the row goes back to that stage."""
+    """A product of an earlier stage is missing. The row goes back to that stage."""
 
     stage: str
     reason: str
@@ -53,7 +54,7 @@ class SendBack:
 
 @dataclass(frozen=True, slots=True)
 class TerminalFailure:
-    """The image itself is at fault. Durable; an operator can reset it."""
+    """The image itself is at fault. The failure is durable until an operator resets the row."""
 
     failure_class: str
     reason: str

@@ -1,7 +1,7 @@
 """The registry of policies: what is published in Truth, read back as policies.
 
-Knows the policies that ship, and publishes them. A version that is published never changes, so
-what was read once is kept.
+It knows the policies that ship with the package, and publishes them. A published version never
+changes, so each is read once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyConflict, PolicyInvalid, PolicyMissing
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import Published
-from parjanya_dagster.truth.store import Policies
+from parjanya_dagster.truth.store import Policies, Tenants
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,9 @@ class PolicyRegistry:
     def get(self, ref: str) -> Policy:
         """The published policy. Raises PolicyMissing, PolicyInvalid, PolicyConflict."""
         if ref not in self._read:
-            found = self._store.policy(ref)
-            if found is not None:
-                self._read[ref] = _parsed(found)
+            published = self._store.policy(ref)
+            if published is not None:
+                self._read[ref] = _parsed(published)
             elif ref in policy.builtin():
                 self._read[ref] = self.publish(policy.builtin()[ref])
             else:
@@ -54,7 +54,7 @@ class PolicyRegistry:
 
     def published(self) -> dict[str, Published]:
         """Everything that is published, by ref."""
-        return {one.ref: one for one in self._store.policies()}
+        return {version.ref: version for version in self._store.policies()}
 
     def publish(self, new: Policy) -> Policy:
         """Publish a version. Raises PolicyConflict where it is published with other content."""
@@ -67,7 +67,8 @@ class PolicyRegistry:
     def publish_builtin(self) -> None:
         """Publish the policies that ship and are not published yet.
 
-        A shipped file that was changed is refused: what is published goes on counting.
+        A shipped file that differs from its published version is refused and logged. The
+        published version stays in force.
         """
         known = self.published()
         for ref, shipped in policy.builtin().items():
@@ -78,6 +79,14 @@ class PolicyRegistry:
                           shipped=shipped.hash)  # fmt: skip
 
 
+def pinned(store: Tenants) -> dict[str, list[str]]:
+    """The slugs of the tenants that are pinned to each policy, by ref."""
+    by_ref: dict[str, list[str]] = {}
+    for tenant in store.tenants():
+        by_ref.setdefault(tenant.policy, []).append(tenant.slug)
+    return {ref: sorted(slugs) for ref, slugs in by_ref.items()}
+
+
 def read_file(path: Path) -> Policy:
     """A policy from a file. Raises PolicyInvalid naming file, line and field of each mistake."""
     try:
@@ -86,15 +95,17 @@ def read_file(path: Path) -> Policy:
         raise PolicyInvalid(str(error)) from error
 
 
-def _parsed(found: Published) -> Policy:
-    source = str(found.document.get("source") or found.ref)
+def _parsed(published: Published) -> Policy:
+    source = str(published.document.get("source") or published.ref)
     try:
-        read = policy.load(str(found.document["text"]), source=source)
+        read = policy.load(str(published.document["text"]), source=source)
     except policy.PolicyError as error:
-        raise PolicyInvalid(f"{found.ref} was published, and cannot be read: {error}") from error
-    if (read.ref, read.hash) != (found.ref, found.hash):
+        raise PolicyInvalid(
+            f"{published.ref} was published, and cannot be read: {error}"
+        ) from error
+    if (read.ref, read.hash) != (published.ref, published.hash):
         raise PolicyConflict(
-            f"{found.ref} is published as {found.hash}, but its text in Truth is {read.ref} with "
-            f"{read.hash}: the registry was edited. Restore it from a backup."
+            f"{published.ref} is published as {published.hash}, but its text in Truth is "
+            f"{read.ref} with {read.hash}: the registry was edited. Restore it from a backup."
         )
     return read

@@ -1,4 +1,4 @@
-"""A published policy version never changes: what every store checks when one is published."""
+"""The check that a published policy version never changes. Every store makes it."""
 
 from __future__ import annotations
 

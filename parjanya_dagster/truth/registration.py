@@ -1,4 +1,4 @@
-"""What an arrival means for rows: pure functions that every store registers with."""
+"""What an arrival means for rows. Every store registers with these pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from parjanya_dagster.truth.models import PRESENT, REPLACED, Arrival, ImageRow
 
 
 def new_row(arrival: Arrival, batch: str, now: float) -> ImageRow:
-    """The row of an arrival that nobody knew, in a batch."""
+    """The row of a new arrival, in a batch."""
     return ImageRow(
         image_id=arrival.image_id,
         tenant=arrival.tenant,
@@ -28,17 +28,18 @@ def new_row(arrival: Arrival, batch: str, now: float) -> ImageRow:
 
 
 def settled(row: ImageRow) -> bool:
-    """Whether nothing can be learnt from seeing the object of this row again."""
+    """Whether seeing the object of this row again changes nothing."""
     return row.object_state == PRESENT and row.failure_class not in transitions.WITHOUT_OBJECT
 
 
 def settle(
     rows: Sequence[ImageRow], landed: Mapping[str, float], now: float
 ) -> list[transitions.Change]:
-    """Of each key, among what is present and what was seen, the last to land is present.
+    """Make the version of each key that landed last the present one.
 
-    `landed`: when the arrivals that were seen landed, by image id. Stores of objects count whole
-    seconds: of two that landed in the same one, what was seen just now is what lies there.
+    `rows` are those that are present and those that were just seen. `landed` says when the latter
+    landed, by image id. Object stores count whole seconds. Of two versions of one second, the one
+    that was just seen is present.
     """
     versions: dict[tuple[str, str], list[ImageRow]] = defaultdict(list)
     for row in rows:

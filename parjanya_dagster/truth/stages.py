@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """`pipeline_status`. The last two are terminal; in flight is a lease, not a status."""
+    """`pipeline_status`. The last two are terminal. A row in flight has a lease, not a status."""
 
     PENDING_UPLOAD = "pending_upload"
     PENDING_VALIDATION = "pending_validation"

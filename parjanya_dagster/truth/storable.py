@@ -1,7 +1,7 @@
-"""What every backend can store: text without NUL or lone surrogates, finite numbers.
+"""Make values storable in every backend: no NUL, no lone surrogates, only finite numbers.
 
-Decoders and EXIF hand out strings with NUL bytes, and PostgreSQL refuses them. One such string
-must not fail the other images of its commit, so it is made storable before it gets there.
+Decoders and EXIF give strings with NUL bytes, which PostgreSQL refuses. One such string must not
+fail the other images of its commit.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def storable_text(text: str) -> str:
 
 
 def storable(value: Any) -> Any:
-    """A JSON value that every backend can store; non-finite numbers become null.
+    """A JSON value that every backend can store. Numbers that are not finite become null.
 
-    A value that is storable already comes back as it is. Raises TypeError for what is not JSON.
+    A storable value comes back as it is. Raises TypeError for what is not JSON.
     """
     if _plainly(value):
         return value
@@ -39,10 +39,10 @@ def storable(value: Any) -> Any:
 
 
 def _plainly(value: Any) -> bool:
-    """Whether a value is storable for certain. False says nothing: it must be looked at closely.
+    """Whether a value is storable for certain. False: not known, it needs the slow check.
 
-    orjson refuses lone surrogates, and writes null for numbers that are not finite. A null that
-    stands for nothing at the top is usual, and is no reason to look again.
+    orjson refuses lone surrogates, and writes null for numbers that are not finite. A None at the
+    top level is common, so it does not cause the slow check.
     """
     if isinstance(value, dict):
         value = {name: inner for name, inner in value.items() if inner is not None}

@@ -1,7 +1,8 @@
-"""The state machine of a row: pure functions from a row and what happened to a change.
+"""The state machine of a row. Each function takes a row and what happened, and gives a change.
 
-Every store applies these, so SQLite, PostgreSQL and DynamoDB cannot disagree about them.
-A change names the columns that change; the event repeats them, so a row can be rebuilt.
+All functions are pure, and every store applies them. So SQLite, PostgreSQL and DynamoDB cannot
+disagree. A change names the columns that change. Its event repeats them, so a row can be rebuilt
+from its history.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ PRODUCTS = frozenset(
 """The columns that a completed stage may fill in. The others belong to the state machine."""
 
 WITHOUT_OBJECT = (f"object_{DELETED}", f"object_{REPLACED}", "object_gone", "object_changed")
-"""Failure classes of rows whose object was not there. They end when the object comes back."""
+"""Failure classes of rows whose object was missing. They end when the object comes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The numbers of failure. Times in seconds."""
+    """How often and for how long work is tried again. Times in seconds."""
 
     max_attempts: int = 5
     retry_horizon: float = 72 * HOUR  # longer than a weekend
@@ -118,7 +119,7 @@ def finish(
         at = now + backoff(row.retries, rules, rng)
         columns = {
             **_FREE,
-            # claiming it counted one
+            # the claim counted it
             "attempts": max(0, row.attempts - 1) if outcome.refund else row.attempts,
             "retries": row.retries + 1,
             "retry_since": since,
@@ -131,7 +132,7 @@ def finish(
 
 
 def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
-    """The lease ran out with no outcome: the worker is presumed dead, the attempt is spent."""
+    """The lease ran out without an outcome. The worker is presumed dead. The attempt counts."""
     owner = row.lease_owner or ""
     if row.attempts >= rules.max_attempts:
         reason = f"{row.attempts} attempts ended with the death of their process"
@@ -161,9 +162,9 @@ def release(claim: Claim, now: float, reason: str, run_id: str) -> Change:
 
 
 def reset(row: ImageRow, to: Reset, now: float) -> Change | None:
-    """Send a row back to a stage. None where it never reached that stage or its object is gone.
+    """Send a row back to a stage. None: it never reached that stage, or its object is gone.
 
-    The fence grows, so whoever works on the row at present has lost it.
+    The fence grows, so a worker that holds the row has lost it.
     """
     if row.object_state != PRESENT or not reached(row, to.stage):
         return None
@@ -181,7 +182,7 @@ def reset(row: ImageRow, to: Reset, now: float) -> Change | None:
 
 
 def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> Change | None:
-    """Send a row to its replay boundary under a policy. None where the row is not as it was read.
+    """Send a row to its replay boundary under a policy. None: the row has changed since.
 
     A row that waits for an earlier stage keeps its place, its lease and its backoff.
     """
@@ -205,7 +206,7 @@ def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> 
 
 
 def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
-    """The object was replaced or deleted. A row still under way ends; a decided one keeps its."""
+    """The object was replaced or deleted. A decided row keeps its decision; another row fails."""
     columns: dict[str, Any] = {"object_state": state}
     status = Status(row.pipeline_status)
     if status.terminal:
@@ -217,7 +218,7 @@ def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
 def return_to_bucket(row: ImageRow, landed_at: float, now: float, reason: str) -> Change:
     """The object of a departed row is in its bucket again. A decided row stays decided.
 
-    A row that failed for want of its object goes on where it stopped.
+    A row that failed because its object was missing goes on where it stopped.
     """
     columns: dict[str, Any] = {"object_state": PRESENT, "landed_at": landed_at}
     if row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT:
@@ -267,7 +268,7 @@ def jsonable(row: ImageRow) -> dict[str, Any]:
 
 
 def rebuild(events: list[Event]) -> ImageRow:
-    """The row that a history leads to, oldest event first. A live lease is not in the history."""
+    """The row that a history leads to. The oldest event comes first. Leases are not in it."""
     columns: dict[str, Any] = {}
     for event in events:
         columns.update(event.changes)
@@ -317,7 +318,7 @@ def _fail(
 def _change(
     row: ImageRow, columns: dict[str, Any], now: float, kind: EventKind, reason: str, run_id: str
 ) -> Change:
-    # A claim has no event of its own: what it counted is told by the event that ends it.
+    # A claim has no event of its own. The event that ends it carries its attempt and fence.
     columns.setdefault("fence", row.fence)
     columns.setdefault("attempts", row.attempts)
     columns["updated_at"] = now

@@ -1,7 +1,7 @@
-"""What Truth records of uploads before there is an object: who may upload, and what was promised.
+"""Records of uploads before there is an object: who may upload, and what was promised.
 
-An upload is no image row: an image is an object version, and there is none yet. It is found by its
-id, or, while it waits, by when it must be looked after. Times are seconds since the epoch.
+An upload is not an image row: an image is an object version, and there is none yet. Times are
+seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class UploadRow:
     token_id: str  # the token that asked
     origin: str = ""  # the web origin of the browser that asked; empty: not a browser
     status: str = Status.PENDING_UPLOAD
-    due_at: float | None = None  # when it is looked after; None: settled
+    due_at: float | None = None  # when it is checked next; None: settled
     settled_at: float | None = None
     reason: str = ""  # why it expired
     image_id: str | None = None  # what it became

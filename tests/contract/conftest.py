@@ -5,40 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.dynamo import open_wire
 from parjanya_dagster.truth.store import Store
-from tests.servers import MotoServer, PostgresServer
-
-
-@dataclass
-class Backend:
-    """An empty database of one kind, and how to open stores over it."""
-
-    url: str
-    opened: list[Store] = field(default_factory=list)
-
-    def open(self, **options: Any) -> Store:
-        self.opened.append(open_store(self.url, **options))
-        return self.opened[-1]
-
-    def close(self) -> None:
-        while self.opened:
-            self.opened.pop().close()
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite database with the newest schema, to copy from."""
-    path = tmp_path_factory.mktemp("template") / "truth.db"
-    open_store(f"sqlite:///{path}").close()
-    return path
+from tests.support.backends import Backend, dynamo_table, empty_table
+from tests.support.servers import MotoServer, PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +23,28 @@ def migrated_template(postgres: PostgresServer) -> str:
     return name
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
+def shared_table(moto: MotoServer) -> Iterator[str]:
+    """A table for the tests of a module, which empty it: making one takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in moto.environment.items():
+            patch.setenv(name, value)
+        with dynamo_table(moto) as url:
+            yield url
+
+
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
+DYNAMODB = pytest.param("dynamodb", marks=pytest.mark.server)
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
 def sql_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     """For what only SQL has: migrations and query plans."""
     with open_backend(request, tmp_path) as backend:
         yield backend
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
+@pytest.fixture(params=["sqlite", POSTGRESQL, DYNAMODB])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     with open_backend(request, tmp_path) as backend:
         yield backend
@@ -66,16 +54,18 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     if request.param == "sqlite":
         path = tmp_path / "truth.db"
-        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        shutil.copy(request.getfixturevalue("empty_truth"), path)
         backend = Backend(f"sqlite:///{path}")
         yield backend
         backend.close()
         return
     if request.param == "dynamodb":
-        with dynamo_table(request.getfixturevalue("aws")) as url:
-            backend = Backend(url)
-            yield backend
-            backend.close()
+        url = request.getfixturevalue("shared_table")  # before `aws`, whose variables go first
+        request.getfixturevalue("aws")
+        backend = Backend(url)
+        yield backend
+        backend.close()
+        empty_table(backend.url)
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     name = server.create_database(request.getfixturevalue("migrated_template"))
@@ -83,19 +73,6 @@ def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bac
     yield backend
     backend.close()
     server.drop_database(name)
-
-
-@contextmanager
-def dynamo_table(moto: MotoServer) -> Iterator[str]:
-    """The URL of an empty table on moto's emulator of DynamoDB. It is not DynamoDB."""
-    url = f"dynamodb://{moto.name('truth')}"
-    open_store(url, migrating=True).close()
-    try:
-        yield url
-    finally:
-        wire = open_wire(url)
-        wire.call("delete_table")
-        wire.close()
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
-from tests.contract.conftest import Backend
-from tests.contract.world import LEASE, NOON, arrival, arrive, claim, commit, due_rows, tenant
+from tests.support.backends import Backend
+from tests.support.world import LEASE, NOON, arrival, arrive, claim, commit, due_rows, tenant
 
 WORKERS = 4
 LONG = 3600.0
@@ -75,9 +75,9 @@ def test_processes_claim_and_commit_each_row_exactly_once(backend: Backend) -> N
     ]
     for worker in workers:
         worker.start()
-    held = [image for _ in workers for image in results.get(timeout=60)]
+    held = [image for _ in workers for image in results.get(timeout=600)]
     for worker in workers:
-        worker.join(60)
+        worker.join()
     assert Counter(held) == Counter(ids)
     assert {len(store.history(image)) for image in ids} == {2}
 

@@ -24,21 +24,11 @@ from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, s
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import Reset
-from tests.contract.conftest import Backend, dynamo_table
 from tests.contract.dynamo import Requests, answer
-from tests.contract.test_reading import CALLS, journey
-from tests.contract.world import (
-    LEASE,
-    NOON,
-    arrive,
-    carry,
-    claim,
-    commit,
-    completed,
-    found,
-    row,
-)
-from tests.servers import MotoServer
+from tests.contract.journey import CALLS, journey
+from tests.support.backends import Backend, dynamo_table
+from tests.support.servers import MotoServer
+from tests.support.world import LEASE, NOON, arrive, carry, claim, commit, completed, found, row
 
 
 @pytest.fixture

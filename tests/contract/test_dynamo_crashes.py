@@ -27,20 +27,10 @@ from parjanya_dagster.truth.outcomes import (
 )
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.transitions import rebuild
-from tests.contract.conftest import dynamo_table
 from tests.contract.dynamo import Died, Requests
-from tests.contract.world import (
-    LEASE,
-    NOON,
-    arrival,
-    arrive,
-    carry,
-    claim,
-    commit,
-    completed,
-    found,
-)
-from tests.servers import MotoServer
+from tests.support.backends import dynamo_table
+from tests.support.servers import MotoServer
+from tests.support.world import LEASE, NOON, arrival, arrive, carry, claim, commit, completed, found
 
 IMAGES = 5
 LATER = NOON + 10 * LEASE  # leases of the dead ran out

@@ -16,10 +16,10 @@ from parjanya_dagster.truth import open_hints, open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, open_wire, schema
 from parjanya_dagster.truth.dynamo.stream import LOOK_AGAIN, MicroBatch, Stream
 from parjanya_dagster.truth.requests import Reset
-from tests.contract.conftest import dynamo_table
-from tests.contract.world import NOON, arrive, carry, claim, commit
-from tests.servers import MotoServer
-from tests.unit.conftest import Clock
+from tests.support.backends import dynamo_table
+from tests.support.clock import Clock
+from tests.support.servers import MotoServer
+from tests.support.world import NOON, arrive, carry, claim, commit
 
 ACME, ZETA = "acme/2025-10-09/001", "zeta/2025-10-09/001"
 

@@ -6,7 +6,7 @@ from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.sql.likeness import CROWD
 from parjanya_dagster.truth.store import Store
-from tests.contract.world import NOON, arrival, arrive, claim, commit, found, tenant
+from tests.support.world import NOON, arrival, arrive, claim, commit, found, tenant
 
 HASHES = (0b0000, 0b0011, 0b1111, -1)
 

@@ -18,7 +18,7 @@ from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import Objects, PresignedPut
-from tests.radosgw import Radosgw
+from tests.support.radosgw import Radosgw
 
 PEOPLE_NAMES = [
     "a b+c.jpg",

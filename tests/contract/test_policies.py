@@ -7,8 +7,8 @@ import pytest
 from parjanya_dagster.errors import PolicyConflict, UnknownTenant
 from parjanya_dagster.truth.models import Published
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import Backend
-from tests.contract.world import NOON, tenant
+from tests.support.backends import Backend
+from tests.support.world import NOON, tenant
 
 FIRST = Published(
     ref="house@1",

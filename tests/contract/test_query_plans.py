@@ -21,8 +21,8 @@ from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import Backend
-from tests.contract.world import (
+from tests.support.backends import Backend
+from tests.support.world import (
     LEASE,
     NOON,
     arrival,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import random
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +12,16 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
-from parjanya_dagster.truth.models import ImageRow
-from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFailure
-from parjanya_dagster.truth.requests import ClaimRequest, Reset
+from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import open_store
-from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.transitions import Rules, rebuild
-from tests.contract.conftest import Backend
-from tests.contract.world import (
+from tests.contract.journey import CALLS, Step, journey
+from tests.support.backends import Backend
+from tests.support.examples import examples
+from tests.support.servers import PostgresServer
+from tests.support.world import (
     LEASE,
     NOON,
     arrival,
@@ -34,7 +33,6 @@ from tests.contract.world import (
     row,
     tenant,
 )
-from tests.servers import PostgresServer
 
 _names = itertools.count()
 
@@ -156,7 +154,6 @@ def test_the_history_of_an_image_says_who_moved_it_and_why(store: Store) -> None
     assert store.history("unknown") == []
 
 
-Step = tuple[str, int]
 KINDS = (
     *("complete", "retry", "bug", "fail", "back", "die", "release", "extend"),
     *("reset", "replay", "overwrite", "depart", "return", "expire", "wait"),
@@ -164,7 +161,7 @@ KINDS = (
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16)), min_size=1, max_size=25)
 
 
-@bounded(max_examples=20)
+@bounded(max_examples=examples(20))
 @given(steps=STEPS)
 @example(steps=[("complete", 0), ("back", 0)])  # once forgot the attempt
 def test_every_row_of_any_journey_can_be_rebuilt_from_its_events(
@@ -187,72 +184,6 @@ def test_every_row_of_any_journey_can_be_rebuilt_from_its_events(
     assert counts.registered == counts.rows + counts.departed
 
 
-def journey(store: Store, slug: str, steps: list[Step]) -> None:
-    """What workers, operators and uploads do, each step picked by its number."""
-    now = NOON
-    for kind, number in steps:
-        rng = random.Random(number)
-        batches = store.batches(slug)
-        rows = store.rows(batches)
-        some = [one.image_id for one in rng.sample(rows, rng.randint(1, len(rows)))]
-        now += rng.choice([0.0, 1.0, 30.0])
-        stage = rng.choice(STAGES)
-        if kind in OUTCOMES or kind in ("die", "release", "extend"):
-            claims = [
-                one
-                for each in STAGES
-                for one in store.claim(
-                    ClaimRequest(
-                        stage=each, batches=batches, limit=rng.randint(1, 4), owner="w", lease=LEASE
-                    ),
-                    now,
-                )
-            ]
-            if kind in OUTCOMES:
-                for one in claims:
-                    if kind != "back" or one.stage != "validated":
-                        commit(store, [one], OUTCOMES[kind](one.row, one.stage), now=now)
-            elif kind == "release":
-                store.release(claims, now, "drain", "run-2")
-            elif kind == "extend":
-                store.extend(claims, LEASE, now)
-        elif kind == "reset":
-            store.reset_images(some, Reset(stage=stage, reason="operator"), now)
-        elif kind == "replay":
-            store.reset(
-                batches[:1], Reset(stage=stage, reason="backfill"), now, f"{slug}-{number % 3}"
-            )
-        elif kind == "overwrite":
-            new = arrival(rng.randrange(4), slug=slug, version=f"v{number}", landed_at=now)
-            store.register([new], now)
-        elif kind == "return":
-            again = arrival(rng.randrange(4), slug=slug, landed_at=now)
-            store.register([again], now)
-        elif kind == "depart":
-            store.depart(some, now, "deleted")
-        elif kind == "expire":
-            now += LEASE
-            store.expire_leases(now)
-        else:
-            now += 400.0
-
-
-def _completed(one: ImageRow, stage: str) -> Outcome:
-    from parjanya_dagster.truth.outcomes import Claim
-
-    more = {"verdict": "accept", "reasons": ["fine"], "policy": "default@1"}
-    return completed(Claim(one, stage, "w"), **(more if stage == "curated" else {"sha256": "s"}))
-
-
-OUTCOMES: dict[str, Callable[[ImageRow, str], Outcome]] = {
-    "complete": _completed,
-    "retry": lambda one, stage: Retry("away"),
-    "bug": lambda one, stage: Retry("KeyError", refund=False),
-    "fail": lambda one, stage: TerminalFailure("undecodable", "x"),
-    "back": lambda one, stage: SendBack("validated", "its preview is missing"),
-}
-
-
 def test_a_heartbeat_is_the_last_one(store: Store) -> None:
     assert store.heartbeats() == {}
     store.beat("pending_rows", NOON, {"due": 3})
@@ -261,33 +192,6 @@ def test_a_heartbeat_is_the_last_one(store: Store) -> None:
     beats = store.heartbeats()
     assert set(beats) == {"pending_rows", "arrivals"}
     assert (beats["pending_rows"].at, beats["pending_rows"].payload) == (NOON + 5, {"due": 0})
-
-
-CALLS: dict[str, Callable[[Store], object]] = {
-    "put_tenant": lambda s: s.put_tenant(tenant()),
-    "tenants": lambda s: s.tenants(),
-    "register": lambda s: s.register([arrival(1)], NOON),
-    "depart": lambda s: s.depart(["x"], NOON, "deleted"),
-    "known": lambda s: s.known(["x"]),
-    "get": lambda s: s.get("x"),
-    "rows": lambda s: s.rows(["acme/2025-10-09/001"]),
-    "batches": lambda s: s.batches(),
-    "due": lambda s: s.due(NOON),
-    "claim": lambda s: s.claim(
-        ClaimRequest(
-            stage="validated", batches=["acme/2025-10-09/001"], limit=1, owner="w", lease=LEASE
-        ),
-        NOON,
-    ),
-    "expire leases": lambda s: s.expire_leases(NOON),
-    "reset": lambda s: s.reset(
-        ["acme/2025-10-09/001"], Reset(stage="validated", reason="x"), NOON, "r"
-    ),
-    "counts": lambda s: s.counts(),
-    "history": lambda s: s.history("x"),
-    "beat": lambda s: s.beat("x", NOON, {}),
-    "heartbeats": lambda s: s.heartbeats(),
-}
 
 
 def test_a_truth_that_is_gone_is_unavailable_and_never_empty(postgres: PostgresServer) -> None:

@@ -10,8 +10,8 @@ from parjanya_dagster.errors import InvalidTenant, UnknownTenant
 from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_pages, batch_rows, present_pages, present_rows
-from tests.contract.conftest import Backend
-from tests.contract.world import (
+from tests.support.backends import Backend
+from tests.support.world import (
     DAY,
     NOON,
     arrival,

@@ -12,7 +12,7 @@ from parjanya_dagster.truth.outcomes import Completed, TerminalFailure
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
-from tests.contract.world import NOON, arrive, carry, claim, commit, row, tenant
+from tests.support.world import NOON, arrive, carry, claim, commit, row, tenant
 
 ASKED = Regrade(
     replay_id="regrade-1",

@@ -19,18 +19,8 @@ from parjanya_dagster.truth.outcomes import (
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
-from tests.contract.conftest import Backend
-from tests.contract.world import (
-    LEASE,
-    NOON,
-    arrive,
-    carry,
-    claim,
-    commit,
-    completed,
-    found,
-    row,
-)
+from tests.support.backends import Backend
+from tests.support.world import LEASE, NOON, arrive, carry, claim, commit, completed, found, row
 
 
 def statuses(store: Store) -> list[str]:

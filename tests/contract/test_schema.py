@@ -10,21 +10,22 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from parjanya_dagster.errors import SchemaOutdated
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.sql.engine import open_engine, reading, writing
-from parjanya_dagster.truth.sql.migrate import (
+from parjanya_dagster.truth.sql.migrate import _config, migrate
+from parjanya_dagster.truth.sql.revisions import (
     VERSION_TABLE,
-    _config,
     current_revision,
-    migrate,
+    known_revisions,
     newest_revision,
 )
 from parjanya_dagster.truth.sql.schema import metadata
-from tests.contract.conftest import Backend
-from tests.contract.world import arrive, due_rows
+from tests.support.backends import Backend
+from tests.support.world import arrive, due_rows
 
 
 def go_to(url: str, revision: str) -> None:
@@ -35,6 +36,12 @@ def go_to(url: str, revision: str) -> None:
         down = (current.get_current_revision() or "") > revision
         (command.downgrade if down else command.upgrade)(_config(connection), revision)
     engine.dispose()
+
+
+def test_the_names_of_the_migrations_are_their_revisions_in_order() -> None:
+    scripts = ScriptDirectory.from_config(_config())
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == [*known_revisions()]
+    assert scripts.get_current_head() == newest_revision()
 
 
 def stamp(url: str, revision: str) -> None:
@@ -128,9 +135,9 @@ def test_many_processes_may_open_an_empty_database_at_once(empty: str) -> None:
     ]
     for opener in openers:
         opener.start()
-    assert [results.get(timeout=60) for _ in openers] == ["opened"] * 4
+    assert [results.get(timeout=600) for _ in openers] == ["opened"] * 4
     for opener in openers:
-        opener.join(60)
+        opener.join()
 
 
 def test_migrating_twice_changes_nothing(sql_backend: Backend) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import Backend
-from tests.contract.world import LEASE, NOON, arrive, carry, claim, commit
+from tests.support.backends import Backend
+from tests.support.world import LEASE, NOON, arrive, carry, claim, commit
 
 
 def fail(store: Store, ids: list[str], failure_class: str) -> None:
@@ -60,9 +60,9 @@ def test_a_row_that_ended_in_failure_is_in_trouble_no_more(store: Store) -> None
 
 
 def test_only_a_server_has_a_clock_of_its_own(backend: Backend) -> None:
-    ahead = backend.open().ahead()
+    skew = backend.open().clock_skew()
     if backend.url.startswith("sqlite"):
-        assert ahead is None
+        assert skew is None
     else:
-        assert ahead is not None
-        assert abs(ahead) < 5.0  # it runs on this machine
+        assert skew is not None
+        assert abs(skew) < 5.0  # it runs on this machine

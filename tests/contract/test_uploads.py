@@ -9,8 +9,8 @@ import pytest
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token
-from tests.contract.conftest import Backend
-from tests.contract.world import NOON, promised, tenant
+from tests.support.backends import Backend
+from tests.support.world import NOON, promised, tenant
 
 HOUR = 3600.0
 TOKEN = Token(token_id="t-1", tenant="acme", name="the web shop", hash="ab" * 32, created_at=NOON)

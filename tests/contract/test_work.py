@@ -1,4 +1,4 @@
-"""due, claim, extend, commit, release, lapse: the life of work on one row."""
+"""due, claim, extend, commit, release, expire leases: the life of work on one row."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from parjanya_dagster.truth.outcomes import (
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
-from tests.contract.conftest import Backend
-from tests.contract.world import (
+from tests.support.backends import Backend
+from tests.support.world import (
     LEASE,
     NOON,
     arrival,

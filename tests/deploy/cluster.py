@@ -22,7 +22,7 @@ import yaml
 from parjanya_dagster.instance.home import HOST, free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
 from tests.deploy.kubernetes_api import NAMESPACE, KubernetesApi
-from tests.end_to_end.instance import Instance, with_suppressed_kill
+from tests.support.instance import Instance, with_suppressed_kill
 
 CPU_IMAGE = "registry.example/parjanya:v1"
 GPU_IMAGE = "registry.example/parjanya-gpu:v1"
@@ -81,11 +81,11 @@ class Cluster(Instance):
     """An instance with lanes of their own, launched on Kubernetes. It has no web UI."""
 
     def __init__(self, home: Path, api: KubernetesApi, **settings: str) -> None:
-        super().__init__(home, lanes="split", settle="0", **settings)
+        super().__init__(home, lanes__layout="split", arrivals__settle="0", **settings)
         self.api = api
         self.environment |= {
-            "PARJANYA_LAUNCHER": "kubernetes",
-            "PARJANYA_PLACEMENT": f'{{"gpu": {{"image": "{GPU_IMAGE}"}}}}',
+            "PARJANYA_LANES__LAUNCHER": "kubernetes",
+            "PARJANYA_LANES__GPU__IMAGE": GPU_IMAGE,
             "DAGSTER_CURRENT_IMAGE": CPU_IMAGE,  # as the chart tells its code servers
             "DAGSTER_HOME": str(home / "dagster"),
         }
@@ -108,11 +108,11 @@ class Cluster(Instance):
     def close(self) -> None:
         self._stopping.set()
         if self._turning.ident is not None:
-            self._turning.join(60)
+            self._turning.join()
         for process in self.processes():
             with_suppressed_kill(process)
         for child in (*self._services, *self.node.processes.values()):
-            child.wait(60)
+            child.wait()
         super().close()
 
     def _turn(self) -> None:

@@ -111,5 +111,5 @@ def metadata(account: Account) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
-        thread.join(60)
+        thread.join(600)
         server.server_close()

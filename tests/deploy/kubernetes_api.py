@@ -22,7 +22,7 @@ _PATHS = {
     "pods": f"/api/v1/namespaces/{NAMESPACE}/pods",
     "events": f"/api/v1/namespaces/{NAMESPACE}/events",
 }
-PATIENCE = 60.0  # seconds: generous, since only a failure waits that long
+PATIENCE = 600.0  # seconds: generous, since only a failure waits that long
 
 
 class KubernetesApi:

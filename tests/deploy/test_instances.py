@@ -20,9 +20,8 @@ from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.lanes import BY_NAME, SPLIT
 from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.settings import Settings
+from tests.deploy.objects import DEPLOY, of
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-BASE = DEPLOY / "kubernetes" / "base"
 VALUES: dict[str, Any] = yaml.safe_load(
     (DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text()
 )
@@ -31,17 +30,7 @@ ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yam
 
 @pytest.fixture
 def one_machine(tmp_path: Path) -> dict[str, Any]:
-    return dagster_config(Settings(home=tmp_path, lanes="split"))
-
-
-def objects(*files: Path) -> list[dict[str, Any]]:
-    found = files or tuple(sorted((DEPLOY / "kubernetes").rglob("*.yaml")))
-    every = [one for file in found for one in yaml.safe_load_all(file.read_text())]
-    return [one for one in every if one and "apiVersion" in one]
-
-
-def of(kind: str) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in objects() if one["kind"] == kind}
+    return dagster_config(Settings(home=tmp_path, lanes={"layout": "split"}))
 
 
 def test_ecs_queues_watches_and_forgets_as_one_machine_does(one_machine: dict[str, Any]) -> None:

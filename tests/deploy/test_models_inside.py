@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from tests import tiny_models
+from tests.support import tiny_models
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,13 @@ from typing import Any
 from typer.main import get_command
 
 from parjanya_dagster.cli.main import app
-from parjanya_dagster.settings import Settings
+from parjanya_dagster.settings.names import OTHERS, PATHS
 from parjanya_dagster.truth.dynamo.schema import table
-from tests.deploy.test_instances import DEPLOY, of
+from tests.deploy.objects import DEPLOY, of
 
 
 def test_settings_that_are_given_are_settings() -> None:
-    known = {f"PARJANYA_{name.upper()}" for name in Settings.model_fields}
-    known |= {"PARJANYA_RUN_TASK_DEFINITION"}  # read by Dagster's launcher
+    known = PATHS.keys() | OTHERS
     for file in (DEPLOY / "kubernetes").rglob("kustomization.yaml"):
         assert set(re.findall(r"PARJANYA_\w+", file.read_text())) <= known, file
     stack = (DEPLOY / "ecs" / "stack").glob("*.py")

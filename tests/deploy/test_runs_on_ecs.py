@@ -20,7 +20,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
 from parjanya_dagster.doctor.launchers import OfInstance
 from tests.deploy.ecs_account import GPUS, Account, create_account, metadata
-from tests.servers import MotoServer
+from tests.support.servers import MotoServer
 
 ROOT = Path(__file__).parents[2]
 INSTANCE = ROOT / "deploy" / "ecs" / "instance" / "dagster.yaml"
@@ -46,12 +46,11 @@ def launched(moto: MotoServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
             for name, value in {
                 "ECS_CONTAINER_METADATA_URI_V4": uri,
                 "PARJANYA_HOME": str(home),
-                "PARJANYA_LANES": "split",
-                "PARJANYA_LAUNCHER": "ecs",
+                "PARJANYA_LANES__LAYOUT": "split",
+                "PARJANYA_LANES__LAUNCHER": "ecs",
                 "PARJANYA_RUN_TASK_DEFINITION": account.cpu_run,
-                "PARJANYA_PLACEMENT": json.dumps(
-                    {"gpu": {"task_definition": account.gpu_run, "capacity_provider": GPUS}}
-                ),
+                "PARJANYA_LANES__GPU__TASK_DEFINITION": account.gpu_run,
+                "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": GPUS,
                 "DAGSTER_HOME": str(home / "dagster"),
             }.items():
                 environment.setenv(name, value)
@@ -89,7 +88,7 @@ def launch(home: Path, lane: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 

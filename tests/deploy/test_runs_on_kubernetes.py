@@ -16,7 +16,7 @@ from dagster import DagsterRunStatus
 
 from tests.deploy.cluster import CPU_IMAGE, GPU, GPU_IMAGE, Cluster
 from tests.deploy.kubernetes_api import KubernetesApi
-from tests.end_to_end.pictures import picture
+from tests.support.pictures import picture
 
 IMAGES = 3
 KUBERNETES = "1.34"
@@ -76,7 +76,7 @@ def test_a_gpu_is_asked_for_exactly_in_the_gpu_lane(cluster: Cluster) -> None:
             assert GPU not in one["resources"]["requests"]
             assert one["image"] == image
             told = {each["name"]: each.get("value") for each in one["env"]}
-            assert told.get("PARJANYA_IMAGE") == (image if lane == "gpu" else None)
+            assert told.get("PARJANYA_IDENTITY__IMAGE") == (image if lane == "gpu" else None)
             assert pod["nodeSelector"] == {"parjanya/lane": lane}
             assert pod["priorityClassName"] == f"parjanya-{lane}-runs"
             tolerated = {toleration["key"] for toleration in pod["tolerations"]}

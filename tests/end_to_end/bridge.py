@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.radosgw import Radosgw
+from tests.support.radosgw import Radosgw
 
 
 @dataclass

@@ -27,13 +27,13 @@ from pathlib import Path
 import psutil
 
 from parjanya_dagster.errors import ParjanyaError
-from parjanya_dagster.truth.sql.migrate import VERSION_TABLE
+from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.servers import PostgresServer
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.servers import PostgresServer
 
 TENANTS = {"acme": 0.6, "bolt": 0.3, "cyan": 0.1}  # share of the images
 BROKEN = 0.03  # share of the files
@@ -41,12 +41,11 @@ OVERWRITTEN = 0.02
 SETTLES = 600.0  # seconds from the last fault until all is terminal
 IMPATIENT = {
     # A death is found within seconds, so that a short soak has time for many of them.
-    "lease": "8",
-    "run_silence": "12",
-    "start_deadline": "60",
-    "launch_deadline": "60",
-    "batch_size": "100",
-    "micro_batch_rows": "20",
+    "runs__lease": "8",
+    "runs__silence": "12",
+    "runs__start_deadline": "60",
+    "runs__launch_deadline": "60",
+    "arrivals__batch_size": "100",
 }
 
 _DROP_OTHERS = """
@@ -97,7 +96,7 @@ class Soak:
         if self.server is not None:
             self.server.start()
             self.database = self.server.create_database()
-            settings["truth_url"] = self.server.url(self.database)
+            settings["truth__url"] = self.server.url(self.database)
         self.instance = Instance(folder / "home", **settings)
         self.files: dict[tuple[str, str], bool] = {}  # tenant and name -> whether it is broken
         self.result = Soaked()

@@ -23,13 +23,14 @@ import boto3
 import pytest
 
 from parjanya_dagster.instance.home import free_port
-from tests.browser import PATIENCE, chromium
 from tests.end_to_end.bridge import bridge, notify
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.radosgw import Radosgw
-from tests.servers import MotoServer
-from tests.uploads.conftest import ALLOWING, allow
+from tests.support.browser import PATIENCE
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.radosgw import Radosgw
+from tests.support.servers import MotoServer
+from tests.support.upload_site import ALLOWING, allow
+from tests.support.waiting import tail, wait_for_end
 
 VERDICTS = ("Accepted", "Rejected", "For review")
 HOURLY, OFTEN = "3600", "2"  # seconds between sweeps
@@ -44,11 +45,11 @@ def cloud(radosgw: Radosgw, moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
-    with chromium() as browser:
-        page = browser.new_page(viewport={"width": 900, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 900, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def uploads_served(instance: Instance) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        wait_for_end(process, "the application ends", lambda: tail(instance.home / "uploads.log"))
 
 
 def answers(url: str) -> bool:
@@ -109,11 +110,11 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
     table = moto.name("truth")
     instance = Instance(
         tmp_path / "home",
-        truth_url=f"dynamodb://{table}",
-        objects_url="s3://",
-        arrivals_queue=queue,
-        dead_letters=dead,
-        sweep_seconds=HOURLY,
+        truth__url=f"dynamodb://{table}",
+        objects__url="s3://",
+        arrivals__queue=queue,
+        arrivals__dead_letters=dead,
+        arrivals__sweep_seconds=HOURLY,
     )
     try:
         instance.platform.sweeper.add_tenant("acme", bucket)
@@ -138,7 +139,7 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
 
             # Half of the events are lost, the stream ends, and then the queue goes.
             instance.stop()
-            instance.environment["PARJANYA_SWEEP_SECONDS"] = OFTEN
+            instance.environment["PARJANYA_ARRIVALS__SWEEP_SECONDS"] = OFTEN
             instance.start()
             disabled = {"StreamEnabled": False}
             boto3.client("dynamodb").update_table(TableName=table, StreamSpecification=disabled)

@@ -15,8 +15,8 @@ from dagster import AssetCheckKey, AssetKey, AssetRecordsFilter, DagsterRun, Run
 
 from parjanya_dagster.execution.manifest import manifest_key
 from parjanya_dagster.truth.stages import STAGES
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
+from tests.support.instance import Instance
+from tests.support.pictures import picture
 
 ACME = {  # file -> bytes, ingested by the command line
     **{f"day one/{n:02}.jpg": picture(n) for n in range(10)},

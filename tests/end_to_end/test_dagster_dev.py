@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from parjanya_dagster.instance.home import free_port
-from tests.end_to_end.instance import Instance
+from tests.support.instance import Instance, with_suppressed_kill
+from tests.support.waiting import is_alive, tail, wait_for_end, wait_until, work_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,13 +57,20 @@ def test_dagster_dev_serves_the_same_definitions_and_runs_the_loops(tmp_path: Pa
         instance.until(lambda: locations(instance) == ["parjanya"], "the UI shows it")
         assert (tmp_path / ".parjanya" / "dagster" / "storage").is_dir()
         family = psutil.Process(process.pid).children(recursive=True)
-    except BaseException:
-        print(log.read_text()[-5000:])
-        raise
-    finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=60)
-        _, alive = psutil.wait_procs(family, timeout=30)
-        for one in alive:
-            one.kill()
+        wait_for_end(process, "`dagster dev` ends", lambda: tail(log))
+        pids = [one.pid for one in family]
+        wait_until(
+            lambda: not any(is_alive(one) for one in family),
+            "what it started ends",
+            moves=lambda: work_of(*pids),
+            log=lambda: tail(log),
+        )
+    finally:
+        print(tail(log))
+        for one in family:
+            with_suppressed_kill(one)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         instance.close()

@@ -14,10 +14,10 @@ import pytest
 
 from gpu_ops import LABELS
 from parjanya_dagster.truth.stages import STAGES
-from tests import tiny_models
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.iqa_weights import write_weights
+from tests.support import tiny_models
+from tests.support.instance import Instance
+from tests.support.iqa_weights import write_weights
+from tests.support.pictures import picture
 
 IMAGES = {f"{n}.jpg": picture(n, 240 + 16 * n, 200) for n in range(4)}
 LOST = "processor_config.json"
@@ -31,13 +31,13 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     (model / LOST).rename(folder / LOST)
     instance = Instance(
         tmp_path_factory.mktemp("engines") / "home",
-        enricher="transformers",
-        model=str(model),
-        visual_tokens="64",
-        device="cpu",
-        scorer="pyiqa",
-        iqa_weights=str(write_weights(folder / "weights", ("cnniqa",))),
-        iqa_metrics="cnniqa",
+        engines__enricher="transformers",
+        vlm__model=str(model),
+        vlm__visual_tokens="64",
+        engines__device="cpu",
+        engines__scorer="pyiqa",
+        iqa__weights=str(write_weights(folder / "weights", ("cnniqa",))),
+        iqa__metrics="cnniqa",
     )
     incoming = instance.incoming("acme")
     incoming.mkdir(parents=True)
@@ -57,8 +57,8 @@ def doctor(instance: Instance) -> dict[str, str]:
 
 
 def test_it_waits_at_the_model_claims_nothing_and_says_why(instance: Instance) -> None:
-    beats = lambda: instance.platform.store.heartbeats("preflight")  # noqa: E731
-    instance.until(lambda: "preflight:enriched" in beats(), "a preflight has failed")
+    verdicts = instance.platform.store.preflights
+    instance.until(lambda: "enriched" in verdicts(), "a preflight has failed")
     found = doctor(instance)["preflight_failed"]
     assert found.startswith(
         "Execution cannot realize Intent: enriched with the engine transformers: processor: "
@@ -76,7 +76,7 @@ def test_it_waits_at_the_model_claims_nothing_and_says_why(instance: Instance) -
 
 
 def test_it_goes_on_by_itself_once_the_file_is_there(instance: Instance) -> None:
-    model = Path(instance.settings.model)
+    model = Path(instance.settings.vlm.model)
     (model.parent / LOST).rename(model / LOST)
     instance.until(lambda: instance.settled({"acme": len(IMAGES)}), "every image is terminal")
     instance.until(instance.idle, "every run has ended")

@@ -20,14 +20,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from parjanya_dagster.instance.home import free_port
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.prometheus_server import RULES, Prometheus
-from tests.unit.metrics.test_dashboard_json import expressions
+from tests.support.browser import PATIENCE
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.prometheus_server import RULES, Prometheus, expressions
+from tests.support.waiting import tail, wait_for_end
 
 IMAGES = {f"{n:02}.jpg": picture(n) for n in range(12)} | {"broken.jpg": picture(13)[:4000]}
 NOT_HERE = (  # what a healthy instance on one machine without a GPU does not have
@@ -86,10 +86,13 @@ class Watched:
                 stderr=subprocess.STDOUT,
             )
 
+    def logs(self) -> str:
+        return "\n".join(tail(file) for file in sorted(self.folder.glob("*.log")))
+
     def close(self) -> None:
         for helper in self.helpers:
             helper.terminate()
-            helper.wait(timeout=60)
+            wait_for_end(helper, "it ends", self.logs)
         self.prometheus.stop()
         self.instance.close()
 
@@ -210,17 +213,6 @@ def test_another_sites_name_for_this_page_is_refused(watched: Watched) -> None:
     assert page(watched, "healthz", host="evil.example")[0] == 400
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
 def test_the_dashboard_shows_the_four_layers_on_one_screen(watched: Watched, browser: Any) -> None:
     seen = browser.new_page(viewport={"width": 1440, "height": 900})
     errors: list[str] = []
@@ -235,7 +227,9 @@ def test_the_dashboard_shows_the_four_layers_on_one_screen(watched: Watched, bro
     assert seen.locator("#answer").inner_text() == "Neither: nothing is due."
     first = seen.locator(".clock").inner_text()
     seen.wait_for_function(
-        "before => document.querySelector('.clock').innerText !== before", arg=first, timeout=60_000
+        "before => document.querySelector('.clock').innerText !== before",
+        arg=first,
+        timeout=PATIENCE,
     )
     assert seen.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not errors, errors
@@ -251,7 +245,7 @@ def test_an_alert_fires_when_the_reconciler_is_blinded_and_clears_when_it_sees(
     state = instance.graphql(_SENSOR)["sensorOrError"]["sensorState"]
     stopped = instance.graphql(_STOP, id=state["id"])["stopSensor"]
     assert stopped["__typename"] == "StopSensorMutationResult", stopped
-    prometheus.until(lambda: "ParjanyaBlind" in prometheus.firing(), "the alert fires", 240)
+    prometheus.until(lambda: "ParjanyaBlind" in prometheus.firing(), "the alert fires")
     loops = {
         one["metric"]["loop"]
         for one in prometheus.query('ALERTS{alertname="ParjanyaBlind",alertstate="firing"}')
@@ -260,30 +254,26 @@ def test_an_alert_fires_when_the_reconciler_is_blinded_and_clears_when_it_sees(
     assert "ParjanyaIntentMissing" not in prometheus.firing()
     seen = browser.new_page()
     seen.goto(f"http://127.0.0.1:{watched.page_port}/")
-    seen.wait_for_selector("#belief.bad", timeout=180_000)
+    seen.wait_for_selector("#belief.bad", timeout=PATIENCE)
     assert "Belief" in seen.locator("#answer").inner_text()
     seen.close()
     started = instance.graphql(_START)["startSensor"]
     assert started["__typename"] != "PythonError", started
-    prometheus.until(lambda: "ParjanyaBlind" not in prometheus.firing(), "it clears", 240)
+    prometheus.until(lambda: "ParjanyaBlind" not in prometheus.firing(), "it clears")
 
 
 def test_the_exporter_survives_a_truth_that_goes_away_and_says_so(watched: Watched) -> None:
     """Last of the tests: a table is taken away, and the exporter asked once more."""
     watched.instance.stop()
-    (exporter,) = [
-        one
-        for one in (psutil.Process(helper.pid) for helper in watched.helpers)
-        if "metrics" in one.cmdline()
-    ]
+    exporter = watched.helpers[0]
     with closing(sqlite3.connect(watched.instance.home / "truth.db", timeout=60)) as db, db:
         db.execute("ALTER TABLE heartbeats RENAME TO mislaid")
     watched.prometheus.until(
         lambda: value(watched, 'parjanya_readable{layer="truth"}') == 0, "it says unreadable"
     )
-    assert exporter.is_running()
+    assert exporter.poll() is None
     watched.prometheus.until(
         lambda: not watched.prometheus.query("parjanya_images"), "what is unknown is not shown"
     )
     exporter.send_signal(signal.SIGTERM)
-    assert exporter.wait(timeout=60) in (0, None)
+    assert wait_for_end(exporter, "the exporter ends", watched.logs) == 0

@@ -16,12 +16,15 @@ import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.drift import running
+from parjanya_dagster.metrics.families import families
+from parjanya_dagster.metrics.measure import measure
 from parjanya_dagster.truth.stages import STAGES
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.servers import MotoServer
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.servers import MotoServer
+from tests.support.waiting import tail, wait_for_end
 
-PATIENCE = 400.0
 HAPPENS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 
 
@@ -41,13 +44,13 @@ class Fleet:
             self.notify(tenant, [{"QueueArn": self.arrivals.arn(), "Events": HAPPENS}])
         self.instance = Instance(
             home,
-            lanes="split",
-            objects_url="s3://",
-            tenant_buckets="{tenant}-uploads",
-            arrivals_queue=self.arrivals.name,
-            dead_letters=self.dead.name,
-            lane_queues=f"gpu={self.lane.name}",
-            sweep_seconds="10",
+            lanes__layout="split",
+            objects__url="s3://",
+            tenants__buckets="{tenant}-uploads",
+            arrivals__queue=self.arrivals.name,
+            arrivals__dead_letters=self.dead.name,
+            lanes__gpu__queue=self.lane.name,
+            arrivals__sweep_seconds="10",
         )
         self.worker: subprocess.Popen[bytes] | None = None
 
@@ -78,18 +81,17 @@ class Fleet:
     def stop_worker(self, how: signal.Signals) -> int:
         assert self.worker is not None
         self.worker.send_signal(how)
-        return self.worker.wait(timeout=120)
+        return wait_for_end(self.worker, "the worker ends", self.log)
 
     def until_curated(self, counts: dict[str, int]) -> None:
         def settled() -> bool:
             assert self.worker is None or self.worker.poll() is None, self.log()
             return self.instance.settled(counts)
 
-        self.instance.until(settled, f"all of {counts} are terminal\n{self.log()}", PATIENCE)
+        self.instance.until(settled, f"all of {counts} are terminal")
 
     def log(self) -> str:
-        file = self.instance.home / "worker.log"
-        return file.read_text()[-3000:] if file.exists() else ""
+        return tail(self.instance.home / "worker.log")
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ def fleet(aws: MotoServer, tmp_path: Path) -> Iterator[Fleet]:
         fleet.instance.close()
         if fleet.worker is not None:
             fleet.worker.kill()
-            fleet.worker.wait(timeout=60)
+            fleet.worker.wait()
 
 
 def test_images_arrive_by_message_are_worked_from_a_queue_and_survive_its_loss(
@@ -124,8 +126,18 @@ def test_images_arrive_by_message_are_worked_from_a_queue_and_survive_its_loss(
             assert stages == list(STAGES)
     with instance.dagster() as dagster:
         assert {run.tags["parjanya/lane"] for run in dagster.get_runs()} == {"cpu"}
-    instance.until(lambda: fleet.lane.state().messages == 0, "the lane's queue is empty", PATIENCE)
-    instance.until(lambda: fleet.dead.state().messages == 1, "one dead letter", PATIENCE)
+    instance.until(lambda: fleet.lane.state().messages == 0, "the lane's queue is empty")
+    samples = {
+        (sample.name.removeprefix("parjanya_"), *sorted(sample.labels.values())): sample.value
+        for family in families(measure(instance.platform, None, lambda: ()))
+        for sample in family.samples
+    }
+    for stage in STAGES[1:]:  # those of the lane that works from the queue
+        assert samples["outcomes_total", *sorted((acme, stage, "completed"))] == 4
+        assert samples["work_seconds_total", *sorted((bolt, stage))] > 0
+    assert samples["run_start_seconds_count", *sorted(("gpu", "loading enriched"))] > 0
+    assert {lane for lane, *_ in running(store)} == {"cpu", "gpu"}
+    instance.until(lambda: fleet.dead.state().messages == 1, "one dead letter")
 
     # The worker is killed, its queue deleted, and half of the events are never sent.
     fleet.stop_worker(signal.SIGKILL)

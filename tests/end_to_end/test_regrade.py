@@ -24,7 +24,7 @@ from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
-from tests.end_to_end.instance import Instance
+from tests.support.instance import Instance
 
 TENANTS = {"acme": 1200, "bolt": 800, "calm": 300}
 REGRADED = ("acme", "bolt")  # the third stays as it is
@@ -35,7 +35,7 @@ DECISION = ["key", "status", "verdict", "reasons", "policy", "policy_hash", "dup
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """An instance over three tenants whose images were decided under default@1."""
     home = tmp_path_factory.mktemp("regrade") / "home"
-    instance = Instance(home, batch_size="250")  # type: ignore[arg-type]
+    instance = Instance(home, arrivals__batch_size="250")  # type: ignore[arg-type]
     try:
         make_history(instance.platform)
         instance.start()
@@ -53,7 +53,7 @@ def make_history(platform: Platform, policy: str = "default@1") -> None:
         stage_work(platform, "curated", "first"),
         platform.store.batches(),
         owner="first",
-        pace=Pace(500),
+        pace=Pace(rows=500),
         clock=platform.clock,
     )
 
@@ -141,7 +141,7 @@ def models_loaded(instance: Instance, runs: list[DagsterRun]) -> set[str]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The same evidence decided under default@2 from the start, in another Truth."""
     home = tmp_path_factory.mktemp("fresh") / "home"
-    platform = open_platform(Settings(home=home, batch_size=250), migrating=True)
+    platform = open_platform(Settings(home=home, arrivals={"batch_size": 250}), migrating=True)
     make_history(platform, "default@2")
     for batch, decided in platform.store.stale_manifests().items():
         write_manifest(platform.store, platform.objects, batch, decided)

@@ -23,9 +23,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from typer.testing import CliRunner, Result
 
-from parjanya_dagster import settings
 from parjanya_dagster.belief.drift import declare, note_running
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
@@ -38,16 +36,17 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.instance.home import free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects import local
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.settings import Settings
+from parjanya_dagster.settings import Settings, loading
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
-from tests.contract import world
-from tests.dagster_runs import make_run
+from tests.support import world
+from tests.support.dagster_runs import make_run
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 HEADING = "## It hangs at 02:00"
@@ -115,41 +114,31 @@ class Broken:
         for loop in ("reconciler", "arrivals"):
             self.platform.store.beat(loop, self.now - seconds_ago, payload)
 
+    def watch(self, since: float) -> None:
+        """The reconciler has listened since then."""
+        self.platform.store.note_reconciliation(
+            Reconciliation(at=self.now, generation=1, watching_since=since, totals={})
+        )
+
     def tick(self) -> None:
         """A tick of the reconciler, and its keys added as Dagster adds them."""
         with self.dagster() as instance:
-            belief = DagsterBelief(instance, self.platform.lanes)
-            store = self.platform.store
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                self.platform.lanes,
-                self.platform.limits,
-                self.platform.clock,
-            )
-            instance.add_dynamic_partitions(PARTITIONS, list(done.plan.add_keys))
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("template") / "home"
-    chosen = Settings(home=home)
-    open_platform(chosen, migrating=True).store.close()
-    write_home(chosen, 4000)
-    prepare_dagster(chosen)
-    return home
+            loop = self.platform.loop(DagsterBelief(instance, self.platform.lanes))
+            for emission in replace(loop, timing=Timing(tick=0.0)).tick():
+                instance.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
 
 
 @pytest.fixture
-def broken(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
+def broken(
+    tmp_path: Path, prepared_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Broken]:
     for name in ("PARJANYA_HOME", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
-    shutil.copytree(template, home)
-    chosen = Settings(home=home, settle=0.0)
+    shutil.copytree(prepared_home, home)
+    chosen = Settings(home=home, arrivals={"settle": 0.0})
     write_home(chosen, 4000)
-    (home / "parjanya.env").write_text("PARJANYA_SETTLE=0\n")
+    (home / "parjanya.env").write_text("PARJANYA_ARRIVALS__SETTLE=0\n")
     broken = Broken(home, open_platform(chosen, migrating=True), monkeypatch)
     broken.beat()
     assert broken.doctor() == (0, set(), {})
@@ -166,10 +155,10 @@ def truth_does_not_answer(b: Broken) -> Cure:
     """Its address names a port where nobody listens."""
 
     def address(line: str) -> None:
-        (b.home / "parjanya.env").write_text(f"PARJANYA_SETTLE=0\n{line}")
-        settings._load.cache_clear()
+        (b.home / "parjanya.env").write_text(f"PARJANYA_ARRIVALS__SETTLE=0\n{line}")
+        loading._load.cache_clear()
 
-    address(f"PARJANYA_TRUTH_URL=postgresql://127.0.0.1:{free_port()}/truth\n")
+    address(f"PARJANYA_TRUTH__URL=postgresql://127.0.0.1:{free_port()}/truth\n")
     return lambda: address("")
 
 
@@ -223,7 +212,7 @@ def reconciler_blind(b: Broken) -> Cure:
 
 def run_dead(b: Broken) -> Cure:
     b.with_run(DagsterRunStatus.STARTED, minutes_ago=60)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
 
     def next_tick() -> None:
         b.tick()
@@ -267,7 +256,7 @@ def queued_too_long(b: Broken) -> Cure:
 def starting_too_long(b: Broken) -> Cure:
     """Half of the lane's launch deadline has passed: it is slow, and not yet dead."""
     run_id = b.with_run(DagsterRunStatus.STARTING, minutes_ago=1.5)
-    b.beat(watching_since=b.now - 2 * HOUR)
+    b.watch(b.now - 2 * HOUR)
     return end_the_run(b, run_id)
 
 

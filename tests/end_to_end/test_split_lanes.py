@@ -9,9 +9,9 @@ import pytest
 from dagster import AssetKey
 
 from parjanya_dagster.truth.stages import STAGES
-from tests.end_to_end.instance import Instance
-from tests.end_to_end.pictures import picture
-from tests.servers import PostgresServer
+from tests.support.instance import Instance
+from tests.support.pictures import picture
+from tests.support.servers import PostgresServer
 
 IMAGES = {
     "acme": {**{f"{n}.jpg": picture(n) for n in range(5)}, "text.jpg": b"Buy milk.\n"},
@@ -26,7 +26,7 @@ def instance(
     """Images lie there before it starts; it settles."""
     name = postgres.create_database()
     home = tmp_path_factory.mktemp("split") / "home"
-    instance = Instance(home, lanes="split", truth_url=postgres.url(name))
+    instance = Instance(home, lanes__layout="split", truth__url=postgres.url(name))
     for tenant, files in IMAGES.items():
         instance.incoming(tenant).mkdir(parents=True)
         for file, data in files.items():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.radosgw import Radosgw
+from tests.support import command_line
+from tests.support.radosgw import Radosgw
 
 ORIGIN = "https://app.example"
 
@@ -22,14 +22,7 @@ class Shell:
         self.environment = {**environment, "PARJANYA_HOME": str(home)}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "parjanya_dagster.cli", "tenant", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return command_line.parjanya("tenant", *arguments, environment=self.environment)
 
     def check(self, *arguments: str) -> dict[str, Any]:
         """What was looked at, by name; `status` is the exit status."""
@@ -65,7 +58,7 @@ def test_tenants_are_added_listed_and_shown(tmp_path: Path, environment: dict[st
 def test_a_bucket_is_checked_and_its_cors_proved_by_a_real_preflight(
     radosgw: Radosgw, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    server = {**environment, **radosgw.environment(), "PARJANYA_OBJECTS_URL": "s3://"}
+    server = {**environment, **radosgw.environment(), "PARJANYA_OBJECTS__URL": "s3://"}
     parjanya = Shell(tmp_path, server)
     bucket, s3 = "tenant-check", radosgw.client()
     assert parjanya("add", "acme", "--bucket", bucket).returncode == 0

@@ -1,7 +1,7 @@
-"""Each file here is an incident of the field. First it happens, in a few lines of naive code.
+"""Each file here is an incident of the field, told in its first lines.
 
-Then the same happens to Parjanya: the real store, reconciler, plan and sweep over a model of what
-is not ours (`tests.simulation.house`), and nothing is lost.
+It happens to Parjanya: the real store, reconciler, plan and sweep over a model of what is not ours
+(`tests.simulation.house`), and nothing is lost.
 """
 
 from __future__ import annotations
@@ -11,40 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.belief.snapshot import SensorSeen
-from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
 from parjanya_dagster.lanes import EMBEDDED
-from parjanya_dagster.truth.models import ImageRow
-from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
-from tests.simulation.house import LIMITS, House
+from tests.simulation.house import House
+from tests.simulation.memory import in_memory
 
-HOUR = 3600.0
+
+@pytest.fixture(scope="session")
+def template(empty_truth: Path) -> Path:
+    return empty_truth
 
 
 @pytest.fixture
-def house(template: Path) -> Iterator[House]:  # noqa: F811
+def house(template: Path) -> Iterator[House]:
     store = in_memory(template, seed=1)
     yield House(store, EMBEDDED)
     store.close()
-
-
-def upload(house: House, tenant: str, count: int, first: int = 0) -> None:
-    for n in range(first, first + count):
-        house.buckets.upload(tenant, f"incoming/{n}.jpg", house.clock())
-
-
-def rows(house: House, tenant: str = "acme") -> list[ImageRow]:
-    return house.store.present(tenant, "", 10_000)
-
-
-def statuses(house: House, tenant: str = "acme") -> set[str]:
-    return {row.pipeline_status for row in rows(house, tenant)}
-
-
-def ask_doctor(house: House, sensors: tuple[SensorSeen, ...] = ()) -> dict[str, Finding]:
-    """Findings by code."""
-    examiner = Examiner(house.store, house.buckets, house.dagster, lambda: sensors, house.clock)
-    facts = examiner.examine()
-    return {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}

@@ -6,53 +6,31 @@ engine are real; the daemon between them is not there: the test takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dagster import DagsterInstance, ExecuteInProcessResult, materialize
 
 from gpu_ops import engines
-from gpu_ops.vlm.enricher import TransformersEnricher
-from gpu_ops.vlm.options import Options
 from parjanya_dagster import platform
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Seen
 from parjanya_dagster.belief.tags import INTENT_TAG, PARTITIONS, RECONCILER
 from parjanya_dagster.defs import assets, resources
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.sql import open_store
-from tests.end_to_end.pictures import picture
-from tests.unit.conftest import Clock
-
-TRIES = 3
-
-
-def naive(load: Callable[[], object], images: int = 3) -> set[str]:
-    """A worker that takes its messages and then loads its model. Returns its dead letters."""
-    left = {f"{n}.jpg": TRIES for n in range(images)}
-    while alive := [image for image, tries in left.items() if tries]:
-        for image in alive:
-            left[image] -= 1  # received
-        try:
-            load()
-        except Exception:
-            continue  # the process ends; the messages come back
-        return set()
-    return set(left)
-
-
-def load(folder: Path, device: str = "cpu") -> None:
-    """What that worker does: no look at the folder first."""
-    TransformersEnricher(Options(str(folder), device=device)).warm()
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.settings import changed
 
 
 class Node:
@@ -60,13 +38,19 @@ class Node:
 
     def __init__(self, home: Path, model: Path, monkeypatch: Any, **settings: Any) -> None:
         self.clock = Clock()
-        chosen = {"enricher": "transformers", "model": str(model), "device": "cpu", **settings}
-        self.settings = Settings(home=home, settle=0.0, workers=2, visual_tokens=64, **chosen)
+        usual = Settings(
+            home=home,
+            arrivals={"settle": 0.0},
+            media={"workers": 2},
+            engines={"enricher": "transformers", "device": "cpu"},
+            vlm={"model": str(model), "visual_tokens": 64},
+        )
+        self.settings = changed(usual, **settings)
         incoming = home / "buckets" / "acme" / "incoming"
         incoming.mkdir(parents=True)
         for n in range(3):
             (incoming / f"{n}.jpg").write_bytes(picture(n, 160, 120))
-        self.store = open_store(self.settings.truth, rules=self.settings.rules, batch_size=2)
+        self.store = open_store(self.settings.truth_url, rules=self.settings.rules, batch_size=2)
         objects = FolderObjects(home / "buckets", 0.0)
         self.platform = platform.Platform(self.settings, self.store, objects, self.clock)
         self.platform.registry.publish_builtin()
@@ -86,7 +70,7 @@ class Node:
 
     def use(self, **settings: Any) -> None:
         """Other settings, in the next process."""
-        self.settings = self.settings.model_copy(update=settings)
+        self.settings = changed(self.settings, **settings)
         object.__setattr__(self.platform, "settings", self.settings)
         engines._engines.clear()
 
@@ -108,21 +92,23 @@ class Node:
     def requests(self) -> int:
         """Runs that the reconciler asks for now, where none runs."""
         self.clock.pass_by(1.0)
-        done = reconcile(
-            self.store,
-            lambda now: observe(self.store, _Idle(self.batches), now),
-            lambda *_: False,
-            self.platform.lanes,
-            self.platform.limits,
-            self.clock,
-        )
-        return len(done.plan.requests)
+        loop = self.platform.loop(_Idle(self.batches))
+        (emission,) = replace(loop, timing=Timing(tick=0.0)).tick()
+        return len(emission.runs)
 
     def doctor(self) -> dict[str, Finding]:
         """Findings by code, without those that say that nobody runs the sensors here."""
         belief = _Idle(self.batches)
-        examiner = Examiner(self.store, self.platform.objects, belief, lambda: (), self.clock)
-        case = Case(examiner.examine(), self.platform.lanes, self.platform.limits)
+        examiner = Examiner(
+            store=self.store,
+            objects=self.platform.objects,
+            belief=belief,
+            sensors=lambda: (),
+            clock=self.clock,
+        )
+        case = Case(
+            facts=examiner.examine(), lanes=self.platform.lanes, limits=self.platform.limits
+        )
         found = {one.code: one for one in diagnose(case)}
         return {code: one for code, one in found.items() if not code.endswith("_blind")}
 
@@ -134,9 +120,9 @@ class _Idle:
         self._keys = tuple(keys)
 
     def read(self, now: float) -> Seen:
-        return Seen(self._keys, (), ())
+        return Seen(keys=self._keys, runs=(), failed=())
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         return False
 
 

@@ -5,52 +5,31 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
-from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.stages.infer import Enrich
 from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.execution.worker import Pace, StageWork, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
-from tests.end_to_end.pictures import picture
 from tests.simulation.dagster_model import DagsterModel
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
-from tests.unit.media.test_formats import dng
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.raw import dng
 
 KEY = "incoming/a.jpg"
 PICTURES = {"acme": picture(1), "bolt": picture(2)}
-
-
-@dataclass(frozen=True)
-class Job:
-    """A naive work item: it carries where the object was when it was enqueued."""
-
-    bucket: str
-    key: str
-
-
-def naive_bytes(place: Platform, job: Job) -> bytes:
-    return place.objects.get(job.bucket, job.key).data
-
-
-def naive_pixels(place: Platform, row: ImageRow) -> Image.Image:
-    """Where a preview is missing, the original will do: so it was thought."""
-    try:
-        data = place.objects.get(row.preview_bucket or "", row.preview_key or "").data
-    except ObjectGone:
-        data = place.objects.get(row.bucket, row.key).data
-    return Image.open(io.BytesIO(data)).convert("RGB")
 
 
 class Engine:
@@ -67,7 +46,7 @@ class Engine:
 
 
 @pytest.fixture
-def place(platform: Platform) -> Platform:  # noqa: F811
+def place(platform: Platform) -> Platform:
     """Two tenants with a picture each under the same key."""
     for tenant, data in PICTURES.items():
         platform.objects.put(tenant, KEY, data, "image/jpeg")
@@ -84,7 +63,7 @@ def work(place: Platform, stage: str) -> None:
     if stage == "enriched":
         previews = Previews(place.objects)
         doing = Enrich(Engine(), previews, place.store, **options)  # type: ignore[arg-type]
-    pace = Pace(50, 5.0, 60.0)
+    pace = Pace(rows=50, seconds=5.0, lease=60.0)
     batches = place.store.batches()
     work_off(place.store, doing, batches, owner="run-1", pace=pace, clock=place.clock)
 
@@ -96,32 +75,17 @@ def row(place: Platform, tenant: str, key: str = KEY) -> ImageRow:
 def ask_doctor(place: Platform) -> dict[str, Finding]:
     belief = DagsterModel(place.clock)
     examiner = Examiner(
-        place.store, place.objects, belief, lambda: (), place.clock, rng=random.Random(1)
+        store=place.store,
+        objects=place.objects,
+        belief=belief,
+        sensors=lambda: (),
+        clock=place.clock,
+        rng=random.Random(1),
     )
     facts = replace(examiner.examine(), loops={})
-    return {one.code: one for one in diagnose(Case(facts, place.lanes, place.limits))}
-
-
-def test_how_another_tenants_image_was_judged(place: Platform) -> None:
-    """The bucket was a setting of the job. The key was there, so nobody noticed."""
-    job = Job("acme", KEY)  # for an image of bolt
-    assert naive_bytes(place, job) == PICTURES["acme"]
-
-
-def test_how_an_object_that_moved_was_given_up(place: Platform) -> None:
-    job = Job("bolt", KEY)
-    home = place.settings.home / "buckets"
-    (home / "bolt").rename(home / "bolt-eu")
-    with pytest.raises(StorageUnavailable):
-        naive_bytes(place, job)  # for ever: the job will never look elsewhere
-
-
-def test_how_a_raw_without_its_preview_was_called_broken(place: Platform) -> None:
-    raw = dng(Image.open(io.BytesIO(PICTURES["acme"])).convert("RGB"))
-    place.objects.put("acme", "incoming/raw.dng", raw, "image/x-adobe-dng")
-    sweep(place)
-    with pytest.raises(UnidentifiedImageError):  # a terminal failure of a picture that is whole
-        naive_pixels(place, row(place, "acme", "incoming/raw.dng"))
+    return {
+        one.code: one for one in diagnose(Case(facts=facts, lanes=place.lanes, limits=place.limits))
+    }
 
 
 def test_work_reads_the_place_from_truth_when_it_is_done(place: Platform) -> None:
@@ -135,7 +99,7 @@ def test_work_reads_the_place_from_truth_when_it_is_done(place: Platform) -> Non
 
 def test_an_object_in_the_wrong_bucket_is_named_with_the_right_one(
     place: Platform,
-    clock: Clock,  # noqa: F811
+    clock: Clock,
 ) -> None:
     sweep(place)
     home = place.settings.home / "buckets"

@@ -6,43 +6,8 @@ import pytest
 
 from parjanya_dagster.belief.snapshot import SensorSeen
 from parjanya_dagster.errors import BeliefUnreadable
-from tests.incidents.conftest import HOUR, ask_doctor, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, statuses, upload
 from tests.simulation.house import TICK, House
-
-
-class Naive:
-    """A reconciler that swallows what it cannot read, and a monitor that looks at its schedule."""
-
-    def __init__(self) -> None:
-        self.started_at = 0.0
-        self.emitted = 0
-        self.readable = True
-
-    def tick(self, now: float) -> None:
-        self.started_at = now
-        try:
-            running = self._running()
-        except ConnectionError:
-            running = []  # unknown is taken for empty
-        if not running:
-            self.emitted += 1
-
-    def _running(self) -> list[str]:
-        if not self.readable:
-            raise ConnectionError
-        return ["a run"]
-
-    def healthy(self, now: float) -> bool:
-        return now - self.started_at < 120.0
-
-
-def test_how_it_looked_healthy_and_made_a_storm() -> None:
-    naive = Naive()
-    naive.readable = False
-    for minute in range(12 * 60):
-        naive.tick(minute * 60.0)
-        assert naive.healthy(minute * 60.0)
-    assert naive.emitted == 720  # a run each minute, over the same rows
 
 
 def blind(house: House, hours: float) -> tuple[int, SensorSeen]:
@@ -51,11 +16,17 @@ def blind(house: House, hours: float) -> tuple[int, SensorSeen]:
     began, failed = house.clock(), 0
     while house.clock() < began + hours * HOUR:
         with pytest.raises(BeliefUnreadable):
-            house.tick()
+            house.tick(hurried=True)
         failed += 1
         house.store.beat("arrivals", house.clock(), {})
         house.clock.pass_by(TICK)
-    return failed, SensorSeen("pending_rows", True, failed, began, "BeliefUnreadable: no answer")
+    return failed, SensorSeen(
+        name="pending_rows",
+        running=True,
+        failures=failed,
+        failing_since=began,
+        error="BeliefUnreadable: no answer",
+    )
 
 
 def test_a_tick_that_cannot_read_fails_and_emits_nothing(house: House) -> None:
@@ -72,7 +43,7 @@ def test_the_heartbeat_is_of_completed_reconciliations_so_the_doctor_says_blind(
 ) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     last = house.clock()
     house.clock.pass_by(TICK)
     _, ticks = blind(house, 12.0)
@@ -89,14 +60,14 @@ def test_when_it_sees_again_everything_goes_on_and_no_run_is_taken_for_dead_unhe
 ) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     run = house.dagster.launch()
     assert run is not None
     house.dagster.start(run)
     blind(house, 12.0)
     house.dagster.readable = True
     # Nobody listened for twelve hours: silence before now proves nothing.
-    assert house.tick().buried == 0
+    assert house.tick().reconciled.expired_runs == 0
     upload(house, "acme", 3, first=5)
     house.settle()
     assert statuses(house) == {"curated"}

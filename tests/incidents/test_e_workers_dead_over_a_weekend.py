@@ -6,20 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.incidents.conftest import HOUR, ask_doctor, rows, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import TICK, House
 
 WEEKEND = 62.0  # hours, Friday evening to Monday morning
-
-
-def naive(hours: float) -> int:
-    """Each launch that gets no worker counts as a failed attempt. Returns images dead-lettered."""
-    attempts = dict.fromkeys(range(5), 0)
-    now = 0.0
-    while now < hours * HOUR and min(attempts.values()) < 5:
-        attempts = {image: tried + 1 for image, tried in attempts.items()}
-        now += 600.0
-    return sum(tried >= 5 for tried in attempts.values())
 
 
 def no_node(house: House) -> None:
@@ -41,18 +31,13 @@ def weekend(house: House, launcher: Callable[[House], None]) -> int:
     created: set[str] = set()
     end = house.clock() + WEEKEND * HOUR
     while house.clock() < end:
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         launcher(house)
         created |= house.dagster.runs.keys()
         house.clock.pass_by(2 * TICK)
         if len(house.dagster.runs) > 50:  # Dagster keeps them; the test need not
             house.dagster.runs = {k: run for k, run in house.dagster.runs.items() if run.live}
     return len(created)
-
-
-def test_how_it_was_lost() -> None:
-    assert naive(hours=0.5) == 0
-    assert naive(hours=WEEKEND) == 5
 
 
 @pytest.mark.parametrize("launcher", [no_node, dies_at_once])
@@ -72,7 +57,7 @@ def test_on_monday_nothing_is_lost_and_no_attempt_was_spent(
 def test_workers_that_died_holding_rows_on_friday_cost_one_attempt(house: House) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     while run := house.dagster.launch():
         house.dagster.start(run)
     for process in house.dagster.processes:
@@ -88,7 +73,7 @@ def test_workers_that_died_holding_rows_on_friday_cost_one_attempt(house: House)
 def test_the_doctor_says_that_intent_is_there_and_execution_is_not(house: House) -> None:
     upload(house, "acme", 5)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     no_node(house)
     house.clock.pass_by(80.0)
     house.store.beat("arrivals", house.clock(), {})

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
-from tests.incidents.conftest import HOUR, rows, statuses, upload
+from tests.incidents.steps import HOUR, rows, statuses, upload
 from tests.simulation.house import LIMITS, TICK, House
-
-
-def naive(ticks: int) -> int:
-    """Each tick enqueues what is due. Workers are slow, so it stays due. Returns runs queued."""
-    due = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
-    queue: list[str] = []
-    for _ in range(ticks):
-        queue += due
-    return len(queue)
-
-
-def test_how_it_grew() -> None:
-    assert naive(ticks=600) == 1200
 
 
 def test_what_is_asked_for_is_not_asked_for_again_however_long_it_waits(house: House) -> None:
     upload(house, "acme", 20)
     house.sweep()
     for _ in range(600):
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         house.clock.pass_by(TICK)
         house.check()
     assert len(house.dagster.runs) <= LIMITS.queued_runs + LIMITS.reserved_runs
@@ -39,14 +26,14 @@ def test_a_run_that_dies_at_once_is_asked_for_ever_more_seldom(house: House) -> 
     ticks = 0
     end = house.clock() + HOUR
     while house.clock() < end:
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         while run := house.dagster.launch():
             house.dagster.start(run)
             assert run.process is not None
             house.dagster.died(run.process, noticed=True)
         house.clock.pass_by(5.0)
         ticks += 1
-    assert ticks == 720
+    assert ticks > 500  # one every six seconds: each settles for a second
     assert len(house.dagster.runs) <= 15  # 10, 20, 40 … 600 s apart
     assert {row.attempts for row in rows(house)} == {0}
     house.clock.pass_by(HOUR)

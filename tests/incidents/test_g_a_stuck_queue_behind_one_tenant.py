@@ -6,29 +6,18 @@ from dataclasses import replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
 from parjanya_dagster.intent.plan import Limits, Plan
-from parjanya_dagster.truth.models import DueBatch
-from tests.incidents.conftest import rows, statuses, upload
+from tests.incidents.steps import rows, statuses, upload
 from tests.simulation.house import House
-from tests.unit.intent.world import batch, decide, due, run
+from tests.support.snapshots import batch, decide, due, run
 
 GIANT = [due(batch("giant", n), 1000, waited=5000 - n) for n in range(1, 101)]
 SMALL = due(batch("small"), 10, waited=5)
-
-
-def naive(work: list[DueBatch]) -> int:
-    """First come, first served: how many runs are done before the small tenant's."""
-    order = sorted(work, key=lambda one: one.oldest)
-    return [one.tenant for one in order].index("small")
 
 
 def place(plan: Plan, tenant: str) -> int:
     """How many of the plan's runs Dagster takes from its queue before this tenant's first one."""
     queue = sorted(plan.requests, key=lambda request: -request.priority)
     return next(n for n, one in enumerate(queue) if one.keys[0].startswith(f"{tenant}/"))
-
-
-def test_how_it_waited() -> None:
-    assert naive([*GIANT, SMALL]) == 100
 
 
 def test_the_small_tenant_gets_a_run_of_its_own_in_the_same_tick() -> None:
@@ -61,14 +50,14 @@ def test_in_a_house_where_the_giant_came_first_the_small_one_is_done_long_before
 ) -> None:
     upload(house, "giant", 60)
     house.sweep()
-    house.dagster.apply(house.tick().plan)  # its runs fill the queue
+    house.dagster.apply(house.tick())  # its runs fill the queue
     upload(house, "small", 2)
     ticks = 0
     while statuses(house, "small") != {"curated"}:
         ticks += 1
         assert ticks < 10
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         if one := house.dagster.launch(at_once=1):  # one worker in the house
             house.dagster.start(one)
         for process in house.dagster.processes:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
-from tests.incidents.gpu_node import Node, load, naive, said
+from tests.incidents.gpu_node import Node, said
+from tests.support import tiny_models
 
 LOST = "processor_config.json"
 
@@ -33,11 +33,6 @@ def node(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     node.close()
 
 
-def test_how_it_was_lost(model: Path) -> None:
-    """The worker took its messages first, so the images paid for the folder."""
-    assert naive(lambda: load(model)) == {"0.jpg", "1.jpg", "2.jpg"}
-
-
 def test_the_run_fails_before_it_claims_and_no_image_pays(node: Node) -> None:
     before = node.rows()
     for _ in range(6):  # more often than a row may die
@@ -45,7 +40,7 @@ def test_the_run_fails_before_it_claims_and_no_image_pays(node: Node) -> None:
         assert not result.success
         assert said(result).endswith(
             "Execution cannot realize Intent: enriched with the engine transformers: processor: "
-            f"{node.settings.model} says nowhere how pictures are prepared: fetch "
+            f"{node.settings.vlm.model} says nowhere how pictures are prepared: fetch "
             "preprocessor_config.json or processor_config.json\n"
         )
     assert node.rows() == before  # not even a fence has moved
@@ -82,7 +77,7 @@ def test_one_run_at_a_time_finds_out_for_all_batches_ever_more_seldom(node: Node
 def test_it_clears_by_itself_once_the_folder_is_whole(node: Node, tmp_path: Path) -> None:
     node.run()
     assert "preflight_failed" in node.doctor()
-    (tmp_path / LOST).rename(Path(node.settings.model) / LOST)
+    (tmp_path / LOST).rename(Path(node.settings.vlm.model) / LOST)
     for batch in node.batches:
         result = node.run(batch)
         assert result.success
@@ -95,6 +90,6 @@ def test_it_clears_by_itself_once_the_folder_is_whole(node: Node, tmp_path: Path
 
 def test_another_engine_does_not_inherit_the_finding(node: Node) -> None:
     node.run()
-    node.use(enricher="embedded")
+    node.use(engines={"enricher": "embedded"})
     assert node.run().success
     assert "preflight_failed" not in node.doctor()

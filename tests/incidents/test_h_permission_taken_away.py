@@ -14,17 +14,14 @@ import pytest
 
 from parjanya_dagster.aws.clients import client
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.queue_depths import QueuedLanes
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
 from parjanya_dagster.doctor.findings import Finding
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable
-from parjanya_dagster.intent.dispatch import send
-from parjanya_dagster.intent.reconcile import Reconciled, reconcile
-from tests.incidents.conftest import upload
-from tests.servers import MotoServer
-from tests.simulation.house import LIMITS, TICK, House
+from tests.incidents.steps import upload
+from tests.simulation.house import LIMITS, House
+from tests.support.servers import MotoServer
 
 ALLOWED = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
 TIDIED = {"Effect": "Deny", "Action": "sqs:GetQueueAttributes", "Resource": "*"}
@@ -81,62 +78,28 @@ def queue(account: Account) -> SqsQueue:
     return queue
 
 
-def naive_reconciler(queue: SqsQueue) -> int:
-    """A queue that does not answer is taken for an empty one, so it is filled again each time."""
-    sqs = client("sqs")
-    for _ in range(20):
-        try:
-            said = sqs.get_queue_attributes(QueueUrl=queue.url(), AttributeNames=["All"])
-            waiting = int(said["Attributes"]["ApproximateNumberOfMessages"])
-        except sqs.exceptions.ClientError:
-            waiting = 0
-        if waiting == 0:
-            sqs.send_message(QueueUrl=queue.url(), MessageBody="work on everything")
-    found = 0
-    while some := queue.receive(10, 0):
-        found += len(some)
-    return found
-
-
-def test_how_it_sent_the_same_work_again_and_again(account: Account, queue: SqsQueue) -> None:
-    assert naive_reconciler(queue) == 1
-    account.permit(ALLOWED, TIDIED)
-    assert naive_reconciler(queue) == 20
-
-
-def tick(house: House, queue: SqsQueue) -> Reconciled:
-    (lane,) = house.lanes
-    belief = QueuedLanes(house.dagster, house.store, {lane.name: queue}, house.lanes)
-    done = reconcile(
-        house.store,
-        lambda now: observe(house.store, belief, now, gap=2 * TICK),
-        belief.bury,
-        house.lanes,
-        LIMITS,
-        house.clock,
-    )
-    house.dagster.add(done.plan.add_keys)
-    for request in done.plan.requests:
-        send(house.store, queue, request, house.clock)
-    return done
-
-
 def ask_doctor(house: House, **queues: SqsQueue) -> tuple[dict[str, Finding], dict[str, str]]:
     examiner = Examiner(
-        house.store, house.buckets, house.dagster, lambda: (), house.clock, queues=queues
+        store=house.store,
+        objects=house.buckets,
+        belief=house.dagster,
+        sensors=lambda: (),
+        clock=house.clock,
+        queues=queues,
     )
     facts = examiner.examine()
-    found = {one.code: one for one in diagnose(Case(facts, house.lanes, LIMITS))}
+    found = {one.code: one for one in diagnose(Case(facts=facts, lanes=house.lanes, limits=LIMITS))}
     return found, dict(facts.unread)
 
 
 def test_nothing_is_sent_blindly_and_the_doctor_says_why_within_a_minute(
     account: Account, queue: SqsQueue, house: House
 ) -> None:
+    house.queues = {house.lanes[0].name: queue}
     upload(house, "acme", 4)
     house.sweep()
     house.store.beat("arrivals", house.clock(), {})
-    tick(house, queue)
+    house.tick()
     sent = queue.state().messages
     assert sent > 0
     account.permit(ALLOWED, TIDIED)
@@ -146,7 +109,7 @@ def test_nothing_is_sent_blindly_and_the_doctor_says_why_within_a_minute(
     for _ in range(6):
         house.clock.pass_by(10.0)
         with pytest.raises(BeliefUnreadable, match="sqs:GetQueueAttributes"):
-            tick(house, queue)
+            house.tick(hurried=True)
     assert house.clock() - began == 60.0
     found, unread = ask_doctor(house)  # whose own permissions may be others
     assert found["loop_blind"].boundary == "Belief"
@@ -156,7 +119,7 @@ def test_nothing_is_sent_blindly_and_the_doctor_says_why_within_a_minute(
     assert "reconciler_blind" not in found  # its silence alone would have told a minute later
     account.permit(ALLOWED)
     assert queue.state().messages == sent
-    tick(house, queue)
+    house.tick()
     found, _ = ask_doctor(house)
     assert "loop_blind" not in found
     assert queue.state().messages > sent

@@ -4,7 +4,6 @@ Time is a number here, so the queue is the model of the simulation; `unit/aws/te
 it to SQS's ways, and moto's SQS is asked for its retention below.
 """
 
-# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,30 +13,20 @@ import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.cli.worker import refuse_short_memory
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.settings import Settings
-from tests.servers import MotoServer
-from tests.simulation.conftest import in_memory, template  # noqa: F401  (a fixture)
+from parjanya_dagster.queues.retention import require_retention
 from tests.simulation.house import LIMITS
-from tests.simulation.queue_model import QueueModel
-from tests.simulation.test_queued_lane import QueueHouse, begin, upload
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
+from tests.simulation.memory import in_memory
+from tests.simulation.queue_house import QueueHouse, begin, upload
+from tests.support.servers import MotoServer
 
 HOUR, DAY = 3600.0, 86_400.0
 WEEKEND = 62 * HOUR
-
-
-def test_how_it_was_lost(clock: Clock) -> None:
-    queue = QueueModel(clock, retention=DAY)
-    for image in range(5):
-        queue.send(f"image {image}")  # and this is all that is known of it
-    clock.pass_by(WEEKEND)
-    assert queue.receive(10, 0) == []
 
 
 @pytest.fixture
@@ -62,14 +51,17 @@ def test_on_monday_the_queue_is_filled_again_from_truth(house: QueueHouse) -> No
 def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
     house.queue.retention = DAY
     examiner = Examiner(
-        house.store,
-        house.buckets,
-        house.believed(),
-        lambda: (),
-        house.clock,
+        store=house.store,
+        objects=house.buckets,
+        belief=house.loop().belief,
+        sensors=lambda: (),
+        clock=house.clock,
         queues={"lane embedded": house.queue},
     )
-    found = {one.code: one for one in diagnose(Case(examiner.examine(), house.lanes, LIMITS))}
+    found = {
+        one.code: one
+        for one in diagnose(Case(facts=examiner.examine(), lanes=house.lanes, limits=LIMITS))
+    }
     assert found["queue_forgets"].boundary == "Intent"
     assert found["queue_forgets"].evidence["dormancy_hours"] == 96.0
 
@@ -77,15 +69,11 @@ def test_the_doctor_finds_it_before_any_weekend(house: QueueHouse) -> None:
 def test_a_process_refuses_to_start_over_it(platform: Platform, aws: MotoServer) -> None:
     queue = SqsQueue(aws.name("lane"))
     queue.create()
-    refuse_short_memory(platform, {"lane": queue})
+    four_days = platform.settings.arrivals.longest_dormancy_hours * 3600
+    require_retention("lane", queue, four_days)
     boto3.client("sqs").set_queue_attributes(
         QueueUrl=queue.url(), Attributes={"MessageRetentionPeriod": str(int(4 * DAY - 1))}
     )
     with pytest.raises(SettingsInvalid, match="1209600"):
-        refuse_short_memory(platform, {"lane": queue})
-    patient = Platform(
-        Settings(home=platform.settings.home, longest_dormancy_hours=24.0),
-        platform.store,
-        platform.objects,
-    )
-    refuse_short_memory(patient, {"lane": queue})
+        require_retention("lane", queue, four_days)
+    require_retention("lane", queue, DAY)

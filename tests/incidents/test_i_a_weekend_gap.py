@@ -14,19 +14,10 @@ from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import Measured, measure
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from tests.incidents.conftest import HOUR, ask_doctor, rows, statuses, upload
+from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import House
 
 GAP = 62 * HOUR  # Friday 18:00 to Monday 08:00
-RETENTION = 24 * HOUR  # of the queue that uploads are announced in
-
-
-def naive(gap: float, retention: float) -> tuple[int, int]:
-    """Work only from announcements, and sum what is measured. Returns (lost, backlog shown)."""
-    announced = [hour * HOUR for hour in range(int(gap / HOUR))]
-    left = [at for at in announced if gap - at <= retention]
-    shown = sum(())  # the exporter is gone, and a sum over nothing is zero
-    return len(announced) - len(left), shown
 
 
 def seen(house: House, folder: Path) -> Measured:
@@ -44,18 +35,12 @@ def value(measured: Measured, name: str, **labels: str) -> float | None:
     return sum(found) if found else None
 
 
-def test_how_it_was_lost() -> None:
-    lost, shown = naive(GAP, RETENTION)
-    assert lost == 38
-    assert shown == 0
-
-
 def test_on_monday_the_gap_is_seen_and_every_image_of_the_weekend_is_worked_off(
     house: House, tmp_path: Path
 ) -> None:
     upload(house, "acme", 3)
     house.sweep()
-    house.dagster.apply(house.tick().plan)
+    house.dagster.apply(house.tick())
     while run := house.dagster.launch():
         house.dagster.start(run)
     for process in house.dagster.processes:
@@ -90,7 +75,7 @@ def test_a_quiet_weekend_is_not_a_blind_one(house: House, tmp_path: Path) -> Non
     while house.clock() < end:
         house.clock.pass_by(HOUR)
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         house.store.beat("arrivals", house.clock(), {"seconds": 0.1})
         assert ask_doctor(house).keys() <= {"preview_missing"}  # the model writes none
     measured = seen(house, tmp_path)

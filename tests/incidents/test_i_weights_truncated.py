@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
-from tests.incidents.gpu_node import Node, load, naive, said
+from tests.incidents.gpu_node import Node, said
+from tests.support import tiny_models
 
 WEIGHTS = "model.safetensors"
 
@@ -29,10 +29,6 @@ def node(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     node.close()
 
 
-def test_how_it_was_lost(model: Path) -> None:
-    assert naive(lambda: load(model)) == {"0.jpg", "1.jpg", "2.jpg"}
-
-
 def test_it_is_told_from_the_header_before_anything_is_claimed(node: Node) -> None:
     before = node.rows()
     result = node.run()
@@ -45,7 +41,7 @@ def test_it_is_told_from_the_header_before_anything_is_claimed(node: Node) -> No
 
 def test_the_images_go_on_once_the_file_is_whole(node: Node, tmp_path: Path) -> None:
     assert not node.run().success
-    (Path(node.settings.model) / WEIGHTS).write_bytes((tmp_path / "whole").read_bytes())
+    (Path(node.settings.vlm.model) / WEIGHTS).write_bytes((tmp_path / "whole").read_bytes())
     assert node.run().success
     assert "preflight_failed" not in node.doctor()
     done = [row for row in node.rows() if row.batch == node.batches[0]]

@@ -1,36 +1,20 @@
 """A message names the right key and another tenant's bucket. On moto's emulator of S3 and SQS."""
 
-# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 import json
 
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.examine import Examiner
-from parjanya_dagster.doctor.rules import Case, diagnose
+from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.queues.messages import Message
 from parjanya_dagster.truth.requests import ClaimRequest
-from tests.servers import MotoServer
 from tests.simulation.dagster_model import DagsterModel
-from tests.unit.conftest import clock, platform  # noqa: F401  (fixtures)
-from tests.unit.ingest.test_events import message, record
-from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)
-
-
-def naive(cloud: Cloud, said: Message) -> bytes:
-    """The worker that reads where the message points."""
-    job = json.loads(said.body)
-    found: bytes = cloud.s3.get_object(Bucket=job["bucket"], Key=job["key"])["Body"].read()
-    return found
-
-
-def test_how_one_tenant_got_the_others_picture(cloud: Cloud) -> None:
-    cloud.upload(cloud.acme, "a.jpg", b"acme's picture")
-    cloud.upload(cloud.bolt, "a.jpg", b"bolt's picture")
-    body = {"tenant": "acme", "bucket": cloud.bolt, "key": "incoming/a.jpg"}  # a copied template
-    assert naive(cloud, Message(json.dumps(body), "")) == b"bolt's picture"
+from tests.support.mailbox import Cloud, rows, take
+from tests.support.s3_events import message, record
+from tests.support.servers import MotoServer
 
 
 def test_an_event_is_only_looked_at_where_it_points_and_belongs_to_that_bucket(
@@ -91,9 +75,13 @@ def test_an_object_that_lies_in_another_bucket_is_a_finding_that_names_it(
     cloud.upload(cloud.bolt, "a.jpg", b"acme's picture")
     cloud.s3.delete_object(Bucket=cloud.acme, Key="incoming/a.jpg")
     examiner = Examiner(
-        platform.store, box.objects, DagsterModel(platform.clock), lambda: (), platform.clock
+        store=platform.store,
+        objects=box.objects,
+        belief=DagsterModel(platform.clock),
+        sensors=lambda: (),
+        clock=platform.clock,
     )
-    case = Case(examiner.examine(), platform.lanes, platform.limits)
+    case = Case(facts=examiner.examine(), lanes=platform.lanes, limits=platform.limits)
     found = {one.code: one for one in diagnose(case)}
     assert found["object_elsewhere"].evidence["found_in"] == cloud.bolt
     assert found["object_elsewhere"].evidence["bucket"] == cloud.acme

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
-from tests.incidents.gpu_node import Node, load, naive, said
+from tests.incidents.gpu_node import Node, said
+from tests.support import tiny_models
 
 MISSING = "cuda:99"
 
@@ -24,13 +24,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    node = Node(tmp_path / "home", model, monkeypatch, device=MISSING)
+    node = Node(tmp_path / "home", model, monkeypatch, engines={"device": MISSING})
     yield node
     node.close()
-
-
-def test_how_it_was_lost(model: Path) -> None:
-    assert naive(lambda: load(model, MISSING)) == {"0.jpg", "1.jpg", "2.jpg"}
 
 
 def test_the_run_fails_before_it_claims_and_says_what_to_do(node: Node) -> None:
@@ -40,22 +36,22 @@ def test_the_run_fails_before_it_claims_and_says_what_to_do(node: Node) -> None:
     assert "Execution cannot realize Intent: enriched with the engine transformers: gpu:" in said(
         result
     )
-    assert "PARJANYA_DEVICE=cpu" in said(result)
+    assert "PARJANYA_ENGINES__DEVICE=cpu" in said(result)
     assert node.rows() == before
     assert node.doctor()["preflight_failed"].evidence["run"] == result.run_id
 
 
 def test_a_replay_by_hand_resets_nothing_on_such_a_node(node: Node) -> None:
-    node.use(device="cpu")
+    node.use(engines={"device": "cpu"})
     assert node.run().success
     before = node.rows()
-    node.use(device=MISSING)
+    node.use(engines={"device": MISSING})
     assert not node.run(by_hand=True).success
     assert node.rows() == before
 
 
 def test_with_nothing_due_no_gpu_is_asked_for(node: Node) -> None:
-    node.use(device="cpu")
+    node.use(engines={"device": "cpu"})
     assert node.run().success
-    node.use(device=MISSING)
+    node.use(engines={"device": MISSING})
     assert node.run().success

@@ -3,7 +3,6 @@
 Here its first object registers it. On moto's emulator of S3 and SQS.
 """
 
-# ruff: noqa: F811 - fixtures of other suites are imported, and then named
 from __future__ import annotations
 
 from dataclasses import replace
@@ -14,19 +13,9 @@ from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from tests.servers import MotoServer
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
-from tests.unit.ingest.test_mailbox import Cloud, box, cloud, rows, take  # noqa: F401  (fixtures)
-
-DEPLOYED = ("acme", "bolt")  # a list in the code
-
-
-def naive(tenant: str, arrived: list[str]) -> list[str]:
-    return [image for image in arrived if tenant in DEPLOYED]
-
-
-def test_how_its_images_waited_for_monday() -> None:
-    assert naive("newcomer", ["a.jpg"]) == []
+from tests.support.clock import Clock
+from tests.support.mailbox import Cloud, rows, take
+from tests.support.servers import MotoServer
 
 
 def test_the_first_message_registers_it_and_its_images(
@@ -60,8 +49,8 @@ def test_the_sweep_registers_it_where_its_bucket_notifies_nobody(
         cloud.upload(bucket, "a.jpg")
     settings = Settings(
         home=platform.settings.home,
-        objects_url="s3://",
-        tenant_buckets="quiet-{tenant}-uploads",
+        objects={"url": "s3://"},
+        tenants={"buckets": "quiet-{tenant}-uploads"},
     )
     sweeper: Sweeper = Platform(settings, platform.store, S3Objects(), clock).sweeper
     swept = sweeper.sweep(clock() + 1e9)

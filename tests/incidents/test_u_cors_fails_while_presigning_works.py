@@ -4,8 +4,6 @@ The storage is real (Ceph's radosgw). The naive check signs a URL and uses it fr
 nobody asks for CORS; it stays green for as long as the outage lasts.
 """
 
-# ruff: noqa: F811  (fixtures of other suites)
-
 from __future__ import annotations
 
 import urllib.request
@@ -16,9 +14,9 @@ from botocore.exceptions import ClientError
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, UploadRow
 from parjanya_dagster.uploads import cors
 from parjanya_dagster.uploads.promises import GRACE, NEVER_CAME, Promise, Wanted
-from tests.radosgw import Radosgw
-from tests.unit.conftest import Clock, clock, platform  # noqa: F401  (fixtures)
-from tests.uploads.conftest import ALLOWING, Site, allow, s3_site  # noqa: F401  (a fixture)
+from tests.support.clock import Clock
+from tests.support.radosgw import Radosgw
+from tests.support.upload_site import ALLOWING, Site, allow
 
 APP = "https://app.example"
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from parjanya_dagster.belief.snapshot import EndedRun, FailedRun, LiveRun, RunState, Seen
 from parjanya_dagster.errors import BeliefUnreadable
-from parjanya_dagster.intent.plan import Plan, Request
+from parjanya_dagster.intent.loop import Emission
+from parjanya_dagster.intent.plan import Request
 from tests.simulation.worker import Worker
 
 RECENT, JUST_NOW = 3600.0, 600.0
@@ -54,34 +55,44 @@ class DagsterModel:
         if not self.readable:
             raise BeliefUnreadable
         return Seen(
-            tuple(self.keys),
-            tuple(
+            keys=tuple(self.keys),
+            runs=tuple(
                 LiveRun(
-                    run.run_id,
-                    run.request.lane.job,
-                    run.state,
-                    self.range_of(run),
-                    run.request.stages,
-                    run.since,
-                    True,
+                    run_id=run.run_id,
+                    job=run.request.lane.job,
+                    state=run.state,
+                    keys=self.range_of(run),
+                    stages=run.request.stages,
+                    since=run.since,
+                    requested=True,
                     regrade=run.request.regrade,
                 )
                 for run in self.runs.values()
                 if run.live
             ),
-            tuple(
-                FailedRun(run.run_id, run.request.lane.job, self.range_of(run), run.ended_at)
+            failed=tuple(
+                FailedRun(
+                    run_id=run.run_id,
+                    job=run.request.lane.job,
+                    keys=self.range_of(run),
+                    at=run.ended_at,
+                )
                 for run in self.runs.values()
                 if run.ended == "failure" and now - run.ended_at < RECENT
             ),
-            tuple(
-                EndedRun(run.run_id, run.request.lane.job, self.range_of(run), run.ended_at)
+            succeeded=tuple(
+                EndedRun(
+                    run_id=run.run_id,
+                    job=run.request.lane.job,
+                    keys=self.range_of(run),
+                    at=run.ended_at,
+                )
                 for run in self.runs.values()
                 if run.ended == "success" and now - run.ended_at < JUST_NOW
             ),
         )
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         run = self.runs.get(run_id)
         if run is None or not run.live:
             return False
@@ -98,10 +109,9 @@ class DagsterModel:
 
     # --- the daemon ---
 
-    def apply(self, plan: Plan, upto: int | None = None, *, enqueue: bool = True) -> None:
-        """Add the plan's keys and create its runs; the daemon may die after `upto` of them."""
-        self.add(plan.add_keys)
-        for request in plan.requests[:upto]:
+    def apply(self, emission: Emission, upto: int | None = None, *, enqueue: bool = True) -> None:
+        """Create the runs that were asked for; the daemon may die after `upto` of them."""
+        for request in emission.runs[:upto]:
             if request.run_key in self.run_keys:
                 continue  # without a word
             self.run_keys.add(request.run_key)

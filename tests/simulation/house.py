@@ -1,4 +1,4 @@
-"""The whole platform in one process: real store, real plan, real reconciler, real sweep.
+"""The whole platform in one process: real store, real reconciling loop, real sweep.
 
 What is modelled is what is not ours: buckets, Dagster, and the process of a run. All time is a
 number, so a sequence of steps is the same every time.
@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.queue_depths import QueuedLanes
+from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.intent.autoscaling import Bounds
+from parjanya_dagster.intent.dispatch import Dispatcher
+from parjanya_dagster.intent.eligibility import Eligibility
+from parjanya_dagster.intent.loop import Emission, Loop, Timing
 from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.reconcile import Reconciled, reconcile
+from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.queues.messages import Queue
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
@@ -25,11 +31,12 @@ from parjanya_dagster.truth.transitions import rebuild
 from tests.simulation.bucket import Buckets
 from tests.simulation.dagster_model import DagsterModel
 from tests.simulation.mortal import Died, Mortal
-from tests.simulation.worker import Poisoned, Worker
-from tests.unit.conftest import Clock
+from tests.simulation.worker import Poisoned, Worker, preview_key
+from tests.support.clock import Clock
 
 LIMITS = Limits(run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, unmeasured_rows=6)
 TICK = 60.0  # seconds between two ticks when all is quiet
+TIMING = Timing(tick=1.5, gap=2 * TICK)  # short ticks: between them, other things happen
 MOST_TICKS = 150  # after the last fault until everything is terminal
 
 
@@ -41,6 +48,7 @@ class House:
     lanes: Sequence[Lane]
     clock: Clock = field(default_factory=Clock)
     buckets: Buckets = field(default_factory=Buckets)
+    queues: dict[str, Queue] = field(default_factory=dict)  # of lanes that work from one
     poison: set[str] = field(default_factory=set)  # image ids that kill every process
     seen: dict[str, ImageRow] = field(default_factory=dict)
     applied: set[tuple[str, str, int]] = field(default_factory=set)  # stage, image, fence
@@ -53,32 +61,57 @@ class House:
 
     def sweep(self, store: Any = None) -> None:
         sweeper = Sweeper(store or self.store, self.buckets, self.clock, lambda: "default@1")
-        self.dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+        try:
+            self.dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+        except StorageUnavailable:  # the sensor's tick fails, and the next one looks again
+            assert self.buckets.away
 
-    def tick(self, store: Any = None) -> Reconciled:
-        """A reconciliation. What it decides is not applied yet."""
+    def loop(self, store: Any = None) -> Loop:
+        """The reconciling loop of production, over the models of what is not ours."""
         store = store or self.store
-        queued = self.dagster.queued()
-        done = reconcile(
-            store,
-            lambda now: observe(store, self.dagster, now, gap=2 * TICK),
-            self.dagster.bury,
-            self.lanes,
-            LIMITS,
-            self.clock,
+        return Loop(
+            store=store,
+            belief=QueuedLanes(self.dagster, store, self.queues, self.lanes),
+            lanes=self.lanes,
+            limits=lambda: LIMITS,
+            eligibility=Eligibility(
+                store=store,
+                objects=self.buckets,
+                clock=self.clock,
+                costly=frozenset(self.queues),
+            ),
+            dispatcher=Dispatcher(store, self.queues, self.clock),
+            scaling_groups=ScalingGroups(store=store, groups={}, bounds=Bounds(), clock=self.clock),
+            advance_regrades=lambda end: None,
+            hints=None,
+            clock=self.clock,
+            pause=self.clock.pass_by,
+            timing=TIMING,
         )
-        for request in done.plan.requests:
+
+    def tick(self, store: Any = None, *, hurried: bool = False) -> Emission:
+        """A tick of the reconciler. Its keys are added; its runs are not created yet.
+
+        `hurried`: there is no time to settle, nor for a second pass once keys were added.
+        """
+        queued = self.dagster.queued()
+        loop = self.loop(store)
+        if hurried:
+            loop = replace(loop, timing=replace(TIMING, tick=0.0))
+        for emission in loop.tick():
+            self.dagster.add(emission.add_keys)
+        for request in emission.runs:
             for run in queued:
                 twice = set(self.dagster.range_of(run)) & set(request.keys)
                 assert not (twice and set(request.stages) <= set(run.request.stages)), (
                     f"{twice} waits in the queue and is asked for again"
                 )
-        return done
+        return emission
 
     def wake_late(self, process: Worker) -> None:
         """A worker sleeps over the end of its lease; another does its work; then it commits."""
         self.clock.pass_by(1000.0)
-        self.dagster.apply(self.tick().plan)
+        self.dagster.apply(self.tick())
         while run := self.dagster.launch(at_once=10):
             self.dagster.start(run)
         for other in [one for one in self.dagster.processes if one.alive and one is not process]:
@@ -117,6 +150,8 @@ class House:
                 mark = (stage, one, row.fence)
                 assert mark not in self.applied, f"{mark} was applied twice"
                 self.applied.add(mark)
+                if stage == STAGES[0]:
+                    self.buckets.lost_previews.discard(preview_key(one))
             self.counted["lost commits"] += len(committed.lost)
         if process.done:
             process.alive = False
@@ -143,6 +178,9 @@ class House:
         self.counted["images lost"] += len(lost)
         assert not lost, "an image was lost"
         for image, row in rows.items():
+            lies = self.buckets.objects.get((row.bucket, row.key))
+            if lies is not None and lies.version == row.version:
+                assert row.object_state == PRESENT, "an image that is there counts as gone"
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
         self.seen = rows
@@ -185,9 +223,10 @@ class House:
     def settle(self) -> int:
         """No more faults: everything becomes terminal. Returns after how many ticks."""
         self.dagster.readable = True
+        self.buckets.away.clear()
         for ticks in range(1, MOST_TICKS + 1):
             self.sweep()
-            self.dagster.apply(self.tick().plan)
+            self.dagster.apply(self.tick())
             self._run_all()
             self.check()
             if self._quiet():

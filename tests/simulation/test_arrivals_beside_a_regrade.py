@@ -23,8 +23,8 @@ from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import Status
-from tests.simulation.conftest import in_memory
 from tests.simulation.house import House
+from tests.simulation.memory import in_memory
 
 HISTORY, ARRIVALS = 90, 40
 EVERY = 5.0  # seconds per turn
@@ -50,7 +50,7 @@ class Turns:
             self.came[came.image_id] = self.turn
             self.waiting_beside += bool(house.store.regrading())
         house.sweep()
-        house.dagster.apply(house.tick().plan)
+        house.dagster.apply(house.tick())
         while run := house.dagster.launch(RUNS_AT_ONCE, RUNS_PER_SHARE):
             house.dagster.start(run)
         live = [run for run in house.dagster.runs.values() if run.live and run.request.regrade]
@@ -126,7 +126,7 @@ def test_arrivals_wait_no_longer_beside_a_regrade(stores: tuple[SqlStore, SqlSto
     registry = stricter(second, house)
     target = registry.named("default@3")
     wanted = second.begin_regrade(selection(second, target, ["acme"], "", "", house.clock()))
-    assert Advance(second, registry.get, house.clock, wanted).run()
+    assert Advance(store=second, published=registry.get, clock=house.clock, regrade=wanted).run()
     assert sum(second.regrading().values()) == HISTORY
     beside = let_arrive(house)
 

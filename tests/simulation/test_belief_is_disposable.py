@@ -7,6 +7,7 @@ Dagster's own. The tick and the sensor's requests are ours. Only the work on pix
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,22 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus, Definitions, RunsFilter
 from dagster._core.test_utils import create_run_for_test
 
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import PARTITIONS
 from parjanya_dagster.defs import assets
 from parjanya_dagster.defs.jobs import lane_jobs
 from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.defs.sensors.pending_rows import run_request
+from parjanya_dagster.execution import stage_run
+from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.intent.plan import Request
-from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import Status
 from tests.simulation.bucket import Buckets
-from tests.simulation.test_crash_at_every_write import Standing
-from tests.unit.conftest import Clock
+from tests.simulation.standing import Standing
+from tests.support.clock import Clock
 
 IMAGES = 6
 
@@ -53,19 +54,11 @@ class Instance:
         self.dagster = self._new()
 
     def tick(self) -> tuple[Request, ...]:
-        """What the sensor `pending_rows` does, with its keys added as its daemon adds them."""
-        belief = DagsterBelief(self.dagster, self.place.lanes)
-        place = self.place
-        done = reconcile(
-            place.store,
-            lambda now: observe(place.store, belief, now),
-            belief.bury,
-            place.lanes,
-            place.limits,
-            place.clock,
-        )
-        self.dagster.add_dynamic_partitions(PARTITIONS, list(done.plan.add_keys))
-        return done.plan.requests
+        """What the sensor `pending_rows` does. The runs it asks for are not created yet."""
+        loop = self.place.loop(DagsterBelief(self.dagster, self.place.lanes))
+        for emission in loop.tick():
+            self.dagster.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
+        return emission.runs
 
     def create(self, request: Request, status: DagsterRunStatus) -> str:
         """Create a run of a request, and leave it at that: its process never was, or is gone."""
@@ -104,10 +97,10 @@ class Instance:
 
 @pytest.fixture
 def instance(
-    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Instance]:
     retried: set[str] = set()
-    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(stage_run, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     monkeypatch.setattr("parjanya_dagster.defs.resources.shared_platform", lambda: platform)
@@ -119,7 +112,7 @@ def instance(
         [buckets.upload("acme", f"incoming/{n}.jpg", platform.clock()) for n in range(IMAGES)],
         platform.clock(),
     )
-    instance = Instance(tmp_path, platform)
+    instance = Instance(tmp_path, replace(platform, pause=clock.pass_by))
     yield instance
     instance.dagster.dispose()
 
@@ -158,16 +151,16 @@ def test_wiping_all_of_dagster_between_intent_and_execution_loses_nothing(
 def test_wiping_all_of_dagster_in_the_middle_of_a_journey_loses_nothing(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = assets.run_stage
+    real = assets.run_asset
 
-    def interrupted(context: Any, platform: Platform, stage: str) -> Any:
+    def interrupted(context: Any, platform: Platform, runner: StageRunner, stage: str) -> Any:
         if stage == "scored":
             raise KeyboardInterrupt
-        return real(context, platform, stage)
+        return real(context, platform, runner, stage)
 
     (request,) = instance.tick()
     with monkeypatch.context() as patch:
-        patch.setattr(assets, "run_stage", interrupted)
+        patch.setattr(assets, "run_asset", interrupted)
         with pytest.raises(KeyboardInterrupt):
             instance.execute(request)
     assert curated(instance.place) == 0

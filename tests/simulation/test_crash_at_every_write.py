@@ -1,66 +1,57 @@
 """Everything dies before or after each write of a full journey; then it starts again.
 
-The loops are the real ones: the sweep, the reconciler, and `run_stage` of the assets with its
-claims, micro-batches, signs of life and manifests. Only the work on pixels is a stand-in, since
-what is proved here is about writes. Dagster is the model, which keeps believing in dead runs.
+The loops are the real ones: the sweep, the reconciling loop as the platform wires it for its
+sensor (settling and eligibility included), and the stage runner of the assets with its claims,
+micro-batches, heartbeats and manifests. Only the work on pixels is a stand-in, since what is
+proved here is about writes. Dagster is the model, which keeps believing in dead runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER
 from parjanya_dagster.defs import assets
+from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.manifest import manifest_key
+from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
-from parjanya_dagster.intent.reconcile import reconcile
+from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild
-from tests.simulation.conftest import COUNTED, SEED, in_memory
 from tests.simulation.dagster_model import DagsterModel, Run
+from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
-from tests.simulation.worker import outcome
-from tests.unit.conftest import Clock
+from tests.simulation.standing import Standing
+from tests.support.clock import Clock
+from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
 IMAGES = {"acme": 5, "globex": 2}
 TICK = 30.0
+TIMING = Timing(tick=1.5)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
-DOUBLE_FAULTS = int(os.environ.get("PARJANYA_SIMULATION_EXAMPLES") or 60) // 3
+DOUBLE_FAULTS = EXAMPLES // 3
 
 
-@dataclass
-class Standing:
-    """Stands in for a stage's work: an outcome for each claim, in the order of the claims."""
+class SmallCommits(Platform):
+    """It commits after every second row, so that there are more places to die at."""
 
-    stage: str
-    first: set[str]  # images whose first attempt at `scored` is a transient failure
-
-    def prepare(self) -> None: ...
-
-    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
-        for claim in claims:
-            kind = "completed"
-            if self.stage == "scored" and claim.image_id not in self.first:
-                self.first.add(claim.image_id)
-                if claim.row.key.endswith("0.jpg"):
-                    kind = "retry"
-            yield claim, outcome(claim, kind, 0.0, lambda _: "default@2")
+    @property
+    def pace(self) -> Pace:
+        return replace(super().pace, rows=2)
 
 
 @dataclass
@@ -73,7 +64,7 @@ class Machine:
     retried: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.settings = Settings(home=self.home, settle=0.0, micro_batch_rows=2, workers=1)
+        self.settings = Settings(home=self.home, arrivals={"settle": 0.0}, media={"workers": 1})
         self.objects = FolderObjects(self.home / "buckets", 0.0)
         self.dagster = DagsterModel(self.clock)
         for tenant, count in IMAGES.items():
@@ -82,22 +73,17 @@ class Machine:
 
     def live(self, store: Any, ticks: int) -> bool:
         """Sweep, reconcile and run until all is terminal. False: not within so many ticks."""
-        place = Platform(self.settings, store, self.objects, self.clock)
-        belief = self.dagster
+        place = SmallCommits(self.settings, store, self.objects, self.clock, self.clock.pass_by)
+        dagster = self.dagster
+        loop = replace(place.loop(dagster), timing=TIMING)
         for _ in range(ticks):
             sweeper = Sweeper(store, self.objects, self.clock, lambda: "default@2")
-            belief.add(sweeper.sweep(self.clock() + 1e9).registered)
-            done = reconcile(
-                store,
-                lambda now: observe(store, belief, now),
-                belief.bury,
-                place.lanes,
-                place.limits,
-                self.clock,
-            )
-            belief.apply(done.plan)
-            while run := belief.launch():
-                belief.start(run)
+            dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+            for emission in loop.tick():
+                dagster.add(emission.add_keys)
+            dagster.apply(emission)
+            while run := dagster.launch():
+                dagster.start(run)
                 self._run(run, place)
             if self._terminal():
                 return True
@@ -116,8 +102,12 @@ class Machine:
                 asset_selection=None,
             ),
         )
+        lane = run.request.lane
+        runner = StageRunner.begin(
+            place, lane, run_id=run.run_id, ledger_id=run.run_id, job=lane.job
+        )
         for stage in run.request.stages:
-            assets.run_stage(context, place, stage)
+            assets.run_asset(context, place, runner, stage)
         self.dagster.finished(run.process)
 
     def _terminal(self) -> bool:
@@ -154,7 +144,7 @@ TERMINAL = (Status.CURATED, Status.FAILED)
 def standing_in(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The work on pixels and what is only shown are left out; everything that writes is real."""
     retried: set[str] = set()
-    monkeypatch.setattr(assets, "stage_work", lambda _, stage, __: Standing(stage, retried))
+    monkeypatch.setattr(stage_run, "stage_work", lambda _, stage, __: Standing(stage, retried))
     monkeypatch.setattr(assets, "_preload", lambda *_: None)
     monkeypatch.setattr(assets, "_report", lambda *_: None)
     return retried
@@ -220,5 +210,5 @@ def test_all_images_survive_a_second_death_while_they_recover(
         try:
             journey(template, tmp_path / str(number), standing_in, *deaths)
         except AssertionError as error:
-            error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, deaths at {deaths}")
+            error.add_note(f"SIMULATION_SEED={SEED}, deaths at {deaths}")
             raise

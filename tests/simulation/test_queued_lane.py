@@ -9,145 +9,25 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.queue_depths import QueuedLanes
-from parjanya_dagster.belief.tags import RUN, SENT
-from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
-from parjanya_dagster.execution.queue_worker import HIDDEN, Worker
-from parjanya_dagster.execution.worker import Pace, StageWork
-from parjanya_dagster.intent.dispatch import send
-from parjanya_dagster.intent.reconcile import Reconciled, reconcile
-from parjanya_dagster.lanes import EMBEDDED, Lane
+from parjanya_dagster.belief.tags import RUN
+from parjanya_dagster.errors import BeliefUnreadable
+from parjanya_dagster.execution.queue_worker import HIDDEN
+from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.queues.assignments import Assignment, read_body
-from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
-from tests.simulation.bucket import Buckets
-from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
-from tests.simulation.house import LIMITS, TICK, House
+from tests.simulation.house import LIMITS, TICK
+from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
-from tests.simulation.queue_model import QueueModel
-from tests.simulation.worker import kinds, outcome
+from tests.simulation.queue_house import QueueHouse, begin, upload
+from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
 STEPS = 80
-
-
-class Kept(Buckets):
-    """Buckets that take manifests."""
-
-    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None: ...
-
-
-@dataclass
-class Standing:
-    """Stands in for a stage's work: outcomes by chance, and images that end the process."""
-
-    stage: str
-    kind: Callable[[], str]
-    house: House
-    store: Mortal
-
-    def prepare(self) -> None: ...
-
-    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
-        for claim in claims:
-            if self.house.poisonous(claim):
-                self.store.died = "of poison"  # the process is gone: nothing is handed back
-                raise Died(self.store.died)
-            yield claim, outcome(claim, self.kind(), self.house.clock(), self.house.policy_of)
-
-
-@dataclass
-class QueueHouse(House):
-    """A house whose one lane works from a queue."""
-
-    rng: random.Random = field(default_factory=lambda: random.Random(1))
-    calm: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.buckets = Kept()
-        self.queue = QueueModel(self.clock)
-
-    @property
-    def lane(self) -> Lane:
-        return self.lanes[0]
-
-    def believed(self, store: Any = None) -> QueuedLanes:
-        return QueuedLanes(
-            self.dagster, store or self.store, {self.lane.name: self.queue}, self.lanes
-        )
-
-    def tick(self, store: Any = None) -> Reconciled:
-        """A reconciliation, its keys added and its messages sent."""
-        store = store or self.store
-        belief = self.believed(store)
-        done = reconcile(
-            store,
-            lambda now: observe(store, belief, now, gap=2 * TICK),
-            belief.bury,
-            self.lanes,
-            LIMITS,
-            self.clock,
-        )
-        self.dagster.add(done.plan.add_keys)
-        for request in done.plan.requests:
-            send(store, self.queue, request, self.clock)
-        return done
-
-    def worker(self, store: Mortal | None = None) -> Worker:
-        mortal = store or Mortal(self.store)
-
-        def work(stage: str, run_id: str) -> StageWork:
-            def kind() -> str:
-                return self.rng.choice(kinds(self.calm))
-
-            return Standing(stage, kind, self, mortal)
-
-        place = SimpleNamespace(
-            settings=Settings(),
-            store=mortal,
-            objects=self.buckets,
-            clock=self.clock,
-            pace=Pace(2, 5.0, 120.0),
-        )
-        return Worker(place, self.lane, self.queue, work=work)  # type: ignore[arg-type]
-
-    def serve(self, store: Mortal | None = None) -> bool:
-        """One message, if there is one. The worker may die of it."""
-        try:
-            for message in self.queue.receive(1, 0):
-                self.worker(store).take(message)
-                return True
-        except Died as death:
-            self.counted[f"worker died {death}"] += 1
-        except TruthUnavailable:
-            self.counted["truth away"] += 1
-        return False
-
-    def settle(self) -> int:
-        """No more faults: everything becomes terminal. Returns after how many ticks."""
-        self.calm, self.queue.denied = True, set()
-        for ticks in range(1, 400):
-            self.sweep()
-            self.tick()
-            while self.queue.exists and self.serve():
-                pass
-            self.check()
-            if self._quiet():
-                self._check_end()
-                return ticks
-            self.clock.pass_by(TICK)
-        raise AssertionError(f"not terminal: {self._left()}, {self.store.stale_manifests()}")
 
 
 @pytest.fixture
@@ -157,15 +37,10 @@ def house(template: Path) -> Iterator[QueueHouse]:
     store.close()
 
 
-def upload(house: House, count: int, tenant: str = "acme", first: int = 0) -> None:
-    for n in range(first, first + count):
-        house.buckets.upload(tenant, f"incoming/{n}.jpg", house.clock())
-
-
-def begin(house: QueueHouse, count: int = 5) -> None:
-    upload(house, count)
-    house.sweep()
-    house.tick()
+def lose_records(house: QueueHouse) -> None:
+    """What was sent is not known any more."""
+    for one in house.store.messages():
+        house.store.message_done(one.message_id)
 
 
 def sent(house: QueueHouse) -> list[Assignment]:
@@ -181,7 +56,8 @@ def test_what_is_due_is_sent_once_and_worked_off(house: QueueHouse) -> None:
     house.settle()
     assert {row.pipeline_status for row in house._rows()} == {"curated"}
     assert house.queue.stored == []
-    assert house.store.heartbeats(SENT) == house.store.heartbeats(RUN) == {}
+    assert house.store.messages() == []
+    assert house.store.heartbeats(RUN) == {}
 
 
 def test_a_message_says_no_location(house: QueueHouse) -> None:
@@ -223,7 +99,7 @@ def test_the_message_stays_until_rows_that_retry_are_done(house: QueueHouse) -> 
 
 def test_a_worker_that_dies_leaves_its_message_and_another_one_goes_on(house: QueueHouse) -> None:
     begin(house, 2)
-    assert not house.serve(house.mortal(4, after=False))  # at its first commit
+    assert not house.serve(house.mortal(5, after=False))  # at its first commit
     assert house.queue.state().hidden == 1
     assert house.queue.receive(1, 0) == []
     house.clock.pass_by(HIDDEN + 1)
@@ -276,7 +152,7 @@ def test_the_backlog_guard_counts_messages_that_nobody_noted(house: QueueHouse) 
     house.sweep()
     for _ in range(10):
         house.tick()
-        house.store.forget(list(house.store.heartbeats(SENT)))  # Belief is lost each time
+        lose_records(house)  # a backup was restored each time
         house.clock.pass_by(TICK)
     most = 2 * (LIMITS.queued_runs + LIMITS.reserved_runs)
     assert len(house.queue.stored) <= most
@@ -320,7 +196,7 @@ class Walk:
             (self.repeat_a_message, 2),
             (self.purge, 1),
             (self.drop, 1),
-            (self.lose_notes, 1),
+            (self.lose_records, 1),
             (self.lose_pulses, 1),
             (self.deny, 1),
             (self.poison, 1),
@@ -396,8 +272,8 @@ class Walk:
         self.house.queue.denied.clear()
         self.house.queue.drop()
 
-    def lose_notes(self) -> None:
-        self.house.store.forget(list(self.house.store.heartbeats(SENT)))
+    def lose_records(self) -> None:
+        lose_records(self.house)
 
     def lose_pulses(self) -> None:
         self.house.store.forget(list(self.house.store.heartbeats(RUN)))
@@ -407,7 +283,7 @@ class Walk:
             self.house.queue.denied.add("state")
 
     def poison(self) -> None:
-        rows = self.house._rows()
+        rows = [row for row in self.house._rows() if not Status(row.pipeline_status).terminal]
         if rows:
             self.house.poison.add(self.rng.choice(rows).image_id)
 

@@ -1,8 +1,8 @@
 """Any order of arrivals, work, deaths and disasters: nothing is lost, nothing is done twice.
 
-A Hypothesis state machine over the real store, plan, reconciler and sweep. After every step the
+A Hypothesis state machine over the real store, reconciling loop and sweep. After every step the
 invariants of `house.House.check` hold; when the faults stop, everything becomes terminal within
-`MOST_TICKS` ticks. A failure prints its steps; `PARJANYA_SIMULATION_SEED` replays a session.
+`MOST_TICKS` ticks. A failure prints its steps; `SIMULATION_SEED` replays a session.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import dynamo_table
-from tests.servers import MotoServer, PostgresServer
-from tests.simulation.conftest import COUNTED, EXAMPLES, SEED, in_memory
 from tests.simulation.house import House
+from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died
-from tests.simulation.worker import OUTCOMES, Worker
+from tests.simulation.worker import OUTCOMES, Worker, preview_key
+from tests.support.backends import dynamo_table
+from tests.support.servers import MotoServer, PostgresServer
+from tests.support.simulated import COUNTED, EXAMPLES, SEED
 
-SHRINK = bool(os.environ.get("PARJANYA_SIMULATION_SHRINK"))
+SHRINK = bool(os.environ.get("SIMULATION_SHRINK"))
 TENANTS = ("acme", "globex", "initech")
 NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
@@ -51,6 +52,8 @@ FAULTS = frozenset(
         "event lost",
         "event twice",
         "event late or out of order",
+        "preview lost",
+        "volume away",
         "sweep died",
         "tick died",
         "tick blind",
@@ -93,7 +96,7 @@ class Simulation(RuleBasedStateMachine):
     def all_goes_well(self, steps: int, size: int) -> None:
         """A sweep, a tick, a launch, and each process does some steps."""
         self.house.sweep()
-        self.house.dagster.apply(self.house.tick().plan)
+        self.house.dagster.apply(self.house.tick())
         while run := self.house.dagster.launch():
             self.house.dagster.start(run)
         for _ in range(steps):
@@ -126,6 +129,23 @@ class Simulation(RuleBasedStateMachine):
     def delete(self, at: tuple[str, str]) -> None:
         self.house.buckets.delete(*at)
         self._note("deletions")
+
+    @precondition(lambda self: self.house.seen)
+    @rule(which=any_)
+    def preview_lost(self, which: int) -> None:
+        """Somebody deletes a preview. Before a costly run is asked for, it is missed."""
+        image = sorted(self.house.seen)[which % len(self.house.seen)]
+        self.house.buckets.lost_previews.add(preview_key(image))
+        self._note("preview lost")
+
+    @rule(tenant=st.sampled_from(TENANTS), away=st.booleans())
+    def volume(self, tenant: str, away: bool) -> None:
+        """A tenant's volume is unmounted, or mounted again. What lay on it lies on it."""
+        if not away:
+            self.house.buckets.away.discard(tenant)
+        elif tenant not in self.house.buckets.away:
+            self.house.buckets.away.add(tenant)
+            self._note("volume away")
 
     @precondition(lambda self: self.house.buckets.notifications)
     @rule(which=any_)
@@ -160,19 +180,21 @@ class Simulation(RuleBasedStateMachine):
 
     # --- the reconciler ---
 
-    @rule(death=deaths, created=st.integers(0, 5), enqueue=st.integers(0, 9))
-    def tick(self, death: tuple[int, bool] | None, created: int, enqueue: int) -> None:
+    @rule(death=deaths, created=st.integers(0, 5), enqueue=st.integers(0, 9), hurried=st.booleans())
+    def tick(
+        self, death: tuple[int, bool] | None, created: int, enqueue: int, hurried: bool
+    ) -> None:
         """A tick; it, or the daemon that should act on it, may die in the middle."""
         try:
-            done = self.house.tick(self._store(death))
+            emission = self.house.tick(self._store(death), hurried=hurried)
         except Died:
             self._note("tick died")
             return
-        if created < len(done.plan.requests):
+        if created < len(emission.runs):
             self._note("intent lost")
-        if enqueue == 0 and done.plan.requests:
+        if enqueue == 0 and emission.runs:
             self._note("run never queued")
-        self.house.dagster.apply(done.plan, created, enqueue=enqueue != 0)
+        self.house.dagster.apply(emission, created, enqueue=enqueue != 0)
         self._note("ticks")
 
     @precondition(lambda self: self.house.seen)
@@ -180,11 +202,13 @@ class Simulation(RuleBasedStateMachine):
     def tick_blind(self) -> None:
         """Belief cannot be read: the tick fails, emits nothing and leaves no heartbeat."""
         before = self.house.store.heartbeats().get("reconciler")
+        last = self.house.store.reconciliation()
         self.house.dagster.readable = False
         with pytest.raises(BeliefUnreadable):
             self.house.tick()
         self.house.dagster.readable = True
         assert self.house.store.heartbeats().get("reconciler") == before
+        assert self.house.store.reconciliation() == last
         self._note("tick blind")
 
     # --- Dagster ---
@@ -346,7 +370,7 @@ def simulate(open_: Callable[[], Store], examples: int) -> None:
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
-            # Shrinking takes minutes. PARJANYA_SIMULATION_SHRINK=1 shows the shortest sequence.
+            # Shrinking takes minutes. SIMULATION_SHRINK=1 shows the shortest sequence.
             phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
             print_blob=True,
         ),
@@ -375,7 +399,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 WALKS = EXAMPLES // 2
 STEPS = 120
-DYNAMODB = [int(n) for n in (os.environ.get("PARJANYA_SIMULATION_DYNAMODB") or "2,60").split(",")]
+DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "2,60").split(",")]
 
 
 def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
@@ -391,7 +415,17 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
         "delete": (0.5, {"at": at}),
         "deliver": (2, {"which": which}),
         "sweep": (1, {"death": death}),
-        "tick": (4, {"death": death, "created": rng.randrange(6), "enqueue": rng.randrange(10)}),
+        "tick": (
+            4,
+            {
+                "death": death,
+                "created": rng.randrange(6),
+                "enqueue": rng.randrange(10),
+                "hurried": rng.random() < 0.3,
+            },
+        ),
+        "preview_lost": (0.5, {"which": which}),
+        "volume": (0.6, {"tenant": at[0], "away": rng.random() < 0.4}),
         "tick_blind": (0.2, {}),
         "launch": (5, {"start": rng.randrange(12)}),
         "work": (
@@ -427,6 +461,7 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
 
 NEEDS: dict[str, Callable[[Simulation], object]] = {
     "deliver": lambda s: s.house.buckets.notifications,
+    "preview_lost": lambda s: s.house.seen,
     "run_forgotten": lambda s: s.house.dagster.runs,
     "work": lambda s: s._alive(),
     "kill": lambda s: s._alive(),
@@ -444,7 +479,7 @@ def test_nothing_is_lost_on_long_random_walks(template: Path, part: int) -> None
 def test_nothing_is_lost_on_dynamodb_either(aws: MotoServer) -> None:
     """On moto's emulator: what DynamoDB itself may do beyond it is not shown here.
 
-    Few walks, since it is slow: PARJANYA_SIMULATION_DYNAMODB says how many, of how many steps.
+    Few walks, since it is slow: SIMULATION_DYNAMODB says how many, of how many steps.
     """
     walks, steps = DYNAMODB
     for walk in range(walks):
@@ -471,6 +506,6 @@ def walk_at_random(open_: Callable[[], Store], walk: int, steps: int) -> None:
             machine.nothing_is_lost_or_done_twice()
         machine.teardown()
     except Exception as error:
-        error.add_note(f"PARJANYA_SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
+        error.add_note(f"SIMULATION_SEED={SEED}, walk {walk}, step {len(taken)}:")
         error.add_note("\n".join(taken))
         raise

@@ -1,6 +1,6 @@
 """The process of a run, one step at a time: claim, commit, next stage, manifests, end.
 
-The order of its writes is that of the real loop (`execution.worker`, `assets.run_stage`), which
+The order of its writes is that of the real loop (`execution.worker`, `execution.stage_run`), which
 `test_crash_at_every_write` runs itself. In steps, workers interleave.
 """
 
@@ -23,6 +23,7 @@ from parjanya_dagster.truth.outcomes import (
     TerminalFailure,
 )
 from parjanya_dagster.truth.requests import ClaimRequest
+from tests.simulation.bucket import PREVIEWS
 
 LEASE = 120.0
 OUTCOMES = ("completed", "retry", "bug", "terminal", "send_back")
@@ -112,9 +113,13 @@ def outcome(claim: Claim, kind: str, now: float, policy_of: Callable[[str], str]
     return Completed(_evidence(claim, now, policy_of), _columns(claim, policy_of))
 
 
+def preview_key(image_id: str) -> str:
+    return f"{PREVIEWS}{image_id}.webp"
+
+
 def _columns(claim: Claim, policy_of: Callable[[str], str]) -> dict[str, Any]:
     if claim.stage == "validated":
-        return {"sha256": claim.image_id, "preview_key": f"previews/{claim.image_id}.webp"}
+        return {"sha256": claim.image_id, "preview_key": preview_key(claim.image_id)}
     if claim.stage == "curated":
         policy = policy_of(claim.row.tenant)
         return {"verdict": "accept", "reasons": ["fine"], "policy": policy}

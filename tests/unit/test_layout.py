@@ -1,7 +1,11 @@
-"""The layout that docs/architecture.md tells: few modules in the root, no file in a circle."""
+"""The layout that docs/architecture.md tells: few modules in the root, no file in a circle.
+
+And of the tests: no test module imports another, what they share lies in `tests/support`.
+"""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import grimp
@@ -10,6 +14,7 @@ import pytest
 import parjanya_dagster
 
 ROOT = Path(str(parjanya_dagster.__file__)).parent
+TESTS = Path(__file__).parents[1]
 LOOSE = {"__init__", "definitions", "errors", "logs", "platform", "settings"}
 
 
@@ -52,3 +57,36 @@ def test_no_package_imports_a_package_that_imports_it_back(graph: grimp.ImportGr
 
 def _imports(graph: grimp.ImportGraph, importer: str, imported: str) -> bool:
     return graph.direct_import_exists(importer=importer, imported=imported, as_packages=True)
+
+
+def imported(file: Path) -> set[str]:
+    """The modules that a file names in its imports, and what it takes from them."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{one.name}" for one in node.names} | {str(node.module)}
+    return found
+
+
+def test_nothing_imports_a_test_module_or_a_conftest() -> None:
+    wrong = {
+        f"{file.relative_to(TESTS)}: {module}"
+        for file in TESTS.rglob("*.py")
+        for module in imported(file)
+        if module.startswith("tests.")
+        and any(part == "conftest" or part.startswith("test_") for part in module.split("."))
+    }
+    assert wrong == set()
+
+
+def test_what_is_shared_knows_no_suite() -> None:
+    """`tests.support` imports nothing of `tests` but itself."""
+    wrong = {
+        f"{file.name}: {module}"
+        for file in (TESTS / "support").glob("*.py")
+        for module in imported(file)
+        if module.startswith("tests.") and not module.startswith("tests.support")
+    }
+    assert wrong == set()

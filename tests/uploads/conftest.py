@@ -1,146 +1,17 @@
-"""Two tenants, their tokens, and the application in hand; the storage is a folder, or real S3."""
+"""The application in hand."""
 
 from __future__ import annotations
 
-import os
-import threading
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
-from parjanya_dagster.objects.s3 import S3Objects
-from parjanya_dagster.platform import Platform
-from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.models import Tenant
-from parjanya_dagster.truth.uploads import Token
-from parjanya_dagster.uploads import tokens
 from parjanya_dagster.web.uploads import create_app
-from tests.browser import INSTALL, PATIENCE, BrowserMissing, chromium
-from tests.radosgw import Radosgw
-from tests.unit.conftest import NOON, Clock, clock, platform  # noqa: F401  (fixtures)
-
-ALLOWING = {
-    "AllowedMethods": ["PUT"],
-    "AllowedHeaders": ["content-type", "if-none-match"],
-    "MaxAgeSeconds": 0,
-}
-
-
-@dataclass
-class Site:
-    """A platform with the tenants acme and bolt, and what their people hold."""
-
-    place: Platform
-    tokens: dict[str, str] = field(default_factory=dict)  # slug -> what to send
-    ids: dict[str, Token] = field(default_factory=dict)
-
-    def tenant(self, slug: str) -> Tenant:
-        found = self.place.store.tenant(slug)
-        assert found is not None
-        return found
-
-    def add_tenant(self, slug: str, bucket: str) -> None:
-        self.place.store.put_tenant(
-            Tenant(
-                slug=slug, bucket=bucket, prefix="incoming/", policy="default@1", created_at=NOON
-            )
-        )
-        self.ids[slug], self.tokens[slug] = tokens.issue(self.place.store, slug, "test", NOON)
-
-    def headers(self, slug: str, **more: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens[slug]}", **more}
-
-
-@pytest.fixture
-def site(platform: Platform) -> Site:  # noqa: F811
-    """Buckets are folders."""
-    site = Site(platform)
-    for slug in ("acme", "bolt"):
-        site.add_tenant(slug, slug)
-    return site
-
-
-@pytest.fixture
-def s3_site(
-    radosgw: Radosgw,
-    platform: Platform,  # noqa: F811
-    clock: Clock,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> Site:
-    """Buckets are in S3, one per tenant, without CORS rules."""
-    for name, value in radosgw.environment().items():
-        monkeypatch.setenv(name, value)
-    site = Site(replace(platform, objects=S3Objects()))
-    for slug in ("acme", "bolt"):
-        bucket = f"{slug}-{uuid.uuid4().hex[:12]}"
-        radosgw.client().create_bucket(Bucket=bucket)
-        site.add_tenant(slug, bucket)
-    return site
+from tests.support.upload_site import Site
 
 
 @pytest.fixture
 def client(site: Site) -> Iterator[TestClient]:
     with TestClient(create_app(site.place)) as client:
         yield client
-
-
-def with_settings(place: Platform, **settings: Any) -> Platform:
-    return replace(place, settings=Settings(home=place.settings.home, **settings))
-
-
-def files(*names: str, content_type: str = "image/jpeg", size: int = 3) -> dict[str, Any]:
-    """The body of a request for uploads."""
-    return {"files": [{"name": one, "content_type": content_type, "size": size} for one in names]}
-
-
-def allow(radosgw: Radosgw, bucket: str, *rules: Mapping[str, Any]) -> None:
-    """Give a bucket these CORS rules."""
-    radosgw.client().put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": list(rules)})
-
-
-@contextmanager
-def served(place: Platform) -> Iterator[str]:
-    """The application on a free port of 127.0.0.1, as a browser sees it."""
-    config = uvicorn.Config(
-        create_app(place), host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=5
-    )
-    server = uvicorn.Server(config)
-    sock = config.bind_socket()
-    sock.listen()  # whoever comes before the server is up waits in the queue
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        sock.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium. Skips where none is installed, fails there under CI."""
-    with ExitStack() as stack:
-        try:
-            running = stack.enter_context(chromium())
-        except BrowserMissing:
-            if os.environ.get("CI"):
-                pytest.fail(f"CI must test in a browser: {INSTALL}")
-            pytest.skip(f"no Chromium is installed: {INSTALL}")
-        yield running
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page of a fresh profile that speaks English and waits patiently."""
-    context = browser.new_context(locale="en-GB", viewport={"width": 900, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    yield page
-    context.close()

@@ -10,9 +10,9 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.uploads.promises import GRACE
 from parjanya_dagster.web.uploads import create_app
 from parjanya_dagster.web.uploads.body_limit import MOST
-from tests.contract.world import carry
-from tests.unit.conftest import Clock
-from tests.uploads.conftest import Site, files, with_settings
+from tests.support.clock import Clock
+from tests.support.upload_site import Site, files, with_settings
+from tests.support.world import carry
 
 
 def ask(client: TestClient, site: Site, slug: str = "acme", name: str = "a.jpg") -> dict:  # type: ignore[type-arg]
@@ -192,7 +192,9 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
 
 
 def test_other_pages_may_ask_only_where_they_are_named(site: Site) -> None:
-    place = with_settings(site.place, upload_origins="https://app.example http://localhost:3000")
+    place = with_settings(
+        site.place, uploads={"origins": "https://app.example http://localhost:3000"}
+    )
     with TestClient(create_app(place)) as client:
         for origin, allowed in [("https://app.example", True), ("https://evil.example", False)]:
             asked = {"Origin": origin, "Access-Control-Request-Method": "POST",
@@ -203,8 +205,8 @@ def test_other_pages_may_ask_only_where_they_are_named(site: Site) -> None:
 
 @pytest.mark.parametrize("origins", ["*", "app.example", "https://app.example/"])
 def test_an_origin_that_is_none_is_refused_at_start(site: Site, origins: str) -> None:
-    with pytest.raises(SettingsInvalid, match="PARJANYA_UPLOAD_ORIGINS"):
-        create_app(with_settings(site.place, upload_origins=origins))
+    with pytest.raises(SettingsInvalid, match="PARJANYA_UPLOADS__ORIGINS"):
+        create_app(with_settings(site.place, uploads={"origins": origins}))
 
 
 def test_it_says_whether_truth_answers(client: TestClient) -> None:

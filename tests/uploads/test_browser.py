@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.truth.stages import STAGES
-from tests.contract.world import claim, commit, completed
-from tests.end_to_end.pictures import picture
-from tests.radosgw import Radosgw
-from tests.uploads.conftest import ALLOWING, Site, allow, served
+from tests.support.pictures import picture
+from tests.support.radosgw import Radosgw
+from tests.support.upload_site import ALLOWING, Site, allow, served
+from tests.support.world import claim, commit, completed
 
-PATIENCE = 120_000.0
+PATIENCE = 600_000.0
 
 
 @pytest.fixture

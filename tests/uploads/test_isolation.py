@@ -19,9 +19,10 @@ from parjanya_dagster.queues.messages import Message
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.uploads.promises import Wanted
 from parjanya_dagster.web.uploads import create_app
-from tests.radosgw import Radosgw
-from tests.unit.ingest.test_events import message, record
-from tests.uploads.conftest import Site, files
+from tests.support.examples import examples
+from tests.support.radosgw import Radosgw
+from tests.support.s3_events import message, record
+from tests.support.upload_site import Site, files
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_a_token_in_two_headers_is_not_two_tokens(client: TestClient, site: Site
 
 
 @given(name=st.text(st.characters(), max_size=30) | st.sampled_from(["../../bolt/incoming/x.jpg"]))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_name_lands_outside_its_own_upload(site: Site, name: str) -> None:
     """Through a real folder, where a path would be a path."""
     acme = site.tenant("acme")

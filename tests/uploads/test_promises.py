@@ -19,9 +19,9 @@ from parjanya_dagster.uploads.promises import (
     Uploads,
     Wanted,
 )
-from tests.contract.world import carry
-from tests.unit.conftest import Clock
-from tests.uploads.conftest import Site
+from tests.support.clock import Clock
+from tests.support.upload_site import Site
+from tests.support.world import carry
 
 ORIGIN = "https://app.example"
 ONE = Wanted("a.jpg", "image/jpeg", 3)
@@ -94,7 +94,7 @@ def test_a_promise_is_recorded_before_its_url_is_handed_out(site: Site, uploads:
     assert row.key == f"incoming/{row.upload_id}/a.jpg"
     assert made.put is not None
     assert row.key in made.put.url
-    assert row.expires_at == site.place.clock() + site.place.settings.upload_seconds
+    assert row.expires_at == site.place.clock() + site.place.settings.uploads.seconds
 
 
 def test_two_promises_of_one_name_never_meet(site: Site, uploads: Uploads) -> None:

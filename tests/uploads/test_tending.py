@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 
 from parjanya_dagster.cli import main
 from parjanya_dagster.errors import SettingsInvalid, TokenRefused, UnknownTenant
+from parjanya_dagster.ingest.watch import Timing
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED
 from parjanya_dagster.uploads import tokens
 from parjanya_dagster.uploads.promises import GRACE, Wanted
-from tests.unit.conftest import Clock
-from tests.unit.dagster_face.test_sensors import tick
-from tests.uploads.conftest import Site
+from tests.support.clock import Clock
+from tests.support.ticks import tick
+from tests.support.upload_site import Site
 
 Run = Callable[..., str]
 
@@ -32,15 +33,15 @@ def test_a_tick_of_arrivals_ends_what_never_came_and_takes_in_what_nobody_told_o
     wanted = [Wanted("came.jpg", "image/jpeg", 3), Wanted("never.jpg", "image/jpeg", 3)]
     came, never = place.uploads.promise(site.tenant("acme"), site.ids["acme"], wanted)
     clock.pass_by(place.uploads.seconds + GRACE)
-    # It lands when the sweep of this tick is over: only the last look can see it.
+    # It lands when the only sweep of this tick is over: only the last look can see it.
     real = type(place.sweeper).sweep
 
     def sweep(*arguments: Any, **named: Any) -> Any:
         swept = real(*arguments, **named)
+        clock.pass_by(Timing().tick)
         place.objects.put("acme", came.row.key, b"abc", "image/jpeg")
         return swept
 
-    monkeypatch.setattr("parjanya_dagster.defs.sensors.arrivals_tick.ATTEND", 0.0)
     monkeypatch.setattr(type(place.sweeper), "sweep", sweep)
     found = tick(place, clock, monkeypatch)
     (request,) = found.dynamic_partitions_requests or []

@@ -11,11 +11,11 @@ from parjanya_dagster.errors import TokenRefused, UnknownTenant
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.uploads import tokens
-from tests.unit.conftest import NOON, clock, platform  # noqa: F401  (fixtures)
+from tests.support.clock import NOON
 
 
 @pytest.fixture
-def place(platform: Platform) -> Platform:  # noqa: F811
+def place(platform: Platform) -> Platform:
     for slug in ("acme", "bolt"):
         platform.store.put_tenant(
             Tenant(slug=slug, bucket=slug, prefix="incoming/", policy="default@1", created_at=NOON)
@@ -72,7 +72,7 @@ def test_a_revoked_token_opens_no_more(place: Platform) -> None:
     assert tokens.check(place.store, another)[1].slug == "acme"
 
 
-def test_a_tenant_that_is_not_active_is_shut_out(platform: Platform) -> None:  # noqa: F811
+def test_a_tenant_that_is_not_active_is_shut_out(platform: Platform) -> None:
     store = platform.store
     store.put_tenant(
         Tenant(

@@ -26,7 +26,7 @@ from parjanya_dagster.lanes import SPLIT
 from stack import access
 from stack.machines import Machines
 from stack.stores import Arrivals, Buckets, Records, Truth
-from stack.tasks import Size, Tasks, placement
+from stack.tasks import Size, Tasks
 
 NAMESPACE = "parjanya.internal"
 CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
@@ -68,11 +68,9 @@ class Services(Construct):
         self.cpu_run = tasks.cpu_run(_size("cpu"), runs)
         self.gpu_run = tasks.gpu_run(_size("gpu"), _LANES["gpu"].gpus, runs)
         where = {
-            "PARJANYA_PLACEMENT": placement(
-                self.cpu_run.task_definition_arn,
-                self.gpu_run.task_definition_arn,
-                machines.gpus.capacity_provider_name,
-            ),
+            "PARJANYA_LANES__CPU__TASK_DEFINITION": self.cpu_run.task_definition_arn,
+            "PARJANYA_LANES__GPU__TASK_DEFINITION": self.gpu_run.task_definition_arn,
+            "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": machines.gpus.capacity_provider_name,
             # What the launcher uses where a run names no definition of its own.
             "PARJANYA_RUN_TASK_DEFINITION": self.cpu_run.task_definition_arn,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,14 +54,14 @@ class Tasks(Construct):
         self._records = records
         self._environment = {
             "AWS_REGION": Stack.of(self).region,
-            "PARJANYA_TRUTH_URL": f"dynamodb://{truth.table.table_name}",
-            "PARJANYA_OBJECTS_URL": "s3://",
-            "PARJANYA_LANES": "split",
-            "PARJANYA_LAUNCHER": "ecs",
-            "PARJANYA_ARRIVALS_QUEUE": arrivals.queue.queue_url,
-            "PARJANYA_DEAD_LETTERS": arrivals.dead.queue_url,
-            "PARJANYA_LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
-            "PARJANYA_UPLOAD_ORIGINS": " ".join(
+            "PARJANYA_TRUTH__URL": f"dynamodb://{truth.table.table_name}",
+            "PARJANYA_OBJECTS__URL": "s3://",
+            "PARJANYA_LANES__LAYOUT": "split",
+            "PARJANYA_LANES__LAUNCHER": "ecs",
+            "PARJANYA_ARRIVALS__QUEUE": arrivals.queue.queue_url,
+            "PARJANYA_ARRIVALS__DEAD_LETTERS": arrivals.dead.queue_url,
+            "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
+            "PARJANYA_UPLOADS__ORIGINS": " ".join(
                 origin for tenant in site.tenants.values() for origin in tenant.origins
             ),
             "DAGSTER_POSTGRES_HOST": records.db_instance_endpoint_address,
@@ -167,7 +166,11 @@ class Tasks(Construct):
             command=list(command) if command else None,
             essential=essential,
             user="10001",
-            environment={**self._environment, "PARJANYA_IMAGE": image, **(environment or {})},
+            environment={
+                **self._environment,
+                "PARJANYA_IDENTITY__IMAGE": image,
+                **(environment or {}),
+            },
             secrets={
                 "DAGSTER_POSTGRES_USER": ecs.Secret.from_secrets_manager(secret, "username"),
                 "DAGSTER_POSTGRES_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
@@ -180,13 +183,3 @@ class Tasks(Construct):
             ),
             **limits,
         )
-
-
-def placement(cpu_run: str, gpu_run: str, gpus: str) -> str:
-    """PARJANYA_PLACEMENT: where the launcher finds each lane's definition."""
-    return json.dumps(
-        {
-            "cpu": {"task_definition": cpu_run},
-            "gpu": {"task_definition": gpu_run, "capacity_provider": gpus},
-        }
-    )

@@ -1,7 +1,4 @@
-"""The sensor that fills Truth: `arrivals`. Its loop is in `attending`."""
-
-import json
-from typing import Any
+"""The sensor that fills Truth: `arrivals`. Its loop is `ingest.watch`."""
 
 from dagster import (
     AssetKey,
@@ -14,15 +11,10 @@ from dagster import (
 
 from parjanya_dagster.defs.partitions import image_batches
 from parjanya_dagster.defs.resources import PlatformResource
-from parjanya_dagster.defs.sensors.arrivals_tick import (
-    attend_mailbox,
-    attend_sweeping,
-    rests,
-)
-from parjanya_dagster.ingest.arrivals import Swept
+from parjanya_dagster.ingest.results import SweepResult
+from parjanya_dagster.ingest.watch import Cursor
 
 INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
-TEND = 5.0  # seconds of a tick for uploads whose time is up
 
 
 @sensor(
@@ -32,24 +24,21 @@ TEND = 5.0  # seconds of a tick for uploads whose time is up
     description="Registers what landed in tenants' buckets, and adds the partitions it needs.",
 )
 def arrivals(context: SensorEvaluationContext, platform: PlatformResource) -> SensorResult:
-    place = platform.open()
-    state: dict[str, Any] = json.loads(context.cursor or "{}")
-    if place.mailbox is None and rests(place, state):
+    cursor = Cursor.parse(context.cursor)
+    swept = platform.open().watch.tick(cursor)
+    if swept is None:
         return SensorResult(skip_reason="The last sweep took long; the next one waits.")
-    attend = attend_sweeping if place.mailbox is None else attend_mailbox
-    total = attend(place, state)
-    total.add(place.uploads.tend(place.clock() + TEND).registered)
     known = set(context.instance.get_dynamic_partitions(image_batches.name or ""))
-    new = sorted(set(total.registered) - known)
+    new = sorted(set(swept.registered) - known)
     return SensorResult(
-        cursor=json.dumps(state),
+        cursor=cursor.text(),
         dynamic_partitions_requests=[image_batches.build_add_request(new)] if new else [],
-        asset_events=[_landed(total)] if total.registered else [],
-        skip_reason=None if total.registered else _idle(total),
+        asset_events=[_landed(swept)] if swept.registered else [],
+        skip_reason=None if swept.registered else _idle(swept),
     )
 
 
-def _landed(swept: Swept) -> AssetMaterialization:
+def _landed(swept: SweepResult) -> AssetMaterialization:
     return AssetMaterialization(
         AssetKey("uploads"),
         description="New images were registered.",
@@ -57,7 +46,7 @@ def _landed(swept: Swept) -> AssetMaterialization:
     )
 
 
-def _idle(swept: Swept) -> str:
+def _idle(swept: SweepResult) -> str:
     waiting = f", {swept.unfinished} still being written" if swept.unfinished else ""
     refused = f", {len(swept.refused)} refused" if swept.refused else ""
     return f"Nothing new among {swept.seen} objects{waiting}{refused}."

@@ -1,8 +1,7 @@
-"""The loop that turns what is due into intent: the sensor `pending_rows`."""
+"""The reconciler's sensor: `pending_rows`. Its loop is `intent.loop`."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from dagster import (
@@ -14,8 +13,6 @@ from dagster import (
     sensor,
 )
 
-from parjanya_dagster.belief import blind_loops
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
@@ -30,25 +27,13 @@ from parjanya_dagster.belief.tags import (
     SHARE_TAG,
     STAGES_TAG,
 )
-from parjanya_dagster.defs.partitions import image_batches
 from parjanya_dagster.defs.resources import PlatformResource
-from parjanya_dagster.errors import CloudUnavailable
-from parjanya_dagster.intent.dispatch import send
 from parjanya_dagster.intent.plan import Plan, Request
-from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.platform import Platform
-from parjanya_dagster.regrade.advance import Advance, unattended
-from parjanya_dagster.truth.models import DueBatch, Regrade
-from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.models import Regrade
+from parjanya_dagster.truth.store import Store
 
 INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
-ATTEND = 20.0  # seconds that a tick goes on looking, so that what arrives is seen at once
-LOOK_EVERY = 0.5  # seconds between looks at what is due
-LOOK_AGAIN = 5.0  # seconds after which everything is compared again, change or no change
-SETTLE = 0.7  # seconds that what is due must have stood still before intent is emitted,
-REGRADE_SLICE = 5.0  # seconds of a tick that sending back the rows of a regrade may take
-SETTLE_MOST = 4.0  # but no longer than this
 
 
 def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
@@ -62,113 +47,27 @@ def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
         description="The reconciler: compares Truth with what runs, and asks for what is missing.",
     )
     def pending_rows(context: SensorEvaluationContext, platform: PlatformResource) -> SensorResult:
-        place = platform.open()
-        belief = place.believing(DagsterBelief(context.instance, lanes))
-        end = place.clock() + ATTEND
-        while True:
-            _go_on(place, end)
-            due = _settled(place, end)
-            decided = reconcile(
-                place.store,
-                lambda now: observe(place.store, belief, now),
-                belief.bury,
-                place.lanes,
-                place.limits,
-                place.clock,
-            ).plan
-            decided = replace(decided, requests=_eligible(place, decided.requests))
-            _send(place, decided.requests)
-            place.groups.tend(place.lanes)
-            if decided.add_keys and place.clock() < end:
-                # At once, so that this tick knows where they stand: neighbours share a run.
-                context.instance.add_dynamic_partitions(PARTITIONS, list(decided.add_keys))
-            elif decided.requests or not _await_change(place, due, end):
-                break
-        runs = [one for one in decided.requests if one.lane.name not in place.queues]
+        opened = platform.open()
+        for emission in opened.loop(DagsterBelief(context.instance, lanes)).tick():
+            if emission.add_keys:  # at once, so that the next pass knows where they stand
+                context.instance.add_dynamic_partitions(PARTITIONS, list(emission.add_keys))
         return SensorResult(
-            run_requests=[run_request(request, _asked(place, request)) for request in runs],
-            dynamic_partitions_requests=(
-                [image_batches.build_add_request(list(decided.add_keys))]
-                if decided.add_keys
-                else []
-            ),
-            skip_reason=None if decided.requests else _quiet(decided),
+            run_requests=[
+                run_request(request, _regrade_of(opened.store, request))
+                for request in emission.runs
+            ],
+            skip_reason=None if emission.asks_for_work else _why_nothing(emission.plan),
         )
 
     return pending_rows
 
 
-def _eligible(place: Platform, requests: Sequence[Request]) -> tuple[Request, ...]:
-    """Requests whose rows have what they need, where asking in vain would cost an instance."""
-    costly = place.queues.keys() | place.settings.groups.keys()
-    return tuple(
-        request
-        for request in requests
-        if (request.lane.name not in costly and STAGES[0] in request.lane.stages)
-        or place.eligibility.left(request)
-    )
-
-
-def _send(place: Platform, requests: Sequence[Request]) -> None:
-    """Intent for lanes that have a queue of their own. What is not sent is asked for again.
-
-    A queue that takes nothing is noted, and hinders no other lane.
-    """
-    for request in (one for one in requests if one.lane.name in place.queues):
-        lane = request.lane.name
-        try:
-            with blind_loops.noted(place.store, f"sending to {lane}", place.clock()):
-                send(place.store, place.queues[lane], request, place.clock)
-        except CloudUnavailable:
-            continue
-
-
-def _settled(place: Platform, end: float) -> list[DueBatch]:
-    """Wait until what is due stands still for a moment, so that a burst goes into one run."""
-    began = quiet = place.clock()
-    due = place.store.due(began)
-    while due and (now := place.clock()) < min(began + SETTLE_MOST, end):
-        if now - quiet >= SETTLE:
-            break
-        place.pause(SETTLE / 2)
-        fresh = place.store.due(place.clock())
-        if fresh != due:
-            due, quiet = fresh, place.clock()
-    return due
-
-
-def _go_on(place: Platform, end: float) -> None:
-    """Go on with regrades that whoever asked for them does not attend to any more."""
-    for regrade in unattended(place.store, place.clock()):
-        stop = min(place.clock() + REGRADE_SLICE, end)
-        advance = Advance(place.store, place.registry.get, place.clock, regrade)
-        if not advance.run(stop=lambda: place.clock() >= stop):  # noqa: B023 - called at once
-            place.store.drop_hold(regrade.replay_id)  # still unattended
-
-
-def _asked(place: Platform, request: Request) -> Regrade | None:
+def _regrade_of(store: Store, request: Request) -> Regrade | None:
     """The regrade that a run is for: the last one that covers its partitions."""
     if not request.regrade:
         return None
-    found = (one for one in place.store.regrades() if any(map(one.covers, request.keys)))
-    return next(found, None)
-
-
-def _await_change(place: Platform, due: list[DueBatch], end: float) -> bool:
-    """Wait until something else is due, or it is time to compare everything again.
-
-    Where Truth tells of changes, it is not asked in between. False: the tick has lasted long
-    enough.
-    """
-    again = place.clock() + LOOK_AGAIN
-    while (now := place.clock()) < again:
-        if now + LOOK_EVERY > end:
-            return False
-        place.pause(LOOK_EVERY)
-        changed = place.hints.poll() if place.hints is not None else None
-        if changed or (changed is None and place.store.due(place.clock()) != due):
-            return True
-    return True
+    covering = (regrade for regrade in store.regrades() if any(map(regrade.covers, request.keys)))
+    return next(covering, None)
 
 
 def run_request(request: Request, regrade: Regrade | None = None) -> RunRequest:
@@ -193,10 +92,10 @@ def run_request(request: Request, regrade: Regrade | None = None) -> RunRequest:
     )
 
 
-def _quiet(decided: Plan) -> str:
-    if not decided.due_rows and not decided.guarded:
+def _why_nothing(plan: Plan) -> str:
+    if not plan.due_rows and not plan.guarded:
         return "Nothing is due."
     return (
-        f"{decided.due_rows} rows are due: {decided.covered} batches are covered by live runs, "
-        f"{decided.cooling} wait after a failed run, {decided.guarded} wait behind a full queue."
+        f"{plan.due_rows} rows are due: {plan.covered} batches are covered by live runs, "
+        f"{plan.cooling} wait after a failed run, {plan.guarded} wait behind a full queue."
     )

@@ -2,62 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Protocol
 
 from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.media import DecoderPool, Limits
 from parjanya_dagster.objects.store import Objects
-from parjanya_dagster.policy import Policy
-from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.policy_registry import PolicyRegistry
-from parjanya_dagster.truth.store import Store
 
 
-class Place(Protocol):
-    """What work needs of the platform."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def store(self) -> Store: ...
-    @property
-    def objects(self) -> Objects: ...
-    @property
-    def clock(self) -> Callable[[], float]: ...
-    @property
-    def registry(self) -> PolicyRegistry: ...
-    def policy_of(self, tenant: str) -> Policy: ...
-
-
-def stage_work(platform: Place, stage: str, run_id: str) -> StageWork:
+def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
     """The work of a stage. Builds no model: `prepare` loads what is needed."""
-    settings, clock = platform.settings, platform.clock
+    settings, clock = resources.settings, resources.clock
     if stage == "validated":
         from parjanya_dagster.execution.stages.validate import Validate
 
         return Validate(
-            platform.objects,
+            resources.objects,
             run_id=run_id,
             clock=clock,
-            threads=settings.workers + 1,  # one more reads and writes while the others decode
-            limits=Limits(settings.max_image_bytes, settings.max_image_pixels),
+            threads=settings.media.workers + 1,  # one more reads and writes while the others decode
+            limits=Limits(settings.media.max_bytes, settings.media.max_pixels),
             decode=decoders(
-                settings.workers, settings.decode_deadline, settings.decode_memory_mib
+                settings.media.workers,
+                settings.media.decode_deadline,
+                settings.media.decode_memory_mib,
             ).validate,
-            coordinates=settings.coordinates,
+            coordinates=settings.media.coordinates,
         )
     if stage == "curated":
         from parjanya_dagster.execution.stages.curate import Curate
 
         return Curate(
-            platform.store,
-            platform.policy_of,
+            resources.store,
+            resources.policy_of,
             run_id=run_id,
             clock=clock,
-            published=platform.registry.get,
+            published=resources.registry.get,
         )
     from parjanya_dagster.execution.engines import engine_of
     from parjanya_dagster.execution.stages.by_policy import ByPolicy
@@ -68,15 +49,15 @@ def stage_work(platform: Place, stage: str, run_id: str) -> StageWork:
         stage,
         lambda engine: kind(
             engine,
-            _previews(platform.objects),
-            platform.store,
+            _previews(resources.objects),
+            resources.store,
             run_id=run_id,
             clock=clock,
-            threads=settings.workers,
+            threads=settings.media.workers,
         ),
         engine_of(settings, stage),
         lambda row: (
-            platform.registry.get(row.target) if row.target else platform.policy_of(row.tenant)
+            resources.registry.get(row.target) if row.target else resources.policy_of(row.tenant)
         ),
     )
 

@@ -24,8 +24,6 @@ class EngineWork(StageWork, Protocol):
 
     load_seconds: float
 
-    def load(self) -> None: ...
-
 
 class CannotAsk(ParjanyaError):
     """The engine cannot do what a policy needs."""
@@ -55,7 +53,7 @@ def fitted(engine: Any, stage: str, what: Wanted) -> Any:
     if not hasattr(engine, "asking"):
         raise CannotAsk(
             f"The policy needs the prompt {what!r}, and the engine {engine.identity.engine} asks "
-            "nothing: choose another engine (PARJANYA_ENRICHER), or another policy."
+            "nothing: choose another engine (PARJANYA_ENGINES__ENRICHER), or another policy."
         )
     try:
         return engine.asking(what)
@@ -89,10 +87,6 @@ class ByPolicy:
 
     def prepare(self) -> None:
         """Nothing yet: see `Infer.prepare`."""
-
-    def load(self) -> None:
-        """Load the models now, where it is known that they will be needed."""
-        self._engine.warm()
 
     def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
         known: dict[tuple[str, str | None], Wanted] = {}

@@ -59,13 +59,13 @@ class Curate:
         overtaken: frozenset[str] = frozenset()
         for policy, some in self._by_policy(claims):
             rows = [claim.row for claim in some]
-            found = self._store.evidence(rows, policy.stages)
+            recorded = self._store.evidence(rows, policy.stages)
             kin = kinship(
                 self._store,
                 rows,
                 {
                     image_id: evidence["validated"].body.get("likeness", {})
-                    for image_id, evidence in found.items()
+                    for image_id, evidence in recorded.items()
                     if "validated" in evidence
                 },
                 lambda _, distance=policy.near_distance: distance,  # type: ignore[misc]
@@ -73,7 +73,7 @@ class Curate:
             overtaken |= kin.overtaken
             for claim in some:
                 duplicate = kin.duplicates.get(claim.image_id)
-                evidence = found.get(claim.image_id, {})
+                evidence = recorded.get(claim.image_id, {})
                 outcomes.append((claim, self._outcome(claim, policy, evidence, duplicate)))
         return outcomes, overtaken - {claim.image_id for claim in claims}
 
@@ -112,7 +112,7 @@ class Curate:
         duplicate: Duplicate | None,
     ) -> Completed:
         used = {stage: claim.row.evidence[stage] for stage in MODELS}
-        bodies = {stage: one.body for stage, one in evidence.items()}
+        bodies = {stage: record.body for stage, record in evidence.items()}
         decision = evaluate(policy, bodies, duplicate)
         body = {**decision.body(), "used": used,
                 "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip

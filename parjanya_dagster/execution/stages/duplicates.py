@@ -98,7 +98,7 @@ def _near(
         if (keys := media.likeness_keys(likeness.get(row.image_id, {}).get("views", ())))
     }
     candidates = store.alike(tenant, wanted, distance)
-    others = {row.image_id: row for found in candidates.values() for row, _ in found}
+    others = {row.image_id: row for alike in candidates.values() for row, _ in alike}
     bodies = {row.image_id: b for row, b in _bodies(store, others.values(), "validated", "curated")}
     duplicates: dict[str, Duplicate] = {}
     overtaken: set[str] = set()
@@ -153,9 +153,9 @@ def _settled(rows: Sequence[ImageRow]) -> tuple[set[str], list[ImageRow]]:
 def _bodies(store: EvidenceLog, rows: Any, *stages: str) -> list[tuple[ImageRow, Bodies]]:
     """Rows with the bodies of their evidence of these stages."""
     rows = list(rows)
-    found = store.evidence(rows, stages)
+    recorded = store.evidence(rows, stages)
     return [
-        (row, {stage: one.body for stage, one in found.get(row.image_id, {}).items()})
+        (row, {stage: record.body for stage, record in recorded.get(row.image_id, {}).items()})
         for row in rows
     ]
 

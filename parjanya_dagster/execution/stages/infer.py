@@ -60,10 +60,6 @@ class Infer:
     def prepare(self) -> None:
         """Nothing yet: models are loaded for the first image whose answer is not recorded."""
 
-    def load(self) -> None:
-        """Load the models now, where it is known that they will be needed."""
-        self._engine.warm()
-
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The engine's evidence bodies for images, in order."""
         raise NotImplementedError
@@ -134,12 +130,12 @@ class Infer:
         for claim in others:
             if claim.image_id not in wanted:
                 continue
-            found = theirs.get(wanted[claim.image_id].image_id, {})
+            other = theirs.get(wanted[claim.image_id].image_id, {})
             mine = bodies.get(claim.image_id, {}).get("validated")
-            same_look = "validated" in found and mine and found["validated"].body == mine.body
-            if same_look and self.stage in found:
+            same_look = "validated" in other and mine and other["validated"].body == mine.body
+            if same_look and self.stage in other:
                 own[claim.image_id] = replace(
-                    found[self.stage],
+                    other[self.stage],
                     image_id=claim.image_id,
                     fingerprint=asked[claim.image_id],
                     run_id=self._run_id,
@@ -148,8 +144,8 @@ class Infer:
         return own
 
     def _under(self, rows: Sequence[tuple[ImageRow, str]]) -> dict[str, Evidence]:
-        found = self._store.evidence([replace(row, evidence={self.stage: f}) for row, f in rows])
-        return {image: stages[self.stage] for image, stages in found.items()}
+        recorded = self._store.evidence([replace(row, evidence={self.stage: f}) for row, f in rows])
+        return {image: stages[self.stage] for image, stages in recorded.items()}
 
     def _fingerprint(self, validated: str | None) -> str:
         return fingerprint(
@@ -162,17 +158,17 @@ class Infer:
     def _look(self, some: Sequence[Ready]) -> Iterator[tuple[Claim, Outcome]]:
         """Ask the engine; where a batch fails, ask by halves until the culprit is alone."""
         try:
-            found = self.look([pixels for _, pixels, _ in some], [body for _, _, body in some])
+            answers = self.look([pixels for _, pixels, _ in some], [body for _, _, body in some])
         except SomeFailed as failed:  # the engine knows the culprits
-            found = [failed.errors.get(i, body) for i, body in enumerate(failed.bodies)]
+            answers = [failed.errors.get(i, body) for i, body in enumerate(failed.bodies)]
         except Exception as error:
             if len(some) > 1:
                 half = len(some) // 2
                 yield from self._look(some[:half])
                 yield from self._look(some[half:])
                 return
-            found = [error]
-        for (claim, _, _), body in zip(some, found, strict=True):
+            answers = [error]
+        for (claim, _, _), body in zip(some, answers, strict=True):
             if isinstance(body, Exception):
                 yield claim, _retry(body)
             else:

@@ -64,10 +64,10 @@ class Validate:
         row = claim.row
         try:
             self._limits.check_bytes(row.size)  # before so much is read
-            found = self._objects.get(row.bucket, row.key)
-            if found.version != row.version:
-                return self._changed(claim, found.version)
-            result = self._decode(found.data, self._limits, coordinates=self._coordinates)
+            stored = self._objects.get(row.bucket, row.key)
+            if stored.version != row.version:
+                return self._changed(claim, stored.version)
+            result = self._decode(stored.data, self._limits, coordinates=self._coordinates)
             preview, thumbnail = f"previews/{row.image_id}.jpg", f"thumbnails/{row.image_id}.jpg"
             self._objects.put(row.bucket, preview, result.preview, "image/jpeg")
             self._objects.put(row.bucket, thumbnail, result.thumbnail, "image/jpeg")

@@ -1,7 +1,7 @@
 """Registration: arrivals become rows, appended to the open batch of their tenant.
 
 Each transaction expects the open batch, and the present version of each key, to be as they were
-read. Of two registrars at once one reads again.
+read. Of two at the same time, one fails and reads again.
 """
 
 from __future__ import annotations
@@ -36,26 +36,28 @@ CHUNK = 20  # arrivals per transaction, where that fits
 
 @dataclass
 class _Places:
-    """Batches with room, how many images go into each, and what they were read as."""
+    """Batches with room, and how many images go into each."""
 
     taken: dict[str, int] = field(default_factory=dict)
-    open: str = ""  # the one that was there, and how full it was
-    filled: int = 0
-    serial: int = 0  # of the first that is opened
+    open: str = ""  # the batch that was open
+    filled: int = 0  # images in it
+    serial: int = 0  # of the first new batch
 
 
 class Registration(Base):
-    """The part of the store that takes in what landed."""
+    """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
         for arrival in arrivals:
             by_tenant[arrival.tenant][arrival.image_id] = arrival
         registered: list[Registered] = []
-        for tenant, some in by_tenant.items():
+        for tenant, theirs in by_tenant.items():
             if self.wire.get(keys.tenant(tenant)) is None:
                 raise UnknownTenant(f"There is no tenant {tenant!r}.")
-            ordered = sorted(some.values(), key=lambda one: (one.landed_at, one.image_id))
+            ordered = sorted(
+                theirs.values(), key=lambda arrival: (arrival.landed_at, arrival.image_id)
+            )
             for start in range(0, len(ordered), CHUNK):
                 registered += self._register(tenant, ordered[start : start + CHUNK], now)
         return registered
@@ -75,39 +77,39 @@ class Registration(Base):
     def _registration(
         self, tenant: str, arrivals: Sequence[Arrival], now: float
     ) -> tuple[list[Write], list[Registered]]:
-        """What registering these writes, and what it does. All of it is one transaction."""
-        stored = self._read(one.image_id for one in arrivals)
-        new = [one for one in arrivals if one.image_id not in stored]
-        back = [
-            one
-            for one in arrivals
-            if one.image_id in stored and not settled(stored[one.image_id].row)
-        ]
+        """The writes of registering these, all for one transaction, and the results."""
+        stored = self._read(arrival.image_id for arrival in arrivals)
+        known = [arrival for arrival in arrivals if arrival.image_id in stored]
+        new = [arrival for arrival in arrivals if arrival.image_id not in stored]
+        back = [arrival for arrival in known if not settled(stored[arrival.image_id].row)]
         result = [
-            Registered(one.image_id, stored[one.image_id].row.batch, created=False)
-            for one in arrivals
-            if one.image_id in stored
+            Registered(arrival.image_id, stored[arrival.image_id].row.batch, created=False)
+            for arrival in known
         ]
-        pointers = self.wire.get_all(keys.present(one.bucket, one.key) for one in new + back)
-        named = {codec.text(item, "image_id") for item in pointers.values()}
-        stored |= self._read(named - stored.keys())
-        wanted = {one.image_id for one in back} | {
-            one for one in named if stored[one].row.object_state == PRESENT
+        pointers = self.wire.get_all(
+            keys.present(arrival.bucket, arrival.key) for arrival in new + back
+        )
+        pointed_at = {codec.text(item, "image_id") for item in pointers.values()}
+        stored |= self._read(pointed_at - stored.keys())
+        wanted = {arrival.image_id for arrival in back} | {
+            image_id for image_id in pointed_at if stored[image_id].row.object_state == PRESENT
         }
-        versions = [stored[one].row for one in sorted(wanted)]
+        versions = [stored[image_id].row for image_id in sorted(wanted)]
         places = self._places(
             tenant, datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d"), len(new)
         )
         each = (batch for batch, taken in places.taken.items() for _ in range(taken))
-        rows = [new_row(one, batch, now) for batch, one in zip(each, new, strict=True)]
-        landed = {one.image_id: one.landed_at for one in new + back}
+        rows = [new_row(arrival, batch, now) for batch, arrival in zip(each, new, strict=True)]
+        landed = {arrival.image_id: arrival.landed_at for arrival in new + back}
         settling = {
             change.event.image_id: change for change in settle([*versions, *rows], landed, now)
         }
         writings = [_inserting(row, settling.pop(row.image_id, None)) for row in rows]
-        writings += [changes.change(stored[one], change) for one, change in settling.items()]
+        writings += [
+            changes.change(stored[image_id], change) for image_id, change in settling.items()
+        ]
         after = {row.image_id: row for row in [*versions, *rows]}
-        writes: list[Write] = [write for one in writings for write in one.writes]
+        writes: list[Write] = [write for writing in writings for write in writing.writes]
         writes += _pointing(after, writings, pointers)
         writes += _counting(writings, places)
         result += [Registered(row.image_id, row.batch, created=True) for row in rows]
@@ -137,20 +139,23 @@ class Registration(Base):
         return places
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
-        def decide(one: Stored) -> Writing | None:
-            if one.row.object_state != PRESENT:
+        def decide(stored: Stored) -> Writing | None:
+            if stored.row.object_state != PRESENT:
                 return None
-            return changes.change(one, transitions.leave_bucket(one.row, DELETED, now, reason))
+            return changes.change(
+                stored, transitions.leave_bucket(stored.row, DELETED, now, reason)
+            )
 
         return len(self._change(image_ids, decide))
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
-        found = self._read(image_ids)
-        return {image_id for image_id, one in found.items() if settled(one.row)}
+        return {
+            image_id for image_id, stored in self._read(image_ids).items() if settled(stored.row)
+        }
 
 
 def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:
-    """A new row; where a newer version is there already, it has left its bucket at once."""
+    """A new row. If a newer version is there already, the row has left its bucket at once."""
     first = transitions.registered(row, "arrived")
     if change is None:
         return changes.insert(row, [first])
@@ -160,7 +165,7 @@ def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:
 def _pointing(
     before: dict[str, ImageRow], writings: Sequence[Writing], pointers: dict[Key, Item]
 ) -> list[Write]:
-    """Each key that is touched points at its present version."""
+    """Pointers of all touched keys at their present version."""
     writes: list[Write] = []
     touched: dict[Key, str | None] = {}
     for writing in writings:
@@ -181,21 +186,21 @@ def _pointing(
 
 
 def _counting(writings: Sequence[Writing], places: _Places) -> list[Write]:
-    """What is added to counters and batches; batches that are opened are written whole."""
+    """What is added to counters and batches. New batches are written whole."""
     counts = changes.total(writings)
     writes: list[Write] = []
     serial = places.serial
     for batch, taken in places.taken.items():
-        some = dict(counts.pop(keys.batch(batch), {}))
+        more = dict(counts.pop(keys.batch(batch), {}))
         if batch == places.open:
-            numbers = {**some, "registered": taken}
+            numbers = {**more, "registered": taken}
             expect = {"registered": places.filled}
-            writes.append(Add(keys.batch(batch), numbers, changes.stale(some), expect))
+            writes.append(Add(keys.batch(batch), numbers, changes.stale(more), expect))
             continue
         tenant, day, number = parse_batch(batch)
         whole = {"batch": batch, "tenant": tenant, "day": day, "number": number, "serial": serial}
-        tally = {"registered": taken, "decided": some.get("decided", 0), "manifest": 0}
-        item = codec.attributes({**whole, **tally}) | changes.stale(some)
+        tally = {"registered": taken, "decided": more.get("decided", 0), "manifest": 0}
+        item = codec.attributes({**whole, **tally}) | changes.stale(more)
         writes.append(Put(keys.batch(batch), item, ABSENT))
         writes.append(Put(keys.serial(serial), codec.attributes({"batch": batch}), ABSENT))
         serial += 1

@@ -1,4 +1,4 @@
-"""What every part of the store needs: the table, the rules, and how a row is changed."""
+"""What each part of the store shares: the table, the rules, and the change of a row."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from parjanya_dagster.truth.dynamo.wire import Wire, Write
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.transitions import Rules
 
-ROUNDS = 50  # of reading rows again because somebody else changed them meanwhile
+ROUNDS = 50  # how often rows are read again because others changed them meanwhile
 
 
 class Base:
-    """Rows are read, decided about, and written where they are still as they were read."""
+    """Reads rows, decides on them, and writes those that have not changed meanwhile."""
 
     def __init__(
         self,
@@ -32,14 +32,14 @@ class Base:
         self.rng = rng or random.Random()
 
     def _read(self, image_ids: Iterable[str]) -> dict[str, Stored]:
-        found = self.wire.get_all(keys.image(one) for one in image_ids if one)
-        return {one.row.image_id: one for one in map(changes.stored_of, found.values())}
+        items = self.wire.get_all(keys.image(image_id) for image_id in image_ids if image_id)
+        return {stored.row.image_id: stored for stored in map(changes.stored_of, items.values())}
 
     def _rows(self, image_ids: Iterable[str]) -> list[ImageRow]:
-        """The rows of these ids that are there, in their order, as they are now."""
+        """The current rows of these ids, in their order. Unknown ids are left out."""
         ids = list(image_ids)
-        found = self._read(ids)
-        return [found[one].row for one in ids if one in found]
+        stored = self._read(ids)
+        return [stored[image_id].row for image_id in ids if image_id in stored]
 
     def _change(
         self,
@@ -47,37 +47,37 @@ class Base:
         decide: Callable[[Stored], Writing | None],
         before: Callable[[], None] | None = None,
     ) -> set[str]:
-        """Change rows as `decide` says; None leaves one alone. Returns the ids that were changed.
+        """Change rows as `decide` says. None leaves a row alone. Returns the ids that changed.
 
-        A row that somebody else changed meanwhile is read and decided about again. `before` is
-        called between what is decided and what is written.
+        A row that another writer changed meanwhile is read again, and decided on again. `before`
+        is called after the decisions and before the writes.
         """
         waiting = sorted(set(image_ids))
         done: set[str] = set()
         for _ in range(ROUNDS):
             stored = self._read(waiting)
-            decided = [decide(stored[one]) for one in waiting if one in stored]
+            decided = [decide(stored[image_id]) for image_id in waiting if image_id in stored]
             if before is not None:
                 before()
-            writings = [one for one in decided if one is not None]
+            writings = [writing for writing in decided if writing is not None]
             lost = self._write(writings)
-            done |= {one.image_id for one in writings} - lost
+            done |= {writing.image_id for writing in writings} - lost
             if not lost:
                 return done
             waiting = sorted(lost)
         raise TruthUnavailable(f"{len(waiting)} rows are changed by others all the time.")
 
     def _write(self, writings: Sequence[Writing]) -> set[str]:
-        """Write as many as can be. Returns the ids of rows that were not as they were read."""
+        """Write what can be written. Returns the ids of rows that changed after they were read."""
         lost: set[str] = set()
         for group in changes.share(writings):
             while group:
-                writes: list[Write] = [write for one in group for write in one.writes]
-                owners = [one.image_id for one in group for _ in one.writes]
+                writes: list[Write] = [write for writing in group for write in writing.writes]
+                owners = [writing.image_id for writing in group for _ in writing.writes]
                 writes += changes.adds(changes.total(group))
                 broken = {owners[n] for n in self.wire.transact(writes)}
                 if not broken:
                     break
                 lost |= broken
-                group = [one for one in group if one.image_id not in broken]
+                group = [writing for writing in group if writing.image_id not in broken]
         return lost

@@ -1,7 +1,7 @@
-"""Evidence in items of at most 400 KB: a record is compressed, and a long one lies in parts.
+"""Evidence in items of at most 400 KB. A record is compressed, and a long one is split in parts.
 
-Parts are named by the hash of what they hold and written before the item that points at them, so
-a death in between leaves parts that nothing points at, and the next try writes the same again.
+Parts are named by the hash of their content, and written before the item that points at them. A
+crash in between leaves parts that nothing points at. The next try writes the same parts again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from parjanya_dagster.truth.storable import storable
 PART = 300_000  # bytes
 
 
-def fold(one: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
-    """The item of evidence, and the parts that must be there before it."""
-    record = {field.name: getattr(one, field.name) for field in fields(one)}
-    record["body"] = storable(dict(one.body))
+def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
+    """The item of evidence, and the parts that must be written before it."""
+    record = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    record["body"] = storable(dict(evidence.body))
     item = {"record": codec.packed(record)}
     if codec.size(item) <= PART:
         return item, []
@@ -38,15 +38,15 @@ def fold(one: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
 
 
 def unfold(wire: Wire, items: Sequence[Mapping[str, Any]]) -> list[Evidence]:
-    """Evidence of items, in their order, put together."""
+    """The evidence of items, in their order, with parts joined."""
     parts = wire.get_all(key for item in items for key in _parts(item))
-    found = []
+    records = []
     for item in items:
         record = item.get("record")
         if pieces := _parts(item):
             record = {"B": b"".join(bytes(parts[key]["part"]["B"]) for key in pieces)}
-        found.append(Evidence(**codec.unpacked(record or {})))
-    return found
+        records.append(Evidence(**codec.unpacked(record or {})))
+    return records
 
 
 def _parts(item: Mapping[str, Any]) -> list[Key]:

@@ -1,8 +1,8 @@
 """What a change of a row writes, and how changes share a transaction. Pure.
 
-A row is written whole, on the condition that it is as it was read. With it go its event and the
-counters that it moves from one name to another, so counters are as true as rows. Everything a row
-counts for is in one item of its tenant's tally: that item is right by itself, at any moment.
+A row is written whole, on the condition that it has not changed since it was read. Its event and
+its counters are written in the same transaction, so counters always agree with rows. All counters
+of a row are in one item of its tenant's tally, so each item is consistent by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Counts = dict[Key, Counter[str]]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A row as it was read, with what only this store knows of it."""
+    """A row as it was read, with what only this store keeps of it."""
 
     row: ImageRow
     events: int  # how many it has
@@ -37,7 +37,7 @@ class Stored:
 
     @property
     def unchanged(self) -> dict[str, Any]:
-        """What holds as long as nobody wrote the row: each write changes one of these."""
+        """Values that hold until the row is written. Each write changes one of them."""
         return {
             "events": self.events,
             "fence": self.row.fence,
@@ -46,7 +46,7 @@ class Stored:
 
     @property
     def held(self) -> dict[str, Any]:
-        """The same for whoever holds the row: its own heartbeat may prolong the lease."""
+        """The same for the holder of the row, which may prolong its own lease meanwhile."""
         return {
             "events": self.events,
             "fence": self.row.fence,
@@ -56,7 +56,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """Everything that one image writes, together or not at all."""
+    """All writes of one image. They are written together or not at all."""
 
     image_id: str
     writes: Sequence[Write]
@@ -68,11 +68,13 @@ def stored_of(item: Mapping[str, Any]) -> Stored:
     return Stored(codec.unpack(ImageRow, item), codec.number(item, "events"), marks)
 
 
-def item_of(one: Stored, **more: Any) -> Item:
+def item_of(stored: Stored, **more: Any) -> Item:
     return {
-        **codec.pack(one.row),
-        **codec.attributes(keys.places(one.row)),
-        **codec.attributes({"events": one.events, "marks": one.marks[-MARKS:] or None, **more}),
+        **codec.pack(stored.row),
+        **codec.attributes(keys.places(stored.row)),
+        **codec.attributes(
+            {"events": stored.events, "marks": stored.marks[-MARKS:] or None, **more}
+        ),
     }
 
 
@@ -121,12 +123,12 @@ def insert(row: ImageRow, events: Sequence[Event]) -> Writing:
 
 
 def event_put(event: Event, number: int) -> Put:
-    # Its number is its own: whoever else would write it expects another row.
+    # No condition: another writer of this number would fail on the condition of the row.
     return Put(keys.event(event.image_id, number), codec.pack(event))
 
 
 def moved(before: ImageRow | None, after: ImageRow, events: Sequence[Event]) -> Counts:
-    """What a row that changes so adds to counters, and takes from them."""
+    """What this change of a row adds to counters, and subtracts from them."""
     counts: Counts = defaultdict(Counter)
     for row, by in ((before, -1), (after, 1)):
         if row is None:
@@ -138,7 +140,7 @@ def moved(before: ImageRow | None, after: ImageRow, events: Sequence[Event]) -> 
             counts[keys.decided(row)]["rows"] += by
         if row.target is not None:
             counts[keys.targeted(row.batch)]["rows"] += by
-    decided = [one for one in events if {one.to_status, one.from_status} & _DECIDED]
+    decided = [event for event in events if {event.to_status, event.from_status} & _DECIDED]
     if decided:
         counts[keys.batch(after.batch)]["decided"] += len(decided)
     return counts
@@ -157,22 +159,22 @@ def kinds(row: ImageRow) -> tuple[str, ...]:
 
 
 def total(writings: Sequence[Writing]) -> Counts:
-    """What writings add together; what comes to nothing is left out."""
+    """The sum of what writings add to counters, without zeros."""
     sums: Counts = defaultdict(Counter)
     for writing in writings:
         for key, counts in writing.counts.items():
             for name, by in counts.items():
                 sums[key][name] += by
-    kept = {key: Counter({n: by for n, by in some.items() if by}) for key, some in sums.items()}
-    return {key: some for key, some in kept.items() if some}
+    kept = {key: Counter({n: by for n, by in named.items() if by}) for key, named in sums.items()}
+    return {key: named for key, named in kept.items() if named}
 
 
 def adds(counts: Counts) -> list[Add]:
-    return [Add(key, some, stale(some)) for key, some in counts.items()]
+    return [Add(key, numbers, stale(numbers)) for key, numbers in counts.items()]
 
 
 def stale(counts: Mapping[str, int]) -> Item:
-    """Where decided rows changed, the manifest of their batch is out of date."""
+    """Mark the manifest of a batch as stale if decided rows changed."""
     return codec.attributes({"stale_pk": "stale"}) if "decided" in counts else {}
 
 

@@ -1,7 +1,7 @@
 """Dataclasses to DynamoDB attributes and back. Nothing here calls a server.
 
-None is an absent attribute. Numbers are written as `repr` has them, so a float comes back as the
-same float. What is nested is JSON text, compressed where that is worth it: nothing looks into it.
+None is an absent attribute. Numbers are written by `repr`, so a float comes back as the same
+float. Nested values are JSON text, compressed if long. No query looks into them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Item = dict[str, dict[str, Any]]
-"""attribute -> {type: value}, as the wire has it."""
+"""attribute -> {type: value}, as DynamoDB's protocol has it."""
 
 LONG = 1024  # bytes of JSON from which compression is worth it
 
 
 def attribute(value: Any) -> dict[str, Any]:
-    """One value in the form of the wire. Raises TypeError for None and what is not storable."""
+    """A value as a typed attribute. Raises TypeError for None and what is not storable."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, str):
@@ -36,31 +36,31 @@ def attribute(value: Any) -> dict[str, Any]:
 
 
 def packed(value: Any) -> dict[str, Any]:
-    """JSON, compressed where it is long."""
+    """A JSON attribute, compressed if it is long."""
     text = json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False)
     raw = text.encode()
     return {"B": zlib.compress(raw)} if len(raw) > LONG else {"S": text}
 
 
-def unpacked(found: Mapping[str, Any]) -> Any:
+def unpacked(typed: Mapping[str, Any]) -> Any:
     """The value of an attribute that `packed` made."""
-    if "B" in found:
-        return json.loads(zlib.decompress(bytes(found["B"])))
-    return json.loads(found["S"])
+    if "B" in typed:
+        return json.loads(zlib.decompress(bytes(typed["B"])))
+    return json.loads(typed["S"])
 
 
 def attributes(values: Mapping[str, Any]) -> Item:
-    """Attributes of those values that are not None."""
+    """The attributes of the values that are not None."""
     return {name: attribute(value) for name, value in values.items() if value is not None}
 
 
-def pack(one: Any) -> Item:
-    """The fields of a dataclass as attributes of their names."""
-    return attributes({field.name: getattr(one, field.name) for field in fields(one)})
+def pack(record: Any) -> Item:
+    """The fields of a dataclass as attributes of the same names."""
+    return attributes({field.name: getattr(record, field.name) for field in fields(record)})
 
 
 def unpack(kind: type[T], item: Mapping[str, Any]) -> T:
-    """The dataclass that `pack` made attributes of. Others are left aside."""
+    """The dataclass that `pack` made these attributes of. Other attributes are ignored."""
     values = {
         name: _read(hint, item[name]) if name in item else None
         for name, hint in _hints(kind)  # type: ignore[arg-type]
@@ -74,17 +74,17 @@ def _hints(kind: Any) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, str(field.type)) for field in fields(kind))
 
 
-def _read(hint: str, found: Mapping[str, Any]) -> Any:
+def _read(hint: str, typed: Mapping[str, Any]) -> Any:
     if hint.startswith(("Mapping", "tuple")):
-        value = unpacked(found)
+        value = unpacked(typed)
         return tuple(value) if hint.startswith("tuple") else value
     if hint.startswith("bool"):
-        return found["BOOL"]
+        return typed["BOOL"]
     if hint.startswith("float"):
-        return float(found["N"])
+        return float(typed["N"])
     if hint.startswith("int"):
-        return int(found["N"])
-    return found["S"]
+        return int(typed["N"])
+    return typed["S"]
 
 
 def text(item: Mapping[str, Any], name: str) -> str:
@@ -96,7 +96,7 @@ def number(item: Mapping[str, Any], name: str, default: int = 0) -> int:
 
 
 def size(item: Item) -> int:
-    """About how many bytes DynamoDB counts for an item."""
+    """The size of an item as DynamoDB counts it, in bytes, approximately."""
     total = 0
     for name, typed in item.items():
         ((kind, value),) = typed.items()

@@ -1,7 +1,7 @@
-"""Where the images of each tenant are, by counters that are written with the rows they count.
+"""How many images of each tenant are where, by counters that are written with their rows.
 
-A tenant's tally is in a few items, each of which counts some of its batches completely. So each
-is right by itself, and so is their sum, at whatever moments they are read.
+A tenant's tally is in a few items, each of which counts some of its batches completely. Each item
+is consistent by itself. So their sum is consistent too, whenever each of them is read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from parjanya_dagster.truth.store import Counts
 
 
 class Counting(Base):
-    """The part of the store that the conservation law is read from."""
+    """The part of the store that counts images."""
 
     def counts(self, tenant: str | None = None) -> list[Counts]:
         if tenant is None:
@@ -43,11 +43,11 @@ class Counting(Base):
         return counted
 
     def _in_flight(self) -> Counter[str]:
-        """Rows under a lease, by tenant: costs what is in flight."""
+        """Rows under a lease, by tenant. The cost grows with the rows in flight."""
 
         def read(shard: int) -> list[str]:
-            found = self.wire.query(str(shard), index="leased")
-            return [codec.text(item, "tenant") for item in found]
+            items = self.wire.query(str(shard), index="leased")
+            return [codec.text(item, "tenant") for item in items]
 
         return Counter(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
 

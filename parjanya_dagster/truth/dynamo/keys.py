@@ -1,7 +1,7 @@
-"""Where everything lies: the keys of items, and the index attributes of a row. Pure.
+"""The keys of items, and the index attributes of a row. Pure.
 
-One table. Whatever must be consistent is read by key; an index is only ever a way to candidates,
-which are then read by key and looked at again, since indexes follow a moment later.
+There is one table. What must be consistent is read by key. Indexes lag a moment behind, so they
+only give candidates, which are then read by key and checked again.
 
 | item | pk | sk |
 |---|---|---|
@@ -35,7 +35,7 @@ from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 
 SHARDS = 4
-"""Partitions of each index that all rows of one kind are in. A hot status is spread over them."""
+"""Partitions that the rows of one index key are spread over, so that none gets hot."""
 TALLIES = 8  # items that count a tenant's rows
 
 # index -> its partition key, its sort key, and what else it repeats
@@ -225,7 +225,7 @@ def work(status: str, batch_key: str, suspect: bool) -> str:
 
 
 def listed(tenant_: str, image_id: str) -> str:
-    """A tenant's present rows by the first character of their ids: sixteen parts in order."""
+    """The partition of a tenant's present rows by the first character of their ids."""
     return f"{tenant_}#{image_id[:1]}"
 
 
@@ -242,12 +242,12 @@ def twin(tenant_: str, sha256: str) -> str:
 
 
 def arrival(row: ImageRow) -> str:
-    """Sorts as (landed_at, image_id) does: a nanosecond is finer than a float of this age."""
+    """Sorts as (landed_at, image_id) does. Nanoseconds are finer than a float of today's times."""
     return f"{max(row.landed_at, 0.0):021.9f}#{row.image_id}"
 
 
 def places(row: ImageRow) -> dict[str, Any]:
-    """The index attributes of a row; None: the row is not in that index."""
+    """The index attributes of a row. None: the row is not in that index."""
     is_present = row.object_state == PRESENT
     waits = row.due_at is not None
     leased = row.lease_owner is not None

@@ -1,8 +1,8 @@
 """Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
 
-Images are filed before the commit that completes their validation: thirty keys would crowd a
-transaction. Whoever finds an image whose commit never came finds no evidence of it, and the next
-try files the same again.
+Images are filed before the commit that completes their validation, since thirty keys would crowd
+its transaction. If that commit never comes, a reader finds no evidence of the image. The next try
+files the same again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAGE = 25
 
 
 def filed(row: ImageRow, outcome: Completed) -> dict[Key, Item]:
-    """What a completed stage files a row under."""
+    """The items that file a row under its keys of likeness."""
     place = keys.arrival(row)
     return {
         (keys.like(row.tenant, key), place): codec.attributes(
@@ -39,15 +39,15 @@ class Likeness(Base):
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[ImageRow]]:
         hashes = sorted(set(sha256))
-        found = self.wire.each(lambda one: self._twins(tenant, one, limit), hashes)
-        return {one: rows for one, rows in zip(hashes, found, strict=True) if rows}
+        twins = self.wire.each(lambda sha: self._twins(tenant, sha, limit), hashes)
+        return {sha: rows for sha, rows in zip(hashes, twins, strict=True) if rows}
 
     def twin_ids(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[str]]:
-        """An index follows a moment later, so the rows themselves are read here too."""
-        found = self.twins(tenant, sha256, limit)
-        return {one: [row.image_id for row in rows] for one, rows in found.items()}
+        """The index lags a moment behind, so the rows themselves are read here too."""
+        twins = self.twins(tenant, sha256, limit)
+        return {sha: [row.image_id for row in rows] for sha, rows in twins.items()}
 
     def _twins(self, tenant: str, sha256: str, limit: int | None) -> list[ImageRow]:
         pages = self.wire.query(keys.twin(tenant, sha256), index="twins")
@@ -79,7 +79,7 @@ class Likeness(Base):
                     if apart <= distance and other != image_id:
                         best[other] = min(apart, best.get(other, apart))
         others = self._read(sorted({other for best in near.values() for other in best}))
-        rows = {i: one.row for i, one in others.items() if one.row.object_state == PRESENT}
+        rows = {i: stored.row for i, stored in others.items() if stored.row.object_state == PRESENT}
         return {
             image_id: sorted(
                 ((rows[other], apart) for other, apart in best.items() if other in rows),
@@ -89,5 +89,5 @@ class Likeness(Base):
         }
 
     def _crowd(self, tenant: str, key: str) -> list[tuple[str, int]]:
-        found = self.wire.query(keys.like(tenant, key), most=CROWD)
-        return [(codec.text(item, "image_id"), codec.number(item, "view")) for item in found]
+        items = self.wire.query(keys.like(tenant, key), most=CROWD)
+        return [(codec.text(item, "image_id"), codec.number(item, "view")) for item in items]

@@ -1,4 +1,4 @@
-"""The registry of policies: versions are added, and never changed."""
+"""Published policy versions. They are added, and never changed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from parjanya_dagster.truth.models import (
     check_slug,
 )
 
-FOUND = 100  # rows of one key that `find` shows
+MOST_FOUND = 100  # rows of one key that `find` returns
 _HEX = "0123456789abcdef"
 
 
@@ -51,13 +51,13 @@ class Reads(Base):
     def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
         pages = self.wire.query(keys.named(key), index="named", backwards=True)
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)
-        found: list[ImageRow] = []
-        while len(found) < FOUND and (page := list(islice(ids, READS))):
-            found += [
+        rows: list[ImageRow] = []
+        while len(rows) < MOST_FOUND and (page := list(islice(ids, READS))):
+            rows += [
                 row for row in self._rows(page) if row.key == key and tenant in (None, row.tenant)
             ]
-        found.sort(key=lambda row: (row.landed_at, row.arrived_at), reverse=True)
-        return found[:FOUND]
+        rows.sort(key=lambda row: (row.landed_at, row.arrived_at), reverse=True)
+        return rows[:MOST_FOUND]
 
     def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
         def members(batch: str) -> list[str]:
@@ -70,10 +70,10 @@ class Reads(Base):
 
     def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
         ids = self._listed(tenant, after)
-        found: list[ImageRow] = []
-        while len(found) < limit and (page := list(islice(ids, limit - len(found)))):
-            found += [row for row in self._rows(page) if row.object_state == PRESENT]
-        return found
+        rows: list[ImageRow] = []
+        while len(rows) < limit and (page := list(islice(ids, limit - len(rows)))):
+            rows += [row for row in self._rows(page) if row.object_state == PRESENT]
+        return rows
 
     def _listed(self, tenant: str, after: str) -> Iterator[str]:
         for first in _HEX:
@@ -87,9 +87,9 @@ class Reads(Base):
     def batches(self, tenant: str | None = None) -> list[str]:
         if tenant is None:
             return [codec.text(item, "batch") for item in self.wire.query("batches")]
-        found = list(self.wire.query(f"tenant#{tenant}", ("begins", "batch#")))
-        found.sort(key=lambda item: codec.number(item, "serial"))
-        return [codec.text(item, "batch") for item in found]
+        items = list(self.wire.query(f"tenant#{tenant}", ("begins", "batch#")))
+        items.sort(key=lambda item: codec.number(item, "serial"))
+        return [codec.text(item, "batch") for item in items]
 
     def stale_manifests(self) -> dict[str, int]:
         listed = self.wire.query("stale", index="stale")
@@ -123,16 +123,16 @@ class Reads(Base):
             for stage, fingerprint in row.evidence.items()
             if stages is None or stage in stages
         ]
-        found: dict[str, dict[str, Evidence]] = {}
-        for one in bodies.unfold(self.wire, list(self.wire.get_all(wanted).values())):
-            found.setdefault(one.image_id, {})[one.stage] = one
-        return found
+        by_image: dict[str, dict[str, Evidence]] = {}
+        for record in bodies.unfold(self.wire, list(self.wire.get_all(wanted).values())):
+            by_image.setdefault(record.image_id, {})[record.stage] = record
+        return by_image
 
     def all_evidence(self, image_id: str) -> list[Evidence]:
         pk, _ = keys.image(image_id)
         items = list(self.wire.query(pk, ("begins", "evidence#")))
-        found = bodies.unfold(self.wire, items)
-        return sorted(found, key=lambda one: (one.created_at, one.stage))
+        records = bodies.unfold(self.wire, items)
+        return sorted(records, key=lambda record: (record.created_at, record.stage))
 
     def history(self, image_id: str) -> list[Event]:
         pk, _ = keys.image(image_id)

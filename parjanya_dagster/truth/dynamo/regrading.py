@@ -1,4 +1,4 @@
-"""Regrades in Truth: what was asked for, how far its rows are, what was decided under what."""
+"""Regrades: what was requested, how far each has come, and the decisions under each policy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from parjanya_dagster.truth.dynamo.wire import (
 from parjanya_dagster.truth.models import Decided, Event, Mispinned, Move, Regrade
 from parjanya_dagster.truth.stages import Status
 
-REGRADE = "regrade"  # in replays, where other replays have the stage that they reset to
+REGRADE = "regrade"  # in replay items, where a reset has the stage that it resets to
 EVERY, OPEN = "regrades", "regrades#open"
 
 
 class Regrading(Replays):
-    """The part of the store that moves history to another policy."""
+    """The part of the store that moves rows to another policy."""
 
     def begin_regrade(self, regrade: Regrade) -> Regrade:
         if known := self.regrade(regrade.replay_id):
@@ -63,12 +63,14 @@ class Regrading(Replays):
         return self._regrades(self.wire.query(EVERY, most=limit, backwards=True))
 
     def open_regrades(self) -> list[Regrade]:
-        return [one for one in self._regrades(self.wire.query(OPEN)) if one.reset_at is None]
+        return [
+            regrade for regrade in self._regrades(self.wire.query(OPEN)) if regrade.reset_at is None
+        ]
 
     def _regrades(self, listed: Any) -> list[Regrade]:
         wanted = [keys.regrade(codec.text(item, "replay_id")) for item in listed]
-        found = self.wire.get_all(wanted)
-        return [codec.unpack(Regrade, found[key]) for key in wanted]
+        items = self.wire.get_all(wanted)
+        return [codec.unpack(Regrade, items[key]) for key in wanted]
 
     def end_reset(self, replay_id: str, now: float) -> None:
         regrade = self.regrade(replay_id)
@@ -88,11 +90,13 @@ class Regrading(Replays):
         by_id = {move.image_id: move for move in moves}
         void: set[str] = set()
 
-        def decide(one: Stored) -> Writing | None:
-            change = transitions.regrade(one.row, by_id[one.row.image_id], policy, now, reason)
+        def decide(stored: Stored) -> Writing | None:
+            change = transitions.regrade(
+                stored.row, by_id[stored.row.image_id], policy, now, reason
+            )
             if change is None:
-                void.add(one.row.image_id)
-            return changes.change(one, change) if change else None
+                void.add(stored.row.image_id)
+            return changes.change(stored, change) if change else None
 
         self._change(by_id, decide)
         return frozenset(void)
@@ -117,13 +121,13 @@ class Regrading(Replays):
     def decided_under(
         self, image_ids: Sequence[str], policy_hash: str
     ) -> dict[str, Mapping[str, Any]]:
-        pointers = self.wire.get_all(keys.under(one, policy_hash) for one in image_ids)
+        pointers = self.wire.get_all(keys.under(image_id, policy_hash) for image_id in image_ids)
         wanted: list[Key] = []
         for (pk, _), item in pointers.items():
             image_id = pk.partition("#")[2]
             wanted.append(keys.evidence(image_id, "curated", codec.text(item, "fingerprint")))
-        found = bodies.unfold(self.wire, list(self.wire.get_all(wanted).values()))
-        return {one.image_id: one.body for one in found}
+        records = bodies.unfold(self.wire, list(self.wire.get_all(wanted).values()))
+        return {record.image_id: record.body for record in records}
 
     def decisions(self, image_ids: Sequence[str]) -> dict[str, list[Decided]]:
         def read(image_id: str) -> list[Decided]:
@@ -143,20 +147,20 @@ class Regrading(Replays):
                 if event.kind == "completed" and event.to_status == Status.CURATED
             ]
 
-        found = self.wire.each(read, image_ids)
-        return {one: made for one, made in zip(image_ids, found, strict=True) if made}
+        decisions = zip(image_ids, self.wire.each(read, image_ids), strict=True)
+        return {image_id: made for image_id, made in decisions if made}
 
     def mispinned(self) -> list[Mispinned]:
-        found: list[Mispinned] = []
+        groups: list[Mispinned] = []
         for tenant in self.wire.query("tenants"):
             slug, pin = codec.text(tenant, "slug"), codec.text(tenant, "policy")
             pk = f"decided#{slug}"
-            # Two ranges, so that only what is out of step is read. A space sorts before all else.
+            # Two ranges, so that rows under the pin are not read. A space sorts before all else.
             for item in chain(
                 self._counters(pk, ("<", f"{pin} ")), self._counters(pk, (">", f"{pin} ~"))
             ):
                 policy, _, batch = codec.text(item, "sk").rpartition(" ")
-                found.append(
+                groups.append(
                     Mispinned(
                         batch=batch,
                         tenant=slug,
@@ -165,10 +169,10 @@ class Regrading(Replays):
                         rows=codec.number(item, "rows"),
                     )
                 )
-        return sorted(found, key=lambda one: (one.batch, one.policy))
+        return sorted(groups, key=lambda group: (group.batch, group.policy))
 
     def _counters(self, pk: str, where: tuple[str, Any] | None) -> list[Item]:
-        """Counters that are not zero. One that is zero is cleared away, if it still is."""
+        """Counters that are not zero. Those that are zero are deleted, if they still are."""
         counting = []
         for item in self.wire.query(pk, where):
             if codec.number(item, "rows"):

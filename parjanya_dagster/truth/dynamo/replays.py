@@ -1,8 +1,8 @@
 """reset: rows go back to a stage, once per replay.
 
-A batch does not fit into one transaction. Each row remembers the replay that sent it back, and
-the note that a batch is done is written last. So a death in the midst leaves work that the next
-call goes on with, and rows that were sent and have moved on are not sent twice.
+A batch does not fit into one transaction. Each row remembers the replay that sent it back. The
+note that a batch is done is written last. So after a crash the next call goes on with the rest,
+and rows that were sent and have moved on are not sent twice.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ class Replays(Base):
 
     def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
         earlier = STAGES[: STAGES.index(to.stage) + 1]
-        marks = {f"{replay_id}#{one}" for one in earlier}
+        marks = {f"{replay_id}#{stage}" for stage in earlier}
         total = 0
 
-        def decide(one: Stored) -> Writing | None:
-            if marks & set(one.marks):
+        def decide(stored: Stored) -> Writing | None:
+            if marks & set(stored.marks):
                 return None
-            change = transitions.reset(one.row, to, now)
-            return changes.change(one, change, mark=f"{replay_id}#{to.stage}") if change else None
+            change = transitions.reset(stored.row, to, now)
+            return (
+                changes.change(stored, change, mark=f"{replay_id}#{to.stage}") if change else None
+            )
 
         for batch in batches:
-            if self.wire.get_all(keys.replay(replay_id, batch, one) for one in earlier):
+            if self.wire.get_all(keys.replay(replay_id, batch, stage) for stage in earlier):
                 continue
             ids = self._members(batch)
             count = sum(
@@ -47,11 +49,11 @@ class Replays(Base):
     def reset_images(
         self, image_ids: Sequence[str], to: Reset, now: float, *, failed_only: bool = False
     ) -> int:
-        def decide(one: Stored) -> Writing | None:
-            if failed_only and one.row.pipeline_status != Status.FAILED:
+        def decide(stored: Stored) -> Writing | None:
+            if failed_only and stored.row.pipeline_status != Status.FAILED:
                 return None
-            change = transitions.reset(one.row, to, now)
-            return changes.change(one, change) if change else None
+            change = transitions.reset(stored.row, to, now)
+            return changes.change(stored, change) if change else None
 
         return len(self._change(image_ids, decide))
 

@@ -1,4 +1,4 @@
-"""The table: its indexes, its stream, and how it comes to be."""
+"""The table: its indexes, its stream, its creation and migration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from parjanya_dagster.truth.dynamo.wire import Wire
 
 VERSION = 2  # 1: what `truth.records` has was still among the heartbeats
 SCHEMA = ("schema", "schema")
-PATIENCE = 900.0  # seconds until a new index is there: DynamoDB reads the whole table for it
+PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
 _NUMBERS = frozenset({"due_at", "lease_until", "updated_at", "landed_at"})
 
@@ -42,13 +42,13 @@ def _index(name: str) -> dict[str, Any]:
 
 
 def table(name: str) -> dict[str, Any]:
-    """What `CreateTable` is asked."""
+    """The parameters of `CreateTable`."""
     named = {"pk", "sk"} | {key for pk, sk, _ in INDEXES.values() for key in (pk, sk)}
     return {
         "TableName": name,
         "AttributeDefinitions": _definitions(named),
         "KeySchema": _keys("pk", "sk"),
-        "GlobalSecondaryIndexes": [_index(one) for one in INDEXES],
+        "GlobalSecondaryIndexes": [_index(index) for index in INDEXES],
         "BillingMode": "PAY_PER_REQUEST",
         "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     }
@@ -60,22 +60,22 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     if described is None:
         wire.create(table(wire.table))
     described = _active(wire, pause)
-    for missing in sorted(INDEXES.keys() - {one["IndexName"] for one in _indexes(described)}):
+    for missing in sorted(INDEXES.keys() - {index["IndexName"] for index in _indexes(described)}):
         pk, sk, _ = INDEXES[missing]
         wire.add_index(_definitions({pk, sk}), _index(missing))
         _active(wire, pause)
     wire.keep_backups()
-    found = wire.get(SCHEMA)
-    _check_known(found)
+    recorded = wire.get(SCHEMA)
+    _check_known(recorded)
     carry_over(wire)
     wire.put(SCHEMA, attributes({"version": VERSION}))
 
 
 def check(wire: Wire) -> None:
     """Raise SchemaOutdated unless the table has the schema of this code."""
-    found = wire.get(SCHEMA)
-    _check_known(found)
-    has = number(found, "version") if found else 0
+    recorded = wire.get(SCHEMA)
+    _check_known(recorded)
+    has = number(recorded, "version") if recorded else 0
     if has != VERSION:
         raise SchemaOutdated(
             f"The table {wire.table} has schema {has or 'none'}, this code needs {VERSION}. "
@@ -83,8 +83,8 @@ def check(wire: Wire) -> None:
         )
 
 
-def _check_known(found: Any) -> None:
-    has = number(found, "version") if found else 0
+def _check_known(recorded: Any) -> None:
+    has = number(recorded, "version") if recorded else 0
     if has > VERSION:
         raise SchemaOutdated(
             f"Truth has schema {has}, which this code does not know: it was migrated by a newer "
@@ -109,5 +109,5 @@ def _active(wire: Wire, pause: Callable[[float], None]) -> dict[str, Any]:
 
 
 def _indexes(described: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = described.get("GlobalSecondaryIndexes", [])
-    return found
+    indexes: list[dict[str, Any]] = described.get("GlobalSecondaryIndexes", [])
+    return indexes

@@ -1,8 +1,8 @@
-"""The table's stream as hints: which batches have rows that came to wait for a stage.
+"""The table's stream as hints: which batches got rows that wait for a stage.
 
-Hints are Belief. They make the reconciler faster and cheaper; the index of due work makes it true.
-So whatever is wrong with the stream, none, closed, trimmed, throttled, is answered by None: look
-at the index. Time alone makes rows due as well, and no stream tells that.
+Hints are Belief. They make the reconciler faster and cheaper. Only the index of due work is
+authoritative. So a stream that is missing, closed, trimmed or throttled gives None: look at the
+index. Rows also become due as time passes, which no stream tells.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PENDING = frozenset(map(str, WORKABLE))
 
 
 def crossed(record: Mapping[str, Any]) -> str | None:
-    """The batch of a row that this record brings to another pending status; else None."""
+    """The batch of a row that this record moves to another pending status. None: no such row."""
     change = record["dynamodb"]
     if change["Keys"]["sk"]["S"] != "row" or "NewImage" not in change:
         return None
@@ -37,7 +37,7 @@ def crossed(record: Mapping[str, Any]) -> str | None:
 
 @dataclass
 class MicroBatch:
-    """Collects until there are enough records, or the first has waited long enough."""
+    """Collects batches until there are enough records, or the first has waited long enough."""
 
     most: int = MOST_RECORDS
     seconds: float = MOST_SECONDS
@@ -51,7 +51,7 @@ class MicroBatch:
         self.since = now if self.since is None else self.since
 
     def take(self, now: float) -> frozenset[str]:
-        """The batches collected, where they are ripe. Empty: nothing, or not yet."""
+        """The collected batches, if there are enough or it is time. Otherwise empty."""
         if self.since is None or (self.records < self.most and now - self.since < self.seconds):
             return frozenset()
         taken = frozenset(self.batches)
@@ -61,14 +61,14 @@ class MicroBatch:
 
 @dataclass
 class Shard:
-    """Where we are in one shard."""
+    """Our position in one shard."""
 
     iterator: str
     last: str = ""  # the sequence number of the last record that was read
 
 
 class Stream:
-    """Reads the stream of a table from now on. One per process, and not for several threads."""
+    """Reads the stream of a table from now on. One per process. Not thread-safe."""
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class Stream:
         self._again_at = float("-inf")
 
     def poll(self) -> frozenset[str] | None:
-        """Batches that have new work, once enough is collected. None: look at the index."""
+        """Batches with new work, once enough is collected. None: look at the index."""
         now = self._clock()
         if not self._arn:
             self._open(now)
-            return None  # what happened before is not in what we read
+            return None  # the stream has nothing from before
         missed = False
         try:
             for name in list(self._shards):
@@ -106,7 +106,7 @@ class Stream:
     # --- shards ---
 
     def _read(self, name: str, now: float) -> bool:
-        """Read what a shard has. True: something may have been missed."""
+        """Read the new records of a shard. True: some may have been missed."""
         shard = self._shards[name]
         for _ in range(PAGES):
             try:
@@ -129,7 +129,7 @@ class Stream:
         return False
 
     def _reopen(self, name: str, code: str) -> bool:
-        """Go on in a shard whose place is lost. True: with a gap."""
+        """Go on in a shard whose iterator is lost. True: with a gap."""
         last = self._shards[name].last
         if code == "ExpiredIteratorException" and last:
             self._shards[name] = self._shard(name, "AFTER_SEQUENCE_NUMBER", last)
@@ -138,12 +138,12 @@ class Stream:
         return True
 
     def _finish(self, name: str) -> None:
-        """A closed shard is read to its end: its children go on from their beginning."""
+        """A closed shard is read to its end. Go on with its children, from their beginning."""
         del self._shards[name]
         self._finished.add(name)
-        for one in self._described():
-            child = one["ShardId"]
-            if one.get("ParentShardId") in self._finished - {child} and not (
+        for described in self._described():
+            child = described["ShardId"]
+            if described.get("ParentShardId") in self._finished - {child} and not (
                 child in self._shards or child in self._finished
             ):
                 self._shards[child] = self._shard(child, "TRIM_HORIZON")
@@ -157,9 +157,9 @@ class Stream:
             if not table.get("StreamSpecification", {}).get("StreamEnabled"):
                 return
             self._arn = table["LatestStreamArn"]
-            for one in self._described():
-                if "EndingSequenceNumber" not in one["SequenceNumberRange"]:
-                    self._shards[one["ShardId"]] = self._shard(one["ShardId"], "LATEST")
+            for described in self._described():
+                if "EndingSequenceNumber" not in described["SequenceNumberRange"]:
+                    self._shards[described["ShardId"]] = self._shard(described["ShardId"], "LATEST")
         except (BotoCoreError, ClientError, ParjanyaError):
             self._close(now)
 

@@ -1,4 +1,4 @@
-"""What an operator asks: which rows failed, and which are in trouble. Each reads its own index."""
+"""Which rows failed, and which are in trouble. Each query reads its own index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from parjanya_dagster.truth.stages import Status
 
 
 class Trouble(Base):
-    """The part of the store that failures are read from."""
+    """The part of the store that lists failed and troubled rows."""
 
     def failed(
         self, tenant: str, failure_class: str, after: str = "", limit: int = 1000
@@ -23,22 +23,22 @@ class Trouble(Base):
         pk = keys.failed(tenant, failure_class)
         pages = self.wire.query(pk, where, index="failed")
         ids = (codec.text(item, "image_id") for item in pages)
-        found: list[ImageRow] = []
-        while len(found) < limit and (page := list(islice(ids, limit - len(found)))):
-            found += [
+        rows: list[ImageRow] = []
+        while len(rows) < limit and (page := list(islice(ids, limit - len(rows)))):
+            rows += [
                 row
                 for row in self._rows(page)
                 if row.object_state == PRESENT
                 and row.pipeline_status == Status.FAILED
                 and row.failure_class == failure_class
             ]
-        return found
+        return rows
 
     def troubled(self, before: float, limit: int = 200) -> list[ImageRow]:
         def read(shard: int) -> list[Item]:
             where = ("<=", before)
-            found = self.wire.query(str(shard), where, index="troubled", most=limit)
-            return list(found)
+            items = self.wire.query(str(shard), where, index="troubled", most=limit)
+            return list(items)
 
         items = chain.from_iterable(self.wire.each(read, range(keys.SHARDS)))
         rows = self._rows(item["pk"]["S"].partition("#")[2] for item in items)
@@ -51,13 +51,13 @@ class Trouble(Base):
         ]
         return sorted(still, key=lambda row: row.updated_at)[:limit]
 
-    def ahead(self) -> float | None:
-        """From the date that an answer carries: exact to half a second."""
+    def clock_skew(self) -> float | None:
+        """From the date header of an answer, which is exact to half a second."""
         asked = time.time()
         answer = self.wire.call("get_item", Key={"pk": {"S": "schema"}, "sk": {"S": "schema"}})
         answered = time.time()
-        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        if not said:
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if not date:
             return None
-        theirs = parsedate_to_datetime(said).timestamp() + 0.5
+        theirs = parsedate_to_datetime(date).timestamp() + 0.5
         return theirs - (asked + answered) / 2

@@ -1,6 +1,6 @@
-"""Uploads that were promised, and the tokens that may ask for them.
+"""Promised uploads, and the tokens that may request them.
 
-A pending upload is in the index of due work under its own status, which no image row has there.
+A pending upload is in the index of due work under a status that no image row has.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
 
 
 class Uploading(Base):
-    """The part of the store that knows what was promised to arrive."""
+    """The part of the store that keeps promised uploads and tokens."""
 
     def add_uploads(self, promised: Sequence[UploadRow]) -> None:
-        puts = [Put(keys.upload(one.upload_id), _item(one), ABSENT) for one in promised]
+        puts = [Put(keys.upload(row.upload_id), _item(row), ABSENT) for row in promised]
         self.wire.each(self.wire.write, puts)
 
     def upload(self, upload_id: str) -> UploadRow | None:
@@ -34,13 +34,14 @@ class Uploading(Base):
     def uploads_due(self, now: float, limit: int = 200) -> list[UploadRow]:
         def read(shard: int) -> list[Key]:
             pk = keys.due(Status.PENDING_UPLOAD, shard)
-            found = self.wire.query(pk, ("<=", now), index="due", most=limit)
-            return [(item["pk"]["S"], item["sk"]["S"]) for item in found]
+            items = self.wire.query(pk, ("<=", now), index="due", most=limit)
+            return [(item["pk"]["S"], item["sk"]["S"]) for item in items]
 
         waiting = chain.from_iterable(self.wire.each(read, range(keys.SHARDS)))
-        rows = [codec.unpack(UploadRow, one) for one in self.wire.get_all(waiting).values()]
+        rows = [codec.unpack(UploadRow, item) for item in self.wire.get_all(waiting).values()]
         due = [(row.due_at, row.upload_id, row) for row in rows if row.due_at is not None]
-        return [row for at, _, row in sorted(due, key=lambda one: one[:2]) if at <= now][:limit]
+        due.sort(key=lambda upload: upload[:2])
+        return [row for due_at, _, row in due if due_at <= now][:limit]
 
     def upload_arrived(self, upload_id: str, image_id: str, now: float) -> bool:
         while (row := self.upload(upload_id)) is not None and row.status != ARRIVED:
@@ -53,12 +54,12 @@ class Uploading(Base):
         row = self.upload(upload_id)
         if row is None or row.due_at is None:
             return False
-        said = storable_text(reason)
-        new = replace(row, status=EXPIRED, reason=said, due_at=None, settled_at=now)
+        why = storable_text(reason)
+        new = replace(row, status=EXPIRED, reason=why, due_at=None, settled_at=now)
         return self._settle(row, new)
 
     def _settle(self, row: UploadRow, new: UploadRow) -> bool:
-        """False: somebody else settled it since it was read."""
+        """Write an upload unless another has settled it since it was read. False: it has."""
         put = Put(keys.upload(row.upload_id), _item(new), {"status": row.status})
         return self.wire.write(put) is None
 
@@ -78,9 +79,9 @@ class Uploading(Base):
 
     def tokens(self, tenant: str) -> list[Token]:
         listed = self.wire.query(keys.token_of(tenant, "")[0])
-        found = self.wire.get_all(keys.token(codec.text(item, "sk")) for item in listed)
-        tokens = [codec.unpack(Token, item) for item in found.values()]
-        return sorted(tokens, key=lambda one: (one.created_at, one.token_id))
+        items = self.wire.get_all(keys.token(codec.text(item, "sk")) for item in listed)
+        tokens = [codec.unpack(Token, item) for item in items.values()]
+        return sorted(tokens, key=lambda token: (token.created_at, token.token_id))
 
     def revoke_token(self, tenant: str, token_id: str, now: float) -> bool:
         token = self.token(token_id)
@@ -91,7 +92,7 @@ class Uploading(Base):
 
 
 def _item(row: UploadRow) -> Item:
-    """The item of an upload; in the index of due work while it waits."""
+    """The item of an upload. It is in the index of due work while it waits."""
     waits = row.due_at is not None
     place = keys.due(row.status, keys.shard(row.upload_id)) if waits else None
     return codec.pack(row) | codec.attributes({"due_pk": place})

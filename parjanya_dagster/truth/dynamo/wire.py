@@ -1,7 +1,7 @@
 """One DynamoDB table over boto3: reads, conditional writes, transactions. Knows nothing of rows.
 
-botocore retries what is throttled. What it does not retry, two transactions over one item, is
-retried here. Whatever then still fails for want of capacity or an answer is TruthUnavailable.
+botocore retries throttled requests. It does not retry two transactions on one item, so this module
+does. If capacity or an answer is still missing then, TruthUnavailable is raised.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ R = TypeVar("R")
 
 MOST_WRITES = 100  # items in a transaction
 READS, PUTS = 100, 25  # items in one BatchGetItem, one BatchWriteItem
-TRIES = 10  # of a transaction that meets others
+TRIES = 10  # of a transaction that conflicts with others
 THREADS = 8
 ABSENT = {"pk": None}
-"""The expectation that there is no such item yet."""
+"""The condition that there is no such item yet."""
 
 _CROWDED = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _TRANSIENT = frozenset(
@@ -46,7 +46,7 @@ _TRANSIENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write a whole item where the one that is there has these values; None: it has none."""
+    """Write a whole item if the present one has these values. A value None: it lacks that one."""
 
     key: Key
     item: Item
@@ -55,7 +55,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Write the attributes that an item lacks. One that is there stays as it is."""
+    """Write the attributes that an item lacks. Present attributes stay as they are."""
 
     key: Key
     item: Item
@@ -73,7 +73,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an item where it has these values."""
+    """Delete an item if it has these values."""
 
     key: Key
     expect: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +83,7 @@ Write = Put | Fill | Add | Delete
 
 
 class Wire:
-    """A table. `pause` and `rng` space out what is tried again."""
+    """A table. `pause` and `rng` space out retries."""
 
     def __init__(
         self,
@@ -101,24 +101,24 @@ class Wire:
 
     def get(self, key: Key) -> Item | None:
         answer = self.call("get_item", Key=_key(key), ConsistentRead=True)
-        found: Item | None = answer.get("Item")
-        return found
+        item: Item | None = answer.get("Item")
+        return item
 
     def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
-        """The items of these keys that are there, as they are now."""
-        found: dict[Key, Item] = {}
-        some = list(dict.fromkeys(keys))
-        for start in range(0, len(some), READS):
-            asked = [_key(key) for key in some[start : start + READS]]
+        """The current items of these keys. Keys without an item are left out."""
+        items: dict[Key, Item] = {}
+        distinct = list(dict.fromkeys(keys))
+        for start in range(0, len(distinct), READS):
+            asked = [_key(key) for key in distinct[start : start + READS]]
             tries = 0
             while asked:
                 wanted = {self.table: {"Keys": asked, "ConsistentRead": True}}
                 answer = self.call("batch_get_item", table=False, RequestItems=wanted)
                 for item in answer["Responses"].get(self.table, []):
-                    found[key_of(item)] = item
+                    items[key_of(item)] = item
                 asked = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
                 tries = self._wait(tries) if asked else 0
-        return found
+        return items
 
     def query(
         self,
@@ -131,8 +131,8 @@ class Wire:
     ) -> Iterator[Item]:
         """The items of a partition in the order of their sort key, page by page.
 
-        `where`: what the sort key must be, as ("<=", 7) or ("begins", "x"). Without an index the
-        answer is as of now; an index follows a moment later.
+        `where` is a condition on the sort key: ("<=", 7) or ("begins", "x"). Without an index the
+        answer is consistent. An index lags a moment behind.
         """
         partition, sort = INDEXES[index][:2] if index else ("pk", "sk")
         names, values = {"#p": partition}, {":p": attribute(pk)}
@@ -166,7 +166,7 @@ class Wire:
         self.call("put_item", Item={**_key(key), **item})
 
     def put_all(self, puts: Sequence[tuple[Key, Item]]) -> None:
-        """Write items, in no order and not together."""
+        """Write items, in no order and not in one transaction."""
         for start in range(0, len(puts), PUTS):
             asked = [
                 {"PutRequest": {"Item": {**_key(key), **item}}}
@@ -180,7 +180,7 @@ class Wire:
                 tries = self._wait(tries) if asked else 0
 
     def write(self, write: Write) -> Item | None:
-        """Write where what is expected holds. Else returns what is there instead."""
+        """Write if the condition holds, and return None. Otherwise return the present item."""
         operation, asked = _asked(write)
         asked["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
@@ -188,19 +188,20 @@ class Wire:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            return error.response.get("Item", {})
+            there: Item = error.response.get("Item", {})
+            return there
         return None
 
     def transact(self, writes: Sequence[Write]) -> list[int]:
-        """All or nothing. Returns which expectations did not hold; none: all is written."""
+        """Write all or nothing. Returns which conditions did not hold. Empty: all is written."""
         operations = [_asked(write) for write in writes]
-        asked = [{kind: {**one, "TableName": self.table}} for kind, one in operations]
+        asked = [{kind: {**parameters, "TableName": self.table}} for kind, parameters in operations]
         tries = 0
         while True:
             try:
                 self.call("transact_write_items", table=False, TransactItems=asked)
             except ClientError as error:
-                codes = [one.get("Code", "None") for one in _reasons(error)]
+                codes = [reason.get("Code", "None") for reason in _reasons(error)]
                 broken = [n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"]
                 if broken:
                     return broken
@@ -214,10 +215,10 @@ class Wire:
 
     def describe(self) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self.call("describe_table")["Table"]
+            table: dict[str, Any] = self.call("describe_table")["Table"]
         except SchemaOutdated:
             return None
-        return found
+        return table
 
     def create(self, wanted: dict[str, Any]) -> None:
         try:
@@ -247,7 +248,7 @@ class Wire:
     # --- how it is asked ---
 
     def call(self, operation: str, *, table: bool = True, **asked: Any) -> dict[str, Any]:
-        """Call the service. Raises TruthUnavailable, SchemaOutdated, or what else it says."""
+        """Call the service. Raises TruthUnavailable, SchemaOutdated, or another ClientError."""
         if table:
             asked["TableName"] = self.table
         tries = 0
@@ -268,7 +269,7 @@ class Wire:
             return answer
 
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """The results of `work` on each item, in their order; several at once."""
+        """The results of `work` on each item, in their order. Several run at once."""
         if len(items) < 2:
             return [work(item) for item in items]
         if self._pool is None:
@@ -285,8 +286,8 @@ class Wire:
         return f"Truth in table {self.table} at {self.client.meta.endpoint_url}"
 
     def _name(self, error: ClientError, code: str) -> None:
-        """Tell "no capacity, no leave, no table" apart from a mistake of ours."""
-        said = error.response["Error"].get("Message", "")
+        """Name a missing table, capacity or permission. Our own mistakes pass through."""
+        message = error.response["Error"].get("Message", "")
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         if code == "ResourceNotFoundException":
             raise SchemaOutdated(
@@ -294,12 +295,12 @@ class Wire:
                 "Run `parjanya migrate` with the same settings."
             ) from error
         if code in _TRANSIENT or status >= 500:
-            raise TruthUnavailable(f"{self.where} is busy: {code}: {said}") from error
+            raise TruthUnavailable(f"{self.where} is busy: {code}: {message}") from error
         if status in (401, 403) or "Credential" in code or "Token" in code or "Access" in code:
-            raise TruthUnavailable(f"{self.where} refuses us: {code}: {said}") from error
+            raise TruthUnavailable(f"{self.where} refuses us: {code}: {message}") from error
 
     def _wait(self, tries: int) -> int:
-        """Pause before another try, longer each time. Raises TruthUnavailable after too many."""
+        """Pause before the next try, longer each time. Raises TruthUnavailable after too many."""
         if tries >= TRIES:
             raise TruthUnavailable(f"{self.where} is too busy: tried {tries} times.")
         self._pause(self._rng.uniform(0.0, min(2.0, 0.02 * 2.0**tries)))
@@ -317,11 +318,12 @@ def _key(key: Key) -> Item:
 def _reasons(error: ClientError) -> list[dict[str, Any]]:
     if error.response["Error"]["Code"] != "TransactionCanceledException":
         raise error
-    return error.response.get("CancellationReasons", [])
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])
+    return reasons
 
 
 def _asked(write: Write) -> tuple[str, dict[str, Any]]:
-    """The operation and its parameters, as a transaction and the single calls both have them."""
+    """The operation of a write and its parameters, for a transaction or a single call."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
 
@@ -343,10 +345,10 @@ def _asked(write: Write) -> tuple[str, dict[str, Any]]:
         asked["UpdateExpression"] = _update(write, name, value)
     expect = {} if isinstance(write, Fill) else write.expect
     holds = [
-        f"attribute_not_exists({name(one)})"
+        f"attribute_not_exists({name(column)})"
         if expected is None
-        else f"{name(one)} = {value(attribute(expected))}"
-        for one, expected in expect.items()
+        else f"{name(column)} = {value(attribute(expected))}"
+        for column, expected in expect.items()
     ]
     if holds:
         asked["ConditionExpression"] = " AND ".join(holds)
@@ -362,15 +364,15 @@ def _update(
 ) -> str:
     if isinstance(write, Fill):
         filled = [
-            f"{name(one)} = if_not_exists({name(one)}, {value(typed)})"
-            for one, typed in write.item.items()
+            f"{name(column)} = if_not_exists({name(column)}, {value(typed)})"
+            for column, typed in write.item.items()
         ]
         return f"SET {', '.join(filled)}"
     clauses = []
     if write.sets:
-        sets = [f"{name(one)} = {value(typed)}" for one, typed in write.sets.items()]
+        sets = [f"{name(column)} = {value(typed)}" for column, typed in write.sets.items()]
         clauses.append(f"SET {', '.join(sets)}")
     if write.numbers:
-        adds = [f"{name(one)} {value(attribute(n))}" for one, n in write.numbers.items()]
+        adds = [f"{name(column)} {value(attribute(n))}" for column, n in write.numbers.items()]
         clauses.append(f"ADD {', '.join(adds)}")
     return " ".join(clauses)

@@ -21,7 +21,7 @@ from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
 
-SPARE = 16  # candidates that a claim reads at least: others may be quicker to some of them
+SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
 class Work(Base):
@@ -30,11 +30,11 @@ class Work(Base):
     def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
         statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
         places = [(status, shard) for status in statuses for shard in range(keys.SHARDS)]
-        found: dict[tuple[str, str], list[float]] = {}
+        due_ats: dict[tuple[str, str], list[float]] = {}
         pages = self.wire.each(lambda place: self._due(*place, now), places)
         for (status, _), items in zip(places, pages, strict=True):
             for item in items:
-                waits = found.setdefault((codec.text(item, "batch"), str(status)), [])
+                waits = due_ats.setdefault((codec.text(item, "batch"), str(status)), [])
                 waits.append(float(item["due_at"]["N"]))
         due = [
             DueBatch(
@@ -44,9 +44,9 @@ class Work(Base):
                 rows=len(at),
                 oldest=min(at),
             )
-            for (batch, status), at in found.items()
+            for (batch, status), at in due_ats.items()
         ]
-        return sorted(due, key=lambda one: (one.oldest, one.batch, one.stage))
+        return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
     def _due(self, status: str, shard: int, now: float) -> list[Item]:
         pk = keys.due(status, shard)
@@ -72,13 +72,15 @@ class Work(Base):
         taken: list[ImageRow] = []
         wanted = list(dict.fromkeys(request.batches))
         for start in range(0, len(wanted), THREADS):
-            some = wanted[start : start + THREADS]
-            places = [keys.work(status, batch, suspect) for batch in some]
+            group = wanted[start : start + THREADS]
+            places = [keys.work(status, batch, suspect) for batch in group]
             heads = self.wire.each(lambda pk: self._candidates(pk, limit + SPARE, now), places)
             for pk, head in zip(places, heads, strict=True):
                 tried: set[str] = set()
-                # Others may have been quicker to all of these: then there may be more behind.
-                while len(taken) < limit and (ids := [one for one in head if one not in tried]):
+                # Other workers may have taken all of these. Then look for more behind them.
+                while len(taken) < limit and (
+                    ids := [image_id for image_id in head if image_id not in tried]
+                ):
                     tried.update(ids)
                     rest = replace(request, limit=limit - len(taken))
                     taken += self._lease(ids, rest, suspect, now)
@@ -89,8 +91,8 @@ class Work(Base):
         return taken
 
     def _candidates(self, pk: str, most: int, now: float) -> list[str]:
-        found = self.wire.query(pk, ("<=", now), index="work", most=most)
-        return [item["pk"]["S"].partition("#")[2] for item in found]
+        items = self.wire.query(pk, ("<=", now), index="work", most=most)
+        return [item["pk"]["S"].partition("#")[2] for item in items]
 
     def _lease(
         self, image_ids: Sequence[str], request: ClaimRequest, suspect: bool, now: float
@@ -98,36 +100,36 @@ class Work(Base):
         """Lease the first of these rows that are free, as they are now."""
         status, limit = str(WAITS_FOR[request.stage]), request.limit
         taken: list[ImageRow] = []
-        found = self._read(image_ids)
+        read = self._read(image_ids)
         free = [
-            one
+            stored
             for image_id in image_ids
-            if (one := found.get(image_id)) is not None
-            and one.row.pipeline_status == status
-            and one.row.lease_owner is None
-            and one.row.suspect == suspect
-            and one.row.due_at is not None
-            and one.row.due_at <= now
+            if (stored := read.get(image_id)) is not None
+            and stored.row.pipeline_status == status
+            and stored.row.lease_owner is None
+            and stored.row.suspect == suspect
+            and stored.row.due_at is not None
+            and stored.row.due_at <= now
         ]
         while free and len(taken) < limit:
-            some, free = free[: limit - len(taken)], free[limit - len(taken) :]
-            leased = self.wire.each(lambda one: self._lease_one(one, request, now), some)
+            first, free = free[: limit - len(taken)], free[limit - len(taken) :]
+            leased = self.wire.each(lambda stored: self._lease_one(stored, request, now), first)
             taken += [row for row in leased if row is not None]
         return taken
 
-    def _lease_one(self, one: Stored, request: ClaimRequest, now: float) -> ImageRow | None:
+    def _lease_one(self, stored: Stored, request: ClaimRequest, now: float) -> ImageRow | None:
         row = replace(
-            one.row,
+            stored.row,
             lease_owner=request.owner,
             lease_until=now + request.lease,
             due_at=now + request.lease,
-            fence=one.row.fence + 1,
-            attempts=one.row.attempts + 1,
+            fence=stored.row.fence + 1,
+            attempts=stored.row.attempts + 1,
         )
-        # An answer that got lost is asked for again, and then our own write is in our way.
+        # If an answer is lost the write is sent again, and then fails on our own first write.
         nonce = secrets.token_hex(8)
-        item = changes.item_of(replace(one, row=row), nonce=nonce)
-        there = self.wire.write(Put(keys.image(row.image_id), item, one.unchanged))
+        item = changes.item_of(replace(stored, row=row), nonce=nonce)
+        there = self.wire.write(Put(keys.image(row.image_id), item, stored.unchanged))
         ours = there is None or there.get("nonce") == {"S": nonce}
         return row if ours else None
 
@@ -149,29 +151,31 @@ class Work(Base):
         by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
         if len(by_id) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
-        first: dict[Key, Item] = {}  # what must be there before the rows point at it
-        again: set[Key] = set()  # of it, what was perhaps written when the stage was done before
+        first: dict[Key, Item] = {}  # evidence parts and likenesses: before rows that point there
+        again: set[Key] = set()  # those that an earlier run of the stage may have written
 
-        def decide(one: Stored) -> Writing | None:
-            claim, outcome = by_id[one.row.image_id]
-            if not _holds(claim, one):
+        def decide(stored: Stored) -> Writing | None:
+            claim, outcome = by_id[stored.row.image_id]
+            if not _holds(claim, stored):
                 return None
             change = transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
             more: list[Write] = []
             if isinstance(outcome, Completed):
                 head, parts = bodies.fold(outcome.evidence)
-                found = outcome.evidence
+                evidence = outcome.evidence
                 more.append(
-                    Fill(keys.evidence(found.image_id, found.stage, found.fingerprint), head)
+                    Fill(
+                        keys.evidence(evidence.image_id, evidence.stage, evidence.fingerprint), head
+                    )
                 )
-                if found.stage == "curated":
-                    to = codec.attributes({"fingerprint": found.fingerprint})
-                    more.append(Put(keys.under(found.image_id, found.revision), to))
+                if evidence.stage == "curated":
+                    to = codec.attributes({"fingerprint": evidence.fingerprint})
+                    more.append(Put(keys.under(evidence.image_id, evidence.revision), to))
                 first.update(parts)
                 likenesses = filed(claim.row, outcome)
                 first.update(likenesses)
                 again.update(likenesses if claim.stage in claim.row.evidence else ())
-            return changes.change(one, change, more, expect=one.held)
+            return changes.change(stored, change, more, expect=stored.held)
 
         def before() -> None:
             there = self.wire.get_all(again)
@@ -184,12 +188,12 @@ class Work(Base):
     def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
         by_id = {claim.image_id: claim for claim in claims}
 
-        def decide(one: Stored) -> Writing | None:
-            claim = by_id[one.row.image_id]
-            if not _holds(claim, one):
+        def decide(stored: Stored) -> Writing | None:
+            claim = by_id[stored.row.image_id]
+            if not _holds(claim, stored):
                 return None
             change = transitions.release(claim, now, reason, run_id)
-            return changes.change(one, change, expect=one.held)
+            return changes.change(stored, change, expect=stored.held)
 
         return len(self._change(by_id, decide))
 
@@ -216,11 +220,11 @@ class Work(Base):
             if batches is None or codec.text(item, "batch") in batches
         ]
 
-        def decide(one: Stored) -> Writing | None:
-            row = one.row
+        def decide(stored: Stored) -> Writing | None:
+            row = stored.row
             if row.lease_owner is None or (row.lease_until or 0.0) > now:
                 return None
-            return changes.change(one, transitions.expire_lease(row, now, self.rules))
+            return changes.change(stored, transitions.expire_lease(row, now, self.rules))
 
         return len(self._change(ours[:limit], decide)) if ours else 0
 
@@ -231,5 +235,5 @@ class Work(Base):
         return list(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
 
 
-def _holds(claim: Claim, one: Stored) -> bool:
-    return (one.row.fence, one.row.lease_owner) == (claim.row.fence, claim.owner)
+def _holds(claim: Claim, stored: Stored) -> bool:
+    return (stored.row.fence, stored.row.lease_owner) == (claim.row.fence, claim.owner)

@@ -8,11 +8,11 @@ from parjanya_dagster.truth.sql.arrivals import Registration
 from parjanya_dagster.truth.sql.counting import Counting
 from parjanya_dagster.truth.sql.engine import open_engine
 from parjanya_dagster.truth.sql.likeness import Likeness
-from parjanya_dagster.truth.sql.migrate import check_schema, migrate
 from parjanya_dagster.truth.sql.publishing import Publishing
 from parjanya_dagster.truth.sql.reads import Reads
 from parjanya_dagster.truth.sql.records import Records
 from parjanya_dagster.truth.sql.regrading import Regrading
+from parjanya_dagster.truth.sql.revisions import check_schema, current_revision, newest_revision
 from parjanya_dagster.truth.sql.trouble import Trouble
 from parjanya_dagster.truth.sql.uploads import Uploading
 from parjanya_dagster.truth.sql.work import Work
@@ -53,7 +53,10 @@ def open_store(
     engine = open_engine(url)
     try:
         if migrating or engine.dialect.name == "sqlite":
-            migrate(engine)
+            if current_revision(engine) != newest_revision():
+                from parjanya_dagster.truth.sql.migrate import migrate  # importing it takes a while
+
+                migrate(engine)
         else:
             check_schema(engine)
     except BaseException:

@@ -41,15 +41,15 @@ settled = and_(
 
 
 class Registration(Base):
-    """The part of the store that takes in what landed."""
+    """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
         for arrival in arrivals:
             by_tenant[arrival.tenant][arrival.image_id] = arrival
         registered: list[Registered] = []
-        for tenant, some in by_tenant.items():
-            for chunk in chunks(some.values()):
+        for tenant, theirs in by_tenant.items():
+            for chunk in chunks(theirs.values()):
                 with writing(self.engine) as connection:
                     registered += self._register(connection, tenant, chunk, now)
         return registered
@@ -57,7 +57,7 @@ class Registration(Base):
     def _register(
         self, connection: Connection, tenant: str, arrivals: list[Arrival], now: float
     ) -> list[Registered]:
-        # The lock on the tenant orders its registrars, so its batches fill one after the other.
+        # The lock on the tenant serializes registration, so its batches fill one by one.
         lock = select(tenants.c.slug).where(tenants.c.slug == tenant).with_for_update()
         if connection.execute(lock).first() is None:
             raise UnknownTenant(f"There is no tenant {tenant!r}.")
@@ -69,15 +69,17 @@ class Registration(Base):
         result = [Registered(i, known[i].batch, created=False) for i in ids if i in known]
         new = [arrival for arrival in arrivals if arrival.image_id not in known]
         back = [
-            one for one in arrivals if one.image_id in known and not known[one.image_id].settled
+            arrival
+            for arrival in arrivals
+            if arrival.image_id in known and not known[arrival.image_id].settled
         ]
         new.sort(key=lambda arrival: (arrival.landed_at, arrival.image_id))
-        # Rows are locked before batches, here as in a commit: neither waits for the other.
+        # Rows are locked before batches, as in a commit, so the two never deadlock.
         versions = self._versions(connection, new + back)
         day = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
         places = self._places(connection, tenant, day, len(new))
         each = (batch for batch, taken in places.items() for _ in range(taken))
-        rows = [new_row(one, batch, now) for batch, one in zip(each, new, strict=True)]
+        rows = [new_row(arrival, batch, now) for batch, arrival in zip(each, new, strict=True)]
         insert_rows(connection, images, [transitions.jsonable(row) for row in rows])
         record(connection, [transitions.registered(row, "arrived") for row in rows])
         landed = {arrival.image_id: arrival.landed_at for arrival in new + back}
@@ -87,7 +89,7 @@ class Registration(Base):
     def _places(self, connection: Connection, tenant: str, day: str, count: int) -> dict[str, int]:
         """Batches of the day with room for `count` images, and how many go into each.
 
-        Opens new ones as they fill. Nothing is written to the open one here: see `apply`.
+        Opens new batches as they fill. `apply` counts the images of the open batch later.
         """
         latest = connection.execute(
             select(batches.c.number, batches.c.registered)
@@ -155,12 +157,12 @@ class Registration(Base):
         return departed
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
-        found: set[str] = set()
+        known: set[str] = set()
         with reading(self.engine) as connection:
             for chunk in chunks(image_ids):
-                found.update(
+                known.update(
                     connection.scalars(
                         select(images.c.image_id).where(images.c.image_id.in_(chunk), settled)
                     )
                 )
-        return found
+        return known

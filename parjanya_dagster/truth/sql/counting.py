@@ -1,4 +1,4 @@
-"""Where the images of each tenant are, all counted at one moment."""
+"""How many images of each tenant are where, all counted in one snapshot."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from parjanya_dagster.truth.store import Counts
 
 
 class Counting(Base):
-    """The part of the store that the conservation law is read from."""
+    """The part of the store that counts images."""
 
     def counts(self, tenant: str | None = None) -> list[Counts]:
-        """The columns counted are those of one index, so that no row is read."""
+        """All columns are in one index, so that no row is read."""
         kinds = (
             images.c.tenant,
             images.c.object_state,
@@ -52,14 +52,14 @@ class Counting(Base):
         return [
             Counts(
                 tenant=slug,
-                by_status=dict(one.statuses),
-                by_verdict=dict(one.verdicts),
-                by_failure=dict(one.failures),
+                by_status=dict(sums.statuses),
+                by_verdict=dict(sums.verdicts),
+                by_failure=dict(sums.failures),
                 in_flight=in_flight.get(slug, 0),
                 registered=int(ever.get(slug, 0)),
-                departed=one.departed,
+                departed=sums.departed,
             )
-            for slug, one in counting.items()
+            for slug, sums in counting.items()
         ]
 
 

@@ -1,8 +1,8 @@
-"""JSON as it stands in the columns of the SQL store: orjson, as far as that goes.
+"""JSON in the columns of the SQL store, by orjson where it can.
 
-It is several times faster than the standard library and writes the same values, more compactly.
-What it refuses (integers beyond 64 bits, keys that are no text, escaped lone surrogates) the
-standard library takes, so what was ever stored can be read.
+orjson is several times faster than the standard library and writes the same values, more
+compactly. It refuses integers beyond 64 bits, keys that are not text, and escaped lone surrogates.
+The standard library takes those, so whatever was stored can be read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text. Raises ValueError where it is none."""
+    """The value of a JSON text. Raises ValueError for what is not JSON."""
     try:
         return orjson.loads(text)
     except ValueError:

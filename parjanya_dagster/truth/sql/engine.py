@@ -1,7 +1,7 @@
 """Engines for SQLite and PostgreSQL, and what differs between the two.
 
-SQLite: WAL, every writing transaction begins IMMEDIATE, so two writers queue instead of
-deadlocking, and `synchronous=FULL`, since what is acknowledged must survive a power cut.
+SQLite runs in WAL mode. Every writing transaction begins IMMEDIATE, so two writers queue instead
+of deadlocking. `synchronous=FULL`, since what is acknowledged must survive a power cut.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 from parjanya_dagster.truth.sql.documents import dumps, loads
 
 CHUNK = 500
-"""Rows per statement: SQLite allows 32,766 parameters, and locks stay short."""
+"""Rows per statement. SQLite allows 32,766 parameters, and small statements keep locks short."""
 
 _JSON: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
 _STORES = "The truth URL begins with sqlite:///, postgresql:// or dynamodb://."
 _SESSION = {
-    # A worker that froze inside a transaction, or whose machine vanished, must not hold the
-    # locks of its rows for ever.
+    # A worker that hangs in a transaction, or whose machine is lost, must not hold locks for ever.
     "idle_in_transaction_session_timeout": "60s",
     "lock_timeout": "60s",
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
-    # Rows are looked up by their id, a few dozen at a time. At its default, made for turning
-    # disks, the planner reads the whole table instead while that is small.
+    # Rows are looked up by id, a few dozen at a time. The default is made for spinning disks: with
+    # it the planner reads the whole table while that is small.
     "random_page_cost": "1.1",
 }
 
@@ -73,7 +72,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _switch_to_wal(cursor: Any, patience: float = 60.0) -> None:
-    """The first switch needs the file alone for a moment, and SQLite does not wait for that."""
+    """The first switch to WAL needs the file alone, and SQLite does not wait for that itself."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -106,7 +105,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A read transaction whose statements all see the same moment. SQLite's always do."""
+    """A read transaction whose statements all see one snapshot. SQLite's always do."""
     with _named(engine), engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -116,7 +115,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A write transaction: committed at the end, rolled back where anything is raised."""
+    """A write transaction. It is committed at the end, or rolled back if anything is raised."""
     with _named(engine), engine.connect() as connection:
         connection = connection.execution_options(parjanya_writing=True)
         with connection.begin():
@@ -125,7 +124,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _named(engine: Engine) -> Iterator[None]:
-    """Tell "the server does not answer" apart from a mistake of ours."""
+    """Raise TruthUnavailable where the server does not answer. Our own mistakes pass through."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
@@ -142,12 +141,12 @@ def _where(engine: Engine) -> str:
     return f"Truth at {engine.url.render_as_string(hide_password=True)}"
 
 
-def insert(connection: Connection, table: Any) -> Insert:
+def insert(connection: Connection, table: Any) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT in the dialect of the connection."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    postgres = connection.dialect.name == "postgresql"
+    return postgresql.insert(table) if postgres else sqlite.insert(table)
 
 
 def insert_if_new(connection: Connection, table: Any) -> Insert:
     """An INSERT that leaves existing rows as they are."""
-    return insert(connection, table).on_conflict_do_nothing()  # type: ignore[attr-defined]
+    return insert(connection, table).on_conflict_do_nothing()

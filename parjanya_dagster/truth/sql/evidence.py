@@ -1,6 +1,6 @@
 """Evidence by its key: one statement for a stage of many images.
 
-The keys travel as one parameter and are joined, in the order of the index. A list of key tuples
+The keys are passed as one parameter and joined, in the order of the index. A list of key tuples
 (`WHERE (a, b, c) IN (…)`) costs SQLite ten times as much.
 """
 

@@ -1,7 +1,6 @@
 """Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
 
-Only look-ups by key, in the order of arrival: DynamoDB could answer them from an index whose
-partition key is tenant and key, and whose sort key is arrival and image id.
+All are look-ups by key, in the order of arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of
 from parjanya_dagster.truth.sql.schema import images, likenesses
 from parjanya_dagster.truth.store import CROWD
 
-# SQLite has no lateral joins: of each wanted value, what was found is one JSON array.
+# SQLite has no lateral joins, so the rows of each wanted value come as one JSON array.
 _TWINS_SQLITE = """
 SELECT wanted.value, (
     SELECT json_group_array(image_id) FROM (
@@ -65,8 +64,8 @@ class Likeness(Base):
     ) -> dict[str, list[ImageRow]]:
         with reading(self.engine) as connection:
             ids = _twins(connection, tenant, sha256, limit)
-            rows = _rows(connection, [one for same in ids.values() for one in same])
-        return {sha: [rows[one] for one in same] for sha, same in ids.items()}
+            rows = _rows(connection, [image_id for same in ids.values() for image_id in same])
+        return {sha: [rows[image_id] for image_id in same] for sha, same in ids.items()}
 
     def twin_ids(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
@@ -89,7 +88,7 @@ class Likeness(Base):
                         if apart <= distance and other != image_id:
                             best[other] = min(apart, best.get(other, apart))
             rows = _rows(connection, {other for best in near.values() for other in best})
-        present = {one: row for one, row in rows.items() if row.object_state == PRESENT}
+        present = {image: row for image, row in rows.items() if row.object_state == PRESENT}
         return {
             image_id: sorted(
                 ((present[other], apart) for other, apart in best.items() if other in present),
@@ -102,7 +101,7 @@ class Likeness(Base):
 def _twins(
     connection: Connection, tenant: str, hashes: Iterable[str], limit: int | None
 ) -> dict[str, list[str]]:
-    """hash -> ids of present rows with it, earliest arrival first. Hashes without any left out."""
+    """hash -> ids of present rows with it, earliest arrival first. No key without ids."""
 
     def of(value: Any) -> Select[Any]:
         return (
@@ -116,24 +115,24 @@ def _twins(
             .limit(limit)
         )
 
-    found: dict[str, list[str]] = {}
+    by_hash: dict[str, list[str]] = {}
     for chunk in chunks(sorted(set(hashes))):
         if connection.dialect.name != "postgresql":
             asked = (tenant, PRESENT, -1 if limit is None else limit, dumps(chunk))
             for sha, same in connection.exec_driver_sql(_TWINS_SQLITE, asked):
                 if ids := loads(same):
-                    found[sha] = ids
+                    by_hash[sha] = ids
             continue
         for sha, image_id in _of_each(connection, chunk, of):
-            found.setdefault(sha, []).append(image_id)
-    return found
+            by_hash.setdefault(sha, []).append(image_id)
+    return by_hash
 
 
 def _rows(connection: Connection, image_ids: Iterable[str]) -> dict[str, ImageRow]:
     rows: dict[str, ImageRow] = {}
     for chunk in chunks(sorted(image_ids)):
-        some = select(images).where(images.c.image_id.in_(chunk))
-        rows |= {row.image_id: row_of(row) for row in connection.execute(some)}
+        query = select(images).where(images.c.image_id.in_(chunk))
+        rows |= {row.image_id: row_of(row) for row in connection.execute(query)}
     return rows
 
 
@@ -141,7 +140,7 @@ def _filed(
     connection: Connection, tenant: str, keys: Sequence[str]
 ) -> dict[str, list[tuple[str, int]]]:
     """key -> image id and hash of the earliest images filed under it."""
-    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    by_key: dict[str, list[tuple[str, int]]] = defaultdict(list)
 
     def of(value: Any) -> Select[Any]:
         return (
@@ -155,15 +154,15 @@ def _filed(
         if connection.dialect.name != "postgresql":
             asked = (tenant, CROWD, dumps(chunk))
             for key, filed in connection.exec_driver_sql(_FILED_SQLITE, asked):
-                found[key] = [(one, view) for one, view in loads(filed)]
+                by_key[key] = [(image_id, view) for image_id, view in loads(filed)]
             continue
         for row in _of_each(connection, chunk, of):
-            found[row[0]].append((row[1], row[2]))
-    return found
+            by_key[row[0]].append((row[1], row[2]))
+    return by_key
 
 
 def _of_each(connection: Connection, values: Sequence[str], query: Any) -> list[Row[Any]]:
-    """The rows of a query of one value, for each of these values: PostgreSQL is asked once."""
+    """The rows of a query for each of these values, in one statement. PostgreSQL only."""
     unnested = func.unnest(cast(list(values), ARRAY(Text)))
     wanted = unnested.table_valued("value", name="wanted").render_derived()
     each = query(wanted.c.value).lateral("each")

@@ -24,7 +24,7 @@ _DECIDED = frozenset(str(status) for status in Status if status.terminal)
 
 
 class Base:
-    """What every part of the store needs: an engine, the rules, a random source."""
+    """What each part of the store shares: an engine, the rules, a random source."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ def event_of(row: Row[Any]) -> Event:
     return Event(**columns)
 
 
-def columns_of(one: Any) -> dict[str, Any]:
-    """The fields of a slotted dataclass, not copied: `asdict` copies deeply and is 20x slower."""
-    return {name: getattr(one, name) for name in one.__slots__}
+def columns_of(record: Any) -> dict[str, Any]:
+    """The fields of a slotted dataclass. `asdict` copies them deeply and is 20 times slower."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def record(connection: Connection, new: Sequence[Event]) -> None:
@@ -71,9 +71,9 @@ def record(connection: Connection, new: Sequence[Event]) -> None:
 def insert_rows(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, if_new: bool = False
 ) -> None:
-    """Insert rows that all name the same columns. Where `if_new`, existing keys are left alone.
+    """Insert rows that all name the same columns. With `if_new`, existing keys are left alone.
 
-    PostgreSQL gets one JSON document: it is parsed once, where a list of VALUES costs a
+    PostgreSQL gets one JSON document, which it parses once. A list of VALUES would cost a
     parameter per cell.
     """
     if not rows:
@@ -99,15 +99,15 @@ def apply(
 ) -> None:
     """Write changes, their events, and what they mean for their batches.
 
-    The rows are locked by the caller's transaction, which calls this once, as its last step:
-    batches come after rows, all of them in the order of their keys, so nobody waits in a circle.
+    The caller's transaction has locked the rows and calls this once, as its last step. Batches are
+    locked after rows, and both in the order of their keys, so no two transactions deadlock.
     `registered`: how many rows were added to each batch.
     """
     by_columns: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         by_columns[tuple(sorted(change.columns))].append(change)
-    for columns, some in by_columns.items():
-        _update(connection, columns, some)
+    for columns, alike in by_columns.items():
+        _update(connection, columns, alike)
     record(connection, [change.event for change in changes])
     _note(connection, changes, registered or {})
 
@@ -133,9 +133,9 @@ def _update(connection: Connection, columns: Sequence[str], changes: Sequence[Ch
 def _written(
     table: Table, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows as SQLite's driver takes them: documents as text.
+    """Rows as SQLite's driver takes them, with documents as text.
 
-    Its driver is called directly: preparing parameters one by one costs SQLAlchemy as much again.
+    The driver is called directly, since SQLAlchemy's preparation of parameters doubles the cost.
     """
     names = list(columns)
     cells = itemgetter(*names, names[0])  # of one name alone it would give no tuple
@@ -149,7 +149,7 @@ def _written(
 
 
 def _note(connection: Connection, changes: Sequence[Change], registered: Mapping[str, int]) -> None:
-    """Count what was added to batches. Where decided rows changed, the manifest is out of date."""
+    """Count what was added to batches. A batch whose decided rows changed has a stale manifest."""
     decided = {
         change.event.batch
         for change in changes

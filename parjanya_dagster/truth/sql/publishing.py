@@ -1,4 +1,4 @@
-"""The registry of policies: versions are added, and never changed."""
+"""Published policy versions. They are added, and never changed."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ class Publishing(Base):
 
     def policies(self) -> list[Published]:
         with reading(self.engine) as connection:
-            found = connection.execute(select(policies).order_by(policies.c.ref)).all()
-        return [Published(**row._mapping) for row in found]
+            rows = connection.execute(select(policies).order_by(policies.c.ref)).all()
+        return [Published(**row._mapping) for row in rows]

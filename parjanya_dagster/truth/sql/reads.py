@@ -49,8 +49,8 @@ class Reads(Base):
 
     def tenants(self) -> list[Tenant]:
         with reading(self.engine) as connection:
-            found = connection.execute(select(tenants).order_by(tenants.c.slug)).all()
-        return [Tenant(**row._mapping) for row in found]
+            rows = connection.execute(select(tenants).order_by(tenants.c.slug)).all()
+        return [Tenant(**row._mapping) for row in rows]
 
     def pin(self, slug: str, policy: str) -> None:
         with writing(self.engine) as connection:
@@ -131,7 +131,7 @@ class Reads(Base):
     def evidence(
         self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
     ) -> dict[str, dict[str, Evidence]]:
-        found: dict[str, dict[str, Evidence]] = {}
+        by_image: dict[str, dict[str, Evidence]] = {}
         with reading(self.engine) as connection:
             for chunk in chunks(rows):
                 wanted: dict[str, dict[str, str]] = defaultdict(dict)
@@ -140,9 +140,9 @@ class Reads(Base):
                         if stages is None or stage in stages:
                             wanted[stage][row.image_id] = fingerprint
                 for stage, fingerprints in wanted.items():
-                    for one in recorded(connection, stage, fingerprints):
-                        found.setdefault(one.image_id, {})[stage] = one
-        return found
+                    for record in recorded(connection, stage, fingerprints):
+                        by_image.setdefault(record.image_id, {})[stage] = record
+        return by_image
 
     def all_evidence(self, image_id: str) -> list[Evidence]:
         query = (
@@ -163,7 +163,7 @@ class Reads(Base):
         with writing(self.engine) as connection:
             statement = insert(connection, heartbeats).values(values)
             connection.execute(
-                statement.on_conflict_do_update(  # type: ignore[attr-defined]
+                statement.on_conflict_do_update(
                     index_elements=["name"], set_={"at": now, "payload": dict(payload)}
                 )
             )

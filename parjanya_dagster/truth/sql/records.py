@@ -165,11 +165,7 @@ class Records(Base):
         rest = {name: value for name, value in values.items() if name not in keys}
         with writing(self.engine) as connection:
             statement = insert(connection, table).values(values)
-            connection.execute(
-                statement.on_conflict_do_update(  # type: ignore[attr-defined]
-                    index_elements=keys, set_=rest
-                )
-            )
+            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
 
     def _kept(self, table: Table, kind: type[T]) -> list[T]:
         columns = [table.c[name] for name in kind.__slots__]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Regrades in Truth: what was asked for, how far its rows are, what was decided under what."""
+"""Regrades: what was requested, how far each has come, and the decisions under each policy."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from parjanya_dagster.truth.sql.schema import (
 )
 from parjanya_dagster.truth.stages import Status
 
-REGRADE = "regrade"  # in `replays`, where other replays have the stage that they reset to
+REGRADE = "regrade"  # the stage of a regrade in `replays`; a reset has the stage that it resets to
 
 
 class Regrading(Base):
-    """The part of the store that moves history to another policy."""
+    """The part of the store that moves rows to another policy."""
 
     def begin_regrade(self, regrade: Regrade) -> Regrade:
         with writing(self.engine) as connection:
@@ -61,8 +61,8 @@ class Regrading(Base):
     def open_regrades(self) -> list[Regrade]:
         query = select(regrades).where(regrades.c.reset_at.is_(None))
         with reading(self.engine) as connection:
-            found = connection.execute(query.order_by(regrades.c.started_at)).all()
-        return [_regrade_of(row) for row in found]
+            rows = connection.execute(query.order_by(regrades.c.started_at)).all()
+        return [_regrade_of(row) for row in rows]
 
     def regrade_rows(
         self, replay_id: str, policy: str, moves: Sequence[Move], now: float, reason: str
@@ -119,7 +119,7 @@ class Regrading(Base):
     def decided_under(
         self, image_ids: Sequence[str], policy_hash: str
     ) -> dict[str, Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = {}
+        bodies: dict[str, Mapping[str, Any]] = {}
         with reading(self.engine) as connection:
             for chunk in chunks(image_ids):
                 query = (
@@ -131,11 +131,11 @@ class Regrading(Base):
                     )
                     .order_by(evidence.c.created_at)
                 )
-                found.update({row[0]: row[1] for row in connection.execute(query)})
-        return found
+                bodies.update({row[0]: row[1] for row in connection.execute(query)})
+        return bodies
 
     def decisions(self, image_ids: Sequence[str]) -> dict[str, list[Decided]]:
-        found: dict[str, list[Decided]] = defaultdict(list)
+        by_image: dict[str, list[Decided]] = defaultdict(list)
         with reading(self.engine) as connection:
             for chunk in chunks(image_ids):
                 query = (
@@ -148,34 +148,34 @@ class Regrading(Base):
                     .order_by(events.c.image_id, events.c.event_id)
                 )
                 for row in connection.execute(query):
-                    said = row.changes
-                    found[row.image_id].append(
+                    changes = row.changes
+                    by_image[row.image_id].append(
                         Decided(
                             at=row.at,
-                            policy=said.get("policy") or "",
-                            verdict=said.get("verdict") or "",
-                            reasons=tuple(said.get("reasons") or ()),
+                            policy=changes.get("policy") or "",
+                            verdict=changes.get("verdict") or "",
+                            reasons=tuple(changes.get("reasons") or ()),
                             run_id=row.run_id,
                         )
                     )
-        return dict(found)
+        return dict(by_image)
 
     def mispinned(self) -> list[Mispinned]:
-        found: list[Mispinned] = []
+        groups: list[Mispinned] = []
         with reading(self.engine) as connection:
             for slug, pin in connection.execute(select(tenants.c.slug, tenants.c.policy)).all():
-                # Two ranges of the index, so that only what is out of step is counted.
+                # Two ranges of the index, so that rows under the pinned policy are not read.
                 for other in (images.c.policy < pin, images.c.policy > pin):
                     query = (
                         select(images.c.batch, images.c.policy, func.count())
                         .where(images.c.tenant == slug, other, text(DECIDED))
                         .group_by(images.c.policy, images.c.batch)
                     )
-                    found += [
+                    groups += [
                         Mispinned(batch=batch, tenant=slug, pin=pin, policy=policy, rows=rows)
                         for batch, policy, rows in connection.execute(query)
                     ]
-        return sorted(found, key=lambda one: (one.batch, one.policy))
+        return sorted(groups, key=lambda group: (group.batch, group.policy))
 
 
 def _regrade_of(row: Any) -> Regrade:

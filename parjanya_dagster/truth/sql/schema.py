@@ -1,7 +1,7 @@
 """The tables of Truth, for SQLite and PostgreSQL.
 
-Each access has its index, so none grows with the history. `due_at` is null for rows that cannot
-be claimed, and the index of due work leaves them out.
+Each query has its index, so none gets slower as the history grows. `due_at` is null for rows that
+cannot be claimed, and the index of due work leaves them out.
 """
 
 from __future__ import annotations

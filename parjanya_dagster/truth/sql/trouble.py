@@ -13,7 +13,7 @@ from parjanya_dagster.truth.sql.schema import FAILED, TROUBLED, images
 
 
 class Trouble(Base):
-    """The part of the store that failures are read from."""
+    """The part of the store that lists failed and troubled rows."""
 
     def failed(
         self, tenant: str, failure_class: str, after: str = "", limit: int = 1000
@@ -43,7 +43,7 @@ class Trouble(Base):
         with reading(self.engine) as connection:
             return [row_of(row) for row in connection.execute(query)]
 
-    def ahead(self) -> float | None:
+    def clock_skew(self) -> float | None:
         if self.engine.dialect.name != "postgresql":
             return None  # an embedded database has the clock of this process
         with reading(self.engine) as connection:

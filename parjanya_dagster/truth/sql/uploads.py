@@ -1,4 +1,4 @@
-"""Uploads that were promised, and the tokens that may ask for them."""
+"""Promised uploads, and the tokens that may request them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
 
 
 class Uploading(Base):
-    """The part of the store that knows what was promised to arrive."""
+    """The part of the store that keeps promised uploads and tokens."""
 
     def add_uploads(self, promised: Sequence[UploadRow]) -> None:
         for chunk in chunks(promised):
             with writing(self.engine) as connection:
-                rows = [columns_of(one) for one in chunk]
+                rows = [columns_of(upload) for upload in chunk]
                 insert_rows(connection, uploads, rows, if_new=True)
 
     def upload(self, upload_id: str) -> UploadRow | None:

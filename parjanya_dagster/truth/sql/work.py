@@ -49,13 +49,13 @@ def _chosen(
 ) -> Select[tuple[str]]:
     """The ids of up to `limit` rows of these batches, the earliest due of each batch first.
 
-    PostgreSQL goes through the batches one by one, and locks a row when it takes it. SQLite has
-    one writer at a time and sorts.
+    PostgreSQL reads the batches in turn and locks each row that it takes. SQLite has one writer at
+    a time, so it sorts.
     """
     row = select(images.c.image_id).where(where)
     if connection.dialect.name != "postgresql":
-        some = row.where(images.c.batch.in_(list(batches)))
-        return some.order_by(images.c.batch, images.c.due_at).limit(limit)
+        of_these = row.where(images.c.batch.in_(list(batches)))
+        return of_these.order_by(images.c.batch, images.c.due_at).limit(limit)
     unnested = func.unnest(cast(list(dict.fromkeys(batches)), ARRAY(Text)))
     wanted = unnested.table_valued("batch", name="wanted").render_derived()
     per_batch = (
@@ -84,7 +84,7 @@ class Work(Base):
             .group_by(images.c.batch, images.c.pipeline_status)
         )
         with reading(self.engine) as connection:
-            found = connection.execute(query).all()
+            groups = connection.execute(query).all()
         due = [
             DueBatch(
                 batch=row.batch,
@@ -93,7 +93,7 @@ class Work(Base):
                 rows=row.total,
                 oldest=row.oldest,
             )
-            for row in found
+            for row in groups
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
@@ -101,8 +101,8 @@ class Work(Base):
         if request.limit <= 0 or not request.batches:
             return []
         with writing(self.engine) as connection:
-            # Not by the index of batches: it would read all rows of a run with each claim. By that
-            # of leases it reads the few whose end has come.
+            # The expression keeps SQLite and PostgreSQL from the index of batches, by which each
+            # claim would read all rows of its run. By the index of leases it reads expired ones.
             ours = images.c.batch.concat("").in_(list(request.batches))
             self._expire(connection, and_(_expired(now), ours), now, request.limit)
             free = (
@@ -126,8 +126,8 @@ class Work(Base):
     ) -> list[ImageRow]:
         """Lease rows of a request, from one batch after the other, in one statement.
 
-        Within a batch the index of due work has the order, so a claim reads what it takes. As a
-        CTE the choice is made once: a subquery PostgreSQL may run again, and take too many.
+        The index of due work has the order within a batch, so a claim reads only what it takes.
+        The choice is a CTE, which runs once. PostgreSQL may run a subquery again and take too many.
         """
         chosen = _chosen(connection, request.batches, where, request.limit).cte("chosen")
         taken = connection.execute(
@@ -164,27 +164,34 @@ class Work(Base):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
         applied: set[str] = set()
         for chunk in chunks(outcomes):
-            # What can be done before others must wait for us, is.
+            # Done before the transaction, during which others wait for us.
             changes = {
                 claim.image_id: transitions.finish(
                     claim, outcome, now, run_id, self.rules, self.rng
                 )
                 for claim, outcome in chunk
             }
-            done = [(claim, one) for claim, one in chunk if isinstance(one, Completed)]
-            found = {
-                claim.image_id: {**columns_of(one.evidence), "body": storable(one.evidence.body)}
-                for claim, one in done
+            completed = [
+                (claim, outcome) for claim, outcome in chunk if isinstance(outcome, Completed)
+            ]
+            records = {
+                claim.image_id: {
+                    **columns_of(outcome.evidence),
+                    "body": storable(outcome.evidence.body),
+                }
+                for claim, outcome in completed
             }
             with writing(self.engine) as connection:
                 held = self._held(connection, [claim for claim, _ in chunk])
                 insert_rows(
                     connection,
                     evidence,
-                    [row for image_id, row in found.items() if image_id in held],
+                    [row for image_id, row in records.items() if image_id in held],
                     if_new=True,
                 )
-                file_likenesses(connection, [(c, one) for c, one in done if c.image_id in held])
+                file_likenesses(
+                    connection, [pair for pair in completed if pair[0].image_id in held]
+                )
                 apply(connection, [c for image_id, c in changes.items() if image_id in held])
             applied |= held
         return Committed(
@@ -208,7 +215,7 @@ class Work(Base):
         return released
 
     def _held(self, connection: Connection, claims: Sequence[Claim]) -> set[str]:
-        """Which claims still hold their row: locked here, compared by fence and owner."""
+        """Ids of the claims that still hold their row, by fence and owner. Locks the rows."""
         current = connection.execute(
             select(images.c.image_id, images.c.fence, images.c.lease_owner)
             .where(images.c.image_id.in_([claim.image_id for claim in claims]))
@@ -240,7 +247,7 @@ class Work(Base):
         return len(dead)
 
     def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
-        """Each batch is one transaction: its rows and the note that it was reset."""
+        """One transaction per batch: its rows, and the note that it was reset."""
         earlier = STAGES[: STAGES.index(to.stage) + 1]
         total = 0
         for batch in batches:
@@ -255,7 +262,7 @@ class Work(Base):
                 note = insert_if_new(connection, replays).values(
                     replay_id=replay_id, batch=batch, stage=to.stage, at=now, rows=0
                 )
-                if connection.execute(note).rowcount == 0:  # a run beside us does it
+                if connection.execute(note).rowcount == 0:  # another run resets it
                     continue
                 rows = connection.execute(
                     select(images)

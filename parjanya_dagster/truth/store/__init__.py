@@ -1,6 +1,6 @@
 """The store contract: what every backend of Truth can do, and how it behaves.
 
-Each concern is a protocol in a module of its own, and `Store` is all of them. A caller asks for
+Each concern is a protocol in a module of its own, and `Store` combines them all. A caller asks for
 the narrowest protocol that it uses. One suite, `tests/contract`, runs against every backend.
 
 Every operation is idempotent, or fenced so that doing it twice changes nothing. Times are seconds
@@ -82,10 +82,10 @@ class Store(
 ):
     """Truth."""
 
-    def ahead(self) -> float | None:
+    def clock_skew(self) -> float | None:
         """Seconds by which the server's clock is ahead of ours. None: it has no clock of its own.
 
-        Clocks are compared for real here: the only method that reads ours.
+        This is the only method that reads our clock itself.
         """
 
     def close(self) -> None: ...

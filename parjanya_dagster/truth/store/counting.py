@@ -9,13 +9,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Where the images of one tenant are. Rows of objects that left their bucket apart."""
+    """How many images of one tenant are where. Departed rows are counted apart."""
 
     tenant: str
     by_status: Mapping[str, int]  # pipeline_status -> rows whose object is present
     by_verdict: Mapping[str, int]  # accept, reject, review -> curated rows
     by_failure: Mapping[str, int]  # failure class -> failed rows
-    in_flight: int  # rows under a lease, live or lapsed; also counted under their status
+    in_flight: int  # rows under a lease, live or expired; also counted under their status
     registered: int  # rows ever registered, by the batches' own count
     departed: int  # rows whose object was replaced or deleted
 

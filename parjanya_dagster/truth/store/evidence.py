@@ -1,4 +1,4 @@
-"""What was found about images, and what happened to them. Nothing here is ever updated."""
+"""Evidence about images, and the events of their history. Nothing here is ever updated."""
 
 from __future__ import annotations
 

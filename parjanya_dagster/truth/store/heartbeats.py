@@ -1,4 +1,4 @@
-"""The last sign of life of each loop. Deletable: nothing may depend on a beat being there."""
+"""The last heartbeat of each loop. Heartbeats can be deleted: nothing may depend on them."""
 
 from __future__ import annotations
 

@@ -14,16 +14,16 @@ class Images(Protocol):
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
         """Make rows of arrivals, in the open batch of their tenant. A known arrival is left alone.
 
-        Of each key the version that landed last is present; it replaces the others. An object
+        Of each key, the version that landed last is present and replaces the others. An object
         that comes back after it was deleted or replaced is present again, and its row goes on.
-        One result per distinct arrival, in no order. Raises UnknownTenant.
+        Returns one result per distinct arrival, in no order. Raises UnknownTenant.
         """
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
         """Record that objects were deleted from their bucket. Returns how many rows changed."""
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
-        """Which of these are rows whose object was there. The others are worth registering."""
+        """Which of these are registered with their object present. Register the others."""
 
     def get(self, image_id: str) -> ImageRow | None: ...
 
@@ -48,7 +48,8 @@ class Images(Protocol):
         """
 
     def troubled(self, before: float, limit: int = 200) -> list[ImageRow]:
-        """Undecided rows that were retried or crashed, and last changed before that time.
+        """Undecided rows that were retried or crashed, and have not changed since that time.
 
-        The longest unchanged first. Costs what is in trouble, not what is pending.
+        The longest unchanged come first. The cost grows with the rows in trouble, not with those
+        that are pending.
         """

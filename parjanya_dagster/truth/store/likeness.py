@@ -8,8 +8,8 @@ from typing import Protocol
 from parjanya_dagster.truth.models import ImageRow
 
 CROWD = 64
-"""Of each key of likeness only so many images are looked at, the earliest. Else a tenant with ten
-thousand pages that look alike would have each compared with each."""
+"""How many images of one key of likeness are compared: the earliest. Without a bound, a tenant with
+ten thousand pages that look alike would have each compared with each."""
 
 
 class Likenesses(Protocol):
@@ -26,7 +26,7 @@ class Likenesses(Protocol):
     def twin_ids(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[str]]:
-        """The ids of `twins`. Nearly every image is its own only twin: its row is not read."""
+        """The ids of `twins`, without their rows. Nearly every image is its own only twin."""
 
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
@@ -34,7 +34,6 @@ class Likenesses(Protocol):
         """Present rows of a tenant that share a key of likeness, earliest arrival first.
 
         `wanted` maps image ids to keys and hashes, as `Completed.likeness` has them. Each row
-        found comes with how many bits of its hash differ, at most `distance`. Of the images
-        filed under one key only the earliest few dozen are looked at, so a key that is crowded
-        costs no more than another.
+        comes with the number of bits in which its hash differs, at most `distance`. Only the
+        earliest CROWD images of a key are compared, so a crowded key costs no more than another.
         """

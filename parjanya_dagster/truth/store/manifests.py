@@ -11,8 +11,9 @@ class Manifests(Protocol):
     def stale_manifests(self) -> dict[str, int]:
         """Batches whose decided rows changed since their manifest was written.
 
-        The number counts the changes. Read it before the rows, and hand it to `manifest_written`.
+        The number counts all such changes. Read it before the rows, and pass it to
+        `manifest_written`.
         """
 
     def manifest_written(self, batch: str, decided: int) -> None:
-        """The manifest of a batch shows all changes up to that count."""
+        """Record that the manifest of a batch shows all changes up to that count."""

@@ -11,9 +11,9 @@ class Policies(Protocol):
     """Published policy versions."""
 
     def publish(self, policy: Published) -> Published:
-        """Publish a policy version. Returns the recorded one: publishing again changes nothing.
+        """Publish a policy version. Publishing again changes nothing. Returns the recorded one.
 
-        Raises PolicyConflict where the version is published with another hash.
+        Raises PolicyConflict if the version is published with another hash.
         """
 
     def policy(self, ref: str) -> Published | None: ...

@@ -1,4 +1,4 @@
-"""Regrades: durable wishes to decide images again, under another policy."""
+"""Regrades: requests to decide images again, under another policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Regrades(Protocol):
     def begin_regrade(self, regrade: Regrade) -> Regrade:
         """Record a regrade and pin its tenants, in one transaction. Returns the recorded one.
 
-        One that is recorded already is left as it is. Raises UnknownTenant.
+        A regrade that is recorded already is left as it is. Raises UnknownTenant.
         """
 
     def regrade(self, replay_id: str) -> Regrade | None: ...
@@ -28,19 +28,19 @@ class Regrades(Protocol):
     def regrade_rows(
         self, replay_id: str, policy: str, moves: Sequence[Move], now: float, reason: str
     ) -> frozenset[str]:
-        """Send rows to their replay boundary. Returns the ids of those that had changed meanwhile.
+        """Send rows to their replay boundary. Returns the ids of those that changed meanwhile.
 
-        A row that is not as the move says is left alone: read it again.
+        A row that is not as its move says is left alone. Read it again, and plan another move.
         """
 
     def note_replayed(self, replay_id: str, batch: str, rows: int, now: float) -> None:
-        """The rows of a batch are at their boundary."""
+        """Record that the rows of a batch are at their boundary, and how many were sent."""
 
     def replayed(self, replay_id: str) -> dict[str, int]:
         """The batches of a regrade whose rows are at their boundary, and how many were sent."""
 
     def end_reset(self, replay_id: str, now: float) -> None:
-        """All rows of a regrade are at their boundary."""
+        """Record that all rows of a regrade are at their boundary."""
 
     def regrading(self) -> dict[str, int]:
         """Rows that a regrade has sent back and that are not decided again, by batch."""

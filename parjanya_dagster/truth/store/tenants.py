@@ -11,7 +11,7 @@ class Tenants(Protocol):
     """Tenants and their pins."""
 
     def put_tenant(self, tenant: Tenant) -> Tenant:
-        """Register a tenant. Returns the recorded one: an existing tenant is left as it is."""
+        """Register a tenant. An existing tenant is left as it is. Returns the recorded one."""
 
     def tenant(self, slug: str) -> Tenant | None: ...
 

@@ -1,4 +1,4 @@
-"""The work queue: rows that wait for a stage, the leases they are claimed under, their outcomes."""
+"""The work queue: rows that wait for a stage, leases on them, and outcomes of the work."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class WorkQueue(Protocol):
     """Claims under a lease, and the outcomes that a fence lets in."""
 
     def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
-        """Work that could be claimed now, by batch and stage, longest due first.
+        """Work that may be claimed now, by batch and stage. The longest due come first.
 
-        Costs what is due, not what was. Without `stages`: of all stages.
+        The cost grows with what is due, not with the history. Without `stages`: of all stages.
         """
 
     def claim(self, request: ClaimRequest, now: float) -> list[Claim]:
@@ -33,16 +33,17 @@ class WorkQueue(Protocol):
     def commit(
         self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
     ) -> Committed:
-        """Apply outcomes whose fence still matches; the others change nothing and are named.
+        """Apply the outcomes whose fence still matches.
 
-        Raises InvalidTransition for outcomes that no worker may report.
+        The others change nothing, and their ids are returned as lost. Raises InvalidTransition
+        for outcomes that no worker may report.
         """
 
     def leases(self, now: float) -> dict[str, float]:
         """Live leases: owner -> the end of its last one."""
 
     def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
-        """Hand rows back untouched, attempts refunded."""
+        """Hand rows back untouched and refund their attempts. Returns how many."""
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
         """Free rows whose lease ran out. Rows that spent their attempts fail. Returns how many."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from parjanya_dagster.belief.snapshot import RunState
 from parjanya_dagster.belief.tags import RECONCILER
+from parjanya_dagster.doctor.case import SENSOR_OF
 from parjanya_dagster.doctor.findings import Boundary, Severity
-from parjanya_dagster.doctor.rules import SENSOR_OF
 from parjanya_dagster.doctor.rules_runs import living
 from parjanya_dagster.intent.demand import by_key, needs_of
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
@@ -18,7 +18,7 @@ from parjanya_dagster.web.overview.words import ago, number, span
 GOOD, WARN, BAD, UNKNOWN = "good", "warn", "bad", "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One of the four columns."""
 
@@ -45,12 +45,12 @@ def truth(seen: Measured) -> Layer:
     failed = sum(one.by_status.get(Status.FAILED, 0) for one in counts)
     readable = seen.readable(TRUTH)
     return Layer(
-        "Truth",
-        "survives everything",
-        _tone(seen, Boundary.TRUTH) if readable else UNKNOWN,
-        number(rows) if readable else "—",
-        "images",
-        (
+        name="Truth",
+        rule="survives everything",
+        tone=_tone(seen, Boundary.TRUTH) if readable else UNKNOWN,
+        value=number(rows) if readable else "—",
+        caption="images",
+        lines=(
             ("decided", number(decided)),
             ("failed", number(failed)),
             ("under a lease", number(sum(one.in_flight for one in counts))),
@@ -78,19 +78,26 @@ def belief(seen: Measured) -> Layer:
         lines.append(("partition keys", number(len(seen.facts.snapshot.keys))))
     readable = seen.readable(BELIEF) and seen.facts.loops is not None
     return Layer(
-        "Belief",
-        "may be deleted",
-        _tone(seen, Boundary.BELIEF) if readable else UNKNOWN,
-        span(now - beat.at) if beat else "never",
-        "since the reconciler looked" if beat else "did the reconciler look",
-        tuple(lines),
+        name="Belief",
+        rule="may be deleted",
+        tone=_tone(seen, Boundary.BELIEF) if readable else UNKNOWN,
+        value=span(now - beat.at) if beat else "never",
+        caption="since the reconciler looked" if beat else "did the reconciler look",
+        lines=tuple(lines),
     )
 
 
 def intent(seen: Measured) -> Layer:
     snapshot = seen.facts.snapshot
     if snapshot is None:
-        return Layer("Intent", "durable, by identity", UNKNOWN, "—", "not known", ())
+        return Layer(
+            name="Intent",
+            rule="durable, by identity",
+            tone=UNKNOWN,
+            value="—",
+            caption="not known",
+            lines=(),
+        )
     live, _ = living(snapshot, seen.lanes, seen.limits)
     due = sum(one.rows for one in snapshot.due)
     oldest = min((one.oldest for one in snapshot.due), default=snapshot.now)
@@ -101,12 +108,12 @@ def intent(seen: Measured) -> Layer:
     queued = sum(run.state in (RunState.CREATED, RunState.QUEUED) for run in live)
     asked = sum(amount for what, amount in seen.facts.totals.items() if what.startswith("emitted|"))
     return Layer(
-        "Intent",
-        "durable, by identity",
-        _tone(seen, Boundary.INTENT),
-        number(due),
-        "images due",
-        (
+        name="Intent",
+        rule="durable, by identity",
+        tone=_tone(seen, Boundary.INTENT),
+        value=number(due),
+        caption="images due",
+        lines=(
             ("no run has them before it", number(uncovered)),
             ("the oldest is due", ago(snapshot.now - oldest) if due else "—"),
             ("runs in the queue", number(queued)),
@@ -119,7 +126,14 @@ def intent(seen: Measured) -> Layer:
 def execution(seen: Measured, per_minute: float | None) -> Layer:
     snapshot = seen.facts.snapshot
     if snapshot is None:
-        return Layer("Execution", "disposable", UNKNOWN, "—", "not known", ())
+        return Layer(
+            name="Execution",
+            rule="disposable",
+            tone=UNKNOWN,
+            value="—",
+            caption="not known",
+            lines=(),
+        )
     live, _ = living(snapshot, seen.lanes, seen.limits)
     states = Counter(run.state for run in live)
     quiet = [
@@ -135,12 +149,12 @@ def execution(seen: Measured, per_minute: float | None) -> Layer:
         ("code", _code(seen)),
     ]
     return Layer(
-        "Execution",
-        "disposable",
-        _tone(seen, Boundary.EXECUTION),
-        number(states[RunState.STARTED]),
-        "run at work" if states[RunState.STARTED] == 1 else "runs at work",
-        tuple(lines),
+        name="Execution",
+        rule="disposable",
+        tone=_tone(seen, Boundary.EXECUTION),
+        value=number(states[RunState.STARTED]),
+        caption="run at work" if states[RunState.STARTED] == 1 else "runs at work",
+        lines=tuple(lines),
     )
 
 

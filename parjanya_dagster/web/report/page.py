@@ -37,7 +37,7 @@ class ReportReason:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportImage:
     """One image as the report shows it."""
 
@@ -63,7 +63,7 @@ class ReportImage:
         return "pending"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TenantSummary:
     """The counts of one tenant by outcome, and by outcome and rule, most frequent first."""
 
@@ -89,10 +89,10 @@ def summarize(rows: Sequence[ReportImage]) -> list[TenantSummary]:
         ranked = sorted(reasons.items(), key=lambda kv: (order.index(kv[0][0]), -kv[1], kv[0][1]))
         summaries.append(
             TenantSummary(
-                tenant,
-                len(mine),
-                {outcome: outcomes[outcome] for outcome in OUTCOMES},
-                [(outcome, rule, n) for (outcome, rule), n in ranked],
+                tenant=tenant,
+                total=len(mine),
+                counts={outcome: outcomes[outcome] for outcome in OUTCOMES},
+                reasons=[(outcome, rule, n) for (outcome, rule), n in ranked],
             )
         )
     return summaries

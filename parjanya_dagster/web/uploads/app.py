@@ -49,7 +49,7 @@ def create_app(platform: Platform) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=_origins(platform.settings.upload_origins),
+        allow_origins=_origins(platform.settings.uploads.origins),
         allow_methods=["GET", "POST", "PUT"],
         allow_headers=["Authorization", "Content-Type", "If-None-Match"],
     )
@@ -61,7 +61,7 @@ def _origins(text: str) -> list[str]:
     for one in origins:
         if not is_origin(one):
             raise SettingsInvalid(
-                f"PARJANYA_UPLOAD_ORIGINS: {one!r} is no web origin. One reads "
+                f"PARJANYA_UPLOADS__ORIGINS: {one!r} is no web origin. One reads "
                 "https://app.example, with no path and no slash at its end."
             )
     return origins

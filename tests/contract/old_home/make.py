@@ -7,6 +7,8 @@ What it calls is the code of then: nothing in the homes was written by hand. Bes
 writes what that code made of it, which is what this code must make of it too.
 """
 
+# ruff: noqa: I001 (its imports are of another tree)
+
 from __future__ import annotations
 
 import json
@@ -40,8 +42,8 @@ from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.regrade.advance import beat, let_go
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.store import Store
-from tests.contract.world import NOON, arrive, carry
-from tests.servers import MotoServer, PostgresServer
+from tests.support.world import NOON, arrive, carry
+from tests.support.servers import MotoServer, PostgresServer
 
 HERE = Path(__file__).parent
 CPU, GPU = SPLIT
@@ -109,7 +111,8 @@ def live(store: Store) -> None:
         store.begin_regrade(Regrade(name, "default@2", tenants, "", "", NOON + 600))
     store.reset(acme, "curated", NOON + 610, "again", "regrade-held", policy="default@2")
     held, free = store.regrade("regrade-held"), store.regrade("regrade-free")
-    assert held is not None and free is not None
+    assert held is not None
+    assert free is not None
     beat(store, held, NOON + 620, hold=THEN + 300)
     beat(store, free, NOON + 620, hold=THEN + 300)
     let_go(store, free, NOON + 630)

@@ -15,7 +15,7 @@ import pytest
 from parjanya_dagster.aws.bucket_check import Mark, Seen, Wanted, judge, look, reachable
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.uploads.cors import objections
-from tests.servers import MotoServer
+from tests.support.servers import MotoServer
 
 ARN = "arn:aws:sqs:us-east-1:1:q"
 WANTED = Wanted("acme", "incoming/", ARN, 4 * 86_400.0, ("https://app.example",))

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from parjanya_dagster.aws.groups import AutoScalingGroup
 from parjanya_dagster.errors import CloudUnavailable
-from tests.servers import MotoServer
+from tests.support.servers import MotoServer
 
 
 @pytest.fixture
@@ -81,4 +81,4 @@ def test_where_nothing_is_in_service_the_last_failure_says_why(
             {"Activities": [activity("InProgress", "Launching"), activity("Failed", quota)]},
         )
         state = AutoScalingGroup("g").state()
-    assert (state.desired, state.in_service, state.said) == (2, 0, quota)
+    assert (state.desired, state.in_service, state.last_failure) == (2, 0, quota)

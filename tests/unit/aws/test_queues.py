@@ -12,9 +12,9 @@ import pytest
 from parjanya_dagster.aws.queues import FORTNIGHT, SqsQueue
 from parjanya_dagster.errors import QueueMissing
 from parjanya_dagster.queues.messages import Queue
-from tests.servers import MotoServer
 from tests.simulation.queue_model import QueueModel
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.servers import MotoServer
 
 
 @dataclass

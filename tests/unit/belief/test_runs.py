@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ JOB = EMBEDDED[0].job
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    with DagsterInstance.local_temp(str(tmp_path)) as instance:
+def instance(empty_dagster: Path, tmp_path: Path) -> Iterator[DagsterInstance]:
+    folder = shutil.copytree(empty_dagster, tmp_path / "dagster")
+    with DagsterInstance.local_temp(str(folder)) as instance:
         instance.add_dynamic_partitions(PARTITIONS, KEYS)
         yield instance
 
@@ -155,11 +157,11 @@ def test_more_runs_than_a_page_are_all_counted(
 
 def test_the_dead_are_marked_failed_once(instance: DagsterInstance, belief: DagsterBelief) -> None:
     run_id = create(instance)
-    assert belief.bury(run_id, "no sign of life")
+    assert belief.expire(run_id, "no sign of life")
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status is DagsterRunStatus.FAILURE
-    assert not belief.bury(run_id, "again")
+    assert not belief.expire(run_id, "again")
     messages = [str(entry.dagster_event) for entry in instance.all_logs(run_id)]
     assert any("no sign of life" in message for message in messages)
 
@@ -168,7 +170,7 @@ def test_a_run_that_was_to_stop_is_marked_canceled(
     instance: DagsterInstance, belief: DagsterBelief
 ) -> None:
     run_id = create(instance, DagsterRunStatus.CANCELING)
-    assert belief.bury(run_id, "asked to stop, and silent")
+    assert belief.expire(run_id, "asked to stop, and silent")
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status is DagsterRunStatus.CANCELED
@@ -179,14 +181,14 @@ def test_a_run_that_ended_meanwhile_is_left_as_it_is(
     instance: DagsterInstance, belief: DagsterBelief, status: DagsterRunStatus
 ) -> None:
     run_id = create(instance, status)
-    assert not belief.bury(run_id, "too late")
+    assert not belief.expire(run_id, "too late")
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status is status
 
 
-def test_a_run_that_dagster_forgot_cannot_be_buried(belief: DagsterBelief) -> None:
-    assert not belief.bury("no-such-run", "gone")
+def test_a_run_that_dagster_forgot_cannot_be_expired(belief: DagsterBelief) -> None:
+    assert not belief.expire("no-such-run", "gone")
 
 
 @pytest.mark.parametrize("part", ["get_run_records", "get_paginated_dynamic_partitions"])

@@ -13,7 +13,8 @@ import pytest
 
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
-from tests.end_to_end.pictures import picture
+from tests.support import command_line
+from tests.support.pictures import picture
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -25,20 +26,13 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def parjanya(home: Path) -> Run:
-    """The real program in a process of its own."""
+    """The program in a process of its own."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PARJANYA_")}
         environment |= {"PARJANYA_HOME": str(home)}
         environment |= {f"PARJANYA_{name.upper()}": value for name, value in settings.items()}
-        return subprocess.run(
-            [sys.executable, "-m", "parjanya_dagster.cli", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return command_line.parjanya(*arguments, environment=environment)
 
     return run
 
@@ -63,14 +57,16 @@ def test_a_tenant_that_cannot_be_is_refused_with_the_rule(parjanya: Run, tmp_pat
 
 
 def test_a_wrong_setting_is_named_with_its_value(parjanya: Run) -> None:
-    is_sentence(parjanya("status", batch_size="many"), "PARJANYA_BATCH_SIZE", "'many'")
-    is_sentence(parjanya("status", lanes="three"), "PARJANYA_LANES", "'three'")
-    is_sentence(parjanya("status", objects_url="ftp://x"), "PARJANYA_OBJECTS_URL")
+    is_sentence(
+        parjanya("status", arrivals__batch_size="many"), "PARJANYA_ARRIVALS__BATCH_SIZE", "'many'"
+    )
+    is_sentence(parjanya("status", lanes__layout="three"), "PARJANYA_LANES__LAYOUT", "'three'")
+    is_sentence(parjanya("status", objects__url="ftp://x"), "PARJANYA_OBJECTS__URL")
 
 
 def test_a_truth_that_cannot_be_reached_is_a_sentence(parjanya: Run) -> None:
     url = "postgresql://nobody@127.0.0.1:1/none"
-    is_sentence(parjanya("status", truth_url=url), "does not answer")
+    is_sentence(parjanya("status", truth__url=url), "does not answer")
 
 
 def test_a_home_that_cannot_be_made_is_a_sentence(parjanya: Run, home: Path) -> None:
@@ -116,7 +112,7 @@ def test_status_and_explain_print_json_that_parses(
     assert (
         parjanya("ingest", "--tenant", "acme", str(tmp_path / "ü \U0001f5bc.jpg")).returncode == 0
     )
-    platform = open_platform(Settings(home=home, settle=0.0))
+    platform = open_platform(Settings(home=home, arrivals={"settle": 0.0}))
     platform.sweeper.sweep(1e12)
     platform.store.close()
     (tenant,) = json.loads(parjanya("status", "--json").stdout)["tenants"]

@@ -21,10 +21,10 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import DEFAULT_PROMPT, Settings
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import Reset
-from tests.end_to_end.pictures import picture
-from tests.endpoint_stub import MODEL, Reply, Stub
-from tests.unit.conftest import Clock
-from tests.unit.execution.test_stages import Engine, House
+from tests.support.clock import Clock
+from tests.support.endpoint_stub import MODEL, Reply, Stub
+from tests.support.pictures import picture
+from tests.support.stages import Engine, House
 
 POLICY = """
 name: asks
@@ -159,7 +159,7 @@ def test_a_policy_that_needs_nothing_of_a_stage_asks_what_the_settings_say() -> 
     plain = policy.load("name: plain\nversion: 1\ndescription: Needs nothing.\n")
     assert not wanted(plain, "enriched")
     assert not wanted(plain, "scored")
-    assert Settings.model_fields["prompt"].default == DEFAULT_PROMPT
+    assert Settings().vlm.prompt == DEFAULT_PROMPT
     from gpu_ops.vlm import prompts
 
     assert prompts.DEFAULT == DEFAULT_PROMPT
@@ -203,7 +203,7 @@ def test_an_image_that_the_server_refuses_fails_in_the_end_and_alone(
     house: House, stub: Stub
 ) -> None:
     engine = endpoint(stub, house.clock)
-    from tests.endpoint_stub import mean
+    from tests.support.endpoint_stub import mean
 
     levels = sorted({round(mean({"messages": _message(engine, house, n)})) for n in range(2)})
     stub.behave = lambda _, asked: (

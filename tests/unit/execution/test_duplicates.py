@@ -28,7 +28,8 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.sql import SqlStore, open_store
-from tests.contract.world import LEASE, NOON, arrival, found, tenant
+from tests.support.examples import examples
+from tests.support.world import LEASE, NOON, arrival, found, tenant
 
 POLICY = builtin()["default@2"]
 DISTANCE = POLICY.near_distance or 0
@@ -191,11 +192,9 @@ def expected(images: Sequence[Landed]) -> dict[Landed, Landed | None]:
     return {one: original(one) for one in images}
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "truth.db"
-    open_store(f"sqlite:///{path}").close()
-    return path
+@pytest.fixture
+def template(empty_truth: Path) -> Path:
+    return empty_truth
 
 
 def world(template: Path, images: Sequence[Landed]) -> World:
@@ -219,7 +218,9 @@ STEPS = st.lists(
 
 @given(st.data())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_interleaving_ends_in_the_same_decisions(template: Path, data: st.DataObject) -> None:
     names = data.draw(NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from parjanya_dagster.execution.preflight import (
 )
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
-from tests.end_to_end.pictures import picture
-from tests.unit.conftest import Clock
-from tests.unit.execution.test_stages import House
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.settings import changed
+from tests.support.stages import House
 
 FIT = Report("transformers", (Check("gpu", True, "there"),), {"model": "m"})
 UNFIT = Report("transformers", (Check("gpu", False, "it is gone"),))
@@ -31,19 +33,19 @@ UNFIT = Report("transformers", (Check("gpu", False, "it is gone"),))
 
 class Idle:
     def read(self, now: float) -> Seen:
-        return Seen((), (), ())
+        return Seen(keys=(), runs=(), failed=())
 
-    def bury(self, run_id: str, reason: str) -> bool:
+    def expire(self, run_id: str, reason: str) -> bool:
         return False
 
 
 def beat(platform: Platform, stage: str = "enriched") -> dict[str, Any] | None:
-    found = platform.store.heartbeats("preflight").get(f"preflight:{stage}")
-    return dict(found.payload) if found else None
+    found = platform.store.preflights().get(stage)
+    return asdict(found) if found else None
 
 
 def look(platform: Platform, report: Report, enricher: str = "transformers") -> None:
-    settings = platform.settings.model_copy(update={"enricher": enricher, "model": "m"})
+    settings = changed(platform.settings, engines={"enricher": enricher}, vlm={"model": "m"})
     require_fit(settings, platform.store, "enriched", "run-1", platform.clock, lambda *_: report)
 
 
@@ -61,7 +63,7 @@ def test_a_failing_one_raises_and_is_kept_since_when_and_how_often(
     assert failed.value.transient is False
     kept = beat(platform)
     assert kept
-    assert (kept["ok"], kept["since"], kept["times"], kept["run"]) == (False, began, 3, "run-1")
+    assert (kept["ok"], kept["since"], kept["times"], kept["run_id"]) == (False, began, 3, "run-1")
     seen = observe(platform.store, Idle(), clock())
     assert seen.unfit == {"enriched": Unfit(clock() - 60.0, 3)}
 
@@ -106,7 +108,7 @@ def test_with_nothing_due_in_its_batches_no_engine_is_needed(
     house.drop("a.jpg", picture(1))
     house.sweep()
     house.validate()
-    settings = platform.settings.model_copy(update={"enricher": "openai"})
+    settings = changed(platform.settings, engines={"enricher": "openai"})
     batches = platform.store.batches()
 
     def needed(stage: str, keys: list[str]) -> bool:
@@ -120,16 +122,25 @@ def test_with_nothing_due_in_its_batches_no_engine_is_needed(
 @pytest.mark.parametrize(
     ("chosen", "says"),
     [
-        ({"enricher": "transformers"}, "needs a model: a folder or an id"),
-        ({"enricher": "openai", "model": "m"}, "needs the URL of a server"),
-        ({"enricher": "openai", "endpoint": "http://h/v1"}, "needs a model: its name"),
-        ({"scorer": "pyiqa"}, "needs a folder of weights"),
-        ({"scorer": "pyiqa", "iqa_weights": "/nowhere", "device": "cpu"}, "SHA256SUMS"),
-        ({"enricher": "transformers", "model": "/nowhere"}, "there is no model folder"),
+        ({"engines": {"enricher": "transformers"}}, "needs a model: a folder or an id"),
+        ({"engines": {"enricher": "openai"}, "vlm": {"model": "m"}}, "needs the URL of a server"),
+        (
+            {"engines": {"enricher": "openai"}, "endpoint": {"url": "http://h/v1"}},
+            "needs a model: its name",
+        ),
+        ({"engines": {"scorer": "pyiqa"}}, "needs a folder of weights"),
+        (
+            {"engines": {"scorer": "pyiqa", "device": "cpu"}, "iqa": {"weights": "/nowhere"}},
+            "SHA256SUMS",
+        ),
+        (
+            {"engines": {"enricher": "transformers"}, "vlm": {"model": "/nowhere"}},
+            "there is no model folder",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_findings(chosen: Any, says: str) -> None:
-    stage = "scored" if "scorer" in chosen else "enriched"
+    stage = "scored" if "scorer" in chosen["engines"] else "enriched"
     report = examine(Settings(**chosen), stage)
     assert not report.ok
     assert says in report.problem
@@ -141,7 +152,7 @@ def test_the_command_tells_programs_and_keeps_its_result_where_asked(
     home = platform.settings.home
     open_platform(platform.settings, migrating=True).store.close()
     record(platform.store, "enriched", UNFIT, "r", platform.clock())
-    monkeypatch.setenv("PARJANYA_SCORER", "pyiqa")
+    monkeypatch.setenv("PARJANYA_ENGINES__SCORER", "pyiqa")
     arguments = ["preflight", "--home", str(home), "--quick", "--json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
@@ -155,4 +166,4 @@ def test_the_command_tells_programs_and_keeps_its_result_where_asked(
     assert done.exit_code == 0, done.output
     kept = beat(platform)
     assert kept is not None
-    assert (kept["ok"], kept["run"]) == (True, "by hand")
+    assert (kept["ok"], kept["run_id"]) == (True, "by hand")

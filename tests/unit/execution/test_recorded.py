@@ -9,11 +9,9 @@ import pytest
 
 from parjanya_dagster.execution.stages.infer import Enrich, Score
 from parjanya_dagster.truth.requests import Reset
-from tests.end_to_end.pictures import picture
-from tests.unit.conftest import Clock
-from tests.unit.execution.test_stages import Engine, House, house
-
-__all__ = ["house"]
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.stages import Engine, House
 
 
 class Unloadable(Engine):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gpu_ops import LABELS, engines
+from gpu_ops.embedded import weights
 from gpu_ops.interface import InvalidImage
 
 
@@ -141,3 +142,31 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_an_engine_without_a_language_model_says_that_it_asks_nothing() -> None:
+    with pytest.raises(ValueError, match="the engine embedded asks nothing"):
+        engines.enricher().asking("describe@1")
+
+
+def test_a_scorer_says_which_metrics_it_has() -> None:
+    scorer = engines.scorer()
+    assert [name for name in ("piqe", "niqe", "brisque", "musiq") if scorer.has(name)] == [
+        "piqe",
+        "niqe",
+        "brisque",
+    ]
+
+
+@pytest.mark.parametrize("name", ["embedded", "embedded-full"])
+def test_a_check_finds_altered_weights_of_the_metrics_that_are_chosen(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = engines.scorer(name)
+    scorer.check()
+    monkeypatch.setitem(weights.FILES, "niqe", {"niqe_pris_params.npz": "0" * 64})
+    if name == "embedded":
+        scorer.check()  # it does not measure NIQE
+    else:
+        with pytest.raises(weights.BadWeights, match="are altered"):
+            scorer.check()

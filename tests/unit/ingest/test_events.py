@@ -10,38 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.ingest.events import Place, Said, read
+from parjanya_dagster.ingest.events import Notification, ObjectEvent, parse
+from tests.support.s3_events import message, record
 
 AT = 1_795_406_749.042
 
 
-def record(key: str, bucket: str = "acme-uploads", **more: Any) -> dict[str, Any]:
-    return {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "eventTime": "2026-11-23T04:05:49.042Z",
-        "eventName": "ObjectCreated:Put",
-        "s3": {
-            "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
-            "object": {"key": key, "size": 1, "eTag": "e", "sequencer": "0055AED6DCD90281E5"},
-        },
-        **more,
-    }
-
-
-def message(*records: Any) -> str:
-    return json.dumps({"Records": list(records)})
-
-
 def keys(body: str) -> list[tuple[str, ...]]:
-    said = read(body)
+    said = parse(body)
     assert said.unreadable == ""
-    return [place.keys for place in said.places]
+    return [place.keys for place in said.events]
 
 
 def test_a_notification_names_bucket_key_and_time() -> None:
-    assert read(message(record("incoming/a.jpg"))) == Said(
-        (Place("acme-uploads", ("incoming/a.jpg",), AT),)
+    assert parse(message(record("incoming/a.jpg"))) == Notification(
+        (ObjectEvent("acme-uploads", ("incoming/a.jpg",), AT),)
     )
 
 
@@ -62,14 +45,14 @@ def test_radosgw_sends_the_key_as_it_is() -> None:
 
 def test_the_test_event_says_nothing_and_is_no_mistake() -> None:
     body = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "acme-uploads"}
-    assert read(json.dumps(body)) == Said(())
+    assert parse(json.dumps(body)) == Notification(())
 
 
 def test_what_sns_wraps_is_unwrapped_once() -> None:
     wrapped = json.dumps({"Type": "Notification", "Message": message(record("incoming/a.jpg"))})
     assert keys(wrapped) == [("incoming/a.jpg",)]
     again = json.dumps({"Type": "Notification", "Message": wrapped})
-    assert "twice" in read(again).unreadable
+    assert "twice" in parse(again).unreadable
 
 
 def test_eventbridge_sends_the_key_as_it_is() -> None:
@@ -107,14 +90,14 @@ def test_whatever_happened_to_a_key_is_a_reason_to_look(name: str) -> None:
     ],
 )
 def test_what_cannot_be_read_says_why(body: str, why: str) -> None:
-    said = read(body)
-    assert said.places == ()
+    said = parse(body)
+    assert said.events == ()
     assert why in said.unreadable
 
 
 def test_one_bad_record_does_not_hide_the_others() -> None:
-    said = read(message(record("incoming/a.jpg"), {"s3": {}}, record("incoming/b.jpg")))
-    assert [place.keys[0] for place in said.places] == ["incoming/a.jpg", "incoming/b.jpg"]
+    said = parse(message(record("incoming/a.jpg"), {"s3": {}}, record("incoming/b.jpg")))
+    assert [place.keys[0] for place in said.events] == ["incoming/a.jpg", "incoming/b.jpg"]
     assert said.unreadable.startswith("record 2 of 3")
 
 
@@ -132,7 +115,7 @@ def test_every_key_is_found_again_however_it_was_sent(key: str) -> None:
 
 @given(st.text())
 def test_no_text_raises(body: str) -> None:
-    read(body)
+    parse(body)
 
 
 JSON = st.recursive(
@@ -152,5 +135,5 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_no_json_raises(said: Any) -> None:
-    found = read(json.dumps(said))
-    assert all(place.bucket and place.keys for place in found.places)
+    found = parse(json.dumps(said))
+    assert all(place.bucket and place.keys for place in found.events)

@@ -7,96 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable, TruthUnavailable
-from parjanya_dagster.ingest.mailbox import Mailbox, Taken
+from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message, QueueState
-from parjanya_dagster.truth.models import ImageRow
-from tests.servers import MotoServer
-from tests.unit.conftest import Clock
-from tests.unit.ingest.test_events import message, record
-
-
-class Cloud:
-    """Two tenants' buckets, a queue that they notify, and its dead letters."""
-
-    def __init__(self, moto: MotoServer) -> None:
-        self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
-        self.queue = SqsQueue(moto.name("arrivals"))
-        self.dead = SqsQueue(moto.name("dead"))
-        for queue in (self.queue, self.dead):
-            self.sqs.create_queue(QueueName=queue.name)
-        self.acme = self.bucket(moto.name("acme"))
-        self.bolt = self.bucket(moto.name("bolt"))
-
-    def bucket(self, name: str) -> str:
-        self.s3.create_bucket(Bucket=name)
-        wanted = {
-            "QueueArn": self.queue.arn(),
-            "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
-        }
-        self.s3.put_bucket_notification_configuration(
-            Bucket=name, NotificationConfiguration={"QueueConfigurations": [wanted]}
-        )
-        return name
-
-    def upload(self, bucket: str, name: str, data: bytes = b"x") -> None:
-        self.s3.put_object(Bucket=bucket, Key=f"incoming/{name}", Body=data)
-
-    def dead_letters(self) -> list[tuple[str, str]]:
-        """Bodies and reasons."""
-        found = self.sqs.receive_message(
-            QueueUrl=self.dead.url(), MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-        ).get("Messages", [])
-        return [(one["Body"], one["MessageAttributes"]["reason"]["StringValue"]) for one in found]
-
-    def waiting(self) -> int:
-        return self.queue.state().messages
-
-
-@pytest.fixture
-def cloud(aws: MotoServer) -> Cloud:
-    return Cloud(aws)
-
-
-@pytest.fixture
-def box(cloud: Cloud, platform: Platform) -> Mailbox:
-    for slug, bucket in (("acme", cloud.acme), ("bolt", cloud.bolt)):
-        platform.sweeper.add_tenant(slug, bucket)
-    return Mailbox(
-        platform.store,
-        S3Objects(),
-        cloud.queue,
-        cloud.dead,
-        BucketNames(),
-        platform.sweeper.add_tenant,
-        platform.clock,
-    )
-
-
-def take(box: Mailbox) -> Taken:
-    """All that waits, in one sum."""
-    total = Taken()
-    while (some := box.take(0)).messages:
-        total.messages += some.messages
-        total.departed += some.departed
-        total.left += some.left
-        total.dead += some.dead
-        total.tenants += some.tenants
-        for batch, rows in some.registered.items():
-            total.registered[batch] = total.registered.get(batch, 0) + rows
-    return total
-
-
-def rows(platform: Platform, tenant: str = "acme") -> list[ImageRow]:
-    return platform.store.present(tenant, "", 1000)
+from tests.support.clock import Clock
+from tests.support.mailbox import Cloud, rows, take
+from tests.support.s3_events import message, record
+from tests.support.servers import MotoServer
 
 
 def states(platform: Platform, name: str) -> list[str]:
@@ -113,7 +37,7 @@ def test_what_lands_is_registered_and_its_message_deleted(
     assert [row.key for row in rows(platform)] == ["incoming/a b+c 100%.jpg"]
     assert [row.bucket for row in rows(platform, "bolt")] == [cloud.bolt]
     assert cloud.waiting() == 0
-    assert taken.dead == []  # the test events of both buckets are among the messages
+    assert taken.dead_letters == []  # the test events of both buckets are among the messages
 
 
 def test_an_event_and_the_sweep_give_an_object_the_same_row(
@@ -189,7 +113,7 @@ def test_an_unreadable_message_goes_to_the_dead_letters_and_stops_no_other(
     taken = take(box)
     assert len(rows(platform)) == 1
     assert cloud.waiting() == 0
-    assert len(taken.dead) == 2
+    assert len(taken.dead_letters) == 2
     dead = dict(cloud.dead_letters())
     assert "no JSON" in dead["this is no event"]
     assert any("Rename" in reason for reason in dead.values())
@@ -232,7 +156,7 @@ def test_what_lies_outside_of_uploads_is_nobodys_arrival(
 ) -> None:
     for key in ("previews/a.jpg", "incoming/", "incoming/folder/", "Incoming/a.jpg"):
         cloud.s3.put_object(Bucket=cloud.acme, Key=key, Body=b"x")
-    assert take(box).dead == []
+    assert take(box).dead_letters == []
     assert rows(platform) == []
     assert cloud.waiting() == 0
 
@@ -270,7 +194,7 @@ def test_a_suspended_tenants_messages_are_let_go(
     bucket = cloud.bucket(aws.name("sleeper"))
     platform.store.put_tenant(replace(tenant, slug="sleeper", bucket=bucket, status="suspended"))
     cloud.upload(bucket, "a.jpg")
-    assert take(box).dead == []
+    assert take(box).dead_letters == []
     assert platform.store.find("incoming/a.jpg") == []
 
 
@@ -336,7 +260,7 @@ def test_a_bucket_that_does_not_answer_keeps_its_messages_and_stops_no_other(
             return super().head(bucket, key)
 
     taken = take(replace(box, objects=Half()))
-    assert (taken.left, len(rows(platform)), len(rows(platform, "bolt"))) == (1, 0, 1)
+    assert (taken.unanswered, len(rows(platform)), len(rows(platform, "bolt"))) == (1, 0, 1)
     state = cloud.queue.state()
     assert (state.hidden, state.waiting) == (1, 0)
     assert cloud.dead_letters() == []

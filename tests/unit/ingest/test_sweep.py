@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.ingest.arrivals import Sweeper, Swept
+from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.results import SweepResult
 from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import image_id
-from tests.unit.conftest import NOON, Clock
+from tests.support.clock import NOON, Clock
 
 FOREVER = NOON + 1e9
 
@@ -37,7 +38,7 @@ def drop(buckets: Path, name: str, data: bytes = b"x", tenant: str = "acme") -> 
     return path
 
 
-def sweep(sweeper: Sweeper, deadline: float = FOREVER) -> Swept:
+def sweep(sweeper: Sweeper, deadline: float = FOREVER) -> SweepResult:
     return sweeper.sweep(deadline)
 
 
@@ -487,7 +488,7 @@ def test_a_process_that_died_between_two_sweeps_departs_nothing_by_half_a_listin
         def head(self, bucket: str, key: str) -> ObjectInfo:
             raise ObjectGone
 
-    born_again = replace(sweeper, objects=Doubtful(), listed={})
+    born_again = replace(sweeper, objects=Doubtful(), listings={})
     assert born_again.sweep(FOREVER, start=stopped).departed == 0
 
 

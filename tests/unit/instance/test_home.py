@@ -61,7 +61,7 @@ def test_the_home_is_written_whole_and_again_without_change(tmp_path: Path) -> N
 
 def test_a_password_in_the_configuration_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     url = "postgresql+psycopg2://parjanya:s%40cret@db:5433/truth"
-    settings = Settings(home=tmp_path, truth_url=url)
+    settings = Settings(home=tmp_path, truth={"url": url})
     written = write_home(settings, 4000).with_name("dagster.yaml")
     assert yaml.safe_load(written.read_text())["storage"]["postgres"]["postgres_url"] == (
         "postgresql://parjanya:s%40cret@db:5433/truth"
@@ -79,20 +79,20 @@ def test_dagster_keeps_its_records_in_the_home_and_tells_nobody(tmp_path: Path) 
 def test_a_home_has_settings_of_its_own_and_the_environment_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ENV_FILE).write_text("PARJANYA_BATCH_SIZE=7\nPARJANYA_RUN_ROWS=70\n")
-    monkeypatch.setenv("PARJANYA_RUN_ROWS", "71")
+    (tmp_path / ENV_FILE).write_text("PARJANYA_ARRIVALS__BATCH_SIZE=7\nPARJANYA_RUNS__ROWS=70\n")
+    monkeypatch.setenv("PARJANYA_RUNS__ROWS", "71")
     settings = load(tmp_path)
-    assert (settings.batch_size, settings.run_rows) == (7, 71)
+    assert (settings.arrivals.batch_size, settings.runs.rows) == (7, 71)
 
 
 def test_every_wrong_setting_is_named_with_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PARJANYA_BATCH_SIZE", "0")
-    monkeypatch.setenv("PARJANYA_LEASE", "soon")
+    monkeypatch.setenv("PARJANYA_ARRIVALS__BATCH_SIZE", "0")
+    monkeypatch.setenv("PARJANYA_RUNS__LEASE", "soon")
     with pytest.raises(SettingsInvalid) as caught:
         load(tmp_path)
-    for words in ("PARJANYA_BATCH_SIZE", "'0'", "PARJANYA_LEASE", "'soon'"):
+    for words in ("PARJANYA_ARRIVALS__BATCH_SIZE", "'0'", "PARJANYA_RUNS__LEASE", "'soon'"):
         assert words in str(caught.value)
 
 
@@ -104,7 +104,7 @@ def test_the_home_is_the_one_named_else_that_of_the_environment_else_here(
     monkeypatch.setenv("PARJANYA_HOME", str(tmp_path / "env"))
     assert load().home == tmp_path / "env"
     assert load(tmp_path / "named").home == tmp_path / "named"
-    assert load(tmp_path / "named").truth == f"sqlite:///{tmp_path}/named/truth.db"
+    assert load(tmp_path / "named").truth_url == f"sqlite:///{tmp_path}/named/truth.db"
 
 
 def test_processes_of_an_instance_share_its_home(tmp_path: Path) -> None:

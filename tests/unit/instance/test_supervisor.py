@@ -12,7 +12,7 @@ import pytest
 from parjanya_dagster.instance import supervisor as module
 from parjanya_dagster.instance.supervisor import Service, Supervisor
 from parjanya_dagster.settings import Settings
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
 
 DEAF = """
 import os, signal, subprocess, sys, time
@@ -67,7 +67,7 @@ def test_a_dead_service_is_started_again_after_a_growing_pause(
     pauses = []
     for _ in range(8):
         assert service.process is not None
-        service.process.wait(30)
+        service.process.wait(600)
         supervisor.tend()
         assert service.process is None
         pauses.append(service.next_start - clock())
@@ -85,7 +85,7 @@ def test_a_service_that_ran_well_is_started_again_at_once(
     service = add(supervisor, "raise SystemExit(3)")
     for lived, pause in ((1.0, 1.0), (1.0, 2.0), (3600.0, 1.0)):
         assert service.process is not None
-        service.process.wait(30)
+        service.process.wait(600)
         clock.pass_by(lived)
         supervisor.tend()
         assert service.next_start - clock() == pytest.approx(pause)
@@ -108,7 +108,7 @@ def test_stopping_ends_even_what_does_not_hear_and_its_children(supervisor: Supe
     assert service.process is not None
     head = psutil.Process(service.process.pid)
     supervisor.stop()
-    psutil.wait_procs([child], timeout=30)
+    psutil.wait_procs([child], timeout=600)
     assert gone(head)
     assert gone(child)
     supervisor.stop()  # again, with nothing left
@@ -121,10 +121,10 @@ def test_what_a_dead_service_left_behind_ends_with_the_supervisor(
     child = child_of(supervisor)
     assert service.process is not None
     service.process.kill()
-    service.process.wait(30)
+    service.process.wait(600)
     supervisor.tend()
     clock.pass_by(10)
     assert not gone(child)
     supervisor.stop()
-    psutil.wait_procs([child], timeout=30)
+    psutil.wait_procs([child], timeout=600)
     assert gone(child)

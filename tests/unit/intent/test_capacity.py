@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.belief.tags import BLIND, GROUP
+from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import CloudDenied
 from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide, needed
-from parjanya_dagster.intent.scaling_groups import EVERY, Groups
+from parjanya_dagster.intent.scaling_groups import EVERY, ScalingGroups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.requests import ClaimRequest
-from tests.contract import world
-from tests.unit.conftest import Clock
+from tests.support import world
+from tests.support.clock import Clock
 
-EMPTY = GroupState("g", desired=0, least=0, most=10, in_service=0)
+EMPTY = GroupState(name="g", desired=0, least=0, most=10, in_service=0)
 BOUNDS = Bounds(most=4, drain=1800.0, idle=900.0)
 
 
@@ -85,8 +85,10 @@ class Remembered:
         self.state_now = replace(self.state_now, desired=desired, in_service=serving)
 
 
-def groups(platform: Platform, group: Remembered, clock: Callable[[], float]) -> Groups:
-    return Groups(platform.store, {"embedded": group}, BOUNDS, clock)
+def groups(platform: Platform, group: Remembered, clock: Callable[[], float]) -> ScalingGroups:
+    return ScalingGroups(
+        store=platform.store, groups={"embedded": group}, bounds=BOUNDS, clock=clock
+    )
 
 
 def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
@@ -94,8 +96,8 @@ def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
 ) -> None:
     world.arrive(platform.store, 3, now=clock())
     group = Remembered()
-    tended = groups(platform, group, clock)
-    tended.tend(EMBEDDED)
+    scaling = groups(platform, group, clock)
+    scaling.adjust(EMBEDDED)
     assert group.asked == [1]
     claims = platform.store.claim(
         ClaimRequest(
@@ -105,14 +107,14 @@ def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
     )
     for _ in range(40):
         clock.pass_by(EVERY)
-        tended.tend(EMBEDDED)
+        scaling.adjust(EMBEDDED)
     assert group.asked == [1]  # somebody works
     platform.store.depart([claim.image_id for claim in claims], clock(), "gone")
     clock.pass_by(EVERY)
-    tended.tend(EMBEDDED)
+    scaling.adjust(EMBEDDED)
     assert group.asked == [1]  # not at once
     clock.pass_by(BOUNDS.idle)
-    tended.tend(EMBEDDED)
+    scaling.adjust(EMBEDDED)
     assert group.asked == [1, 0]
 
 
@@ -121,19 +123,18 @@ def test_since_when_nothing_is_in_service_is_noted(platform: Platform, clock: Cl
     group = Remembered(comes=False)
     began = clock()
     for _ in range(5):
-        groups(platform, group, clock).tend(EMBEDDED)
+        groups(platform, group, clock).adjust(EMBEDDED)
         clock.pass_by(EVERY)
-    noted = platform.store.heartbeats(GROUP)[f"{GROUP}:embedded"].payload
-    assert (noted["desired"], noted["in_service"], noted["nothing_since"]) == (1, 0, began)
+    noted = platform.store.group_notes()["embedded"]
+    assert (noted.desired, noted.in_service, noted.nothing_since) == (1, 0, began)
     group.state_now = replace(group.state_now, in_service=1)
-    groups(platform, group, clock).tend(EMBEDDED)
-    noted = platform.store.heartbeats(GROUP)[f"{GROUP}:embedded"].payload
-    assert noted["nothing_since"] is None
+    groups(platform, group, clock).adjust(EMBEDDED)
+    assert platform.store.group_notes()["embedded"].nothing_since is None
 
 
 def test_a_group_that_cannot_be_read_is_noted_and_stops_nothing(
     platform: Platform, clock: Clock
 ) -> None:
-    groups(platform, Remembered(denied=True), clock).tend(EMBEDDED)
+    groups(platform, Remembered(denied=True), clock).adjust(EMBEDDED)
     (beat,) = platform.store.heartbeats(BLIND).values()
     assert "DescribeAutoScalingGroups" in beat.payload["error"]

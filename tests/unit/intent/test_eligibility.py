@@ -9,12 +9,12 @@ import pytest
 
 from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.intent.plan import Request
-from parjanya_dagster.lanes import SPLIT
+from parjanya_dagster.lanes import SPLIT, Lane
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import Reset
-from tests.contract import world
+from tests.support import world
 
 CPU, GPU = SPLIT
 
@@ -35,8 +35,10 @@ def place(platform: Platform) -> Platform:
     return platform
 
 
-def request(place: Platform, lane: object = GPU) -> Request:
-    return Request(lane, lane.stages, tuple(place.store.batches()), 3, "key")  # type: ignore[attr-defined,arg-type]
+def request(place: Platform, lane: Lane = GPU) -> Request:
+    return Request(
+        lane=lane, stages=lane.stages, keys=tuple(place.store.batches()), rows=3, run_key="key"
+    )
 
 
 def rows(place: Platform) -> list[ImageRow]:
@@ -53,20 +55,20 @@ def statuses(place: Platform) -> list[str]:
 
 def test_rows_that_have_everything_are_left_as_they_are(place: Platform) -> None:
     before = rows(place)
-    assert place.eligibility.left(request(place))
+    assert place.eligibility.check(request(place))
     assert rows(place) == before
 
 
 def test_a_row_without_its_preview_is_validated_again_and_the_others_go_on(place: Platform) -> None:
     path(place, rows(place)[0].preview_key or "").unlink()
-    assert place.eligibility.left(request(place))
+    assert place.eligibility.check(request(place))
     assert statuses(place) == ["pending_validation"] + ["pending_vlm_enrichment"] * 2
 
 
 def test_where_no_row_has_what_it_needs_nothing_is_asked_for(place: Platform) -> None:
     for row in rows(place):
         path(place, row.preview_key or "").unlink()
-    assert not place.eligibility.left(request(place))
+    assert not place.eligibility.check(request(place))
     assert statuses(place) == ["pending_validation"] * 3
 
 
@@ -76,7 +78,7 @@ def test_an_object_that_is_gone_has_departed(place: Platform) -> None:
             [row.image_id], Reset(stage="validated", reason="again"), place.clock()
         )
     path(place, "incoming/a.jpg").unlink()
-    assert place.eligibility.left(request(place, CPU))
+    assert place.eligibility.check(request(place, CPU))
     assert len(rows(place)) == 2
 
 
@@ -87,7 +89,7 @@ def test_what_cannot_be_read_is_taken_for_there(place: Platform) -> None:
 
     before = rows(place)
     eligibility = replace(place.eligibility, objects=Away())  # type: ignore[arg-type]
-    assert eligibility.left(request(place))
+    assert eligibility.check(request(place))
     assert rows(place) == before
 
 
@@ -95,7 +97,7 @@ def test_no_more_is_looked_at_than_is_allowed(place: Platform) -> None:
     for row in rows(place):
         path(place, row.preview_key or "").unlink()
     bounded = replace(place.eligibility, most=1)
-    assert bounded.left(request(place))  # the others are not known
+    assert bounded.check(request(place))  # the others are not known
     assert statuses(place).count("pending_validation") == 1
 
 
@@ -103,7 +105,7 @@ def test_where_previews_go_as_they_come_the_work_decides_in_the_end(place: Platf
     again = 0
     for row in rows(place):
         path(place, row.preview_key or "").unlink()
-    while not place.eligibility.left(request(place)):
+    while not place.eligibility.check(request(place)):
         again += 1
         assert again < 10
         for claim in world.claim(place.store, now=place.clock()):

@@ -6,7 +6,7 @@ import pytest
 
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState
 from parjanya_dagster.intent.liveness import Deadlines, why_dead
-from tests.unit.intent.world import NOW, batch, decide, due, pulse, ranges, run
+from tests.support.snapshots import NOW, batch, decide, due, pulse, ranges, run
 
 KEY = batch()
 CLOCKS = Deadlines(created=60, launch=900, start=300, silence=120, stall=1800, cancel=90)
@@ -76,7 +76,7 @@ def test_silence_counts_only_while_somebody_listened() -> None:
 
 
 def test_a_run_of_somebody_else_is_left_alone() -> None:
-    """Jobs that work on none of our stages are neither intent nor ours to bury."""
+    """Jobs that work on none of our stages are neither intent nor ours to expire."""
     decided = decide([due(KEY)], runs=[run(KEY, stages=(), age=1e6)])
     assert decided.dead == ()
     assert ranges(decided) == [(KEY,)]

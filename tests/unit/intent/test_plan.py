@@ -13,7 +13,7 @@ from parjanya_dagster.intent.plan import Limits, row_budget
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.stages import STAGES
-from tests.unit.intent.world import (
+from tests.support.snapshots import (
     LANE,
     NOW,
     batch,
@@ -330,9 +330,9 @@ def test_whatever_the_snapshot_the_plan_keeps_its_bounds(
     for request in decided.requests:
         assert len(request.keys) <= 5
         assert request.rows <= rows or len(request.keys) == 1
-    buried = {one.run_id for one in decided.dead}
+    dead = {one.run_id for one in decided.dead}
     for one in live:
-        if one.run_id not in buried:  # type: ignore[attr-defined]
+        if one.run_id not in dead:  # type: ignore[attr-defined]
             stages = {w.stage for w in work if w.batch in one.keys}  # type: ignore[attr-defined]
             assert not (stages and set(one.keys) & set(asked))  # type: ignore[attr-defined]
     assert decide(work, runs=live, limits=limits, pace=PACED) == decided  # type: ignore[arg-type]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
 from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.reconcile import MOST_BURIED, Reconciled, reconcile
+from parjanya_dagster.intent.reconcile import MOST_EXPIRED_RUNS, Reconciled, reconcile
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.sql import SqlStore, open_store
 from parjanya_dagster.truth.stages import STAGES
-from tests.contract.world import NOON, arrive, claim
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.world import NOON, arrive, claim
 
 
 @dataclass
@@ -28,29 +28,38 @@ class Runs:
     clock: Clock
     runs: list[LiveRun] = field(default_factory=list)
     keys: tuple[str, ...] = ()
-    buried: list[str] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)
     broken: bool = False
-    unburiable: set[str] = field(default_factory=set)
+    unyielding: set[str] = field(default_factory=set)
 
     def read(self, now: float) -> Seen:
         if self.broken:
             raise BeliefUnreadable
-        return Seen(self.keys, tuple(self.runs), ())
+        return Seen(keys=self.keys, runs=tuple(self.runs), failed=())
 
-    def bury(self, run_id: str, reason: str) -> bool:
-        if run_id in self.unburiable:
+    def expire(self, run_id: str, reason: str) -> bool:
+        if run_id in self.unyielding:
             raise BeliefUnreadable
-        self.buried.append(run_id)
+        self.expired.append(run_id)
         return True
 
     def live(self, *keys: str, run_id: str = "r1", age: float = 0.0) -> None:
         self.runs.append(
-            LiveRun(run_id, "j", RunState.STARTED, keys, STAGES, self.clock() - age, True)
+            LiveRun(
+                run_id=run_id,
+                job="j",
+                state=RunState.STARTED,
+                keys=keys,
+                stages=STAGES,
+                since=self.clock() - age,
+                requested=True,
+            )
         )
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(empty_truth: Path, tmp_path: Path) -> Iterator[SqlStore]:
+    shutil.copy(empty_truth, tmp_path / "truth.db")
     store = open_store(f"sqlite:///{tmp_path / 'truth.db'}")
     yield store
     store.close()
@@ -62,14 +71,7 @@ def belief(clock: Clock) -> Runs:
 
 
 def tick(store: SqlStore, belief: Runs) -> Reconciled:
-    return reconcile(
-        store,
-        lambda now: observe(store, belief, now),
-        belief.bury,
-        EMBEDDED,
-        Limits(),
-        belief.clock,
-    )
+    return reconcile(store, belief, EMBEDDED, Limits(), belief.clock)
 
 
 def test_a_completed_reconciliation_beats(store: SqlStore, belief: Runs) -> None:
@@ -95,7 +97,10 @@ def test_truth_that_cannot_be_read_fails_the_tick(
     store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(store, 3)
-    for operation in ("expire_leases", "due", "leases", "stale_manifests", "tenants", "heartbeats"):
+    for operation in (
+        *("expire_leases", "due", "leases", "stale_manifests", "tenants", "heartbeats"),
+        *("paces", "preflights", "reconciliation"),
+    ):
         with monkeypatch.context() as patch:
 
             def away(*_: object) -> None:
@@ -105,22 +110,56 @@ def test_truth_that_cannot_be_read_fails_the_tick(
             with pytest.raises(TruthUnavailable):
                 tick(store, belief)
     assert RECONCILER not in store.heartbeats()
+    assert store.reconciliation() is None
 
 
-def test_generations_grow_even_when_the_heartbeat_is_lost_or_the_clock_goes_back(
+def test_generations_grow_even_when_the_last_one_is_lost_or_the_clock_goes_back(
     store: SqlStore, belief: Runs
 ) -> None:
     """A run key that Dagster has seen is dropped without a word: it must never come again."""
     first = tick(store, belief).generation
     belief.clock.pass_by(-3600)
     second = tick(store, belief).generation
-    store.forget([RECONCILER])
+    fresh = open_store("sqlite://")
     belief.clock.pass_by(7200)
-    third = tick(store, belief).generation
+    third = tick(fresh, belief).generation
+    fresh.close()
     assert first < second < third
 
 
-def test_the_dead_are_buried_and_one_that_cannot_be_does_not_stop_the_tick(
+def test_what_it_knows_is_recorded_and_not_in_its_heartbeat(store: SqlStore, belief: Runs) -> None:
+    arrive(store, 3)
+    first = tick(store, belief)
+    store.forget([RECONCILER])
+    belief.clock.pass_by(5)
+    second = tick(store, belief)
+    last = store.reconciliation()
+    assert last is not None
+    assert second.generation == last.generation == first.generation + 5
+    assert (last.at, last.watching_since) == (NOON + 5, NOON)
+    assert (last.totals["reconciliations"], last.totals["emitted|embedded"]) == (2, 2)
+
+
+def test_a_run_whose_sign_of_life_was_deleted_is_judged_by_the_last_that_was_heard(
+    store: SqlStore, belief: Runs
+) -> None:
+    """It began long ago and holds no lease: without its sign it would be taken for dead at once."""
+    tick(store, belief)
+    belief.live("acme/2025-10-09/001", age=3600)
+    for _ in range(20):
+        belief.clock.pass_by(30)
+        store.beat(f"{RUN}:r1", belief.clock(), {"stage": "validated", "phase": "working"})
+        tick(store, belief)
+        store.forget(list(store.heartbeats(RUN)))
+    for _ in range(4):
+        belief.clock.pass_by(30)
+        assert tick(store, belief).plan.dead == ()
+    belief.clock.pass_by(30)
+    (dead,) = tick(store, belief).plan.dead
+    assert dead.reason.startswith("no sign of life from validated for 150 s")
+
+
+def test_dead_runs_are_expired_and_one_that_cannot_be_does_not_stop_the_tick(
     store: SqlStore, belief: Runs
 ) -> None:
     ids = arrive(store, 3)
@@ -129,23 +168,23 @@ def test_the_dead_are_buried_and_one_that_cannot_be_does_not_stop_the_tick(
     tick(store, belief)
     for one in ("r1", "r2"):
         belief.live(row.batch, run_id=one, age=1e6)
-    belief.unburiable = {"r1"}
+    belief.unyielding = {"r1"}
     for _ in range(20):  # somebody must have listened for as long as a start may take
         belief.clock.pass_by(30)
         done = tick(store, belief)
-    assert set(belief.buried) == {"r2"}
+    assert set(belief.expired) == {"r2"}
     assert [request.keys for request in done.plan.requests] == [(row.batch,)]
 
 
-def test_burying_is_bounded(store: SqlStore, belief: Runs) -> None:
+def test_expiring_runs_is_bounded(store: SqlStore, belief: Runs) -> None:
     tick(store, belief)
     for n in range(100):
         belief.live("acme/2025-10-09/001", run_id=f"r{n}", age=1e6)
     for _ in range(10):
         belief.clock.pass_by(30)
-        assert tick(store, belief).buried == 0
+        assert tick(store, belief).expired_runs == 0
     belief.clock.pass_by(30)
-    assert tick(store, belief).buried == MOST_BURIED
+    assert tick(store, belief).expired_runs == MOST_EXPIRED_RUNS
 
 
 def test_after_a_blind_hour_no_run_is_dead_for_its_silence(store: SqlStore, belief: Runs) -> None:
@@ -177,5 +216,5 @@ def test_rows_of_a_dead_worker_are_freed_by_the_tick(store: SqlStore, belief: Ru
     assert tick(store, belief).plan.requests == ()
     belief.clock.pass_by(61)
     done = tick(store, belief)
-    assert (done.lapsed, done.plan.due_rows) == (2, 2)
+    assert (done.expired_leases, done.plan.due_rows) == (2, 2)
     assert len(done.plan.requests) == 1

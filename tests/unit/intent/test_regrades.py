@@ -9,7 +9,7 @@ from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
 from parjanya_dagster.intent.plan import REGRADE_PRIORITY, Limits, Plan, plan
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch
-from tests.unit.intent.world import NOW, batch, due, run
+from tests.support.snapshots import NOW, batch, due, run
 
 
 def decide(
@@ -23,7 +23,7 @@ def decide(
     limits: Limits | None = None,
 ) -> Plan:
     snapshot = Snapshot(
-        NOW, tuple(work), tuple(keys), tuple(runs), (), {},
+        now=NOW, due=tuple(work), keys=tuple(keys), runs=tuple(runs), failed=(), weights={},
         seconds_per_row={} if pace is None else {"curated": pace, "enriched": 0.3},
         regrading=regrading, held=held,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Mutated real files through the pool: every one has an outcome, and none costs more than itself.
 
-Seeded: a failure names the seed and the mutation that led to it. PARJANYA_FUZZ_MUTATIONS asks for
-more of them, PARJANYA_FUZZ_SEED for others.
+Seeded: a failure names the seed and the mutation that led to it. FUZZ_MUTATIONS asks for
+more of them, FUZZ_SEED for others.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from test_formats import dng, heic
 
 from parjanya_dagster.media import FAILURE_CLASSES, DecoderPool, Limits, Rejected, Validated
 
-MUTATIONS = int(os.environ.get("PARJANYA_FUZZ_MUTATIONS", "400"))
-SEED = int(os.environ.get("PARJANYA_FUZZ_SEED", "1"))
+MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "400"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.fft
 from PIL import Image, ImageDraw
 from skimage import data
 
 from parjanya_dagster.media import alike, likeness_keys
 from parjanya_dagster.media.likeness import apart, likeness
+from parjanya_dagster.media.phash import phash
 
 
 def seen(image: Image.Image) -> dict[str, Any]:
@@ -127,3 +129,25 @@ def test_an_image_is_filed_under_at_most_thirty_keys_that_fit_a_signed_column() 
     filed = likeness_keys(seen(photograph("coffee"))["views"])
     assert 10 <= len(filed) <= 30
     assert all(-(2**63) <= view < 2**63 for view in filed.values())
+
+
+SYMMETRIC = {
+    "flat": Image.new("L", (640, 480), 119),
+    "halves": Image.fromarray(np.repeat([[40, 200]], 256, axis=1).astype(np.uint8).repeat(384, 0)),
+    "frame": Image.fromarray(np.pad(np.full((256, 256), 200, np.uint8), 128)),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_a_hash_does_not_hang_on_what_rounding_leaves(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = phash(SYMMETRIC[name])
+    exact, random = scipy.fft.dct, np.random.default_rng(1)
+
+    def otherwise(values: Any, axis: int) -> Any:
+        found = exact(values, axis=axis)
+        return found + random.uniform(-1e-12, 1e-12, found.shape)
+
+    monkeypatch.setattr(scipy.fft, "dct", otherwise)
+    assert phash(SYMMETRIC[name]) == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,20 +12,12 @@ import yaml
 
 from parjanya_dagster.doctor.findings import KINDS
 from parjanya_dagster.metrics.names import METRICS, PREFIX
-from tests.prometheus_server import ROOT, RULES, tool
+from tests.support.prometheus_server import ROOT, RULES, expressions, tool
 
-DASHBOARD = ROOT / "deploy" / "grafana" / "parjanya.json"
 _USE = re.compile(PREFIX + r"(\w+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 _GROUPING = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
 HISTOGRAM = ("_bucket", "_sum", "_count")
-
-
-def expressions() -> Iterator[tuple[str, str]]:
-    """(panel, expression) of every query of the dashboard."""
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
-        for target in panel.get("targets", ()):
-            yield panel["title"], target["expr"]
 
 
 def rules() -> Iterator[tuple[str, str]]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.ledger import BOOK, LEDGER, REMEMBERED, accounts, fold, kind_of
+from parjanya_dagster.belief.ledger import REMEMBERED, accounts, fold, kind_of
 from parjanya_dagster.execution.run_ledger import BOUNDS, Book, gpu_attached
 from parjanya_dagster.execution.worker import Tally
+from parjanya_dagster.truth.records import Ledger, RunBook
 from parjanya_dagster.truth.sql import SqlStore, open_store
-from tests.unit.conftest import NOON, Clock
+from tests.support.clock import NOON, Clock
 
 SILENCE = 120.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
+def store(empty_truth: Path, tmp_path: Path) -> Iterator[SqlStore]:
+    shutil.copy(empty_truth, tmp_path / "truth.db")
     store = open_store(f"sqlite:///{tmp_path / 'truth.db'}")
     yield store
     store.close()
@@ -84,7 +87,7 @@ def test_folding_keeps_every_total_and_forgets_the_books(store: SqlStore) -> Non
     before = accounts(store)
     assert fold(store, {"r3"}, NOON, SILENCE) == 2
     assert accounts(store) == before
-    assert set(store.heartbeats(BOOK)) == {"book:r3/scored"}
+    assert {book.name for book in store.books()} == {"r3/scored"}
     assert fold(store, {"r3"}, NOON, SILENCE) == 0
 
 
@@ -94,16 +97,19 @@ class Dying:
     def __init__(self, store: SqlStore, writes: int) -> None:
         self._store, self._left = store, writes
 
-    def heartbeats(self, family: str = "") -> Any:
-        return self._store.heartbeats(family)
+    def books(self) -> list[RunBook]:
+        return self._store.books()
 
-    def beat(self, *arguments: Any) -> None:
-        self._write()
-        self._store.beat(*arguments)
+    def ledgers(self) -> dict[str, Ledger]:
+        return self._store.ledgers()
 
-    def forget(self, names: Sequence[str]) -> None:
+    def write_ledger(self, ledger: Ledger) -> None:
         self._write()
-        self._store.forget(names)
+        self._store.write_ledger(ledger)
+
+    def drop_books(self, books: Sequence[RunBook]) -> None:
+        self._write()
+        self._store.drop_books(books)
 
     def _write(self) -> None:
         if self._left == 0:
@@ -143,9 +149,9 @@ def test_a_ledger_does_not_grow_with_the_number_of_runs(store: SqlStore) -> None
         for m in range(50):
             keep(store, f"r{n}-{m}", {ACME: {"completed": 1}})
         fold(store, (), NOON, SILENCE)
-    payload = store.heartbeats(LEDGER)["ledger:tenant/acme"].payload
-    assert len(payload["folded"]) == REMEMBERED
-    assert payload["account"]["outcomes|scored|completed"] == REMEMBERED // 40 * 50
+    ledger = store.ledgers()["tenant/acme"]
+    assert len(ledger.folded) == REMEMBERED
+    assert ledger.amounts["outcomes|scored|completed"] == REMEMBERED // 40 * 50
 
 
 def test_reasons_are_kinds_and_not_file_names() -> None:

@@ -20,6 +20,7 @@ from parjanya_dagster.policy import (
     lacking,
     load,
 )
+from tests.support.examples import examples
 
 STRONGEST_FIRST = ("reject", "review", "accept")
 LABELS = ("photo", "screenshot", "slide", "poster")
@@ -147,7 +148,7 @@ def places(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 @given(policies(), evidences() | st.dictionaries(st.sampled_from(STAGES), junk), duplicates)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_decision_is_pure_total_and_plain_json(
     policy: Policy, evidence: dict[str, Any], duplicate: Duplicate | None
 ) -> None:
@@ -168,7 +169,7 @@ def is_mapping(value: Any) -> bool:
 
 
 @given(policies(), evidences(), duplicates)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_order_of_keys_does_not_matter(
     policy: Policy, evidence: dict[str, Any], duplicate: Duplicate | None
 ) -> None:
@@ -177,7 +178,7 @@ def test_the_order_of_keys_does_not_matter(
 
 
 @given(policies(), evidences(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_losing_evidence_never_turns_anything_into_a_reject(
     policy: Policy, evidence: dict[str, Any], data: st.DataObject
 ) -> None:
@@ -193,7 +194,7 @@ def test_losing_evidence_never_turns_anything_into_a_reject(
 
 
 @given(policies(), policies(), st.lists(evidences(), max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_regrade_there_and_back_is_the_identity(
     a: Policy, b: Policy, found: list[dict[str, Any]]
 ) -> None:
@@ -212,7 +213,7 @@ def test_a_regrade_there_and_back_is_the_identity(
 
 
 @given(policies(), policies())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_policies_are_equal_when_nothing_differs_between_them(a: Policy, b: Policy) -> None:
     assert (diff(a, b).changes == ()) == (a.hash == b.hash)
     again = load(json.dumps(a.content(), indent=1))
@@ -220,7 +221,7 @@ def test_policies_are_equal_when_nothing_differs_between_them(a: Policy, b: Poli
 
 
 @given(policies(), evidences())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_no_stage_before_the_boundary_lacks_anything(
     policy: Policy, evidence: dict[str, Any]
 ) -> None:

@@ -15,7 +15,7 @@ from parjanya_dagster.regrade.report import compare_decided, progress, report
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql import open_store
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled
 
 SHARP = """name: sharp
@@ -35,7 +35,7 @@ rules:
 @pytest.fixture
 def place(platform: Platform, clock: Clock) -> Platform:
     """Two tenants of some batches each, decided under default@1."""
-    store = open_store(platform.settings.truth, batch_size=20)
+    store = open_store(platform.settings.truth_url, batch_size=20)
     small = replace(platform, store=store)
     history(small, {"acme": 50, "bolt": 30})
     clock.pass_by(60)
@@ -108,7 +108,9 @@ def test_an_interrupted_regrade_goes_on_where_it_stopped_and_moves_nothing_twice
     wanted = place.store.begin_regrade(
         selection(place.store, place.registry.get("default@2"), ["acme"], "", "", place.clock())
     )
-    advance = Advance(place.store, place.registry.get, place.clock, wanted)
+    advance = Advance(
+        store=place.store, published=place.registry.get, clock=place.clock, regrade=wanted
+    )
     left = iter([False, True])
     assert not advance.run(stop=lambda: next(left))
     assert place.store.open_regrades() == [wanted]

@@ -15,7 +15,8 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql import open_store
-from tests.unit.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.examples import examples
 from tests.unit.regrade.world import decide, decisions, history, regrade, shuffled
 
 RULES = {
@@ -52,7 +53,7 @@ def documents(draw: st.DrawFn, name: str) -> policy.Policy:
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 @given(documents("one"), documents("two"), st.integers(0, 2**16))
 def test_there_and_back_is_the_identity_in_any_order(
     first: policy.Policy, second: policy.Policy, seed: int
@@ -60,7 +61,7 @@ def test_there_and_back_is_the_identity_in_any_order(
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         chosen = Settings(home=Path(folder))
-        store = open_store(chosen.truth, batch_size=4)
+        store = open_store(chosen.truth_url, batch_size=4)
         place = Platform(chosen, store, FolderObjects(Path(folder) / "buckets", 0.0), clock)
         for one in (first, second):
             place.registry.publish(one)

@@ -35,7 +35,7 @@ def decide(
             stage_work(platform, stage, "run-1"),
             platform.store.batches() if batches is None else batches,
             owner="run-1",
-            pace=Pace(500),
+            pace=Pace(rows=500),
             clock=platform.clock,
         ).rows
         for stage in stages
@@ -49,7 +49,9 @@ def regrade(
     policy = platform.registry.named(to)
     wanted = selection(platform.store, policy, tenants, since, until, platform.clock())
     wanted = platform.store.begin_regrade(wanted)
-    assert Advance(platform.store, platform.registry.get, platform.clock, wanted).run()
+    assert Advance(
+        store=platform.store, published=platform.registry.get, clock=platform.clock, regrade=wanted
+    ).run()
     return wanted
 
 

@@ -33,7 +33,7 @@ from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.endpoint.options import Options
 from gpu_ops.interface import InvalidImage, Prepares, SomeFailed
 from gpu_ops.vlm import description, prompts
-from tests.endpoint_stub import (
+from tests.support.endpoint_stub import (
     DESCRIPTION,
     MODEL,
     Behaviour,
@@ -191,7 +191,7 @@ def test_no_more_is_asked_at_once_than_connections_allow_and_no_less(worlds: Any
 
     def wait_for_four(number: int, _: dict[str, Any]) -> None:
         if number < 4:
-            together.wait(timeout=60)  # fewer at once would break the barrier
+            together.wait(timeout=600)  # fewer at once would break the barrier
 
     world = worlds(wait_for_four)
     assert len(world.describe(PHOTO, BANNER, PHOTO)) == 3

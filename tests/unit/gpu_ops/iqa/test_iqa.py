@@ -23,7 +23,7 @@ from gpu_ops.iqa.options import Options
 from gpu_ops.iqa.scorer import PyiqaScorer, UnknownMetric, normalized
 from gpu_ops.offline import WouldDownload, offline
 from gpu_ops.weight_folder import MANIFEST, BadWeights, WeightFolder
-from tests.iqa_weights import write_manifest, write_weights
+from tests.support.iqa_weights import write_manifest, write_weights
 
 SMALL = ("clipiqa+", "cnniqa")  # 17 MB on disk; the others together have 290
 LEARNED = "CLIP-IQA+_learned_prompts-603f3273.pth"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from gpu_ops.preflight.folder import INDEX, SINGLE, checks
-from tests import tiny_models
-from tests.iqa_weights import write_manifest
+from tests.support import tiny_models
+from tests.support.iqa_weights import write_manifest
 
 NAMES = ["configuration", "weights", "tokenizer", "processor", "code", "hashes"]
 

@@ -15,9 +15,9 @@ from gpu_ops.iqa.options import Options as IqaOptions
 from gpu_ops.preflight import Report, preflight
 from gpu_ops.preflight.gpu import GIB, GpuFacts
 from gpu_ops.vlm.options import Options
-from tests import tiny_models
-from tests.endpoint_stub import MODEL, Reply, Stub, close_clients, completion
-from tests.iqa_weights import write_weights
+from tests.support import tiny_models
+from tests.support.endpoint_stub import MODEL, Reply, Stub, close_clients, completion
+from tests.support.iqa_weights import write_weights
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
-from tests import tiny_models
-
-Engine = Callable[..., TransformersEnricher]
+from tests.support import tiny_models
+from tests.unit.gpu_ops.vlm.engines import Engine
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +55,3 @@ def engine(folder: Path) -> Engine:
         return built[chosen]
 
     return with_options
-
-
-def noise(height: int, width: int, seed: int = 7) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def gradient(height: int, width: int) -> np.ndarray:
-    across = np.linspace(0, 255, width, dtype=np.uint8)
-    return np.repeat(np.tile(across, (height, 1))[:, :, None], 3, axis=2)

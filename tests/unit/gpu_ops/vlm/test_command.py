@@ -10,7 +10,7 @@ from PIL import Image
 
 from gpu_ops.__main__ import main
 from gpu_ops.vlm import checkpoint, prompts
-from tests.unit.gpu_ops.vlm.conftest import gradient, noise
+from tests.support.pictures import gradient, noise
 
 
 def saved(folder: Path, name: str, pixels) -> str:

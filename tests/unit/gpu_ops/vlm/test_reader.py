@@ -12,7 +12,7 @@ from gpu_ops.interface import LABELS
 from gpu_ops.vlm import attention, categories, constrained, description, prompts
 from gpu_ops.vlm.pictures import Picture, Preparer
 from gpu_ops.vlm.reader import Reader
-from tests.unit.gpu_ops.vlm.conftest import gradient, noise
+from tests.support.pictures import gradient, noise
 
 IMAGES = [noise(200, 300), gradient(400, 100), noise(64, 64, 3), noise(300, 300, 5)]
 

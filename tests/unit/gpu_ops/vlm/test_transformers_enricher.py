@@ -21,8 +21,9 @@ from gpu_ops.vlm import calibration, checkpoint, prompts
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
 from gpu_ops.vlm.reader import Reader
-from tests import tiny_models
-from tests.unit.gpu_ops.vlm.conftest import Engine, gradient, noise
+from tests.support import tiny_models
+from tests.support.pictures import gradient, noise
+from tests.unit.gpu_ops.vlm.engines import Engine
 
 IMAGES = [
     noise(120, 200),
@@ -80,7 +81,7 @@ def test_images_are_prepared_while_the_model_is_at_work(
     def busy(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
         ahead = threading.Thread(target=lambda: prepared.append(working.prepare(IMAGES[1])))
         ahead.start()
-        ahead.join(60)
+        ahead.join(600)
         assert prepared, "preparing waited for the model"
         return answer(self, pictures)
 

@@ -1,0 +1,66 @@
+"""`parjanya explain`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+
+from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
+from parjanya_dagster.cli.output import print_json, print_title, second
+
+MOST_CHARACTERS = 160  # of one value of the evidence
+
+
+def explain(
+    image: Annotated[str, typer.Argument(help="An image id, or a key such as incoming/a.jpg.")],
+    home: Home = None,
+    tenant: OneTenant = None,
+    as_json: Json = False,
+) -> None:
+    """Everything about one image: status, why it is not done, evidence, decision, history."""
+    from parjanya_dagster.doctor.explain import explanation, find_image
+    from parjanya_dagster.doctor.instance import live_runs
+    from parjanya_dagster.truth.stages import Status
+
+    platform = platform_of(home)
+    row = find_image(platform.store, image, tenant)
+    done = Status(row.pipeline_status).terminal
+    runs = None if done else live_runs(platform)
+    explained = explanation(platform.store, row, time.time(), runs)
+    if as_json:
+        print_json(explained)
+    else:
+        _print(explained)
+
+
+def _print(image: dict[str, Any]) -> None:
+    stored = image["object"]
+    print_title(f"{stored['key']}  ({image['tenant']})")
+    typer.echo(f"id       {image['image_id']}")
+    typer.echo(f"batch    {image['batch']}")
+    typer.echo(f"object   {stored['state']}, {stored['size']} bytes, in bucket {stored['bucket']}")
+    typer.echo(f"status   {image['status']}: {image['why']}")
+    if image["boundary"]:
+        typer.echo(f"held at  {image['boundary']}. Next: {image['next_step']}")
+    if image["decision"]:
+        typer.echo(f"decision {image['decision']['verdict']} under {image['decision']['policy']}")
+        for reason in image["decision"]["reasons"]:
+            typer.echo(f"  - {reason}")
+    if len(image["decisions"]) > 1:
+        print_title("\ndecisions, the last one counts")
+        for decision in image["decisions"]:
+            reasons = "; ".join(decision["reasons"])
+            typer.echo(f"  {second(decision['at'])}  {decision['policy']:<16} "
+                       f"{decision['verdict']:<7} {reasons}")  # fmt: skip
+    for evidence in image["evidence"]:
+        mark = "" if evidence["current"] else "  (superseded)"
+        print_title(f"\n{evidence['stage']}  by {evidence['engine']} {evidence['model']}{mark}")
+        for name, value in evidence["body"].items():
+            typer.echo(f"  {name}: {json.dumps(value, ensure_ascii=False)[:MOST_CHARACTERS]}")
+    print_title("\nhistory")
+    for event in image["history"]:
+        typer.echo(f"  {second(event['at'])}  {event['kind']:<12} → {event['to_status']}  "
+                   f"{event['reason']}")  # fmt: skip

@@ -1,0 +1,13 @@
+"""`parjanya migrate`."""
+
+from __future__ import annotations
+
+import typer
+
+from parjanya_dagster.cli.options import Home, platform_of
+
+
+def migrate(home: Home = None) -> None:
+    """Bring the truth store to the schema of this version."""
+    platform_of(home, migrating=True).store.close()
+    typer.echo("The truth store has the schema of this version.")

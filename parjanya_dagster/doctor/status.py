@@ -1,0 +1,45 @@
+"""How far the images of each tenant are: plain data for the command line and JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parjanya_dagster.errors import UnknownTenant
+from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.store import Counts, Store
+
+VERDICTS = ("accept", "review", "reject")
+
+
+def status_of(store: Store, tenant: str | None, now: float) -> dict[str, Any]:
+    """Counts per tenant, and when the loops last completed. Raises UnknownTenant."""
+    if tenant is not None and store.tenant(tenant) is None:
+        raise UnknownTenant(f"There is no tenant {tenant!r}.")
+    pins = {known.slug: known.policy for known in store.tenants()}
+    return {
+        "tenants": [
+            {"tenant": counts.tenant, "policy": pins.get(counts.tenant), **counted(counts)}
+            for counts in store.counts(tenant)
+        ],
+        "loops": {
+            beat.name: {"seconds_ago": round(now - beat.at, 1), **beat.payload}
+            for beat in store.heartbeats().values()
+        },
+    }
+
+
+def counted(counts: Counts) -> dict[str, Any]:
+    """One tenant's numbers. `law` is the conservation law: it must read 0."""
+    pending = sum(n for name, n in counts.by_status.items() if not Status(name).terminal)
+    return {
+        "images": counts.rows,
+        "pending": pending - counts.in_flight,
+        "in_flight": counts.in_flight,
+        "curated": counts.by_status.get(Status.CURATED, 0),
+        "failed": counts.by_status.get(Status.FAILED, 0),
+        "verdicts": {name: counts.by_verdict.get(name, 0) for name in VERDICTS},
+        "failures": dict(counts.by_failure),
+        "by_status": dict(counts.by_status),
+        "departed": counts.departed,
+        "law": counts.registered - counts.rows - counts.departed,
+    }

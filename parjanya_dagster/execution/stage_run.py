@@ -1,0 +1,157 @@
+"""One stage of one run, from its preflight to its manifests.
+
+Every way to run a stage comes through here: an asset of Dagster, and a worker of a lane's queue. It
+knows neither Dagster nor queues. What is particular to them is passed in: who asked for the run,
+when to stop, and what to do with each batch that is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import structlog
+
+from parjanya_dagster.execution.garbage_collection import seldom
+from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
+from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
+from parjanya_dagster.execution.pacing import pace_of
+from parjanya_dagster.execution.preflight import anything_to_do, require_fit
+from parjanya_dagster.execution.resources import StageResources
+from parjanya_dagster.execution.run_ledger import Book, gpu_attached
+from parjanya_dagster.execution.run_start import Announce, report_identity
+from parjanya_dagster.execution.stages.build import stage_work
+from parjanya_dagster.execution.worker import StageWork, Tally, work_off
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.requests import Reset
+from parjanya_dagster.truth.stages import STAGES
+
+log = structlog.get_logger(__name__)
+DECIDING = STAGES[-1]  # the stage whose outcomes are written to manifests
+
+Work = Callable[[str, str], StageWork]
+"""stage, run id -> its work."""
+
+BatchDone = Callable[[str, Tally, Contents | None], None]
+"""Is told of each batch of a stage that is finished: the batch, what the stage did in all, and the
+batch's contents where they were read to write its manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Somebody asked to compute batches again."""
+
+    replay_id: str  # the same for all runs of one backfill: each row is reset once
+    policy: str = ""  # the reference of the policy to decide under; empty: each tenant's pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRunner:
+    """Runs the stages of one run, in this process. `begin` makes one."""
+
+    resources: StageResources
+    run_id: str  # owns the claims; evidence and events name it
+    ledger_id: str  # names what is counted. Never used twice, as the id of a message may be
+    job: str  # under which seconds of starting are counted
+    work: Work | None = None  # None: the stages' own
+
+    @classmethod
+    def begin(
+        cls,
+        resources: StageResources,
+        lane: Lane,
+        *,
+        run_id: str,
+        ledger_id: str,
+        job: str,
+        work: Work | None = None,
+        announce: Announce = lambda _: None,
+    ) -> StageRunner:
+        """Record what this process is, then be ready to run stages. Nothing is claimed yet.
+
+        Raises Drifted where drifted lanes are held and this process is not what was declared.
+        """
+        report_identity(resources, lane, run_id, announce)
+        return cls(resources=resources, run_id=run_id, ledger_id=ledger_id, job=job, work=work)
+
+    def run(
+        self,
+        stage: str,
+        batches: Sequence[str],
+        *,
+        replay: Replay | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        batch_done: BatchDone = lambda *_: None,
+    ) -> Tally:
+        """Claim, work and commit over the due rows of these batches. Returns what was done.
+
+        A replay resets the batches to the stage first. Nothing is reset or claimed before the
+        stage's engine has passed its preflight. Raises PreflightFailed, and what the work raises.
+        """
+        resources = self.resources
+        settings, store, clock = resources.settings, resources.store, resources.clock
+        book = Book(store, self.ledger_id, stage, clock, gpu=gpu_attached())
+        heartbeat = RunHeartbeat(
+            store,
+            self.run_id,
+            stage,
+            clock,
+            silence=settings.runs.silence,
+            stall=settings.runs.stall,
+            book=book,
+        )
+        with heartbeat, seldom() if stage == DECIDING else nullcontext():
+            idle = not (replay or anything_to_do(settings, store, stage, batches, clock()))
+            if not idle:
+                require_fit(settings, store, stage, self.run_id, clock)
+            if replay:
+                book.tally.replayed = self._reset(stage, batches, replay)
+            tally = work_off(
+                store,
+                heartbeat.over(self._work(stage)),
+                batches,
+                owner=self.run_id,
+                pace=pace_of(resources, stage),
+                clock=clock,
+                tally=book.tally,
+                stop=lambda: idle or stop(),
+            )
+            book.started(self.job, {f"loading {stage}": tally.load_seconds})
+            heartbeat.finishing()
+            note_pace(store, stage, tally, clock())
+            self._finish(stage, batches, tally, batch_done)
+        log.info("stage_done", run=self.run_id, stage=stage, rows=tally.rows, lost=tally.lost)
+        return tally
+
+    def _work(self, stage: str) -> StageWork:
+        if self.work is not None:
+            return self.work(stage, self.run_id)
+        return stage_work(self.resources, stage, self.run_id)
+
+    def _reset(self, stage: str, batches: Sequence[str], replay: Replay) -> int:
+        under = f" under {replay.policy}" if replay.policy else ""
+        return self.resources.store.reset(
+            batches,
+            Reset(
+                stage=stage,
+                reason=f"replay {replay.replay_id} from {stage}{under}",
+                run_id=self.run_id,
+                policy=replay.policy or None,
+            ),
+            self.resources.clock(),
+            replay.replay_id,
+        )
+
+    def _finish(
+        self, stage: str, batches: Sequence[str], tally: Tally, batch_done: BatchDone
+    ) -> None:
+        """Write the manifests that are stale. One batch at a time: there may be hundreds."""
+        store = self.resources.store
+        stale = store.stale_manifests() if stage == DECIDING else {}
+        for batch in batches:
+            known = None
+            if batch in stale:
+                known = contents(store, batch)
+                write_manifest(store, self.resources.objects, batch, stale[batch], known)
+            batch_done(batch, tally, known)

@@ -1,0 +1,79 @@
+"""What sweeps and messages brought, counted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a sweep stopped for want of time, so that the next one goes on there."""
+
+    tenant: str
+    after: str = ""  # the last key that was looked at
+    row: str = ""  # all keys were; the last row whose object was looked for
+
+
+@dataclass(slots=True, kw_only=True)
+class MailResult:
+    """What came of messages."""
+
+    messages: int = 0
+    registered: dict[str, int] = field(default_factory=dict)  # batch -> new rows
+    departed: int = 0
+    tenants: list[str] = field(default_factory=list)  # registered by these messages
+    dead_letters: list[str] = field(default_factory=list)  # why each is one
+    unanswered: int = 0  # messages that stay, since a bucket did not answer
+    late: float = 0.0  # seconds since the oldest event
+
+    def absorb(self, later: MailResult) -> None:
+        """Add what a later batch of the same tick brought."""
+        _add_rows(self.registered, later.registered)
+        self.messages += later.messages
+        self.departed += later.departed
+        self.tenants += later.tenants
+        self.dead_letters += later.dead_letters
+        self.unanswered = later.unanswered
+        self.late = max(self.late, later.late)
+
+
+@dataclass(slots=True, kw_only=True)
+class SweepResult:
+    """What a sweep found, or a whole tick of sweeps and messages."""
+
+    registered: dict[str, int] = field(default_factory=dict)  # batch -> new rows
+    seen: int = 0  # objects looked at
+    unfinished: int = 0  # objects that are still being written
+    departed: int = 0  # rows whose object is gone
+    held: dict[str, int] = field(default_factory=dict)  # tenant -> missing, and not believed gone
+    refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
+    tenants: list[str] = field(default_factory=list)  # registered by this sweep
+    stopped: Position | None = None  # out of time there
+
+    @property
+    def complete(self) -> bool:
+        """Whether the sweep came to the end of the last bucket."""
+        return self.stopped is None
+
+    def absorb(self, later: SweepResult) -> None:
+        """Add what a later sweep of the same tick found."""
+        self.absorb_mail(later)
+        self.seen, self.unfinished = later.seen, later.unfinished
+        self.refused, self.stopped, self.held = later.refused, later.stopped, later.held
+
+    def absorb_mail(self, later: SweepResult | MailResult) -> None:
+        """Add the rows, departures and tenants that messages brought."""
+        _add_rows(self.registered, later.registered)
+        self.departed += later.departed
+        self.tenants += later.tenants
+
+    def add(self, batches: Iterable[str]) -> None:
+        """Add one new row of each of these batches."""
+        for batch in batches:
+            _add_rows(self.registered, {batch: 1})
+
+
+def _add_rows(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for batch, rows in more.items():
+        total[batch] = total.get(batch, 0) + rows

@@ -1,0 +1,189 @@
+"""The watch over buckets: one tick takes in what lands, for as long as it lasts (decision 0003).
+
+Where buckets notify a queue, messages are taken as they come, and a sweep looks now and then for
+what they missed. Elsewhere the sweep finds everything. A tick remembers nothing but its cursor:
+where a sweep stopped, and when the next one is worth its cost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from parjanya_dagster.belief import blind_loops
+from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable
+from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.mailbox import Mailbox
+from parjanya_dagster.ingest.results import MailResult, Position, SweepResult
+from parjanya_dagster.truth.store import Store
+
+ARRIVALS_BEAT, MAILBOX = "arrivals", "arrivals_queue"
+MOST_SHOWN = 50  # refusals in a heartbeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long a tick lasts, and how long it waits for what. All in seconds, but `ease`."""
+
+    tick: float = 20.0  # a tick goes on looking, so that what lands is seen at once
+    budget: float = 40.0  # a sweep of a tick stops after this; Dagster ends a tick at 60
+    look: float = 0.5  # between sweeps that cost little
+    long_poll: float = 5.0  # a look into the queue waits this long for a message
+    slice: float = 10.0  # a sweep beside messages stops after this, to look at them again
+    departures: float = 60.0  # between looks for objects that are gone
+    uploads: float = 5.0  # of a tick, for uploads whose time is up
+    ease: float = 20.0  # a sweep may take one part in so many of the time
+
+    def too_early(self, until: float, now: float, every: float = 0.0) -> bool:
+        """Whether to wait until then. Not where that lies further ahead than any wait there is.
+
+        Such a time was written by a clock that has gone backwards since.
+        """
+        longest = max(self.departures, self.ease * self.budget, every)
+        return now < until <= now + longest
+
+
+@dataclass(slots=True, kw_only=True)
+class Cursor:
+    """What a tick leaves for the next one. Times are in seconds since the epoch."""
+
+    next_sweep: float = 0.0
+    next_departures: float = 0.0
+    stopped: Position | None = None  # where the last sweep ran out of time
+
+    @classmethod
+    def parse(cls, text: str | None) -> Cursor:
+        """From `text()`. What another version wrote begins again."""
+        try:
+            values = json.loads(text or "{}")
+            stopped = values.get("stopped")
+            return cls(
+                next_sweep=float(values.get("next_sweep", 0.0)),
+                next_departures=float(values.get("next_departures", 0.0)),
+                stopped=Position(**stopped) if stopped else None,
+            )
+        except (AttributeError, TypeError, ValueError):
+            return cls()
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Fills Truth with what lands in buckets."""
+
+    store: Store
+    sweeper: Sweeper
+    mailbox: Mailbox | None  # None: no bucket notifies, and sweeps find everything
+    follow_uploads: Callable[[float], Iterable[str]]  # until then; gives batches with new rows
+    sweep_every: float  # seconds between sweeps; 0: as often as costs little
+    clock: Callable[[], float]
+    pause: Callable[[float], None]
+    timing: Timing = Timing()
+
+    def tick(self, cursor: Cursor) -> SweepResult | None:
+        """Take in what lands, and move the cursor. None: it is too early for the next sweep.
+
+        Raises StorageUnavailable where no bucket answers, and TruthUnavailable.
+        """
+        if self.mailbox is not None:
+            total = self._take_messages(self.mailbox, cursor)
+        elif self._sweep_is_due(cursor):
+            total = self._sweep_repeatedly(cursor)
+        else:
+            return None
+        total.add(self.follow_uploads(self.clock() + self.timing.uploads))
+        return total
+
+    def _sweep_repeatedly(self, cursor: Cursor) -> SweepResult:
+        began = self.clock()
+        total = SweepResult()
+        while True:
+            swept, seconds = self._sweep(cursor, began + self.timing.budget)
+            total.absorb(swept)
+            self._beat(swept, seconds)
+            pause = max(self.timing.look, seconds * self.timing.ease, self.sweep_every)
+            if not swept.complete or self.clock() + pause > began + self.timing.tick:
+                break
+            self.pause(pause)
+        cursor.next_sweep = self.clock() + (pause if pause > self.timing.look else 0.0)
+        return total
+
+    def _take_messages(self, mailbox: Mailbox, cursor: Cursor) -> SweepResult:
+        """Take messages as they come, and sweep when it is time.
+
+        A queue that does not answer is noted, and the sweep goes on as if there were none.
+        """
+        end = self.clock() + self.timing.tick
+        total, mail = SweepResult(), MailResult()
+        while True:
+            taken = self._take(mailbox, end - self.clock())
+            if taken is not None:
+                total.absorb_mail(taken)
+                mail.absorb(taken)
+            seconds = 0.0
+            if self._sweep_is_due(cursor):
+                seconds = self._sweep_beside_messages(cursor, total)
+            self._beat(total, seconds, mail)
+            if self.clock() >= end:
+                return total
+            if taken is None:
+                self.pause(self.timing.long_poll)
+
+    def _take(self, mailbox: Mailbox, seconds_left: float) -> MailResult | None:
+        """A batch of messages; None where the queue does not answer."""
+        try:
+            with blind_loops.noted(self.store, MAILBOX, self.clock()):
+                return mailbox.take(max(0.0, min(self.timing.long_poll, seconds_left)))
+        except CloudUnavailable:
+            return None
+
+    def _sweep_beside_messages(self, cursor: Cursor, total: SweepResult) -> float:
+        """A slice of a sweep. Returns the seconds it took. Buckets that are away stop nothing."""
+        seconds = 0.0
+        try:
+            swept, seconds = self._sweep(cursor, self.clock() + self.timing.slice)
+        except StorageUnavailable as error:
+            swept = SweepResult(refused={"every bucket": str(error)})
+        total.absorb(swept)
+        every = self.sweep_every if swept.complete else 0.0
+        cursor.next_sweep = self.clock() + max(seconds * self.timing.ease, every)
+        return seconds
+
+    def _sweep(self, cursor: Cursor, deadline: float) -> tuple[SweepResult, float]:
+        """One sweep, from where the last one stopped, and the seconds it took."""
+        began = self.clock()
+        departures = cursor.stopped is not None or not self.timing.too_early(
+            cursor.next_departures, began
+        )
+        swept = self.sweeper.sweep(deadline, departures, cursor.stopped)
+        seconds = self.clock() - began
+        if departures and swept.complete:
+            cursor.next_departures = began + max(self.timing.departures, seconds * self.timing.ease)
+        cursor.stopped = swept.stopped
+        return swept, seconds
+
+    def _sweep_is_due(self, cursor: Cursor) -> bool:
+        return not self.timing.too_early(cursor.next_sweep, self.clock(), self.sweep_every)
+
+    def _beat(self, swept: SweepResult, seconds: float, mail: MailResult | None = None) -> None:
+        payload: dict[str, Any] = {
+            "seconds": round(seconds, 3),
+            "seen": swept.seen,
+            "registered": sum(swept.registered.values()),
+            "unfinished": swept.unfinished,
+            "departed": swept.departed,
+            "refused": dict(list(swept.refused.items())[:MOST_SHOWN]),
+            "complete": swept.complete,
+        }
+        if mail is not None:
+            payload |= {
+                "messages": mail.messages,
+                "dead_letters": mail.dead_letters[:10],
+                "unanswered": mail.unanswered,
+                "late_seconds": round(mail.late, 3),
+            }
+        self.store.beat(ARRIVALS_BEAT, self.clock(), payload)

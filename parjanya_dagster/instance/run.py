@@ -1,0 +1,64 @@
+"""An instance from its start to its end: what `parjanya up` does."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from parjanya_dagster.execution.declaration import declare_lanes
+from parjanya_dagster.instance.home import alone, choose_port
+from parjanya_dagster.instance.supervisor import Supervisor
+from parjanya_dagster.platform import Platform, open_platform
+from parjanya_dagster.queues.retention import check_retention
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.transitions import HOUR
+
+LOOK_EVERY = 0.5  # seconds between two looks at the processes
+
+
+class Reporter(Protocol):
+    """Is told how far the instance is."""
+
+    def queue_unknown(self, reason: str) -> None: ...
+    def starting(self, settings: Settings) -> None: ...
+    def ready(self, settings: Settings, url: str) -> None: ...
+    def stopping(self) -> None: ...
+
+
+def run(
+    settings: Settings, port: int | None, stopping: threading.Event, reporter: Reporter
+) -> None:
+    """Run the instance of a home until `stopping` is set. Nobody else may run over that home.
+
+    Truth is migrated first. Raises SettingsInvalid where a queue keeps messages for too short.
+    """
+    with alone(settings):
+        platform = open_platform(settings, migrating=True)
+        _prepare(platform, reporter)
+        platform.store.close()
+        _supervise(Supervisor(settings, choose_port(port)), stopping, reporter)
+
+
+def _prepare(platform: Platform, reporter: Reporter) -> None:
+    # On one machine, what starts the platform is what should run.
+    declare_lanes(platform, platform.lanes)
+    dormancy = platform.settings.arrivals.longest_dormancy_hours * HOUR
+    for error in check_retention(platform.all_queues, dormancy):
+        reporter.queue_unknown(str(error))
+
+
+def _supervise(supervisor: Supervisor, stopping: threading.Event, reporter: Reporter) -> None:
+    reporter.starting(supervisor.settings)
+    try:
+        supervisor.start()
+        announced = False
+        while not stopping.wait(LOOK_EVERY):
+            supervisor.tend()
+            if not announced and supervisor.ready():
+                announced = True
+                reporter.ready(supervisor.settings, supervisor.url)
+    finally:
+        try:
+            reporter.stopping()
+        finally:  # even where nobody reads our output any more
+            supervisor.stop()

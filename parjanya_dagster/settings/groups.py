@@ -1,0 +1,306 @@
+"""The groups of settings. Times are in seconds unless the name says otherwise.
+
+A group is read as a whole: `settings.vlm.model` is the variable `PARJANYA_VLM__MODEL`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from parjanya_dagster.lanes.placement import Launcher, Placement
+
+BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
+DEFAULT_PROMPT = "default@1"
+
+
+class Group(BaseModel):
+    """Settings that belong together. What is wrong is said without the values around it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Truth(Group):
+    """The database."""
+
+    url: str = Field(
+        default="",
+        description="sqlite:///…, postgresql://… or dynamodb://TABLE; empty: in the home.",
+    )
+
+
+class Objects(Group):
+    """The buckets."""
+
+    url: str = Field(default="", description="file:///folder or s3://; empty: in the home.")
+
+
+class Arrivals(Group):
+    """How files that land are found."""
+
+    settle: float = Field(
+        default=1.0,
+        ge=0,
+        description="A file in a bucket folder must have been still for this long.",
+    )
+    batch_size: int = Field(default=1000, ge=1, le=100_000, description="Images per partition.")
+    sweep_seconds: float = Field(
+        default=0.0, ge=0, description="Between sweeps; 0: as often as costs little, by queue 300."
+    )
+    queue: str = Field(
+        default="", description="SQS queue with the buckets' notifications, by name or URL."
+    )
+    dead_letters: str = Field(
+        default="", description="SQS queue for messages that cannot be read; `queue` needs it."
+    )
+    longest_dormancy_hours: float = Field(
+        default=96.0, gt=0, description="Queues must keep messages so long: a long weekend."
+    )
+
+    @property
+    def sweep_every(self) -> float:
+        """Seconds between sweeps; 0: as often as costs little."""
+        return self.sweep_seconds or (BY_QUEUE if self.queue else 0.0)
+
+
+class Tenants(Group):
+    """What new tenants get."""
+
+    policy: str = Field(
+        default="default", description="Of new tenants: a name (newest version) or name@version."
+    )
+    buckets: str = Field(
+        default="",
+        description="On S3, how new tenants' buckets are named: `{tenant}-uploads`; empty: "
+        "tenants are added by hand.",
+    )
+
+
+class Uploads(Group):
+    """Uploads from a browser."""
+
+    seconds: int = Field(
+        default=900,
+        ge=60,
+        le=7 * 24 * 3600,
+        description="An upload must have begun after this long.",
+    )
+    origins: str = Field(
+        default="", description="Web origins whose pages may ask for uploads, between spaces."
+    )
+
+
+class OneLane(Placement):
+    """One lane: where its runs go, and what it works from."""
+
+    queue: str = Field(
+        default="", description="SQS queue the lane works from; empty: Dagster's queue."
+    )
+    scaling_group: str = Field(default="", description="Auto Scaling group to raise for the lane.")
+
+
+class Lanes(Group):
+    """Which lanes there are, and what each of them gets."""
+
+    layout: Literal["embedded", "split"] = Field(
+        default="embedded", description="One lane with all four stages, or a cpu and a gpu lane."
+    )
+    launcher: Launcher = Field(
+        default="local", description="Where runs go; lanes ask there for what they need."
+    )
+    embedded: OneLane = Field(default=OneLane(), description="The lane of the layout `embedded`.")
+    cpu: OneLane = Field(
+        default=OneLane(), description="The lane of the layout `split` that decodes."
+    )
+    gpu: OneLane = Field(
+        default=OneLane(), description="The lane of the layout `split` with models."
+    )
+
+    @property
+    def by_name(self) -> dict[str, OneLane]:
+        """The lanes about which something is said, whether the layout has them or not."""
+        lanes = {"embedded": self.embedded, "cpu": self.cpu, "gpu": self.gpu}
+        return {name: lane for name, lane in lanes.items() if lane != OneLane()}
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """Lane -> the SQS queue it works from."""
+        return {name: lane.queue for name, lane in self.by_name.items() if lane.queue}
+
+    @property
+    def scaling_groups(self) -> dict[str, str]:
+        """Lane -> its Auto Scaling group."""
+        lanes = self.by_name.items()
+        return {name: lane.scaling_group for name, lane in lanes if lane.scaling_group}
+
+
+class Scaling(Group):
+    """How far lanes' Auto Scaling groups are raised, and when they are lowered."""
+
+    max_instances: int = Field(
+        default=4, ge=1, description="Instances that a group is raised to at most."
+    )
+    idle: float = Field(
+        default=900.0, gt=0, description="A group with nothing to do is lowered after so long."
+    )
+
+
+class Runs(Group):
+    """How much one run does, and when it is taken for dead."""
+
+    rows: int = Field(default=2000, ge=1, description="Row budget of one run.")
+    seconds: float = Field(
+        default=300.0, gt=0, description="A run gets as many rows as take about this long."
+    )
+    queued: int = Field(default=4, ge=1, description="Backlog guard: runs that may wait per lane.")
+    lease: float = Field(
+        default=120.0, gt=0, description="A worker that is silent this long is dead."
+    )
+    launch_deadline: float = Field(
+        default=0.0,
+        ge=0,
+        description="From a run's launch until its process runs; 0: the lane's own.",
+    )
+    start_deadline: float = Field(
+        default=300.0,
+        gt=0,
+        description="From the start of a run's process until it reaches a stage.",
+    )
+    silence: float = Field(
+        default=120.0,
+        gt=0,
+        description="A run at a stage that gives no sign of life this long is dead.",
+    )
+    stall: float = Field(
+        default=1800.0, gt=0, description="A run that has no outcome for this long ends itself."
+    )
+    retry_horizon_hours: float = Field(
+        default=72.0, gt=0, description="A row is tried again for so long: longer than a weekend."
+    )
+
+
+class Identity(Group):
+    """What runs are, and whether they may be something else than was declared."""
+
+    image: str = Field(
+        default="", description="The image this process runs in, as deployed: its tag or digest."
+    )
+    hold_drifted: bool = Field(
+        default=False,
+        description="Runs that are not what was declared stop, and their lane is held.",
+    )
+
+
+class Media(Group):
+    """Decoding."""
+
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, description="Decoder threads."
+    )
+    decode_deadline: float = Field(
+        default=30.0, gt=0, description="A decoder gets this long per image,"
+    )
+    decode_memory_mib: int = Field(default=2048, ge=64, description="and this much memory, in MiB.")
+    max_bytes: int = Field(default=256 << 20, ge=1, description="Larger files are refused.")
+    max_pixels: int = Field(default=128_000_000, ge=1, description="Larger images are refused.")
+    coordinates: bool = Field(
+        default=True,
+        description="Keep GPS coordinates in the evidence (in Truth, and nowhere else).",
+    )
+
+
+class Engines(Group):
+    """Which engines describe and measure images, and on which device."""
+
+    enricher: Literal["embedded", "embedded-tags", "transformers", "openai"] = Field(
+        default="embedded",
+        description="Engine of the stage `enriched`; `embedded-tags` needs the extra `tags`, "
+        "`transformers` the extra `vlm`.",
+    )
+    scorer: Literal["embedded", "embedded-full", "pyiqa"] = Field(
+        default="embedded",
+        description="Engine of the stage `scored`; `embedded-full` adds NIQE and BRISQUE.",
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where models run: `auto`, `cpu`, `cuda` or `cuda:1`.",
+    )
+    gpu_memory_gib: float = Field(
+        default=0.0,
+        ge=0,
+        description="GPU memory that must be free; 0: by the size of the weights.",
+    )
+
+
+class Vlm(Group):
+    """The vision-language model, in process (`transformers`) or behind an endpoint (`openai`)."""
+
+    model: str = Field(default="", description="A folder or an id; for `openai` its served name.")
+    revision: str = Field(
+        default="",
+        description="Branch, tag or commit of an id; for `openai` what is served, as you say.",
+    )
+    prompt: str = Field(
+        default=DEFAULT_PROMPT,
+        description="What the model is asked. A policy may need another one.",
+    )
+    describe: bool = Field(
+        default=True,
+        description="Ask for caption, tags, text and objects; the category alone is faster.",
+    )
+    visual_tokens: int = Field(
+        default=400, ge=16, description="`transformers`: most tokens that an image becomes."
+    )
+    batch_tokens: int = Field(
+        default=16_384, ge=1, description="`transformers`: tokens of one forward pass."
+    )
+    calibration: str = Field(
+        default="", description="`transformers`: a file that `python -m gpu_ops calibrate` wrote."
+    )
+
+
+class Endpoint(Group):
+    """The server that the enricher `openai` asks."""
+
+    url: str = Field(default="", description="URL of the server, up to and with /v1.")
+    key: SecretStr = Field(default=SecretStr(""), description="Its key, if it has one.")
+    connections: int = Field(default=16, ge=1, description="Requests at once.")
+    timeout: float = Field(default=120.0, gt=0, description="Of one request.")
+
+
+class Iqa(Group):
+    """Learned quality metrics: the scorer `pyiqa`."""
+
+    weights: str = Field(default="", description="Folder of weights and their SHA256SUMS.")
+    metrics: str = Field(
+        default="", description="Metrics of every image, comma-separated; policies add theirs."
+    )
+
+
+class Retention(Group):
+    """How long Dagster keeps what Truth does not need."""
+
+    runs_days: float = Field(
+        default=35.0,
+        ge=0,
+        description="Dagster's ended runs and their events are kept for; 0: for ever.",
+    )
+    keys_days: float = Field(
+        default=30.0,
+        ge=0,
+        description="Partitions whose images are all decided stay in Dagster for; 0: for ever.",
+    )
+
+
+class Logs(Group):
+    """The lines that processes write."""
+
+    format: Literal["json", "console", "auto"] = Field(
+        default="auto", description="`auto`: JSON lines, except on a terminal."
+    )
+    file_names: bool = Field(
+        default=False, description="Let logs name files: names may name people."
+    )

@@ -1,0 +1,69 @@
+"""All settings of an instance. Making one reads nothing: `load` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from parjanya_dagster.lanes import BY_NAME
+from parjanya_dagster.settings import groups
+from parjanya_dagster.truth.transitions import HOUR, Rules
+
+
+class Settings(groups.Group):
+    """Everything an operator can choose."""
+
+    home: Path = Field(
+        default=Path(".parjanya"), description="All state of this instance lives here."
+    )
+    truth: groups.Truth = Field(default_factory=groups.Truth)
+    objects: groups.Objects = Field(default_factory=groups.Objects)
+    arrivals: groups.Arrivals = Field(default_factory=groups.Arrivals)
+    tenants: groups.Tenants = Field(default_factory=groups.Tenants)
+    uploads: groups.Uploads = Field(default_factory=groups.Uploads)
+    lanes: groups.Lanes = Field(default_factory=groups.Lanes)
+    scaling: groups.Scaling = Field(default_factory=groups.Scaling)
+    runs: groups.Runs = Field(default_factory=groups.Runs)
+    identity: groups.Identity = Field(default_factory=groups.Identity)
+    media: groups.Media = Field(default_factory=groups.Media)
+    engines: groups.Engines = Field(default_factory=groups.Engines)
+    vlm: groups.Vlm = Field(default_factory=groups.Vlm)
+    endpoint: groups.Endpoint = Field(default_factory=groups.Endpoint)
+    iqa: groups.Iqa = Field(default_factory=groups.Iqa)
+    retention: groups.Retention = Field(default_factory=groups.Retention)
+    logs: groups.Logs = Field(default_factory=groups.Logs)
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.arrivals.queue and not self.arrivals.dead_letters:
+            raise ValueError(
+                "PARJANYA_ARRIVALS__QUEUE needs PARJANYA_ARRIVALS__DEAD_LETTERS beside it"
+            )
+        names = [lane.name for lane in BY_NAME[self.lanes.layout]]
+        if strangers := [name for name in self.lanes.by_name if name not in names]:
+            raise ValueError(
+                f"there is no lane {', '.join(strangers)} in the layout {self.lanes.layout!r}; "
+                f"its lanes are {', '.join(names)} (PARJANYA_LANES__LAYOUT)"
+            )
+        return self
+
+    @property
+    def truth_url(self) -> str:
+        """Where Truth is: as said, or in the home."""
+        return self.truth.url or f"sqlite:///{self.home / 'truth.db'}"
+
+    @property
+    def objects_url(self) -> str:
+        """Where buckets are: as said, or in the home."""
+        return self.objects.url or (self.home / "buckets").as_uri()
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(retry_horizon=self.runs.retry_horizon_hours * HOUR)

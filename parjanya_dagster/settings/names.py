@@ -1,0 +1,62 @@
+"""The names of settings: which variables there are, and which one somebody may have meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from parjanya_dagster.settings.model import Settings
+
+PREFIX = "PARJANYA_"
+NESTED = "__"
+LIKENESS = 0.5  # of two names, of 1: below it, a suggestion would mislead
+
+OTHERS = frozenset({"PARJANYA_RUN_TASK_DEFINITION"})
+"""Variables with our prefix that something else reads: Dagster's launcher on ECS."""
+
+SERVICE_LINK = re.compile(
+    r"PARJANYA_(\w+_)?"
+    r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes tells every pod of the Services in its namespace, such as `parjanya-uploads`."""
+
+Path = tuple[str, ...]
+
+
+def settings_of(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
+    """Each setting of a model and of the groups in it: where it is, and what it is."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from settings_of(inner, (*above, name))
+        else:
+            yield (*above, name), field
+
+
+def variable(path: tuple[Any, ...]) -> str:
+    """The variable of a setting, or what the variables of a group begin with."""
+    return PREFIX + NESTED.join(map(str, path)).upper()
+
+
+FIELDS = {variable(path): field for path, field in settings_of(Settings)}
+PATHS = {variable(path): path for path, _ in settings_of(Settings)}
+
+
+def is_ours(name: str) -> bool:
+    """Whether a variable of the environment has to be a setting."""
+    return name.startswith(PREFIX) and name not in OTHERS and SERVICE_LINK.fullmatch(name) is None
+
+
+def nearest(name: str, old_names: Mapping[str, str]) -> str | None:
+    """The setting that somebody who wrote this name probably meant."""
+    new_names = {one.removeprefix(PREFIX): one for one in (*old_names, *PATHS)}
+    close = get_close_matches(name.upper().removeprefix(PREFIX), new_names, 1, LIKENESS)
+    if not close:
+        return None
+    found = new_names[close[0]]
+    return old_names.get(found, found)

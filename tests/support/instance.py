@@ -1,0 +1,172 @@
+"""A real instance for tests: `parjanya up` over a home of its own, watched from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from parjanya_dagster.instance.home import free_port
+from parjanya_dagster.platform import Platform, open_platform
+from parjanya_dagster.settings import read
+from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.stages import Status
+from tests.support import command_line
+from tests.support.waiting import is_alive, tail, wait_for_end, wait_until, work_of
+
+
+class Instance:
+    """`parjanya up` as a process, and the same Truth opened beside it."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home = home
+        self.port = free_port()
+        foreign = ("PARJANYA_", "DAGSTER_")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
+            **{f"PARJANYA_{name.upper()}": value for name, value in settings.items()},
+            "PARJANYA_HOME": str(home),
+        }
+        self.settings = read(home, self.environment)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._platform: Platform | None = None
+
+    @property
+    def platform(self) -> Platform:
+        if self._platform is None:
+            self._platform = open_platform(self.settings, migrating=True)
+        return self._platform
+
+    @property
+    def incoming(self) -> Callable[[str], Path]:
+        return lambda tenant: self.home / "buckets" / tenant / "incoming"
+
+    def start(self) -> None:
+        """Start it and wait until the UI answers."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "up.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "parjanya_dagster.cli", "up", "--port", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=self.home,
+            )
+        before = self._said().count("The UI is at")
+        self.until(lambda: self._said().count("The UI is at") > before, "the UI answers")
+
+    def _said(self) -> str:
+        return (self.home / "up.log").read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        status = wait_for_end(self.process, "the instance ends", self.logs)
+        self.process = None
+        return status
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if self.process is not None:
+            for process in self.processes():
+                with_suppressed_kill(process)
+            self.process.wait()
+        if self._platform is not None:
+            self._platform.store.close()
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this instance: they carry its home in their environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("PARJANYA_HOME") == str(self.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return [one for one in found if is_alive(one)]
+
+    def until_gone(self) -> None:
+        """Wait until no process of this instance is left."""
+        wait_until(lambda: not self.processes(), "no process is left", moves=self._moves)
+
+    def parjanya(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line over this home."""
+        return command_line.parjanya(*arguments, environment=self.environment)
+
+    def until(self, true: Callable[[], object], what: str) -> None:
+        """Wait for the world to become so. Fails with the logs when it does not."""
+        wait_until(true, what, moves=self._moves, died=self._died, log=self.logs)
+
+    def _moves(self) -> object:
+        return work_of(*(one.pid for one in self.processes()))
+
+    def _died(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def logs(self) -> str:
+        return "\n".join(tail(file) for file in self._logs())
+
+    def _logs(self) -> list[Path]:
+        return [*sorted(self.home.glob("*.log")), *sorted((self.home / "logs").glob("*.log"))]
+
+    def rows(self, tenant: str) -> dict[str, ImageRow]:
+        """The rows of objects that are there, by file name below `incoming/`."""
+        return {
+            row.key.removeprefix("incoming/"): row
+            for row in self.platform.store.present(tenant, "", 10_000)
+        }
+
+    def settled(self, expected: dict[str, int]) -> bool:
+        """Whether each tenant has so many images, all terminal, and no manifest is stale."""
+        for tenant, images in expected.items():
+            rows = self.rows(tenant)
+            if len(rows) != images:
+                return False
+            if not all(Status(row.pipeline_status).terminal for row in rows.values()):
+                return False
+        return not self.platform.store.stale_manifests()
+
+    def idle(self) -> bool:
+        """Whether no run waits or works."""
+        alive = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+        with self.dagster() as dagster:
+            return not dagster.get_runs(RunsFilter(statuses=alive))
+
+    @contextmanager
+    def dagster(self) -> Iterator[DagsterInstance]:
+        """Dagster's own records."""
+        with DagsterInstance.from_config(str(self.home / "dagster")) as instance:
+            yield instance
+
+    def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask the webserver."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body: dict[str, Any] = json.load(answer)
+        assert "errors" not in body, body["errors"]
+        data: dict[str, Any] = body["data"]
+        return data
+
+
+def with_suppressed_kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return

@@ -1,0 +1,136 @@
+"""`python -m tests.support.moto_server PORT`: an emulator of AWS, as atomic as DynamoDB is.
+
+An emulator, not AWS: moto. Its server answers in threads and its DynamoDB takes no locks, so two
+conditional writes at once can both succeed. It also copies the whole table, with its stream, for
+each transaction, sorts it for each query, measures an item for each attribute of it, and looks for
+each of ten types in each value. Here DynamoDB answers one request at a time, a transaction looks at
+all of its conditions before its first write, and that work is not done where it changes nothing.
+Other services are as moto has them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
+from typing import Any
+
+from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.comparisons import get_filter_expression
+from moto.dynamodb.exceptions import TransactionCanceledException
+from moto.dynamodb.models import DynamoDBBackend, Table
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+from moto.dynamodb.models.utilities import bytesize
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import run_simple
+
+_write = DynamoDBBackend.transact_write_items
+_specify = Table.set_stream_specification
+_measure_and_set = LimitedSizeDict.__setitem__
+_serialize_member = BaseJSONSerializer._serialize_structure_member
+_SURELY_SMALL = 405_000  # bytes: moto's limit for an item
+
+
+def _set_stream(self: Table, streams: dict[str, Any] | None) -> None:
+    """moto goes on writing to a stream that was disabled, and fails over its missing settings."""
+    _specify(self, streams)
+    if not (self.stream_specification or {}).get("StreamEnabled"):
+        self.stream_shard = None
+
+
+def _transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+    """Raise TransactionCanceledException where a condition fails; else write, with no undo."""
+    reasons = [_failed(self, *next(iter(item.items()))) for item in transact_items]
+    if any(code is not None for code, _, _ in reasons):
+        raise TransactionCanceledException(reasons)
+    _write(self, transact_items)
+
+
+def _all_items(self: Table) -> Iterator[Item]:
+    """Every item, in no order: whoever asks sorts what it keeps."""
+    for some in self.items.values():
+        yield from some.values() if self.range_key_attr else [some]
+
+
+def _set_attribute(self: LimitedSizeDict, key: str, value: Any) -> None:
+    """Measure the whole item only where it may be too large: `ever` is at least what it holds."""
+    size = bytesize(key) + (value.size() if isinstance(value, DynamoType) else bytesize(str(value)))
+    self.ever = getattr(self, "ever", 0) + size  # type: ignore[attr-defined]
+    if self.ever > _SURELY_SMALL:  # type: ignore[attr-defined]
+        _measure_and_set(self, key, value)
+    else:
+        dict.__setitem__(self, key, value)
+
+
+def _serialize_present(
+    self: BaseJSONSerializer, serialized: Any, value: Any, shape: Any, key: str
+) -> None:
+    """A value of DynamoDB has one of ten types: the other nine are not looked for."""
+    if shape.parent.name != "AttributeValue" or not isinstance(value, dict) or key in value:
+        _serialize_member(self, serialized, value, shape, key)
+
+
+def _failed(backend: DynamoDBBackend, kind: str, asked: dict[str, Any]) -> tuple[Any, Any, Any]:
+    expression = asked.get("ConditionExpression")
+    if expression is None:
+        return None, None, None
+    table = backend.get_table(asked["TableName"])
+    named = asked["Item"] if kind == "Put" else asked["Key"]
+    key = {name: named[name] for name in table.table_key_attrs}
+    current = backend.get_item(asked["TableName"], key)
+    holds = get_filter_expression(
+        expression,
+        asked.get("ExpressionAttributeNames"),
+        asked.get("ExpressionAttributeValues"),
+    ).expr(current)
+    if holds:
+        return None, None, None
+    wanted = asked.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    old = current.to_json()["Attributes"] if wanted and current else None
+    return "ConditionalCheckFailed", "The conditional request failed", old
+
+
+def _one_at_a_time(application: Any) -> Callable[..., Iterable[bytes]]:
+    lock = Lock()
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
+            with lock:
+                return application(environ, start_response)
+        return application(environ, start_response)
+
+    return serve
+
+
+class _KeepAlive(MotoRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing of requests that were answered."""
+
+
+def main() -> None:
+    DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
+    Table.set_stream_specification = _set_stream  # type: ignore[method-assign]
+    Table.all_items = _all_items  # type: ignore[method-assign]
+    LimitedSizeDict.__setitem__ = _set_attribute  # type: ignore[method-assign]
+    BaseJSONSerializer._serialize_structure_member = (  # type: ignore[method-assign]
+        _serialize_present
+    )
+    Table.__deepcopy__ = lambda self, _memo: self  # type: ignore[attr-defined]
+    application = DomainDispatcherApplication(create_backend_app)
+    run_simple(
+        "127.0.0.1",
+        int(sys.argv[1]),
+        _one_at_a_time(application),  # type: ignore[arg-type]
+        threaded=True,
+        request_handler=_KeepAlive,
+    )
+
+
+if __name__ == "__main__":
+    main()

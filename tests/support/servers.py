@@ -1,0 +1,256 @@
+"""Servers for tests: started in a temporary directory, on a free port, gone with their parent.
+
+PostgreSQL is Debian's and real. It trusts everybody and does not fsync, since no test pulls the
+plug of the machine. `MotoServer` emulates AWS: what passes on it has not been seen on AWS.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.waiting import tail, wait_for_end, wait_until, work_of
+
+INSTALL = "apt-get install -y postgresql"
+_PR_SET_PDEATHSIG = 1
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "listen_addresses": "127.0.0.1",
+    "log_min_messages": "warning",
+    "deadlock_timeout": "200ms",  # a deadlock shows at once
+}
+
+
+class ServerMissing(Exception):
+    """No PostgreSQL server is installed. Debian and Ubuntu: apt-get install -y postgresql"""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__)
+
+
+def postgres_binaries() -> Path:
+    """The directory of the newest installed server. Raises ServerMissing."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    if not found:
+        on_path = shutil.which("postgres")
+        if on_path is None:
+            raise ServerMissing
+        return Path(on_path).resolve().parent
+    return max(found, key=lambda path: int(path.parent.name))
+
+
+@dataclass
+class PostgresServer:
+    """One server. `start` and `stop` may alternate; its databases stay until `remove`."""
+
+    binaries: Path = field(default_factory=postgres_binaries)
+    home: Path = field(init=False)
+    port: int = field(init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _names: itertools.count[int] = field(default_factory=itertools.count, init=False)
+
+    def __post_init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="parjanya-postgres-"))
+        self.port = free_port()
+        if (user := _user()) is not None:
+            account = pwd.getpwnam(user)
+            os.chown(self.home, account.pw_uid, account.pw_gid)
+        try:
+            self._run("initdb", "-D", str(self.data), "-U", "parjanya", "-A", "trust", "-N",
+                      "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    def start(self, settings: Mapping[str, str] | None = None) -> None:
+        """Start the server, with other settings where given, and wait until it answers."""
+        place = {"port": str(self.port), "unix_socket_directories": str(self.home)}
+        every = {**_SETTINGS, **(settings or {}), **place}
+        options = [part for item in every.items() for part in ("-c", "=".join(item))]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self.binaries / "postgres"), "-D", str(self.data), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                preexec_fn=die_with_parent(signal.SIGQUIT),
+                **_as_user(),
+            )
+        ready = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        process = self._process
+        wait_until(
+            lambda: subprocess.run(ready, check=False).returncode == 0,
+            "PostgreSQL answers",
+            moves=lambda: work_of(process.pid),
+            died=lambda: process.poll() is not None,
+            log=lambda: tail(self.log),
+            pause=0.05,
+        )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT closes connections, SIGQUIT recovers at the next start."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            wait_for_end(self._process, "PostgreSQL ends", lambda: tail(self.log))
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and delete everything it stored."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://parjanya@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, template: str = "template0") -> str:
+        """Create a database of its own name and return the name."""
+        name = f"test_{next(self._names)}"
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        import psycopg2
+
+        connection = psycopg2.connect(self.url(database))
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self.binaries / program), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            **_as_user(),
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+
+@dataclass
+class MotoServer:
+    """moto's server: an emulator of DynamoDB, SQS, IAM and more. Its state is gone with it."""
+
+    home: Path = field(init=False)
+    port: int = field(init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _names: itertools.count[int] = field(default_factory=itertools.count, init=False)
+
+    def __post_init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="parjanya-moto-"))
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What boto3 needs to reach it, and nothing else of AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start it, with more environment where given, and wait until it answers."""
+        with (self.home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.moto_server", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, **(environment or {})},
+                preexec_fn=die_with_parent(signal.SIGKILL),
+            )
+        process = self._process
+        wait_until(
+            self._answers,
+            "moto answers",
+            moves=lambda: work_of(process.pid),
+            died=lambda: process.poll() is not None,
+            log=lambda: tail(self.home / "log"),
+            pause=0.1,
+        )
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def name(self, kind: str) -> str:
+        """A name that nothing on this server has yet."""
+        return f"{kind}-{next(self._names)}"
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/moto-api/data.json", timeout=60):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _user() -> str | None:
+    """PostgreSQL refuses to run as root: then it runs as the user of Debian's package."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+def _as_user() -> dict[str, Any]:
+    user = _user()
+    return {"user": user, "group": user, "extra_groups": []} if user else {}
+
+
+def die_with_parent(how: signal.Signals) -> Callable[[], None]:
+    """The kernel sends the server this signal when the test process is gone, however it went."""
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, how)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,59 @@
+"""Which tests need more than this process: marked by what they use, never by hand.
+
+`server` needs a server or a browser, `model` loads a model, `instance` starts whole instances of
+the platform, `long` explores at random; `make test-quick` leaves all four out. `properties` are
+Hypothesis's, of which `make nightly` looks at more examples.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+SERVERS = {"postgres", "moto", "radosgw", "browser"}
+FOLDERS = {
+    "deploy": "instance",
+    "end_to_end": "instance",
+    "simulation": "long",
+    "unit/gpu_ops/iqa": "model",
+    "unit/gpu_ops/vlm": "model",
+}
+LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
+"""What takes long begins first, so that no process works on it alone when the others are done."""
+MARKS = {
+    "server": "needs a server or a browser",
+    "model": "loads a model",
+    "instance": "starts a whole instance of the platform",
+    "long": "explores at random, for long",
+    "properties": "is asked of random examples",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("properties")
+        for folder, mark in FOLDERS.items():
+            if _place(item).startswith(f"{folder}/"):
+                item.add_marker(mark)
+    items.sort(key=_turn)
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+
+
+def _turn(item: pytest.Item) -> int:
+    for turn, folder in enumerate(LONGEST_FIRST):
+        if _place(item).startswith(f"{folder}/"):
+            return turn
+    return len(LONGEST_FIRST)

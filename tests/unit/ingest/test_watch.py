@@ -1,0 +1,190 @@
+"""A tick of the watch: with a queue (on moto's emulator) messages first, the sweep for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.belief.tags import BLIND
+from parjanya_dagster.ingest.results import Position, SweepResult
+from parjanya_dagster.ingest.watch import ARRIVALS_BEAT, MAILBOX, Cursor, Timing
+from parjanya_dagster.objects.s3 import S3Objects
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import Settings
+from tests.support.clock import NOON, Clock
+from tests.support.mailbox import Cloud
+from tests.support.s3_events import message, record
+from tests.support.servers import MotoServer
+
+NO_LONG_POLL = Timing(long_poll=0.0)  # the injected time passes by itself; no real one need
+
+
+@pytest.fixture
+def cloud(aws: MotoServer) -> Cloud:
+    return Cloud(aws)
+
+
+@pytest.fixture
+def place(cloud: Cloud, platform: Platform, clock: Clock) -> Platform:
+    """The platform on S3, whose time passes with each look at it."""
+    settings = Settings(
+        home=platform.settings.home,
+        objects={"url": "s3://"},
+        arrivals={"queue": cloud.queue.name, "dead_letters": cloud.dead.name},
+    )
+
+    def now() -> float:
+        clock.pass_by(0.5)
+        return clock.now
+
+    made = Platform(settings, platform.store, S3Objects(), now, clock.pass_by)
+    for slug, bucket in (("acme", cloud.acme), ("bolt", cloud.bolt)):
+        made.sweeper.add_tenant(slug, bucket)
+    return made
+
+
+def tick(place: Platform, cursor: Cursor, timing: Timing = NO_LONG_POLL) -> SweepResult:
+    result = replace(place.watch, timing=timing).tick(cursor)
+    assert result is not None
+    return result
+
+
+def beat(place: Platform) -> dict[str, Any]:
+    return dict(place.store.heartbeats()[ARRIVALS_BEAT].payload)
+
+
+def test_messages_are_taken_and_counted(cloud: Cloud, place: Platform) -> None:
+    cloud.upload(cloud.acme, "a.jpg")
+    cloud.queue.send("no event")
+    total = tick(place, Cursor(next_sweep=place.clock() + 250.0))
+    assert sum(total.registered.values()) == 1
+    payload = beat(place)
+    assert payload["messages"] >= 2
+    assert len(payload["dead_letters"]) == 1
+
+
+def test_the_sweep_finds_what_no_message_told_of(cloud: Cloud, place: Platform) -> None:
+    cloud.upload(cloud.acme, "lost.jpg")
+    cloud.sqs.purge_queue(QueueUrl=cloud.queue.url())
+    cursor = Cursor()
+    assert sum(tick(place, cursor).registered.values()) == 1
+    assert cursor.next_sweep > place.clock() + 200.0  # five minutes from the last one
+
+
+def test_a_queue_that_is_gone_is_noted_and_the_sweep_goes_on(cloud: Cloud, place: Platform) -> None:
+    cloud.upload(cloud.acme, "a.jpg")
+    cloud.sqs.delete_queue(QueueUrl=cloud.queue.url())
+    assert sum(tick(place, Cursor()).registered.values()) == 1
+    blind = place.store.heartbeats(BLIND)[f"{BLIND}:{MAILBOX}"]
+    assert cloud.queue.name in blind.payload["error"]
+    SqsQueue(cloud.queue.name).create()
+    cloud.queue.send(message(record("incoming/a.jpg", cloud.acme)))
+    tick(place, Cursor(next_sweep=place.clock() + 250.0))
+    assert place.store.heartbeats(BLIND) == {}
+
+
+def test_a_sweep_that_does_not_end_goes_on_beside_the_messages(
+    cloud: Cloud, place: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 1)
+    for number in range(6):
+        cloud.upload(cloud.acme, f"{number}.jpg")
+    cloud.sqs.purge_queue(QueueUrl=cloud.queue.url())
+    cursor = Cursor()
+    ticks = 0
+    while len(place.store.present("acme")) < 6 or cursor.stopped:
+        tick(place, cursor, replace(NO_LONG_POLL, slice=1.0))
+        cursor = Cursor.parse(cursor.text())
+        cursor.next_sweep = 0.0
+        ticks += 1
+        assert ticks < 20
+    assert ticks > 1
+
+
+def test_a_cursor_comes_back_as_it_was() -> None:
+    cursor = Cursor(next_sweep=1.5, next_departures=2.5, stopped=Position("acme", after="k"))
+    assert Cursor.parse(cursor.text()) == cursor
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", "no JSON", '{"stopped": {"what": "ever"}}', '{"next_sweep": []}']
+)
+def test_a_cursor_of_another_version_begins_again(text: str | None) -> None:
+    assert Cursor.parse(text) == Cursor()
+
+
+def test_waiting_is_bounded_by_the_longest_pause_there_is() -> None:
+    timing = Timing()
+    longest = timing.ease * timing.budget
+    assert not timing.too_early(0.0, NOON)
+    assert not timing.too_early(NOON, NOON)
+    assert timing.too_early(NOON + 1, NOON)
+    assert timing.too_early(NOON + longest, NOON)
+    assert not timing.too_early(NOON + longest + 1, NOON)
+
+
+# --- where no bucket notifies -------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(platform: Platform, clock: Clock) -> Platform:
+    """Buckets that are folders; pausing makes the injected time pass."""
+    return replace(platform, pause=clock.pass_by)
+
+
+def land(place: Platform, name: str) -> None:
+    path = place.settings.home / "buckets" / "acme" / "incoming" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+
+
+def test_a_tick_goes_on_looking_and_finds_what_lands_meanwhile(
+    folders: Platform, clock: Clock
+) -> None:
+    land(folders, "a.jpg")
+
+    later = ["b.jpg"]
+
+    def pause(seconds: float) -> None:
+        clock.pass_by(seconds)
+        if later:
+            land(folders, later.pop())
+
+    result = replace(folders.watch, pause=pause).tick(Cursor())
+    assert result is not None
+    assert sum(result.registered.values()) == 2
+    assert clock() <= NOON + Timing().tick
+
+
+def test_after_a_long_sweep_the_next_one_waits_for_as_long_as_it_is_worth(
+    folders: Platform, clock: Clock
+) -> None:
+    class Slow:
+        def sweep(self, *arguments: Any) -> SweepResult:
+            clock.pass_by(3.0)
+            return SweepResult()
+
+    cursor = Cursor()
+    watch = replace(folders.watch, sweeper=Slow())  # type: ignore[arg-type]
+    assert watch.tick(cursor) is not None
+    assert cursor.next_sweep == clock() + 3.0 * Timing().ease
+    clock.pass_by(30.0)
+    assert watch.tick(cursor) is None
+    clock.pass_by(30.0)
+    assert watch.tick(cursor) is not None
+
+
+def test_uploads_are_followed_at_the_end_of_a_tick(folders: Platform, clock: Clock) -> None:
+    deadlines: list[float] = []
+
+    def follow(deadline: float) -> list[str]:
+        deadlines.append(deadline)
+        return ["acme/2025-10-09/001"] * 2
+
+    result = replace(folders.watch, follow_uploads=follow).tick(Cursor())
+    assert result is not None
+    assert result.registered == {"acme/2025-10-09/001": 2}
+    assert deadlines == [clock() + Timing().uploads]
