@@ -199,7 +199,7 @@ class Sweeper:
                 return Position(tenant.slug, row=after)
         if not listing.believed:
             listing.believed = self.departures.believed(
-                tenant, len(listing.missing), listing.present
+                tenant, missing=len(listing.missing), present=listing.present
             )
         if not listing.believed:
             swept.held[tenant.slug] = len(listing.missing)
