@@ -35,20 +35,8 @@ class KnownBuckets:
         known = self.known.get(tenant.bucket)
         if known is None:
             self._adopt(tenant)
-            return
-        seen = self.objects.identity(tenant.bucket)
-        if seen is None:
-            raise BucketUnknown(
-                f"The bucket {tenant.bucket!r} has lost its marker, so nothing in it is believed "
-                "to be gone. Is its volume mounted? If its images really lie there: "
-                f"parjanya tenant adopt {tenant.slug}"
-            )
-        if seen != known.identity:
-            raise BucketUnknown(
-                f"Another bucket lies where {tenant.bucket!r} was: its marker says {seen}, and "
-                f"Truth knows {known.identity}. Mount the right one. If this one replaces it: "
-                f"parjanya tenant adopt {tenant.slug}"
-            )
+        elif (why := objection(known, self.objects.identity(tenant.bucket))) is not None:
+            raise BucketUnknown(f"{why} parjanya tenant adopt {tenant.slug}")
 
     def _adopt(self, tenant: Tenant) -> None:
         rows = self.store.present(tenant.slug, "", SAMPLE)
@@ -62,8 +50,8 @@ class KnownBuckets:
         if ours and not any(self._holds(row.bucket, row.key) for row in ours):
             raise BucketUnknown(
                 f"The bucket {tenant.bucket!r} holds none of {len(ours)} images of "
-                f"{tenant.slug!r} that were looked for. Is its volume mounted? If it is right: "
-                f"parjanya tenant adopt {tenant.slug}"
+                f"{tenant.slug!r} that were looked for. Is its volume mounted? If it is right, say "
+                f"so: parjanya tenant adopt {tenant.slug}"
             )
         self.adopt(tenant)
 
@@ -84,3 +72,21 @@ class KnownBuckets:
             return next(self.objects.listing(bucket, key), None) is not None
         except (ObjectGone, StorageUnavailable):
             return False
+
+
+def objection(known: KnownBucket, seen: str | None) -> str | None:
+    """Why what lies at a bucket's place is not that bucket. None: it is.
+
+    `seen`: the identity that it carries now. The sentence ends before the command that cures it.
+    """
+    if seen is None:
+        return (
+            f"The bucket {known.bucket!r} has lost its marker, so nothing in it is believed to be "
+            "gone. Is its volume mounted? If its images really lie there, say so:"
+        )
+    if seen != known.identity:
+        return (
+            f"Another bucket lies where {known.bucket!r} was: its marker says {seen}, and Truth "
+            f"knows {known.identity}. Mount the right one. If this one replaces it, say so:"
+        )
+    return None
