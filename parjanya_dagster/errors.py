@@ -35,6 +35,10 @@ class StorageUnavailable(TransientError):
     """The object store cannot be read or written at present."""
 
 
+class BucketUnknown(StorageUnavailable):
+    """What lies where a bucket should be is not the bucket that Truth knows."""
+
+
 class ObjectGone(ParjanyaError):
     """The object is not in its bucket any more."""
 

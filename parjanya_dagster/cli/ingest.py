@@ -21,10 +21,14 @@ def ingest(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from parjanya_dagster.ingest.copy_files import collect, upload
+    from parjanya_dagster.ingest.known_buckets import KnownBuckets
 
     collected = collect(paths)
     platform = platform_of(home)
     owner = platform.sweeper.add_tenant(tenant)
+    buckets = KnownBuckets(platform.store, platform.objects, platform.clock)
+    buckets.refresh()
+    buckets.require(owner)  # files in an empty mount point would be hidden by its volume
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"into {tenant}", total=len(collected.uploads))

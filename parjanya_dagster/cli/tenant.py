@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of
 from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json
 
-app = typer.Typer(no_args_is_help=True, help="Tenants: list, show, add, check.")
+app = typer.Typer(no_args_is_help=True, help="Tenants: list, show, add, check, adopt, departed.")
 COLOURS = {"ok": GOOD, "warning": ATTENTION, "error": BAD}
 
 
@@ -47,6 +47,32 @@ def add(
     registered = register_by_hand(platform.store, platform.sweeper.add_tenant, tenant, bucket)
     where = f"{registered.bucket}/{registered.prefix}"
     typer.echo(f"{tenant}: uploads land in {where}, decided under {registered.policy}.")
+
+
+@app.command()
+def adopt(tenant: TenantName, home: Home = None) -> None:
+    """Say that what lies in the tenant's bucket now is its bucket. The next sweep believes it.
+
+    Images that are not in it count as missing. If they are many, their departure is held.
+    """
+    from parjanya_dagster.ingest.known_buckets import KnownBuckets
+
+    platform = platform_of(home)
+    buckets = KnownBuckets(platform.store, platform.objects, platform.clock)
+    bucket = buckets.adopt(platform.tenant(tenant))
+    typer.echo(f"The bucket {bucket.bucket} of {tenant} is {bucket.identity} from now on.")
+
+
+@app.command()
+def departed(tenant: TenantName, home: Home = None) -> None:
+    """Say that images that are missing all at once were really deleted."""
+    platform = platform_of(home)
+    hold = platform.store.departure_holds().get(platform.tenant(tenant).slug)
+    if hold is None:
+        typer.echo(f"No departure of {tenant} is held.")
+        return
+    platform.store.hold_departures(replace(hold, confirmed_at=platform.clock()))
+    typer.echo(f"The next sweep records {hold.missing} images of {tenant} as deleted.")
 
 
 @app.command()

@@ -16,7 +16,14 @@ from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Belief, RunState, SensorSeen, Snapshot
 from parjanya_dagster.belief.tags import BLIND
-from parjanya_dagster.doctor.facts import BucketSeen, Facts, Missing, QueueSeen, Troubled
+from parjanya_dagster.doctor.facts import (
+    BucketSeen,
+    Facts,
+    ForeignBucket,
+    Missing,
+    QueueSeen,
+    Troubled,
+)
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
 from parjanya_dagster.errors import (
@@ -25,10 +32,12 @@ from parjanya_dagster.errors import (
     QueueMissing,
     StorageUnavailable,
 )
+from parjanya_dagster.ingest.known_buckets import objection
 from parjanya_dagster.objects.keys import refusal
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.queues.messages import Queue
 from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
+from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.store.paging import present_pages
@@ -117,6 +126,9 @@ class Examiner:
             if self.bounds.places:
                 checked, missing = self._places(counts, read.get("ours", ()))
                 read |= {"places_checked": checked, "missing": tuple(missing)}
+        with self._part("the identities of buckets"):
+            read["held_departures"] = tuple(self._held())
+            read["foreign"] = tuple(self._foreign())
         with self._part("buckets"):
             if self.bounds.objects:
                 read["buckets"] = tuple(self._buckets(read["now"]))
@@ -143,6 +155,22 @@ class Examiner:
             runs=tuple(run for run in seen.runs if any(key.startswith(mine) for key in run.keys)),
             failed=tuple(r for r in seen.failed if any(key.startswith(mine) for key in r.keys)),
         )
+
+    def _held(self) -> Iterator[DepartureHold]:
+        for tenant, hold in self.store.departure_holds().items():
+            if self.tenant in (None, tenant):
+                yield hold
+
+    def _foreign(self) -> Iterator[ForeignBucket]:
+        """Buckets that are not what Truth knows. One that does not answer is told of by itself."""
+        known = self.store.known_buckets()
+        for tenant in self.store.tenants():
+            if tenant.bucket not in known or self.tenant not in (None, tenant.slug):
+                continue
+            with self._part(f"the bucket {tenant.bucket}"):
+                seen = self.objects.identity(tenant.bucket)
+                if (why := objection(known[tenant.bucket], seen)) is not None:
+                    yield ForeignBucket(tenant=tenant.slug, bucket=tenant.bucket, reason=why)
 
     def _queues(self) -> Iterator[QueueSeen]:
         for role, queue in self.queues.items():

@@ -10,7 +10,7 @@ from parjanya_dagster.belief.snapshot import SensorSeen, Snapshot
 from parjanya_dagster.doctor.launch_obstacles import Obstacle
 from parjanya_dagster.queues.messages import QueueState
 from parjanya_dagster.truth.models import Heartbeat, ImageRow
-from parjanya_dagster.truth.records import GroupNote, PreflightVerdict
+from parjanya_dagster.truth.records import DepartureHold, GroupNote, PreflightVerdict
 from parjanya_dagster.truth.store import Counts
 
 
@@ -45,6 +45,15 @@ class BucketSeen:
     absent_example: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignBucket:
+    """What lies at the place of a tenant's bucket, and is not that bucket."""
+
+    tenant: str
+    bucket: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
     """A queue that we were told to use."""
@@ -71,6 +80,8 @@ class Facts:
     missing: tuple[Missing, ...] = ()
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
+    foreign: tuple[ForeignBucket, ...] = ()
+    held_departures: tuple[DepartureHold, ...] = ()
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()

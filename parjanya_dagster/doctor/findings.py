@@ -63,6 +63,15 @@ KINDS: Mapping[str, Kind] = {
         _WARNING,
         "Wait a minute: the sweep records departures. If it stays, look at the sensor arrivals.",
     ),
+    "bucket_not_itself": Kind(
+        _T, _ERROR, "Mount the right volume. Only where the bucket is right, adopt it."
+    ),
+    "departures_held": Kind(
+        _T,
+        _ERROR,
+        "Bring the volume or the folder back. If the images were really deleted: "
+        "parjanya tenant departed TENANT. Without either they count as deleted after a day.",
+    ),
     "object_missing": Kind(
         _T, _WARNING, "Put the object back under its key, or let the next sweep record it as gone."
     ),

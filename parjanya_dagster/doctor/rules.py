@@ -10,12 +10,13 @@ from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.findings import Finding, Severity
 from parjanya_dagster.doctor.launch_obstacles import findings as obstacle_findings
 from parjanya_dagster.doctor.rules_belief import BELIEF_RULES
+from parjanya_dagster.doctor.rules_buckets import BUCKET_RULES
 from parjanya_dagster.doctor.rules_cloud import CLOUD_RULES
 from parjanya_dagster.doctor.rules_execution import EXECUTION_RULES
 from parjanya_dagster.doctor.rules_runs import RUN_RULES
 from parjanya_dagster.doctor.rules_truth import TRUTH_RULES
 
-RULES = (*TRUTH_RULES, *BELIEF_RULES, *EXECUTION_RULES)
+RULES = (*TRUTH_RULES, *BUCKET_RULES, *BELIEF_RULES, *EXECUTION_RULES)
 
 
 def diagnose(case: Case) -> list[Finding]:

@@ -16,6 +16,8 @@ from parjanya_dagster.errors import (
     StorageUnavailable,
     UnknownTenant,
 )
+from parjanya_dagster.ingest.departures import Departures
+from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
 from parjanya_dagster.ingest.results import Position, SweepResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
@@ -36,6 +38,9 @@ class _Listing:
 
     began: float
     ids: set[str] = field(default_factory=set)
+    present: int = 0  # rows that Truth says are there
+    missing: list[str] = field(default_factory=list)  # rows whose object was not listed
+    believed: bool = False  # that what is missing is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,18 @@ class Sweeper:
     names: BucketNames = field(default_factory=lambda: BucketNames(TENANT))
     candidates: Callable[[], Sequence[str]] | None = None  # buckets that may be new tenants'
     listings: dict[str, _Listing] = field(default_factory=dict)  # by tenant, while they last
+    share: float = 0.2  # of a tenant's images that may depart in one round; see Departures
+    hold_seconds: float = 24 * 3600.0
+
+    @property
+    def departures(self) -> Departures:
+        return Departures(
+            store=self.store,
+            objects=self.objects,
+            clock=self.clock,
+            share=self.share,
+            hold_seconds=self.hold_seconds,
+        )
 
     def discover(self, swept: SweepResult) -> list[Tenant]:
         """All tenants in the order of slugs: those in Truth, and those of new buckets.
@@ -90,6 +107,8 @@ class Sweeper:
         """
         swept = SweepResult()
         start = start or Position("")
+        buckets = KnownBuckets(self.store, self.objects, self.clock)
+        buckets.refresh()
         tried, answered = 0, 0
         last_error: StorageUnavailable | ObjectGone | None = None
         for tenant in self.discover(swept):
@@ -101,6 +120,7 @@ class Sweeper:
             tried += 1
             at = start if tenant.slug == start.tenant else Position(tenant.slug)
             try:
+                buckets.require(tenant)
                 swept.stopped = self._sweep_tenant(tenant, swept, deadline, departures, at)
                 answered += 1
             except (StorageUnavailable, ObjectGone) as error:
@@ -165,7 +185,9 @@ class Sweeper:
     ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
         for page in present_pages(self.store, tenant.slug, after=after):
-            unlisted = [
+            after = page[-1].image_id
+            listing.present += len(page)
+            listing.missing += [
                 row.image_id
                 for row in page
                 if row.bucket == tenant.bucket
@@ -173,24 +195,21 @@ class Sweeper:
                 and row.image_id not in listing.ids
                 and row.arrived_at < listing.began
             ]
-            gone = [image for image in unlisted if not self._is_there(image)]
-            reason = "the object is not in its bucket any more"
-            swept.departed += self.store.depart(gone, self.clock(), reason)
             if self.clock() > deadline:
-                return Position(tenant.slug, row=page[-1].image_id)
+                return Position(tenant.slug, row=after)
+        if not listing.believed:
+            listing.believed = self.departures.believed(
+                tenant, missing=len(listing.missing), present=listing.present
+            )
+        if not listing.believed:
+            swept.held[tenant.slug] = len(listing.missing)
+            return None
+        departed, listing.missing = self.departures.record(listing.missing, deadline)
+        swept.departed += departed
+        if listing.missing:
+            return Position(tenant.slug, row=after)
+        self.departures.done(tenant)
         return None
-
-    def _is_there(self, image_id: str) -> bool:
-        """Ask again before believing that something is gone: a listing may miss a rename."""
-        row = self.store.get(image_id)
-        if row is None:
-            return False
-        try:
-            return self.objects.head(row.bucket, row.key).version == row.version
-        except StorageUnavailable:
-            return True
-        except ObjectGone:
-            return False
 
 
 def _chunks(items: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:

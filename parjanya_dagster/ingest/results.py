@@ -46,6 +46,7 @@ class SweepResult:
     seen: int = 0  # objects looked at
     unfinished: int = 0  # objects that are still being written
     departed: int = 0  # rows whose object is gone
+    held: dict[str, int] = field(default_factory=dict)  # tenant -> missing, and not believed gone
     refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
     tenants: list[str] = field(default_factory=list)  # registered by this sweep
     stopped: Position | None = None  # out of time there
@@ -59,7 +60,7 @@ class SweepResult:
         """Add what a later sweep of the same tick found."""
         self.absorb_mail(later)
         self.seen, self.unfinished = later.seen, later.unfinished
-        self.refused, self.stopped = later.refused, later.stopped
+        self.refused, self.stopped, self.held = later.refused, later.stopped, later.held
 
     def absorb_mail(self, later: SweepResult | MailResult) -> None:
         """Add the rows, departures and tenants that messages brought."""

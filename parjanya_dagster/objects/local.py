@@ -10,14 +10,19 @@ import errno
 import fcntl
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
 """Endings of files that a program is still writing."""
+MARKER = ".parjanya-bucket"
+"""The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
 
 
 class FolderObjects:
@@ -35,19 +40,59 @@ class FolderObjects:
         # Bytes that changed under the read have no version: nobody's row speaks of them.
         return Object(data, after if before == after else "")
 
+    def identity(self, bucket: str) -> str | None:
+        path = self._path(bucket, MARKER)
+        try:
+            return _identity(path.read_text("utf-8", "replace"))
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                return None
+            raise StorageUnavailable(f"The bucket's folder {path.parent} is not there.") from None
+        except OSError as error:
+            raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
+
+    def mark(self, bucket: str) -> str:
+        if (known := self.identity(bucket)) is not None:
+            return known
+        return self._mark(self._path(bucket, MARKER))
+
+    def _mark(self, path: Path) -> str:
+        """Write a marker, unless somebody else just did. Whoever was first is obeyed."""
+        try:
+            with _written_beside(path, f"{_FORMAT}{uuid.uuid4()}\n".encode()) as temporary:
+                os.link(temporary, path)  # unlike a rename it never takes another's place
+            _sync_folder(path.parent)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise StorageUnavailable(f"Cannot write {path}: {error.strerror}") from error
+        try:
+            return _identity(path.read_text("utf-8", "replace"))
+        except OSError as error:
+            raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
+
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         path = self._path(bucket, key)
-        temporary = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
+            self._make_folder(bucket, path.parent)
+            with _written_beside(path, data) as temporary:
+                os.replace(temporary, path)
+            _sync_folder(path.parent)
         except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
             raise StorageUnavailable(f"Cannot write {path}: {error.strerror}") from error
+
+    def _make_folder(self, bucket: str, folder: Path) -> None:
+        """Make the folder of an object, and what it lies in. A new bucket is marked at once."""
+        if folder.is_dir():
+            return
+        base = self.root / bucket
+        new = not base.is_dir()
+        missing = [folder, *folder.parents][: len(folder.relative_to(self.root).parts)]
+        folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:  # a folder survives once the one that holds it was written
+            _sync_folder(made.parent)
+        if new:
+            self._mark(base / MARKER)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         with self._open(bucket, key) as file:
@@ -128,15 +173,28 @@ class FolderObjects:
     ) -> PresignedPut | None:
         return None
 
-    def _open(self, bucket: str, key: str):  # type: ignore[no-untyped-def]
+    def _open(self, bucket: str, key: str) -> BinaryIO:
         path = self._path(bucket, key)
         try:
             return path.open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._require_bucket(bucket)
+        except OSError as error:
+            raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
+        try:  # again, now that the bucket is known to be there: a volume may just have come back
+            return path.open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            self._require_root()
             raise ObjectGone(f"{key!r} is not in the bucket {bucket!r}.") from error
         except OSError as error:
             raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
+
+    def _require_bucket(self, bucket: str) -> None:
+        """A volume that is not mounted must not look as if everything in it had been deleted."""
+        if self.identity(bucket) is None:
+            raise StorageUnavailable(
+                f"The folder {self.root / bucket} has no marker {MARKER}, so it may not be the "
+                f"bucket {bucket!r}: is its volume mounted?"
+            )
 
     def _require_root(self) -> None:
         """Raise if the root is missing. Else an unmounted volume looks as if all was deleted."""
@@ -148,6 +206,40 @@ class FolderObjects:
         if not bucket or "/" in bucket or any(part in ("..", ".") for part in parts):
             raise ObjectGone(f"{key!r} does not name an object of the bucket {bucket!r}.")
         return self.root.joinpath(bucket, key.lstrip("/"))
+
+
+_FORMAT = "parjanya bucket "
+
+
+def _identity(text: str) -> str:
+    """Whatever stands in a marker is an identity: a damaged one is another one."""
+    return text.removeprefix(_FORMAT).strip()
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[str]:
+    """A new file beside `path` that holds the data, on the disk and not in a cache alone."""
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """What was made or renamed in a folder is there after a loss of power too."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+            raise
+    finally:
+        os.close(handle)
 
 
 def _in_order(entry: os.DirEntry[str]) -> str:

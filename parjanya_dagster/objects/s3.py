@@ -23,6 +23,18 @@ class S3Objects:
         self._client = s3_client()
         self._page = page  # keys that one answer to a listing has
 
+    def identity(self, bucket: str) -> str | None:
+        """The name: S3 gives a name to one bucket at a time. Its answer shows that it is there."""
+        with _named(bucket, ""):
+            try:
+                self._client.head_bucket(Bucket=bucket)
+            except self._client.exceptions.ClientError as error:
+                raise StorageUnavailable(f"s3://{bucket} cannot be looked into: {error}") from error
+        return f"s3:{bucket}"
+
+    def mark(self, bucket: str) -> str:
+        return self.identity(bucket) or bucket
+
     def get(self, bucket: str, key: str) -> Object:
         with _named(bucket, key):
             answer = self._client.get_object(Bucket=bucket, Key=key)
@@ -33,10 +45,15 @@ class S3Objects:
             self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
-        with _named(bucket, key):
-            answer = self._client.head_object(Bucket=bucket, Key=key)
-            modified_at = answer["LastModified"].timestamp()
-            return ObjectInfo(key, _etag(answer), answer["ContentLength"], modified_at)
+        try:
+            with _named(bucket, key):
+                answer = self._client.head_object(Bucket=bucket, Key=key)
+        except ObjectGone:
+            # An answer to HEAD has no body, so a missing bucket reads as a missing object.
+            self.identity(bucket)
+            raise
+        modified_at = answer["LastModified"].timestamp()
+        return ObjectInfo(key, _etag(answer), answer["ContentLength"], modified_at)
 
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(

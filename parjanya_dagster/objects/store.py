@@ -37,13 +37,26 @@ class PresignedPut:
 
 
 class Objects(Protocol):
-    """Buckets. Methods raise StorageUnavailable when the storage does not answer."""
+    """Buckets. Methods raise StorageUnavailable when the storage does not answer.
+
+    What cannot be seen is unavailable and never gone: a bucket must say who it is before its
+    emptiness, or that an object is not in it, is believed.
+    """
+
+    def identity(self, bucket: str) -> str | None:
+        """Which bucket this is, by what was written into it. None: nobody has marked it yet.
+
+        Raises StorageUnavailable where the bucket is not there or may not be looked into.
+        """
+
+    def mark(self, bucket: str) -> str:
+        """Give a bucket that is there an identity, unless it has one. Returns its identity."""
 
     def get(self, bucket: str, key: str) -> Object:
         """Raises ObjectGone where there is no such object."""
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write an object whole."""
+        """Write an object whole. When this returns, the object survives a loss of power."""
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""

@@ -130,3 +130,23 @@ class GroupNote:
     quiet_since: float  # nothing was due, and nothing under way
     rows: int  # due when it was last looked at
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBucket:
+    """Which bucket holds a tenant's images, by what the bucket says of itself."""
+
+    bucket: str
+    identity: str  # see `objects.store.Objects.identity`
+    adopted_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepartureHold:
+    """So many images of a tenant are missing at once that their departure is not believed yet."""
+
+    tenant: str
+    missing: int  # images that a sweep did not find
+    present: int  # images that Truth said were there
+    since: float
+    confirmed_at: float | None  # when a person said that they were deleted

@@ -48,8 +48,10 @@ def s3(radosgw: Radosgw, bucket: str, monkeypatch: pytest.MonkeyPatch) -> S3Obje
 @pytest.fixture(params=["folder", "s3"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Objects]:
     if request.param == "folder":
-        (tmp_path / "buckets").mkdir()
-        yield FolderObjects(tmp_path / "buckets", 0.0)
+        folder = FolderObjects(tmp_path / "buckets", 0.0)
+        (folder.root / request.getfixturevalue("bucket")).mkdir(parents=True)
+        folder.mark(request.getfixturevalue("bucket"))
+        yield folder
     else:
         yield request.getfixturevalue("s3")
 
@@ -92,6 +94,18 @@ def test_what_is_not_there_is_gone(objects: Objects, bucket: str) -> None:
         with pytest.raises(ObjectGone, match=r"nothing\.jpg"):
             ask(bucket, "incoming/nothing.jpg")
     assert keys(objects, bucket) == set()
+
+
+def test_what_a_bucket_that_is_away_held_is_unknown_and_not_gone(objects: Objects) -> None:
+    for ask in (objects.get, objects.head):
+        with pytest.raises(StorageUnavailable):
+            ask("a-bucket-that-is-away", "incoming/a.jpg")
+    with pytest.raises(StorageUnavailable):
+        objects.identity("a-bucket-that-is-away")
+
+
+def test_a_bucket_says_who_it_is(objects: Objects, bucket: str) -> None:
+    assert objects.mark(bucket) == objects.mark(bucket) == objects.identity(bucket)
 
 
 @pytest.mark.parametrize("name", PEOPLE_NAMES)

@@ -10,8 +10,10 @@ import pytest
 
 from parjanya_dagster.truth.records import (
     Declaration,
+    DepartureHold,
     GroupNote,
     Identified,
+    KnownBucket,
     Ledger,
     PreflightVerdict,
     Reconciliation,
@@ -202,3 +204,22 @@ def test_what_is_not_held_or_examined_any_more_is_dropped(store: Store) -> None:
         store.drop_hold("regrade-1")
         store.drop_preflight("scored")
     assert store.holds() == store.preflights() == {}
+
+
+def test_a_bucket_is_known_by_the_identity_that_was_adopted_last(store: Store) -> None:
+    first = KnownBucket(bucket="acme", identity="one", adopted_at=NOON)
+    second = KnownBucket(bucket="acme", identity="two", adopted_at=NOON + 1)
+    for bucket in (first, first, second):
+        store.adopt_bucket(bucket)
+    assert store.known_buckets() == {"acme": second}
+
+
+def test_a_held_departure_is_confirmed_and_dropped(store: Store) -> None:
+    hold = DepartureHold(tenant="acme", missing=40, present=60, since=NOON, confirmed_at=None)
+    store.hold_departures(hold)
+    confirmed = replace(hold, confirmed_at=NOON + 1)
+    store.hold_departures(confirmed)
+    assert store.departure_holds() == {"acme": confirmed}
+    for _ in range(2):
+        store.drop_departure_hold("acme")
+    assert store.departure_holds() == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from parjanya_dagster.errors import ObjectGone
+from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import Object, ObjectInfo
 from parjanya_dagster.truth.models import Arrival
 
@@ -14,7 +14,7 @@ PREVIEWS = "previews/"
 
 @dataclass
 class Buckets:
-    """See `truth.objects.Objects`. A bucket is named like its tenant."""
+    """See `objects.store.Objects`. A bucket is named like its tenant."""
 
     objects: dict[tuple[str, str], ObjectInfo] = field(default_factory=dict)
     notifications: list[Arrival] = field(default_factory=list)
@@ -22,6 +22,7 @@ class Buckets:
     lost_previews: set[str] = field(
         default_factory=set
     )  # keys; all others that are named are there
+    away: set[str] = field(default_factory=set)  # buckets whose volume is not mounted
 
     def upload(self, bucket: str, key: str, now: float) -> Arrival:
         self.versions += 1
@@ -39,6 +40,13 @@ class Buckets:
     def delete(self, bucket: str, key: str) -> None:
         self.objects.pop((bucket, key), None)
 
+    def identity(self, bucket: str) -> str | None:
+        """An unmounted volume leaves an empty folder, which has no marker."""
+        return None if bucket in self.away else f"volume of {bucket}"
+
+    def mark(self, bucket: str) -> str:
+        return self.identity(bucket) or f"empty folder {bucket}"
+
     def get(self, bucket: str, key: str) -> Object:
         return Object(b"", self.head(bucket, key).version)
 
@@ -46,6 +54,8 @@ class Buckets:
         raise AssertionError("nothing writes objects in the simulation")
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
+        if bucket in self.away:
+            raise StorageUnavailable(f"The bucket {bucket!r} has no marker.")
         if key.startswith(PREVIEWS) and key not in self.lost_previews:
             return ObjectInfo(key, "1", 1, 0.0)
         try:
@@ -55,7 +65,7 @@ class Buckets:
 
     def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         for (name, key), info in list(self.objects.items()):
-            if name == bucket and key.startswith(prefix):
+            if name == bucket and bucket not in self.away and key.startswith(prefix):
                 yield info
 
     def buckets(self) -> list[str]:

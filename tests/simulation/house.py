@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parjanya_dagster.belief.queue_depths import QueuedLanes
+from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.intent.autoscaling import Bounds
 from parjanya_dagster.intent.dispatch import Dispatcher
@@ -21,7 +22,7 @@ from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.messages import Queue
-from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
@@ -60,7 +61,10 @@ class House:
 
     def sweep(self, store: Any = None) -> None:
         sweeper = Sweeper(store or self.store, self.buckets, self.clock, lambda: "default@1")
-        self.dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+        try:
+            self.dagster.add(sweeper.sweep(self.clock() + 1e9).registered)
+        except StorageUnavailable:  # the sensor's tick fails, and the next one looks again
+            assert self.buckets.away
 
     def loop(self, store: Any = None) -> Loop:
         """The reconciling loop of production, over the models of what is not ours."""
@@ -174,6 +178,9 @@ class House:
         self.counted["images lost"] += len(lost)
         assert not lost, "an image was lost"
         for image, row in rows.items():
+            lies = self.buckets.objects.get((row.bucket, row.key))
+            if lies is not None and lies.version == row.version:
+                assert row.object_state == PRESENT, "an image that is there counts as gone"
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
         self.seen = rows
@@ -216,6 +223,7 @@ class House:
     def settle(self) -> int:
         """No more faults: everything becomes terminal. Returns after how many ticks."""
         self.dagster.readable = True
+        self.buckets.away.clear()
         for ticks in range(1, MOST_TICKS + 1):
             self.sweep()
             self.dagster.apply(self.tick())

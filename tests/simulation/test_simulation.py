@@ -53,6 +53,7 @@ FAULTS = frozenset(
         "event twice",
         "event late or out of order",
         "preview lost",
+        "volume away",
         "sweep died",
         "tick died",
         "tick blind",
@@ -136,6 +137,15 @@ class Simulation(RuleBasedStateMachine):
         image = sorted(self.house.seen)[which % len(self.house.seen)]
         self.house.buckets.lost_previews.add(preview_key(image))
         self._note("preview lost")
+
+    @rule(tenant=st.sampled_from(TENANTS), away=st.booleans())
+    def volume(self, tenant: str, away: bool) -> None:
+        """A tenant's volume is unmounted, or mounted again. What lay on it lies on it."""
+        if not away:
+            self.house.buckets.away.discard(tenant)
+        elif tenant not in self.house.buckets.away:
+            self.house.buckets.away.add(tenant)
+            self._note("volume away")
 
     @precondition(lambda self: self.house.buckets.notifications)
     @rule(which=any_)
@@ -415,6 +425,7 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
             },
         ),
         "preview_lost": (0.5, {"which": which}),
+        "volume": (0.6, {"tenant": at[0], "away": rng.random() < 0.4}),
         "tick_blind": (0.2, {}),
         "launch": (5, {"start": rng.randrange(12)}),
         "work": (

@@ -74,7 +74,8 @@ class Validate:
         except media.Rejected as refusal:
             return TerminalFailure(refusal.failure_class, refusal.reason)
         except ObjectGone as gone:
-            return TerminalFailure("object_gone", str(gone))
+            # One look is a suspicion. The sweep ends the row if the object was really deleted.
+            return Retry(f"{gone} The next sweep says whether it was deleted.")
         except ParjanyaError as error:
             return Retry(f"{type(error).__name__}: {error}", refund=error.transient)
         except (MemoryError, media.MediaError) as error:  # no decoder could run

@@ -64,6 +64,8 @@ KINDS: dict[type[Any], str] = {
     records.PreflightVerdict: "preflights",
     records.StagePace: "paces",
     records.GroupNote: "group_notes",
+    records.KnownBucket: "known_buckets",
+    records.DepartureHold: "departure_holds",
 }
 """The partition of each kind of record. They are few, and read whole."""
 
@@ -163,6 +165,10 @@ def record(one: Any) -> Key:
             return preflight(one.stage)
         case records.StagePace():
             name = one.stage
+        case records.KnownBucket():
+            name = one.bucket
+        case records.DepartureHold():
+            return departure_hold(one.tenant)
         case records.Reconciliation():
             name = LAST
         case _:
@@ -172,6 +178,10 @@ def record(one: Any) -> Key:
 
 def message(message_id: str) -> Key:
     return "messages", message_id
+
+
+def departure_hold(tenant: str) -> Key:
+    return "departure_holds", tenant
 
 
 def hold(replay_id: str) -> Key:

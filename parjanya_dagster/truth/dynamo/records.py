@@ -12,8 +12,10 @@ from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import Delete, Put
 from parjanya_dagster.truth.records import (
     Declaration,
+    DepartureHold,
     GroupNote,
     Identified,
+    KnownBucket,
     Ledger,
     PreflightVerdict,
     Reconciliation,
@@ -84,6 +86,21 @@ class Records(Base):
 
     def drop_hold(self, replay_id: str) -> None:
         self._drop([keys.hold(replay_id)])
+
+    def adopt_bucket(self, bucket: KnownBucket) -> None:
+        self._keep(bucket)
+
+    def known_buckets(self) -> dict[str, KnownBucket]:
+        return {one.bucket: one for one in self._kept(KnownBucket)}
+
+    def hold_departures(self, hold: DepartureHold) -> None:
+        self._keep(hold)
+
+    def departure_holds(self) -> dict[str, DepartureHold]:
+        return {one.tenant: one for one in self._kept(DepartureHold)}
+
+    def drop_departure_hold(self, tenant: str) -> None:
+        self._drop([keys.departure_hold(tenant)])
 
     def note_reconciliation(self, completed: Reconciliation) -> None:
         self._keep(completed)

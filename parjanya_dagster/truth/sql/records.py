@@ -9,8 +9,10 @@ from sqlalchemy import Table, delete, select, tuple_, update
 
 from parjanya_dagster.truth.records import (
     Declaration,
+    DepartureHold,
     GroupNote,
     Identified,
+    KnownBucket,
     Ledger,
     PreflightVerdict,
     Reconciliation,
@@ -24,8 +26,10 @@ from parjanya_dagster.truth.sql.mapping import Base, chunks, columns_of
 from parjanya_dagster.truth.sql.schema import (
     books,
     declarations,
+    departure_holds,
     group_notes,
     identities,
+    known_buckets,
     ledgers,
     messages,
     paces,
@@ -103,6 +107,22 @@ class Records(Base):
     def drop_hold(self, replay_id: str) -> None:
         with writing(self.engine) as connection:
             connection.execute(delete(regrade_holds).where(regrade_holds.c.replay_id == replay_id))
+
+    def adopt_bucket(self, bucket: KnownBucket) -> None:
+        self._keep(known_buckets, bucket)
+
+    def known_buckets(self) -> dict[str, KnownBucket]:
+        return {one.bucket: one for one in self._kept(known_buckets, KnownBucket)}
+
+    def hold_departures(self, hold: DepartureHold) -> None:
+        self._keep(departure_holds, hold)
+
+    def departure_holds(self) -> dict[str, DepartureHold]:
+        return {one.tenant: one for one in self._kept(departure_holds, DepartureHold)}
+
+    def drop_departure_hold(self, tenant: str) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(delete(departure_holds).where(departure_holds.c.tenant == tenant))
 
     def note_reconciliation(self, completed: Reconciliation) -> None:
         self._keep(reconciliations, completed, loop=THE_LOOP)

@@ -351,6 +351,24 @@ regrade_holds = Table(
     Column("hold_until", Time, nullable=False),
 )
 
+known_buckets = Table(
+    "known_buckets",
+    metadata,
+    Column("bucket", Text, primary_key=True),
+    Column("identity", Text, nullable=False),
+    Column("adopted_at", Time, nullable=False),
+)
+
+departure_holds = Table(
+    "departure_holds",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("missing", BigInteger, nullable=False),
+    Column("present", BigInteger, nullable=False),
+    Column("since", Time, nullable=False),
+    Column("confirmed_at", Time),
+)
+
 reconciliations = Table(  # one row
     "reconciliations",
     metadata,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from parjanya_dagster.truth.store.buckets import Buckets
 from parjanya_dagster.truth.store.counting import Counting, Counts
 from parjanya_dagster.truth.store.declarations import Declarations
 from parjanya_dagster.truth.store.evidence import EvidenceLog
@@ -33,6 +34,7 @@ from parjanya_dagster.truth.store.work_queue import WorkQueue
 
 __all__ = [
     "CROWD",
+    "Buckets",
     "Counting",
     "Counts",
     "Declarations",
@@ -58,6 +60,7 @@ __all__ = [
 
 class Store(
     Tenants,
+    Buckets,
     Policies,
     Images,
     Counting,

@@ -20,26 +20,27 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from parjanya_dagster.belief.queued import QueuedLanes, notes
+from parjanya_dagster.execution.book import Book
+from parjanya_dagster.execution.signs import SignsOfLife, note_pace
+from parjanya_dagster.intent.capacity import Bounds, GroupState
+from parjanya_dagster.intent.sending import send
+from parjanya_dagster.intent.tending import Groups
+from parjanya_dagster.truth.rows import Regrade
+
 from gpu_ops.preflight import Check, Report
 from parjanya_dagster.belief import blindness
 from parjanya_dagster.belief.drift import declare, declared, drifts, note_running, running
 from parjanya_dagster.belief.ledger import accounts, fold
 from parjanya_dagster.belief.observe import observe
-from parjanya_dagster.belief.queued import QueuedLanes, notes
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen
-from parjanya_dagster.execution.book import Book
 from parjanya_dagster.execution.preflight import record
-from parjanya_dagster.execution.signs import SignsOfLife, note_pace
 from parjanya_dagster.execution.worker import Tally
-from parjanya_dagster.intent.capacity import Bounds, GroupState
 from parjanya_dagster.intent.plan import Limits, Request, plan
 from parjanya_dagster.intent.reconcile import reconcile
-from parjanya_dagster.intent.sending import send
-from parjanya_dagster.intent.tending import Groups
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.regrade.advance import beat, let_go
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.rows import Regrade
 from parjanya_dagster.truth.store import Store
 from tests.support.world import NOON, arrive, carry
 from tests.support.servers import MotoServer, PostgresServer

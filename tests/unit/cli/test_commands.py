@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
 from tests.support import command_line
@@ -137,3 +138,26 @@ def test_a_reader_that_has_seen_enough_is_no_error_of_ours(parjanya: Run, home: 
     command = f"{sys.executable} -m parjanya_dagster.cli status --home {home} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_a_person_adopts_a_bucket_and_confirms_departures(
+    parjanya: Run, home: Path, tmp_path: Path
+) -> None:
+    """The two answers that only a person has: this is the bucket, and they were deleted."""
+    for number in range(30):
+        (tmp_path / f"{number}.jpg").write_bytes(b"x")
+    pictures = [str(path) for path in tmp_path.glob("*.jpg")]
+    assert parjanya("ingest", "--tenant", "acme", *pictures).returncode == 0
+    platform = open_platform(Settings(home=home, arrivals={"settle": 0.0}))
+    sweep = platform.sweeper.sweep
+    sweep(platform.clock() + 60)
+    marker = home / "buckets" / "acme" / MARKER
+    marker.unlink()
+    is_sentence(parjanya("ingest", "--tenant", "acme", *pictures), "has lost its marker")
+    assert "from now on" in parjanya("tenant", "adopt", "acme").stdout
+    assert "No departure" in parjanya("tenant", "departed", "acme").stdout
+    for path in marker.parent.glob("incoming/*"):
+        path.unlink()
+    assert sweep(platform.clock() + 60).held == {"acme": 30}
+    assert "30 images of acme" in parjanya("tenant", "departed", "acme").stdout
+    assert sweep(platform.clock() + 60).departed == 30

@@ -18,6 +18,7 @@ from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, StorageUnavailable, TruthUnavailable
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import Claim, Retry, TerminalFailure
+from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.sql.engine import writing
 from tests.support import world
 from tests.support.clock import Clock
@@ -227,7 +228,10 @@ def test_a_truth_that_is_away_ends_the_examination(busy: Platform) -> None:
 
 def test_buckets_that_do_not_answer_are_named_and_hide_nothing_else(busy: Platform) -> None:
     facts = examine(replace(busy, objects=Away(StorageUnavailable())))  # type: ignore[arg-type]
-    assert set(facts.unread) == {"objects and previews", "buckets"}
+    assert set(facts.unread) - {"the bucket acme", "the bucket bolt"} == {
+        "objects and previews",
+        "buckets",
+    }
     assert len(facts.counts) == 2
 
 
@@ -249,3 +253,32 @@ def test_an_examination_ends_in_time_and_looks_at_no_more_than_it_may(
     assert Slow.heads <= 4
     few: Sequence[Any] = [examine(busy, bounds=Bounds(places=4)).places_checked]
     assert few == [4]
+
+
+def test_a_bucket_whose_volume_is_away_is_named_with_its_tenant_and_the_cure(
+    platform: Platform,
+) -> None:
+    buckets = platform.settings.home / "buckets"
+    platform.objects.put("acme", "incoming/a.jpg", b"x", "image/jpeg")
+    platform.sweeper.sweep(platform.clock() + 60)
+    (buckets / "acme").rename(buckets.parent / "unmounted")
+    (buckets / "acme").mkdir()
+    facts = examine(platform)
+    (found,) = [
+        finding
+        for finding in diagnose(Case(facts=facts, lanes=platform.lanes, limits=platform.limits))
+        if finding.code == "bucket_not_itself"
+    ]
+    assert found.evidence["tenant"] == "acme"
+    assert "parjanya tenant adopt acme" in found.summary
+    assert platform.objects.identity("acme") is None  # an examination changes nothing
+
+
+def test_a_held_departure_is_told_until_a_person_confirms_it(platform: Platform) -> None:
+    hold = DepartureHold(
+        tenant="acme", missing=40, present=60, since=platform.clock(), confirmed_at=None
+    )
+    platform.store.hold_departures(hold)
+    assert "departures_held" in codes(platform, examine(platform))
+    platform.store.hold_departures(replace(hold, confirmed_at=platform.clock()))
+    assert "departures_held" not in codes(platform, examine(platform))

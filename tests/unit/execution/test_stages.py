@@ -63,7 +63,7 @@ def test_a_file_replaced_before_it_was_validated_gives_way_to_its_newer_version(
     assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
 
 
-def test_a_file_deleted_before_it_was_validated_fails_and_goes_on_when_it_is_back(
+def test_a_file_deleted_before_it_was_validated_departs_by_the_sweep_and_goes_on_when_back(
     house: House,
 ) -> None:
     path = house.drop("a.jpg", picture(1))
@@ -71,8 +71,11 @@ def test_a_file_deleted_before_it_was_validated_fails_and_goes_on_when_it_is_bac
     away = path.rename(house.buckets / "away")
     house.validate()
     row = house.platform.store.find("incoming/a.jpg", "acme")[0]
-    assert (row.pipeline_status, row.failure_class) == ("failed", "object_gone")
+    assert (row.pipeline_status, row.retries) == ("pending_validation", 1)
+    house.clock.pass_by(60)
     house.sweep()
+    row = house.platform.store.find("incoming/a.jpg", "acme")[0]
+    assert (row.pipeline_status, row.failure_class) == ("failed", "object_deleted")
     away.rename(path)
     house.sweep()
     house.validate()

@@ -12,6 +12,7 @@ import pytest
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.results import SweepResult
+from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import image_id
@@ -195,7 +196,7 @@ def test_a_sweep_out_of_time_says_so_and_the_next_one_goes_on(
     assert all(len(platform.store.present(slug)) == 1 for slug in ("acme", "bolt", "cord"))
 
 
-def test_a_removed_tenant_folder_departs_its_images_and_stops_no_other_tenant(
+def test_a_bucket_that_is_away_loses_no_image_and_stops_no_other_tenant(
     platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
 ) -> None:
     drop(buckets, "a.jpg")
@@ -205,12 +206,138 @@ def test_a_removed_tenant_folder_departs_its_images_and_stops_no_other_tenant(
     (buckets / "acme").rename(buckets / ".acme-moved-away")
     drop(buckets, "c.jpg", tenant="bolt")
     swept = sweep(sweeper)
-    assert (swept.departed, sum(swept.registered.values())) == (1, 1)
-    assert states(platform, "a.jpg") == ["deleted"]
+    assert (swept.departed, sum(swept.registered.values())) == (0, 1)
+    assert "is not there" in swept.refused["acme/"]
+    assert states(platform, "a.jpg") == ["present"]
     clock.pass_by(60)
     (buckets / ".acme-moved-away").rename(buckets / "acme")
+    assert sweep(sweeper).refused == {}
+
+
+def test_an_empty_folder_where_a_bucket_was_is_not_believed(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    """The mount point of a volume that is away, or a folder that a write made again."""
+    drop(buckets, "a.jpg")
     sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "acme").rename(buckets.parent / "unmounted")
+    (buckets / "acme" / "incoming").mkdir(parents=True)
+    with pytest.raises(StorageUnavailable, match="has lost its marker"):
+        sweep(sweeper)
     assert states(platform, "a.jpg") == ["present"]
+
+
+def test_another_bucket_in_the_place_of_a_known_one_is_not_believed(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "acme").rename(buckets.parent / "unmounted")
+    drop(buckets, "b.jpg")
+    platform.objects.mark("acme")
+    with pytest.raises(StorageUnavailable, match="parjanya tenant adopt acme"):
+        sweep(sweeper)
+    assert states(platform, "a.jpg") == ["present"]
+    assert states(platform, "b.jpg") == []
+
+
+def test_a_bucket_from_before_markers_is_adopted_when_it_holds_what_truth_knows(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    forget_bucket(platform, buckets)
+    assert sweep(sweeper).refused == {}
+    assert platform.store.known_buckets()["acme"].identity == platform.objects.identity("acme")
+
+
+def test_a_bucket_from_before_markers_that_holds_nothing_known_is_not_adopted(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    path = drop(buckets, "a.jpg")
+    sweep(sweeper)
+    clock.pass_by(60)
+    forget_bucket(platform, buckets)
+    path.unlink()
+    with pytest.raises(StorageUnavailable, match="holds none of 1 images"):
+        sweep(sweeper)
+    assert states(platform, "a.jpg") == ["present"]
+
+
+def forget_bucket(platform: Platform, buckets: Path) -> None:
+    """As a home is that never heard of markers."""
+    (buckets / "acme" / MARKER).unlink()
+    with platform.store.engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql("delete from known_buckets")
+
+
+def many(buckets: Path, images: int = 60) -> list[Path]:
+    return [drop(buckets, f"{number}.jpg") for number in range(images)]
+
+
+def test_a_sudden_mass_departure_is_held_and_then_believed(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    paths = many(buckets)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in paths[:40]:
+        path.unlink()
+    swept = sweep(sweeper)
+    assert (swept.departed, swept.held) == (0, {"acme": 40})
+    hold = platform.store.departure_holds()["acme"]
+    assert (hold.missing, hold.present) == (40, 60)
+    clock.pass_by(23 * 3600)
+    assert sweep(sweeper).departed == 0
+    clock.pass_by(3600)
+    assert sweep(sweeper).departed == 40
+    assert platform.store.departure_holds() == {}
+    assert states(platform, "0.jpg") == ["deleted"]
+
+
+def test_a_mass_departure_that_comes_back_is_forgotten(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    many(buckets)
+    sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "acme" / "incoming").rename(buckets / "acme" / "moved")
+    assert sweep(sweeper).held == {"acme": 60}
+    (buckets / "acme" / "moved").rename(buckets / "acme" / "incoming")
+    assert sweep(sweeper).held == {}
+    assert platform.store.departure_holds() == {}
+    assert states(platform, "0.jpg") == ["present"]
+
+
+def test_a_mass_departure_that_a_person_confirms_is_believed_at_once(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    paths = many(buckets)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in paths:
+        path.unlink()
+    sweep(sweeper)
+    hold = platform.store.departure_holds()["acme"]
+    platform.store.hold_departures(replace(hold, confirmed_at=clock()))
+    assert sweep(sweeper).departed == 60
+
+
+def test_departures_for_which_there_was_no_time_are_recorded_by_the_next_sweep(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    paths = many(buckets, 150)
+    sweeper = replace(sweeper, share=1.0)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in paths:
+        path.unlink()
+    first = sweep(sweeper, deadline=0.0)
+    while first.stopped:
+        first = sweeper.sweep(0.0, start=first.stopped)
+    assert set(states(platform, "0.jpg") + states(platform, "149.jpg")) == {"deleted"}
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable, ObjectGone])

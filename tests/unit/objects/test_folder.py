@@ -25,7 +25,9 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def objects(root: Path) -> FolderObjects:
-    return FolderObjects(root, settle=1.0)
+    objects = FolderObjects(root, settle=1.0)
+    objects.mark("acme")
+    return objects
 
 
 def keys(objects: FolderObjects, prefix: str = "incoming/") -> set[str]:
@@ -121,6 +123,92 @@ def test_a_root_that_is_away_is_unavailable_and_not_empty(tmp_path: Path) -> Non
         objects.get("acme", "incoming/a.jpg")
     with pytest.raises(StorageUnavailable):
         objects.head("acme", "incoming/a.jpg")
+
+
+def test_a_bucket_is_marked_once_and_keeps_its_identity(root: Path) -> None:
+    objects = FolderObjects(root)
+    assert objects.identity("acme") is None
+    first = objects.mark("acme")
+    assert objects.mark("acme") == FolderObjects(root).identity("acme") == first
+    assert keys(objects, "") == set()  # the marker is no object
+
+
+def test_a_bucket_that_a_write_makes_is_marked(root: Path) -> None:
+    objects = FolderObjects(root)
+    objects.put("bolt", "incoming/a.jpg", b"x", "image/jpeg")
+    assert objects.identity("bolt")
+
+
+def test_two_buckets_have_two_identities(root: Path) -> None:
+    (root / "bolt").mkdir()
+    objects = FolderObjects(root)
+    assert objects.mark("acme") != objects.mark("bolt")
+
+
+def test_of_two_who_mark_at_once_the_first_is_obeyed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, first = FolderObjects(root), []
+    link = os.link
+
+    def late(*arguments: str) -> None:
+        monkeypatch.setattr(os, "link", link)
+        first.append(other.mark("acme"))
+        link(*arguments)
+
+    monkeypatch.setattr(os, "link", late)
+    assert FolderObjects(root).mark("acme") == first[0]
+
+
+@pytest.mark.parametrize("ask", ["get", "head"])
+def test_what_a_bucket_without_a_marker_lacks_is_unknown_and_not_gone(
+    objects: FolderObjects, root: Path, ask: str
+) -> None:
+    """The empty mount point of a volume that is away has no marker."""
+    objects.put("acme", "incoming/a.jpg", b"x", "image/jpeg")
+    (root / "acme").rename(root.parent / "unmounted")
+    (root / "acme").mkdir()
+    with pytest.raises(StorageUnavailable, match="is its volume mounted"):
+        getattr(objects, ask)("acme", "incoming/a.jpg")
+
+
+def test_a_volume_that_comes_back_while_we_ask_is_believed(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put("acme", "incoming/a.jpg", b"x", "image/jpeg")
+    away, there = root.parent / "away", root / "acme"
+    there.rename(away)
+
+    def mounted(bucket: str) -> str | None:
+        away.rename(there)
+        return FolderObjects.identity(objects, bucket)
+
+    monkeypatch.setattr(objects, "identity", mounted)
+    assert objects.get("acme", "incoming/a.jpg").data == b"x"
+
+
+def test_a_write_is_on_the_disk_before_it_is_acknowledged(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of calls: a file's bytes, then its name, then the folders that are new."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("sync " + os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), root))
+        fsync(handle)
+
+    def renamed(old: str, new: Path) -> None:
+        done.append("rename")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    objects.put("acme", "previews/deep/a.jpg", b"x", "image/jpeg")
+    bytes_at = next(at for at, one in enumerate(done) if one.endswith(".part"))
+    assert bytes_at < done.index("rename") < len(done) - 1
+    assert done[-1] == "sync acme/previews/deep"
+    assert {"sync acme", "sync acme/previews"} <= set(done)
 
 
 def test_a_write_that_fails_leaves_the_old_object_and_no_debris(

@@ -1,0 +1,84 @@
+"""Departures: rows whose object is not in its bucket any more.
+
+What a listing lacks is looked for again before it is believed. So many at once that it smells of
+a lost volume are held, until a person confirms them or until they have been missing for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.records import DepartureHold
+from parjanya_dagster.truth.store import Store
+
+log = structlog.get_logger(__name__)
+REASON = "the object is not in its bucket any more"
+FEW = 20  # images of a tenant may always depart at once
+CHUNK = 100  # rows between looks at the clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departures:
+    """Records what left a tenant's bucket, and holds what left all at once."""
+
+    store: Store
+    objects: Objects
+    clock: Callable[[], float]
+    share: float = 0.2  # of a tenant's images that may depart in one round
+    hold_seconds: float = 24 * 3600.0  # a larger share is believed after so long
+
+    def believed(self, tenant: Tenant, *, missing: int, present: int) -> bool:
+        """Whether this many of a tenant's present images may be gone. Holds them where not."""
+        holds = self.store.departure_holds()
+        held = holds.get(tenant.slug)
+        if missing <= max(FEW, self.share * present):
+            if held is not None:
+                self.store.drop_departure_hold(tenant.slug)
+            return True
+        now = self.clock()
+        if held is None:
+            held = DepartureHold(
+                tenant=tenant.slug, missing=missing, present=present, since=now, confirmed_at=None
+            )
+        if held.confirmed_at is not None or now - held.since >= self.hold_seconds:
+            return True
+        self.store.hold_departures(replace(held, missing=missing, present=present))
+        log.warning("departures_held", tenant=tenant.slug, missing=missing, present=present)
+        return False
+
+    def record(self, ids: list[str], deadline: float) -> tuple[int, list[str]]:
+        """Look for each once more, and let those depart that are gone.
+
+        Returns how many departed, and those for which there was no time.
+        """
+        departed = 0
+        while ids:
+            chunk, ids = ids[:CHUNK], ids[CHUNK:]
+            gone = [image_id for image_id in chunk if not self._still_there(image_id)]
+            departed += self.store.depart(gone, self.clock(), REASON)
+            if self.clock() > deadline:
+                break
+        return departed, ids
+
+    def done(self, tenant: Tenant) -> None:
+        """All that was missing has departed."""
+        if tenant.slug in self.store.departure_holds():
+            self.store.drop_departure_hold(tenant.slug)
+
+    def _still_there(self, image_id: str) -> bool:
+        """Ask again before believing that something is gone: a listing may miss a rename."""
+        row = self.store.get(image_id)
+        if row is None:
+            return False
+        try:
+            return self.objects.head(row.bucket, row.key).version == row.version
+        except StorageUnavailable:
+            return True
+        except ObjectGone:
+            return False
