@@ -133,7 +133,7 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
 
             told = choose(page, tmp_path, 1, 2, 3)
             stored(page, told)
-            instance.until(lambda: all(decided(page, one) for one in told), "all are decided", 240)
+            instance.until(lambda: all(decided(page, one) for one in told), "all are decided")
             assert notifications.delivered == 3
             assert visible(sqs, dead_url) == 0
 
@@ -151,7 +151,7 @@ def test_what_a_browser_uploads_is_decided_whatever_breaks_on_the_way(
             untold = choose(page, tmp_path, 8, 9)
             stored(page, untold)
             every = [*told, *lost, *untold]
-            instance.until(lambda: all(decided(page, one) for one in every), "all are decided", 240)
+            instance.until(lambda: all(decided(page, one) for one in every), "all are decided")
             assert notifications.failed == 1
 
         instance.until(lambda: instance.settled({"acme": 9}), "Truth has settled")

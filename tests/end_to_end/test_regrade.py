@@ -170,20 +170,20 @@ def test_killed_in_the_middle_it_goes_on_and_ends_in_the_same_place(
     asking.send_signal(signal.SIGKILL)
     asking.wait()
     instance.stop(signal.SIGKILL)
-    instance.until(lambda: not instance.processes(), "everything is dead")
+    instance.until_gone()
     instance.start()
-    instance.until(lambda: not store.open_regrades(), "the reconciler sent back the rest", 240)
-    instance.until(lambda: settled(instance), "decided and written", 300)
+    instance.until(lambda: not store.open_regrades(), "the reconciler sent back the rest")
+    instance.until(lambda: settled(instance), "decided and written")
     assert manifests(instance, *REGRADED) == fresh
     regrade(instance, "--to", "default@1", "--no-backfill")
-    instance.until(lambda: settled(instance), "back and written", 240)
+    instance.until(lambda: settled(instance), "back and written")
     assert manifests(instance, *REGRADED) == before
 
 
 def test_with_the_ui_it_is_a_backfill_of_the_lane_job(instance: Instance) -> None:
     known = known_runs(instance)
     regrade(instance, "--to", "default@2")
-    instance.until(lambda: settled(instance), "regraded and written", 240)
+    instance.until(lambda: settled(instance), "regraded and written")
     runs = runs_since(instance, known)
     assert {run.job_name for run in runs} == {"embedded_lane_job"}
     assert all("dagster/backfill" in run.tags for run in runs)

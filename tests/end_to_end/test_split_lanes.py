@@ -81,4 +81,4 @@ def test_dagster_keeps_its_records_in_the_same_database(instance: Instance) -> N
 def test_sigkill_leaves_no_process_either(instance: Instance) -> None:
     assert len(instance.processes()) > 3
     instance.stop(signal.SIGKILL)
-    instance.until(lambda: not instance.processes(), "the kernel ended them with their parent", 60)
+    instance.until_gone()

@@ -115,4 +115,4 @@ def test_a_terminal_gets_readable_lines(platform: Platform) -> None:
 
 
 def test_settings_choose_the_form() -> None:
-    assert Settings().log_format == "auto"
+    assert Settings().logs.format == "auto"
