@@ -9,5 +9,5 @@ def buckets(prefix: str) -> list[str]:
     """The buckets of the account whose names begin so. Raises CloudUnavailable."""
     with calling("s3:ListAllMyBuckets", "this account"):
         pages = client("s3").get_paginator("list_buckets").paginate(Prefix=prefix)
-        names = [one["Name"] for page in pages for one in page.get("Buckets", ())]
+        names = [bucket["Name"] for page in pages for bucket in page.get("Buckets", ())]
     return [name for name in names if name.startswith(prefix)]  # not every server filters

@@ -20,13 +20,13 @@ class AutoScalingGroup:
     def state(self) -> GroupState:
         thing = f"the group {self.name}"
         with calling("autoscaling:DescribeAutoScalingGroups", thing):
-            found = client("autoscaling").describe_auto_scaling_groups(
+            groups = client("autoscaling").describe_auto_scaling_groups(
                 AutoScalingGroupNames=[self.name]
             )["AutoScalingGroups"]
-        if not found:
+        if not groups:
             raise CloudUnavailable(f"There is no Auto Scaling group {self.name}.")
-        group = found[0]
-        serving = sum(one["LifecycleState"] == "InService" for one in group["Instances"])
+        group = groups[0]
+        serving = sum(instance["LifecycleState"] == "InService" for instance in group["Instances"])
         return GroupState(
             name=self.name,
             desired=group["DesiredCapacity"],
@@ -49,6 +49,6 @@ class AutoScalingGroup:
             last = client("autoscaling").describe_scaling_activities(
                 AutoScalingGroupName=self.name, MaxRecords=10
             )["Activities"]
-        failed = (one for one in last if one["StatusCode"] in FAILED)
+        failed = (activity for activity in last if activity["StatusCode"] in FAILED)
         newest = next(failed, None)
         return str(newest.get("StatusMessage") or newest["Cause"]) if newest else ""
