@@ -32,8 +32,10 @@ class Drift:
     differs: Mapping[str, tuple[str, str]]  # part of the identity -> (declared, running)
 
     def __str__(self) -> str:
-        said = [f"{part} {ran!r} instead of {want!r}" for part, (want, ran) in self.differs.items()]
-        return f"lane {self.lane}: run {self.run_id} had {', '.join(said)}"
+        parts = [
+            f"{part} {ran!r} instead of {want!r}" for part, (want, ran) in self.differs.items()
+        ]
+        return f"lane {self.lane}: run {self.run_id} had {', '.join(parts)}"
 
 
 def declare(store: Declarations, lane: str, identity: Identity, now: float) -> None:
@@ -62,27 +64,27 @@ def differences(declared: Identity, running: Identity) -> dict[str, tuple[str, s
 
 def declared(store: Declarations) -> dict[str, Identity]:
     """What was declared, by lane."""
-    return {lane: one.identity for lane, one in store.declarations().items()}
+    return {lane: declaration.identity for lane, declaration in store.declarations().items()}
 
 
 def running(store: Declarations) -> list[tuple[str, float, str, Identity]]:
     """(lane, when its last run began, that run, identity) of each identity seen, newest first."""
-    return [(one.lane, one.at, one.run_id, one.identity) for one in store.identities()]
+    return [(seen.lane, seen.at, seen.run_id, seen.identity) for seen in store.identities()]
 
 
 def drifts(store: Declarations) -> list[Drift]:
     """Lanes that drifted: what ran since the declaration, was not it, and was not overtaken."""
     wanted = store.declarations()
     seen = store.identities()
-    found = []
+    drifted = []
     for lane, declaration in wanted.items():
-        ours = [one for one in seen if one.lane == lane and one.at >= declaration.at]
-        good = [one.at for one in ours if not differences(declaration.identity, one.identity)]
-        for one in ours:
-            differs = differences(declaration.identity, one.identity)
-            if differs and (not good or max(good) - one.at < OVERTAKEN):
-                found.append(Drift(lane, one.at, one.run_id, differs))
-    return found
+        ours = [ran for ran in seen if ran.lane == lane and ran.at >= declaration.at]
+        good = [ran.at for ran in ours if not differences(declaration.identity, ran.identity)]
+        for ran in ours:
+            differs = differences(declaration.identity, ran.identity)
+            if differs and (not good or max(good) - ran.at < OVERTAKEN):
+                drifted.append(Drift(lane, ran.at, ran.run_id, differs))
+    return drifted
 
 
 def forget_old(store: Declarations, now: float) -> int:

@@ -46,8 +46,8 @@ class KeyOrder:
         self._last = last
 
     def _after(self, storage_id: int) -> tuple[list[str], int]:
-        found = self._instance.get_paginated_dynamic_partitions(
+        page = self._instance.get_paginated_dynamic_partitions(
             PARTITIONS, limit=_PAGE, ascending=True,
             cursor=StorageIdCursor(storage_id=storage_id).to_string(),
         )  # fmt: skip
-        return list(found.results), StorageIdCursor.from_cursor(found.cursor).storage_id
+        return list(page.results), StorageIdCursor.from_cursor(page.cursor).storage_id

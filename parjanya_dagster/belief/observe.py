@@ -84,12 +84,12 @@ def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None
     return _understood(float(heard["at"]), heard)
 
 
-def _understood(at: float, said: Mapping[str, Any]) -> Pulse:
+def _understood(at: float, payload: Mapping[str, Any]) -> Pulse:
     return Pulse(
         at=at,
-        stage=str(said.get("stage", "")),
-        phase=Phase(str(said.get("phase", Phase.WORKING))),
-        progress_at=float(said.get("progress_at", at)),
+        stage=str(payload.get("stage", "")),
+        phase=Phase(str(payload.get("phase", Phase.WORKING))),
+        progress_at=float(payload.get("progress_at", at)),
     )
 
 
@@ -97,9 +97,11 @@ def _held(store: Store, regrading: Mapping[str, int], now: float) -> frozenset[s
     """Batches that Dagster's backfill daemon is about to make runs for."""
     if not regrading:
         return frozenset()
-    holding = {one.replay_id for one in store.holds().values() if one.hold_until > now}
-    asked = [one for one in store.regrades() if one.replay_id in holding]
-    return frozenset(batch for batch in regrading if any(one.covers(batch) for one in asked))
+    holding = {hold.replay_id for hold in store.holds().values() if hold.hold_until > now}
+    asked = [regrade for regrade in store.regrades() if regrade.replay_id in holding]
+    return frozenset(
+        batch for batch in regrading if any(regrade.covers(batch) for regrade in asked)
+    )
 
 
 def _watching_since(last: Reconciliation | None, now: float, gap: float) -> float:

@@ -40,13 +40,13 @@ class QueuedLanes:
         runs = list(seen.runs)
         for lane in self.lanes:
             if lane.name in self.queues:
-                ours = [one for one in sent if one.lane == lane.name]
+                ours = [message for message in sent if message.lane == lane.name]
                 runs += _believed(lane, ours, self._state(lane.name), now)
         return replace(seen, runs=tuple(runs))
 
     def expire(self, run_id: str, reason: str) -> bool:
         """A worker that is silent has not deleted its message, so that waits in the queue again."""
-        known = {one.message_id: one for one in self.store.messages()}.get(run_id)
+        known = {message.message_id: message for message in self.store.messages()}.get(run_id)
         if known is None:
             return self.inner.expire(run_id, reason)
         if known.taken_at is None:
@@ -73,16 +73,16 @@ class QueuedLanes:
 def _believed(
     lane: Lane, sent: Sequence[SentMessage], state: QueueState, now: float
 ) -> list[LiveRun]:
-    waiting = sum(one.taken_at is None for one in sent)
+    waiting = sum(message.taken_at is None for message in sent)
     runs = []
-    for one in sent:
-        if one.taken_at is not None:
-            runs.append(_run(lane, one, RunState.STARTED, one.taken_at))
-        elif _lost(one.sent_at, waiting, state, now):
+    for message in sent:
+        if message.taken_at is not None:
+            runs.append(_run(lane, message, RunState.STARTED, message.taken_at))
+        elif _lost(message.sent_at, waiting, state, now):
             # And that it never reached a queue is soon known for sure.
-            runs.append(_run(lane, one, RunState.CREATED, one.sent_at))
+            runs.append(_run(lane, message, RunState.CREATED, message.sent_at))
         else:
-            runs.append(_run(lane, one, RunState.QUEUED, one.sent_at))
+            runs.append(_run(lane, message, RunState.QUEUED, message.sent_at))
     strangers = min(STRANGERS, state.waiting - waiting)
     for number in range(max(0, strangers)):
         runs.append(
@@ -105,14 +105,14 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
     return now - at > DOUBT and state.messages < waiting
 
 
-def _run(lane: Lane, one: SentMessage, how: RunState, since: float) -> LiveRun:
+def _run(lane: Lane, message: SentMessage, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        run_id=one.message_id,
+        run_id=message.message_id,
         job=lane.job,
         state=how,
-        keys=one.batches,
-        stages=one.stages,
+        keys=message.batches,
+        stages=message.stages,
         since=since,
         requested=True,
-        regrade=one.regrade,
+        regrade=message.regrade,
     )

@@ -114,14 +114,14 @@ def _done(row: ImageRow) -> bool:
     )
 
 
-def retention_of(place: Any, instance: DagsterInstance) -> Retention:
+def retention_of(platform: Any, instance: DagsterInstance) -> Retention:
     """The pass that the settings of a platform ask for."""
-    settings = place.settings
+    settings = platform.settings
     return Retention(
-        place.store,
+        platform.store,
         instance,
-        place.lanes,
-        place.clock,
+        platform.lanes,
+        platform.clock,
         settings.retention.runs_days,
         settings.retention.keys_days,
     )

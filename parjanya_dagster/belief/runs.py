@@ -161,8 +161,10 @@ def keys_of(run: DagsterRun, keys: Sequence[str], position: Mapping[str, int]) -
 
 
 def _stages_of(run: DagsterRun, by_job: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    if (said := _try(json.loads, run.tags.get(STAGES_TAG))) is not None and isinstance(said, list):
-        return tuple(stage for stage in STAGES if stage in said)
+    if (names := _try(json.loads, run.tags.get(STAGES_TAG))) is not None and isinstance(
+        names, list
+    ):
+        return tuple(stage for stage in STAGES if stage in names)
     if run.asset_selection:
         chosen = {key.path[-1] for key in run.asset_selection}
         return tuple(stage for stage in STAGES if stage in chosen)
