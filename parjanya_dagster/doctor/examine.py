@@ -157,13 +157,14 @@ class Examiner:
         reachable: dict[str, int] = {}
         for due in self.store.due(_LAST):
             reachable[due.tenant] = reachable.get(due.tenant, 0) + due.rows
-        again = {one.tenant: one.by_status for one in self.store.counts(self.tenant)}
-        found = {}
-        for one in counts:
-            pending = sum(one.by_status.get(status, 0) for status in WORKABLE)
-            if again.get(one.tenant) == one.by_status and pending > reachable.get(one.tenant, 0):
-                found[one.tenant] = pending - reachable.get(one.tenant, 0)
-        return found
+        again = {count.tenant: count.by_status for count in self.store.counts(self.tenant)}
+        stranded = {}
+        for count in counts:
+            pending = sum(count.by_status.get(status, 0) for status in WORKABLE)
+            unreached = pending - reachable.get(count.tenant, 0)
+            if again.get(count.tenant) == count.by_status and unreached > 0:
+                stranded[count.tenant] = unreached
+        return stranded
 
     def _troubled(self) -> Iterator[Troubled]:
         for row in self.store.troubled(self.clock(), self.bounds.troubled):
@@ -176,10 +177,10 @@ class Examiner:
             yield Troubled(row, reasons[-1] if reasons else "")
 
     def _ours(self, counts: Sequence[Counts], now: float) -> Iterator[ImageRow]:
-        for one in counts:
+        for count in counts:
             for failure_class in OURS:
-                if one.by_failure.get(failure_class):
-                    page = self.store.failed(one.tenant, failure_class, "", self.bounds.ours)
+                if count.by_failure.get(failure_class):
+                    page = self.store.failed(count.tenant, failure_class, "", self.bounds.ours)
                     yield from (r for r in page if now - r.updated_at <= self.grace.lately)
 
     def _places(
@@ -188,10 +189,10 @@ class Examiner:
         """Look for the objects of a sample of rows, from a place in the order of ids by chance."""
         share = max(1, self.bounds.places // 2 // max(1, len(counts)))
         rows = {row.image_id: row for row in failed[:share] if row.failure_class in OURS[2:]}
-        for one in counts:
-            page = self.store.present(one.tenant, f"{self.rng.getrandbits(96):024x}", share)
+        for count in counts:
+            page = self.store.present(count.tenant, f"{self.rng.getrandbits(96):024x}", share)
             if len(page) < share:
-                page += self.store.present(one.tenant, "", share - len(page))
+                page += self.store.present(count.tenant, "", share - len(page))
             rows |= {row.image_id: row for row in page}
         checked, missing = 0, []
         for row in rows.values():
@@ -220,14 +221,14 @@ class Examiner:
     def _search(self, bucket: str, key: str, row: ImageRow, what: str) -> str | None:
         if not key:
             return None
-        known = [one.bucket for one in self.store.tenants()]
+        known = [tenant.bucket for tenant in self.store.tenants()]
         places = dict.fromkeys([*known, *self.objects.buckets()])
-        for other in islice((one for one in places if one != bucket), self.bounds.buckets):
+        for other in islice((name for name in places if name != bucket), self.bounds.buckets):
             try:
-                found = self.objects.head(other, key)
+                info = self.objects.head(other, key)
             except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
                 continue
-            if what == "preview" or found.size == row.size:
+            if what == "preview" or info.size == row.size:
                 return other
         return None
 
@@ -248,11 +249,11 @@ class Examiner:
             ids = {image_id(tenant.bucket, info.key, info.version): info for info in chunk}
             listed.update(ids)
             without += [
-                ids[one]
-                for one in ids.keys() - self.store.known(ids)
-                if now - ids[one].modified_at > self.grace.landed
-                and refusal(ids[one].key) is None  # the others are named by `arrivals`
-                and self.objects.complete(tenant.bucket, ids[one], now)
+                ids[image]
+                for image in ids.keys() - self.store.known(ids)
+                if now - ids[image].modified_at > self.grace.landed
+                and refusal(ids[image].key) is None  # the others are named by `arrivals`
+                and self.objects.complete(tenant.bucket, ids[image], now)
             ]
         whole = len(listed) < self.bounds.objects and not self._over()
         absent = self._absent(tenant, listed, started) if whole else []
@@ -270,9 +271,9 @@ class Examiner:
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
         """Rows that were there before we listed, and whose object is not."""
-        found: list[ImageRow] = []
+        absent: list[ImageRow] = []
         for page in present_pages(self.store, tenant.slug):
-            found += [
+            absent += [
                 row
                 for row in page
                 if row.bucket == tenant.bucket
@@ -282,10 +283,10 @@ class Examiner:
             ]
             if self._over():
                 break
-        sure = found[: self.bounds.places]  # a listing may miss what was just renamed
+        sure = absent[: self.bounds.places]  # a listing may miss what was just renamed
         return [
             row for row in sure if not self._is_version(row) and not self._gone_by_now(row)
-        ] + found[len(sure) :]
+        ] + absent[len(sure) :]
 
     def _is_version(self, row: ImageRow) -> bool:
         try:
@@ -302,7 +303,7 @@ def _suspects(snapshot: Snapshot) -> list[str]:
     failed lately over batches that still have rows due."""
     launched = [r for r in snapshot.runs if r.state in (RunState.STARTING, RunState.STARTED)]
     launched.sort(key=lambda run: run.pulse is not None)
-    due = {one.batch for one in snapshot.due}
+    due = {batch.batch for batch in snapshot.due}
     failed = [run for run in snapshot.failed if due.intersection(run.keys)]
     failed.sort(key=lambda run: -run.at)
     ids = [run.run_id for run in launched]

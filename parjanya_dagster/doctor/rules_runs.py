@@ -84,7 +84,7 @@ def _intent(
         late, held = [], []
         first, most = limits.failure_first, limits.failure_most
         unfit = without_engine(needs, ours, snapshot, first, most)  # has a finding of its own
-        for need in (one for one in needs if one.batch not in unfit):
+        for need in (need for need in needs if need.batch not in unfit):
             waited = snapshot.now - need.oldest
             wait = cooling(need, lane, snapshot, first, most)
             if (full or wait or stopped) and waited > grace.held_back:
@@ -173,7 +173,7 @@ def _crash_loop(
 ) -> Iterator[Finding]:
     deaths = Counter(key for run in snapshot.failed for key in run.keys)
     again = {key: n for key, n in deaths.items() if n >= grace.failed_runs}
-    due = {one.batch for one in snapshot.due}
+    due = {batch.batch for batch in snapshot.due}
     still = {key: n for key, n in again.items() if key in due}
     if still:
         worst = max(still, key=lambda key: still[key])

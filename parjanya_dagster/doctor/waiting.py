@@ -46,11 +46,11 @@ def held_at(
         return Held(boundary=Boundary.EXECUTION, next_step=NOTHING)
     if row.not_before > now:
         reasons = [event.reason for event in history if event.kind == "retry"]
-        said = f"The last reason: {reasons[-1]}" if reasons else ""
+        detail = f"The last reason: {reasons[-1]}" if reasons else ""
         return Held(
             boundary=Boundary.EXECUTION,
             next_step=KINDS["retrying"].next_step,
-            detail=said,
+            detail=detail,
             since=row.retry_since,
         )
     return _waiting(row, STAGE_OF[status], now, loops, runs, grace or GracePeriods())
@@ -105,19 +105,19 @@ def _waiting(
 
 def _covered(run: LiveRun) -> Held:
     if run.state in (RunState.CREATED, RunState.QUEUED):
-        said = f"Run {run.run_id} will do it, and waits in the queue."
+        detail = f"Run {run.run_id} will do it, and waits in the queue."
         return Held(
             boundary=Boundary.INTENT,
             next_step=KINDS["queued_too_long"].next_step,
-            detail=said,
+            detail=detail,
             since=run.since,
         )
     if run.state is RunState.STARTING:
-        said = f"Run {run.run_id} will do it, and is being started."
+        detail = f"Run {run.run_id} will do it, and is being started."
         return Held(
             boundary=Boundary.EXECUTION,
             next_step=KINDS["starting_too_long"].next_step,
-            detail=said,
+            detail=detail,
             since=run.since,
         )
     return Held(
