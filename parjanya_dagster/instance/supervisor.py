@@ -127,16 +127,16 @@ class Supervisor:
                 service.process = None
 
     def _family(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = []
+        family: list[psutil.Process] = []
         for service in self.services:
             if service.process is None:
                 continue
             try:
                 head = psutil.Process(service.process.pid)
-                found += [head, *head.children(recursive=True)]
+                family += [head, *head.children(recursive=True)]
             except psutil.NoSuchProcess:
                 continue
-        return found
+        return family
 
     def _spawn(self, service: Service) -> None:
         service.started_at = self.clock()
