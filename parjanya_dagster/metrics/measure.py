@@ -78,14 +78,14 @@ def measure(
         with part("what runs did"):
             limits = platform.limits
             read["accounts"] = accounts(store)
-            read["paces"] = {stage: one.seconds_per_row for stage, one in store.paces().items()}
+            read["paces"] = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
             read["declared"] = declared(store)
             read["running"] = running(store)
-    found = tuple(diagnose(Case(facts=facts, lanes=platform.lanes, limits=limits)))
+    findings = tuple(diagnose(Case(facts=facts, lanes=platform.lanes, limits=limits)))
     seconds = platform.clock() - began
     return Measured(
         facts=facts,
-        findings=found,
+        findings=findings,
         lanes=platform.lanes,
         limits=limits,
         seconds=seconds,

@@ -105,7 +105,7 @@ def table() -> str:
     """The metrics as a Markdown table."""
     lines = ["| metric | kind | labels | says |", "|---|---|---|---|"]
     lines += [
-        f"| `{PREFIX}{name}` | {one.kind} | {', '.join(one.labels)} | {one.says} |"
-        for name, one in METRICS.items()
+        f"| `{PREFIX}{name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.says} |"
+        for name, metric in METRICS.items()
     ]
     return "\n".join(lines) + "\n"
