@@ -54,15 +54,15 @@ def look_up(evidence: Any, path: str) -> Any:
     return MISSING if evidence is None else evidence
 
 
-def plain(found: Any) -> Value:
+def plain(value: Any) -> Value:
     """A value spelled one way, whatever store it came through: 30.0 and 30 are both 30."""
-    if isinstance(found, (bool, str, Absent)):
-        return found
-    if not isinstance(found, (int, float)):
+    if isinstance(value, (bool, str, Absent)):
+        return value
+    if not isinstance(value, (int, float)):
         return _NOT_PLAIN
-    if not -_LARGEST < found < _LARGEST:  # false for NaN too
+    if not -_LARGEST < value < _LARGEST:  # false for NaN too
         return _NOT_USABLE
-    return int(found) if found == int(found) else float(found)
+    return int(value) if value == int(value) else float(value)
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -110,20 +110,20 @@ def holds(condition: Condition, values: Values, *, widened: bool = False) -> boo
 
 def unreadable(comparisons: Iterable[Condition], values: Values) -> list[str]:
     """What is wrong with the evidence these comparisons read, naming each field."""
-    found: dict[tuple[str, str], list[str]] = {}  # neighbours with one fault make one clause
+    leaves_of: dict[tuple[str, str], list[str]] = {}  # neighbours with one fault make one clause
     for comparison in comparisons:
         for path in comparison.paths:
             value = values[path]
             parent, _, leaf = path.rpartition(".")
             if isinstance(value, Absent):
-                found.setdefault((parent, value.why), []).append(leaf)
+                leaves_of.setdefault((parent, value.why), []).append(leaf)
             elif (comparison.ordering or comparison.sum_of) and not is_number(value):
-                found.setdefault((parent, "is not a number"), []).append(leaf)
+                leaves_of.setdefault((parent, "is not a number"), []).append(leaf)
     return [
         f"{parent}.{leaves[0]} {why}"
         if len(set(leaves)) == 1
         else f"{parent} {why} ({', '.join(dict.fromkeys(leaves))})"
-        for (parent, why), leaves in found.items()
+        for (parent, why), leaves in leaves_of.items()
     ]
 
 
