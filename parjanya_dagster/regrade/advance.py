@@ -117,7 +117,9 @@ class Advance:
                 self.regrade.replay_id, self.regrade.policy, moves, self.clock(), reason
             )
             count += len(moves) - len(changed)
-            rows = [row for one in sorted(changed) if (row := self.store.get(one)) is not None]
+            rows = [
+                row for image_id in sorted(changed) if (row := self.store.get(image_id)) is not None
+            ]
             if not rows:
                 return count
         raise RegradeInvalid(f"{len(rows)} rows change too often to be regraded; try again.")
@@ -138,10 +140,10 @@ def let_go(store: Holds, regrade: Regrade, now: float) -> None:
 def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
     """Open regrades that nobody has advanced for a while."""
     holds = store.holds()
-    found = []
+    left_alone = []
     for regrade in store.open_regrades():
         last = holds.get(regrade.replay_id)
         at = last.attended_at if last else regrade.started_at
         if now - at > after:
-            found.append(regrade)
-    return found
+            left_alone.append(regrade)
+    return left_alone

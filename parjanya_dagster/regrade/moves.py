@@ -72,7 +72,9 @@ class Planner:
         current = self._store.evidence(rows)
         moves = []
         for row in rows:
-            bodies = {stage: one.body for stage, one in current.get(row.image_id, {}).items()}
+            bodies = {
+                stage: evidence.body for stage, evidence in current.get(row.image_id, {}).items()
+            }
             start = boundary(self._target, bodies)
             if start == "curated" and self._complete(row):
                 moves.append(_move(row, start, {}))
@@ -87,16 +89,16 @@ class Planner:
     ) -> dict[str, Evidence]:
         """For stages whose current evidence lacks something: the newest that lacks nothing."""
         by_stage: dict[str, list[Evidence]] = defaultdict(list)
-        for one in self._store.all_evidence(row.image_id):
-            by_stage[one.stage].append(one)
-        found = {}
+        for evidence in self._store.all_evidence(row.image_id):
+            by_stage[evidence.stage].append(evidence)
+        recorded = {}
         for stage in MODELS:
             if not lacking(self._target, stage, bodies.get(stage)):
                 continue
             whole = [e for e in by_stage[stage] if not lacking(self._target, stage, e.body)]
             if whole:
-                found[stage] = whole[-1]
-        return found
+                recorded[stage] = whole[-1]
+        return recorded
 
 
 def _wait(row: ImageRow) -> Move:
