@@ -63,9 +63,10 @@ def lines_of(text: str) -> tuple[dict[str, str], list[str]]:
     A wrong line is named by its number: what is in it may be a secret.
     """
     wrong = [
-        f"line {one.original.line} does not read NAME=value"
-        for one in parse_stream(StringIO(text))
-        if one.error or (one.key is not None and not _is_variable(one.key, one.value))
+        f"line {binding.original.line} does not read NAME=value"
+        for binding in parse_stream(StringIO(text))
+        if binding.error
+        or (binding.key is not None and not _is_variable(binding.key, binding.value))
     ]
     values = dotenv_values(stream=StringIO(text))
     return {

@@ -54,9 +54,9 @@ def is_ours(name: str) -> bool:
 
 def nearest(name: str, old_names: Mapping[str, str]) -> str | None:
     """The setting that somebody who wrote this name probably meant."""
-    new_names = {one.removeprefix(PREFIX): one for one in (*old_names, *PATHS)}
+    new_names = {known.removeprefix(PREFIX): known for known in (*old_names, *PATHS)}
     close = get_close_matches(name.upper().removeprefix(PREFIX), new_names, 1, LIKENESS)
     if not close:
         return None
-    found = new_names[close[0]]
-    return old_names.get(found, found)
+    match = new_names[close[0]]
+    return old_names.get(match, match)

@@ -78,10 +78,10 @@ CONSTANT = frozenset(
 
 def _placement(text: str) -> dict[str, str]:
     """`{"gpu": {"memory_mib": 60000}}`."""
-    said: Any = json.loads(text)
+    by_lane: Any = json.loads(text)
     return {
         f"PARJANYA_LANES__{lane}__{name}".upper(): str(value)
-        for lane, wishes in said.items()
+        for lane, wishes in by_lane.items()
         for name, value in wishes.items()
         if value is not None
     }
@@ -91,14 +91,14 @@ def _by_lane(name: str) -> Callable[[str], dict[str, str]]:
     """`gpu=NAME,cpu=NAME`."""
 
     def read(text: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for part in filter(None, (one.strip() for one in text.split(","))):
-            lane, equals, value = (one.strip() for one in part.partition("="))
+        values: dict[str, str] = {}
+        for part in filter(None, (item.strip() for item in text.split(","))):
+            lane, equals, value = (piece.strip() for piece in part.partition("="))
             new = f"PARJANYA_LANES__{lane}__{name}".upper()
-            if not (lane and equals and value) or new in found:
+            if not (lane and equals and value) or new in values:
                 raise ValueError(text)
-            found[new] = value
-        return found
+            values[new] = value
+        return values
 
     return read
 
