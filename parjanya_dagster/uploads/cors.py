@@ -107,21 +107,21 @@ def objections(rules: Sequence[Mapping[str, Any]], origins: Sequence[str] = ()) 
 
     `rules` are those of GetBucketCors: AllowedOrigins, AllowedMethods, AllowedHeaders.
     """
-    found = []
+    problems = []
     for number, rule in enumerate(rules, 1):
         for pattern in rule.get("AllowedOrigins", ()):
             if (why := _origin_objection(pattern)) is not None:
-                found.append(f"Rule {number}: the origin {pattern!r} {why}")
+                problems.append(f"Rule {number}: the origin {pattern!r} {why}")
         for header in rule.get("AllowedHeaders", ()):
             if header.count("*") > 1:
-                found.append(f"Rule {number}: the header {header!r} has more than one '*'.")
+                problems.append(f"Rule {number}: the header {header!r} has more than one '*'.")
         for method in rule.get("AllowedMethods", ()):
             if method not in _S3_METHODS:
-                found.append(f"Rule {number}: {method!r} is no method of S3 CORS.")
+                problems.append(f"Rule {number}: {method!r} is no method of S3 CORS.")
     for origin in origins:
         if not any(_allows(rule, origin) for rule in rules):
-            found.append(f"No rule allows PUT with {', '.join(PUT_HEADERS)} from {origin}.")
-    return found
+            problems.append(f"No rule allows PUT with {', '.join(PUT_HEADERS)} from {origin}.")
+    return problems
 
 
 def _origin_objection(pattern: str) -> str | None:
@@ -142,10 +142,10 @@ def _origin_objection(pattern: str) -> str | None:
 
 def _allows(rule: Mapping[str, Any], origin: str) -> bool:
     return (
-        any(_matches(one, origin) for one in rule.get("AllowedOrigins", ()))
+        any(_matches(pattern, origin) for pattern in rule.get("AllowedOrigins", ()))
         and "PUT" in rule.get("AllowedMethods", ())
         and all(
-            any(_matches(one.lower(), name) for one in rule.get("AllowedHeaders", ()))
+            any(_matches(pattern.lower(), name) for pattern in rule.get("AllowedHeaders", ()))
             for name in PUT_HEADERS
         )
     )
@@ -158,7 +158,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _list(value: str | None) -> list[str]:
-    return [one.strip() for one in (value or "").split(",") if one.strip()]
+    return [item.strip() for item in (value or "").split(",") if item.strip()]
 
 
 def _host(url: str) -> str:

@@ -23,7 +23,9 @@ def safe_name(name: str) -> str:
     macOS writes a narrow no-break space into the name of each screenshot.
     """
     name = unicodedata.normalize("NFC", name)
-    name = "".join(" " if unicodedata.category(one) == "Zs" else one for one in name)
+    name = "".join(
+        " " if unicodedata.category(character) == "Zs" else character for character in name
+    )
     for seen in _readings(name):
         if (why := _objection(seen)) is not None:
             raise UploadRefused(f"{_shown(name)} cannot be a file name: {why} Rename the file.")
@@ -41,7 +43,7 @@ def _readings(name: str) -> set[str]:
     decoded = name
     while (further := unquote(decoded)) != decoded:
         readings.add(decoded := further)
-    return readings | {unicodedata.normalize("NFKC", one) for one in readings}
+    return readings | {unicodedata.normalize("NFKC", reading) for reading in readings}
 
 
 def _objection(name: str) -> str | None:

@@ -116,7 +116,7 @@ class Uploads:
         if not 0 < len(wanted) <= MOST_FILES:
             raise UploadRefused(f"Ask for 1 to {MOST_FILES} files at a time.")
         now = self.clock()
-        rows = [self._row(tenant, token, one, origin, now) for one in wanted]
+        rows = [self._row(tenant, token, file, origin, now) for file in wanted]
         promises = [
             Promise(
                 row,
@@ -129,21 +129,23 @@ class Uploads:
         self.store.add_uploads(rows)
         return promises
 
-    def _row(self, tenant: Tenant, token: Token, one: Wanted, origin: str, now: float) -> UploadRow:
-        if one.content_type not in CONTENT_TYPES:
-            raise UploadRefused(f"{one.content_type!r} is no type of image that is taken in.")
-        if not 0 < one.size <= self.most_bytes:
+    def _row(
+        self, tenant: Tenant, token: Token, file: Wanted, origin: str, now: float
+    ) -> UploadRow:
+        if file.content_type not in CONTENT_TYPES:
+            raise UploadRefused(f"{file.content_type!r} is no type of image that is taken in.")
+        if not 0 < file.size <= self.most_bytes:
             raise UploadRefused(
-                f"{one.name[:60]!r} has {one.size} bytes: 1 to {self.most_bytes} are taken in."
+                f"{file.name[:60]!r} has {file.size} bytes: 1 to {self.most_bytes} are taken in."
             )
         upload_id = secrets.token_hex(16)
         return UploadRow(
             upload_id=upload_id,
             tenant=tenant.slug,
             bucket=tenant.bucket,
-            key=key_of(tenant.prefix, upload_id, one.name),
-            content_type=one.content_type,
-            size=one.size,
+            key=key_of(tenant.prefix, upload_id, file.name),
+            content_type=file.content_type,
+            size=file.size,
             requested_at=now,
             expires_at=now + self.seconds,
             token_id=token.token_id,
@@ -205,14 +207,14 @@ class Uploads:
 
     def _take_in(self, row: UploadRow, tended: Tended) -> str:
         """The object is there and neither event nor sweep told: register it."""
-        found = self.objects.head(row.bucket, row.key)
+        info = self.objects.head(row.bucket, row.key)
         arrival = Arrival(
             tenant=row.tenant,
             bucket=row.bucket,
             key=row.key,
-            version=found.version,
-            size=found.size,
-            landed_at=found.modified_at,
+            version=info.version,
+            size=info.size,
+            landed_at=info.modified_at,
         )
         (done,) = self.store.register([arrival], self.clock())
         if done.created:
