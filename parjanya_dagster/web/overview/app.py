@@ -60,7 +60,7 @@ class Watch:
         if len(self._ended) < 2:
             return None
         now, last = self._ended[-1]
-        at, first = next(one for one in self._ended if now - one[0] <= WINDOW)
+        at, first = next(sample for sample in self._ended if now - sample[0] <= WINDOW)
         return 60.0 * max(0, last - first) / (now - at) if now > at else None
 
 

@@ -58,10 +58,10 @@ def create_app(platform: Platform) -> FastAPI:
 
 def _origins(text: str) -> list[str]:
     origins = text.split()
-    for one in origins:
-        if not is_origin(one):
+    for origin in origins:
+        if not is_origin(origin):
             raise SettingsInvalid(
-                f"PARJANYA_UPLOADS__ORIGINS: {one!r} is no web origin. One reads "
+                f"PARJANYA_UPLOADS__ORIGINS: {origin!r} is no web origin. One reads "
                 "https://app.example, with no path and no slash at its end."
             )
     return origins
