@@ -62,7 +62,7 @@ class Platform:
     @property
     def limits(self) -> Limits:
         s = self.settings
-        held = {one.lane for one in drifts(self.store)} if s.identity.hold_drifted else ()
+        held = {drift.lane for drift in drifts(self.store)} if s.identity.hold_drifted else ()
         return Limits(
             run_rows=s.runs.rows,
             held_lanes=frozenset(held),
@@ -108,12 +108,12 @@ class Platform:
     @property
     def all_queues(self) -> dict[str, Queue]:
         """Every queue that the settings name, by its role."""
-        found: dict[str, Queue] = {}
+        queues: dict[str, Queue] = {}
         if self.mailbox is not None:
-            found = {"arrivals": self.mailbox.queue}
+            queues = {"arrivals": self.mailbox.queue}
         if self.settings.arrivals.dead_letters:
-            found[DEAD_LETTERS] = SqsQueue(self.settings.arrivals.dead_letters)
-        return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
+            queues[DEAD_LETTERS] = SqsQueue(self.settings.arrivals.dead_letters)
+        return queues | {f"lane {lane}": queue for lane, queue in self.queues.items()}
 
     @property
     def watch(self) -> Watch:
@@ -212,7 +212,7 @@ def _candidates(names: BucketNames) -> list[str]:
 
     if not names.template:
         return []
-    return [one for one in buckets(names.prefix) if names.tenant(one) is not None]
+    return [bucket for bucket in buckets(names.prefix) if names.tenant(bucket) is not None]
 
 
 def open_platform(settings: Settings | None = None, migrating: bool = False) -> Platform:
