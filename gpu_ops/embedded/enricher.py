@@ -81,8 +81,8 @@ class EmbeddedEnricher:
             # After the text of all: torch and ONNX Runtime slow each other when they alternate.
             photos = [i for i, body in enumerate(bodies) if body["category"] == "photo"]
             with metrics.one_thread_each():
-                found = workers.each(self._tagger.tag, (images[i] for i in photos))
-            for position, names in zip(photos, found, strict=True):
+                tags = workers.each(self._tagger.tag, (images[i] for i in photos))
+            for position, names in zip(photos, tags, strict=True):
                 bodies[position]["tags"] = names
         return bodies
 

@@ -115,8 +115,8 @@ class EmbeddedScorer:
             return
         stacks = windows.stacks([windows.centre(image) for image in images])
         for metric in chosen:
-            found = workers.each(NATURAL_SCENES[metric], (stack for _, stack in stacks))
-            for (positions, _), values in zip(stacks, found, strict=True):
+            measured = workers.each(NATURAL_SCENES[metric], (stack for _, stack in stacks))
+            for (positions, _), values in zip(stacks, measured, strict=True):
                 for position, value in zip(positions, values, strict=True):
                     rounded = None if value is None else round(value, 4)
                     bodies[position]["metrics"][metric] = _entry(metric, rounded)

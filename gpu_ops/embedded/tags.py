@@ -81,8 +81,8 @@ def _weights() -> bytes:
             "or set PARJANYA_ENGINES__ENRICHER=embedded"
         )
     data = (Path(spec.origin).parent / "models" / FILE).read_bytes()
-    if (found := hashlib.sha256(data).hexdigest()) != SHA256:
-        raise BadWeights(f"the weights {FILE} are altered: their SHA-256 is {found}, not {SHA256}")
+    if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
+        raise BadWeights(f"the weights {FILE} are altered: their SHA-256 is {digest}, not {SHA256}")
     return data
 
 

@@ -82,7 +82,7 @@ class Client:
     def models(self) -> list[str]:
         """The names of the models that the server serves. Raises as `chat` does."""
         answer = self._asked("GET", "models", None, _is_listing)
-        return [str(one["id"]) for one in answer["data"]]
+        return [str(model["id"]) for model in answer["data"]]
 
     def close(self) -> None:
         with self._lock:
@@ -101,12 +101,12 @@ class Client:
         if self.clock() < until:  # others found it away a moment ago: do not wait for that again
             raise EndpointUnavailable(why)
         for attempt in range(1, self.patience.attempts + 1):
-            asked_for, said = self._once(method, path, payload, usable)
-            if isinstance(said, dict):
-                return said
+            asked_for, answer = self._once(method, path, payload, usable)
+            if isinstance(answer, dict):
+                return answer
             if attempt < self.patience.attempts:
                 self.pause(self._wait(attempt, asked_for))
-        why = f"{self.url} did not answer in {self.patience.attempts} attempts; the last: {said}"
+        why = f"{self.url} did not answer in {self.patience.attempts} attempts; the last: {answer}"
         self._away = (self.clock() + self.patience.rest, why)
         raise EndpointUnavailable(why)
 
@@ -166,14 +166,14 @@ class Client:
 
     def _retry_after(self, response: httpx.Response) -> float | None:
         """The header Retry-After: seconds, or a date."""
-        said = response.headers.get("retry-after", "").strip()
-        if not said:
+        value = response.headers.get("retry-after", "").strip()
+        if not value:
             return None
         try:
-            seconds = float(said)
+            seconds = float(value)
         except ValueError:
             try:
-                seconds = (parsedate_to_datetime(said) - self.now()).total_seconds()
+                seconds = (parsedate_to_datetime(value) - self.now()).total_seconds()
             except (TypeError, ValueError):
                 return None
         return max(0.0, seconds) if seconds == seconds else None
@@ -188,7 +188,7 @@ def _is_completion(answer: Any) -> bool:
 
 def _is_listing(answer: Any) -> bool:
     try:
-        return all("id" in one for one in answer["data"])
+        return all("id" in model for model in answer["data"])
     except (KeyError, TypeError):
         return False
 

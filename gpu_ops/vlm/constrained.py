@@ -59,7 +59,7 @@ class Rows:
 
         bits = np.zeros((len(rows), self._words), dtype=np.int32)
         self._executor.unsafe_compute_mask_ptr(
-            [(self._matchers[row], place) for place, row in enumerate(rows)],
+            [(self._matchers[row], position) for position, row in enumerate(rows)],
             bits.ctypes.data,
             self._words * 4,
             len(rows),

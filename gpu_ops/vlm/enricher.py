@@ -151,12 +151,12 @@ class TransformersEnricher:
 
         Raises the first error that an image meets.
         """
-        found = []
+        scores = []
         for answer in self._answers(images):
             if isinstance(answer, Exception):
                 raise answer
-            found.append(self._scores(answer))
-        return found
+            scores.append(self._scores(answer))
+        return scores
 
     def _answers(self, images: Sequence[Image | Picture]) -> list[Answer | MemoryError]:
         from gpu_ops.vlm.pictures import Picture
@@ -173,17 +173,17 @@ class TransformersEnricher:
                 image if isinstance(image, Picture) else self._preparer(image) for image in images
             ]
             sizes = [picture.size for picture in pictures]
-            found: dict[int, Answer | MemoryError] = {}
+            by_position: dict[int, Answer | MemoryError] = {}
             besides = self._reader.tokens_besides_picture
             for batch in batches(sizes, besides, self._budget):
-                some = [pictures[position] for position in batch]
+                chosen = [pictures[position] for position in batch]
                 relieve = partial(self._relieve, sizes[batch[0]] + besides)
                 budget = self._budget
-                answers = halving(some, self._reader.answer, _too_much, relieve)
-                found |= dict(zip(batch, answers, strict=True))
+                answers = halving(chosen, self._reader.answer, _too_much, relieve)
+                by_position |= dict(zip(batch, answers, strict=True))
                 if self._budget == budget:  # memory sufficed: cautiously more again
                     self._budget = min(self._options.batch_tokens, budget + budget // 16 + 1)
-        return [found[position] for position in range(len(images))]
+        return [by_position[position] for position in range(len(images))]
 
     def _scores(self, answer: Answer) -> dict[str, float]:
         assert self._reader
@@ -225,9 +225,9 @@ def _too_much(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = str(error)
+    text = str(error)
     return isinstance(error, RuntimeError) and (
-        "DefaultCPUAllocator" in said or "CUBLAS_STATUS_ALLOC_FAILED" in said
+        "DefaultCPUAllocator" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text
     )
 
 
