@@ -122,7 +122,7 @@ class Platform:
             store=self.store,
             sweeper=self.sweeper,
             mailbox=self.mailbox,
-            follow_uploads=lambda deadline: self.uploads.tend(deadline).registered,
+            follow_uploads=lambda deadline: self.uploads.settle(deadline).registered,
             sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,

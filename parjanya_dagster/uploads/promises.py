@@ -85,7 +85,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Tended:
+class Settled:
     """What one look at due uploads did."""
 
     arrived: int = 0
@@ -178,34 +178,34 @@ class Uploads:
             return cors.Verdict(False, f"{origin[:60]!r} is no web origin.")
         return self.preflight(put.url, origin)
 
-    def tend(self, deadline: float, limit: int = 200) -> Tended:
+    def settle(self, deadline: float, limit: int = 200) -> Settled:
         """Look after uploads whose time is up: each has arrived, or expires with its reason."""
-        tended = Tended()
+        settled = Settled()
         verdicts: dict[tuple[str, str], cors.Verdict] = {}
         for row in self.store.uploads_due(self.clock(), limit):
             if self.clock() > deadline:
-                tended.left += 1
+                settled.left += 1
                 continue
             try:
-                self._tend(row, tended, verdicts)
+                self._settle(row, settled, verdicts)
             except StorageUnavailable:  # not knowing is no reason to give up
-                tended.left += 1
-        return tended
+                settled.left += 1
+        return settled
 
-    def _tend(
-        self, row: UploadRow, tended: Tended, verdicts: dict[tuple[str, str], cors.Verdict]
+    def _settle(
+        self, row: UploadRow, settled: Settled, verdicts: dict[tuple[str, str], cors.Verdict]
     ) -> None:
         image = self._image(row)
         try:
-            image_id = image.image_id if image else self._take_in(row, tended)
+            image_id = image.image_id if image else self._take_in(row, settled)
         except ObjectGone:
             reason = self._why_not(row, verdicts)
             log.warning("upload_expired", tenant=row.tenant, upload=row.upload_id, reason=reason)
-            tended.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
+            settled.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
             return
-        tended.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())
+        settled.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())
 
-    def _take_in(self, row: UploadRow, tended: Tended) -> str:
+    def _take_in(self, row: UploadRow, settled: Settled) -> str:
         """The object is there and neither event nor sweep told: register it."""
         info = self.objects.head(row.bucket, row.key)
         arrival = Arrival(
@@ -218,7 +218,7 @@ class Uploads:
         )
         (done,) = self.store.register([arrival], self.clock())
         if done.created:
-            tended.registered.append(done.batch)
+            settled.registered.append(done.batch)
         return done.image_id
 
     def _why_not(self, row: UploadRow, verdicts: dict[tuple[str, str], cors.Verdict]) -> str:
