@@ -53,7 +53,7 @@ def _supervise(supervisor: Supervisor, stopping: threading.Event, reporter: Repo
         supervisor.start()
         announced = False
         while not stopping.wait(LOOK_EVERY):
-            supervisor.tend()
+            supervisor.restart_dead()
             if not announced and supervisor.ready():
                 announced = True
                 reporter.ready(supervisor.settings, supervisor.url)

@@ -72,7 +72,7 @@ class Supervisor:
         for service in self.services:
             self._spawn(service)
 
-    def tend(self) -> None:
+    def restart_dead(self) -> None:
         """Start again what has died, with a growing pause. What it left behind is asked to end."""
         self.orphans = {group for group in self.orphans if _signal_group(group, 0)}
         for service in self.services:
