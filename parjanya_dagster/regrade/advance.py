@@ -100,7 +100,7 @@ class Advance:
                 return False
             rows = self._send(planner, batch)
             self.store.note_replayed(self.regrade.replay_id, batch, rows, self.clock())
-            beat(self.store, self.regrade, self.clock())
+            keep_hold(self.store, self.regrade, self.clock())
             sent(batch, rows)
         self.store.end_reset(self.regrade.replay_id, self.clock())
         return True
@@ -125,14 +125,14 @@ class Advance:
         raise RegradeInvalid(f"{len(rows)} rows change too often to be regraded; try again.")
 
 
-def beat(store: Holds, regrade: Regrade, now: float, hold: float = 0.0) -> None:
+def keep_hold(store: Holds, regrade: Regrade, now: float, hold_until: float = 0.0) -> None:
     """Say that somebody attends to a regrade, and for how long a backfill shall have its rows."""
     known = store.holds().get(regrade.replay_id)
-    until = max(hold, known.hold_until if known else 0.0)
+    until = max(hold_until, known.hold_until if known else 0.0)
     store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=until))
 
 
-def let_go(store: Holds, regrade: Regrade, now: float) -> None:
+def release_hold(store: Holds, regrade: Regrade, now: float) -> None:
     """No backfill makes its runs: the reconciler does."""
     store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=0.0))
 

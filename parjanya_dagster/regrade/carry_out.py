@@ -13,7 +13,7 @@ from typing import Protocol
 from parjanya_dagster.errors import BackfillRefused, RegradeInvalid
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.regrade.advance import Advance, batches_of, beat, let_go
+from parjanya_dagster.regrade.advance import Advance, batches_of, keep_hold, release_hold
 from parjanya_dagster.regrade.launch import MOST_STRETCHES, launch, stretches, ui_address
 from parjanya_dagster.regrade.report import progress
 from parjanya_dagster.truth.models import Regrade
@@ -134,7 +134,7 @@ class CarryOut:
         return () if first is None else tuple(lane.stages[first:])
 
     def _leave_to_reconciler(self, reason: str = "") -> None:
-        let_go(self.where.store, self.regrade, self.where.clock())
+        release_hold(self.where.store, self.regrade, self.where.clock())
         self.reporter.left_to_reconciler(reason)
 
     def _watch(self) -> None:
@@ -149,4 +149,4 @@ class CarryOut:
 def _keep_waiting(where: Where, regrade: Regrade, seconds: float) -> None:
     """Ask the reconciler to make no runs of it for so long."""
     now = where.clock()
-    beat(where.store, regrade, now, now + seconds)
+    keep_hold(where.store, regrade, now, now + seconds)
