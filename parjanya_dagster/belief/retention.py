@@ -55,7 +55,7 @@ class Retention:
         self._end = self.clock() + self.seconds
         now = self.clock()
         # Keys first: a run that is gone takes the state of its partitions in the UI with it.
-        keys = self._let_go(now) if self.keys_days else 0
+        keys = self._drop_keys(now) if self.keys_days else 0
         runs = self._delete_runs(now) if self.runs_days else 0
         identities = forget_old(self.store, now)
         done = Retained(runs, keys, identities, self.clock() < self._end)
@@ -82,7 +82,7 @@ class Retention:
                 break
         return deleted
 
-    def _let_go(self, now: float) -> int:
+    def _drop_keys(self, now: float) -> int:
         """Keys of old batches that are decided, and that nobody works on or is about to."""
         seen = DagsterBelief(self.instance, self.lanes).read(now)
         busy = {key for run in seen.runs for key in run.keys}
