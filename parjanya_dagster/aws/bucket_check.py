@@ -1,7 +1,7 @@
-"""Is a tenant's bucket as it should be? Asked of the bucket itself; each answer names what to do.
+"""Checks the settings of a tenant's bucket. Each finding says what to do.
 
-The rules judge what S3 answered and are pure; `look` is what asks. CORS is proved by a real
-preflight: rules that look right on paper may still refuse a browser.
+`look` asks S3, and pure rules judge its answers. CORS is also proved by a real preflight, because
+rules that look right on paper may still refuse a browser.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DAY = 86_400.0
 
 
 class Mark(StrEnum):
-    """An error keeps images from arriving or being decided, or lays them open to strangers."""
+    """An error keeps images from arriving or from being decided, or exposes them to strangers."""
 
     OK = "ok"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     mark: Mark
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a bucket is judged by."""
+    """What the settings of a bucket are compared with."""
 
     bucket: str
     prefix: str
@@ -48,7 +48,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What S3 answered: an answer, None where it has no such setting, or why it gave none."""
+    """What S3 answered for each setting. None: the bucket has no such setting."""
 
     notifications: Mapping[str, Any] | None = None
     lifecycle: Mapping[str, Any] | None = None
@@ -59,7 +59,7 @@ class Seen:
 
 
 def reachable(bucket: str) -> Finding:
-    """Whether it is there and we may look into it."""
+    """Whether the bucket exists and may be listed."""
     from botocore.exceptions import ClientError
 
     try:
@@ -78,7 +78,7 @@ def reachable(bucket: str) -> Finding:
 
 
 def look(bucket: str) -> Seen:
-    """Ask for each setting. What is refused is named, and hinders nothing else."""
+    """Ask for each setting. A setting that we may not read is named in `refused`."""
     from botocore.exceptions import ClientError
 
     s3, refused = client("s3"), {}
@@ -118,7 +118,10 @@ _NONE = (
 def judge(
     seen: Seen, wanted: Wanted, objections: Callable[[Any, Sequence[str]], list[str]]
 ) -> list[Finding]:
-    """What is right and wrong. `objections`: to CORS rules on paper, for these origins."""
+    """Compare the settings with what is wanted.
+
+    `objections` judges CORS rules for these origins.
+    """
     rules: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("notification", lambda: _notification(seen, wanted)),
         ("retention", lambda: _retention(seen, wanted)),
@@ -192,7 +195,7 @@ def _retention(seen: Seen, wanted: Wanted) -> list[Finding]:
 
 
 def _days(rule: Mapping[str, Any]) -> float | None:
-    """After how many days a rule deletes; None: it does not. A date may be any day."""
+    """After how many days a rule deletes. None: never. A fixed date counts as 0 days."""
     expiration = rule.get("Expiration", {})
     return 0.0 if "Date" in expiration else expiration.get("Days")
 
@@ -201,7 +204,7 @@ def _prefix(rule: Mapping[str, Any]) -> str:
     chosen = rule.get("Filter", {})
     chosen = chosen.get("And", chosen)
     if chosen.get("Tags") or chosen.get("Tag"):
-        return "\0"  # only what is tagged so, and uploads are not
+        return "\0"  # the rule is for tagged objects, and uploads have no tags
     return str(chosen.get("Prefix", rule.get("Prefix", "")) or "")
 
 

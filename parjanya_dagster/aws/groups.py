@@ -37,14 +37,14 @@ class AutoScalingGroup:
         )
 
     def set_to(self, desired: int) -> None:
-        """Set what the group should have, whatever its cooldown."""
+        """Set the desired capacity. The cooldown is ignored."""
         with calling("autoscaling:SetDesiredCapacity", f"the group {self.name}"):
             client("autoscaling").set_desired_capacity(
                 AutoScalingGroupName=self.name, DesiredCapacity=desired, HonorCooldown=False
             )
 
     def _last_failure(self) -> str:
-        """What the newest of its last activities says, where that failed."""
+        """The message of the newest failed one among its last activities."""
         with calling("autoscaling:DescribeScalingActivities", f"the group {self.name}"):
             last = client("autoscaling").describe_scaling_activities(
                 AutoScalingGroupName=self.name, MaxRecords=10

@@ -21,7 +21,7 @@ REASON = "reason"
 
 @dataclass(frozen=True)
 class SqsQueue:
-    """See `aws.messages.Queue`. Named by its name or its URL."""
+    """A queue, by its name or its URL. See `queues.messages.Queue`."""
 
     where: str
 
@@ -67,7 +67,7 @@ class SqsQueue:
 
     def send(self, body: str, reason: str = "") -> None:
         data = body.encode()
-        if len(data) + len(reason) > LONGEST_BODY:  # better the beginning of it than nothing
+        if len(data) + len(reason) > LONGEST_BODY:  # its beginning is better than nothing
             body = data[: LONGEST_BODY - 4 * len(reason)].decode(errors="ignore")
         attributes = {REASON: {"DataType": "String", "StringValue": reason}} if reason else {}
         with self._calling("sqs:SendMessage"):
@@ -92,7 +92,7 @@ class SqsQueue:
         )
 
     def create(self) -> None:
-        """Make the queue, where there is none: it keeps its messages for as long as SQS allows."""
+        """Create the queue if there is none. It keeps messages for as long as SQS allows."""
         with self._calling("sqs:CreateQueue"):
             client("sqs").create_queue(
                 QueueName=self.name, Attributes={"MessageRetentionPeriod": str(FORTNIGHT)}
@@ -100,7 +100,7 @@ class SqsQueue:
         _url.cache_clear()
 
     def arn(self) -> str:
-        """The name by which buckets' notifications and policies know the queue."""
+        """The queue's ARN, which notifications of buckets and policies use."""
         with self._calling("sqs:GetQueueAttributes"):
             answer = client("sqs").get_queue_attributes(
                 QueueUrl=self.url(), AttributeNames=["QueueArn"]
