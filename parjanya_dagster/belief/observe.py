@@ -22,10 +22,10 @@ from parjanya_dagster.truth.store import Store
 
 
 def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snapshot:
-    """Read everything the reconciler decides by.
+    """Read everything that the reconciler decides by.
 
-    `gap`: seconds between two reconciliations after which nothing is known of the time between.
-    Raises TruthUnavailable or BeliefUnreadable where any part cannot be read.
+    `gap`: if two reconciliations are further apart than this many seconds, nothing is known of the
+    time between. Raises TruthUnavailable or BeliefUnreadable if any part cannot be read.
     """
     # Truth before Belief: work that finishes in between is seen as covered, not as due twice.
     due = tuple(store.due(now))
@@ -72,9 +72,10 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
 
 
 def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None) -> Pulse | None:
-    """The last sign of life of a run. Where its heartbeat was deleted: the last that was heard.
+    """The last sign of life of a run. If its heartbeat was deleted: the last one that was
+    remembered.
 
-    What was heard before the run entered its state was said by another worker.
+    A remembered one from before the run entered its state came from another worker.
     """
     if beat is not None:
         return _understood(beat.at, beat.payload)
@@ -105,7 +106,9 @@ def _held(store: Store, regrading: Mapping[str, int], now: float) -> frozenset[s
 
 
 def _watching_since(last: Reconciliation | None, now: float, gap: float) -> float:
-    """While nobody reconciled, Truth may have been away too: silence then proves no death."""
+    """Since when there is no gap. In a gap Truth may have been away too, so silence proves no
+    death.
+    """
     if last is None or not 0.0 <= now - last.at <= gap:
         return now
     return last.watching_since

@@ -1,4 +1,4 @@
-"""The tags and names by which Dagster and Parjanya understand each other."""
+"""The tags and names that Dagster and Parjanya share."""
 
 from __future__ import annotations
 
