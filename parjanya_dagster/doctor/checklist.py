@@ -1,7 +1,7 @@
 """The maintenance checklist, as checks that run: `parjanya doctor --maintenance`.
 
-The doctor asks what is wrong now. These ask what will go wrong if nobody looks: disks that fill,
-retention that stopped, declarations that are missing, failures that nobody did again.
+The doctor says what is wrong now. These checks say what will go wrong later: disks that fill,
+retention that stopped, missing declarations, failures that nobody retried.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ Check = Callable[[Ground], Checked]
 
 
 def checklist(ground: Ground) -> Iterator[Checked]:
-    """Every check, in order. One that raises could not be checked, and says why."""
+    """Every check, in order. A check that raises could not be made, and gives the reason."""
     for check in CHECKS:
         try:
             yield check(ground)
@@ -173,7 +173,7 @@ def decided_under_the_pin(ground: Ground) -> Checked:
 
 
 def failures_are_looked_at(ground: Ground) -> Checked:
-    """Failures that no image earned, which the doctor stops to mention after a day."""
+    """Failures that were not the image's fault. The doctor reports them for one day only."""
     store, now = ground.platform.store, ground.platform.clock()
     old = {
         f"{count.tenant}: {failure_class}"

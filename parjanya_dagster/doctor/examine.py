@@ -1,6 +1,7 @@
-"""examine(): read the facts that the doctor judges, bounded in time. What cannot be read is named.
+"""examine(): reads the facts that the doctor judges, in bounded time. What cannot be read is named.
 
-Unlike `observe`, which is whole or raises, this goes on: a person wants to know what can be known.
+`observe` reads everything or raises. This goes on, because a person wants to know what can be
+known.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Bounds:
     objects: int = 20_000  # listed per tenant; 0: no bucket is listed
     troubled: int = 200  # rows
     ours: int = 1000  # failed rows per tenant and class
-    buckets: int = 20  # searched for what is not where it should be
+    buckets: int = 20  # searched for a missing object
 
 
 @dataclass(kw_only=True)
@@ -153,7 +154,7 @@ class Examiner:
                     yield QueueSeen(role, queue.name, None)
 
     def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
-        """Pending rows that are due at no time. Counted twice: work goes on meanwhile."""
+        """Pending rows that are never due. Counted twice, because work goes on meanwhile."""
         reachable: dict[str, int] = {}
         for due in self.store.due(_LAST):
             reachable[due.tenant] = reachable.get(due.tenant, 0) + due.rows
@@ -186,7 +187,7 @@ class Examiner:
     def _places(
         self, counts: Sequence[Counts], failed: Sequence[ImageRow]
     ) -> tuple[int, list[Missing]]:
-        """Look for the objects of a sample of rows, from a place in the order of ids by chance."""
+        """Look for the objects of a sample of rows. The sample starts at a random id."""
         share = max(1, self.bounds.places // 2 // max(1, len(counts)))
         rows = {row.image_id: row for row in failed[:share] if row.failure_class in OURS[2:]}
         for count in counts:
@@ -226,7 +227,7 @@ class Examiner:
         for other in islice((name for name in places if name != bucket), self.bounds.buckets):
             try:
                 info = self.objects.head(other, key)
-            except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
+            except (ObjectGone, StorageUnavailable):  # a bucket that we may not read tells nothing
                 continue
             if what == "preview" or info.size == row.size:
                 return other
@@ -270,7 +271,7 @@ class Examiner:
         )
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
-        """Rows that were there before we listed, and whose object is not."""
+        """Rows that existed before the listing began, and whose object was not listed."""
         absent: list[ImageRow] = []
         for page in present_pages(self.store, tenant.slug):
             absent += [
@@ -299,8 +300,11 @@ class Examiner:
 
 
 def _suspects(snapshot: Snapshot) -> list[str]:
-    """Runs whose pods or tasks are worth a look: launched ones, the silent first; and those that
-    failed lately over batches that still have rows due."""
+    """Runs whose pods or tasks are worth a look.
+
+    These are launched runs, the silent ones first, and runs that failed lately over batches that
+    still have rows due.
+    """
     launched = [r for r in snapshot.runs if r.state in (RunState.STARTING, RunState.STARTED)]
     launched.sort(key=lambda run: run.pulse is not None)
     due = {batch.batch for batch in snapshot.due}
@@ -311,7 +315,7 @@ def _suspects(snapshot: Snapshot) -> list[str]:
 
 
 def _places_of(row: ImageRow) -> Iterator[tuple[str, str, str]]:
-    """What must be where: the object, and the preview once the row is validated."""
+    """What must exist: the object, and the preview once the row is validated."""
     yield "object", row.bucket, row.key
     failed_before = row.pipeline_status == Status.FAILED and row.failed_stage == STAGES[0]
     if reached(row, STAGES[1]) and not failed_before:

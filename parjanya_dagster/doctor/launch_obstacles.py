@@ -1,7 +1,7 @@
 """What keeps the pod or the task of a run from running. Pure: descriptions in, obstacles out.
 
 Descriptions are those of the Kubernetes API (a pod, an event of a Job) and of ECS (a task), as
-plain data. Nothing in here asks anybody.
+plain data. Nothing in here calls a server.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Obstacle:
 
 
 class Workers(Protocol):
-    """Whoever runs the workers. Raises whatever its client raises."""
+    """The system that runs the workers. Raises whatever its client raises."""
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]: ...
 
 
 class Nowhere:
-    """Plain processes of this machine: Dagster sees their death by itself."""
+    """Plain processes of this machine. Dagster notices by itself when they die."""
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
         return []

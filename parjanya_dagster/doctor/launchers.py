@@ -1,7 +1,7 @@
-"""The pods or tasks of Dagster's runs, asked of the platform on which they were launched.
+"""Reads the pods or tasks of Dagster's runs from the system that launched them.
 
-Which platform that is, is known by the instance's own run launcher: it has the credentials and
-the place. A launcher that starts plain processes has nothing to ask.
+The instance's run launcher says which system that is, and has its credentials. A launcher that
+starts plain processes has nothing to read.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class Tasks:
 
 
 class OfInstance:
-    """The workers of an instance. Its launcher, which may not open here, is opened when asked."""
+    """The workers of an instance. Its launcher may fail to open here, so it is opened only when
+    asked.
+    """
 
     def __init__(self, instance: Any) -> None:
         self._instance = instance

@@ -1,4 +1,7 @@
-"""What is due against what runs: missing Intent, and Intent that Execution does not realize."""
+"""Rules that compare what is due with what runs.
+
+Either Intent is missing, or Execution does not realize it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ Judge = Callable[[Snapshot, Sequence[Lane], Limits, GracePeriods], Iterator[Find
 def living(
     snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits
 ) -> tuple[list[LiveRun], dict[str, str]]:
-    """Our runs that live, and why the others are taken for dead, by run id."""
+    """Our runs that live, and, by run id, why the others are taken for dead."""
     launch = {lane.job: lane.launch_deadline for lane in lanes}
     live, dead = [], {}
     for run in snapshot.runs:
@@ -73,7 +76,7 @@ def _run_dead(
 def _intent(
     snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, grace: GracePeriods
 ) -> Iterator[Finding]:
-    """Rows that no live run has before it: nobody asked, or asking had to wait."""
+    """Rows that no live run will reach: nobody asked for one, or asking had to wait."""
     live, _ = living(snapshot, lanes, limits)
     for lane in lanes:
         ours = [run for run in live if set(run.stages) & set(lane.stages)]
@@ -145,7 +148,7 @@ def _without_commits(run: LiveRun, now: float, grace: GracePeriods) -> bool:
 def _run_for_nothing(
     snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, grace: GracePeriods
 ) -> Iterator[Finding]:
-    """Runs whose rows were done by others, or went away. A replay makes its rows due itself."""
+    """Runs whose rows were done by others, or are gone. A replay makes its rows due itself."""
     live, _ = living(snapshot, lanes, limits)
     needed = {(due.batch, due.stage) for due in snapshot.due}
     stale = set(snapshot.stale_manifests)

@@ -1,4 +1,4 @@
-"""Why is this image not done? The answer has the doctor's words: a boundary and a next step."""
+"""Why an image is not done, in the doctor's words: a boundary and a next step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Held:
 
     boundary: Boundary | None  # None: it is done
     next_step: str
-    detail: str = ""  # what its row alone does not say
+    detail: str = ""  # what its row does not show
     since: float | None = None
 
 
@@ -34,7 +34,10 @@ def held_at(
     runs: Sequence[LiveRun] | None = None,
     grace: GracePeriods | None = None,
 ) -> Held:
-    """`runs`: those that Dagster believes live; None where they were not or cannot be read."""
+    """Where a row is held, and what to do about it.
+
+    `runs`: those that Dagster believes live. None: they were not read, or cannot be.
+    """
     status = Status(row.pipeline_status)
     if status is Status.CURATED:
         return Held(boundary=None, next_step="", since=row.updated_at)
