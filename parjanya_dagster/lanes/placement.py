@@ -1,6 +1,6 @@
-"""Where a lane's runs go: what each launcher is told by the tags of the lane's job.
+"""Where a lane's runs go, as tags of the lane's job that a run launcher reads.
 
-Pure. It speaks the languages of two run launchers, and imports neither.
+Pure. It writes the formats of two run launchers, and imports neither.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FARGATE = {  # CPU units -> least and most memory in MiB
 
 
 class Placement(BaseModel):
-    """What an operator says about one lane. What is left out stays as the lane has it."""
+    """What an operator sets for one lane. What is left out keeps the value of the lane."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -60,7 +60,7 @@ class Placement(BaseModel):
 def placed(
     lanes: Sequence[Lane], launcher: Launcher, placements: Mapping[str, Placement]
 ) -> tuple[Lane, ...]:
-    """The lanes with the tags that this launcher understands.
+    """The lanes with the tags that this launcher reads.
 
     Raises SettingsInvalid for what a launcher cannot give.
     """
