@@ -1,7 +1,7 @@
-"""What the skeleton of a file says without decoding: where it should end, and what it carries.
+"""What the structure of a file says without decoding: where it should end, and what it carries.
 
-Walks markers, chunks and boxes; never pixels. Every walk is bounded by the length of the file, and
-nothing here trusts a number it has not compared with that length.
+Reads markers, chunks and boxes, never pixels. Every loop is bounded by the length of the file, and
+no number from the file is used before it was compared with that length.
 """
 
 from __future__ import annotations
