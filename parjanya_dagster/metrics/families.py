@@ -27,7 +27,7 @@ VERDICTS = ("accept", "review", "reject")
 
 
 class Sheet:
-    """Families that are filled in one sample at a time, by the names of `METRICS`."""
+    """Families that are filled one sample at a time, by the names of `METRICS`."""
 
     def __init__(self) -> None:
         self._families: dict[str, Any] = {}
@@ -70,7 +70,7 @@ class Sheet:
 
 
 def families(seen: Measured) -> list[Metric]:
-    """Every family of `METRICS`, those that could not be read without samples."""
+    """Every family of `METRICS`. A family that could not be read has no samples."""
     sheet = Sheet()
     for layer in (TRUTH, BELIEF):
         sheet.set("readable", float(seen.readable(layer)), layer)

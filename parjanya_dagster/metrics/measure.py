@@ -1,4 +1,4 @@
-"""measure(): read Truth and Belief once, bounded, and go on where a part cannot be read."""
+"""measure(): reads Truth and Belief once, in bounded time. It goes on if a part cannot be read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Measured:
 def measure(
     platform: Platform, belief: Belief | None, sensors: Callable[[], Sequence[SensorSeen]]
 ) -> Measured:
-    """Read what there is to read. Raises nothing that reading raises."""
+    """Read everything that can be read. An error of reading is named in `unread`, not raised."""
     began = platform.clock()
     store = platform.store
     examiner = Examiner(
@@ -95,7 +95,7 @@ def measure(
 
 
 def measure_home(platform: Platform) -> Measured:
-    """Measure an instance from outside: its Dagster is opened by its home, and closed again."""
+    """Measure an instance from outside: open the Dagster of its home, and close it again."""
     from parjanya_dagster.belief.instance import Unreadable, open_dagster
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.ticks import sensors_seen

@@ -1,6 +1,6 @@
 """Every metric: its kind, its labels, what it says. Rules, dashboards and docs use these.
 
-A metric is absent where what it speaks of could not be read: unknown is never zero.
+A metric is absent if its value could not be read. Unknown is never zero.
 """
 
 from __future__ import annotations
