@@ -1,7 +1,7 @@
 """Conditions over evidence, in three values: it holds, it does not, or the evidence cannot tell.
 
-A condition whose answer does not depend on what is missing is answered all the same (Kleene's
-logic): ``any_of`` with one part that holds, holds.
+If the missing evidence cannot change the answer, there is an answer (Kleene's logic): ``any_of``
+holds as soon as one part of it holds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _steps(path: str) -> tuple[str, ...]:
 
 
 def look_up(evidence: Any, path: str) -> Any:
-    """What stands at a dotted path, or MISSING. None counts as missing: the stage cannot know."""
+    """The value at a dotted path, or MISSING. None counts as missing: the stage cannot know."""
     for step in _steps(path):
         # A dict is a mapping: asking the abstract class costs more than the look-up.
         if not isinstance(evidence, (dict, Mapping)) or step not in evidence:
@@ -55,7 +55,7 @@ def look_up(evidence: Any, path: str) -> Any:
 
 
 def plain(value: Any) -> Value:
-    """A value spelled one way, whatever store it came through: 30.0 and 30 are both 30."""
+    """A value in one spelling, whatever store it came through: 30.0 and 30 are both 30."""
     if isinstance(value, (bool, str, Absent)):
         return value
     if not isinstance(value, (int, float)):
@@ -82,9 +82,9 @@ def subject(condition: Condition, values: Values) -> Value:
 
 
 def holds(condition: Condition, values: Values, *, widened: bool = False) -> bool | None:
-    """Whether it holds; None when that depends on evidence that is missing.
+    """Whether it holds. None: that depends on evidence that is missing.
 
-    ``widened`` asks for the weaker thresholds of ``review_from`` where they are given.
+    ``widened`` uses the weaker thresholds of ``review_from`` where there are any.
     """
     if condition.parts:
         answers = [holds(part, values, widened=widened) for part in condition.parts]

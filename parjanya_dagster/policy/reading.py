@@ -1,7 +1,7 @@
-"""YAML text into plain data, remembering on which line each field stands.
+"""Reads YAML text into plain data, with the line of each field.
 
 Knows nothing of policies. It is stricter than PyYAML: a key given twice is an error (PyYAML keeps
-the last one silently), and so are aliases and anything that JSON has no word for (dates).
+the last one silently), and so are aliases and anything that JSON cannot express (dates).
 """
 
 from __future__ import annotations

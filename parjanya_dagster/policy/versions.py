@@ -86,7 +86,7 @@ class Policy:
 
     @cached_property
     def near_distance(self) -> int | None:
-        """How far a search for near duplicates must look, in bits of 64; None for not at all."""
+        """How far a search for near duplicates looks, in bits of 64. None: there is no search."""
         near = self.document.duplicates.near
         if near is None or near.verdict == "ignore":
             return None
