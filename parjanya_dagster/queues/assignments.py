@@ -1,7 +1,7 @@
 """Intent as a message: which batches, at which stages of a lane. Identity, never location.
 
-Pure. Where an object lies is read from Truth when the work is done, and so is which rows are due:
-a message that is late, repeated or forged asks for nothing that is not due.
+Pure. The worker reads from Truth where an object lies and which rows are due. So a message that is
+late, repeated or forged asks for nothing that is not due.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BATCHES = 1000
 class Assignment:
     """What one message asks of one worker."""
 
-    id: str  # leases, signs of life and events bear it, as they do a run's
+    id: str  # leases, heartbeats and events name it, as they name a run
     lane: str
     stages: tuple[str, ...]
     batches: tuple[str, ...]
@@ -43,7 +43,7 @@ class Assignment:
 
 
 def read(document: Any) -> Assignment:
-    """Understand what `as_dict` gave, whoever sent it. Raises MessageUnreadable."""
+    """Parse what `as_dict` gave, whoever sent it. Raises MessageUnreadable."""
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise MessageUnreadable(f"It is no assignment of version {VERSION}.")
     assignment_id, lane = document.get("id"), document.get("lane")
@@ -65,7 +65,7 @@ def read(document: Any) -> Assignment:
 
 
 def read_body(body: str) -> Assignment:
-    """Raises MessageUnreadable."""
+    """Parse the body of a message. Raises MessageUnreadable."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
