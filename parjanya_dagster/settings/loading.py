@@ -57,7 +57,7 @@ def _invalid(problems: Iterable[str]) -> SettingsInvalid:
 
 
 def _explain(error: Any) -> str:
-    """One thing that is wrong. What somebody wrote is repeated where it is no secret."""
+    """One thing that is wrong. The value is repeated only if it is no secret."""
     name = variable(error["loc"])
     message = error["msg"].removeprefix("Value error, ")
     if name not in FIELDS:  # of several settings together
@@ -86,7 +86,7 @@ def load(home: Path | None = None) -> Settings:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Where Dagster's configuration is: in the home, or, in a cluster, where DAGSTER_HOME says."""
+    """Where Dagster's configuration is: in the home, or, in a cluster, in DAGSTER_HOME."""
     own = settings.home / "dagster"
     elsewhere = os.environ.get("DAGSTER_HOME")
     if elsewhere and not (own / "dagster.yaml").exists():

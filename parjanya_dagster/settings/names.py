@@ -29,7 +29,7 @@ Path = tuple[str, ...]
 
 
 def settings_of(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
-    """Each setting of a model and of the groups in it: where it is, and what it is."""
+    """Each setting of a model and of the groups in it: its path and its field."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -39,7 +39,7 @@ def settings_of(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path
 
 
 def variable(path: tuple[Any, ...]) -> str:
-    """The variable of a setting, or what the variables of a group begin with."""
+    """The variable of a setting, or the prefix of the variables of a group."""
     return PREFIX + NESTED.join(map(str, path)).upper()
 
 
@@ -48,7 +48,7 @@ PATHS = {variable(path): path for path, _ in settings_of(Settings)}
 
 
 def is_ours(name: str) -> bool:
-    """Whether a variable of the environment has to be a setting."""
+    """Whether a variable of the environment must be a setting."""
     return name.startswith(PREFIX) and name not in OTHERS and SERVICE_LINK.fullmatch(name) is None
 
 

@@ -126,9 +126,9 @@ NEW_NAMES = RENAMED | {old: new for old, (new, _, _) in BY_LANE.items()}
 
 
 def answer(name: str, value: str) -> dict[str, str] | None:
-    """The variables that an old one stands for; None: it is no old name.
+    """The variables that an old name stands for. None: it is no old name.
 
-    Raises ValueError, without the value, for one that does not read as it should.
+    Raises ValueError, without the value, if the value is malformed.
     """
     if name in CONSTANT:
         return {}
@@ -144,7 +144,7 @@ def answer(name: str, value: str) -> dict[str, str] | None:
 
 
 def notice(name: str) -> str:
-    """What is said to somebody who uses an old name."""
+    """The message for somebody who uses an old name."""
     if name in CONSTANT:
         return f"{name} is no setting any more, and is ignored: it is a constant now."
     return f"{name} is called {NEW_NAMES[name]} now. The next release does not read the old name."
