@@ -145,7 +145,7 @@ def family(name: str) -> str:
 
 
 def record(record: Any) -> Key:
-    """Where a record of `truth.records` lies: by its kind, and by what it is of."""
+    """The key of a record of `truth.records`: its kind, and what the record is of."""
     match record:
         case records.Declaration() | records.GroupNote():
             name = record.lane
