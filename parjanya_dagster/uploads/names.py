@@ -1,8 +1,8 @@
 """File names that strangers chose, and the keys they get.
 
-A key is the tenant's prefix, an id of ours, and the name, so no name can reach another object,
-whatever it says. Names that would mean something else to some program on the way are refused all
-the same: after percent-decoding, and after folding look-alikes (U+FF0F is a slash to some).
+A key is the tenant's prefix, an id of ours, and the name, so no name can reach another object.
+Names that would mean something else to another program are refused all the same: after
+percent-decoding, and after folding look-alikes (U+FF0F is a slash to some).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def safe_name(name: str) -> str:
 
 
 def key_of(prefix: str, upload_id: str, name: str) -> str:
-    """Where an upload of that name lands. Raises UploadRefused."""
+    """The key of an upload of that name. Raises UploadRefused."""
     return f"{prefix}{upload_id}/{safe_name(name)}"
 
 

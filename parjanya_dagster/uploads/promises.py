@@ -1,8 +1,8 @@
-"""Uploads by strangers: promised, presigned, and followed until they are images or never came.
+"""Uploads from outside: promised, presigned, and followed until they arrive or expire.
 
 A promise is recorded before its URL is handed out. It is kept when an image row of its key exists,
-however that row came to be: by an event, by the sweep, or found here. So nothing has to happen on
-arrival, and dying anywhere in here loses nothing.
+whether an event, the sweep or this module made that row. So nothing has to happen on arrival, and a
+crash at any point loses nothing.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Settled:
-    """What one look at due uploads did."""
+    """What one pass over due uploads did."""
 
     arrived: int = 0
     registered: list[str] = field(default_factory=list)  # batches of images nobody had seen
@@ -108,10 +108,10 @@ class Uploads:
     def promise(
         self, tenant: Tenant, token: Token, wanted: Sequence[Wanted], origin: str = ""
     ) -> list[Promise]:
-        """Record uploads and say where to put them. All are refused where one is.
+        """Record uploads and say where to put them. If one is refused, all are.
 
-        `origin`: the web origin of the browser that asks; empty where it is not a browser.
-        Raises UploadRefused, StorageUnavailable, TruthUnavailable.
+        `origin`: the web origin of the browser that asks. Empty: it is not a browser. Raises
+        UploadRefused, StorageUnavailable, TruthUnavailable.
         """
         if not 0 < len(wanted) <= MOST_FILES:
             raise UploadRefused(f"Ask for 1 to {MOST_FILES} files at a time.")
@@ -179,7 +179,7 @@ class Uploads:
         return self.preflight(put.url, origin)
 
     def settle(self, deadline: float, limit: int = 200) -> Settled:
-        """Look after uploads whose time is up: each has arrived, or expires with its reason."""
+        """Settle uploads whose time is up: each has arrived, or expires with its reason."""
         settled = Settled()
         verdicts: dict[tuple[str, str], cors.Verdict] = {}
         for row in self.store.uploads_due(self.clock(), limit):
@@ -188,7 +188,9 @@ class Uploads:
                 continue
             try:
                 self._settle(row, settled, verdicts)
-            except StorageUnavailable:  # not knowing is no reason to give up
+            except (
+                StorageUnavailable
+            ):  # an upload whose object could not be looked for does not expire
                 settled.left += 1
         return settled
 
@@ -206,7 +208,7 @@ class Uploads:
         settled.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())
 
     def _take_in(self, row: UploadRow, settled: Settled) -> str:
-        """The object is there and neither event nor sweep told: register it."""
+        """Register an object that neither an event nor the sweep has registered."""
         info = self.objects.head(row.bucket, row.key)
         arrival = Arrival(
             tenant=row.tenant,
