@@ -1,4 +1,4 @@
-"""The four columns of the page: each layer's numbers, and whether it does its part."""
+"""The four columns of the page: the numbers of each layer, and whether it does its part."""
 
 from __future__ import annotations
 

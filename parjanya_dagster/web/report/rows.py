@@ -1,4 +1,4 @@
-"""Rows of Truth as the HTML report shows them."""
+"""Rows of Truth, as the HTML report shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No request may fill the memory: bodies are cut off while they are read."""
+"""Limits the length of request bodies, so that no request fills the memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST = 1 << 20
 
 
 class BodyLimit:
-    """Middleware that has longer bodies answered 413, whatever length they claim."""
+    """Middleware that answers 413 to longer bodies, whatever length they claim."""
 
     def __init__(self, app: ASGIApp, most: int = MOST) -> None:
         self.app = app
