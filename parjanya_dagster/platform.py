@@ -1,4 +1,4 @@
-"""The platform of one process: settings, Truth, object bytes, policies, clock, wired together."""
+"""The platform of one process: settings, Truth, objects, policies and clock, wired together."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class Platform:
 
     @cached_property
     def mailbox(self) -> Mailbox | None:
-        """Where notifications of buckets come in; None: nowhere, and the sweep finds everything."""
+        """Where notifications of buckets arrive. None: there are none, and the sweep finds
+        everything.
+        """
         if not self.settings.arrivals.queue:
             return None
         return Mailbox(
@@ -102,7 +104,7 @@ class Platform:
 
     @cached_property
     def queues(self) -> dict[str, Queue]:
-        """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
+        """Lane -> the queue it works from. Other lanes work from Dagster's queue."""
         return {lane: SqsQueue(name) for lane, name in self.settings.lanes.queues.items()}
 
     @property
@@ -163,7 +165,7 @@ class Platform:
         )
 
     def believing(self, dagster: Belief) -> Belief:
-        """What Dagster is believed to do, and what lanes' queues are."""
+        """What Dagster and the queues of lanes are believed to do."""
         return QueuedLanes(dagster, self.store, self.queues, self.lanes)
 
     @property
@@ -183,7 +185,7 @@ class Platform:
 
     @cached_property
     def hints(self) -> Hints | None:
-        """What tells of changes of Truth; None: nothing does, and it is looked at."""
+        """Hints of changes of Truth. None: there are no hints, so Truth itself is polled."""
         return open_hints(self.settings.truth_url, self.clock)
 
     @cached_property
@@ -207,7 +209,7 @@ class Platform:
 
 
 def _candidates(names: BucketNames) -> list[str]:
-    """Buckets whose names say that they are a tenant's."""
+    """Buckets whose names look like those of tenants."""
     from parjanya_dagster.aws.buckets import buckets
 
     if not names.template:
