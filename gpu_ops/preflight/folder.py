@@ -1,4 +1,5 @@
-"""Is a model's folder complete? Reads headers and JSON; loads no weights and no library of models.
+"""Whether a model's folder is complete. Reads headers and JSON; loads no weights and no model
+library.
 
 A folder that lacks a file often fails late and elsewhere: a missing shard after minutes of loading,
 a missing processor as a wrong picture size, a missing module of `trust_remote_code` as an import
@@ -85,7 +86,7 @@ def weights(folder: Path) -> str:
 
 
 def weight_bytes(folder: Path) -> int:
-    """Of all weights together. Zero where there are none."""
+    """The size of all weights together. Zero if there are none."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 

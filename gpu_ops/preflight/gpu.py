@@ -1,4 +1,4 @@
-"""Is the GPU there, with a CUDA that fits and enough free memory? A pure judgement over facts."""
+"""Whether the GPU is there, with a CUDA that fits and enough free memory. Pure, over facts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GpuFacts:
 
 
 def facts(device: str = "cuda") -> GpuFacts:
-    """Ask torch. Never raises: what it cannot say is missing from the facts."""
+    """Ask torch. Never raises: what torch cannot say is missing from the facts."""
     import torch
 
     built = torch.version.cuda
@@ -55,7 +55,7 @@ def facts(device: str = "cuda") -> GpuFacts:
 
 
 def needed(weights: int, stated_gib: float = 0.0) -> int:
-    """Bytes that must be free: as stated, or by the weights."""
+    """Bytes that must be free: as stated, or by the size of the weights."""
     return int(stated_gib * GIB) if stated_gib else int(weights * ROOM) + BASE
 
 

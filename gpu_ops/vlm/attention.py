@@ -54,9 +54,9 @@ def by_length(
 
 
 def _places(bounds: Any) -> dict[int, Any]:
-    """Length -> the places of all tokens that are in sequences of that length.
+    """Length -> the positions of all tokens that are in sequences of that length.
 
-    The layers of one pass share their bounds, so the answer is kept with them.
+    The layers of one pass share their bounds, so the answer is stored with the bounds.
     """
     import torch
 
