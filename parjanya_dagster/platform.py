@@ -87,9 +87,7 @@ class Platform:
 
     @cached_property
     def mailbox(self) -> Mailbox | None:
-        """Where notifications of buckets arrive. None: there are none, and the sweep finds
-        everything.
-        """
+        """The notifications of buckets. None: there are none, and the sweep finds everything."""
         if not self.settings.arrivals.queue:
             return None
         return Mailbox(

@@ -41,8 +41,8 @@ class Calibration:
     ) -> tuple[float | None, dict[str, float | None]]:
         """Return quality and its factors, one for each measure that quality uses.
 
-        A measure that is undefined (None) has no factor, and then there is no quality either: what
-        could not be measured is not bad.
+        A measure that is undefined (None) has no factor, and then there is no quality either. What
+        could not be measured does not count as bad.
         """
         factors: dict[str, float | None] = {}
         for name, curve in self.curves.items():

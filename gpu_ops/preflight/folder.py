@@ -1,5 +1,4 @@
-"""Whether a model's folder is complete. Reads headers and JSON; loads no weights and no model
-library.
+"""Whether a model's folder is complete. Reads headers and JSON, and loads no weights.
 
 A folder that lacks a file often fails late and elsewhere: a missing shard after minutes of loading,
 a missing processor as a wrong picture size, a missing module of `trust_remote_code` as an import

@@ -77,8 +77,6 @@ def code(error: Any) -> str:
 
 
 def denied(error: Any) -> bool:
-    """Whether a call was refused because a permission is missing. Each service names that
-    differently.
-    """
+    """Whether a call was refused for lack of a permission. Services name that differently."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status == 403 or code(error) in _DENIED

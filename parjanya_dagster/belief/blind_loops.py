@@ -1,5 +1,4 @@
-"""What a loop cannot read, noted at once, so that an operator need not wait for its heartbeat to
-age.
+"""What a loop cannot read, noted at once, before its heartbeat grows old.
 
 The loop itself writes the note, since only it has its own permissions and its own network.
 """
@@ -19,8 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 def note(store: Store, loop: str, now: float, error: Exception) -> None:
-    """Record that a loop cannot read. If Truth cannot be written either, its old heartbeat shows
-    it.
+    """Record that a loop cannot read.
+
+    If Truth cannot be written either, the age of the loop's heartbeat shows it.
     """
     log.error("loop_blind", loop=loop, error=str(error))
     try:

@@ -1,5 +1,4 @@
-"""Counts of what was done. Each run keeps a book, and the books of ended runs are folded into
-ledgers.
+"""Counts of what was done: books of runs, and the ledgers that they are folded into.
 
 The process of a run writes its book beside its heartbeat, one book per stage. When the run has
 ended, the reconciler folds the book into the ledgers of its tenants and its job, and then drops it.

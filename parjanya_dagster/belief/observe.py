@@ -25,7 +25,9 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
     """Read everything that the reconciler decides by.
 
     `gap`: if two reconciliations are further apart than this many seconds, nothing is known of the
-    time between. Raises TruthUnavailable or BeliefUnreadable if any part cannot be read.
+    time between.
+
+    Raises TruthUnavailable or BeliefUnreadable if any part cannot be read.
     """
     # Truth before Belief: work that finishes in between is seen as covered, not as due twice.
     due = tuple(store.due(now))
@@ -72,8 +74,7 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
 
 
 def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None) -> Pulse | None:
-    """The last sign of life of a run. If its heartbeat was deleted: the last one that was
-    remembered.
+    """The last sign of life of a run: its heartbeat, or the last one that was remembered.
 
     A remembered one from before the run entered its state came from another worker.
     """
@@ -106,8 +107,9 @@ def _held(store: Store, regrading: Mapping[str, int], now: float) -> frozenset[s
 
 
 def _watching_since(last: Reconciliation | None, now: float, gap: float) -> float:
-    """Since when there is no gap. In a gap Truth may have been away too, so silence proves no
-    death.
+    """Since when reconciliations complete without a gap.
+
+    In a gap Truth may have been away too, so a silent run is not proved dead.
     """
     if last is None or not 0.0 <= now - last.at <= gap:
         return now

@@ -92,8 +92,9 @@ class Tasks:
 
 
 class OfInstance:
-    """The workers of an instance. Its launcher may fail to open here, so it is opened only when
-    asked.
+    """The workers of an instance.
+
+    Its launcher may fail to open here, so it is opened only when asked.
     """
 
     def __init__(self, instance: Any) -> None:

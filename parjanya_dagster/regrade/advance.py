@@ -32,8 +32,9 @@ def selection(
     now: float,
     replay_id: str = "",
 ) -> Regrade:
-    """Check what is asked for, and return it as a regrade. Nothing is written. Raises
-    UnknownTenant, RegradeInvalid.
+    """Check what is asked for, and return it as a regrade. Nothing is written.
+
+    Raises UnknownTenant, RegradeInvalid.
     """
     if not tenants:
         raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
@@ -88,8 +89,9 @@ class Advance:
         stop: Callable[[], bool] = lambda: False,
         sent: Callable[[str, int], None] = lambda batch, rows: None,
     ) -> bool:
-        """Continue until `stop` is true. Returns whether everything is sent. `sent` is called for
-        each batch.
+        """Continue until `stop` is true. Returns whether everything is sent.
+
+        `sent` is called for each batch.
         """
         with seldom():
             return self._run(stop, sent)

@@ -104,10 +104,10 @@ class CarryOut:
         return images
 
     def _launch(self, ui: str) -> None:
-        """Make one backfill over the lane that decides. The reconciler asks for runs of earlier
-        lanes.
+        """Make one backfill over the lane that decides.
 
-        If the backfill would make too many runs, the reconciler packs the partitions instead.
+        The reconciler asks for runs of earlier lanes. If the backfill would make too many runs, the
+        reconciler packs the partitions instead.
         """
         where, regrade = self.where, self.regrade
         _keep_waiting(where, regrade, HOLD)

@@ -86,9 +86,7 @@ class Planner:
     def _recorded(
         self, row: ImageRow, bodies: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Evidence]:
-        """For each stage whose current evidence lacks something: the newest evidence that lacks
-        nothing.
-        """
+        """For stages whose current evidence lacks something: the newest that is complete."""
         by_stage: dict[str, list[Evidence]] = defaultdict(list)
         for evidence in self._store.all_evidence(row.image_id):
             by_stage[evidence.stage].append(evidence)
