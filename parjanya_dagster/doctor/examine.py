@@ -42,7 +42,7 @@ OURS = (
     "object_gone",
     "object_changed",
 )
-"""Failure classes that no image earns by itself."""
+"""Failure classes that are never the image's own fault."""
 
 _FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
 _LAST = 4e18  # later than any due_at

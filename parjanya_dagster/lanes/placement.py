@@ -18,7 +18,7 @@ from parjanya_dagster.lanes import Lane, Needs
 Launcher = Literal["local", "kubernetes", "ecs"]
 
 LANE_LABEL = "parjanya/lane"
-"""On nodes, and on the pods of runs: a lane's pods fit its nodes only."""
+"""The label of nodes and of the pods of runs: a lane's pods run on its nodes only."""
 
 GPU = "nvidia.com/gpu"
 GRACE = 60  # seconds a pod gets to hand back what it holds

@@ -23,7 +23,7 @@ SERVICE_LINK = re.compile(
     r"PARJANYA_(\w+_)?"
     r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-"""What Kubernetes tells every pod of the Services in its namespace, such as `parjanya-uploads`."""
+"""Kubernetes sets these in every pod, for Services of its namespace such as `parjanya-uploads`."""
 
 Path = tuple[str, ...]
 

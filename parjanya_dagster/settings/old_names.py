@@ -120,7 +120,7 @@ BY_LANE: dict[str, tuple[str, str, Callable[[str], dict[str, str]]]] = {
         _by_lane("SCALING_GROUP"),
     ),
 }
-"""Old name -> what it is called now, how its value reads, and what makes new variables of it."""
+"""Old name -> its new name, the form of its value, and what makes new variables of the value."""
 
 NEW_NAMES = RENAMED | {old: new for old, (new, _, _) in BY_LANE.items()}
 

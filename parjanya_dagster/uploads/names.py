@@ -14,7 +14,7 @@ from parjanya_dagster.errors import UploadRefused
 from parjanya_dagster.objects.local import UNFINISHED
 
 MOST_BYTES = 200
-"""Of a name in UTF-8: a file system allows 255, and keys have 1,024 for all their parts."""
+"""Bytes of a name in UTF-8: file systems allow 255, and a whole key may have 1,024."""
 
 
 def safe_name(name: str) -> str:

@@ -30,10 +30,10 @@ from parjanya_dagster.uploads.names import key_of
 log = structlog.get_logger(__name__)
 
 GRACE = 900.0
-"""Seconds after its URL expired that an upload may still be on its way: S3 asks at the start."""
+"""Seconds that an upload may go on after its URL expired: S3 checks only at its start."""
 
 MOST_FILES = 200
-"""Of one request."""
+"""Files of one request."""
 
 NEVER_CAME = "the browser never reached PUT"
 
@@ -46,7 +46,7 @@ CONTENT_TYPES = frozenset(
         "application/octet-stream",  # what a browser says of RAW files
     }
 )  # fmt: skip
-"""What may be promised. Nobody trusts it: validation looks at the bytes."""
+"""Types that may be promised. They are not trusted: validation looks at the bytes."""
 
 Preflight = Callable[[str, str], cors.Verdict]
 

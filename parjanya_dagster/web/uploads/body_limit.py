@@ -6,7 +6,7 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST = 1 << 20
-"""Bytes of any body but that of an image, which its own route bounds."""
+"""The most bytes of a body. The route that takes images has a limit of its own."""
 
 
 class BodyLimit:
