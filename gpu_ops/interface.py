@@ -65,7 +65,7 @@ class Engine(Protocol):
 
 
 class Enricher(Engine, Protocol):
-    """Says what an image is."""
+    """Says what an image shows."""
 
     def asking(self, prompt: str) -> Enricher:
         """The same engine with another prompt; models are shared.
@@ -87,7 +87,7 @@ class Enricher(Engine, Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """An engine that does part of its work in other threads, ahead of its model."""
+    """An engine that prepares images in other threads, ahead of its model."""
 
     ahead: int  # how many images one call should be given, so that its batches are full
 
@@ -99,7 +99,7 @@ class Scorer(Engine, Protocol):
     """Says how good an image is technically."""
 
     def has(self, metric: str) -> bool:
-        """Whether the engine knows such a metric at all, with or without its weights."""
+        """Whether the engine has a metric of this name, with or without its weights."""
 
     def measuring(self, metrics: Sequence[str]) -> Scorer:
         """The same engine with these metrics too, of those that it has; models are shared."""

@@ -17,7 +17,7 @@ _AF_UNIX = 1
 
 
 class _Trap(threading.local):
-    """What this thread is told where it opens a connection; None: it may."""
+    """The message for a connection that this thread opens. None: it may open one."""
 
     why: str | None = None
 
@@ -33,7 +33,7 @@ class WouldDownload(RuntimeError):
 
 @contextmanager
 def offline(why: str) -> Iterator[None]:
-    """Refuse every connection that this thread opens inside the block. `why` is told then.
+    """Refuse every connection that this thread opens inside the block. The error says `why`.
 
     Other threads are not concerned: they may be talking to a database.
     """

@@ -34,7 +34,7 @@ class WeightFolder:
                 f"the manifest {manifest} cannot be read ({error}): put the weights into that "
                 f"folder and run `sha256sum *.pth *.pt > {MANIFEST}` there"
             ) from error
-        found = {}
+        hashes = {}
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -43,8 +43,8 @@ class WeightFolder:
                 raise BadWeights(
                     f"line {number} of {manifest} is not `<sha256>  <file>`: run `sha256sum` again"
                 )
-            found[match[2]] = match[1]
-        return cls(path, found)
+            hashes[match[2]] = match[1]
+        return cls(path, hashes)
 
     def check(self, names: Sequence[str]) -> None:
         """Hash files and compare. Raises `BadWeights`, naming the first that is not as recorded."""

@@ -1,4 +1,4 @@
-"""The platform of one process: settings, Truth, object bytes, policies, clock, wired together."""
+"""The platform of one process: settings, Truth, objects, policies and clock, wired together."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Platform:
     @property
     def limits(self) -> Limits:
         s = self.settings
-        held = {one.lane for one in drifts(self.store)} if s.identity.hold_drifted else ()
+        held = {drift.lane for drift in drifts(self.store)} if s.identity.hold_drifted else ()
         return Limits(
             run_rows=s.runs.rows,
             held_lanes=frozenset(held),
@@ -87,7 +87,7 @@ class Platform:
 
     @cached_property
     def mailbox(self) -> Mailbox | None:
-        """Where notifications of buckets come in; None: nowhere, and the sweep finds everything."""
+        """The notifications of buckets. None: there are none, and the sweep finds everything."""
         if not self.settings.arrivals.queue:
             return None
         return Mailbox(
@@ -102,18 +102,18 @@ class Platform:
 
     @cached_property
     def queues(self) -> dict[str, Queue]:
-        """Lane -> the queue it works from; a lane that is not in here works from Dagster's."""
+        """Lane -> the queue it works from. Other lanes work from Dagster's queue."""
         return {lane: SqsQueue(name) for lane, name in self.settings.lanes.queues.items()}
 
     @property
     def all_queues(self) -> dict[str, Queue]:
         """Every queue that the settings name, by its role."""
-        found: dict[str, Queue] = {}
+        queues: dict[str, Queue] = {}
         if self.mailbox is not None:
-            found = {"arrivals": self.mailbox.queue}
+            queues = {"arrivals": self.mailbox.queue}
         if self.settings.arrivals.dead_letters:
-            found[DEAD_LETTERS] = SqsQueue(self.settings.arrivals.dead_letters)
-        return found | {f"lane {lane}": queue for lane, queue in self.queues.items()}
+            queues[DEAD_LETTERS] = SqsQueue(self.settings.arrivals.dead_letters)
+        return queues | {f"lane {lane}": queue for lane, queue in self.queues.items()}
 
     @property
     def watch(self) -> Watch:
@@ -122,7 +122,7 @@ class Platform:
             store=self.store,
             sweeper=self.sweeper,
             mailbox=self.mailbox,
-            follow_uploads=lambda deadline: self.uploads.tend(deadline).registered,
+            follow_uploads=lambda deadline: self.uploads.settle(deadline).registered,
             sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,
@@ -163,7 +163,7 @@ class Platform:
         )
 
     def believing(self, dagster: Belief) -> Belief:
-        """What Dagster is believed to do, and what lanes' queues are."""
+        """What Dagster and the queues of lanes are believed to do."""
         return QueuedLanes(dagster, self.store, self.queues, self.lanes)
 
     @property
@@ -183,7 +183,7 @@ class Platform:
 
     @cached_property
     def hints(self) -> Hints | None:
-        """What tells of changes of Truth; None: nothing does, and it is looked at."""
+        """Hints of changes of Truth. None: there are no hints, so Truth itself is polled."""
         return open_hints(self.settings.truth_url, self.clock)
 
     @cached_property
@@ -207,12 +207,12 @@ class Platform:
 
 
 def _candidates(names: BucketNames) -> list[str]:
-    """Buckets whose names say that they are a tenant's."""
+    """Buckets whose names look like those of tenants."""
     from parjanya_dagster.aws.buckets import buckets
 
     if not names.template:
         return []
-    return [one for one in buckets(names.prefix) if names.tenant(one) is not None]
+    return [bucket for bucket in buckets(names.prefix) if names.tenant(bucket) is not None]
 
 
 def open_platform(settings: Settings | None = None, migrating: bool = False) -> Platform:

@@ -1,1 +1,1 @@
-"""Engines that need no model hub and no accelerator: their weights lie inside packages."""
+"""Engines that need no model hub and no accelerator. Their weights are inside packages."""

@@ -1,4 +1,4 @@
-"""The embedded enricher: a category from pixel statistics and text. No caption: it cannot know."""
+"""The embedded enricher: a category from pixel statistics and text. It cannot write captions."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EmbeddedEnricher:
             (text.weights_folder() / name).stat()
 
     def warm(self) -> None:
-        """Raises ImportError where the weights of the tags are wanted but not installed."""
+        """Raises ImportError if the weights of the tags are wanted but not installed."""
         self._reader.warm()
         if self._tagger:
             self._tagger.warm()
@@ -70,7 +70,7 @@ class EmbeddedEnricher:
     ) -> list[dict[str, Any]]:
         """Return one `enriched` evidence body per image, in order.
 
-        `hints` are accepted and, by this version, not used: the model was fitted on previews.
+        `hints` are accepted and not used by this version, because the model was fitted on previews.
         """
         require_images(images)
         self.warm()
@@ -81,8 +81,8 @@ class EmbeddedEnricher:
             # After the text of all: torch and ONNX Runtime slow each other when they alternate.
             photos = [i for i, body in enumerate(bodies) if body["category"] == "photo"]
             with metrics.one_thread_each():
-                found = workers.each(self._tagger.tag, (images[i] for i in photos))
-            for position, names in zip(photos, found, strict=True):
+                tags = workers.each(self._tagger.tag, (images[i] for i in photos))
+            for position, names in zip(photos, tags, strict=True):
                 bodies[position]["tags"] = names
         return bodies
 

@@ -132,9 +132,9 @@ def _brisque_features(grey: NDArray[np.float64]) -> Any:
     cure()
     from pyiqa.archs.func_util import estimate_aggd_param
 
-    def fit(some: Any) -> tuple[Any, Any, Any]:
-        some = some.masked_fill(some == 0, POSITIVE_ZERO)
-        shape, left, right = estimate_aggd_param(some, return_sigma=True)
+    def fit(sample: Any) -> tuple[Any, Any, Any]:
+        sample = sample.masked_fill(sample == 0, POSITIVE_ZERO)
+        shape, left, right = estimate_aggd_param(sample, return_sigma=True)
         return shape, left, right
 
     values = torch.from_numpy(contrast.normalised(grey, "constant"))[:, None]

@@ -1,8 +1,8 @@
 """From metrics and damage measures to one figure, `quality`: 0 is worst, 100 best.
 
-Each measure becomes a factor between 0 and 1, by a logistic curve through two points found on
-real photographs (`tools/fit_embedded_quality.py`). Quality is 100 times their product: one severe
-damage is enough to be bad, and the smallest factor says why.
+Each measure becomes a factor between 0 and 1, by a logistic curve through two points found on real
+photographs (`tools/fit_embedded_quality.py`). Quality is 100 times the product of the factors. So
+one severe damage is enough for a low quality, and the smallest factor says why.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Calibration:
     ) -> tuple[float | None, dict[str, float | None]]:
         """Return quality and its factors, one for each measure that quality uses.
 
-        A measure that is undefined (None) has no factor, and then there is no quality either: what
-        could not be measured is not bad.
+        A measure that is undefined (None) has no factor, and then there is no quality either. What
+        could not be measured does not count as bad.
         """
         factors: dict[str, float | None] = {}
         for name, curve in self.curves.items():

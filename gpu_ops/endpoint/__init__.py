@@ -1,5 +1,5 @@
 """A vision-language model behind an OpenAI-compatible endpoint, such as vLLM or SGLang.
 
-A warm pool of servers answers many runs at once; no run loads a model. Prompts, the reading of
-answers and the evidence are those of `gpu_ops.vlm`; here is how they travel.
+A warm pool of servers answers many runs at once, so no run loads a model. Prompts, the reading of
+answers and the evidence are those of `gpu_ops.vlm`. Only the transport is here.
 """

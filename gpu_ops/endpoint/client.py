@@ -1,4 +1,4 @@
-"""Requests to an OpenAI-compatible server, with patience: timeouts, retries, backoff.
+"""Requests to an OpenAI-compatible server, with timeouts, retries and backoff.
 
 Knows chat completions as JSON, and nothing of images or prompts.
 """
@@ -53,7 +53,7 @@ class GracePeriods:
     attempts: int = 5
     first: float = 0.5  # before the second attempt, doubling, with jitter
     most: float = 20.0  # of one wait, whatever the server asks for
-    rest: float = 15.0  # after it was found away, nobody asks again for this long
+    rest: float = 15.0  # after the server did not answer, nobody asks again for this long
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Client:
     def models(self) -> list[str]:
         """The names of the models that the server serves. Raises as `chat` does."""
         answer = self._asked("GET", "models", None, _is_listing)
-        return [str(one["id"]) for one in answer["data"]]
+        return [str(model["id"]) for model in answer["data"]]
 
     def close(self) -> None:
         with self._lock:
@@ -98,15 +98,15 @@ class Client:
         usable: Callable[[Any], bool],
     ) -> dict[str, Any]:
         until, why = self._away
-        if self.clock() < until:  # others found it away a moment ago: do not wait for that again
+        if self.clock() < until:  # it did not answer a moment ago: do not wait for that again
             raise EndpointUnavailable(why)
         for attempt in range(1, self.patience.attempts + 1):
-            asked_for, said = self._once(method, path, payload, usable)
-            if isinstance(said, dict):
-                return said
+            asked_for, answer = self._once(method, path, payload, usable)
+            if isinstance(answer, dict):
+                return answer
             if attempt < self.patience.attempts:
                 self.pause(self._wait(attempt, asked_for))
-        why = f"{self.url} did not answer in {self.patience.attempts} attempts; the last: {said}"
+        why = f"{self.url} did not answer in {self.patience.attempts} attempts; the last: {answer}"
         self._away = (self.clock() + self.patience.rest, why)
         raise EndpointUnavailable(why)
 
@@ -117,7 +117,7 @@ class Client:
         payload: Mapping[str, Any] | None,
         usable: Callable[[Any], bool],
     ) -> tuple[float | None, dict[str, Any] | str]:
-        """The answer, or what went wrong; and the wait that the server asks for, if it does."""
+        """The answer, or what went wrong. Also the wait that the server asks for, if it does."""
         import httpx
 
         try:
@@ -159,21 +159,21 @@ class Client:
     def _wait(self, attempt: int, asked_for: float | None) -> float:
         """Seconds. What the server asks for, or a doubling; never less than half of it."""
         if asked_for is not None:
-            # Everybody was told the same second: jitter on top keeps them from coming at once.
+            # The server gave all callers the same time: jitter keeps them from coming at once.
             return min(self.patience.most, asked_for + self.rng.uniform(0.0, self.patience.first))
         longest = min(self.patience.most, self.patience.first * 2.0 ** (attempt - 1))
         return self.rng.uniform(longest / 2, longest)
 
     def _retry_after(self, response: httpx.Response) -> float | None:
         """The header Retry-After: seconds, or a date."""
-        said = response.headers.get("retry-after", "").strip()
-        if not said:
+        value = response.headers.get("retry-after", "").strip()
+        if not value:
             return None
         try:
-            seconds = float(said)
+            seconds = float(value)
         except ValueError:
             try:
-                seconds = (parsedate_to_datetime(said) - self.now()).total_seconds()
+                seconds = (parsedate_to_datetime(value) - self.now()).total_seconds()
             except (TypeError, ValueError):
                 return None
         return max(0.0, seconds) if seconds == seconds else None
@@ -188,7 +188,7 @@ def _is_completion(answer: Any) -> bool:
 
 def _is_listing(answer: Any) -> bool:
     try:
-        return all("id" in one for one in answer["data"])
+        return all("id" in model for model in answer["data"])
     except (KeyError, TypeError):
         return False
 

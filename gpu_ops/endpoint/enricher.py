@@ -77,7 +77,7 @@ class EndpointEnricher:
         )
 
     def warm(self) -> None:
-        """Nothing to load: the model is warm where it is served."""
+        """Loads nothing: the server keeps the model warm."""
 
     def check(self) -> None:
         """Ask the server whether it serves the model. Raises EndpointError, ValueError."""
@@ -88,7 +88,7 @@ class EndpointEnricher:
             )
 
     def prepare(self, image: Image) -> Sendable:
-        """The image as it travels: for threads that run ahead. Raises InvalidImage."""
+        """The image as it is sent, for threads that run ahead. Raises InvalidImage."""
         require_images([image])
         return Sendable(data_url(image))
 
@@ -160,17 +160,17 @@ class EndpointEnricher:
         }
 
     def _answer(self, futures: Sequence[Future[dict[str, Any]]]) -> dict[str, Any]:
-        """The evidence of one image. Raises what asking about it raised."""
+        """The evidence of one image. Raises whatever its questions raised."""
         try:
-            found = [future.result() for future in futures]
+            answers = [future.result() for future in futures]
         except Exception:
             for future in futures:
                 future.cancel()  # the image's other questions need no answer any more
-            wait(futures)  # nothing is left under way when the caller hears of it
+            wait(futures)  # no question is still under way when the caller gets the error
             raise
-        kinds, said = found[: len(self._orders)], found[-1]
+        kinds, description = answers[: len(self._orders)], answers[-1]
         probabilities, calibration = self._category([answer["choices"][0] for answer in kinds])
-        words = str(said["choices"][0]["message"].get("content") or "")
+        words = str(description["choices"][0]["message"].get("content") or "")
         body = evidence.body(
             engine="openai",
             prompt=self._prompt.id,
@@ -178,18 +178,21 @@ class EndpointEnricher:
             calibration=calibration,
             raw=words if self._describe else None,
         )
-        served = {"model": said.get("model"), "fingerprint": said.get("system_fingerprint")}
+        served = {
+            "model": description.get("model"),
+            "fingerprint": description.get("system_fingerprint"),
+        }
         return {**body, "served": served}
 
     def _category(self, choices: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], str]:
-        """Label -> probability, and what makes it one."""
+        """Label -> probability, and which method made the probabilities."""
         count = len(LABELS)
         likelihoods = [letters.log_likelihoods(choice, count) for choice in choices]
-        known = [found for found in likelihoods if found is not None]
+        known = [likelihood for likelihood in likelihoods if likelihood is not None]
         if len(known) == len(choices):
             answers = [
-                categories.by_label(order, found)
-                for order, found in zip(self._orders, known, strict=True)
+                categories.by_label(order, likelihood)
+                for order, likelihood in zip(self._orders, known, strict=True)
             ]
             return categories.probabilities(categories.scores(answers)), LIKELIHOOD
         votes = [letters.letter(choice, count) for choice in choices]

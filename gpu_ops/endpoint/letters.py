@@ -13,32 +13,33 @@ from gpu_ops.vlm.categories import LETTERS
 def log_likelihoods(choice: Mapping[str, Any], count: int) -> list[float] | None:
     """Log-likelihood of the first `count` letters as the first token of an answer.
 
-    None where the server gives no log-probabilities. A letter that is not among the listed tokens
-    is less likely than all of them: it gets the least listed one, which errs towards doubt.
+    None if the server gives no log-probabilities. A letter that is not among the listed tokens is
+    less likely than all of them. It gets the likelihood of the least listed one, which errs towards
+    doubt.
     """
     listed = _listed(choice)
     if not listed:
         return None
     floor = min(value for _, value in listed)
-    found = dict.fromkeys(LETTERS[:count], -math.inf)
+    likelihoods = dict.fromkeys(LETTERS[:count], -math.inf)
     for token, value in listed:
         letter = token.strip()
-        if letter in found:  # " A" and "A" are both A
-            found[letter] = _log_add(found[letter], value)
-    return [max(value, floor) for value in found.values()]
+        if letter in likelihoods:  # " A" and "A" are both A
+            likelihoods[letter] = _log_add(likelihoods[letter], value)
+    return [max(value, floor) for value in likelihoods.values()]
 
 
 def letter(choice: Mapping[str, Any], count: int) -> int | None:
     """The position of the letter that an answer is, or None where it is none."""
-    said = str(choice["message"].get("content") or "").strip().rstrip(".):")
-    return LETTERS.index(said) if len(said) == 1 and said in LETTERS[:count] else None
+    text = str(choice["message"].get("content") or "").strip().rstrip(".):")
+    return LETTERS.index(text) if len(text) == 1 and text in LETTERS[:count] else None
 
 
 def shares(votes: Sequence[str | None], labels: Sequence[str]) -> dict[str, float]:
     """Label -> probability from the labels that were answered, one per order asked.
 
     Rule of succession: as if each label had been answered once more. An answer without its
-    likelihood says which, and not how surely, so this stays far from certain.
+    likelihood does not say how sure it is, so the result stays far from certain.
     """
     count = Counter(vote for vote in votes if vote is not None)
     total = sum(count.values()) + len(labels)
@@ -48,7 +49,7 @@ def shares(votes: Sequence[str | None], labels: Sequence[str]) -> dict[str, floa
 def _listed(choice: Mapping[str, Any]) -> list[tuple[str, float]]:
     try:
         first = choice["logprobs"]["content"][0]
-        tokens = [(str(one["token"]), float(one["logprob"])) for one in first["top_logprobs"]]
+        tokens = [(str(entry["token"]), float(entry["logprob"])) for entry in first["top_logprobs"]]
     except (KeyError, IndexError, TypeError, ValueError):
         return []
     return [(token, value) for token, value in tokens if math.isfinite(value)]

@@ -140,7 +140,7 @@ class PyiqaScorer:
             with torch.inference_mode():
                 tensor = torch.from_numpy(stack).to(self._placed(), non_blocking=True)
                 tensor = tensor.permute(0, 3, 1, 2).float().div_(255)
-                found = self._held[name](tensor).float().reshape(-1).cpu().tolist()
+                values = self._held[name](tensor).float().reshape(-1).cpu().tolist()
         except torch.OutOfMemoryError:
             if len(stack) == 1:
                 raise MemoryError(
@@ -150,7 +150,9 @@ class PyiqaScorer:
             torch.cuda.empty_cache()
             half = len(stack) // 2
             return self._measured(name, stack[:half]) + self._measured(name, stack[half:])
-        return [value if value == value and abs(value) != float("inf") else None for value in found]
+        return [
+            value if value == value and abs(value) != float("inf") else None for value in values
+        ]
 
     def _entry(self, name: str, value: float | None) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
-"""Is everything there that an engine needs? Asked before any image is touched.
+"""Checks whether everything that an engine needs is there, before any image is touched.
 
-Each check is a function that returns what it found; none raises. `folder` and `gpu` are pure, over
-files and facts; `engines` puts them together and tries one image.
+Each check is a function that returns what it found, and none raises. `folder` and `gpu` are pure,
+over files and facts. `engines` puts them together and tries one image.
 """
 
 from __future__ import annotations

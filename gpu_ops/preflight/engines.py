@@ -36,9 +36,9 @@ def preflight(
     """
     checks: list[Check] = []
     identity: dict[str, str] = {}
-    for one in _checks(kind, name, options, memory_gib, smoke, probe, identity):
-        checks.append(one)
-        if not one.ok and one.name in ("options", "model", "server", "engine"):
+    for check in _checks(kind, name, options, memory_gib, smoke, probe, identity):
+        checks.append(check)
+        if not check.ok and check.name in ("options", "model", "server", "engine"):
             break  # nothing else can be known
     return Report(name, tuple(checks), identity)
 
@@ -65,7 +65,7 @@ def _checks(
         sound &= check.ok
         yield check
     if not sound:
-        return  # loading would fail late, and say less
+        return  # loading would fail later, with a worse message
     try:
         engine: Enricher | Scorer = (
             engines.enricher(name, options) if kind == "enricher" else engines.scorer(name, options)
@@ -84,12 +84,12 @@ def _model(options: Any, memory_gib: float, probe: Probe) -> Iterator[Check]:
     from gpu_ops.vlm import checkpoint
 
     try:
-        place = checkpoint.folder_of(options.model, options.revision)
+        path = checkpoint.folder_of(options.model, options.revision)
     except Exception as error:
         yield Check("model", False, _said(error))
         return
-    yield from folder.checks(place)
-    memory = gpu.needed(folder.weight_bytes(place), memory_gib)
+    yield from folder.checks(path)
+    memory = gpu.needed(folder.weight_bytes(path), memory_gib)
     yield gpu.check(options.device, probe(options.device), memory)
 
 

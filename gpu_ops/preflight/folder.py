@@ -1,4 +1,4 @@
-"""Is a model's folder complete? Reads headers and JSON; loads no weights and no library of models.
+"""Whether a model's folder is complete. Reads headers and JSON, and loads no weights.
 
 A folder that lacks a file often fails late and elsewhere: a missing shard after minutes of loading,
 a missing processor as a wrong picture size, a missing module of `trust_remote_code` as an import
@@ -40,15 +40,15 @@ def checks(folder: Path) -> list[Check]:
         "code": code,
         "hashes": hashes,
     }
-    found = []
+    results = []
     for name, part in parts.items():
         try:
-            found.append(Check(name, True, part(folder)))
+            results.append(Check(name, True, part(folder)))
         except (Incomplete, BadWeights) as problem:
-            found.append(Check(name, False, str(problem)))
+            results.append(Check(name, False, str(problem)))
         except OSError as error:
-            found.append(Check(name, False, f"{error.filename} cannot be read: {error.strerror}"))
-    return found
+            results.append(Check(name, False, f"{error.filename} cannot be read: {error.strerror}"))
+    return results
 
 
 def configuration(folder: Path) -> str:
@@ -85,7 +85,7 @@ def weights(folder: Path) -> str:
 
 
 def weight_bytes(folder: Path) -> int:
-    """Of all weights together. Zero where there are none."""
+    """The size of all weights together. Zero if there are none."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
@@ -101,8 +101,8 @@ def tokenizer(folder: Path) -> str:
 
 def processor(folder: Path) -> str:
     """How pictures become tokens, and how questions are laid out."""
-    found = [name for name in PROCESSORS if (folder / name).is_file()]
-    if not any(_has_images(_json(folder / name)) for name in found):
+    files = [name for name in PROCESSORS if (folder / name).is_file()]
+    if not any(_has_images(_json(folder / name)) for name in files):
         raise Incomplete(
             f"{folder} says nowhere how pictures are prepared: fetch {' or '.join(PROCESSORS)}"
         )
@@ -110,7 +110,7 @@ def processor(folder: Path) -> str:
         folder / "tokenizer_config.json"
     ).get("chat_template"):
         raise Incomplete(f"{folder} holds no chat template: fetch {' or '.join(TEMPLATES)}")
-    return ", ".join(found)
+    return ", ".join(files)
 
 
 def code(folder: Path) -> str:
@@ -190,14 +190,14 @@ def _modules(auto_map: Any) -> Iterator[str]:
     """Modules of this folder; a class of another repository reads `owner/name--module.Class`."""
     values = auto_map.values() if isinstance(auto_map, dict) else ()
     for value in values:
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str) and "." in one:
-                if "--" in one:
+        for name in value if isinstance(value, list) else [value]:
+            if isinstance(name, str) and "." in name:
+                if "--" in name:
                     raise Incomplete(
-                        f"auto_map takes code from another repository ({one}): use a folder that "
+                        f"auto_map takes code from another repository ({name}): use a folder that "
                         "holds it all"
                     )
-                yield one.rpartition(".")[0]
+                yield name.rpartition(".")[0]
 
 
 def _imports(path: Path) -> Iterator[str]:

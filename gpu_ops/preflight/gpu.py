@@ -1,4 +1,4 @@
-"""Is the GPU there, with a CUDA that fits and enough free memory? A pure judgement over facts."""
+"""Whether the GPU is there, with a CUDA that fits and enough free memory. Pure, over facts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GpuFacts:
 
 
 def facts(device: str = "cuda") -> GpuFacts:
-    """Ask torch. Never raises: what it cannot say is missing from the facts."""
+    """Ask torch. Never raises: what torch cannot say is missing from the facts."""
     import torch
 
     built = torch.version.cuda
@@ -55,11 +55,11 @@ def facts(device: str = "cuda") -> GpuFacts:
 
 
 def needed(weights: int, stated_gib: float = 0.0) -> int:
-    """Bytes that must be free: as stated, or by the weights."""
+    """Bytes that must be free: as stated, or by the size of the weights."""
     return int(stated_gib * GIB) if stated_gib else int(weights * ROOM) + BASE
 
 
-def check(device: str, found: GpuFacts, memory: int) -> Check:
+def check(device: str, facts: GpuFacts, memory: int) -> Check:
     """`device` as the setting says: cpu, auto, cuda, cuda:1. `memory` in bytes that must be free.
 
     "auto" may fall back to the CPU only where torch was built for nothing else: a driver that is
@@ -68,7 +68,7 @@ def check(device: str, found: GpuFacts, memory: int) -> Check:
     name = "gpu"
     if device == "cpu":
         return Check(name, True, "not asked for")
-    if found.built_for is None:
+    if facts.built_for is None:
         if device == "auto":
             return Check(name, True, "none: this torch is built for the CPU alone")
         return Check(
@@ -77,36 +77,36 @@ def check(device: str, found: GpuFacts, memory: int) -> Check:
             f"{device} is wanted, and this torch is built for the CPU alone: install a CUDA build "
             "of torch, or set PARJANYA_ENGINES__DEVICE=cpu",
         )
-    if found.count == 0:
+    if facts.count == 0:
         return Check(
             name,
             False,
-            f"no GPU is visible to CUDA {found.built_for} ({found.why_none or 'no reason given'}): "
+            f"no GPU is visible to CUDA {facts.built_for} ({facts.why_none or 'no reason given'}): "
             "give the run a GPU node and a driver that fits, or set PARJANYA_ENGINES__DEVICE=cpu",
         )
-    if not runs_on(found.capability, found.architectures):
-        major, minor = found.capability
+    if not runs_on(facts.capability, facts.architectures):
+        major, minor = facts.capability
         return Check(
             name,
             False,
-            f"torch for CUDA {found.built_for} has no kernels for {found.name} (sm_{major}{minor}, "
-            f"of {', '.join(found.architectures)}): install a torch that has",
+            f"torch for CUDA {facts.built_for} has no kernels for {facts.name} (sm_{major}{minor}, "
+            f"of {', '.join(facts.architectures)}): install a torch that has",
         )
-    free = f"{found.free / GIB:.1f} of {found.total / GIB:.1f} GiB free"
-    if found.free < memory:
+    free = f"{facts.free / GIB:.1f} of {facts.total / GIB:.1f} GiB free"
+    if facts.free < memory:
         return Check(
             name,
             False,
-            f"{found.name} has {free}, and {memory / GIB:.1f} GiB are needed: use a larger GPU, a "
+            f"{facts.name} has {free}, and {memory / GIB:.1f} GiB are needed: use a larger GPU, a "
             "smaller model, or end what else runs on it",
         )
-    return Check(name, True, f"{found.name}, {free}, CUDA {found.built_for}")
+    return Check(name, True, f"{facts.name}, {free}, CUDA {facts.built_for}")
 
 
 def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool:
     """Binary kernels run on the same major version from their minor on; PTX on all later ones."""
-    for one in architectures:
-        kind, _, number = one.partition("_")
+    for architecture in architectures:
+        kind, _, number = architecture.partition("_")
         digits = number.rstrip("abcdefghijklmnopqrstuvwxyz")
         if not digits.isdigit() or len(digits) < 2:
             continue

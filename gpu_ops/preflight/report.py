@@ -18,7 +18,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one engine, in the order they were made. A failed one may end them early."""
+    """All checks of one engine, in order. A check that fails may be the last one made."""
 
     engine: str
     checks: tuple[Check, ...]

@@ -43,20 +43,20 @@ def by_length(
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    found = torch.empty_like(query[0].transpose(0, 1))  # (tokens, heads, size)
+    output = torch.empty_like(query[0].transpose(0, 1))  # (tokens, heads, size)
     tokens = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
     for length, places in _places(cu_seq_lens_q).items():
         # (sequences, heads, length, size)
         q, k, v = (tensor[places].unflatten(0, (-1, length)).transpose(1, 2) for tensor in tokens)
         attended = scaled_dot_product_attention(q, k, v, scale=scaling)
-        found[places] = attended.transpose(1, 2).flatten(0, 1)
-    return found[None], None
+        output[places] = attended.transpose(1, 2).flatten(0, 1)
+    return output[None], None
 
 
 def _places(bounds: Any) -> dict[int, Any]:
-    """Length -> the places of all tokens that are in sequences of that length.
+    """Length -> the positions of all tokens that are in sequences of that length.
 
-    The layers of one pass share their bounds, so the answer is kept with them.
+    The layers of one pass share their bounds, so the answer is stored with the bounds.
     """
     import torch
 

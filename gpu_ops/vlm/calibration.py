@@ -27,7 +27,7 @@ class Calibration:
         raw = Path(file).read_bytes()
         try:
             body = json.loads(raw)
-            found = cls(
+            calibration = cls(
                 float(body["temperature"]),
                 "sha256:" + hashlib.sha256(raw).hexdigest(),
                 str(body["model"]),
@@ -37,19 +37,19 @@ class Calibration:
             raise ValueError(
                 f"{file} is no calibration; make one with `python -m gpu_ops calibrate`: {error!r}"
             ) from error
-        if not found.temperature > 0:
+        if not calibration.temperature > 0:
             raise ValueError(f"{file}: the temperature must be more than 0")
-        return found
+        return calibration
 
     def require(self, model: str, prompt: str) -> None:
         """Raise ValueError unless it was fitted for this model and this prompt."""
-        for what, fitted, given in (
+        for what, fitted, wanted in (
             ("model", self.model, model),
             ("prompt", self.prompt, prompt),
         ):
-            if fitted and fitted != given:
+            if fitted and fitted != wanted:
                 raise ValueError(
-                    f"the calibration was fitted for the {what} {fitted}, not for {given}; "
+                    f"the calibration was fitted for the {what} {fitted}, not for {wanted}; "
                     "fit it again with `python -m gpu_ops calibrate`"
                 )
 
@@ -93,8 +93,8 @@ def calibration_error(
         best = max(chances, key=chances.__getitem__)
         bins.setdefault(min(9, int(chances[best] * 10)), []).append((chances[best], best == truth))
     off = 0.0
-    for found in bins.values():
-        stated = sum(confidence for confidence, _ in found)
-        right = sum(correct for _, correct in found)
+    for members in bins.values():
+        stated = sum(confidence for confidence, _ in members)
+        right = sum(correct for _, correct in members)
         off += abs(stated - right)
     return off / len(examples)

@@ -1,4 +1,4 @@
-"""Where a model's files are, and which they are exactly. Reads folders; loads no model."""
+"""Where the files of a model are, and exactly which files. Reads folders; loads no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tokens may come next, so that what a model writes is JSON of a schema (llguidance)."""
+"""Which tokens may come next, so that the model writes JSON of a schema (llguidance)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Grammar:
 
 
 class Rows:
-    """The answers of a batch, each where it stands in the grammar."""
+    """The answers of a batch, each with its place in the grammar."""
 
     def __init__(self, matchers: Sequence[Any], executor: Any, words: int, vocabulary: int) -> None:
         self._matchers = matchers
@@ -53,26 +53,26 @@ class Rows:
         self._vocabulary = vocabulary
 
     def allowed(self, rows: Sequence[int], device: Any) -> Any:
-        """bool (rows, vocabulary): what each of these answers may go on with."""
+        """bool (rows, vocabulary): the tokens that may come next in each of these answers."""
         import numpy as np
         import torch
 
         bits = np.zeros((len(rows), self._words), dtype=np.int32)
         self._executor.unsafe_compute_mask_ptr(
-            [(self._matchers[row], place) for place, row in enumerate(rows)],
+            [(self._matchers[row], position) for position, row in enumerate(rows)],
             bits.ctypes.data,
             self._words * 4,
             len(rows),
         )
-        # Unpacked where the model is: a 32nd of the bytes have to travel.
+        # Unpacked on the device of the model, so only a 32nd of the bytes are copied.
         words = torch.from_numpy(bits).to(device, non_blocking=True)
         spread = (words[:, :, None] >> torch.arange(32, device=device, dtype=torch.int32)) & 1
         return spread.reshape(len(rows), -1)[:, : self._vocabulary].bool()
 
     def take(self, row: int, token: int) -> bool:
-        """An answer goes on with a token. Return whether it is complete.
+        """Add a token to an answer. Return whether the answer is complete.
 
-        Raises ValueError where the grammar does not allow the token.
+        Raises ValueError if the grammar does not allow the token.
         """
         matcher = self._matchers[row]
         if not matcher.consume_token(token):

@@ -1,4 +1,4 @@
-"""What a model says about an image in words: its shape, its JSON schema, and reading an answer."""
+"""An image in words: the fields, their JSON schema, and how an answer is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def parse(raw: str) -> Description | None:
-    """The description that an answer holds, or None where it is not valid (cut off, say)."""
+    """The description in an answer. None: it is not valid (cut off, for example)."""
     try:
         return Description.model_validate_json(raw)
     except ValidationError:

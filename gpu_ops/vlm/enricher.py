@@ -47,10 +47,10 @@ class TransformersEnricher:
         self._owner: TransformersEnricher | None = None  # whose model it asks
 
     def asking(self, prompt: str) -> TransformersEnricher:
-        """The same model, asked with another prompt; it is loaded once and they take turns.
+        """The same model with another prompt. The model is loaded once, and both take turns.
 
-        A calibration is fitted for one prompt, so another one goes without.
-        Raises ValueError where there is no such prompt.
+        A calibration is fitted for one prompt, so another prompt has none. Raises ValueError if
+        there is no such prompt.
         """
         if prompt == self._prompt.id:
             return self
@@ -76,7 +76,7 @@ class TransformersEnricher:
         )
 
     def check(self) -> None:
-        """Nothing of its own: the preflight looks into the model's folder."""
+        """Checks nothing itself: the preflight looks into the folder of the model."""
 
     def calibrated_for(self) -> dict[str, str]:
         """The model's files and the prompt, as a calibration names them."""
@@ -151,12 +151,12 @@ class TransformersEnricher:
 
         Raises the first error that an image meets.
         """
-        found = []
+        scores = []
         for answer in self._answers(images):
             if isinstance(answer, Exception):
                 raise answer
-            found.append(self._scores(answer))
-        return found
+            scores.append(self._scores(answer))
+        return scores
 
     def _answers(self, images: Sequence[Image | Picture]) -> list[Answer | MemoryError]:
         from gpu_ops.vlm.pictures import Picture
@@ -173,17 +173,17 @@ class TransformersEnricher:
                 image if isinstance(image, Picture) else self._preparer(image) for image in images
             ]
             sizes = [picture.size for picture in pictures]
-            found: dict[int, Answer | MemoryError] = {}
+            by_position: dict[int, Answer | MemoryError] = {}
             besides = self._reader.tokens_besides_picture
             for batch in batches(sizes, besides, self._budget):
-                some = [pictures[position] for position in batch]
+                chosen = [pictures[position] for position in batch]
                 relieve = partial(self._relieve, sizes[batch[0]] + besides)
                 budget = self._budget
-                answers = halving(some, self._reader.answer, _too_much, relieve)
-                found |= dict(zip(batch, answers, strict=True))
-                if self._budget == budget:  # memory sufficed: cautiously more again
+                answers = halving(chosen, self._reader.answer, _too_much, relieve)
+                by_position |= dict(zip(batch, answers, strict=True))
+                if self._budget == budget:  # memory sufficed: raise the budget a little again
                     self._budget = min(self._options.batch_tokens, budget + budget // 16 + 1)
-        return [found[position] for position in range(len(images))]
+        return [by_position[position] for position in range(len(images))]
 
     def _scores(self, answer: Answer) -> dict[str, float]:
         assert self._reader
@@ -210,7 +210,7 @@ class TransformersEnricher:
         )
 
     def _relieve(self, row: int, rows: int) -> None:
-        """So many rows of so many tokens were too much: free what is cached, ask for half."""
+        """So many rows of so many tokens were too much: free the cache, and halve the budget."""
         import torch
 
         self._budget = min(self._budget, max(1, rows // 2 * row))
@@ -220,14 +220,14 @@ class TransformersEnricher:
 
 
 def _too_much(error: BaseException) -> bool:
-    """Was it memory? The allocators of CUDA and of the CPU say so in different ways."""
+    """Whether memory ran out. The allocators of CUDA and of the CPU say so in different ways."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = str(error)
+    text = str(error)
     return isinstance(error, RuntimeError) and (
-        "DefaultCPUAllocator" in said or "CUBLAS_STATUS_ALLOC_FAILED" in said
+        "DefaultCPUAllocator" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text
     )
 
 

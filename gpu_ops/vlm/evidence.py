@@ -44,8 +44,8 @@ def body(
 
 def _words(raw: str | None) -> dict[str, Any]:
     """The fields that come from the description. A model gives no confidence in a tag."""
-    found = description.parse(raw) if raw is not None else None
-    if found is None:
+    described = description.parse(raw) if raw is not None else None
+    if described is None:
         nothing: dict[str, Any] = {
             "caption": None,
             "caption_source": "none",
@@ -56,15 +56,15 @@ def _words(raw: str | None) -> dict[str, Any]:
                      "examined": "none"},
         }  # fmt: skip
         return nothing if raw is None else {**nothing, "description_raw": raw}
-    lines = [line.strip() for line in found.visible_text.splitlines() if line.strip()]
+    lines = [line.strip() for line in described.visible_text.splitlines() if line.strip()]
     return {
-        "caption": found.caption,
+        "caption": described.caption,
         "caption_source": "model",
-        "tags": [{"name": tag, "confidence": None} for tag in found.tags],
-        "objects": found.objects,
-        "visible_text": found.visible_text,
+        "tags": [{"name": tag, "confidence": None} for tag in described.tags],
+        "objects": described.objects,
+        "visible_text": described.visible_text,
         "text": {
-            "words": len(found.visible_text.split()),
+            "words": len(described.visible_text.split()),
             "lines": [{"text": line, "confidence": None} for line in lines],
             "boxes": None,  # a model says what is written, not where
             "area_share": None,

@@ -58,14 +58,14 @@ class Preparer:
             missing = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
             image = np.pad(image, missing, mode="edge")
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        found = self._processor(
+        prepared = self._processor(
             images=[pixels],
             size=self._size,
             input_data_format="channels_first",
             return_tensors="pt",
         )
-        patches = found["pixel_values"].to(self._dtype)
-        frames, high, wide = (int(number) for number in found["image_grid_thw"][0])
+        patches = prepared["pixel_values"].to(self._dtype)
+        frames, high, wide = (int(number) for number in prepared["image_grid_thw"][0])
         if self._pin:
             patches = patches.pin_memory()
         return Picture(patches, (frames, high, wide), int(self._processor.merge_size))

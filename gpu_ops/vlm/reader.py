@@ -132,7 +132,7 @@ class Reader:
         for number, (keys, values) in enumerate(self._prefix):
             shape = (len(pictures), -1, -1, -1)
             cache.update(keys.expand(shape), values.expand(shape), number)
-        found = self._forward(
+        output = self._forward(
             layout.tokens.to(self.device, non_blocking=True),
             layout.positions,
             layout.mask,
@@ -142,7 +142,7 @@ class Reader:
             ),
             image_grid_thw=torch.tensor([picture.grid for picture in pictures]).to(self.device),
         )
-        return found.last_hidden_state, cache
+        return output.last_hidden_state, cache
 
     def _write(self, hidden: Any, layout: Layout, cache: Any) -> list[str]:
         """Go on from the description branch, the likeliest allowed token each time."""
@@ -167,14 +167,14 @@ class Reader:
             allowed = answers.allowed(active, self.device)
             chosen = logits.masked_fill_(~allowed, -torch.inf).argmax(-1)
             going = []
-            for place, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
+            for index, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
                 written[row].append(token)
                 if not answers.take(row, token):
-                    going.append(place)
+                    going.append(index)
             if not going:
                 break
             if len(going) < len(active):
-                active = [active[place] for place in going]
+                active = [active[index] for index in going]
                 places = torch.tensor(going, device=self.device)
                 cache.batch_select_indices(places)
                 chosen, mask, position = chosen[places], mask[places], position[places]

@@ -1,6 +1,6 @@
-"""AWS, spoken to through boto3: queues, buckets' settings, Auto Scaling groups. Thin faces only.
+"""Thin wrappers over boto3: SQS queues, settings of S3 buckets, Auto Scaling groups.
 
-What is decided is decided elsewhere, by pure functions. Knows nothing of Dagster or of Truth.
-Endpoints, regions and credentials come from the usual `AWS_…` variables, so the same code speaks
-to a test server.
+Nothing is decided here: that is done elsewhere, by pure functions. Knows nothing of Dagster or of
+Truth. Endpoints, regions and credentials come from the usual `AWS_…` variables, so the same code
+works with a test server.
 """

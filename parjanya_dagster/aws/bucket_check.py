@@ -1,7 +1,7 @@
-"""Is a tenant's bucket as it should be? Asked of the bucket itself; each answer names what to do.
+"""Checks the settings of a tenant's bucket. Each finding says what to do.
 
-The rules judge what S3 answered and are pure; `look` is what asks. CORS is proved by a real
-preflight: rules that look right on paper may still refuse a browser.
+`look` asks S3, and pure rules judge its answers. CORS is also proved by a real preflight, because
+rules that look right on paper may still refuse a browser.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DAY = 86_400.0
 
 
 class Mark(StrEnum):
-    """An error keeps images from arriving or being decided, or lays them open to strangers."""
+    """An error keeps images from arriving or from being decided, or exposes them to strangers."""
 
     OK = "ok"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     mark: Mark
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a bucket is judged by."""
+    """What the settings of a bucket are compared with."""
 
     bucket: str
     prefix: str
@@ -48,7 +48,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What S3 answered: an answer, None where it has no such setting, or why it gave none."""
+    """What S3 answered for each setting. None: the bucket has no such setting."""
 
     notifications: Mapping[str, Any] | None = None
     lifecycle: Mapping[str, Any] | None = None
@@ -59,7 +59,7 @@ class Seen:
 
 
 def reachable(bucket: str) -> Finding:
-    """Whether it is there and we may look into it."""
+    """Whether the bucket exists and may be listed."""
     from botocore.exceptions import ClientError
 
     try:
@@ -78,7 +78,7 @@ def reachable(bucket: str) -> Finding:
 
 
 def look(bucket: str) -> Seen:
-    """Ask for each setting. What is refused is named, and hinders nothing else."""
+    """Ask for each setting. A setting that we may not read is named in `refused`."""
     from botocore.exceptions import ClientError
 
     s3, refused = client("s3"), {}
@@ -87,8 +87,8 @@ def look(bucket: str) -> Seen:
         try:
             with calling(permission, f"the bucket {bucket}"):
                 try:
-                    found: Mapping[str, Any] = call(Bucket=bucket)
-                    return found
+                    answer: Mapping[str, Any] = call(Bucket=bucket)
+                    return answer
                 except ClientError as error:
                     if code(error) in _NONE:
                         return None
@@ -118,7 +118,10 @@ _NONE = (
 def judge(
     seen: Seen, wanted: Wanted, objections: Callable[[Any, Sequence[str]], list[str]]
 ) -> list[Finding]:
-    """What is right and wrong. `objections`: to CORS rules on paper, for these origins."""
+    """Compare the settings with what is wanted.
+
+    `objections` judges CORS rules for these origins.
+    """
     rules: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("notification", lambda: _notification(seen, wanted)),
         ("retention", lambda: _retention(seen, wanted)),
@@ -126,40 +129,40 @@ def judge(
         ("public access", lambda: _public_access(seen)),
         ("cors", lambda: _cors(seen, wanted, objections)),
     )
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name, rule in rules:
         if name in seen.refused:
             step = "Allow it to whoever runs this check; what it would show is not known."
-            found.append(Finding(name, Mark.WARNING, seen.refused[name], step))
+            findings.append(Finding(name, Mark.WARNING, seen.refused[name], step))
         else:
-            found += rule()
-    return found
+            findings += rule()
+    return findings
 
 
 def _notification(seen: Seen, wanted: Wanted) -> list[Finding]:
     name = "notification"
     if not wanted.queue_arn:
-        said = "No arrivals queue is set: the sweep finds what lands."
-        return [Finding(name, Mark.OK, said)]
+        text = "No arrivals queue is set: the sweep finds what lands."
+        return [Finding(name, Mark.OK, text)]
     ours = [
-        one
-        for one in (seen.notifications or {}).get("QueueConfigurations", ())
-        if one.get("QueueArn") == wanted.queue_arn and _covers(one, wanted.prefix)
+        rule
+        for rule in (seen.notifications or {}).get("QueueConfigurations", ())
+        if rule.get("QueueArn") == wanted.queue_arn and _covers(rule, wanted.prefix)
     ]
-    events = {event for one in ours for event in one.get("Events", ())}
+    events = {event for rule in ours for event in rule.get("Events", ())}
     step = f"Notify {wanted.queue_arn} of s3:ObjectCreated:* and s3:ObjectRemoved:*."
     if (seen.notifications or {}).get("EventBridgeConfiguration") is not None and not ours:
-        said = "Events go to EventBridge; whether a rule sends them to the queue is not known here."
-        return [Finding(name, Mark.WARNING, said, step)]
+        text = "Events go to EventBridge; whether a rule sends them to the queue is not known here."
+        return [Finding(name, Mark.WARNING, text, step)]
     if not any(event.startswith("s3:ObjectCreated:") for event in events):
-        said = "Nothing that lands is told to our queue: only the sweep finds it, later."
-        return [Finding(name, Mark.ERROR, said, step)]
+        text = "Nothing that lands is told to our queue: only the sweep finds it, later."
+        return [Finding(name, Mark.ERROR, text, step)]
     if "s3:ObjectCreated:*" not in events:
-        said = f"Only some ways to create an object are told: {', '.join(sorted(events))}."
-        return [Finding(name, Mark.WARNING, said, step)]
+        text = f"Only some ways to create an object are told: {', '.join(sorted(events))}."
+        return [Finding(name, Mark.WARNING, text, step)]
     if not any(event.startswith("s3:ObjectRemoved:") for event in events):
-        said = "What is deleted is not told: only the sweep finds it, later."
-        return [Finding(name, Mark.WARNING, said, step)]
+        text = "What is deleted is not told: only the sweep finds it, later."
+        return [Finding(name, Mark.WARNING, text, step)]
     return [Finding(name, Mark.OK, "What lands and what is deleted is told to our queue.")]
 
 
@@ -174,25 +177,25 @@ def _covers(configuration: Mapping[str, Any], prefix: str) -> bool:
 
 def _retention(seen: Seen, wanted: Wanted) -> list[Finding]:
     short = [
-        (one, days)
-        for one in (seen.lifecycle or {}).get("Rules", ())
-        if one.get("Status") == "Enabled"
-        and (days := _days(one)) is not None
+        (rule, days)
+        for rule in (seen.lifecycle or {}).get("Rules", ())
+        if rule.get("Status") == "Enabled"
+        and (days := _days(rule)) is not None
         and days * DAY < wanted.keep
-        and _overlaps(_prefix(one), wanted.prefix)
+        and _overlaps(_prefix(rule), wanted.prefix)
     ]
     if short:
         rule, days = short[0]
-        said = (
+        text = (
             f"The lifecycle rule {rule.get('ID', '')!r} deletes uploads after {days:.0f} days; an "
             f"image may take {wanted.keep / DAY:.0f} to be decided."
         )
-        return [Finding("retention", Mark.ERROR, said, "Let it leave uploads alone for longer.")]
+        return [Finding("retention", Mark.ERROR, text, "Let it leave uploads alone for longer.")]
     return [Finding("retention", Mark.OK, "No lifecycle rule deletes uploads too soon.")]
 
 
 def _days(rule: Mapping[str, Any]) -> float | None:
-    """After how many days a rule deletes; None: it does not. A date may be any day."""
+    """After how many days a rule deletes. None: never. A fixed date counts as 0 days."""
     expiration = rule.get("Expiration", {})
     return 0.0 if "Date" in expiration else expiration.get("Days")
 
@@ -201,21 +204,23 @@ def _prefix(rule: Mapping[str, Any]) -> str:
     chosen = rule.get("Filter", {})
     chosen = chosen.get("And", chosen)
     if chosen.get("Tags") or chosen.get("Tag"):
-        return "\0"  # only what is tagged so, and uploads are not
+        return "\0"  # the rule is for tagged objects, and uploads have no tags
     return str(chosen.get("Prefix", rule.get("Prefix", "")) or "")
 
 
-def _overlaps(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)
+def _overlaps(prefix: str, other: str) -> bool:
+    return prefix.startswith(other) or other.startswith(prefix)
 
 
 def _encryption(seen: Seen) -> list[Finding]:
     rules = (seen.encryption or {}).get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
-    kinds = [one.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm") for one in rules]
+    kinds = [
+        rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm") for rule in rules
+    ]
     if not any(kinds):
         step = "Set default encryption: SSE-S3 or SSE-KMS."
-        said = "The bucket encrypts nothing by default."
-        return [Finding("encryption", Mark.ERROR, said, step)]
+        text = "The bucket encrypts nothing by default."
+        return [Finding("encryption", Mark.ERROR, text, step)]
     return [
         Finding("encryption", Mark.OK, f"Encrypted by default: {', '.join(filter(None, kinds))}.")
     ]
@@ -228,8 +233,8 @@ def _public_access(seen: Seen) -> list[Finding]:
     blocked = (seen.public_access or {}).get("PublicAccessBlockConfiguration", {})
     open_still = [name for name in _BLOCKS if not blocked.get(name)]
     if open_still:
-        said = f"Public access is not blocked: {', '.join(open_still)}."
-        return [Finding("public access", Mark.ERROR, said, "Switch on all four blocks.")]
+        text = f"Public access is not blocked: {', '.join(open_still)}."
+        return [Finding("public access", Mark.ERROR, text, "Switch on all four blocks.")]
     return [Finding("public access", Mark.OK, "All four blocks are on.")]
 
 
@@ -237,9 +242,9 @@ def _cors(
     seen: Seen, wanted: Wanted, objections: Callable[[Any, Sequence[str]], list[str]]
 ) -> list[Finding]:
     rules: Iterable[Any] = (seen.cors or {}).get("CORSRules", ())
-    found = objections(list(rules), wanted.origins)
-    if found:
+    problems = objections(list(rules), wanted.origins)
+    if problems:
         step = "Correct the CORS rules of the bucket."
-        return [Finding("cors", Mark.ERROR, one, step) for one in found]
-    said = "The rules allow uploads from the web." if wanted.origins else "No web origin is set."
-    return [Finding("cors", Mark.OK, said)]
+        return [Finding("cors", Mark.ERROR, problem, step) for problem in problems]
+    text = "The rules allow uploads from the web." if wanted.origins else "No web origin is set."
+    return [Finding("cors", Mark.OK, text)]

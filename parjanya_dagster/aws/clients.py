@@ -1,4 +1,4 @@
-"""boto3 clients with bounded patience, and its errors in our words."""
+"""boto3 clients with short timeouts and few retries, and their errors in our words."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Fo
 def client(service: str) -> Any:
     """A client of a service. Clients are shared, also between threads.
 
-    Raises SettingsInvalid where boto3 is not installed or knows no region.
+    Raises SettingsInvalid if boto3 is not installed or knows no region.
     """
     return _client(service, tuple(sorted(item for item in os.environ.items() if _aws(item[0]))))
 
 
 @cache
 def _client(service: str, environment: tuple[tuple[str, str], ...]) -> Any:
-    """`environment` is what boto3 reads: where it changes, so does the client."""
+    """`environment` is what boto3 reads. When it changes, another client is made."""
     try:
         import boto3
         from botocore.config import Config
@@ -72,11 +72,11 @@ def calling(permission: str, thing: str) -> Iterator[None]:
 
 
 def code(error: Any) -> str:
-    """The service's own code of an error."""
+    """The error code that the service gave."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def denied(error: Any) -> bool:
-    """Whether a call was refused for want of a permission. Services name that differently."""
+    """Whether a call was refused for lack of a permission. Services name that differently."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status == 403 or code(error) in _DENIED

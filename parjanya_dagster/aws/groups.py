@@ -20,13 +20,13 @@ class AutoScalingGroup:
     def state(self) -> GroupState:
         thing = f"the group {self.name}"
         with calling("autoscaling:DescribeAutoScalingGroups", thing):
-            found = client("autoscaling").describe_auto_scaling_groups(
+            groups = client("autoscaling").describe_auto_scaling_groups(
                 AutoScalingGroupNames=[self.name]
             )["AutoScalingGroups"]
-        if not found:
+        if not groups:
             raise CloudUnavailable(f"There is no Auto Scaling group {self.name}.")
-        group = found[0]
-        serving = sum(one["LifecycleState"] == "InService" for one in group["Instances"])
+        group = groups[0]
+        serving = sum(instance["LifecycleState"] == "InService" for instance in group["Instances"])
         return GroupState(
             name=self.name,
             desired=group["DesiredCapacity"],
@@ -37,18 +37,18 @@ class AutoScalingGroup:
         )
 
     def set_to(self, desired: int) -> None:
-        """Set what the group should have, whatever its cooldown."""
+        """Set the desired capacity. The cooldown is ignored."""
         with calling("autoscaling:SetDesiredCapacity", f"the group {self.name}"):
             client("autoscaling").set_desired_capacity(
                 AutoScalingGroupName=self.name, DesiredCapacity=desired, HonorCooldown=False
             )
 
     def _last_failure(self) -> str:
-        """What the newest of its last activities says, where that failed."""
+        """The message of the newest failed one among its last activities."""
         with calling("autoscaling:DescribeScalingActivities", f"the group {self.name}"):
             last = client("autoscaling").describe_scaling_activities(
                 AutoScalingGroupName=self.name, MaxRecords=10
             )["Activities"]
-        failed = (one for one in last if one["StatusCode"] in FAILED)
+        failed = (activity for activity in last if activity["StatusCode"] in FAILED)
         newest = next(failed, None)
         return str(newest.get("StatusMessage") or newest["Cause"]) if newest else ""

@@ -21,7 +21,7 @@ REASON = "reason"
 
 @dataclass(frozen=True)
 class SqsQueue:
-    """See `aws.messages.Queue`. Named by its name or its URL."""
+    """A queue, by its name or its URL. See `queues.messages.Queue`."""
 
     where: str
 
@@ -31,7 +31,7 @@ class SqsQueue:
 
     def receive(self, most: int, wait: float) -> list[Message]:
         with self._calling("sqs:ReceiveMessage"):
-            found = client("sqs").receive_message(
+            answer = client("sqs").receive_message(
                 QueueUrl=self.url(),
                 MaxNumberOfMessages=max(1, min(most, 10)),
                 WaitTimeSeconds=int(max(0.0, min(wait, LONG_POLL))),
@@ -39,18 +39,18 @@ class SqsQueue:
             )
         return [
             Message(
-                one["Body"],
-                one["ReceiptHandle"],
-                int(one.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+                message["Body"],
+                message["ReceiptHandle"],
+                int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
             )
-            for one in found.get("Messages", [])
+            for message in answer.get("Messages", [])
         ]
 
     def delete(self, messages: Sequence[Message]) -> None:
         for start in range(0, len(messages), 10):
             entries = [
-                {"Id": str(at), "ReceiptHandle": one.handle}
-                for at, one in enumerate(messages[start : start + 10])
+                {"Id": str(at), "ReceiptHandle": message.handle}
+                for at, message in enumerate(messages[start : start + 10])
             ]
             with self._calling("sqs:DeleteMessage"):
                 done = client("sqs").delete_message_batch(QueueUrl=self.url(), Entries=entries)
@@ -67,7 +67,7 @@ class SqsQueue:
 
     def send(self, body: str, reason: str = "") -> None:
         data = body.encode()
-        if len(data) + len(reason) > LONGEST_BODY:  # better the beginning of it than nothing
+        if len(data) + len(reason) > LONGEST_BODY:  # its beginning is better than nothing
             body = data[: LONGEST_BODY - 4 * len(reason)].decode(errors="ignore")
         attributes = {REASON: {"DataType": "String", "StringValue": reason}} if reason else {}
         with self._calling("sqs:SendMessage"):
@@ -77,22 +77,22 @@ class SqsQueue:
 
     def state(self) -> QueueState:
         with self._calling("sqs:GetQueueAttributes"):
-            said = client("sqs").get_queue_attributes(QueueUrl=self.url(), AttributeNames=["All"])[
-                "Attributes"
-            ]
-        redrive = json.loads(said.get("RedrivePolicy") or "{}")
+            attributes = client("sqs").get_queue_attributes(
+                QueueUrl=self.url(), AttributeNames=["All"]
+            )["Attributes"]
+        redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
         receives = redrive.get("maxReceiveCount")
         return QueueState(
             self.name,
-            int(said["ApproximateNumberOfMessages"]),
-            int(said["ApproximateNumberOfMessagesNotVisible"]),
-            float(said["MessageRetentionPeriod"]),
+            int(attributes["ApproximateNumberOfMessages"]),
+            int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+            float(attributes["MessageRetentionPeriod"]),
             int(receives) if receives is not None else None,
-            int(said.get("ApproximateNumberOfMessagesDelayed", 0)),
+            int(attributes.get("ApproximateNumberOfMessagesDelayed", 0)),
         )
 
     def create(self) -> None:
-        """Make the queue, where there is none: it keeps its messages for as long as SQS allows."""
+        """Create the queue if there is none. It keeps messages for as long as SQS allows."""
         with self._calling("sqs:CreateQueue"):
             client("sqs").create_queue(
                 QueueName=self.name, Attributes={"MessageRetentionPeriod": str(FORTNIGHT)}
@@ -100,12 +100,12 @@ class SqsQueue:
         _url.cache_clear()
 
     def arn(self) -> str:
-        """The name by which buckets' notifications and policies know the queue."""
+        """The queue's ARN, which notifications of buckets and policies use."""
         with self._calling("sqs:GetQueueAttributes"):
-            said = client("sqs").get_queue_attributes(
+            answer = client("sqs").get_queue_attributes(
                 QueueUrl=self.url(), AttributeNames=["QueueArn"]
             )
-        return str(said["Attributes"]["QueueArn"])
+        return str(answer["Attributes"]["QueueArn"])
 
     def url(self) -> str:
         if "://" in self.where:
@@ -133,8 +133,8 @@ def _url(name: str, sqs: Any) -> str:
 
 
 def _is_missing(error: Any) -> bool:
-    said = error.response.get("Error", {})
-    return "NonExistentQueue" in said.get("Code", "") or "QueueDoesNotExist" in (
-        said.get("Code", ""),
-        said.get("QueryErrorCode", ""),
+    details = error.response.get("Error", {})
+    return "NonExistentQueue" in details.get("Code", "") or "QueueDoesNotExist" in (
+        details.get("Code", ""),
+        details.get("QueryErrorCode", ""),
     )

@@ -1,6 +1,6 @@
-"""What a loop could not see, written down at once: an operator need not wait for its silence.
+"""What a loop cannot read, noted at once, before its heartbeat grows old.
 
-The loop that suffers writes it, since only it has its own permissions and its own network.
+The loop itself writes the note, since only it has its own permissions and its own network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ log = structlog.get_logger(__name__)
 
 
 def note(store: Store, loop: str, now: float, error: Exception) -> None:
-    """Record that a loop cannot see. Where Truth cannot be written either, its silence tells."""
+    """Record that a loop cannot read.
+
+    If Truth cannot be written either, the age of the loop's heartbeat shows it.
+    """
     log.error("loop_blind", loop=loop, error=str(error))
     try:
         name = f"{BLIND}:{loop}"
@@ -30,7 +33,7 @@ def note(store: Store, loop: str, now: float, error: Exception) -> None:
 
 
 def clear(store: Store, loop: str) -> None:
-    """It sees again."""
+    """Remove the note: the loop can read again."""
     name = f"{BLIND}:{loop}"
     if name in store.heartbeats(BLIND):
         store.forget([name])
@@ -38,7 +41,7 @@ def clear(store: Store, loop: str) -> None:
 
 @contextmanager
 def noted(store: Store, loop: str, now: float) -> Iterator[None]:
-    """Note what ends the block, and raise it on; clear what was noted where nothing does."""
+    """Note an error that ends the block, and raise it again. Without an error, clear the note."""
     try:
         yield
     except ParjanyaError as error:

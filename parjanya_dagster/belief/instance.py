@@ -25,7 +25,7 @@ def open_dagster(settings: Settings) -> Any:
 
 
 class Unreadable:
-    """Belief that could not be opened: each look says why."""
+    """Belief that could not be opened. Each read raises the reason."""
 
     def __init__(self, error: BeliefUnreadable) -> None:
         self._error = error

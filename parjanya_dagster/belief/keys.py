@@ -1,6 +1,7 @@
-"""Dagster's partition keys in its order: read whole once, then only what was added.
+"""Dagster's partition keys in its order: read completely once, then only what was added.
 
-Ten thousand keys take Dagster some 25 ms to list, and a tick of the reconciler looks several times.
+Dagster takes some 25 ms to list ten thousand keys, and a tick of the reconciler needs them several
+times.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ _PAGE = 10_000
 class KeyOrder:
     """The keys as they were at the last `read`, for as long as one tick lasts.
 
-    A list that was wiped, or storage that was replaced, is noticed: the last key known must still
-    stand where it stood. A single key that was deleted by hand is not noticed before the next tick.
+    A list that was wiped or replaced is noticed, because the last known key must still be in its
+    place. A single key that was deleted by hand is noticed at the next tick.
     """
 
     def __init__(self, instance: DagsterInstance) -> None:
@@ -46,8 +47,8 @@ class KeyOrder:
         self._last = last
 
     def _after(self, storage_id: int) -> tuple[list[str], int]:
-        found = self._instance.get_paginated_dynamic_partitions(
+        page = self._instance.get_paginated_dynamic_partitions(
             PARTITIONS, limit=_PAGE, ascending=True,
             cursor=StorageIdCursor(storage_id=storage_id).to_string(),
         )  # fmt: skip
-        return list(found.results), StorageIdCursor.from_cursor(found.cursor).storage_id
+        return list(page.results), StorageIdCursor.from_cursor(page.cursor).storage_id

@@ -1,9 +1,9 @@
-"""What was done, counted. Each run keeps a book of its own; those of ended runs become ledgers.
+"""Counts of what was done: books of runs, and the ledgers that they are folded into.
 
-A book is a record that the process of a run writes beside its signs of life, one per stage. The
-reconciler folds the book of a run that has ended into the ledgers of its tenants and its job, and
-then drops it. A ledger names the books it has taken in, so that a death between the two counts
-nothing twice. Numbers for people and alerts: what is true of an image stands in its events.
+The process of a run writes its book beside its heartbeat, one book per stage. When the run has
+ended, the reconciler folds the book into the ledgers of its tenants and its job, and then drops it.
+A ledger names the books it has taken in, so a crash between the two steps counts nothing twice.
+These are numbers for people and alerts. What is true of one image is in its events.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from parjanya_dagster.truth.store import Ledgers
 TENANT, JOB = "tenant/", "job/"
 """Kinds of accounts, by the beginning of their names."""
 
-REMEMBERED = 200  # books that a ledger remembers to have taken in
+REMEMBERED = 200  # names of folded books that a ledger keeps
 MOST_FOLDED = 50  # books per reconciliation; the next one goes on
 
 Account = Mapping[str, float]
@@ -25,12 +25,12 @@ Account = Mapping[str, float]
 
 
 def entry(*parts: str) -> str:
-    """The name of an amount. A part cannot hold what separates them."""
+    """The name of an amount. The separator is replaced inside its parts."""
     return "|".join(part.replace("|", "/") for part in parts)
 
 
 def kind_of(reason: str) -> str:
-    """A reason without what differs from image to image: its first words."""
+    """A reason without the details that differ from image to image: its first words."""
     return reason.split(":")[0].strip()[:80] or "no reason was given"
 
 
@@ -38,7 +38,7 @@ def fold(store: Ledgers, live: Collection[str], now: float, silence: float) -> i
     """Fold the books of ended runs into ledgers. Returns how many. Doing it twice counts once.
 
     `live`: ids of runs that have not ended. A book that its run did not close is taken in once it
-    has been still for `silence` seconds.
+    has not changed for `silence` seconds.
     """
     ended = [
         book
@@ -67,9 +67,9 @@ def fold(store: Ledgers, live: Collection[str], now: float, silence: float) -> i
 
 
 def accounts(store: Ledgers) -> dict[str, Counter[str]]:
-    """Everything counted so far, by account: the ledgers and the books they have not taken in.
+    """Everything counted so far, by account: the ledgers, and the books that are not folded yet.
 
-    Books are read first: one that is folded meanwhile is then known by its ledger, not lost.
+    Books are read first. If one is folded meanwhile, its ledger shows it, so nothing is lost.
     """
     books = store.books()
     ledgers = store.ledgers()

@@ -22,10 +22,12 @@ from parjanya_dagster.truth.store import Store
 
 
 def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snapshot:
-    """Read everything the reconciler decides by.
+    """Read everything that the reconciler decides by.
 
-    `gap`: seconds between two reconciliations after which nothing is known of the time between.
-    Raises TruthUnavailable or BeliefUnreadable where any part cannot be read.
+    `gap`: if two reconciliations are further apart than this many seconds, nothing is known of the
+    time between.
+
+    Raises TruthUnavailable or BeliefUnreadable if any part cannot be read.
     """
     # Truth before Belief: work that finishes in between is seen as covered, not as due twice.
     due = tuple(store.due(now))
@@ -72,9 +74,9 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
 
 
 def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None) -> Pulse | None:
-    """The last sign of life of a run. Where its heartbeat was deleted: the last that was heard.
+    """The last sign of life of a run: its heartbeat, or the last one that was remembered.
 
-    What was heard before the run entered its state was said by another worker.
+    A remembered one from before the run entered its state came from another worker.
     """
     if beat is not None:
         return _understood(beat.at, beat.payload)
@@ -84,12 +86,12 @@ def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None
     return _understood(float(heard["at"]), heard)
 
 
-def _understood(at: float, said: Mapping[str, Any]) -> Pulse:
+def _understood(at: float, payload: Mapping[str, Any]) -> Pulse:
     return Pulse(
         at=at,
-        stage=str(said.get("stage", "")),
-        phase=Phase(str(said.get("phase", Phase.WORKING))),
-        progress_at=float(said.get("progress_at", at)),
+        stage=str(payload.get("stage", "")),
+        phase=Phase(str(payload.get("phase", Phase.WORKING))),
+        progress_at=float(payload.get("progress_at", at)),
     )
 
 
@@ -97,13 +99,18 @@ def _held(store: Store, regrading: Mapping[str, int], now: float) -> frozenset[s
     """Batches that Dagster's backfill daemon is about to make runs for."""
     if not regrading:
         return frozenset()
-    holding = {one.replay_id for one in store.holds().values() if one.hold_until > now}
-    asked = [one for one in store.regrades() if one.replay_id in holding]
-    return frozenset(batch for batch in regrading if any(one.covers(batch) for one in asked))
+    holding = {hold.replay_id for hold in store.holds().values() if hold.hold_until > now}
+    asked = [regrade for regrade in store.regrades() if regrade.replay_id in holding]
+    return frozenset(
+        batch for batch in regrading if any(regrade.covers(batch) for regrade in asked)
+    )
 
 
 def _watching_since(last: Reconciliation | None, now: float, gap: float) -> float:
-    """While nobody reconciled, Truth may have been away too: silence then proves no death."""
+    """Since when reconciliations complete without a gap.
+
+    In a gap Truth may have been away too, so a silent run is not proved dead.
+    """
     if last is None or not 0.0 <= now - last.at <= gap:
         return now
     return last.watching_since

@@ -1,9 +1,9 @@
-"""What lanes' queues are believed to hold, beside Dagster's runs.
+"""What the queues of lanes are believed to hold, beside Dagster's runs.
 
-A message is to the reconciler what a queued run is, and the worker that has it is its process. A
-queue cannot be read without taking from it. So what was sent and taken is recorded, and the queue's
-approximate counts tell when that has been lost: then the rows are still due in Truth, and are asked
-for again. Records and counts may be wrong, which costs messages that find nothing to do.
+To the reconciler a message is like a queued run, and the worker that took it is like the run's
+process. A queue cannot be read without taking from it, so sent and taken messages are recorded. The
+queue's approximate counts show when messages were lost. Their rows are still due in Truth, and are
+asked for again. Records and counts may be wrong: that costs messages that find nothing to do.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from parjanya_dagster.truth.records import SentMessage
 from parjanya_dagster.truth.store import Store
 
 DOUBT = 3600.0  # seconds after which fewer messages than were sent means that some are lost
-STRANGERS = 100  # messages that nobody noted, and that count against the backlog guard
+STRANGERS = 100  # the most messages without a record that count against the backlog guard
 
 
 @dataclass(frozen=True)
 class QueuedLanes:
-    """See `belief.snapshot.Belief`: Dagster's, and that of these lanes' queues."""
+    """See `belief.snapshot.Belief`: the runs of Dagster, and the messages of these lanes."""
 
     inner: Belief
     store: Store
@@ -40,13 +40,13 @@ class QueuedLanes:
         runs = list(seen.runs)
         for lane in self.lanes:
             if lane.name in self.queues:
-                ours = [one for one in sent if one.lane == lane.name]
+                ours = [message for message in sent if message.lane == lane.name]
                 runs += _believed(lane, ours, self._state(lane.name), now)
         return replace(seen, runs=tuple(runs))
 
     def expire(self, run_id: str, reason: str) -> bool:
-        """A worker that is silent has not deleted its message, so that waits in the queue again."""
-        known = {one.message_id: one for one in self.store.messages()}.get(run_id)
+        """A silent worker has not deleted its message, so the message waits in the queue again."""
+        known = {message.message_id: message for message in self.store.messages()}.get(run_id)
         if known is None:
             return self.inner.expire(run_id, reason)
         if known.taken_at is None:
@@ -73,16 +73,16 @@ class QueuedLanes:
 def _believed(
     lane: Lane, sent: Sequence[SentMessage], state: QueueState, now: float
 ) -> list[LiveRun]:
-    waiting = sum(one.taken_at is None for one in sent)
+    waiting = sum(message.taken_at is None for message in sent)
     runs = []
-    for one in sent:
-        if one.taken_at is not None:
-            runs.append(_run(lane, one, RunState.STARTED, one.taken_at))
-        elif _lost(one.sent_at, waiting, state, now):
-            # And that it never reached a queue is soon known for sure.
-            runs.append(_run(lane, one, RunState.CREATED, one.sent_at))
+    for message in sent:
+        if message.taken_at is not None:
+            runs.append(_run(lane, message, RunState.STARTED, message.taken_at))
+        elif _lost(message.sent_at, waiting, state, now):
+            # A run that stays CREATED is soon taken for dead, and its rows are asked for again.
+            runs.append(_run(lane, message, RunState.CREATED, message.sent_at))
         else:
-            runs.append(_run(lane, one, RunState.QUEUED, one.sent_at))
+            runs.append(_run(lane, message, RunState.QUEUED, message.sent_at))
     strangers = min(STRANGERS, state.waiting - waiting)
     for number in range(max(0, strangers)):
         runs.append(
@@ -105,14 +105,14 @@ def _lost(at: float, waiting: int, state: QueueState, now: float) -> bool:
     return now - at > DOUBT and state.messages < waiting
 
 
-def _run(lane: Lane, one: SentMessage, how: RunState, since: float) -> LiveRun:
+def _run(lane: Lane, message: SentMessage, how: RunState, since: float) -> LiveRun:
     return LiveRun(
-        run_id=one.message_id,
+        run_id=message.message_id,
         job=lane.job,
         state=how,
-        keys=one.batches,
-        stages=one.stages,
+        keys=message.batches,
+        stages=message.stages,
         since=since,
         requested=True,
-        regrade=one.regrade,
+        regrade=message.regrade,
     )

@@ -1,7 +1,7 @@
-"""Retention: Dagster's runs, their events and its partition keys are Belief, and are let go.
+"""Deletes old runs, their events and old partition keys from Dagster. All of these are Belief.
 
 Truth is not touched: rows, evidence, the event history and objects stay for ever, and no code here
-could delete them. A partition that was let go comes back by itself when one of its rows is due.
+could delete them. A deleted partition key comes back when one of its rows is due.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """What one pass did. Not complete: its time ended, and the next pass goes on."""
+    """What one pass did. If it is not complete, its time ran out and the next pass goes on."""
 
     runs: int  # deleted, with their events
-    keys: int  # partition keys that were let go
+    keys: int  # partition keys, deleted
     identities: int  # records of what ran long ago
     complete: bool
 
 
 @dataclass
 class Retention:
-    """One pass. Doing it twice does nothing more; it may die anywhere and be done again."""
+    """One pass. It may be repeated, and it may be interrupted at any point."""
 
     store: Store
     instance: DagsterInstance
@@ -54,8 +54,8 @@ class Retention:
     def run(self) -> Retained:
         self._end = self.clock() + self.seconds
         now = self.clock()
-        # Keys first: a run that is gone takes the state of its partitions in the UI with it.
-        keys = self._let_go(now) if self.keys_days else 0
+        # Keys first: deleting a run also deletes the state of its partitions in the UI.
+        keys = self._drop_keys(now) if self.keys_days else 0
         runs = self._delete_runs(now) if self.runs_days else 0
         identities = forget_old(self.store, now)
         done = Retained(runs, keys, identities, self.clock() < self._end)
@@ -82,8 +82,8 @@ class Retention:
                 break
         return deleted
 
-    def _let_go(self, now: float) -> int:
-        """Keys of old batches that are decided, and that nobody works on or is about to."""
+    def _drop_keys(self, now: float) -> int:
+        """Delete keys of old batches that are decided and that no run needs, now or soon."""
         seen = DagsterBelief(self.instance, self.lanes).read(now)
         busy = {key for run in seen.runs for key in run.keys}
         busy |= self.store.regrading().keys() | self.store.stale_manifests().keys()
@@ -102,7 +102,7 @@ class Retention:
         for key in keys:
             try:
                 _, day, _ = parse_batch(key)
-            except InvalidPartition:  # somebody else's; not ours to let go
+            except InvalidPartition:  # not one of our keys
                 continue
             if day < first_kept:
                 yield key
@@ -114,14 +114,14 @@ def _done(row: ImageRow) -> bool:
     )
 
 
-def retention_of(place: Any, instance: DagsterInstance) -> Retention:
-    """The pass that the settings of a platform ask for."""
-    settings = place.settings
+def retention_of(platform: Any, instance: DagsterInstance) -> Retention:
+    """The pass that the settings of a platform describe."""
+    settings = platform.settings
     return Retention(
-        place.store,
+        platform.store,
         instance,
-        place.lanes,
-        place.clock,
+        platform.lanes,
+        platform.clock,
         settings.retention.runs_days,
         settings.retention.keys_days,
     )

@@ -1,4 +1,4 @@
-"""Belief as Dagster holds it: its runs and its partition list, read whole or not at all."""
+"""Dagster's runs and its partition keys, read completely or not at all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STATES = {
     DagsterRunStatus.CANCELING: RunState.CANCELING,
 }
 _PAGE = 1000
-_MOST_RUNS = 20_000  # more are not counted as fewer: they are an incident
+_MOST_RUNS = 20_000  # more are an incident: a cut list would look like fewer runs
 _MOST_ENDED = 200
 _RECENT = 3600.0  # seconds that a failed run is remembered,
 _JUST_NOW = 600.0  # and one that succeeded
@@ -161,8 +161,10 @@ def keys_of(run: DagsterRun, keys: Sequence[str], position: Mapping[str, int]) -
 
 
 def _stages_of(run: DagsterRun, by_job: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    if (said := _try(json.loads, run.tags.get(STAGES_TAG))) is not None and isinstance(said, list):
-        return tuple(stage for stage in STAGES if stage in said)
+    if (names := _try(json.loads, run.tags.get(STAGES_TAG))) is not None and isinstance(
+        names, list
+    ):
+        return tuple(stage for stage in STAGES if stage in names)
     if run.asset_selection:
         chosen = {key.path[-1] for key in run.asset_selection}
         return tuple(stage for stage in STAGES if stage in chosen)
@@ -170,7 +172,7 @@ def _stages_of(run: DagsterRun, by_job: Mapping[str, tuple[str, ...]]) -> tuple[
 
 
 def _try(parse: Callable[[str], T], text: str | None) -> T | None:
-    """A tag is anybody's to write: one that says nothing sensible says nothing."""
+    """Anybody can write a tag. One that makes no sense counts as absent."""
     try:
         return None if text is None else parse(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One snapshot of what is due in Truth and what is thought to be running. No Dagster in here."""
+"""One snapshot of what is due in Truth and what is believed to run. Imports no Dagster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from parjanya_dagster.truth.models import DueBatch
 
 
 class RunState(StrEnum):
-    """How far a run is, in the words that matter to the reconciler."""
+    """How far a run is, as the reconciler tells states apart."""
 
     CREATED = "created"  # recorded, not handed to the queue
     QUEUED = "queued"
@@ -21,7 +21,7 @@ class RunState(StrEnum):
 
 
 class Phase(StrEnum):
-    """What the process of a run is doing, by its own account."""
+    """What the process of a run says that it is doing."""
 
     WORKING = "working"  # loading models, claiming, working, committing
     FINISHING = "finishing"  # no more claims in this stage: manifests and metadata
@@ -30,7 +30,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
-    """The last sign of life that the process of a run gave by itself."""
+    """The last sign of life from the process of a run."""
 
     at: float
     stage: str  # the stage it is at
@@ -111,7 +111,7 @@ class Belief(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorSeen:
-    """A sensor by Dagster's own tick history."""
+    """A sensor, as Dagster's tick history shows it."""
 
     name: str
     running: bool
@@ -122,9 +122,9 @@ class SensorSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Truth, Intent and Execution at one moment, as far as they could be read.
+    """Truth, Intent and Execution at one moment.
 
-    It is complete or it does not exist: whoever cannot read a part raises instead.
+    A snapshot is always complete: if a part cannot be read, reading raises.
     """
 
     now: float

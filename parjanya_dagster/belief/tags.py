@@ -1,4 +1,4 @@
-"""The tags and names by which Dagster and Parjanya understand each other."""
+"""The tags and names that Dagster and Parjanya share."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ SHARE_TAG = "parjanya/share"
 REPLAY_TAG = "parjanya/replay"
 POLICY_TAG = "parjanya/policy"
 REGRADE = "regrade"
-"""A share of a lane that arrivals do not wait behind, and the intent of runs of its backfills."""
+"""The share tag of runs of regrades, so that arrivals do not wait behind them.
+
+Runs of backfills have the same word as their intent."""
 
 RUN, BLIND = "run", "blind"
-"""Families of heartbeats: signs of life of runs by id; what a loop cannot see, and since when.
+"""Families of heartbeats: of runs, by id; of loops that cannot read something, since when.
 
 All heartbeats are Belief. What must outlive them is a record of its own: `truth.records`."""

@@ -1,4 +1,4 @@
-"""The sensors' own history in Dagster: is each switched on, and do its ticks succeed?"""
+"""The sensors' tick history in Dagster: is each switched on, and do its ticks succeed?"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The maintenance checklist, as checks that run: `parjanya doctor --maintenance`.
 
-The doctor asks what is wrong now. These ask what will go wrong if nobody looks: disks that fill,
-retention that stopped, declarations that are missing, failures that nobody did again.
+The doctor says what is wrong now. These checks say what will go wrong later: disks that fill,
+retention that stopped, missing declarations, failures that nobody retried.
 """
 
 from __future__ import annotations
@@ -57,52 +57,54 @@ Check = Callable[[Ground], Checked]
 
 
 def checklist(ground: Ground) -> Iterator[Checked]:
-    """Every check, in order. One that raises could not be checked, and says why."""
+    """Every check, in order. A check that raises could not be made, and gives the reason."""
     for check in CHECKS:
         try:
             yield check(ground)
         except Exception as error:
-            said = str(error) if isinstance(error, ParjanyaError) else repr(error)
-            yield Checked(name=check.__name__, passed=None, said=said, next_step="parjanya doctor")
+            reason = str(error) if isinstance(error, ParjanyaError) else repr(error)
+            yield Checked(
+                name=check.__name__, passed=None, said=reason, next_step="parjanya doctor"
+            )
 
 
 def nothing_wrong_now(ground: Ground) -> Checked:
-    found, facts = ground.examined
-    errors = [one.code for one in found if one.severity is Severity.ERROR]
+    findings, facts = ground.examined
+    errors = [finding.code for finding in findings if finding.severity is Severity.ERROR]
     if facts.unread:
         raise ParjanyaError(f"Could not read {', '.join(facts.unread)}.")
-    said = f"the doctor finds {', '.join(errors)}" if errors else "the doctor finds no error"
+    text = f"the doctor finds {', '.join(errors)}" if errors else "the doctor finds no error"
     return Checked(
-        name="nothing_wrong_now", passed=not errors, said=said, next_step="parjanya doctor"
+        name="nothing_wrong_now", passed=not errors, said=text, next_step="parjanya doctor"
     )
 
 
 def every_row_accounted_for(ground: Ground) -> Checked:
     counts = ground.platform.store.counts()
-    lost = {one.tenant: one.registered - one.rows - one.departed for one in counts}
+    lost = {count.tenant: count.registered - count.rows - count.departed for count in counts}
     broken = ", ".join(tenant for tenant, rows in lost.items() if rows)
-    rows = sum(one.rows for one in counts)
-    said = f"the law is broken for {broken}" if broken else f"{some(rows, 'row')} add up"
+    rows = sum(count.rows for count in counts)
+    text = f"the law is broken for {broken}" if broken else f"{some(rows, 'row')} add up"
     return Checked(
-        name="every_row_accounted_for", passed=not broken, said=said, next_step="parjanya doctor"
+        name="every_row_accounted_for", passed=not broken, said=text, next_step="parjanya doctor"
     )
 
 
 def room_on_the_disk(ground: Ground) -> Checked:
     total, free = ground.disk(ground.platform.settings.home)
     enough = free >= FREE_BYTES and free >= FREE_SHARE * total
-    said = f"{free / 2**30:.1f} GiB of {total / 2**30:.1f} GiB are free below the home"
+    text = f"{free / 2**30:.1f} GiB of {total / 2**30:.1f} GiB are free below the home"
     return Checked(
-        name="room_on_the_disk", passed=enough, said=said, next_step="Free space, or move the home."
+        name="room_on_the_disk", passed=enough, said=text, next_step="Free space, or move the home."
     )
 
 
 def logs_are_small(ground: Ground) -> Checked:
     files = (ground.platform.settings.home / "logs").glob("*.log")
     size = sum(file.stat().st_size for file in files)
-    said = f"logs of the processes have {size / 2**20:.0f} MiB"
+    text = f"logs of the processes have {size / 2**20:.0f} MiB"
     step = "Move them away and restart `parjanya up`; in a cluster, logs go to standard output."
-    return Checked(name="logs_are_small", passed=size < MOST_LOG_BYTES, said=said, next_step=step)
+    return Checked(name="logs_are_small", passed=size < MOST_LOG_BYTES, said=text, next_step=step)
 
 
 def old_runs_are_let_go(ground: Ground) -> Checked:
@@ -113,10 +115,10 @@ def old_runs_are_let_go(ground: Ground) -> Checked:
         )
     oldest = ground.oldest_run()
     age = 0.0 if oldest is None else (ground.platform.clock() - oldest) / DAY
-    said = f"the oldest ended run is {age:.0f} days old, {days:.0f} are kept"
+    text = f"the oldest ended run is {age:.0f} days old, {days:.0f} are kept"
     step = "Launch the job retention_job in the UI, and switch retention_schedule on."
     return Checked(
-        name="old_runs_are_let_go", passed=age <= days + RETENTION_LATE, said=said, next_step=step
+        name="old_runs_are_let_go", passed=age <= days + RETENTION_LATE, said=text, next_step=step
     )
 
 
@@ -126,65 +128,65 @@ def partition_keys_are_few(ground: Ground) -> Checked:
         raise ParjanyaError("Dagster's partitions could not be read.")
     keys = len(snapshot.keys)
     step = "Lower PARJANYA_RETENTION__KEYS_DAYS or raise PARJANYA_ARRIVALS__BATCH_SIZE."
-    said = f"Dagster knows {some(keys, 'partition key')}"
+    text = f"Dagster knows {some(keys, 'partition key')}"
     return Checked(
-        name="partition_keys_are_few", passed=keys <= MOST_KEYS, said=said, next_step=step
+        name="partition_keys_are_few", passed=keys <= MOST_KEYS, said=text, next_step=step
     )
 
 
 def lanes_are_declared(ground: Ground) -> Checked:
     store = ground.platform.store
     missing = [lane.name for lane in ground.platform.lanes if lane.name not in declared(store)]
-    found = drifts(store)
-    said = "every lane is declared, and runs as declared"
+    drifted = drifts(store)
+    text = "every lane is declared, and runs as declared"
     if missing:
-        said = f"nothing is declared for {', '.join(missing)}: drift cannot be seen"
-    elif found:
-        said = "; ".join(map(str, found))
+        text = f"nothing is declared for {', '.join(missing)}: drift cannot be seen"
+    elif drifted:
+        text = "; ".join(map(str, drifted))
     step = "parjanya declare --show; then parjanya declare in the image that should run"
     return Checked(
-        name="lanes_are_declared", passed=not missing and not found, said=said, next_step=step
+        name="lanes_are_declared", passed=not missing and not drifted, said=text, next_step=step
     )
 
 
 def pinned_policies_are_published(ground: Ground) -> Checked:
     missing = []
     tenants = ground.platform.store.tenants()
-    for one in tenants:
+    for tenant in tenants:
         try:
-            ground.platform.policy_of(one.slug)
+            ground.platform.policy_of(tenant.slug)
         except PolicyMissing:
-            missing.append(f"{one.slug} ({one.policy})")
-    said = f"not published: {', '.join(missing)}" if missing else f"{some(len(tenants), 'tenant')}"
+            missing.append(f"{tenant.slug} ({tenant.policy})")
+    text = f"not published: {', '.join(missing)}" if missing else f"{some(len(tenants), 'tenant')}"
     step = "parjanya policy publish FILE, or pin the tenant to one of `parjanya policy list`"
     return Checked(
-        name="pinned_policies_are_published", passed=not missing, said=said, next_step=step
+        name="pinned_policies_are_published", passed=not missing, said=text, next_step=step
     )
 
 
 def decided_under_the_pin(ground: Ground) -> Checked:
     others = ground.platform.store.mispinned()
-    rows = sum(one.rows for one in others)
-    said = f"{some(rows, 'image')} decided under another version than their tenant's pin"
+    rows = sum(other.rows for other in others)
+    text = f"{some(rows, 'image')} decided under another version than their tenant's pin"
     step = "parjanya regrade --tenant T --to POLICY --preview"
-    return Checked(name="decided_under_the_pin", passed=not rows, said=said, next_step=step)
+    return Checked(name="decided_under_the_pin", passed=not rows, said=text, next_step=step)
 
 
 def failures_are_looked_at(ground: Ground) -> Checked:
-    """Failures that no image earned, which the doctor stops to mention after a day."""
+    """Failures that were not the image's fault. The doctor reports them for one day only."""
     store, now = ground.platform.store, ground.platform.clock()
     old = {
-        f"{one.tenant}: {failure_class}"
-        for one in store.counts()
+        f"{count.tenant}: {failure_class}"
+        for count in store.counts()
         for failure_class in OURS
-        if one.by_failure.get(failure_class)
-        and any(now - row.updated_at > DAY for row in store.failed(one.tenant, failure_class))
+        if count.by_failure.get(failure_class)
+        and any(now - row.updated_at > DAY for row in store.failed(count.tenant, failure_class))
     }
-    said = f"nobody did again: {', '.join(sorted(old))}" if old else "no old failure of ours"
+    text = f"nobody did again: {', '.join(sorted(old))}" if old else "no old failure of ours"
     return Checked(
         name="failures_are_looked_at",
         passed=not old,
-        said=said,
+        said=text,
         next_step="parjanya replay --failed --preview",
     )
 

@@ -1,6 +1,7 @@
-"""examine(): read the facts that the doctor judges, bounded in time. What cannot be read is named.
+"""examine(): reads the facts that the doctor judges, in bounded time. What cannot be read is named.
 
-Unlike `observe`, which is whole or raises, this goes on: a person wants to know what can be known.
+`observe` reads everything or raises. This goes on, because a person wants to know what can be
+known.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ OURS = (
     "object_gone",
     "object_changed",
 )
-"""Failure classes that no image earns by itself."""
+"""Failure classes that are never the image's own fault."""
 
 _FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour
 _LAST = 4e18  # later than any due_at
@@ -66,7 +67,7 @@ class Bounds:
     objects: int = 20_000  # listed per tenant; 0: no bucket is listed
     troubled: int = 200  # rows
     ours: int = 1000  # failed rows per tenant and class
-    buckets: int = 20  # searched for what is not where it should be
+    buckets: int = 20  # searched for a missing object
 
 
 @dataclass(kw_only=True)
@@ -181,17 +182,18 @@ class Examiner:
                     yield QueueSeen(role, queue.name, None)
 
     def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
-        """Pending rows that are due at no time. Counted twice: work goes on meanwhile."""
+        """Pending rows that are never due. Counted twice, because work goes on meanwhile."""
         reachable: dict[str, int] = {}
         for due in self.store.due(_LAST):
             reachable[due.tenant] = reachable.get(due.tenant, 0) + due.rows
-        again = {one.tenant: one.by_status for one in self.store.counts(self.tenant)}
-        found = {}
-        for one in counts:
-            pending = sum(one.by_status.get(status, 0) for status in WORKABLE)
-            if again.get(one.tenant) == one.by_status and pending > reachable.get(one.tenant, 0):
-                found[one.tenant] = pending - reachable.get(one.tenant, 0)
-        return found
+        again = {count.tenant: count.by_status for count in self.store.counts(self.tenant)}
+        stranded = {}
+        for count in counts:
+            pending = sum(count.by_status.get(status, 0) for status in WORKABLE)
+            unreached = pending - reachable.get(count.tenant, 0)
+            if again.get(count.tenant) == count.by_status and unreached > 0:
+                stranded[count.tenant] = unreached
+        return stranded
 
     def _troubled(self) -> Iterator[Troubled]:
         for row in self.store.troubled(self.clock(), self.bounds.troubled):
@@ -204,22 +206,22 @@ class Examiner:
             yield Troubled(row, reasons[-1] if reasons else "")
 
     def _ours(self, counts: Sequence[Counts], now: float) -> Iterator[ImageRow]:
-        for one in counts:
+        for count in counts:
             for failure_class in OURS:
-                if one.by_failure.get(failure_class):
-                    page = self.store.failed(one.tenant, failure_class, "", self.bounds.ours)
+                if count.by_failure.get(failure_class):
+                    page = self.store.failed(count.tenant, failure_class, "", self.bounds.ours)
                     yield from (r for r in page if now - r.updated_at <= self.grace.lately)
 
     def _places(
         self, counts: Sequence[Counts], failed: Sequence[ImageRow]
     ) -> tuple[int, list[Missing]]:
-        """Look for the objects of a sample of rows, from a place in the order of ids by chance."""
+        """Look for the objects of a sample of rows. The sample starts at a random id."""
         share = max(1, self.bounds.places // 2 // max(1, len(counts)))
         rows = {row.image_id: row for row in failed[:share] if row.failure_class in OURS[2:]}
-        for one in counts:
-            page = self.store.present(one.tenant, f"{self.rng.getrandbits(96):024x}", share)
+        for count in counts:
+            page = self.store.present(count.tenant, f"{self.rng.getrandbits(96):024x}", share)
             if len(page) < share:
-                page += self.store.present(one.tenant, "", share - len(page))
+                page += self.store.present(count.tenant, "", share - len(page))
             rows |= {row.image_id: row for row in page}
         checked, missing = 0, []
         for row in rows.values():
@@ -248,14 +250,14 @@ class Examiner:
     def _search(self, bucket: str, key: str, row: ImageRow, what: str) -> str | None:
         if not key:
             return None
-        known = [one.bucket for one in self.store.tenants()]
+        known = [tenant.bucket for tenant in self.store.tenants()]
         places = dict.fromkeys([*known, *self.objects.buckets()])
-        for other in islice((one for one in places if one != bucket), self.bounds.buckets):
+        for other in islice((name for name in places if name != bucket), self.bounds.buckets):
             try:
-                found = self.objects.head(other, key)
-            except (ObjectGone, StorageUnavailable):  # a bucket we may not look into says nothing
+                info = self.objects.head(other, key)
+            except (ObjectGone, StorageUnavailable):  # a bucket that we may not read tells nothing
                 continue
-            if what == "preview" or found.size == row.size:
+            if what == "preview" or info.size == row.size:
                 return other
         return None
 
@@ -276,11 +278,11 @@ class Examiner:
             ids = {image_id(tenant.bucket, info.key, info.version): info for info in chunk}
             listed.update(ids)
             without += [
-                ids[one]
-                for one in ids.keys() - self.store.known(ids)
-                if now - ids[one].modified_at > self.grace.landed
-                and refusal(ids[one].key) is None  # the others are named by `arrivals`
-                and self.objects.complete(tenant.bucket, ids[one], now)
+                ids[image]
+                for image in ids.keys() - self.store.known(ids)
+                if now - ids[image].modified_at > self.grace.landed
+                and refusal(ids[image].key) is None  # the others are named by `arrivals`
+                and self.objects.complete(tenant.bucket, ids[image], now)
             ]
         whole = len(listed) < self.bounds.objects and not self._over()
         absent = self._absent(tenant, listed, started) if whole else []
@@ -297,10 +299,10 @@ class Examiner:
         )
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
-        """Rows that were there before we listed, and whose object is not."""
-        found: list[ImageRow] = []
+        """Rows that existed before the listing began, and whose object was not listed."""
+        absent: list[ImageRow] = []
         for page in present_pages(self.store, tenant.slug):
-            found += [
+            absent += [
                 row
                 for row in page
                 if row.bucket == tenant.bucket
@@ -310,10 +312,10 @@ class Examiner:
             ]
             if self._over():
                 break
-        sure = found[: self.bounds.places]  # a listing may miss what was just renamed
+        sure = absent[: self.bounds.places]  # a listing may miss what was just renamed
         return [
             row for row in sure if not self._is_version(row) and not self._gone_by_now(row)
-        ] + found[len(sure) :]
+        ] + absent[len(sure) :]
 
     def _is_version(self, row: ImageRow) -> bool:
         try:
@@ -326,11 +328,14 @@ class Examiner:
 
 
 def _suspects(snapshot: Snapshot) -> list[str]:
-    """Runs whose pods or tasks are worth a look: launched ones, the silent first; and those that
-    failed lately over batches that still have rows due."""
+    """Runs whose pods or tasks are worth a look.
+
+    These are launched runs, the silent ones first, and runs that failed lately over batches that
+    still have rows due.
+    """
     launched = [r for r in snapshot.runs if r.state in (RunState.STARTING, RunState.STARTED)]
     launched.sort(key=lambda run: run.pulse is not None)
-    due = {one.batch for one in snapshot.due}
+    due = {batch.batch for batch in snapshot.due}
     failed = [run for run in snapshot.failed if due.intersection(run.keys)]
     failed.sort(key=lambda run: -run.at)
     ids = [run.run_id for run in launched]
@@ -338,7 +343,7 @@ def _suspects(snapshot: Snapshot) -> list[str]:
 
 
 def _places_of(row: ImageRow) -> Iterator[tuple[str, str, str]]:
-    """What must be where: the object, and the preview once the row is validated."""
+    """What must exist: the object, and the preview once the row is validated."""
     yield "object", row.bucket, row.key
     failed_before = row.pipeline_status == Status.FAILED and row.failed_stage == STAGES[0]
     if reached(row, STAGES[1]) and not failed_before:

@@ -16,9 +16,9 @@ from parjanya_dagster.truth.store import Images, Store
 
 
 def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
-    """The row that an id, a key, or a key without `incoming/` names: the newest version of it.
+    """The row with this id or key, with or without `incoming/`: the newest version.
 
-    Raises UnknownImage, and AmbiguousImage where several tenants have such a key.
+    Raises UnknownImage, and AmbiguousImage if several tenants have such a key.
     """
     row = store.get(name)
     if row is not None and tenant in (None, row.tenant):

@@ -1,4 +1,4 @@
-"""What the doctor looks at. Plain data: `examine` reads it, `diagnose` judges it."""
+"""The facts that the doctor judges. Plain data: `examine` reads it, `diagnose` judges it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketSeen:
-    """The objects of one tenant against its rows."""
+    """The objects in one tenant's bucket, compared with its rows."""
 
     tenant: str
     bucket: str
@@ -56,7 +56,7 @@ class ForeignBucket:
 
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
-    """A queue that we were told to use."""
+    """A queue that the settings name."""
 
     role: str  # "arrivals", "dead letters", or its lane
     name: str
@@ -65,7 +65,7 @@ class QueueSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that could be read. What could not is empty here, and named in `unread`."""
+    """Everything that could be read. The rest is empty here, and named in `unread`."""
 
     now: float
     snapshot: Snapshot | None = None

@@ -202,6 +202,6 @@ def finding(
     )
 
 
-def some(count: int, one: str, more: str = "") -> str:
+def some(count: int, noun: str, plural: str = "") -> str:
     """A count and its noun."""
-    return f"{count} {one if count == 1 else more or one + 's'}"
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"

@@ -1,4 +1,4 @@
-"""How long something may last before the doctor speaks of it."""
+"""How long a state may last before the doctor reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An instance examined from outside: its Dagster is opened by its home, and closed again."""
+"""Examines an instance from outside: opens the Dagster of its home, and closes it again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from parjanya_dagster.platform import Platform
 
 
 def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Facts]:
-    """What the doctor finds, and the facts it judged. What cannot be read is named in the facts."""
+    """What the doctor finds, and the facts it judged. The facts name what could not be read."""
     with ExitStack() as open_things:
         belief: Belief
         sensors: Callable[[], Any]

@@ -1,7 +1,7 @@
 """What keeps the pod or the task of a run from running. Pure: descriptions in, obstacles out.
 
 Descriptions are those of the Kubernetes API (a pod, an event of a Job) and of ECS (a task), as
-plain data. Nothing in here asks anybody.
+plain data. Nothing in here calls a server.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Obstacle:
 
 
 class Workers(Protocol):
-    """Whoever runs the workers. Raises whatever its client raises."""
+    """The system that runs the workers. Raises whatever its client raises."""
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]: ...
 
 
 class Nowhere:
-    """Plain processes of this machine: Dagster sees their death by itself."""
+    """Plain processes of this machine. Dagster notices by itself when they die."""
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
         return []
@@ -68,11 +68,11 @@ def of_pod(pod: Mapping[str, Any]) -> Obstacle | None:
     metadata, status = pod["metadata"], pod.get("status") or {}
 
     def obstacle(kind: str, reason: str, message: str | None, at: str | None = None) -> Obstacle:
-        said = f"{reason}: {message}" if message else reason
+        text = f"{reason}: {message}" if message else reason
         since = _seconds(at or metadata["creationTimestamp"])
         run_id = (metadata.get("labels") or {}).get(RUN_LABEL, "")
         return Obstacle(
-            kind=kind, run_id=run_id, where=f"pod {metadata['name']}", said=said, since=since
+            kind=kind, run_id=run_id, where=f"pod {metadata['name']}", said=text, since=since
         )
 
     if status.get("reason") in _KILLED_REASONS:
@@ -119,8 +119,8 @@ def of_task(run_id: str, task: Mapping[str, Any]) -> Obstacle | None:
     since = created.timestamp() if isinstance(created, datetime) else 0.0
     where = f"task {task['taskArn'].rsplit('/', 1)[-1]}"
     status = task.get("lastStatus")
-    reasons = [one.get("reason", "") for one in task.get("containers") or ()]
-    said = " ".join(filter(None, [task.get("stoppedReason", ""), *reasons]))
+    reasons = [container.get("reason", "") for container in task.get("containers") or ()]
+    text = " ".join(filter(None, [task.get("stoppedReason", ""), *reasons]))
     if status == "PROVISIONING":
         provider = task.get("capacityProviderName") or "its capacity provider"
         return Obstacle(
@@ -132,18 +132,18 @@ def of_task(run_id: str, task: Mapping[str, Any]) -> Obstacle | None:
         )
     if status != "STOPPED":
         return None
-    if "CannotPull" in said:
-        return Obstacle(kind=IMAGE, run_id=run_id, where=where, said=said, since=since)
-    if "OutOfMemory" in said or task.get("stopCode") in ("SpotInterruption", "TerminationNotice"):
+    if "CannotPull" in text:
+        return Obstacle(kind=IMAGE, run_id=run_id, where=where, said=text, since=since)
+    if "OutOfMemory" in text or task.get("stopCode") in ("SpotInterruption", "TerminationNotice"):
         return Obstacle(
             kind=KILLED,
             run_id=run_id,
             where=where,
-            said=said or str(task.get("stopCode")),
+            said=text or str(task.get("stopCode")),
             since=since,
         )
     if task.get("stopCode") == "TaskFailedToStart":
-        return Obstacle(kind=NOT_STARTED, run_id=run_id, where=where, said=said, since=since)
+        return Obstacle(kind=NOT_STARTED, run_id=run_id, where=where, said=text, since=since)
     return None
 
 
@@ -153,11 +153,11 @@ def findings(
     """One finding per kind. A pod may wait a while for a node that is on its way."""
     waits = (grace or GracePeriods()).unplaced
     by_kind: dict[str, list[Obstacle]] = defaultdict(list)
-    for one in obstacles:
-        if one.kind != UNPLACED or now - one.since > waits:
-            by_kind[one.kind].append(one)
+    for obstacle in obstacles:
+        if obstacle.kind != UNPLACED or now - obstacle.since > waits:
+            by_kind[obstacle.kind].append(obstacle)
     for kind, those in by_kind.items():
-        oldest = min(those, key=lambda one: one.since)
+        oldest = min(those, key=lambda obstacle: obstacle.since)
         yield finding(
             kind,
             f"{_SUMMARY[kind].format(some(len(those), 'run'))}. {oldest.where}: {oldest.said}",

@@ -1,7 +1,7 @@
-"""The pods or tasks of Dagster's runs, asked of the platform on which they were launched.
+"""Reads the pods or tasks of Dagster's runs from the system that launched them.
 
-Which platform that is, is known by the instance's own run launcher: it has the credentials and
-the place. A launcher that starts plain processes has nothing to ask.
+The instance's run launcher says which system that is, and has its credentials. A launcher that
+starts plain processes has nothing to read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class Pods:
             self._core.list_namespaced_pod,
             label_selector=f"{RUN_LABEL} in ({','.join(sorted(chosen))})",
         )
-        found = {one.run_id: one for pod in pods if _run_of(pod) in chosen and (one := of_pod(pod))}
+        by_run = {
+            obstacle.run_id: obstacle
+            for pod in pods
+            if _run_of(pod) in chosen and (obstacle := of_pod(pod))
+        }
         have_pods = {_run_of(pod) for pod in pods}
         without = set(chosen) - have_pods
         if without:
@@ -48,10 +52,10 @@ class Pods:
                 field_selector="involvedObject.kind=Job,reason=FailedCreate",
             )
             for event in events:
-                one = of_job_event(event)
-                if one is not None and one.run_id in without:
-                    found[one.run_id] = one
-        return list(found.values())
+                obstacle = of_job_event(event)
+                if obstacle is not None and obstacle.run_id in without:
+                    by_run[obstacle.run_id] = obstacle
+        return list(by_run.values())
 
     def _read(self, listing: Any, **selectors: str) -> list[dict[str, Any]]:
         answer = listing(
@@ -78,17 +82,20 @@ class Tasks:
             tags = run.tags if run else {}
             if arn := tags.get("ecs/task_arn"):
                 by_cluster.setdefault(tags.get("ecs/cluster", ""), {})[arn] = run_id
-        found = []
+        obstacles = []
         for cluster, run_of in by_cluster.items():
             answer = self._ecs.describe_tasks(cluster=cluster, tasks=list(run_of))
             for task in answer["tasks"]:
-                if one := of_task(run_of[task["taskArn"]], task):
-                    found.append(one)
-        return found
+                if obstacle := of_task(run_of[task["taskArn"]], task):
+                    obstacles.append(obstacle)
+        return obstacles
 
 
 class OfInstance:
-    """The workers of an instance. Its launcher, which may not open here, is opened when asked."""
+    """The workers of an instance.
+
+    Its launcher may fail to open here, so it is opened only when asked.
+    """
 
     def __init__(self, instance: Any) -> None:
         self._instance = instance

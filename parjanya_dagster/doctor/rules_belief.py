@@ -1,4 +1,4 @@
-"""Whether the loops that compare Truth with what runs complete."""
+"""Rules on the loops that compare Truth with what runs: do they complete?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues, groups of instances, and loops that cannot read what they need."""
+"""Rules on queues, on groups of instances, and on loops that cannot read what they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps workers from doing what they were asked for."""
+"""Rules on execution: what keeps workers from doing their work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is due against what runs: missing Intent, and Intent that Execution does not realize."""
+"""Rules that compare what is due with what runs.
+
+Either Intent is missing, or Execution does not realize it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ Judge = Callable[[Snapshot, Sequence[Lane], Limits, GracePeriods], Iterator[Find
 def living(
     snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits
 ) -> tuple[list[LiveRun], dict[str, str]]:
-    """Our runs that live, and why the others are taken for dead, by run id."""
+    """Our runs that live, and, by run id, why the others are taken for dead."""
     launch = {lane.job: lane.launch_deadline for lane in lanes}
     live, dead = [], {}
     for run in snapshot.runs:
@@ -73,7 +76,7 @@ def _run_dead(
 def _intent(
     snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, grace: GracePeriods
 ) -> Iterator[Finding]:
-    """Rows that no live run has before it: nobody asked, or asking had to wait."""
+    """Rows that no live run will reach: nobody asked for one, or asking had to wait."""
     live, _ = living(snapshot, lanes, limits)
     for lane in lanes:
         ours = [run for run in live if set(run.stages) & set(lane.stages)]
@@ -84,7 +87,7 @@ def _intent(
         late, held = [], []
         first, most = limits.failure_first, limits.failure_most
         unfit = without_engine(needs, ours, snapshot, first, most)  # has a finding of its own
-        for need in (one for one in needs if one.batch not in unfit):
+        for need in (need for need in needs if need.batch not in unfit):
             waited = snapshot.now - need.oldest
             wait = cooling(need, lane, snapshot, first, most)
             if (full or wait or stopped) and waited > grace.held_back:
@@ -145,7 +148,7 @@ def _without_commits(run: LiveRun, now: float, grace: GracePeriods) -> bool:
 def _run_for_nothing(
     snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, grace: GracePeriods
 ) -> Iterator[Finding]:
-    """Runs whose rows were done by others, or went away. A replay makes its rows due itself."""
+    """Runs whose rows were done by others, or are gone. A replay makes its rows due itself."""
     live, _ = living(snapshot, lanes, limits)
     needed = {(due.batch, due.stage) for due in snapshot.due}
     stale = set(snapshot.stale_manifests)
@@ -173,7 +176,7 @@ def _crash_loop(
 ) -> Iterator[Finding]:
     deaths = Counter(key for run in snapshot.failed for key in run.keys)
     again = {key: n for key, n in deaths.items() if n >= grace.failed_runs}
-    due = {one.batch for one in snapshot.due}
+    due = {batch.batch for batch in snapshot.due}
     still = {key: n for key, n in again.items() if key in due}
     if still:
         worst = max(still, key=lambda key: still[key])

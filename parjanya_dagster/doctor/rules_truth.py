@@ -1,4 +1,4 @@
-"""Truth against what is there: rows, objects, names that were refused, clocks."""
+"""Rules that compare Truth with what exists: rows, objects, refused names, clocks."""
 
 from __future__ import annotations
 

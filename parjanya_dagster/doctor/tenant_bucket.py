@@ -1,4 +1,4 @@
-"""Whether the bucket of a tenant is fit: that of `aws.bucket_check`, and CORS asked for real."""
+"""Whether a tenant's bucket is fit: the checks of `aws.bucket_check`, and a real CORS preflight."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SIGNED_SECONDS = 60  # that the URL of the preflight would be good for
 def findings_of_bucket(
     platform: Platform, tenant: Tenant, origins: Sequence[str]
 ) -> Iterator[Finding]:
-    """Everything that was looked at, good or bad, for uploads from these web origins.
+    """Every check, passed or not, for uploads from these web origins.
 
-    Raises CloudUnavailable where the arrivals queue does not tell its ARN.
+    Raises CloudUnavailable if the arrivals queue does not give its ARN.
     """
     if not platform.settings.objects_url.startswith("s3:"):
         yield _readable(platform, tenant)
@@ -46,14 +46,14 @@ def _readable(platform: Platform, tenant: Tenant) -> Finding:
 
 def _wanted(settings: Settings, tenant: Tenant, origins: Sequence[str]) -> Wanted:
     queue = settings.arrivals.queue
-    # An upload may wait for as long as retries go on, or for as long as nobody looks.
+    # An upload may have to stay until retries end, and through the longest dormancy.
     keep = max(settings.runs.retry_horizon_hours, settings.arrivals.longest_dormancy_hours) * HOUR
     arn = SqsQueue(queue).arn() if queue else ""
     return Wanted(tenant.bucket, tenant.prefix, arn, keep, origins)
 
 
 def _preflights(platform: Platform, wanted: Wanted) -> Iterator[Finding]:
-    """What a browser of each origin is told when it asks for real."""
+    """The answer to a real preflight from each origin."""
     if not wanted.origins:
         return
     key = f"{wanted.prefix}preflight"

@@ -1,4 +1,4 @@
-"""Why is this image not done? The answer has the doctor's words: a boundary and a next step."""
+"""Why an image is not done, in the doctor's words: a boundary and a next step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Held:
 
     boundary: Boundary | None  # None: it is done
     next_step: str
-    detail: str = ""  # what its row alone does not say
+    detail: str = ""  # what its row does not show
     since: float | None = None
 
 
@@ -34,7 +34,10 @@ def held_at(
     runs: Sequence[LiveRun] | None = None,
     grace: GracePeriods | None = None,
 ) -> Held:
-    """`runs`: those that Dagster believes live; None where they were not or cannot be read."""
+    """Where a row is held, and what to do about it.
+
+    `runs`: those that Dagster believes live. None: they were not read, or cannot be.
+    """
     status = Status(row.pipeline_status)
     if status is Status.CURATED:
         return Held(boundary=None, next_step="", since=row.updated_at)
@@ -46,11 +49,11 @@ def held_at(
         return Held(boundary=Boundary.EXECUTION, next_step=NOTHING)
     if row.not_before > now:
         reasons = [event.reason for event in history if event.kind == "retry"]
-        said = f"The last reason: {reasons[-1]}" if reasons else ""
+        detail = f"The last reason: {reasons[-1]}" if reasons else ""
         return Held(
             boundary=Boundary.EXECUTION,
             next_step=KINDS["retrying"].next_step,
-            detail=said,
+            detail=detail,
             since=row.retry_since,
         )
     return _waiting(row, STAGE_OF[status], now, loops, runs, grace or GracePeriods())
@@ -105,19 +108,19 @@ def _waiting(
 
 def _covered(run: LiveRun) -> Held:
     if run.state in (RunState.CREATED, RunState.QUEUED):
-        said = f"Run {run.run_id} will do it, and waits in the queue."
+        detail = f"Run {run.run_id} will do it, and waits in the queue."
         return Held(
             boundary=Boundary.INTENT,
             next_step=KINDS["queued_too_long"].next_step,
-            detail=said,
+            detail=detail,
             since=run.since,
         )
     if run.state is RunState.STARTING:
-        said = f"Run {run.run_id} will do it, and is being started."
+        detail = f"Run {run.run_id} will do it, and is being started."
         return Held(
             boundary=Boundary.EXECUTION,
             next_step=KINDS["starting_too_long"].next_step,
-            detail=said,
+            detail=detail,
             since=run.since,
         )
     return Held(

@@ -55,7 +55,7 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "cancel_timeout_seconds": 180,
             "poll_interval_seconds": 30,
         },
-        # Both loops go on looking within a tick, so each needs a thread.
+        # Both loops run for a whole tick, so each needs a thread.
         "sensors": {"use_threads": True, "num_workers": 4},
         "run_retries": {"enabled": False},  # the reconciler owns retries
         "retention": {
@@ -96,7 +96,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Hold the home for this process. Raises HomeBusy. A dead process holds nothing."""
+    """Hold the home for this process. Raises HomeBusy. The hold ends when the process does."""
     settings.home.mkdir(parents=True, exist_ok=True)
     with open(settings.home / "up.lock", "a+") as lock:
         try:

@@ -17,7 +17,7 @@ LOOK_EVERY = 0.5  # seconds between two looks at the processes
 
 
 class Reporter(Protocol):
-    """Is told how far the instance is."""
+    """Hears how far the instance is."""
 
     def queue_unknown(self, reason: str) -> None: ...
     def starting(self, settings: Settings) -> None: ...
@@ -28,9 +28,9 @@ class Reporter(Protocol):
 def run(
     settings: Settings, port: int | None, stopping: threading.Event, reporter: Reporter
 ) -> None:
-    """Run the instance of a home until `stopping` is set. Nobody else may run over that home.
+    """Run the instance of a home until `stopping` is set. No other process may run over that home.
 
-    Truth is migrated first. Raises SettingsInvalid where a queue keeps messages for too short.
+    Truth is migrated first. Raises SettingsInvalid if a queue keeps messages for too short a time.
     """
     with alone(settings):
         platform = open_platform(settings, migrating=True)
@@ -40,7 +40,7 @@ def run(
 
 
 def _prepare(platform: Platform, reporter: Reporter) -> None:
-    # On one machine, what starts the platform is what should run.
+    # On one machine, the code that starts the platform is the code that should run.
     declare_lanes(platform, platform.lanes)
     dormancy = platform.settings.arrivals.longest_dormancy_hours * HOUR
     for error in check_retention(platform.all_queues, dormancy):
@@ -53,7 +53,7 @@ def _supervise(supervisor: Supervisor, stopping: threading.Event, reporter: Repo
         supervisor.start()
         announced = False
         while not stopping.wait(LOOK_EVERY):
-            supervisor.tend()
+            supervisor.restart_dead()
             if not announced and supervisor.ready():
                 announced = True
                 reporter.ready(supervisor.settings, supervisor.url)

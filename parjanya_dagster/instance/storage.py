@@ -1,7 +1,7 @@
-"""Dagster's own tables, made before its processes start.
+"""Makes Dagster's own tables before its processes start.
 
-Code server, daemon and webserver open the storage at the same moment, and on a new home each of
-them would create it: the slower ones die of "table already exists".
+Code server, daemon and webserver open the storage at the same moment. On a new home each of them
+would create it, and the slower ones would die of "table already exists".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The processes of an instance: code server, daemon, webserver. Restarted when they die.
 
-Every process is the head of a group of its own and asks the kernel to end it with its parent, so
+Every process leads a process group of its own and asks the kernel to end it with its parent. So
 neither Ctrl-C nor a SIGKILL of the supervisor leaves one behind.
 """
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 PATIENCE = 10.0  # seconds that a process gets to end by itself
-RAN_WELL = 60.0  # seconds after which a death is not the next of a row of deaths
+RAN_WELL = 60.0  # seconds after which the count of deaths starts again
 
 
 @dataclass(slots=True)
@@ -72,8 +72,8 @@ class Supervisor:
         for service in self.services:
             self._spawn(service)
 
-    def tend(self) -> None:
-        """Start again what has died, with a growing pause. What it left behind is asked to end."""
+    def restart_dead(self) -> None:
+        """Restart processes that died, after a growing pause. Their children are asked to end."""
         self.orphans = {group for group in self.orphans if _signal_group(group, 0)}
         for service in self.services:
             process = service.process
@@ -109,7 +109,7 @@ class Supervisor:
         return f"http://{HOST}:{self.port}"
 
     def stop(self) -> None:
-        """End every process and all it started: asked first, then killed."""
+        """End every process and all that it started. Each is asked first, then killed."""
         family = self._family()
         for service in reversed(self.services):
             if service.process is not None:
@@ -127,16 +127,16 @@ class Supervisor:
                 service.process = None
 
     def _family(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = []
+        family: list[psutil.Process] = []
         for service in self.services:
             if service.process is None:
                 continue
             try:
                 head = psutil.Process(service.process.pid)
-                found += [head, *head.children(recursive=True)]
+                family += [head, *head.children(recursive=True)]
             except psutil.NoSuchProcess:
                 continue
-        return found
+        return family
 
     def _spawn(self, service: Service) -> None:
         service.started_at = self.clock()

@@ -40,7 +40,7 @@ SPLIT = (
     Lane("cpu", STAGES[:1], Needs(cpu=4, memory_mib=8192), launch_deadline=900.0),
     Lane("gpu", STAGES[1:], Needs(cpu=7, memory_mib=26_624, gpus=1), launch_deadline=2700.0),
 )
-"""A cluster: decoding scales apart from models. A GPU node may take long to come.
+"""A cluster: decoding scales apart from models. A GPU node may take long to start.
 
 The gpu lane fills a node of 8 cores, 32 GiB and one GPU, less what the node keeps for itself.
 """

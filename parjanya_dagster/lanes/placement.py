@@ -1,6 +1,6 @@
-"""Where a lane's runs go: what each launcher is told by the tags of the lane's job.
+"""Where a lane's runs go, as tags of the lane's job that a run launcher reads.
 
-Pure. It speaks the languages of two run launchers, and imports neither.
+Pure. It writes the formats of two run launchers, and imports neither.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from parjanya_dagster.lanes import Lane, Needs
 Launcher = Literal["local", "kubernetes", "ecs"]
 
 LANE_LABEL = "parjanya/lane"
-"""On nodes, and on the pods of runs: a lane's pods fit its nodes only."""
+"""The label of nodes and of the pods of runs: a lane's pods run on its nodes only."""
 
 GPU = "nvidia.com/gpu"
 GRACE = 60  # seconds a pod gets to hand back what it holds
@@ -37,7 +37,7 @@ _FARGATE = {  # CPU units -> least and most memory in MiB
 
 
 class Placement(BaseModel):
-    """What an operator says about one lane. What is left out stays as the lane has it."""
+    """What an operator sets for one lane. What is left out keeps the value of the lane."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -53,14 +53,14 @@ class Placement(BaseModel):
     )
 
     def needs(self, usual: Needs) -> Needs:
-        said = self.model_dump(include={"cpu", "memory_mib", "gpus"}, exclude_none=True)
-        return replace(usual, **said)
+        wished = self.model_dump(include={"cpu", "memory_mib", "gpus"}, exclude_none=True)
+        return replace(usual, **wished)
 
 
 def placed(
     lanes: Sequence[Lane], launcher: Launcher, placements: Mapping[str, Placement]
 ) -> tuple[Lane, ...]:
-    """The lanes with the tags that this launcher understands.
+    """The lanes with the tags that this launcher reads.
 
     Raises SettingsInvalid for what a launcher cannot give.
     """
@@ -74,8 +74,8 @@ def placed(
     )
 
 
-def _kubernetes(lane: Lane, said: Placement) -> dict[str, Any]:
-    needs = said.needs(lane.needs)
+def _kubernetes(lane: Lane, wishes: Placement) -> dict[str, Any]:
+    needs = wishes.needs(lane.needs)
     memory = f"{needs.memory_mib}Mi"
     limits = {"memory": memory} | ({GPU: str(needs.gpus)} if needs.gpus else {})
     container: dict[str, Any] = {
@@ -83,11 +83,11 @@ def _kubernetes(lane: Lane, said: Placement) -> dict[str, Any]:
         "resources": {"requests": {"cpu": f"{needs.cpu:g}", "memory": memory}, "limits": limits},
         "volume_mounts": [{"name": "shared-memory", "mount_path": "/dev/shm"}],
     }
-    if said.image:
-        container["image"] = said.image
+    if wishes.image:
+        container["image"] = wishes.image
         # By its old name too, for one release: a cluster's settings may still have that one.
         names = ("PARJANYA_IDENTITY__IMAGE", "PARJANYA_IMAGE")
-        container["env"] = [{"name": name, "value": said.image} for name in names]
+        container["env"] = [{"name": name, "value": wishes.image} for name in names]
     pod: dict[str, Any] = {
         "node_selector": {LANE_LABEL: lane.name},
         "priority_class_name": f"parjanya-{lane.name}-runs",
@@ -117,23 +117,23 @@ def _kubernetes(lane: Lane, said: Placement) -> dict[str, Any]:
     return {"dagster-k8s/config": config}
 
 
-def _ecs(lane: Lane, said: Placement) -> dict[str, Any]:
-    needs = said.needs(lane.needs)
+def _ecs(lane: Lane, wishes: Placement) -> dict[str, Any]:
+    needs = wishes.needs(lane.needs)
     units = round(needs.cpu * 1024)
     tags = {"ecs/cpu": str(units), "ecs/memory": str(needs.memory_mib)}
     run_task: dict[str, Any] = {}
-    if said.task_definition:
-        run_task["taskDefinition"] = said.task_definition
-    if said.capacity_provider:
+    if wishes.task_definition:
+        run_task["taskDefinition"] = wishes.task_definition
+    if wishes.capacity_provider:
         run_task["capacityProviderStrategy"] = [
-            {"capacityProvider": said.capacity_provider, "weight": 1}
+            {"capacityProvider": wishes.capacity_provider, "weight": 1}
         ]
     elif needs.gpus:
         raise SettingsInvalid(
             f"The lane {lane.name} needs a GPU, and Fargate has none: name its capacity provider "
             f"in PARJANYA_LANES__{lane.name.upper()}__CAPACITY_PROVIDER."
         )
-    if not needs.gpus and (said.capacity_provider or "FARGATE").startswith("FARGATE"):
+    if not needs.gpus and (wishes.capacity_provider or "FARGATE").startswith("FARGATE"):
         _check_fargate(lane.name, units, needs.memory_mib)
     if run_task:
         tags["ecs/run_task_kwargs"] = json.dumps(run_task)

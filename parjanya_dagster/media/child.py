@@ -1,4 +1,4 @@
-"""One decoder process as its parent sees it: started, asked, watched, ended."""
+"""One decoder process as its parent sees it: start it, ask it, watch it, end it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from . import wire
 
 _START_SECONDS: Final = 120.0
 _PIPE_BYTES: Final = 1 << 20
-# What a busy machine may add to a deadline, and the share of CPU below which it is to blame.
+# A deadline may grow by this factor if the child got less than this share of a CPU.
 _PATIENCE: Final = 4
 _STARVED: Final = 0.5
 
@@ -49,7 +49,7 @@ class ChildDied(Exception):
 
 
 class DeadlinePassed(Exception):
-    """The process was still at work when its time was over, and has been killed."""
+    """The process was still at work when its time was over, and was killed."""
 
 
 class Child:
@@ -62,12 +62,12 @@ class Child:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-            # One image, one thread; and no heap per thread that never was.
+            # A child decodes one image in one thread, so it needs no more threads or heaps.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "VIPS_CONCURRENCY": "1",
             "MALLOC_ARENA_MAX": "2",
-            # The pixels of one image are where the next one's go: the system is not asked again.
+            # Freed memory is kept for the next image, not given back to the system.
             "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
             "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
         }
@@ -104,7 +104,7 @@ class Child:
         return self._converse(wire.packed(header, data), deadline_s)
 
     def peak_memory_bytes(self) -> int:
-        """Most resident memory so far; 0 where the system does not tell."""
+        """Most resident memory so far. 0 if the system does not tell."""
         # Not getrusage: its figure begins with what the parent had when it forked.
         with contextlib.suppress(OSError), open(f"/proc/{self._process.pid}/status") as status:
             for line in status:

@@ -1,4 +1,4 @@
-"""One complete decode of an image, shared by everything that looks at its pixels."""
+"""One complete decode of an image, used by everything that needs its pixels."""
 
 from __future__ import annotations
 

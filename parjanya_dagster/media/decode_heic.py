@@ -1,7 +1,7 @@
 """HEIC and HEIF through pillow-heif: the libvips wheel has no HEVC decoder.
 
-libde265 conceals damage inside a picture instead of reporting it, so bytes flipped in the middle
-of a HEIC are not found; a file that is cut short is.
+libde265 conceals damage inside a picture instead of reporting it. So flipped bytes in the middle of
+a HEIC are not found. A file that is cut short is found.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Raw files of cameras, DNG among them, through LibRaw.
 
-What a photographer saw is the preview that the camera embedded, so that is taken where it is large
-enough. Otherwise the sensor data is developed with the camera's white balance. Either way the
-sensor data is unpacked, because a file that is cut short shows it only there.
+The preview that the camera embedded shows what the photographer saw, so it is used if it is large
+enough. Otherwise the sensor data is developed with the camera's white balance. The sensor data is
+unpacked in both cases, because a file that is cut short shows it only there.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _private_output() -> int:
 
 
 def _load(entry: str) -> Callable[..., Any]:
-    """Import the work and, for the real one, run it once: later limits shall not count imports."""
+    """Import the work, and run the real one once, so that later limits do not count imports."""
     module, name = entry.split(":")
     work: Callable[..., Any] = getattr(importlib.import_module(module), name)
     if module.startswith("parjanya_dagster.media."):
@@ -90,7 +90,7 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """End at once when the parent's end of the pipe is gone, even amid a decode."""
+    """End at once when the parent's end of the pipe is closed, even in the middle of a decode."""
     poll = select.poll()
     poll.register(0, 0)  # no events asked for: a hang-up is always reported
     poll.poll()

@@ -63,17 +63,17 @@ def keys(views: Sequence[str]) -> dict[str, int]:
     The 50 lowest frequencies of a hash make five blocks of ten bits. Each two of them make a key,
     so hashes that differ in at most three of those bits share one. Hashes are signed, 64 bits.
     """
-    found: dict[str, int] = {}
+    filed: dict[str, int] = {}
     for view in views:
         value = int(view, 16)
         blocks = [
-            sum((value >> (63 - bit) & 1) << place for place, bit in enumerate(some))
-            for some in _blocks()
+            sum((value >> (63 - bit) & 1) << shift for shift, bit in enumerate(block))
+            for block in _blocks()
         ]
         signed = value - (1 << 64) if value >> 63 else value
         for n, (a, b) in enumerate(combinations(range(_BLOCKS), 2)):
-            found.setdefault(f"{n}{blocks[a] << _BITS | blocks[b]:05x}", signed)
-    return found
+            filed.setdefault(f"{n}{blocks[a] << _BITS | blocks[b]:05x}", signed)
+    return filed
 
 
 def apart(one: int, other: int) -> int:

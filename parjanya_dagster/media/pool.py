@@ -1,7 +1,8 @@
 """Decoders in processes of their own, so that a crash or a hang costs one image and not the run.
 
 Children are reused. Each has a deadline per image and a memory limit. A child that dies takes one
-image with it and is replaced before the next. None outlives its parent, however that ends.
+image with it and is replaced before the next. No child outlives its parent, however the parent
+ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes; its name is never asked. Knows nothing of decoders."""
+"""What a file is, from its first bytes. Its name is ignored. Knows nothing of decoders."""
 
 from __future__ import annotations
 

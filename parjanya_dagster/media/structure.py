@@ -1,7 +1,7 @@
-"""What the skeleton of a file says without decoding: where it should end, and what it carries.
+"""What the structure of a file says without decoding: where it should end, and what it carries.
 
-Walks markers, chunks and boxes; never pixels. Every walk is bounded by the length of the file, and
-nothing here trusts a number it has not compared with that length.
+Reads markers, chunks and boxes, never pixels. Every loop is bounded by the length of the file, and
+no number from the file is used before it was compared with that length.
 """
 
 from __future__ import annotations
@@ -177,12 +177,12 @@ def _ifd(data: bytes, at: int | None) -> list[tuple[int, int, tuple[int, ...]]]:
     (count,) = struct.unpack_from(order + "H", data, at)
     entries = []
     for index in range(count):
-        place = at + 2 + 12 * index
-        tag, kind, number, value = struct.unpack_from(order + "HHII", data, place)
+        entry = at + 2 + 12 * index
+        tag, kind, number, value = struct.unpack_from(order + "HHII", data, entry)
         values: tuple[int, ...] = ()
         if kind in (1, 3, 4, 13) and 0 < number <= _ENTRY_LIMIT:
             size, code = {1: (1, "B"), 3: (2, "H")}.get(kind, (4, "I"))
-            start = place + 8 if number * size <= 4 else value
+            start = entry + 8 if number * size <= 4 else value
             # Only the tags that are asked for need their values.
             if number * size <= 4 or tag in (273, 279, 324, 325, 330):
                 values = struct.unpack_from(f"{order}{number}{code}", data, start)

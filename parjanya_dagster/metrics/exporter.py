@@ -1,4 +1,4 @@
-"""The exporter: measures when it is asked, but not more often than it should."""
+"""The exporter: measures when it is scraped, but not too often."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from parjanya_dagster.metrics.measure import Measured
 
 
 class Exporter(Collector):
-    """Answers scrapes. A measurement serves all who ask within `every` seconds of it."""
+    """Answers scrapes. One measurement serves all scrapes within `every` seconds."""
 
     def __init__(
         self, measure: Callable[[], Measured], clock: Callable[[], float], every: float
@@ -34,7 +34,7 @@ class Exporter(Collector):
             return self._last
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: asking must not measure."""
+        """Nothing, because registering must not measure."""
         return []
 
     @property

@@ -27,13 +27,13 @@ VERDICTS = ("accept", "review", "reject")
 
 
 class Sheet:
-    """Families that are filled in one sample at a time, by the names of `METRICS`."""
+    """Families that are filled one sample at a time, by the names of `METRICS`."""
 
     def __init__(self) -> None:
         self._families: dict[str, Any] = {}
 
     def set(self, name: str, value: float, *labels: str) -> None:
-        self._family(name).add_metric([_text(one) for one in labels], value)
+        self._family(name).add_metric([_text(label) for label in labels], value)
 
     def observed(
         self,
@@ -59,18 +59,18 @@ class Sheet:
 
     def _family(self, name: str) -> Any:
         if name not in self._families:
-            one = METRICS[name]
+            metric = METRICS[name]
             kind = {
                 "gauge": GaugeMetricFamily,
                 "counter": CounterMetricFamily,
                 "histogram": HistogramMetricFamily,
-            }[one.kind]
-            self._families[name] = kind(PREFIX + name, one.says, labels=one.labels)
+            }[metric.kind]
+            self._families[name] = kind(PREFIX + name, metric.says, labels=metric.labels)
         return self._families[name]
 
 
 def families(seen: Measured) -> list[Metric]:
-    """Every family of `METRICS`, those that could not be read without samples."""
+    """Every family of `METRICS`. A family that could not be read has no samples."""
     sheet = Sheet()
     for layer in (TRUTH, BELIEF):
         sheet.set("readable", float(seen.readable(layer)), layer)
@@ -82,22 +82,24 @@ def families(seen: Measured) -> list[Metric]:
         _runs(sheet, seen, seen.facts.snapshot)
     _work(sheet, seen)
     _drift(sheet, seen)
-    found = Counter((one.code, str(one.boundary), str(one.severity)) for one in seen.findings)
-    for labels, count in found.items():
+    findings = Counter(
+        (finding.code, str(finding.boundary), str(finding.severity)) for finding in seen.findings
+    )
+    for labels, count in findings.items():
         sheet.set("findings", count, *labels)
     return sheet.families()
 
 
 def _truth(sheet: Sheet, seen: Measured) -> None:
-    for one in seen.facts.counts:
+    for count in seen.facts.counts:
         for status in Status:
-            sheet.set("images", one.by_status.get(status, 0), one.tenant, str(status))
+            sheet.set("images", count.by_status.get(status, 0), count.tenant, str(status))
         for verdict in VERDICTS:
-            sheet.set("verdicts", one.by_verdict.get(verdict, 0), one.tenant, verdict)
-        for failure_class, rows in one.by_failure.items():
-            sheet.set("failed_images", rows, one.tenant, failure_class)
-        sheet.set("in_flight", one.in_flight, one.tenant)
-        sheet.set("conservation", one.registered - one.rows - one.departed, one.tenant)
+            sheet.set("verdicts", count.by_verdict.get(verdict, 0), count.tenant, verdict)
+        for failure_class, rows in count.by_failure.items():
+            sheet.set("failed_images", rows, count.tenant, failure_class)
+        sheet.set("in_flight", count.in_flight, count.tenant)
+        sheet.set("conservation", count.registered - count.rows - count.departed, count.tenant)
     if seen.facts.ahead is not None:
         sheet.set("clock_ahead_seconds", seen.facts.ahead)
 
@@ -109,9 +111,9 @@ def _belief(sheet: Sheet, seen: Measured) -> None:
         if "seconds" in beat.payload:
             sheet.set("loop_seconds", float(beat.payload["seconds"]), name)
     _totals(sheet, seen.facts.totals)
-    for one in seen.facts.sensors:
-        sheet.set("sensor_on", float(one.running), one.name)
-        sheet.set("sensor_failed_ticks", one.failures, one.name)
+    for sensor in seen.facts.sensors:
+        sheet.set("sensor_on", float(sensor.running), sensor.name)
+        sheet.set("sensor_failed_ticks", sensor.failures, sensor.name)
     if seen.facts.snapshot is not None:
         sheet.set("partition_keys", len(seen.facts.snapshot.keys))
 
@@ -138,9 +140,9 @@ def _backlog(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
     rows: Counter[tuple[str, str, str]] = Counter()
     oldest: dict[tuple[str, str, str], float] = {}
     lane_of = {stage: lane.name for lane in seen.lanes for stage in lane.stages}
-    for one in seen.facts.counts:  # nothing due is a number too: it has been read
+    for tenant in seen.facts.counts:  # nothing due is a number too: it has been read
         for stage, lane in lane_of.items():
-            rows[lane, stage, one.tenant] = 0
+            rows[lane, stage, tenant.tenant] = 0
     for due in snapshot.due:
         labels = (lane_of[due.stage], due.stage, due.tenant)
         rows[labels] += due.rows
@@ -206,26 +208,30 @@ def _work(sheet: Sheet, seen: Measured) -> None:
 
 
 def _starts(sheet: Sheet, seen: Measured, job: str, account: Mapping[str, float]) -> None:
-    lane = next((one.name for one in seen.lanes if one.job == job), job)
+    lane = next((lane.name for lane in seen.lanes if lane.job == job), job)
     phases: dict[str, dict[str, float]] = defaultdict(dict)
     for what, amount in account.items():
         _, phase, *rest = what.split("|")
         phases[phase]["|".join(rest)] = amount
-    for phase, said in phases.items():
-        below = {what[3:]: amount for what, amount in said.items() if what.startswith("le|")}
+    for phase, amounts in phases.items():
+        below = {what[3:]: amount for what, amount in amounts.items() if what.startswith("le|")}
         sheet.observed(
-            "run_start_seconds", (lane, phase), below, said.get("count", 0), said.get("sum", 0.0)
+            "run_start_seconds",
+            (lane, phase),
+            below,
+            amounts.get("count", 0),
+            amounts.get("sum", 0.0),
         )
 
 
 def _drift(sheet: Sheet, seen: Measured) -> None:
     if seen.facts.loops is None:
         return
-    drifted = {one.lane for one in seen.facts.drifts}
+    drifted = {drift.lane for drift in seen.facts.drifts}
     for lane in seen.lanes:
         if lane.name in seen.declared:
             sheet.set("drifted", float(lane.name in drifted), lane.name)
-        newest = next((one for one in seen.running if one[0] == lane.name), None)
+        newest = next((record for record in seen.running if record[0] == lane.name), None)
         if newest is not None:
             ran = newest[3]
             parts = [ran.get(part, "") for part in ("code", "image", "packages")]

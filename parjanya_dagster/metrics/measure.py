@@ -1,4 +1,4 @@
-"""measure(): read Truth and Belief once, bounded, and go on where a part cannot be read."""
+"""measure(): reads Truth and Belief once, in bounded time. It goes on if a part cannot be read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Measured:
 def measure(
     platform: Platform, belief: Belief | None, sensors: Callable[[], Sequence[SensorSeen]]
 ) -> Measured:
-    """Read what there is to read. Raises nothing that reading raises."""
+    """Read everything that can be read. An error of reading is named in `unread`, not raised."""
     began = platform.clock()
     store = platform.store
     examiner = Examiner(
@@ -78,14 +78,14 @@ def measure(
         with part("what runs did"):
             limits = platform.limits
             read["accounts"] = accounts(store)
-            read["paces"] = {stage: one.seconds_per_row for stage, one in store.paces().items()}
+            read["paces"] = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
             read["declared"] = declared(store)
             read["running"] = running(store)
-    found = tuple(diagnose(Case(facts=facts, lanes=platform.lanes, limits=limits)))
+    findings = tuple(diagnose(Case(facts=facts, lanes=platform.lanes, limits=limits)))
     seconds = platform.clock() - began
     return Measured(
         facts=facts,
-        findings=found,
+        findings=findings,
         lanes=platform.lanes,
         limits=limits,
         seconds=seconds,
@@ -95,7 +95,7 @@ def measure(
 
 
 def measure_home(platform: Platform) -> Measured:
-    """Measure an instance from outside: its Dagster is opened by its home, and closed again."""
+    """Measure an instance from outside: open the Dagster of its home, and close it again."""
     from parjanya_dagster.belief.instance import Unreadable, open_dagster
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.ticks import sensors_seen

@@ -1,6 +1,6 @@
 """Every metric: its kind, its labels, what it says. Rules, dashboards and docs use these.
 
-A metric is absent where what it speaks of could not be read: unknown is never zero.
+A metric is absent if its value could not be read. Unknown is never zero.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def table() -> str:
     """The metrics as a Markdown table."""
     lines = ["| metric | kind | labels | says |", "|---|---|---|---|"]
     lines += [
-        f"| `{PREFIX}{name}` | {one.kind} | {', '.join(one.labels)} | {one.says} |"
-        for name, one in METRICS.items()
+        f"| `{PREFIX}{name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.says} |"
+        for name, metric in METRICS.items()
     ]
     return "\n".join(lines) + "\n"

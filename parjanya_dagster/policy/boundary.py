@@ -26,7 +26,7 @@ class Provided:
 
 
 def provided(body: Mapping[str, Any]) -> Provided:
-    """What a body holds. A null counts: the stage looked, and cannot know."""
+    """What a body holds. A null counts as present: the stage looked, and cannot know."""
     prompt = body.get("prompt")
     return Provided(frozenset(_paths(body, "")), prompt if isinstance(prompt, str) else None)
 
@@ -34,7 +34,7 @@ def provided(body: Mapping[str, Any]) -> Provided:
 def boundary(
     policy: Policy, evidence_index: Mapping[str, Mapping[str, Any] | Provided | None]
 ) -> str:
-    """The stage that a replay under this policy starts from; "curated" when nothing is lacking.
+    """The stage that a replay under this policy starts from. "curated" if nothing is lacking.
 
     ``evidence_index`` maps each stage that Truth has evidence of to its body, or to what that
     provides. Later stages follow from the boundary, so they are not looked at.

@@ -1,4 +1,4 @@
-"""One spelling per value, so that equal content has equal bytes and an equal hash."""
+"""One spelling for each value, so that equal content has equal bytes and an equal hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shape of a document cannot say: that its parts agree with each other."""
+"""Checks that the parts of a document agree with each other. Its shape cannot say that."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def disagreements(document: Document) -> Iterator[tuple[Location, str]]:
 
 
 def undeclared(path: str, needs: Needs) -> str | None:
-    """What to add to ``needs`` so that a rule may read this path; None when all is there."""
+    """What to add to ``needs`` so that a rule may read this path. None: nothing is missing."""
     stage, _, rest = path.partition(".")
     if stage == "validated":
         return None if rest in needs.validated else f"add {rest} to needs.validated"

@@ -1,7 +1,7 @@
 """Conditions over evidence, in three values: it holds, it does not, or the evidence cannot tell.
 
-A condition whose answer does not depend on what is missing is answered all the same (Kleene's
-logic): ``any_of`` with one part that holds, holds.
+If the missing evidence cannot change the answer, there is an answer (Kleene's logic): ``any_of``
+holds as soon as one part of it holds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _steps(path: str) -> tuple[str, ...]:
 
 
 def look_up(evidence: Any, path: str) -> Any:
-    """What stands at a dotted path, or MISSING. None counts as missing: the stage cannot know."""
+    """The value at a dotted path, or MISSING. None counts as missing: the stage cannot know."""
     for step in _steps(path):
         # A dict is a mapping: asking the abstract class costs more than the look-up.
         if not isinstance(evidence, (dict, Mapping)) or step not in evidence:
@@ -54,15 +54,15 @@ def look_up(evidence: Any, path: str) -> Any:
     return MISSING if evidence is None else evidence
 
 
-def plain(found: Any) -> Value:
-    """A value spelled one way, whatever store it came through: 30.0 and 30 are both 30."""
-    if isinstance(found, (bool, str, Absent)):
-        return found
-    if not isinstance(found, (int, float)):
+def plain(value: Any) -> Value:
+    """A value in one spelling, whatever store it came through: 30.0 and 30 are both 30."""
+    if isinstance(value, (bool, str, Absent)):
+        return value
+    if not isinstance(value, (int, float)):
         return _NOT_PLAIN
-    if not -_LARGEST < found < _LARGEST:  # false for NaN too
+    if not -_LARGEST < value < _LARGEST:  # false for NaN too
         return _NOT_USABLE
-    return int(found) if found == int(found) else float(found)
+    return int(value) if value == int(value) else float(value)
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -82,9 +82,9 @@ def subject(condition: Condition, values: Values) -> Value:
 
 
 def holds(condition: Condition, values: Values, *, widened: bool = False) -> bool | None:
-    """Whether it holds; None when that depends on evidence that is missing.
+    """Whether it holds. None: that depends on evidence that is missing.
 
-    ``widened`` asks for the weaker thresholds of ``review_from`` where they are given.
+    ``widened`` uses the weaker thresholds of ``review_from`` where there are any.
     """
     if condition.parts:
         answers = [holds(part, values, widened=widened) for part in condition.parts]
@@ -110,20 +110,20 @@ def holds(condition: Condition, values: Values, *, widened: bool = False) -> boo
 
 def unreadable(comparisons: Iterable[Condition], values: Values) -> list[str]:
     """What is wrong with the evidence these comparisons read, naming each field."""
-    found: dict[tuple[str, str], list[str]] = {}  # neighbours with one fault make one clause
+    leaves_of: dict[tuple[str, str], list[str]] = {}  # neighbours with one fault make one clause
     for comparison in comparisons:
         for path in comparison.paths:
             value = values[path]
             parent, _, leaf = path.rpartition(".")
             if isinstance(value, Absent):
-                found.setdefault((parent, value.why), []).append(leaf)
+                leaves_of.setdefault((parent, value.why), []).append(leaf)
             elif (comparison.ordering or comparison.sum_of) and not is_number(value):
-                found.setdefault((parent, "is not a number"), []).append(leaf)
+                leaves_of.setdefault((parent, "is not a number"), []).append(leaf)
     return [
         f"{parent}.{leaves[0]} {why}"
         if len(set(leaves)) == 1
         else f"{parent} {why} ({', '.join(dict.fromkeys(leaves))})"
-        for (parent, why), leaves in found.items()
+        for (parent, why), leaves in leaves_of.items()
     ]
 
 

@@ -60,16 +60,16 @@ def diff(a: Policy, b: Policy) -> PolicyDiff:
 
 
 def _added_needs(a: Policy, b: Policy) -> dict[str, tuple[str, ...]]:
-    found = {}
+    added = {}
     for stage, paths in b.required.items():
         had = set(a.required.get(stage, ()))
         if new := tuple(path for path in paths if path not in had):
-            found[stage] = new
+            added[stage] = new
     old, new_needs = a.document.needs.enriched, b.document.needs.enriched
     prompt = new_needs.prompt if new_needs else None
     if prompt is not None and prompt != (old.prompt if old else None):
-        found["enriched"] = (*found.get("enriched", ()), "prompt")
-    return found
+        added["enriched"] = (*added.get("enriched", ()), "prompt")
+    return added
 
 
 def _keyed(policy: Policy) -> dict[str, Any]:

@@ -159,10 +159,10 @@ class Needs(_Model):
 
 
 class Confidence(_Model):
-    """Below this confidence of a stage nothing is decided by its evidence: a person looks.
+    """Evidence of a stage below this confidence decides nothing: a person looks.
 
-    For ``enriched`` it is the confidence in the category, or in its group of labels where the
-    engine cannot tell those apart.
+    For ``enriched`` it is the confidence in the category, or in its group of labels if the engine
+    cannot tell those apart.
     """
 
     enriched: Probability | None = None

@@ -1,4 +1,4 @@
-"""What can be wrong with a policy document, said so that its author can mend it."""
+"""Mistakes in a policy document, described so that its author can correct them."""
 
 from __future__ import annotations
 

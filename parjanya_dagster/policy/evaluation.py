@@ -1,7 +1,8 @@
 """One image's decision: a pure, total function of a policy and recorded evidence.
 
-Knows nothing of clocks, stores or other images (a duplicate is told to it). The strongest verdict
-wins, reject before review before accept, but what is doubtful only ever asks for a review.
+Knows nothing of clocks, stores or other images: the caller says whether the image is a duplicate.
+The strongest verdict wins: reject before review before accept. Doubt never rejects; it asks for a
+review.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _duplicate_reason(
     asked = policy.document.duplicates
     near = asked.near if policy.near_distance is not None else None
     if duplicate is None:
-        # Without its hashes nobody can have looked for a twin.
+        # Without hashes of the image, no twin can have been looked for.
         paths = ["validated.sha256"] if asked.exact != "ignore" else []
         paths += ["validated.likeness.views"] if near else []
         lost = [p for p in paths if not isinstance(look_up(evidence, p), (str, list, tuple))]

@@ -1,7 +1,7 @@
-"""YAML text into plain data, remembering on which line each field stands.
+"""Reads YAML text into plain data, with the line of each field.
 
 Knows nothing of policies. It is stricter than PyYAML: a key given twice is an error (PyYAML keeps
-the last one silently), and so are aliases and anything that JSON has no word for (dates).
+the last one silently), and so are aliases and anything that JSON cannot express (dates).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def read(text: str, source: str) -> tuple[Any, dict[Location, int]]:
         return _plain(root, (), loader, lines, source), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = error.problem or "cannot be read"
+        problem = error.problem or "cannot be read"
         line = mark.line + 1 if mark else None
-        raise PolicyError([Problem(source, line, "", f"not valid YAML: {said}")]) from error
+        raise PolicyError([Problem(source, line, "", f"not valid YAML: {problem}")]) from error
     except yaml.YAMLError as error:
         raise PolicyError([Problem(source, None, "", f"not valid YAML: {error}")]) from error
     except RecursionError as error:
@@ -59,17 +59,17 @@ def _plain(
     line = node.start_mark.line + 1
     lines.setdefault(at, line)
     if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
             here = (*at, key)
-            if key in found:
+            if key in mapping:
                 raise PolicyError(
                     [Problem(source, key_node.start_mark.line + 1, field(here), "given twice")]
                 )
             lines[here] = key_node.start_mark.line + 1
-            found[key] = _plain(value_node, here, loader, lines, source)
-        return found
+            mapping[key] = _plain(value_node, here, loader, lines, source)
+        return mapping
     if isinstance(node, yaml.SequenceNode):
         return [
             _plain(item, (*at, index), loader, lines, source)

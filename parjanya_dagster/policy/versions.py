@@ -59,34 +59,34 @@ class Policy:
     @cached_property
     def stages(self) -> frozenset[str]:
         """The stages whose evidence is looked at to decide, duplicates included."""
-        found = {path.split(".")[0] for path in self.paths}
+        stages = {path.split(".")[0] for path in self.paths}
         if self.document.confidence.enriched is not None:
-            found.add("enriched")
+            stages.add("enriched")
         if self.document.duplicates.exact != "ignore" or self.near_distance is not None:
-            found.add("validated")
-        return frozenset(found)
+            stages.add("validated")
+        return frozenset(stages)
 
     @cached_property
     def required(self) -> dict[str, tuple[str, ...]]:
         """Per stage, the paths inside its evidence that must be there to decide by this policy."""
         needs, duplicates = self.document.needs, self.document.duplicates
-        found: dict[str, list[str]] = {"validated": list(needs.validated)}
+        paths_of: dict[str, list[str]] = {"validated": list(needs.validated)}
         if duplicates.exact != "ignore":
-            found["validated"].append("sha256")
+            paths_of["validated"].append("sha256")
         if self.near_distance is not None:
-            found["validated"].append("likeness.views")
+            paths_of["validated"].append("likeness.views")
         if needs.enriched is not None:
             labels = [f"probabilities.{label}" for label in needs.enriched.taxonomy]
-            found["enriched"] = [*labels, *needs.enriched.fields]
+            paths_of["enriched"] = [*labels, *needs.enriched.fields]
             if labels:
-                found["enriched"] += ["category", "confidence", "distinguishes"]
+                paths_of["enriched"] += ["category", "confidence", "distinguishes"]
         if needs.scored is not None:
-            found["scored"] = [*(f"metrics.{m}.value" for m in needs.scored.metrics), "quality"]
-        return {stage: tuple(dict.fromkeys(paths)) for stage, paths in found.items() if paths}
+            paths_of["scored"] = [*(f"metrics.{m}.value" for m in needs.scored.metrics), "quality"]
+        return {stage: tuple(dict.fromkeys(paths)) for stage, paths in paths_of.items() if paths}
 
     @cached_property
     def near_distance(self) -> int | None:
-        """How far a search for near duplicates must look, in bits of 64; None for not at all."""
+        """How far a search for near duplicates looks, in bits of 64. None: there is no search."""
         near = self.document.duplicates.near
         if near is None or near.verdict == "ignore":
             return None
@@ -133,11 +133,11 @@ def _parse(text: str, source: str) -> Policy:
     except ValidationError as error:
         # A union reports each of its members: the first word on a field is enough. So is the word
         # on a part, where its whole is only wrong because of the part.
-        found: dict[Location, str] = {}
+        messages: dict[Location, str] = {}
         for detail in error.errors(include_url=False, include_context=False):
-            found.setdefault(_known(detail["loc"], data), _plainly(detail))
-        wholes = {at[:end] for at in found for end in range(len(at))}
-        kept = [problem(at, message) for at, message in found.items() if at not in wholes]
+            messages.setdefault(_known(detail["loc"], data), _plainly(detail))
+        wholes = {at[:end] for at in messages for end in range(len(at))}
+        kept = [problem(at, message) for at, message in messages.items() if at not in wholes]
         raise PolicyError(kept) from error
     if problems := [problem(at, message) for at, message in disagreements(document)]:
         raise PolicyError(problems)
@@ -181,11 +181,11 @@ def parse_ref(ref: str) -> tuple[str, int]:
 @cache
 def _shipped() -> dict[str, Policy]:
     files = [f for f in resources.files(_SHIPPED).iterdir() if f.name.endswith(".yaml")]
-    found = [
+    policies = [
         _parse(f.read_text(encoding="utf-8"), f"policies/{f.name}")
         for f in sorted(files, key=lambda f: f.name)
     ]
-    return {policy.ref: policy for policy in sorted(found, key=lambda p: (p.name, p.version))}
+    return {policy.ref: policy for policy in sorted(policies, key=lambda p: (p.name, p.version))}
 
 
 def builtin() -> dict[str, Policy]:

@@ -1,7 +1,7 @@
 """Intent as a message: which batches, at which stages of a lane. Identity, never location.
 
-Pure. Where an object lies is read from Truth when the work is done, and so is which rows are due:
-a message that is late, repeated or forged asks for nothing that is not due.
+Pure. The worker reads from Truth where an object lies and which rows are due. So a message that is
+late, repeated or forged asks for nothing that is not due.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BATCHES = 1000
 class Assignment:
     """What one message asks of one worker."""
 
-    id: str  # leases, signs of life and events bear it, as they do a run's
+    id: str  # leases, heartbeats and events name it, as they name a run
     lane: str
     stages: tuple[str, ...]
     batches: tuple[str, ...]
@@ -42,14 +42,16 @@ class Assignment:
         return json.dumps(self.as_dict())
 
 
-def read(said: Any) -> Assignment:
-    """Understand what `as_dict` gave, whoever sent it. Raises MessageUnreadable."""
-    if not isinstance(said, dict) or said.get("version") != VERSION:
+def read(document: Any) -> Assignment:
+    """Parse what `as_dict` gave, whoever sent it. Raises MessageUnreadable."""
+    if not isinstance(document, dict) or document.get("version") != VERSION:
         raise MessageUnreadable(f"It is no assignment of version {VERSION}.")
-    one, lane = said.get("id"), said.get("lane")
-    if not (isinstance(one, str) and 0 < len(one) <= 500 and isinstance(lane, str)):
+    assignment_id, lane = document.get("id"), document.get("lane")
+    if not (
+        isinstance(assignment_id, str) and 0 < len(assignment_id) <= 500 and isinstance(lane, str)
+    ):
         raise MessageUnreadable("It names no id or no lane.")
-    stages, batches = _texts(said.get("stages")), _texts(said.get("batches"))
+    stages, batches = _texts(document.get("stages")), _texts(document.get("batches"))
     if not stages or not set(stages) <= set(STAGES):
         raise MessageUnreadable(f"Its stages are not among {', '.join(STAGES)}.")
     if not 0 < len(batches) <= MOST_BATCHES:
@@ -59,19 +61,19 @@ def read(said: Any) -> Assignment:
             parse_batch(batch)
     except InvalidPartition as error:
         raise MessageUnreadable(str(error)) from None
-    return Assignment(one, lane, stages, batches, said.get("regrade") is True)
+    return Assignment(assignment_id, lane, stages, batches, document.get("regrade") is True)
 
 
 def read_body(body: str) -> Assignment:
-    """Raises MessageUnreadable."""
+    """Parse the body of a message. Raises MessageUnreadable."""
     try:
-        said = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         raise MessageUnreadable("It is no JSON.") from None
-    return read(said)
+    return read(document)
 
 
-def _texts(said: Any) -> tuple[str, ...]:
-    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return ()
-    return tuple(said)
+    return tuple(value)

@@ -1,4 +1,4 @@
-"""Messages and queues, as seen from here: no boto3, so that anything may speak of them."""
+"""Messages and queues as the platform sees them. Imports no boto3, so any room may use them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEAD_LETTERS = "dead letters"  # the role of the queue for messages that nobody 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message that was received and is hidden from others for a while."""
+    """A message that was received. It is hidden from other receivers for a while."""
 
     body: str
     handle: str  # of this receipt: what deletes it or hides it for longer
@@ -20,7 +20,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What a queue says of itself. The counts are approximate: Belief."""
+    """What a queue reports of itself. The counts are approximate: Belief."""
 
     name: str
     waiting: int  # messages that can be received, or soon can
@@ -46,11 +46,11 @@ class Queue(Protocol):
     def delete(self, messages: Sequence[Message]) -> None: ...
 
     def hide(self, message: Message, seconds: float) -> None:
-        """Keep a message from others for so long from now."""
+        """Hide a message from others for so many seconds from now."""
 
     def send(self, body: str, reason: str = "") -> None: ...
 
     def state(self) -> QueueState: ...
 
     def create(self) -> None:
-        """Make the queue where there is none."""
+        """Create the queue if there is none."""

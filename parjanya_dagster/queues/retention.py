@@ -1,4 +1,4 @@
-"""Whether queues keep messages for as long as nobody may look at them."""
+"""Whether queues keep messages for the longest time that nobody may read them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from parjanya_dagster.queues.messages import Queue
 
 
 def require_retention(role: str, queue: Queue, dormancy: float) -> None:
-    """Raise SettingsInvalid where a queue keeps messages for less than `dormancy` seconds.
+    """Raise SettingsInvalid if a queue keeps messages for less than `dormancy` seconds.
 
-    A queue that does not exist passes: it is made with the longest retention when it is needed.
-    Raises CloudUnavailable where the queue does not answer.
+    A queue that does not exist passes, because it will be made with the longest retention. Raises
+    CloudUnavailable if the queue does not answer.
     """
     try:
         retention = queue.state().retention
@@ -29,7 +29,7 @@ def require_retention(role: str, queue: Queue, dormancy: float) -> None:
 def check_retention(queues: Mapping[str, Queue], dormancy: float) -> list[CloudUnavailable]:
     """Check queues by their roles. Returns the errors of those that did not answer.
 
-    A queue that does not answer is no reason not to start: the sweep finds what its messages would
+    A queue that does not answer does not stop the start: the sweep finds what its messages would
     have told, and the doctor names the queue. Raises SettingsInvalid as `require_retention` does.
     """
     unanswered = []

@@ -1,1 +1,1 @@
-"""Regrades: history decided again under another policy, from recorded evidence."""
+"""Regrades: images are decided again under another policy, from recorded evidence."""

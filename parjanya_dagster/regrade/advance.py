@@ -1,7 +1,7 @@
-"""Carrying a regrade out: its rows are sent to their boundaries, batch by batch, each once.
+"""Sends the rows of a regrade to their boundaries, batch by batch, each once.
 
-It may be interrupted at any point and gone on with by anybody: the command line that asked for it,
-the next one, or the reconciler.
+It may be interrupted at any point. Anybody may continue it: the command line that asked for it,
+another one, or the reconciler.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from parjanya_dagster.truth.records import RegradeHold
 from parjanya_dagster.truth.store import Holds, Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_pages
 
-ROUNDS = 50  # times that a row may change under our hands
+ROUNDS = 50  # times that a row may change before its move is written
 
 
 def selection(
@@ -32,7 +32,10 @@ def selection(
     now: float,
     replay_id: str = "",
 ) -> Regrade:
-    """What is asked for, checked. Nothing is written. Raises UnknownTenant, RegradeInvalid."""
+    """Check what is asked for, and return it as a regrade. Nothing is written.
+
+    Raises UnknownTenant, RegradeInvalid.
+    """
     if not tenants:
         raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
     known = {tenant.slug for tenant in store.tenants()}
@@ -63,7 +66,7 @@ def _is_day(text: str) -> bool:
 
 
 def batches_of(store: Images, regrade: Regrade) -> list[str]:
-    """The partitions of a regrade, in the order of their making."""
+    """The partitions of a regrade, in the order in which they were made."""
     return [
         batch
         for tenant in regrade.tenants
@@ -86,7 +89,10 @@ class Advance:
         stop: Callable[[], bool] = lambda: False,
         sent: Callable[[str, int], None] = lambda batch, rows: None,
     ) -> bool:
-        """Go on until `stop`. Returns whether all is sent. `sent` is told of each batch."""
+        """Continue until `stop` is true. Returns whether everything is sent.
+
+        `sent` is called for each batch.
+        """
         with seldom():
             return self._run(stop, sent)
 
@@ -100,7 +106,7 @@ class Advance:
                 return False
             rows = self._send(planner, batch)
             self.store.note_replayed(self.regrade.replay_id, batch, rows, self.clock())
-            beat(self.store, self.regrade, self.clock())
+            keep_hold(self.store, self.regrade, self.clock())
             sent(batch, rows)
         self.store.end_reset(self.regrade.replay_id, self.clock())
         return True
@@ -117,31 +123,36 @@ class Advance:
                 self.regrade.replay_id, self.regrade.policy, moves, self.clock(), reason
             )
             count += len(moves) - len(changed)
-            rows = [row for one in sorted(changed) if (row := self.store.get(one)) is not None]
+            rows = [
+                row for image_id in sorted(changed) if (row := self.store.get(image_id)) is not None
+            ]
             if not rows:
                 return count
         raise RegradeInvalid(f"{len(rows)} rows change too often to be regraded; try again.")
 
 
-def beat(store: Holds, regrade: Regrade, now: float, hold: float = 0.0) -> None:
-    """Say that somebody attends to a regrade, and for how long a backfill shall have its rows."""
+def keep_hold(store: Holds, regrade: Regrade, now: float, hold_until: float = 0.0) -> None:
+    """Record that somebody looks after a regrade, and until when a backfill makes its runs.
+
+    A recorded end that is later stays.
+    """
     known = store.holds().get(regrade.replay_id)
-    until = max(hold, known.hold_until if known else 0.0)
+    until = max(hold_until, known.hold_until if known else 0.0)
     store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=until))
 
 
-def let_go(store: Holds, regrade: Regrade, now: float) -> None:
-    """No backfill makes its runs: the reconciler does."""
+def release_hold(store: Holds, regrade: Regrade, now: float) -> None:
+    """End the hold of a backfill: the reconciler makes the runs."""
     store.hold(RegradeHold(replay_id=regrade.replay_id, attended_at=now, hold_until=0.0))
 
 
 def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
     """Open regrades that nobody has advanced for a while."""
     holds = store.holds()
-    found = []
+    left_alone = []
     for regrade in store.open_regrades():
         last = holds.get(regrade.replay_id)
         at = last.attended_at if last else regrade.started_at
         if now - at > after:
-            found.append(regrade)
-    return found
+            left_alone.append(regrade)
+    return left_alone

@@ -1,7 +1,7 @@
-"""A regrade from its start to its end: recorded, sent back, made into runs, watched.
+"""A regrade from start to end: recorded, sent back, made into runs, watched.
 
-Who asks for it is told how far it is through a `Reporter`. What was asked for is recorded first, so
-it may be interrupted at any point: the platform goes on with it by itself.
+Progress is reported to a `Reporter`. The request is recorded first, so it may be interrupted at any
+point: the platform continues it by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 from parjanya_dagster.errors import BackfillRefused, RegradeInvalid
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.regrade.advance import Advance, batches_of, beat, let_go
+from parjanya_dagster.regrade.advance import Advance, batches_of, keep_hold, release_hold
 from parjanya_dagster.regrade.launch import MOST_STRETCHES, launch, stretches, ui_address
 from parjanya_dagster.regrade.report import progress
 from parjanya_dagster.truth.models import Regrade
@@ -33,11 +33,11 @@ class Where(StageResources, Protocol):
 
 
 class Reporter(Protocol):
-    """Is told how far a regrade is."""
+    """Hears how far a regrade is."""
 
     def begun(self, regrade: Regrade) -> None: ...
     def sent_back(self, batch: str, total: int) -> None:
-        """A partition was sent back; `total` images were by now."""
+        """A partition was sent back. `total`: images sent back so far."""
 
     def all_sent_back(self, images: int, partitions: int) -> None: ...
     def launched(self, backfill: str, ui: str) -> None: ...
@@ -45,13 +45,13 @@ class Reporter(Protocol):
         """No backfill makes its runs. `reason` is a sentence, or empty."""
 
     def waiting(self, images: int) -> None:
-        """So many images wait to be decided. Told whenever it was looked."""
+        """So many images are not decided yet. Called after every look."""
 
 
 def begin(where: Where, asked: Regrade) -> Regrade:
-    """Record it: from now on it goes on by itself. One that is recorded already is returned."""
+    """Record a regrade: from now on the platform continues it. A recorded one is returned."""
     regrade = where.store.begin_regrade(asked)
-    # Runs that began before all is sent back would be many and small.
+    # Runs that start before everything is sent back would be many and small.
     _keep_waiting(where, regrade, SENDING)
     return regrade
 
@@ -104,9 +104,10 @@ class CarryOut:
         return images
 
     def _launch(self, ui: str) -> None:
-        """One backfill over the lane that decides. The reconciler asks for runs of earlier lanes.
+        """Make one backfill over the lane that decides.
 
-        Where the backfill would make too many runs, the reconciler packs the partitions instead.
+        The reconciler asks for runs of earlier lanes. If the backfill would make too many runs, the
+        reconciler packs the partitions instead.
         """
         where, regrade = self.where, self.regrade
         _keep_waiting(where, regrade, HOLD)
@@ -134,7 +135,7 @@ class CarryOut:
         return () if first is None else tuple(lane.stages[first:])
 
     def _leave_to_reconciler(self, reason: str = "") -> None:
-        let_go(self.where.store, self.regrade, self.where.clock())
+        release_hold(self.where.store, self.regrade, self.where.clock())
         self.reporter.left_to_reconciler(reason)
 
     def _watch(self) -> None:
@@ -147,6 +148,6 @@ class CarryOut:
 
 
 def _keep_waiting(where: Where, regrade: Regrade, seconds: float) -> None:
-    """Ask the reconciler to make no runs of it for so long."""
+    """Ask the reconciler to make no runs of it for so many seconds."""
     now = where.clock()
-    beat(where.store, regrade, now, now + seconds)
+    keep_hold(where.store, regrade, now, now + seconds)

@@ -1,7 +1,7 @@
-"""A regrade as a backfill of its lane's job, so that it is seen in Dagster's UI.
+"""A regrade as a backfill of its lane's job, so that Dagster's UI shows it.
 
-Dagster makes one run of each stretch of neighbouring partitions. Where there are too many
-stretches, none is asked for: the reconciler packs them.
+Dagster makes one run of each stretch of neighbouring partitions. If there are too many stretches,
+no backfill is made, and the reconciler packs the partitions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ mutation($params: LaunchBackfillParams!) {
 
 
 def ui_address(home: Path) -> str | None:
-    """Where the UI of a home answers. None: nothing runs over it."""
+    """The address of the UI of a home. None: no UI runs over it."""
     try:
         url = (home / UI_FILE).read_text().strip()
         _ask(url, _KEYS, {}, timeout=3.0)

@@ -1,8 +1,7 @@
 """Where each image must go back to, so that a policy can decide it: its replay boundary.
 
-What was recorded is preferred to what would have to be computed, and what a decision under the
-same policy was once made from is preferred to everything else: so going back to a policy gives
-its decisions back.
+Recorded evidence is preferred to new evidence. Best is the evidence that a decision under the same
+policy was once made from. So going back to a policy gives its decisions back.
 """
 
 from __future__ import annotations
@@ -57,9 +56,9 @@ class Planner:
         return all(stage in row.evidence for stage in MODELS)
 
     def _covered_by(self, ref: str | None) -> bool:
-        """Whether the policy that decided the row needed all that the target needs.
+        """Whether the policy that decided the row needed everything that the target needs.
 
-        What was lacking then its engines could not say; asking them again would not help.
+        What was lacking then, its engines could not give, and asking them again would not help.
         """
         if ref is None:
             return False
@@ -72,7 +71,9 @@ class Planner:
         current = self._store.evidence(rows)
         moves = []
         for row in rows:
-            bodies = {stage: one.body for stage, one in current.get(row.image_id, {}).items()}
+            bodies = {
+                stage: evidence.body for stage, evidence in current.get(row.image_id, {}).items()
+            }
             start = boundary(self._target, bodies)
             if start == "curated" and self._complete(row):
                 moves.append(_move(row, start, {}))
@@ -85,22 +86,22 @@ class Planner:
     def _recorded(
         self, row: ImageRow, bodies: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Evidence]:
-        """For stages whose current evidence lacks something: the newest that lacks nothing."""
+        """For stages whose current evidence lacks something: the newest that is complete."""
         by_stage: dict[str, list[Evidence]] = defaultdict(list)
-        for one in self._store.all_evidence(row.image_id):
-            by_stage[one.stage].append(one)
-        found = {}
+        for evidence in self._store.all_evidence(row.image_id):
+            by_stage[evidence.stage].append(evidence)
+        recorded = {}
         for stage in MODELS:
             if not lacking(self._target, stage, bodies.get(stage)):
                 continue
             whole = [e for e in by_stage[stage] if not lacking(self._target, stage, e.body)]
             if whole:
-                found[stage] = whole[-1]
-        return found
+                recorded[stage] = whole[-1]
+        return recorded
 
 
 def _wait(row: ImageRow) -> Move:
-    """A row under way is decided when it gets there; one that is there loses its worker."""
+    """Leave a row on its way to the decision. A row that waits there already gets a new fence."""
     at_decision = row.pipeline_status == Status.PENDING_CURATION
     stage = STAGE_OF[Status.PENDING_CURATION] if at_decision else None
     return Move(

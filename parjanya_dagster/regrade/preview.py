@@ -62,9 +62,9 @@ def preview(
     regrade: Regrade,
     clock: Callable[[], float],
 ) -> dict[str, Any]:
-    """What would change from what to what and why, what runs again, and for how long.
+    """Which verdicts would change and why, what runs again, and for how long.
 
-    Images whose evidence is lacking are counted by the stage they go back to: how they will be
+    Images whose evidence is lacking are counted by the stage they go back to. How they will be
     decided is not known, and is not guessed.
     """
     target = published(regrade.policy)
@@ -131,7 +131,7 @@ def _evaluate(
 
 
 def _cost(store: Store, from_stage: Mapping[str, int]) -> dict[str, Any]:
-    """Seconds by stage, by what rows took here lately. None where nobody has measured yet."""
+    """Seconds by stage, by how long rows took here lately. None: not measured yet."""
     paces = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
     rows = {
         stage: sum(n for first, n in from_stage.items() if STAGES.index(first) <= index)

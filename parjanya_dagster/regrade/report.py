@@ -1,4 +1,4 @@
-"""What a regrade has changed, and how two decided policies compare: from the history alone."""
+"""What a regrade has changed, and how two policies decided, from the history alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = 500
 
 
 def progress(store: Store, regrade: Regrade) -> dict[str, int]:
-    """Rows sent to their boundary, and those of them that are not decided again yet."""
+    """How many rows were sent to their boundary, and how many of them are not decided again yet."""
     sent = store.replayed(regrade.replay_id)
     waiting = store.regrading()
     return {

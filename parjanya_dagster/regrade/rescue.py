@@ -1,4 +1,4 @@
-"""Regrades that nobody advances any more are gone on with, in slices of time."""
+"""Continues regrades that nobody advances any more, in slices of time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SLICE = 5.0  # seconds at once for one regrade
 
 @dataclass(frozen=True, slots=True)
 class Rescuer:
-    """Goes on with regrades whose command line has ended, or was killed."""
+    """Continues regrades whose command line has ended or was killed."""
 
     store: Store
     published: Callable[[str], Policy]
     clock: Callable[[], float]
 
     def advance(self, end: float) -> None:
-        """Give each of them a slice of time, but none after `end`.
+        """Give each of them a slice of time, but start none after `end`.
 
         Raises TruthUnavailable, PolicyMissing, RegradeInvalid.
         """

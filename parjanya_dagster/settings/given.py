@@ -1,7 +1,7 @@
 """What the environment and `parjanya.env` give: settings by their present names. Pure.
 
-A name that is no setting is a problem, so that a slip of the pen is not a default in production.
-No problem repeats a value, since it may be a secret.
+A name that is no setting is a problem. Otherwise a typing error would silently mean the default. No
+problem repeats a value, since it may be a secret.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Given:
             self.problems.append(_unknown(name))
             return
         if not meant or any(self.values.get(new) != value for new, value in meant.items()):
-            self.notices.append(old_names.notice(name))  # who says the same twice knows the new one
+            self.notices.append(
+                old_names.notice(name)
+            )  # no notice if the new name has the same value
         for new, its_value in meant.items():
             if new not in PATHS:
                 self.problems.append(f"{name}: {_unknown(new)}")
@@ -58,14 +60,15 @@ def _unknown(name: str) -> str:
 
 
 def lines_of(text: str) -> tuple[dict[str, str], list[str]]:
-    """The variables of an env file, and what is wrong with lines that are none.
+    """The variables of an env file, and what is wrong with its other lines.
 
-    A wrong line is named by its number: what is in it may be a secret.
+    A wrong line is named by its number, because it may contain a secret.
     """
     wrong = [
-        f"line {one.original.line} does not read NAME=value"
-        for one in parse_stream(StringIO(text))
-        if one.error or (one.key is not None and not _is_variable(one.key, one.value))
+        f"line {binding.original.line} does not read NAME=value"
+        for binding in parse_stream(StringIO(text))
+        if binding.error
+        or (binding.key is not None and not _is_variable(binding.key, binding.value))
     ]
     values = dotenv_values(stream=StringIO(text))
     return {

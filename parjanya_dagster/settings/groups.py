@@ -17,7 +17,7 @@ DEFAULT_PROMPT = "default@1"
 
 
 class Group(BaseModel):
-    """Settings that belong together. What is wrong is said without the values around it."""
+    """Settings that belong together. Error messages leave out the values around the mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -120,7 +120,7 @@ class Lanes(Group):
 
     @property
     def by_name(self) -> dict[str, OneLane]:
-        """The lanes about which something is said, whether the layout has them or not."""
+        """The lanes that have settings, whether the layout has these lanes or not."""
         lanes = {"embedded": self.embedded, "cpu": self.cpu, "gpu": self.gpu}
         return {name: lane for name, lane in lanes.items() if lane != OneLane()}
 
@@ -148,7 +148,7 @@ class Scaling(Group):
 
 
 class Runs(Group):
-    """How much one run does, and when it is taken for dead."""
+    """How much one run does, and when it counts as dead."""
 
     rows: int = Field(default=2000, ge=1, description="Row budget of one run.")
     seconds: float = Field(
@@ -182,7 +182,7 @@ class Runs(Group):
 
 
 class Identity(Group):
-    """What runs are, and whether they may be something else than was declared."""
+    """The identity of runs, and whether runs may differ from what was declared."""
 
     image: str = Field(
         default="", description="The image this process runs in, as deployed: its tag or digest."

@@ -30,14 +30,16 @@ def read(home: Path, environment: Mapping[str, str], file: str = "") -> Settings
     lines, problems = lines_of(file)
     from_file = Given(lines)
     variables = {name.upper(): value for name, value in environment.items()}
-    told = Given({name: value for name, value in variables.items() if is_ours(name)})
-    problems = [f"{ENV_FILE}: {one}" for one in (*problems, *from_file.problems)] + told.problems
+    from_variables = Given({name: value for name, value in variables.items() if is_ours(name)})
+    problems = [
+        f"{ENV_FILE}: {problem}" for problem in (*problems, *from_file.problems)
+    ] + from_variables.problems
     if problems:
         raise _invalid(problems)
-    for notice in dict.fromkeys((*from_file.notices, *told.notices)):
+    for notice in dict.fromkeys((*from_file.notices, *from_variables.notices)):
         print(f"parjanya: {notice}", file=sys.stderr)
     tree: dict[str, Any] = {}
-    for name, value in (from_file.values | told.values).items():
+    for name, value in (from_file.values | from_variables.values).items():
         *groups, last = PATHS[name]
         branch = tree
         for group in groups:
@@ -55,7 +57,7 @@ def _invalid(problems: Iterable[str]) -> SettingsInvalid:
 
 
 def _explain(error: Any) -> str:
-    """One thing that is wrong. What somebody wrote is repeated where it is no secret."""
+    """One thing that is wrong. The value is repeated only if it is no secret."""
     name = variable(error["loc"])
     message = error["msg"].removeprefix("Value error, ")
     if name not in FIELDS:  # of several settings together
@@ -84,7 +86,7 @@ def load(home: Path | None = None) -> Settings:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Where Dagster's configuration is: in the home, or, in a cluster, where DAGSTER_HOME says."""
+    """Where Dagster's configuration is: in the home, or, in a cluster, in DAGSTER_HOME."""
     own = settings.home / "dagster"
     elsewhere = os.environ.get("DAGSTER_HOME")
     if elsewhere and not (own / "dagster.yaml").exists():

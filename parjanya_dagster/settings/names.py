@@ -23,13 +23,13 @@ SERVICE_LINK = re.compile(
     r"PARJANYA_(\w+_)?"
     r"(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-"""What Kubernetes tells every pod of the Services in its namespace, such as `parjanya-uploads`."""
+"""Kubernetes sets these in every pod, for Services of its namespace such as `parjanya-uploads`."""
 
 Path = tuple[str, ...]
 
 
 def settings_of(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
-    """Each setting of a model and of the groups in it: where it is, and what it is."""
+    """Each setting of a model and of the groups in it: its path and its field."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -39,7 +39,7 @@ def settings_of(model: type[BaseModel], above: Path = ()) -> Iterator[tuple[Path
 
 
 def variable(path: tuple[Any, ...]) -> str:
-    """The variable of a setting, or what the variables of a group begin with."""
+    """The variable of a setting, or the prefix of the variables of a group."""
     return PREFIX + NESTED.join(map(str, path)).upper()
 
 
@@ -48,15 +48,15 @@ PATHS = {variable(path): path for path, _ in settings_of(Settings)}
 
 
 def is_ours(name: str) -> bool:
-    """Whether a variable of the environment has to be a setting."""
+    """Whether a variable of the environment must be a setting."""
     return name.startswith(PREFIX) and name not in OTHERS and SERVICE_LINK.fullmatch(name) is None
 
 
 def nearest(name: str, old_names: Mapping[str, str]) -> str | None:
     """The setting that somebody who wrote this name probably meant."""
-    new_names = {one.removeprefix(PREFIX): one for one in (*old_names, *PATHS)}
+    new_names = {known.removeprefix(PREFIX): known for known in (*old_names, *PATHS)}
     close = get_close_matches(name.upper().removeprefix(PREFIX), new_names, 1, LIKENESS)
     if not close:
         return None
-    found = new_names[close[0]]
-    return old_names.get(found, found)
+    match = new_names[close[0]]
+    return old_names.get(match, match)

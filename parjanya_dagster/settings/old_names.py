@@ -78,10 +78,10 @@ CONSTANT = frozenset(
 
 def _placement(text: str) -> dict[str, str]:
     """`{"gpu": {"memory_mib": 60000}}`."""
-    said: Any = json.loads(text)
+    by_lane: Any = json.loads(text)
     return {
         f"PARJANYA_LANES__{lane}__{name}".upper(): str(value)
-        for lane, wishes in said.items()
+        for lane, wishes in by_lane.items()
         for name, value in wishes.items()
         if value is not None
     }
@@ -91,14 +91,14 @@ def _by_lane(name: str) -> Callable[[str], dict[str, str]]:
     """`gpu=NAME,cpu=NAME`."""
 
     def read(text: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for part in filter(None, (one.strip() for one in text.split(","))):
-            lane, equals, value = (one.strip() for one in part.partition("="))
+        values: dict[str, str] = {}
+        for part in filter(None, (item.strip() for item in text.split(","))):
+            lane, equals, value = (piece.strip() for piece in part.partition("="))
             new = f"PARJANYA_LANES__{lane}__{name}".upper()
-            if not (lane and equals and value) or new in found:
+            if not (lane and equals and value) or new in values:
                 raise ValueError(text)
-            found[new] = value
-        return found
+            values[new] = value
+        return values
 
     return read
 
@@ -120,15 +120,15 @@ BY_LANE: dict[str, tuple[str, str, Callable[[str], dict[str, str]]]] = {
         _by_lane("SCALING_GROUP"),
     ),
 }
-"""Old name -> what it is called now, how its value reads, and what makes new variables of it."""
+"""Old name -> its new name, the form of its value, and what makes new variables of the value."""
 
 NEW_NAMES = RENAMED | {old: new for old, (new, _, _) in BY_LANE.items()}
 
 
 def answer(name: str, value: str) -> dict[str, str] | None:
-    """The variables that an old one stands for; None: it is no old name.
+    """The variables that an old name stands for. None: it is no old name.
 
-    Raises ValueError, without the value, for one that does not read as it should.
+    Raises ValueError, without the value, if the value is malformed.
     """
     if name in CONSTANT:
         return {}
@@ -144,7 +144,7 @@ def answer(name: str, value: str) -> dict[str, str] | None:
 
 
 def notice(name: str) -> str:
-    """What is said to somebody who uses an old name."""
+    """The message for somebody who uses an old name."""
     if name in CONSTANT:
         return f"{name} is no setting any more, and is ignored: it is a constant now."
     return f"{name} is called {NEW_NAMES[name]} now. The next release does not read the old name."

@@ -48,72 +48,72 @@ def carried_over(beats: Iterable[Beat]) -> tuple[Rows, list[str]]:
 
 
 def _row(
-    family: str, key: str, at: float, found: Mapping[str, Any], pulses: Mapping[str, Any]
+    family: str, key: str, at: float, payload: Mapping[str, Any], pulses: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
     if family == _LOOP and not key:
         return "reconciliations", {
             "at": at,
-            "generation": int(found.get("generation", 0)),
-            "watching_since": float(found.get("watching_since", at)),
-            "totals": dict(found.get("totals", {})),
+            "generation": int(payload.get("generation", 0)),
+            "watching_since": float(payload.get("watching_since", at)),
+            "totals": dict(payload.get("totals", {})),
             "heard": dict(pulses),
         }
     if family == "declared":
-        return "declarations", {"lane": key, "identity": dict(found), "at": at}
+        return "declarations", {"lane": key, "identity": dict(payload), "at": at}
     if family == "running":
         lane, _, digest = key.partition("/")
-        identity = {"identity": dict(found["identity"]), "run_id": str(found["run_id"])}
+        identity = {"identity": dict(payload["identity"]), "run_id": str(payload["run_id"])}
         return "identities", {"lane": lane, "digest": digest, **identity, "at": at}
     if family == "book":
         run_id, _, stage = key.rpartition("/")
-        accounts = {name: dict(amounts) for name, amounts in found["accounts"].items()}
-        kept = {"accounts": accounts, "closed": bool(found.get("closed"))}
+        accounts = {name: dict(amounts) for name, amounts in payload["accounts"].items()}
+        kept = {"accounts": accounts, "closed": bool(payload.get("closed"))}
         return "books", {"run_id": run_id, "stage": stage, **kept, "at": at}
     if family == "ledger":
-        folded = [str(name).removeprefix(_BOOK) for name in found["folded"]]
-        amounts = dict(found["account"])
+        folded = [str(name).removeprefix(_BOOK) for name in payload["folded"]]
+        amounts = dict(payload["account"])
         return "ledgers", {"account": key, "amounts": amounts, "folded": folded, "at": at}
     if family == "sent":
         return "messages", {
             "message_id": key,
-            "lane": str(found["lane"]),
-            "stages": list(found["stages"]),
-            "batches": list(found["batches"]),
-            "regrade": bool(found.get("regrade")),
+            "lane": str(payload["lane"]),
+            "stages": list(payload["stages"]),
+            "batches": list(payload["batches"]),
+            "regrade": bool(payload.get("regrade")),
             "sent_at": at,
             "taken_at": pulses[key]["at"] if key in pulses else None,
         }
     if family == "regrade":
-        until = float(found.get("hold_until", 0.0))
+        until = float(payload.get("hold_until", 0.0))
         return "regrade_holds", {"replay_id": key, "attended_at": at, "hold_until": until}
     if family == "preflight":
-        since = found.get("since")
+        since = payload.get("since")
         return "preflights", {
             "stage": key,
-            "ok": bool(found.get("ok")),
-            "engine": str(found.get("engine", "")),
-            "problem": str(found.get("problem", "")),
-            "identity": dict(found.get("identity", {})),
-            "run_id": str(found.get("run", "")),
-            "host": str(found.get("host", "")),
+            "ok": bool(payload.get("ok")),
+            "engine": str(payload.get("engine", "")),
+            "problem": str(payload.get("problem", "")),
+            "identity": dict(payload.get("identity", {})),
+            "run_id": str(payload.get("run", "")),
+            "host": str(payload.get("host", "")),
             "at": at,
             "since": None if since is None else float(since),
-            "times": int(found.get("times", 0)),
+            "times": int(payload.get("times", 0)),
         }
     if family == "pace":
-        seconds, rows = float(found["seconds_per_row"]), int(found.get("rows", 0))
+        seconds, rows = float(payload["seconds_per_row"]), int(payload.get("rows", 0))
         return "paces", {"stage": key, "seconds_per_row": seconds, "rows": rows, "at": at}
     if family == "group":
-        nothing = found.get("nothing_since")
+        nothing = payload.get("nothing_since")
         return "group_notes", {
             "lane": key,
-            "group": str(found["group"]),
-            "desired": int(found["desired"]),
-            "in_service": int(found["in_service"]),
+            "group": str(payload["group"]),
+            "desired": int(payload["desired"]),
+            "in_service": int(payload["in_service"]),
             "nothing_since": None if nothing is None else float(nothing),
-            "said": str(found.get("said", "")),
-            "quiet_since": float(found.get("quiet_since", at)),
-            "rows": int(found.get("rows", 0)),
+            "said": str(payload.get("said", "")),
+            "quiet_since": float(payload.get("quiet_since", at)),
+            "rows": int(payload.get("rows", 0)),
             "at": at,
         }
     return None

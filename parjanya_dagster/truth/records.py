@@ -72,7 +72,10 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegradeHold:
-    """Who looks after a regrade: somebody did at `attended_at`, and a backfill may do so yet."""
+    """Who looks after a regrade.
+
+    Somebody did at `attended_at`. A backfill may do so until `hold_until`.
+    """
 
     replay_id: str
     attended_at: float

@@ -1,1 +1,1 @@
-"""Uploads by strangers: promised, presigned, and followed until they are images or never came."""
+"""Uploads from outside: promised, presigned, and followed until they arrive or expire."""

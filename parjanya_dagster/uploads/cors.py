@@ -1,7 +1,7 @@
-"""CORS: what a browser asks a bucket before it uploads, asked for real; and rules judged on paper.
+"""CORS: a real preflight, as a browser sends it, and a check of the rules on paper.
 
-A presigned URL says nothing about CORS: with a rule missing, every signature is right and no
-browser uploads anything. Only a real preflight tells.
+A presigned URL says nothing about CORS. If a rule is missing, every signature is right, and still
+no browser uploads anything. Only a real preflight shows that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", r
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a browser would make of the answer to a preflight."""
+    """How a browser would judge the answer to a preflight."""
 
     passed: bool
     reason: str  # one sentence
@@ -51,8 +51,8 @@ def preflight(
 ) -> Verdict:
     """Ask `url` as a browser on a page of `origin` would, and judge the answer as it would.
 
-    The query of the URL is not sent: a preflight is not signed, and a signature is a secret.
-    Never raises: what went wrong is the verdict.
+    The query of the URL is not sent: a preflight is not signed, and a signature is a secret. Never
+    raises: the verdict says what went wrong.
     """
     wanted = sorted({name.lower() for name in headers})
     target = urlsplit(url)._replace(query="", fragment="").geturl()
@@ -95,7 +95,7 @@ def judge(
         return refused(f"The answer allows {', '.join(methods) or 'no method'}, not {method}.")
     names = [name.lower() for name in _list(headers.get("Access-Control-Allow-Headers"))]
     missing = [name for name in wanted if name not in names]
-    if "*" in names:  # a star never stands for this one
+    if "*" in names:  # a star does not cover this header
         missing = [name for name in missing if name == "authorization"]
     if missing:
         return refused(f"The answer does not allow the header {' or '.join(missing)}.")
@@ -103,25 +103,25 @@ def judge(
 
 
 def objections(rules: Sequence[Mapping[str, Any]], origins: Sequence[str] = ()) -> list[str]:
-    """What is wrong with a bucket's CORS rules on paper, for uploads from these web origins.
+    """What is wrong with the CORS rules of a bucket, for uploads from these web origins.
 
     `rules` are those of GetBucketCors: AllowedOrigins, AllowedMethods, AllowedHeaders.
     """
-    found = []
+    problems = []
     for number, rule in enumerate(rules, 1):
         for pattern in rule.get("AllowedOrigins", ()):
             if (why := _origin_objection(pattern)) is not None:
-                found.append(f"Rule {number}: the origin {pattern!r} {why}")
+                problems.append(f"Rule {number}: the origin {pattern!r} {why}")
         for header in rule.get("AllowedHeaders", ()):
             if header.count("*") > 1:
-                found.append(f"Rule {number}: the header {header!r} has more than one '*'.")
+                problems.append(f"Rule {number}: the header {header!r} has more than one '*'.")
         for method in rule.get("AllowedMethods", ()):
             if method not in _S3_METHODS:
-                found.append(f"Rule {number}: {method!r} is no method of S3 CORS.")
+                problems.append(f"Rule {number}: {method!r} is no method of S3 CORS.")
     for origin in origins:
         if not any(_allows(rule, origin) for rule in rules):
-            found.append(f"No rule allows PUT with {', '.join(PUT_HEADERS)} from {origin}.")
-    return found
+            problems.append(f"No rule allows PUT with {', '.join(PUT_HEADERS)} from {origin}.")
+    return problems
 
 
 def _origin_objection(pattern: str) -> str | None:
@@ -142,10 +142,10 @@ def _origin_objection(pattern: str) -> str | None:
 
 def _allows(rule: Mapping[str, Any], origin: str) -> bool:
     return (
-        any(_matches(one, origin) for one in rule.get("AllowedOrigins", ()))
+        any(_matches(pattern, origin) for pattern in rule.get("AllowedOrigins", ()))
         and "PUT" in rule.get("AllowedMethods", ())
         and all(
-            any(_matches(one.lower(), name) for one in rule.get("AllowedHeaders", ()))
+            any(_matches(pattern.lower(), name) for pattern in rule.get("AllowedHeaders", ()))
             for name in PUT_HEADERS
         )
     )
@@ -158,7 +158,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _list(value: str | None) -> list[str]:
-    return [one.strip() for one in (value or "").split(",") if one.strip()]
+    return [item.strip() for item in (value or "").split(",") if item.strip()]
 
 
 def _host(url: str) -> str:

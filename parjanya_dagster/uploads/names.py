@@ -1,8 +1,8 @@
 """File names that strangers chose, and the keys they get.
 
-A key is the tenant's prefix, an id of ours, and the name, so no name can reach another object,
-whatever it says. Names that would mean something else to some program on the way are refused all
-the same: after percent-decoding, and after folding look-alikes (U+FF0F is a slash to some).
+A key is the tenant's prefix, an id of ours, and the name, so no name can reach another object.
+Names that would mean something else to another program are refused all the same: after
+percent-decoding, and after folding look-alikes (U+FF0F is a slash to some).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from parjanya_dagster.errors import UploadRefused
 from parjanya_dagster.objects.local import UNFINISHED
 
 MOST_BYTES = 200
-"""Of a name in UTF-8: a file system allows 255, and keys have 1,024 for all their parts."""
+"""Bytes of a name in UTF-8: file systems allow 255, and a whole key may have 1,024."""
 
 
 def safe_name(name: str) -> str:
@@ -23,7 +23,9 @@ def safe_name(name: str) -> str:
     macOS writes a narrow no-break space into the name of each screenshot.
     """
     name = unicodedata.normalize("NFC", name)
-    name = "".join(" " if unicodedata.category(one) == "Zs" else one for one in name)
+    name = "".join(
+        " " if unicodedata.category(character) == "Zs" else character for character in name
+    )
     for seen in _readings(name):
         if (why := _objection(seen)) is not None:
             raise UploadRefused(f"{_shown(name)} cannot be a file name: {why} Rename the file.")
@@ -31,7 +33,7 @@ def safe_name(name: str) -> str:
 
 
 def key_of(prefix: str, upload_id: str, name: str) -> str:
-    """Where an upload of that name lands. Raises UploadRefused."""
+    """The key of an upload of that name. Raises UploadRefused."""
     return f"{prefix}{upload_id}/{safe_name(name)}"
 
 
@@ -41,7 +43,7 @@ def _readings(name: str) -> set[str]:
     decoded = name
     while (further := unquote(decoded)) != decoded:
         readings.add(decoded := further)
-    return readings | {unicodedata.normalize("NFKC", one) for one in readings}
+    return readings | {unicodedata.normalize("NFKC", reading) for reading in readings}
 
 
 def _objection(name: str) -> str | None:

@@ -1,8 +1,8 @@
-"""Uploads by strangers: promised, presigned, and followed until they are images or never came.
+"""Uploads from outside: promised, presigned, and followed until they arrive or expire.
 
 A promise is recorded before its URL is handed out. It is kept when an image row of its key exists,
-however that row came to be: by an event, by the sweep, or found here. So nothing has to happen on
-arrival, and dying anywhere in here loses nothing.
+whether an event, the sweep or this module made that row. So nothing has to happen on arrival, and a
+crash at any point loses nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from parjanya_dagster.uploads.names import key_of
 log = structlog.get_logger(__name__)
 
 GRACE = 900.0
-"""Seconds after its URL expired that an upload may still be on its way: S3 asks at the start."""
+"""Seconds that an upload may go on after its URL expired: S3 checks only at its start."""
 
 MOST_FILES = 200
-"""Of one request."""
+"""Files of one request."""
 
 NEVER_CAME = "the browser never reached PUT"
 
@@ -46,7 +46,7 @@ CONTENT_TYPES = frozenset(
         "application/octet-stream",  # what a browser says of RAW files
     }
 )  # fmt: skip
-"""What may be promised. Nobody trusts it: validation looks at the bytes."""
+"""Types that may be promised. They are not trusted: validation looks at the bytes."""
 
 Preflight = Callable[[str, str], cors.Verdict]
 
@@ -85,8 +85,8 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Tended:
-    """What one look at due uploads did."""
+class Settled:
+    """What one pass over due uploads did."""
 
     arrived: int = 0
     registered: list[str] = field(default_factory=list)  # batches of images nobody had seen
@@ -108,15 +108,15 @@ class Uploads:
     def promise(
         self, tenant: Tenant, token: Token, wanted: Sequence[Wanted], origin: str = ""
     ) -> list[Promise]:
-        """Record uploads and say where to put them. All are refused where one is.
+        """Record uploads and say where to put them. If one is refused, all are.
 
-        `origin`: the web origin of the browser that asks; empty where it is not a browser.
-        Raises UploadRefused, StorageUnavailable, TruthUnavailable.
+        `origin`: the web origin of the browser that asks. Empty: it is not a browser. Raises
+        UploadRefused, StorageUnavailable, TruthUnavailable.
         """
         if not 0 < len(wanted) <= MOST_FILES:
             raise UploadRefused(f"Ask for 1 to {MOST_FILES} files at a time.")
         now = self.clock()
-        rows = [self._row(tenant, token, one, origin, now) for one in wanted]
+        rows = [self._row(tenant, token, file, origin, now) for file in wanted]
         promises = [
             Promise(
                 row,
@@ -129,21 +129,23 @@ class Uploads:
         self.store.add_uploads(rows)
         return promises
 
-    def _row(self, tenant: Tenant, token: Token, one: Wanted, origin: str, now: float) -> UploadRow:
-        if one.content_type not in CONTENT_TYPES:
-            raise UploadRefused(f"{one.content_type!r} is no type of image that is taken in.")
-        if not 0 < one.size <= self.most_bytes:
+    def _row(
+        self, tenant: Tenant, token: Token, file: Wanted, origin: str, now: float
+    ) -> UploadRow:
+        if file.content_type not in CONTENT_TYPES:
+            raise UploadRefused(f"{file.content_type!r} is no type of image that is taken in.")
+        if not 0 < file.size <= self.most_bytes:
             raise UploadRefused(
-                f"{one.name[:60]!r} has {one.size} bytes: 1 to {self.most_bytes} are taken in."
+                f"{file.name[:60]!r} has {file.size} bytes: 1 to {self.most_bytes} are taken in."
             )
         upload_id = secrets.token_hex(16)
         return UploadRow(
             upload_id=upload_id,
             tenant=tenant.slug,
             bucket=tenant.bucket,
-            key=key_of(tenant.prefix, upload_id, one.name),
-            content_type=one.content_type,
-            size=one.size,
+            key=key_of(tenant.prefix, upload_id, file.name),
+            content_type=file.content_type,
+            size=file.size,
             requested_at=now,
             expires_at=now + self.seconds,
             token_id=token.token_id,
@@ -176,47 +178,49 @@ class Uploads:
             return cors.Verdict(False, f"{origin[:60]!r} is no web origin.")
         return self.preflight(put.url, origin)
 
-    def tend(self, deadline: float, limit: int = 200) -> Tended:
-        """Look after uploads whose time is up: each has arrived, or expires with its reason."""
-        tended = Tended()
+    def settle(self, deadline: float, limit: int = 200) -> Settled:
+        """Settle uploads whose time is up: each has arrived, or expires with its reason."""
+        settled = Settled()
         verdicts: dict[tuple[str, str], cors.Verdict] = {}
         for row in self.store.uploads_due(self.clock(), limit):
             if self.clock() > deadline:
-                tended.left += 1
+                settled.left += 1
                 continue
             try:
-                self._tend(row, tended, verdicts)
-            except StorageUnavailable:  # not knowing is no reason to give up
-                tended.left += 1
-        return tended
+                self._settle(row, settled, verdicts)
+            except (
+                StorageUnavailable
+            ):  # an upload whose object could not be looked for does not expire
+                settled.left += 1
+        return settled
 
-    def _tend(
-        self, row: UploadRow, tended: Tended, verdicts: dict[tuple[str, str], cors.Verdict]
+    def _settle(
+        self, row: UploadRow, settled: Settled, verdicts: dict[tuple[str, str], cors.Verdict]
     ) -> None:
         image = self._image(row)
         try:
-            image_id = image.image_id if image else self._take_in(row, tended)
+            image_id = image.image_id if image else self._take_in(row, settled)
         except ObjectGone:
             reason = self._why_not(row, verdicts)
             log.warning("upload_expired", tenant=row.tenant, upload=row.upload_id, reason=reason)
-            tended.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
+            settled.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
             return
-        tended.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())
+        settled.arrived += self.store.upload_arrived(row.upload_id, image_id, self.clock())
 
-    def _take_in(self, row: UploadRow, tended: Tended) -> str:
-        """The object is there and neither event nor sweep told: register it."""
-        found = self.objects.head(row.bucket, row.key)
+    def _take_in(self, row: UploadRow, settled: Settled) -> str:
+        """Register an object that neither an event nor the sweep has registered."""
+        info = self.objects.head(row.bucket, row.key)
         arrival = Arrival(
             tenant=row.tenant,
             bucket=row.bucket,
             key=row.key,
-            version=found.version,
-            size=found.size,
-            landed_at=found.modified_at,
+            version=info.version,
+            size=info.size,
+            landed_at=info.modified_at,
         )
         (done,) = self.store.register([arrival], self.clock())
         if done.created:
-            tended.registered.append(done.batch)
+            settled.registered.append(done.batch)
         return done.image_id
 
     def _why_not(self, row: UploadRow, verdicts: dict[tuple[str, str], cors.Verdict]) -> str:

@@ -1,8 +1,8 @@
 """Bearer tokens: who may upload for which tenant.
 
-A token reads `pjy_<id>_<secret>`. The secret has 256 random bits and is shown once; Truth keeps
-its SHA-256, which is enough for a secret that nobody can guess. A tenant is never named in a
-request: it is the one that the token belongs to.
+A token reads `pjy_<id>_<secret>`. The secret has 256 random bits and is shown once. Truth keeps its
+SHA-256, which is enough for a secret that nobody can guess. A request never names a tenant: the
+token belongs to one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def issue(store: Tokens, tenant: str, name: str, now: float) -> tuple[Token, str
 def check(store: Store, text: str) -> tuple[Token, Tenant]:
     """The token and its tenant. Raises TokenRefused, always with the same words.
 
-    What is compared takes the same time whether the id is known, and whatever the secret is.
+    The comparison takes the same time whatever the secret is, and also if the id is not known.
     """
     match = _TOKEN.fullmatch(text)
     if match is None:

@@ -34,7 +34,9 @@ def test_a_requirement_that_was_not_installed_is_named(check: ModuleType) -> Non
 def test_files_that_packaging_forgot_are_named(
     check: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "FILES", ("parjanya_dagster/policy/published/*.yaml", "gpu_ops/no/*"))
+    monkeypatch.setattr(
+        check, "FILES", ("parjanya_dagster/policy/published/*.yaml", "gpu_ops/no/*")
+    )
     assert list(check.files("cpu")) == ["no gpu_ops/no/* was installed"]
 
 

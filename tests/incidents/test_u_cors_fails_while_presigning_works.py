@@ -72,8 +72,8 @@ def test_uploads_that_never_came_say_that_cors_is_the_cause(
     during = promise(s3_site, "during.jpg")
     browse(s3_site, during)
     clock.pass_by(s3_site.place.uploads.seconds + GRACE)
-    tended = s3_site.place.uploads.tend(1e12)
-    assert (tended.arrived, tended.expired) == (1, 1)
+    settled = s3_site.place.uploads.settle(1e12)
+    assert (settled.arrived, settled.expired) == (1, 1)
     assert recorded(s3_site, before).status == ARRIVED
     lost = recorded(s3_site, during)
     assert lost.status == EXPIRED

@@ -20,7 +20,7 @@ from parjanya_dagster.belief.drift import declare, drifts, note_running
 from parjanya_dagster.belief.ledger import accounts
 from parjanya_dagster.intent.loop import Emission
 from parjanya_dagster.lanes import EMBEDDED, SPLIT, Lane
-from parjanya_dagster.regrade.advance import beat, let_go
+from parjanya_dagster.regrade.advance import keep_hold, release_hold
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.records import PreflightVerdict, RunBook, StagePace
 from parjanya_dagster.truth.requests import Reset
@@ -95,9 +95,9 @@ def regrade(house: House, rng: random.Random) -> None:
     store.begin_regrade(asked)
     again = Reset(stage="curated", reason="again", policy=asked.policy)
     store.reset(store.batches(slug), again, now, asked.replay_id)
-    beat(store, asked, now, now + rng.choice((0.0, 100.0, 400.0)))
+    keep_hold(store, asked, now, now + rng.choice((0.0, 100.0, 400.0)))
     if rng.random() < 0.3:
-        let_go(store, asked, now)
+        release_hold(store, asked, now)
     store.end_reset(asked.replay_id, now)
 
 

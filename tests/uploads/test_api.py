@@ -52,7 +52,7 @@ def test_many_are_followed_at_once(client: TestClient, site: Site) -> None:
 def test_an_expired_upload_says_why(client: TestClient, site: Site, clock: Clock) -> None:
     made = ask(client, site)
     clock.pass_by(site.place.uploads.seconds + GRACE)
-    site.place.uploads.tend(1e12)
+    site.place.uploads.settle(1e12)
     url = f"/v1/uploads/{made['upload_id']}"
     seen = client.get(url, headers=site.headers("acme")).json()
     assert (seen["status"], seen["done"]) == ("expired", True)

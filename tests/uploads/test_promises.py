@@ -141,11 +141,11 @@ def test_an_upload_that_neither_event_nor_sweep_told_of_is_taken_in(
     made = promise(site, uploads)
     land(site, made)
     clock.pass_by(uploads.seconds + GRACE)
-    tended = uploads.tend(1e12)
-    assert (tended.arrived, tended.expired, len(tended.registered)) == (1, 0, 1)
+    settled = uploads.settle(1e12)
+    assert (settled.arrived, settled.expired, len(settled.registered)) == (1, 0, 1)
     assert status(site, uploads, made) == "pending_validation"
     assert site.place.sweeper.sweep(1e12).registered == {}  # it is one image, not two
-    assert uploads.tend(1e12).arrived == 0
+    assert uploads.settle(1e12).arrived == 0
 
 
 def test_nothing_expires_before_its_url_and_its_grace_are_over(
@@ -153,9 +153,9 @@ def test_nothing_expires_before_its_url_and_its_grace_are_over(
 ) -> None:
     made = promise(site, uploads)
     clock.pass_by(uploads.seconds + GRACE - 1)
-    assert uploads.tend(1e12).expired == 0
+    assert uploads.settle(1e12).expired == 0
     clock.pass_by(1)
-    assert uploads.tend(1e12).expired == 1
+    assert uploads.settle(1e12).expired == 1
     assert status(site, uploads, made) == EXPIRED
 
 
@@ -173,7 +173,7 @@ def test_an_upload_that_never_came_says_why(
     browser.verdict = verdict
     made = promise(site, uploads)
     clock.pass_by(uploads.seconds + GRACE)
-    uploads.tend(1e12)
+    uploads.settle(1e12)
     row = site.place.store.upload(made.row.upload_id)
     assert row is not None
     assert row.reason.startswith(NEVER_CAME)
@@ -190,7 +190,7 @@ def test_what_is_no_browser_gets_no_preflight(
 ) -> None:
     made = promise(site, uploads, origin=origin)
     clock.pass_by(uploads.seconds + GRACE)
-    uploads.tend(1e12)
+    uploads.settle(1e12)
     row = site.place.store.upload(made.row.upload_id)
     assert row is not None
     assert "no browser" in row.reason
@@ -203,7 +203,7 @@ def test_a_thousand_that_never_came_cost_one_preflight(
     for _ in range(5):
         uploads.promise(site.tenant("acme"), site.ids["acme"], [ONE] * MOST_FILES, ORIGIN)
     clock.pass_by(uploads.seconds + GRACE)
-    assert [uploads.tend(1e12).expired for _ in range(6)] == [200] * 5 + [0]
+    assert [uploads.settle(1e12).expired for _ in range(6)] == [200] * 5 + [0]
     assert len(browser.asked) == 5  # one per look
 
 
@@ -214,10 +214,10 @@ def test_a_storage_that_does_not_answer_expires_nothing(
     land(site, made)
     clock.pass_by(uploads.seconds + GRACE)
     objects.away = True
-    assert (tended := uploads.tend(1e12)).left == 1
-    assert tended.expired == 0
+    assert (settled := uploads.settle(1e12)).left == 1
+    assert settled.expired == 0
     objects.away = False
-    assert uploads.tend(1e12).arrived == 1
+    assert uploads.settle(1e12).arrived == 1
 
 
 def test_a_look_ends_at_its_deadline_and_the_next_goes_on(
@@ -225,14 +225,14 @@ def test_a_look_ends_at_its_deadline_and_the_next_goes_on(
 ) -> None:
     promise(site, uploads)
     clock.pass_by(uploads.seconds + GRACE)
-    assert uploads.tend(clock() - 1).left == 1
-    assert uploads.tend(clock() + 1).expired == 1
+    assert uploads.settle(clock() - 1).left == 1
+    assert uploads.settle(clock() + 1).expired == 1
 
 
 def test_an_upload_that_comes_after_all_counts(site: Site, uploads: Uploads, clock: Clock) -> None:
     made = promise(site, uploads)
     clock.pass_by(uploads.seconds + GRACE)
-    uploads.tend(1e12)
+    uploads.settle(1e12)
     land(site, made)
     site.place.sweeper.sweep(1e12)
     assert status(site, uploads, made) == "pending_validation"
@@ -254,8 +254,8 @@ def test_dying_between_registering_and_noting_it_repeats_nothing(
 
         patch.setattr(type(site.place.store), "upload_arrived", die)
         with pytest.raises(KeyboardInterrupt):
-            uploads.tend(1e12)
-    assert uploads.tend(1e12).arrived == 1
+            uploads.settle(1e12)
+    assert uploads.settle(1e12).arrived == 1
     assert len(site.place.store.find(made.row.key)) == 1
 
 

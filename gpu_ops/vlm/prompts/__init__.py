@@ -52,7 +52,7 @@ class DescriptionQuestion(_Model):
 
 
 class Prompt(_Model):
-    """Everything a model is asked about one image."""
+    """Everything that a model is asked about one image."""
 
     id: str  # name@version, from the name of the file
     sha256: str  # of the file

@@ -35,9 +35,9 @@ def carry_over(wire: Wire) -> None:
     process of the version before wrote meanwhile comes over with the next `parjanya migrate`.
     """
     beats = [unpack(Heartbeat, item) for pk in _OLD for item in wire.query(pk)]
-    rows, moved = carried_over((one.name, one.at, one.payload) for one in beats)
-    for kind, some in rows.items():
-        for values in some:
+    rows, moved = carried_over((beat.name, beat.at, beat.payload) for beat in beats)
+    for kind, records in rows.items():
+        for values in records:
             name = "/".join(str(values[part]) for part in _NAMED_BY[kind]) or keys.LAST
             wire.write(Put((kind, name), attributes(values), ABSENT))
     for name in moved:

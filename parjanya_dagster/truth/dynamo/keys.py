@@ -146,34 +146,34 @@ def family(name: str) -> str:
     return name.partition(":")[0] if ":" in name else ""
 
 
-def record(one: Any) -> Key:
-    """Where a record of `truth.records` lies: by its kind, and by what it is of."""
-    match one:
+def record(record: Any) -> Key:
+    """The key of a record of `truth.records`: its kind, and what the record is of."""
+    match record:
         case records.Declaration() | records.GroupNote():
-            name = one.lane
+            name = record.lane
         case records.Identified():
-            name = f"{one.lane}/{one.digest}"
+            name = f"{record.lane}/{record.digest}"
         case records.RunBook():
-            name = one.name
+            name = record.name
         case records.Ledger():
-            name = one.account
+            name = record.account
         case records.SentMessage():
-            return message(one.message_id)
+            return message(record.message_id)
         case records.RegradeHold():
-            return hold(one.replay_id)
+            return hold(record.replay_id)
         case records.PreflightVerdict():
-            return preflight(one.stage)
+            return preflight(record.stage)
         case records.StagePace():
-            name = one.stage
+            name = record.stage
         case records.KnownBucket():
-            name = one.bucket
+            name = record.bucket
         case records.DepartureHold():
-            return departure_hold(one.tenant)
+            return departure_hold(record.tenant)
         case records.Reconciliation():
             name = LAST
         case _:
-            raise TypeError(f"{one!r} is no record.")
-    return KINDS[type(one)], name
+            raise TypeError(f"{record!r} is no record.")
+    return KINDS[type(record)], name
 
 
 def message(message_id: str) -> Key:

@@ -23,9 +23,9 @@ PAGE = 25
 
 def filed(row: ImageRow, outcome: Completed) -> dict[Key, Item]:
     """The items that file a row under its keys of likeness."""
-    place = keys.arrival(row)
+    arrival = keys.arrival(row)
     return {
-        (keys.like(row.tenant, key), place): codec.attributes(
+        (keys.like(row.tenant, key), arrival): codec.attributes(
             {"image_id": row.image_id, "view": view}
         )
         for key, view in outcome.likeness.items()

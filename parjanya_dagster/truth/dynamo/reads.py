@@ -142,8 +142,8 @@ class Reads(Base):
         self.wire.put(keys.beat(name), codec.pack(Heartbeat(name, now, dict(payload))))
 
     def heartbeats(self, family: str = "") -> dict[str, Heartbeat]:
-        found = self.wire.query(f"beats#{family}")
-        return {one.name: one for one in (codec.unpack(Heartbeat, item) for item in found)}
+        items = self.wire.query(f"beats#{family}")
+        return {beat.name: beat for beat in (codec.unpack(Heartbeat, item) for item in items)}
 
     def forget(self, names: Sequence[str]) -> None:
         self.wire.each(lambda name: self.wire.write(Delete(keys.beat(name))), names)

@@ -35,33 +35,36 @@ class Records(Base):
         self._keep(declaration)
 
     def declarations(self) -> dict[str, Declaration]:
-        return {one.lane: one for one in self._kept(Declaration)}
+        return {declaration.lane: declaration for declaration in self._kept(Declaration)}
 
     def note_identity(self, identified: Identified) -> None:
         self._keep(identified)
 
     def identities(self) -> list[Identified]:
-        return sorted(self._kept(Identified), key=lambda one: (-one.at, one.lane, one.digest))
+        return sorted(
+            self._kept(Identified),
+            key=lambda identity: (-identity.at, identity.lane, identity.digest),
+        )
 
     def drop_identities(self, before: float) -> int:
-        old = [one for one in self._kept(Identified) if one.at < before]
-        self._drop([keys.record(one) for one in old])
+        old = [identity for identity in self._kept(Identified) if identity.at < before]
+        self._drop([keys.record(identity) for identity in old])
         return len(old)
 
     def write_book(self, book: RunBook) -> None:
         self._keep(book)
 
     def books(self) -> list[RunBook]:
-        return sorted(self._kept(RunBook), key=lambda one: (one.at, one.name))
+        return sorted(self._kept(RunBook), key=lambda book: (book.at, book.name))
 
-    def drop_books(self, some: Sequence[RunBook]) -> None:
-        self._drop([keys.record(one) for one in some])
+    def drop_books(self, ended: Sequence[RunBook]) -> None:
+        self._drop([keys.record(book) for book in ended])
 
     def write_ledger(self, ledger: Ledger) -> None:
         self._keep(ledger)
 
     def ledgers(self) -> dict[str, Ledger]:
-        return {one.account: one for one in self._kept(Ledger)}
+        return {ledger.account: ledger for ledger in self._kept(Ledger)}
 
     def message_sent(self, message: SentMessage) -> None:
         self._keep(message)
@@ -76,13 +79,15 @@ class Records(Base):
         self._drop([keys.message(message_id)])
 
     def messages(self) -> list[SentMessage]:
-        return sorted(self._kept(SentMessage), key=lambda one: (one.sent_at, one.message_id))
+        return sorted(
+            self._kept(SentMessage), key=lambda message: (message.sent_at, message.message_id)
+        )
 
     def hold(self, hold: RegradeHold) -> None:
         self._keep(hold)
 
     def holds(self) -> dict[str, RegradeHold]:
-        return {one.replay_id: one for one in self._kept(RegradeHold)}
+        return {hold.replay_id: hold for hold in self._kept(RegradeHold)}
 
     def drop_hold(self, replay_id: str) -> None:
         self._drop([keys.hold(replay_id)])
@@ -112,7 +117,7 @@ class Records(Base):
         self._keep(verdict)
 
     def preflights(self) -> dict[str, PreflightVerdict]:
-        return {one.stage: one for one in self._kept(PreflightVerdict)}
+        return {verdict.stage: verdict for verdict in self._kept(PreflightVerdict)}
 
     def drop_preflight(self, stage: str) -> None:
         self._drop([keys.preflight(stage)])
@@ -121,13 +126,13 @@ class Records(Base):
         self._keep(pace)
 
     def paces(self) -> dict[str, StagePace]:
-        return {one.stage: one for one in self._kept(StagePace)}
+        return {pace.stage: pace for pace in self._kept(StagePace)}
 
     def note_group(self, note: GroupNote) -> None:
         self._keep(note)
 
     def group_notes(self) -> dict[str, GroupNote]:
-        return {one.lane: one for one in self._kept(GroupNote)}
+        return {note.lane: note for note in self._kept(GroupNote)}
 
     def _mark_taken(self, message_id: str, at: float | None) -> None:
         key = keys.message(message_id)
@@ -143,5 +148,5 @@ class Records(Base):
     def _kept(self, kind: type[T]) -> list[T]:
         return [codec.unpack(kind, item) for item in self.wire.query(keys.KINDS[kind])]
 
-    def _drop(self, some: Sequence[Key]) -> None:
-        self.wire.each(lambda key: self.wire.write(Delete(key)), some)
+    def _drop(self, dropped: Sequence[Key]) -> None:
+        self.wire.each(lambda key: self.wire.write(Delete(key)), dropped)

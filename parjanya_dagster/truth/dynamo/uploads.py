@@ -94,5 +94,5 @@ class Uploading(Base):
 def _item(row: UploadRow) -> Item:
     """The item of an upload. It is in the index of due work while it waits."""
     waits = row.due_at is not None
-    place = keys.due(row.status, keys.shard(row.upload_id)) if waits else None
-    return codec.pack(row) | codec.attributes({"due_pk": place})
+    partition = keys.due(row.status, keys.shard(row.upload_id)) if waits else None
+    return codec.pack(row) | codec.attributes({"due_pk": partition})

@@ -172,8 +172,8 @@ class Reads(Base):
         named = heartbeats.c.name
         wanted = named.startswith(f"{family}:") if family else named.not_like("%:%")
         with reading(self.engine) as connection:
-            found = connection.execute(select(heartbeats).where(wanted)).all()
-        return {row.name: Heartbeat(row.name, row.at, row.payload) for row in found}
+            rows = connection.execute(select(heartbeats).where(wanted)).all()
+        return {row.name: Heartbeat(row.name, row.at, row.payload) for row in rows}
 
     def forget(self, names: Sequence[str]) -> None:
         for chunk in chunks(names):

@@ -49,14 +49,16 @@ class Records(Base):
         self._keep(declarations, declaration)
 
     def declarations(self) -> dict[str, Declaration]:
-        return {one.lane: one for one in self._kept(declarations, Declaration)}
+        return {
+            declaration.lane: declaration for declaration in self._kept(declarations, Declaration)
+        }
 
     def note_identity(self, identified: Identified) -> None:
         self._keep(identities, identified)
 
     def identities(self) -> list[Identified]:
-        found = self._kept(identities, Identified)
-        return sorted(found, key=lambda one: (-one.at, one.lane, one.digest))
+        seen = self._kept(identities, Identified)
+        return sorted(seen, key=lambda identity: (-identity.at, identity.lane, identity.digest))
 
     def drop_identities(self, before: float) -> int:
         with writing(self.engine) as connection:
@@ -66,10 +68,10 @@ class Records(Base):
         self._keep(books, book)
 
     def books(self) -> list[RunBook]:
-        return sorted(self._kept(books, RunBook), key=lambda one: (one.at, one.name))
+        return sorted(self._kept(books, RunBook), key=lambda book: (book.at, book.name))
 
-    def drop_books(self, some: Sequence[RunBook]) -> None:
-        for chunk in chunks((one.run_id, one.stage) for one in some):
+    def drop_books(self, ended: Sequence[RunBook]) -> None:
+        for chunk in chunks((book.run_id, book.stage) for book in ended):
             with writing(self.engine) as connection:
                 named = tuple_(books.c.run_id, books.c.stage)
                 connection.execute(delete(books).where(named.in_(chunk)))
@@ -78,7 +80,7 @@ class Records(Base):
         self._keep(ledgers, ledger)
 
     def ledgers(self) -> dict[str, Ledger]:
-        return {one.account: one for one in self._kept(ledgers, Ledger)}
+        return {ledger.account: ledger for ledger in self._kept(ledgers, Ledger)}
 
     def message_sent(self, message: SentMessage) -> None:
         self._keep(messages, message)
@@ -95,14 +97,15 @@ class Records(Base):
 
     def messages(self) -> list[SentMessage]:
         return sorted(
-            self._kept(messages, SentMessage), key=lambda one: (one.sent_at, one.message_id)
+            self._kept(messages, SentMessage),
+            key=lambda message: (message.sent_at, message.message_id),
         )
 
     def hold(self, hold: RegradeHold) -> None:
         self._keep(regrade_holds, hold)
 
     def holds(self) -> dict[str, RegradeHold]:
-        return {one.replay_id: one for one in self._kept(regrade_holds, RegradeHold)}
+        return {hold.replay_id: hold for hold in self._kept(regrade_holds, RegradeHold)}
 
     def drop_hold(self, replay_id: str) -> None:
         with writing(self.engine) as connection:
@@ -134,7 +137,7 @@ class Records(Base):
         self._keep(preflights, verdict)
 
     def preflights(self) -> dict[str, PreflightVerdict]:
-        return {one.stage: one for one in self._kept(preflights, PreflightVerdict)}
+        return {verdict.stage: verdict for verdict in self._kept(preflights, PreflightVerdict)}
 
     def drop_preflight(self, stage: str) -> None:
         with writing(self.engine) as connection:
@@ -144,13 +147,13 @@ class Records(Base):
         self._keep(paces, pace)
 
     def paces(self) -> dict[str, StagePace]:
-        return {one.stage: one for one in self._kept(paces, StagePace)}
+        return {pace.stage: pace for pace in self._kept(paces, StagePace)}
 
     def note_group(self, note: GroupNote) -> None:
         self._keep(group_notes, note)
 
     def group_notes(self) -> dict[str, GroupNote]:
-        return {one.lane: one for one in self._kept(group_notes, GroupNote)}
+        return {note.lane: note for note in self._kept(group_notes, GroupNote)}
 
     def _mark_taken(self, message_id: str, at: float | None) -> None:
         with writing(self.engine) as connection:
@@ -170,9 +173,9 @@ class Records(Base):
     def _kept(self, table: Table, kind: type[T]) -> list[T]:
         columns = [table.c[name] for name in kind.__slots__]  # type: ignore[attr-defined]
         with reading(self.engine) as connection:
-            found = connection.execute(select(*columns)).all()
+            rows = connection.execute(select(*columns)).all()
         return [
-            kind(**{name: _typed(value) for name, value in row._mapping.items()}) for row in found
+            kind(**{name: _typed(value) for name, value in row._mapping.items()}) for row in rows
         ]
 
 

@@ -1,4 +1,4 @@
-"""The page as a small web application. It reads, and changes nothing."""
+"""The page as a small web application. It only reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WINDOW = 60.0  # seconds that the rate is taken over
 
 
 class Watch:
-    """Measurements as the page asks for them: one serves all who ask within `every` seconds."""
+    """Measurements for the page. One serves all requests within `every` seconds."""
 
     def __init__(
         self, measure: Callable[[], Measured], clock: Callable[[], float], every: float
@@ -60,12 +60,15 @@ class Watch:
         if len(self._ended) < 2:
             return None
         now, last = self._ended[-1]
-        at, first = next(one for one in self._ended if now - one[0] <= WINDOW)
+        at, first = next(sample for sample in self._ended if now - sample[0] <= WINDOW)
         return 60.0 * max(0, last - first) / (now - at) if now > at else None
 
 
 def application(watch: Watch, hosts: list[str]) -> Starlette:
-    """`hosts`: names by which browsers may ask. Another page's script cannot use one of its own."""
+    """The application over a watch. `hosts`: the host names that a request may ask for.
+
+    Other names are refused, so that a script of another page cannot use a name of its own.
+    """
     templates = Environment(
         loader=PackageLoader("parjanya_dagster.web.overview", "."), autoescape=True
     )

@@ -1,4 +1,4 @@
-"""The four columns of the page: each layer's numbers, and whether it does its part."""
+"""The four columns of the page: the numbers of each layer, and whether it does its part."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Layer:
 
 
 def _tone(seen: Measured, boundary: Boundary) -> str:
-    ours = [one for one in seen.findings if one.boundary is boundary]
-    if any(one.severity is Severity.ERROR for one in ours):
+    ours = [finding for finding in seen.findings if finding.boundary is boundary]
+    if any(finding.severity is Severity.ERROR for finding in ours):
         return BAD
     return WARN if ours else GOOD
 
 
 def truth(seen: Measured) -> Layer:
     counts = seen.facts.counts
-    rows = sum(one.rows for one in counts)
-    lost = sum(abs(one.registered - one.rows - one.departed) for one in counts)
-    decided = sum(one.by_status.get(Status.CURATED, 0) for one in counts)
-    failed = sum(one.by_status.get(Status.FAILED, 0) for one in counts)
+    rows = sum(count.rows for count in counts)
+    lost = sum(abs(count.registered - count.rows - count.departed) for count in counts)
+    decided = sum(count.by_status.get(Status.CURATED, 0) for count in counts)
+    failed = sum(count.by_status.get(Status.FAILED, 0) for count in counts)
     readable = seen.readable(TRUTH)
     return Layer(
         name="Truth",
@@ -53,7 +53,7 @@ def truth(seen: Measured) -> Layer:
         lines=(
             ("decided", number(decided)),
             ("failed", number(failed)),
-            ("under a lease", number(sum(one.in_flight for one in counts))),
+            ("under a lease", number(sum(count.in_flight for count in counts))),
             ("missing rows", number(lost)),
             ("tenants", number(len(counts))),
         )
@@ -99,8 +99,8 @@ def intent(seen: Measured) -> Layer:
             lines=(),
         )
     live, _ = living(snapshot, seen.lanes, seen.limits)
-    due = sum(one.rows for one in snapshot.due)
-    oldest = min((one.oldest for one in snapshot.due), default=snapshot.now)
+    due = sum(batch.rows for batch in snapshot.due)
+    oldest = min((batch.oldest for batch in snapshot.due), default=snapshot.now)
     uncovered = 0
     for lane in seen.lanes:
         ours = [run for run in live if set(run.stages) & set(lane.stages)]
@@ -161,6 +161,6 @@ def execution(seen: Measured, per_minute: float | None) -> Layer:
 def _code(seen: Measured) -> str:
     if not seen.running:
         return "no run yet"
-    said = seen.running[0][3].get("code", "unknown").rpartition("+")[2]
-    drifted = {one.lane for one in seen.facts.drifts}
-    return f"{said}{', drifted' if drifted else ''}"
+    version = seen.running[0][3].get("code", "unknown").rpartition("+")[2]
+    drifted = {drift.lane for drift in seen.facts.drifts}
+    return f"{version}{', drifted' if drifted else ''}"

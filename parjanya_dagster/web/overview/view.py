@@ -19,7 +19,7 @@ VERDICTS = ("accept", "review", "reject")
 
 def view(seen: Measured, per_minute: float | None = None) -> dict[str, Any]:
     """Everything on the page. `per_minute`: images that ended lately; None: not known yet."""
-    found = list(seen.findings)
+    findings = list(seen.findings)
     return {
         "at": datetime.fromtimestamp(seen.facts.now, UTC).strftime("%H:%M:%S UTC"),
         "state": _state(seen),
@@ -33,8 +33,8 @@ def view(seen: Measured, per_minute: float | None = None) -> dict[str, Any]:
         "flow": _flow(seen),
         "verdicts": _verdicts(seen),
         "tenants": _tenants(seen),
-        "findings": [_finding(one, seen.facts.now) for one in found[:MOST_FINDINGS]],
-        "more_findings": max(0, len(found) - MOST_FINDINGS),
+        "findings": [_finding(finding, seen.facts.now) for finding in findings[:MOST_FINDINGS]],
+        "more_findings": max(0, len(findings) - MOST_FINDINGS),
         "unread": dict(seen.unread),
     }
 
@@ -42,7 +42,7 @@ def view(seen: Measured, per_minute: float | None = None) -> dict[str, Any]:
 def _state(seen: Measured) -> tuple[str, str]:
     if seen.unread:
         return UNKNOWN, "Cannot tell"
-    errors = sum(one.severity is Severity.ERROR for one in seen.findings)
+    errors = sum(finding.severity is Severity.ERROR for finding in seen.findings)
     if errors:
         return BAD, f"{errors} error{'s' if errors > 1 else ''}"
     if seen.findings:
@@ -57,18 +57,18 @@ def _answer(seen: Measured) -> str:
         return "Truth cannot be read, so nothing can be said. Nothing moves, and nothing is lost."
     if not seen.readable(BELIEF):
         return "What runs cannot be read. No run is asked for until it can."
-    where = {str(one.boundary) for one in seen.findings}
+    where = {str(finding.boundary) for finding in seen.findings}
     if Boundary.TRUTH in where:
         return "What is recorded is not what is there. Begin with Truth."
     if Boundary.BELIEF in where:
         return "Nobody looks, or what is believed is wrong. Begin with Belief."
     if Boundary.INTENT in where:
         return "Intent is missing or held back: rows are due, and no run has them before it."
-    if {one.code for one in seen.findings} == {"drifted"}:
+    if {finding.code for finding in seen.findings} == {"drifted"}:
         return "Intent is present, and what realizes it is not what was declared."
     if Boundary.EXECUTION in where:
         return "Intent is present, and Execution cannot realize it."
-    due = sum(one.rows for one in seen.facts.snapshot.due) if seen.facts.snapshot else 0
+    due = sum(batch.rows for batch in seen.facts.snapshot.due) if seen.facts.snapshot else 0
     if due:
         return "Neither: what is due is asked for, and what was asked for moves."
     return "Neither: nothing is due."
@@ -77,16 +77,16 @@ def _answer(seen: Measured) -> str:
 def ended(seen: Measured) -> int:
     """Images that are decided or failed."""
     return sum(
-        one.by_status.get(status, 0)
-        for one in seen.facts.counts
+        count.by_status.get(status, 0)
+        for count in seen.facts.counts
         for status in (Status.CURATED, Status.FAILED)
     )
 
 
 def _flow(seen: Measured) -> list[dict[str, Any]]:
     waiting: Counter[str] = Counter()
-    for one in seen.facts.counts:
-        waiting.update({str(status): rows for status, rows in one.by_status.items()})
+    for count in seen.facts.counts:
+        waiting.update({str(status): rows for status, rows in count.by_status.items()})
     most = max([waiting[str(WAITS_FOR[stage])] for stage in STAGES] + [1])
     return [
         {
@@ -101,9 +101,9 @@ def _flow(seen: Measured) -> list[dict[str, Any]]:
 
 def _verdicts(seen: Measured) -> list[dict[str, Any]]:
     totals: Counter[str] = Counter()
-    for one in seen.facts.counts:
-        totals.update(one.by_verdict)
-        totals["failed"] += one.by_status.get(Status.FAILED, 0)
+    for count in seen.facts.counts:
+        totals.update(count.by_verdict)
+        totals["failed"] += count.by_status.get(Status.FAILED, 0)
     whole = max(1, totals.total())
     return [
         {
@@ -116,27 +116,27 @@ def _verdicts(seen: Measured) -> list[dict[str, Any]]:
 
 
 def _tenants(seen: Measured) -> list[dict[str, Any]]:
-    found = [
+    tenants = [
         {
-            "tenant": one.tenant,
-            "rows": one.rows,
-            "images": number(one.rows),
-            "pending": number(sum(one.by_status.get(status, 0) for status in WORKABLE)),
-            "working": number(one.in_flight),
-            **{verdict: number(one.by_verdict.get(verdict, 0)) for verdict in VERDICTS},
-            "failed": number(one.by_status.get(Status.FAILED, 0)),
+            "tenant": count.tenant,
+            "rows": count.rows,
+            "images": number(count.rows),
+            "pending": number(sum(count.by_status.get(status, 0) for status in WORKABLE)),
+            "working": number(count.in_flight),
+            **{verdict: number(count.by_verdict.get(verdict, 0)) for verdict in VERDICTS},
+            "failed": number(count.by_status.get(Status.FAILED, 0)),
         }
-        for one in seen.facts.counts
+        for count in seen.facts.counts
     ]
-    return sorted(found, key=lambda one: -int(str(one["rows"])))[:MOST_TENANTS]
+    return sorted(tenants, key=lambda tenant: -int(str(tenant["rows"])))[:MOST_TENANTS]
 
 
-def _finding(one: Finding, now: float) -> dict[str, Any]:
+def _finding(finding: Finding, now: float) -> dict[str, Any]:
     return {
-        "boundary": str(one.boundary),
-        "code": one.code,
-        "tone": BAD if one.severity is Severity.ERROR else WARN,
-        "summary": one.summary,
-        "next": one.next_step,
-        "since": ago(now - one.since) if one.since else "",
+        "boundary": str(finding.boundary),
+        "code": finding.code,
+        "tone": BAD if finding.severity is Severity.ERROR else WARN,
+        "summary": finding.summary,
+        "next": finding.next_step,
+        "since": ago(now - finding.since) if finding.since else "",
     }

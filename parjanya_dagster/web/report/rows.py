@@ -1,4 +1,4 @@
-"""Rows of Truth as the HTML report shows them."""
+"""Rows of Truth, as the HTML report shows them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def report_images(store: Store, objects: Objects, tenants: Sequence[str]) -> Ite
     for tenant in tenants:
         rows = list(present_rows(store, tenant))
         evidence = store.evidence(rows)
-        for row in sorted(rows, key=lambda one: (one.landed_at, one.image_id)):
+        for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id)):
             yield _image(row, evidence.get(row.image_id, {}), objects)
 
 
 def _image(row: ImageRow, evidence: Mapping[str, Evidence], objects: Objects) -> ReportImage:
-    bodies = {stage: one.body for stage, one in evidence.items()}
+    bodies = {stage: recorded.body for stage, recorded in evidence.items()}
     validated, enriched = bodies.get("validated", {}), bodies.get("enriched", {})
     curated = row.pipeline_status == Status.CURATED
     return ReportImage(
@@ -46,9 +46,9 @@ def _reasons(row: ImageRow, decision: Mapping[str, Any]) -> list[ReportReason]:
     if row.pipeline_status == Status.FAILED:
         return [ReportReason(row.failure_class or "unknown", row.failure_reason or "")]
     return [
-        ReportReason(one["rule"], one["message"])
-        for one in decision.get("reasons", ())
-        if one["verdict"] == decision["verdict"]  # weaker reasons did not decide
+        ReportReason(reason["rule"], reason["message"])
+        for reason in decision.get("reasons", ())
+        if reason["verdict"] == decision["verdict"]  # weaker reasons did not decide
     ]
 
 

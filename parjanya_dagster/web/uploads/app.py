@@ -58,17 +58,17 @@ def create_app(platform: Platform) -> FastAPI:
 
 def _origins(text: str) -> list[str]:
     origins = text.split()
-    for one in origins:
-        if not is_origin(one):
+    for origin in origins:
+        if not is_origin(origin):
             raise SettingsInvalid(
-                f"PARJANYA_UPLOADS__ORIGINS: {one!r} is no web origin. One reads "
+                f"PARJANYA_UPLOADS__ORIGINS: {origin!r} is no web origin. One reads "
                 "https://app.example, with no path and no slash at its end."
             )
     return origins
 
 
 async def _explain(_request: Request, error: Exception) -> Response:
-    """A sentence, and a status that says whether to try again."""
+    """The answer to an error: a sentence, and a status that says whether to try again."""
     assert isinstance(error, ParjanyaError)
     headers = {}
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
@@ -92,7 +92,7 @@ async def _asset(name: str) -> Response:
 
 
 def _guards(platform: Platform) -> dict[str, str]:
-    """What the page may load, and whom it may speak to: us, and where buckets are."""
+    """What the page may load, and which servers it may call: this one, and the storage."""
     storage = platform.objects.presigned_put("bucket", "key", "image/png", 1, 60)
     reach = "https:"
     if storage is not None and storage.url.startswith("http://"):

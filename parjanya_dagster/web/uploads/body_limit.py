@@ -1,4 +1,4 @@
-"""No request may fill the memory: bodies are cut off while they are read."""
+"""Limits the length of request bodies, so that no request fills the memory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST = 1 << 20
-"""Bytes of any body but that of an image, which its own route bounds."""
+"""The most bytes of a body. The route that takes images has a limit of its own."""
 
 
 class BodyLimit:
-    """Middleware that has longer bodies answered 413, whatever length they claim."""
+    """Middleware that answers 413 to longer bodies, whatever length they claim."""
 
     def __init__(self, app: ASGIApp, most: int = MOST) -> None:
         self.app = app

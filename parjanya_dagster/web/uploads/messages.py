@@ -1,4 +1,4 @@
-"""What the API is asked and what it answers."""
+"""The requests and answers of the API."""
 
 from __future__ import annotations
 

@@ -35,83 +35,85 @@ def _platform(request: Request) -> Platform:
     return platform
 
 
-Place = Annotated[Platform, Depends(_platform)]
+Served = Annotated[Platform, Depends(_platform)]
 Origin = Annotated[str, Header(include_in_schema=False)]
 
 
 def _caller(
-    place: Place, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    platform: Served, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> tuple[Token, Tenant]:
-    if given is None:
+    if credentials is None:
         raise TokenRefused
-    return tokens.check(place.store, given.credentials)
+    return tokens.check(platform.store, credentials.credentials)
 
 
 Caller = Annotated[tuple[Token, Tenant], Depends(_caller)]
 
 
 @router.get("/healthz", include_in_schema=False)
-def healthz(place: Place) -> dict[str, str]:
+def healthz(platform: Served) -> dict[str, str]:
     """Whether Truth answers."""
-    place.store.token("")
+    platform.store.token("")
     return {"status": "ok"}
 
 
 @router.get("/v1/me")
-def me(place: Place, caller: Caller) -> Whoami:
+def me(platform: Served, caller: Caller) -> Whoami:
     """Whose token this is."""
-    return Whoami(tenant=caller[1].slug, most_bytes=place.uploads.most_bytes)
+    return Whoami(tenant=caller[1].slug, most_bytes=platform.uploads.most_bytes)
 
 
 @router.post("/v1/uploads", status_code=201)
 def ask(
-    place: Place, caller: Caller, request: Request, body: UploadsWanted, origin: Origin = ""
+    platform: Served, caller: Caller, request: Request, body: UploadsWanted, origin: Origin = ""
 ) -> Uploads:
     """Ask for uploads. Each answer is good for one PUT of exactly that size and type."""
     token, tenant = caller
-    made = place.uploads.promise(tenant, token, [one.wanted() for one in body.files], origin)
+    made = platform.uploads.promise(tenant, token, [file.wanted() for file in body.files], origin)
     return Uploads(
         uploads=[
-            Upload.of(one, str(request.url_for("take", upload_id=one.row.upload_id)))
-            for one in made
+            Upload.of(promise, str(request.url_for("take", upload_id=promise.row.upload_id)))
+            for promise in made
         ]
     )
 
 
 @router.get("/v1/uploads")
 def statuses(
-    place: Place, caller: Caller, ids: Annotated[list[str], Query(alias="id", max_length=MOST_IDS)]
+    platform: Served,
+    caller: Caller,
+    ids: Annotated[list[str], Query(alias="id", max_length=MOST_IDS)],
 ) -> UploadStatuses:
     """How far several uploads have come."""
-    found = [place.uploads.progress(caller[1], one) for one in ids]
-    return UploadStatuses(uploads=[UploadStatus.of(one) for one in found])
+    uploads = [platform.uploads.progress(caller[1], upload_id) for upload_id in ids]
+    return UploadStatuses(uploads=[UploadStatus.of(upload) for upload in uploads])
 
 
 @router.get("/v1/uploads/{upload_id}")
-def status(place: Place, caller: Caller, upload_id: str) -> UploadStatus:
+def status(platform: Served, caller: Caller, upload_id: str) -> UploadStatus:
     """How far an upload has come."""
-    return UploadStatus.of(place.uploads.progress(caller[1], upload_id))
+    return UploadStatus.of(platform.uploads.progress(caller[1], upload_id))
 
 
 @router.post("/v1/uploads/{upload_id}/preflight")
-def preflight(place: Place, caller: Caller, upload_id: str, origin: Origin = "") -> Preflight:
+def preflight(platform: Served, caller: Caller, upload_id: str, origin: Origin = "") -> Preflight:
     """Why a browser cannot PUT: the storage is asked as the browser on this web page asks it."""
-    row = place.uploads.own(caller[1], upload_id)
-    return Preflight.of(place.uploads.probe(row, origin))
+    row = platform.uploads.own(caller[1], upload_id)
+    return Preflight.of(platform.uploads.probe(row, origin))
 
 
 @router.put("/v1/uploads/{upload_id}/content", status_code=201)
-async def take(place: Place, caller: Caller, upload_id: str, request: Request) -> Response:
+async def take(platform: Served, caller: Caller, upload_id: str, request: Request) -> Response:
     """Take the bytes in, where buckets are folders. Refuses what S3 would refuse."""
-    row = await run_in_threadpool(place.uploads.own, caller[1], upload_id)
-    if place.objects.presigned_put(row.bucket, row.key, row.content_type, row.size, 60):
+    row = await run_in_threadpool(platform.uploads.own, caller[1], upload_id)
+    if platform.objects.presigned_put(row.bucket, row.key, row.content_type, row.size, 60):
         return _refused(404, "Buckets are in S3 here: PUT to the URL that you were given.")
-    if place.clock() > row.expires_at:
+    if platform.clock() > row.expires_at:
         return _refused(403, "It began too late. Ask for the upload again.")
     if request.headers.get("content-type") != row.content_type:
         return _refused(403, f"The content type is not {row.content_type}, which was asked for.")
     try:
-        await run_in_threadpool(place.objects.head, row.bucket, row.key)
+        await run_in_threadpool(platform.objects.head, row.bucket, row.key)
         return _refused(412, "It is there already.")
     except ObjectGone:
         pass
@@ -122,7 +124,9 @@ async def take(place: Place, caller: Caller, upload_id: str, request: Request) -
             break
     if len(data) != row.size:
         return _refused(403, f"It has not the {row.size} bytes that were asked for.")
-    await run_in_threadpool(place.objects.put, row.bucket, row.key, bytes(data), row.content_type)
+    await run_in_threadpool(
+        platform.objects.put, row.bucket, row.key, bytes(data), row.content_type
+    )
     return Response(status_code=201)
 
 

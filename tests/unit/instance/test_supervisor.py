@@ -39,7 +39,7 @@ def supervisor(
 def add(supervisor: Supervisor, program: str) -> Service:
     service = Service("test", [sys.executable, "-c", program])
     supervisor.services.append(service)
-    supervisor.tend()
+    supervisor.restart_dead()
     return service
 
 
@@ -68,14 +68,14 @@ def test_a_dead_service_is_started_again_after_a_growing_pause(
     for _ in range(8):
         assert service.process is not None
         service.process.wait(600)
-        supervisor.tend()
+        supervisor.restart_dead()
         assert service.process is None
         pauses.append(service.next_start - clock())
         clock.pass_by(pauses[-1] - 0.01)
-        supervisor.tend()
+        supervisor.restart_dead()
         assert service.process is None
         clock.pass_by(0.02)
-        supervisor.tend()
+        supervisor.restart_dead()
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 30, 30, 30])
 
 
@@ -87,17 +87,17 @@ def test_a_service_that_ran_well_is_started_again_at_once(
         assert service.process is not None
         service.process.wait(600)
         clock.pass_by(lived)
-        supervisor.tend()
+        supervisor.restart_dead()
         assert service.next_start - clock() == pytest.approx(pause)
         clock.pass_by(pause)
-        supervisor.tend()
+        supervisor.restart_dead()
 
 
 def test_a_living_service_is_left_alone(supervisor: Supervisor, clock: Clock) -> None:
     service = add(supervisor, "import time; time.sleep(600)")
     before = service.process
     clock.pass_by(1000)
-    supervisor.tend()
+    supervisor.restart_dead()
     assert service.process is before
     assert service.deaths == 0
 
@@ -122,7 +122,7 @@ def test_what_a_dead_service_left_behind_ends_with_the_supervisor(
     assert service.process is not None
     service.process.kill()
     service.process.wait(600)
-    supervisor.tend()
+    supervisor.restart_dead()
     clock.pass_by(10)
     assert not gone(child)
     supervisor.stop()

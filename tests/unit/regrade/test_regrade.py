@@ -9,7 +9,7 @@ import pytest
 from parjanya_dagster import policy
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.regrade.advance import Advance, beat, selection, unattended
+from parjanya_dagster.regrade.advance import Advance, keep_hold, selection, unattended
 from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.regrade.report import compare_decided, progress, report
 from parjanya_dagster.truth.models import Evidence
@@ -293,7 +293,7 @@ def test_a_regrade_that_nobody_attends_to_is_known(place: Platform, clock: Clock
     wanted = place.store.begin_regrade(
         selection(place.store, place.registry.get("default@2"), ["acme"], "", "", clock())
     )
-    beat(place.store, wanted, clock())
+    keep_hold(place.store, wanted, clock())
     assert unattended(place.store, clock()) == []
     clock.pass_by(16)
     assert unattended(place.store, clock()) == [wanted]
