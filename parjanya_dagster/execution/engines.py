@@ -52,6 +52,7 @@ def options_of(settings: Settings, stage: str) -> Any:
 
 def engine_of(settings: Settings, stage: str) -> Enricher | Scorer:
     """The engine of a stage. Raises ValueError, and what building it raises."""
-    build: Any = getattr(gpu_ops.engines, KIND[stage])
-    engine: Enricher | Scorer = build(name_of(settings, stage), options_of(settings, stage))
-    return engine
+    name, options = name_of(settings, stage), options_of(settings, stage)
+    if KIND[stage] == "enricher":
+        return gpu_ops.engines.enricher(name, options)
+    return gpu_ops.engines.scorer(name, options)

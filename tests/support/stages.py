@@ -37,8 +37,20 @@ class Engine:
         self.breaks = breaks
         self.asked: list[int] = []
 
+    def check(self) -> None:
+        return
+
     def warm(self) -> None:
         return
+
+    def asking(self, prompt: str) -> Engine:
+        raise ValueError(f"the engine {self.identity.engine} asks nothing")
+
+    def has(self, metric: str) -> bool:
+        return True
+
+    def measuring(self, metrics: Sequence[str]) -> Engine:
+        return self
 
     def _answer(self, images: Sequence[Any], body: dict[str, Any]) -> list[dict[str, Any]]:
         self.asked.append(len(images))

@@ -7,8 +7,9 @@ What an engine cannot do is never done otherwise in silence: those rows wait and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from gpu_ops.interface import Enricher, Scorer
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.policy import Policy
@@ -39,32 +40,28 @@ def wanted(policy: Policy, stage: str) -> Wanted:
     return tuple(sorted(set(needs.scored.metrics))) if needs.scored else ()
 
 
-def fitted(engine: Any, stage: str, what: Wanted) -> Any:
+def fitted(engine: Enricher | Scorer, stage: str, what: Wanted) -> Enricher | Scorer:
     """The engine, doing that too. Raises CannotAsk."""
     if not what:
         return engine
     if stage == "scored":
-        if not hasattr(engine, "measuring"):
-            return engine
-        try:
-            return engine.measuring(_known(engine, what))
-        except Exception as error:  # weights that are missing or altered
-            raise CannotAsk(f"The policy needs {', '.join(what)}: {error}") from None
-    if not hasattr(engine, "asking"):
-        raise CannotAsk(
-            f"The policy needs the prompt {what!r}, and the engine {engine.identity.engine} asks "
-            "nothing: choose another engine (PARJANYA_ENGINES__ENRICHER), or another policy."
-        )
+        return _measuring(cast(Scorer, engine), tuple(what))
+    return _asking(cast(Enricher, engine), str(what))
+
+
+def _measuring(engine: Scorer, metrics: tuple[str, ...]) -> Scorer:
+    """With those metrics that the engine has. Decisions name the others as missing."""
     try:
-        return engine.asking(what)
+        return engine.measuring([metric for metric in metrics if engine.has(metric)])
+    except Exception as error:  # weights that are missing or altered
+        raise CannotAsk(f"The policy needs {', '.join(metrics)}: {error}") from None
+
+
+def _asking(engine: Enricher, prompt: str) -> Enricher:
+    try:
+        return engine.asking(prompt)
     except ValueError as error:
-        raise CannotAsk(f"The policy needs the prompt {what!r}: {error}.") from None
-
-
-def _known(engine: Any, metrics: Wanted) -> Wanted:
-    """Those that this engine has at all; a decision says of the others that they are missing."""
-    has = getattr(engine, "has", None)
-    return tuple(metric for metric in metrics if has is None or has(metric))
+        raise CannotAsk(f"The policy needs the prompt {prompt!r}: {error}.") from None
 
 
 class ByPolicy:
