@@ -1,4 +1,4 @@
-"""Uploads are looked after by the loop `arrivals`; tokens are made at the command line."""
+"""Uploads are settled by the loop `arrivals`; tokens are made at the command line."""
 
 from __future__ import annotations
 
