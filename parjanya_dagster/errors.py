@@ -35,6 +35,10 @@ class StorageUnavailable(TransientError):
     """The object store cannot be read or written at present."""
 
 
+class BucketMissing(StorageUnavailable):
+    """There is no such bucket at present: it was never made, or its volume is away."""
+
+
 class BucketUnknown(StorageUnavailable):
     """What lies where a bucket should be is not the bucket that Truth knows."""
 

@@ -15,7 +15,7 @@ MOST_CHARACTERS = 160  # of one value of the evidence
 
 
 def explain(
-    image: Annotated[str, typer.Argument(help="An image id, or a key such as incoming/a.jpg.")],
+    image: Annotated[str, typer.Argument(help="An image id, or a key such as holiday/a.jpg.")],
     home: Home = None,
     tenant: OneTenant = None,
     as_json: Json = False,

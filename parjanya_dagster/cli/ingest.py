@@ -22,10 +22,11 @@ def ingest(
 
     from parjanya_dagster.ingest.copy_files import collect, upload
     from parjanya_dagster.ingest.known_buckets import KnownBuckets
+    from parjanya_dagster.ingest.owners import register_by_hand
 
     collected = collect(paths)
     platform = platform_of(home)
-    owner = platform.sweeper.add_tenant(tenant)
+    owner = register_by_hand(platform.store, platform.sweeper.add_tenant, tenant)
     buckets = KnownBuckets(platform.store, platform.objects, platform.clock)
     buckets.refresh()
     buckets.require(owner)  # files in an empty mount point would be hidden by its volume

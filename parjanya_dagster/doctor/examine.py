@@ -238,6 +238,8 @@ class Examiner:
             self.objects.head(bucket, key)
         except ObjectGone:
             return False
+        except StorageUnavailable as error:  # it hides nothing that the other buckets show
+            self._unread[f"the objects of {bucket}"] = str(error)
         return True
 
     def _gone_by_now(self, row: ImageRow) -> bool:
@@ -267,7 +269,8 @@ class Examiner:
                 continue
             if self._over():
                 return
-            yield self._bucket(tenant, now)
+            with self._part(f"the objects of {tenant.bucket}"):
+                yield self._bucket(tenant, now)
 
     def _bucket(self, tenant: Tenant, now: float) -> BucketSeen:
         listing = islice(self.objects.listing(tenant.bucket, tenant.prefix), self.bounds.objects)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from parjanya_dagster.errors import (
     InvalidTenant,
@@ -41,6 +40,7 @@ class _Listing:
     present: int = 0  # rows that Truth says are there
     missing: list[str] = field(default_factory=list)  # rows whose object was not listed
     believed: bool = False  # that what is missing is gone
+    departed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Sweeper:
     listings: dict[str, _Listing] = field(default_factory=dict)  # by tenant, while they last
     share: float = 0.2  # of a tenant's images that may depart in one round; see Departures
     hold_seconds: float = 24 * 3600.0
+    watched: dict[str, float] = field(default_factory=dict)  # see Departures
 
     @property
     def departures(self) -> Departures:
@@ -65,6 +66,7 @@ class Sweeper:
             clock=self.clock,
             share=self.share,
             hold_seconds=self.hold_seconds,
+            watched=self.watched,
         )
 
     def discover(self, swept: SweepResult) -> list[Tenant]:
@@ -103,7 +105,8 @@ class Sweeper:
 
         Goes on from `start`, and always gets somewhere, so sweeps that go on from each other come
         to the end. A bucket that does not answer is named among the refused and stops no other
-        tenant. Raises StorageUnavailable where none answers, and TruthUnavailable.
+        tenant. Raises StorageUnavailable where none answers from the first to the last, and
+        TruthUnavailable.
         """
         swept = SweepResult()
         start = start or Position("")
@@ -121,19 +124,26 @@ class Sweeper:
             at = start if tenant.slug == start.tenant else Position(tenant.slug)
             try:
                 buckets.require(tenant)
-                swept.stopped = self._sweep_tenant(tenant, swept, deadline, departures, at)
+                swept.stopped = self._sweep_tenant(tenant, swept, deadline, departures, at, buckets)
                 answered += 1
             except (StorageUnavailable, ObjectGone) as error:
                 swept.refused[f"{tenant.bucket}/"] = str(error)
+                self.watched.pop(tenant.slug, None)
                 last_error = error
             if swept.stopped:
                 break
-        if last_error is not None and not answered and swept.complete:
+        if last_error is not None and not answered and swept.complete and not start.tenant:
             raise StorageUnavailable(str(last_error)) from last_error
         return swept
 
     def _sweep_tenant(
-        self, tenant: Tenant, swept: SweepResult, deadline: float, departures: bool, at: Position
+        self,
+        tenant: Tenant,
+        swept: SweepResult,
+        deadline: float,
+        departures: bool,
+        at: Position,
+        buckets: KnownBuckets,
     ) -> Position | None:
         """Returns where it stopped; None: at the end."""
         if not at.row:
@@ -152,7 +162,8 @@ class Sweeper:
                     return Position(tenant.slug, infos[-1].key)
         stopped = None
         if departures and tenant.slug in self.listings:
-            stopped = self._depart(tenant, self.listings[tenant.slug], swept, deadline, at.row)
+            listed = self.listings[tenant.slug]
+            stopped = self._depart(tenant, listed, swept, deadline, at.row, buckets)
         if stopped is None:
             self.listings.pop(tenant.slug, None)
         return stopped
@@ -181,7 +192,13 @@ class Sweeper:
         swept.add(row.batch for row in registered if row.created)
 
     def _depart(
-        self, tenant: Tenant, listing: _Listing, swept: SweepResult, deadline: float, after: str
+        self,
+        tenant: Tenant,
+        listing: _Listing,
+        swept: SweepResult,
+        deadline: float,
+        after: str,
+        buckets: KnownBuckets,
     ) -> Position | None:
         """Rows whose object is not in the bucket any more. What came later is left alone."""
         for page in present_pages(self.store, tenant.slug, after=after):
@@ -204,15 +221,29 @@ class Sweeper:
         if not listing.believed:
             swept.held[tenant.slug] = len(listing.missing)
             return None
-        departed, listing.missing = self.departures.record(listing.missing, deadline)
+        departed, listing.missing = self.departures.record(
+            listing.missing, deadline, lambda: buckets.require(tenant)
+        )
         swept.departed += departed
+        listing.departed += departed
         if listing.missing:
             return Position(tenant.slug, row=after)
-        self.departures.done(tenant)
+        if listing.departed:  # else nothing answered, and what a person confirmed still stands
+            self.departures.done(tenant)
         return None
 
 
 def _chunks(items: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, CHUNK)):
+    chunk: list[ObjectInfo] = []
+    try:
+        for item in items:
+            chunk.append(item)
+            if len(chunk) >= CHUNK:
+                yield chunk
+                chunk = []
+    except (StorageUnavailable, ObjectGone):
+        if chunk:  # what was seen before it is taken in all the same
+            yield chunk
+        raise
+    if chunk:
         yield chunk

@@ -57,8 +57,8 @@ class Eligibility:
     def check(self, request: Request) -> bool:
         """Whether the request is still worth making. Rows that lack what they need are put right.
 
-        Without a preview a row goes back to be validated, where it is written; without its object
-        it has departed. Raises TruthUnavailable.
+        Without a preview a row goes back to be validated, where it is written. Without its object
+        it waits: only the sweep says that it has departed. Raises TruthUnavailable.
         """
         rows = list(self._due(request))
         if not rows:
@@ -72,8 +72,6 @@ class Eligibility:
             if what == "preview" and self._reset_may_help(row.image_id)
         ]
         now = self.clock()
-        if gone:
-            self.store.depart(gone, now, "the object is not in its bucket any more")
         if without_preview:
             back = Reset(stage=FIRST, reason=NO_PREVIEW)
             self.store.reset_images(without_preview, back, now)

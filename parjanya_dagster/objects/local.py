@@ -12,11 +12,11 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import BucketMissing, ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
@@ -47,7 +47,7 @@ class FolderObjects:
         except FileNotFoundError:
             if path.parent.is_dir():
                 return None
-            raise StorageUnavailable(f"The bucket's folder {path.parent} is not there.") from None
+            raise BucketMissing(f"The bucket's folder {path.parent} is not there.") from None
         except OSError as error:
             raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
 
@@ -60,7 +60,9 @@ class FolderObjects:
         """Write a marker, unless somebody else just did. Whoever was first is obeyed."""
         try:
             with _written_beside(path, f"{_FORMAT}{uuid.uuid4()}\n".encode()) as temporary:
-                os.link(temporary, path)  # unlike a rename it never takes another's place
+                with suppress(OSError):  # whoever adopts it, all of our processes read it
+                    os.chmod(temporary, 0o644)
+                _link(temporary, path)
             _sync_folder(path.parent)
         except FileExistsError:
             pass
@@ -137,7 +139,7 @@ class FolderObjects:
             return sorted(
                 entry.name
                 for entry in os.scandir(self.root)
-                if entry.is_dir() and not entry.name.startswith(".")
+                if not entry.name.startswith(".") and _may_be_folder(entry)
             )
         except FileNotFoundError:
             return []
@@ -230,6 +232,18 @@ def _written_beside(path: Path, data: bytes) -> Iterator[str]:
         Path(temporary).unlink(missing_ok=True)
 
 
+def _link(temporary: str, path: Path) -> None:
+    """Put a file in its place, and never in another's place. Raises FileExistsError."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # exFAT and some network file systems have no hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        os.replace(temporary, path)
+
+
 def _sync_folder(folder: Path) -> None:
     """What was made or renamed in a folder is there after a loss of power too."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -244,6 +258,14 @@ def _sync_folder(folder: Path) -> None:
 
 def _in_order(entry: os.DirEntry[str]) -> str:
     return entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
+
+
+def _may_be_folder(entry: os.DirEntry[str]) -> bool:
+    """A link in a circle, or to a dead mount, counts: looking into it says what is wrong."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return True
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -6,6 +6,7 @@ problem repeats a value, since it may be a secret.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from io import StringIO
@@ -17,6 +18,8 @@ import parjanya_dagster.settings.old_names as old_names
 from parjanya_dagster.settings.names import PATHS, nearest
 
 PAGE = "docs/settings.md"
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # `lines_of` names what is wrong
+
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 

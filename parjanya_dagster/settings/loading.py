@@ -70,9 +70,13 @@ def _explain(error: Any) -> str:
 @cache
 def _load(home: Path) -> Settings:
     try:
-        file = (home / ENV_FILE).read_text()
+        file = (home / ENV_FILE).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         file = ""
+    except UnicodeDecodeError:
+        raise SettingsInvalid(f"{home / ENV_FILE} cannot be read: it is not UTF-8.") from None
+    except OSError as error:
+        raise SettingsInvalid(f"{home / ENV_FILE} cannot be read: {error.strerror}.") from None
     return read(home, os.environ, file)
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from parjanya_dagster.errors import (
+    BucketMissing,
     ObjectGone,
     StorageUnavailable,
     UnknownUpload,
     UploadRefused,
 )
-from parjanya_dagster.objects.store import Objects, PresignedPut
+from parjanya_dagster.objects.store import ObjectInfo, Objects, PresignedPut
 from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
@@ -209,7 +210,7 @@ class Uploads:
 
     def _take_in(self, row: UploadRow, settled: Settled) -> str:
         """Register an object that neither an event nor the sweep has registered."""
-        info = self.objects.head(row.bucket, row.key)
+        info = self._look_for(row)
         arrival = Arrival(
             tenant=row.tenant,
             bucket=row.bucket,
@@ -222,6 +223,16 @@ class Uploads:
         if done.created:
             settled.registered.append(done.batch)
         return done.image_id
+
+    def _look_for(self, row: UploadRow) -> ObjectInfo:
+        """Raises ObjectGone where nothing arrived, and StorageUnavailable."""
+        try:
+            return self.objects.head(row.bucket, row.key)
+        except BucketMissing as error:
+            if row.bucket in self.store.known_buckets():
+                raise
+            # A new tenant's bucket is made with its first image, and nothing came yet.
+            raise ObjectGone(f"{row.key!r} is not in the bucket {row.bucket!r}.") from error
 
     def _why_not(self, row: UploadRow, verdicts: dict[tuple[str, str], cors.Verdict]) -> str:
         if not row.origin:

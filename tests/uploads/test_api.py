@@ -211,3 +211,12 @@ def test_an_origin_that_is_none_is_refused_at_start(site: Site, origins: str) ->
 
 def test_it_says_whether_truth_answers(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_the_first_upload_of_a_new_tenant_makes_its_bucket(site: Site, client: TestClient) -> None:
+    site.add_tenant("cyan", "cyan")
+    answer = client.post("/v1/uploads", json=files("a.jpg"), headers=site.headers("cyan"))
+    assert answer.status_code == 201, answer.text
+    (made,) = answer.json()["uploads"]
+    made_for = {**made["headers"], **site.headers("cyan")}
+    assert client.put(made["url"], content=b"abc", headers=made_for).status_code == 201

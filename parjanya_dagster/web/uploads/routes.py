@@ -9,7 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from parjanya_dagster.errors import ObjectGone, TokenRefused
+from parjanya_dagster.errors import BucketMissing, ObjectGone, TokenRefused
+from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.uploads import Token
@@ -112,11 +113,8 @@ async def take(platform: Served, caller: Caller, upload_id: str, request: Reques
         return _refused(403, "It began too late. Ask for the upload again.")
     if request.headers.get("content-type") != row.content_type:
         return _refused(403, f"The content type is not {row.content_type}, which was asked for.")
-    try:
-        await run_in_threadpool(platform.objects.head, row.bucket, row.key)
+    if await run_in_threadpool(_is_there, platform, caller[1], row.bucket, row.key):
         return _refused(412, "It is there already.")
-    except ObjectGone:
-        pass
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
@@ -128,6 +126,22 @@ async def take(platform: Served, caller: Caller, upload_id: str, request: Reques
         platform.objects.put, row.bucket, row.key, bytes(data), row.content_type
     )
     return Response(status_code=201)
+
+
+def _is_there(platform: Platform, tenant: Tenant, bucket: str, key: str) -> bool:
+    """Raises StorageUnavailable where the tenant's bucket is away, or another lies in its place."""
+    buckets = KnownBuckets(platform.store, platform.objects, platform.clock)
+    buckets.refresh()
+    buckets.require(tenant)
+    try:
+        platform.objects.head(bucket, key)
+    except ObjectGone:
+        return False
+    except BucketMissing:
+        if bucket in buckets.known:
+            raise
+        return False  # a new tenant's bucket is made with its first image
+    return True
 
 
 def _refused(status_code: int, why: str) -> Response:

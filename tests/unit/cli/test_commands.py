@@ -161,3 +161,12 @@ def test_a_person_adopts_a_bucket_and_confirms_departures(
     assert sweep(platform.clock() + 60).held == {"acme": 30}
     assert "30 images of acme" in parjanya("tenant", "departed", "acme").stdout
     assert sweep(platform.clock() + 60).departed == 30
+
+
+def test_files_are_not_given_to_a_tenant_whose_bucket_is_anothers(
+    parjanya: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert parjanya("tenant", "add", "bolt", "--bucket", "zeta").returncode == 0
+    done = parjanya("ingest", "--tenant", "zeta", str(tmp_path / "a.jpg"))
+    is_sentence(done, "that of the tenant 'bolt'")

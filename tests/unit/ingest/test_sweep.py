@@ -11,7 +11,7 @@ import pytest
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
-from parjanya_dagster.ingest.results import SweepResult
+from parjanya_dagster.ingest.results import Position, SweepResult
 from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
@@ -515,3 +515,69 @@ def test_a_first_bucket_that_never_answers_does_not_keep_sweeps_from_the_others(
     second = slow.sweep(clock() + 10.0, start=first.stopped)
     assert second.complete
     assert sum(second.registered.values()) == 1
+
+
+def test_a_confirmation_covers_what_was_confirmed_and_no_later_loss(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    paths = many(buckets, 100)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in paths[:21]:
+        path.unlink()
+    assert sweep(sweeper).held == {"acme": 21}
+    hold = platform.store.departure_holds()["acme"]
+    platform.store.hold_departures(replace(hold, confirmed_at=clock()))
+    (buckets / "acme" / "incoming").rename(buckets / "acme" / "moved")
+    assert sweep(sweeper).held == {"acme": 100}
+    assert states(platform, "99.jpg") == ["present"]
+
+
+def test_a_hold_that_grew_old_while_nobody_looked_is_watched_first(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    many(buckets)
+    sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "acme" / "incoming").rename(buckets / "acme" / "moved")
+    assert sweep(sweeper).held == {"acme": 60}
+    clock.pass_by(36 * 3600)  # the machine slept
+    restarted = replace(sweeper, listings={}, watched={})
+    assert restarted.sweep(FOREVER).departed == 0
+    clock.pass_by(3600)
+    assert restarted.sweep(FOREVER).departed == 60
+
+
+def test_a_sweep_that_stopped_at_a_bucket_that_then_went_away_goes_on_with_the_others(
+    sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    for tenant in ("acme", "zulu"):
+        drop(buckets, "a.jpg", tenant=tenant)
+    sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "zulu").rename(buckets.parent / "unmounted")
+    resumed = sweeper.sweep(FOREVER, start=Position("zulu"))
+    assert resumed.complete
+    assert "zulu/" in resumed.refused
+    drop(buckets, "b.jpg")
+    assert sum(sweeper.sweep(FOREVER).registered.values()) == 1
+
+
+def test_what_was_listed_before_a_listing_failed_is_taken_in(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "a.jpg")
+
+    class Torn:
+        def __getattr__(self, name: str) -> object:
+            return getattr(platform.objects, name)
+
+        def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+            yield from platform.objects.listing(bucket, prefix)
+            raise StorageUnavailable("Cannot list the folder behind it.")
+
+    torn = replace(sweeper, objects=Torn())  # type: ignore[arg-type]
+    torn.add_tenant("acme")
+    with pytest.raises(StorageUnavailable):
+        torn.sweep(FOREVER)
+    assert states(platform, "a.jpg") == ["present"]

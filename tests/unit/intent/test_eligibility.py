@@ -72,14 +72,14 @@ def test_where_no_row_has_what_it_needs_nothing_is_asked_for(place: Platform) ->
     assert statuses(place) == ["pending_validation"] * 3
 
 
-def test_an_object_that_is_gone_has_departed(place: Platform) -> None:
+def test_an_object_that_is_gone_waits_for_the_sweep_that_says_so(place: Platform) -> None:
     for row in rows(place):
         place.store.reset_images(
             [row.image_id], Reset(stage="validated", reason="again"), place.clock()
         )
     path(place, "incoming/a.jpg").unlink()
     assert place.eligibility.check(request(place, CPU))
-    assert len(rows(place)) == 2
+    assert len(rows(place)) == 3
 
 
 def test_what_cannot_be_read_is_taken_for_there(place: Platform) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
 from parjanya_dagster.objects import open_objects
-from parjanya_dagster.objects.local import FolderObjects
+from parjanya_dagster.objects.local import MARKER, FolderObjects
 from parjanya_dagster.objects.store import ObjectInfo
 
 
@@ -345,3 +345,24 @@ def test_a_listing_is_in_the_order_of_keys_and_goes_on_after_any_of_them(
     for at, key in enumerate(listed):
         after = [info.key for info in objects.listing("acme", "incoming/", key)]
         assert after == listed[at + 1 :]
+
+
+def test_a_marker_is_written_where_there_are_no_hard_links_and_everybody_may_read_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exFAT and some network file systems have none."""
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    first = FolderObjects(root).mark("acme")
+    assert FolderObjects(root).mark("acme") == first
+    assert (root / "acme" / MARKER).stat().st_mode & 0o444 == 0o444
+
+
+def test_a_link_in_a_circle_among_buckets_hides_no_other(
+    objects: FolderObjects, root: Path
+) -> None:
+    (root / "loop").symlink_to("loop")
+    assert "acme" in objects.buckets()

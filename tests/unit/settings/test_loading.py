@@ -143,3 +143,11 @@ def test_settings_that_are_made_in_a_program_read_nothing(
     monkeypatch.setenv("PARJANYA_RUNS__ROWS", "7")
     assert Settings(home=tmp_path).runs.rows == 2000
     assert load(tmp_path).runs.rows == 7
+
+
+@pytest.mark.parametrize("broken", ["not UTF-8", "a folder"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / ENV_FILE
+    file.mkdir() if broken == "a folder" else file.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(SettingsInvalid, match=r"parjanya\.env cannot be read"):
+        load(tmp_path)
