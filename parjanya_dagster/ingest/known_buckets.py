@@ -42,12 +42,14 @@ class KnownBuckets:
         rows = self.store.present(tenant.slug, "", SAMPLE)
         ours = [row for row in rows if row.bucket == tenant.bucket]
         try:
-            self.objects.identity(tenant.bucket)
+            marked = self.objects.identity(tenant.bucket) is not None
         except StorageUnavailable:
             if ours:
                 raise
             return  # it is made with the first image; until then there is nothing to lose
-        if ours and not any(self._holds(row.bucket, row.key) for row in ours):
+        if not ours and not self._holds(tenant.bucket, tenant.prefix):
+            return  # an empty folder may be a mount point: it is adopted with its first object
+        if ours and not marked and not any(self._holds(row.bucket, row.key) for row in ours):
             raise BucketUnknown(
                 f"The bucket {tenant.bucket!r} holds none of {len(ours)} images of "
                 f"{tenant.slug!r} that were looked for. Is its volume mounted? If it is right, say "

@@ -22,7 +22,7 @@ from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.messages import Queue
-from parjanya_dagster.truth.models import PRESENT, ImageRow
+from parjanya_dagster.truth.models import DELETED, ImageRow
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
@@ -180,7 +180,7 @@ class House:
         for image, row in rows.items():
             lies = self.buckets.objects.get((row.bucket, row.key))
             if lies is not None and lies.version == row.version:
-                assert row.object_state == PRESENT, "an image that is there counts as gone"
+                assert row.object_state != DELETED, "an image that is there counts as deleted"
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
         self.seen = rows
