@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -84,17 +85,31 @@ class FolderObjects:
             raise StorageUnavailable(f"Cannot write {path}: {error.strerror}") from error
 
     def _make_folder(self, bucket: str, folder: Path) -> None:
-        """Make the folder of an object, and what it lies in. A new bucket is marked at once."""
+        """Make the folder of an object, and what it lies in. A new bucket is marked before it is
+        seen, so nobody meets one without a marker."""
         if folder.is_dir():
             return
         base = self.root / bucket
-        new = not base.is_dir()
-        missing = [folder, *folder.parents][: len(folder.relative_to(self.root).parts)]
+        if not base.is_dir():
+            self._make_bucket(base)
+        missing = [folder, *folder.parents][: len(folder.relative_to(base).parts)]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:  # a folder survives once the one that holds it was written
             _sync_folder(made.parent)
-        if new:
-            self._mark(base / MARKER)
+
+    def _make_bucket(self, base: Path) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        temporary = self.root / f".{uuid.uuid4()}.part"
+        temporary.mkdir()
+        try:
+            self._mark(temporary / MARKER)
+            os.rename(temporary, base)
+            _sync_folder(self.root)
+        except OSError:
+            if not base.is_dir():  # otherwise somebody else was first, and is obeyed
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         with self._open(bucket, key) as file:
@@ -193,7 +208,7 @@ class FolderObjects:
     def _require_bucket(self, bucket: str) -> None:
         """A volume that is not mounted must not look as if everything in it had been deleted."""
         if self.identity(bucket) is None:
-            raise StorageUnavailable(
+            raise BucketMissing(
                 f"The folder {self.root / bucket} has no marker {MARKER}, so it may not be the "
                 f"bucket {bucket!r}: is its volume mounted?"
             )

@@ -220,3 +220,16 @@ def test_the_first_upload_of_a_new_tenant_makes_its_bucket(site: Site, client: T
     (made,) = answer.json()["uploads"]
     made_for = {**made["headers"], **site.headers("cyan")}
     assert client.put(made["url"], content=b"abc", headers=made_for).status_code == 201
+
+
+def test_an_empty_folder_without_a_marker_takes_its_first_upload(
+    site: Site, client: TestClient
+) -> None:
+    """Somebody made it by hand, and no image of it was ever known."""
+    site.add_tenant("cyan", "cyan")
+    assert isinstance(site.place.objects, FolderObjects)
+    (site.place.objects.root / "cyan").mkdir(parents=True)
+    answer = client.post("/v1/uploads", json=files("a.jpg"), headers=site.headers("cyan"))
+    (made,) = answer.json()["uploads"]
+    made_for = {**made["headers"], **site.headers("cyan")}
+    assert client.put(made["url"], content=b"abc", headers=made_for).status_code == 201

@@ -183,3 +183,18 @@ def test_where_buckets_are_folders_the_application_takes_the_bytes(
             item(page, one.name).get_by_text("Accepted").wait_for()
     sizes = sorted(one.size for one in site.place.objects.listing("acme", "incoming/"))
     assert sizes == sorted(one.stat().st_size for one in pictures)
+
+
+def test_a_storage_that_is_busy_is_tried_again(site: Site, page: Any, pictures: list[Path]) -> None:
+    answers = iter([503, 429])
+
+    def sometimes(route: Any) -> None:
+        busy = route.request.method == "PUT" and next(answers, None)
+        route.fulfill(status=busy, json={}) if busy else route.continue_()
+
+    with served(site.place) as url:
+        page.route("**/content", sometimes)
+        enter(page, site, url)
+        choose(page, pictures[:1])
+        item(page, pictures[0].name).get_by_text("Stored. Waits to be taken in").wait_for()
+    assert len(list(site.place.objects.listing("acme", "incoming/"))) == 1

@@ -30,8 +30,8 @@ def objects(root: Path) -> FolderObjects:
     return objects
 
 
-def keys(objects: FolderObjects, prefix: str = "incoming/") -> set[str]:
-    return {info.key for info in objects.listing("acme", prefix)}
+def keys(objects: FolderObjects, prefix: str = "incoming/", bucket: str = "acme") -> set[str]:
+    return {info.key for info in objects.listing(bucket, prefix)}
 
 
 ODD_NAMES = [
@@ -137,6 +137,39 @@ def test_a_bucket_that_a_write_makes_is_marked(root: Path) -> None:
     objects = FolderObjects(root)
     objects.put("bolt", "incoming/a.jpg", b"x", "image/jpeg")
     assert objects.identity("bolt")
+
+
+def test_nobody_meets_a_new_bucket_without_its_marker(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first uploads of a tenant, one looked while another made the bucket."""
+    objects, seen = FolderObjects(root), []
+    mark = FolderObjects._mark
+
+    def slow(self: FolderObjects, path: Path) -> str:
+        seen.append((root / "bolt").exists())
+        return mark(self, path)
+
+    monkeypatch.setattr(FolderObjects, "_mark", slow)
+    objects.put("bolt", "incoming/a.jpg", b"x", "image/jpeg")
+    assert seen == [False]
+
+
+def test_of_two_who_make_a_bucket_at_once_the_first_is_obeyed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, rename = FolderObjects(root), os.rename
+
+    def late(*arguments: Path) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        other.put("bolt", "incoming/b.jpg", b"y", "image/jpeg")
+        rename(*arguments)
+
+    monkeypatch.setattr(os, "rename", late)
+    objects = FolderObjects(root)
+    objects.put("bolt", "incoming/a.jpg", b"x", "image/jpeg")
+    assert keys(objects, "", "bolt") == {"incoming/a.jpg", "incoming/b.jpg"}
+    assert [one.name for one in root.iterdir() if one.name.startswith(".")] == []
 
 
 def test_two_buckets_have_two_identities(root: Path) -> None:

@@ -3,6 +3,8 @@
 
 const AT_ONCE = 3; // files on their way
 const LOOK_EVERY = 1500; // milliseconds between looks at what is not decided
+const PAUSES = [1, 2, 4, 8, 16]; // seconds before each new try where the storage is busy
+const BUSY = new Set([429, 500, 502, 503, 504]); // answers that say nothing about the file
 const MOST_IDS = 50; // of one look
 const STEPS = ["pending_validation", "pending_vlm_enrichment", "pending_iqa", "pending_curation", "curated"];
 const WAITS = {
@@ -144,7 +146,14 @@ class Item {
   }
 
   async put(upload) {
-    const status = await transfer(upload, this.file, (share) => this.progress(share));
+    let status = await transfer(upload, this.file, (share) => this.progress(share));
+    for (const seconds of PAUSES) {
+      if (!BUSY.has(status)) break;
+      this.say("The storage is busy. It will be tried again …");
+      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+      this.say("Uploading …");
+      status = await transfer(upload, this.file, (share) => this.progress(share));
+    }
     if (status === 200 || status === 201 || status === 412) return this.stored(); // 412: it is there already
     if (status !== 0) return this.break(`The storage refused it (${status}). The link may have expired.`);
     // A browser tells a page nothing about why. The server asks the storage the same question.
