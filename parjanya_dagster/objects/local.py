@@ -10,15 +10,14 @@ import errno
 import fcntl
 import os
 import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from parjanya_dagster.errors import BucketMissing, ObjectGone, StorageUnavailable
-from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects import durable
+from parjanya_dagster.objects.store import NewObject, Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
 """Endings of files that a program is still writing."""
@@ -60,11 +59,8 @@ class FolderObjects:
     def _mark(self, path: Path) -> str:
         """Write a marker, unless somebody else just did. Whoever was first is obeyed."""
         try:
-            with _written_beside(path, f"{_FORMAT}{uuid.uuid4()}\n".encode()) as temporary:
-                with suppress(OSError):  # whoever adopts it, all of our processes read it
-                    os.chmod(temporary, 0o644)
-                _link(temporary, path)
-            _sync_folder(path.parent)
+            # Whoever adopts it, all of our processes read it.
+            durable.write_new(path, f"{_FORMAT}{uuid.uuid4()}\n".encode(), 0o644)
         except FileExistsError:
             pass
         except OSError as error:
@@ -75,13 +71,16 @@ class FolderObjects:
             raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        path = self._path(bucket, key)
+        self.put_many(bucket, [NewObject(key=key, data=data, content_type=content_type)])
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
+        files = {self._path(bucket, new.key): new.data for new in objects}
         try:
-            self._make_folder(bucket, path.parent)
-            with _written_beside(path, data) as temporary:
-                os.replace(temporary, path)
-            _sync_folder(path.parent)
+            for folder in {path.parent for path in files}:
+                self._make_folder(bucket, folder)
+            durable.write_all(files)
         except OSError as error:
+            path = error.filename or ", ".join(map(str, files))
             raise StorageUnavailable(f"Cannot write {path}: {error.strerror}") from error
 
     def _make_folder(self, bucket: str, folder: Path) -> None:
@@ -95,7 +94,7 @@ class FolderObjects:
         missing = [folder, *folder.parents][: len(folder.relative_to(base).parts)]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:  # a folder survives once the one that holds it was written
-            _sync_folder(made.parent)
+            durable.sync(made.parent)
 
     def _make_bucket(self, base: Path) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -104,7 +103,7 @@ class FolderObjects:
         try:
             self._mark(temporary / MARKER)
             os.rename(temporary, base)
-            _sync_folder(self.root)
+            durable.sync(self.root)
         except OSError:
             if not base.is_dir():  # otherwise somebody else was first, and is obeyed
                 raise
@@ -231,44 +230,6 @@ _FORMAT = "parjanya bucket "
 def _identity(text: str) -> str:
     """Whatever stands in a marker is an identity: a damaged one is another one."""
     return text.removeprefix(_FORMAT).strip()
-
-
-@contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[str]:
-    """A new file beside `path` that holds the data, on the disk and not in a cache alone."""
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _link(temporary: str, path: Path) -> None:
-    """Put a file in its place, and never in another's place. Raises FileExistsError."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # exFAT and some network file systems have no hard links
-        if path.exists():
-            raise FileExistsError(path) from None
-        os.replace(temporary, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """What was made or renamed in a folder is there after a loss of power too."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
-            raise
-    finally:
-        os.close(handle)
 
 
 def _in_order(entry: os.DirEntry[str]) -> str:

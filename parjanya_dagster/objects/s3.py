@@ -6,12 +6,12 @@ Credentials, region and endpoint come from the usual AWS variables (`AWS_ENDPOIN
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
-from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.store import NewObject, Object, ObjectInfo, PresignedPut
 
 _GONE = ("404", "NoSuchKey")
 
@@ -43,6 +43,10 @@ class S3Objects:
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         with _named(bucket, key):
             self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
+        for new in objects:
+            self.put(bucket, new.key, new.data, new.content_type)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         try:

@@ -5,7 +5,7 @@ Writes are atomic: a reader sees the whole object or none. A bucket and a key co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,15 @@ class PresignedPut:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewObject:
+    """What is to be written under a key."""
+
+    key: str
+    data: bytes
+    content_type: str
+
+
 class Objects(Protocol):
     """Buckets. Methods raise StorageUnavailable when the storage does not answer.
 
@@ -57,6 +66,13 @@ class Objects(Protocol):
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write an object whole. When this returns, the object survives a loss of power."""
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
+        """Write each object whole. When this returns, all of them survive a loss of power.
+
+        Cheaper than one by one where the storage is a disk. Where it raises, any of the objects
+        may have been written: write them all again.
+        """
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.objects.store import Object, ObjectInfo
+from parjanya_dagster.objects.store import NewObject, Object, ObjectInfo
 from parjanya_dagster.truth.models import Arrival
 
 PREVIEWS = "previews/"
@@ -51,6 +51,9 @@ class Buckets:
         return Object(b"", self.head(bucket, key).version)
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        raise AssertionError("nothing writes objects in the simulation")
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
         raise AssertionError("nothing writes objects in the simulation")
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
