@@ -48,6 +48,13 @@ def stages() -> Figures:
     yield from inferred()
 
 
+def durable() -> Figures:
+    """What it costs that objects in folders survive a loss of power."""
+    from bench.durable import costs
+
+    yield from costs()
+
+
 def store() -> Figures:
     """Claims and commits per second, with 1, 4 and 8 workers."""
     from bench.store import databases, throughput
@@ -82,6 +89,7 @@ def regrade() -> Figures:
 SUITES: dict[str, Callable[[], Figures]] = {
     "chain": chain,
     "stages": stages,
+    "durable": durable,
     "regrade": regrade,
     "store": store,
     "reconciler": reconciler,
