@@ -55,6 +55,13 @@ def durable() -> Figures:
     yield from costs()
 
 
+def neighbour() -> Figures:
+    """Seconds of one tenant's image while another's first 100,000 files arrive."""
+    from bench.neighbour import waits
+
+    yield from waits()
+
+
 def store() -> Figures:
     """Claims and commits per second, with 1, 4 and 8 workers."""
     from bench.store import databases, throughput
@@ -90,6 +97,7 @@ SUITES: dict[str, Callable[[], Figures]] = {
     "chain": chain,
     "stages": stages,
     "durable": durable,
+    "neighbour": neighbour,
     "regrade": regrade,
     "store": store,
     "reconciler": reconciler,
