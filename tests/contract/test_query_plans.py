@@ -42,6 +42,7 @@ BATCHES = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
 Act = Callable[[Store], Any]
 HOT: dict[str, Act] = {
     "due": lambda s: s.due(NOON),
+    "due rows": lambda s: s.due_rows(BATCHES, ["validated", "enriched"], NOON, 50),
     "claim": lambda s: s.claim(
         ClaimRequest(stage="validated", batches=BATCHES, limit=50, owner="w", lease=LEASE), NOON
     ),
