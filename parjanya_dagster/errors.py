@@ -111,15 +111,19 @@ class UnknownUpload(ParjanyaError):
     """There is no such upload."""
 
 
-class PolicyMissing(ParjanyaError):
+class PolicyUnusable(ParjanyaError):
+    """A published policy cannot be used. It stops those who decide under it, and nobody else."""
+
+
+class PolicyMissing(PolicyUnusable):
     """The pinned policy is not published. `parjanya policy list` shows those that are."""
 
 
-class PolicyConflict(ParjanyaError):
+class PolicyConflict(PolicyUnusable):
     """This version is published with other content, and a published version never changes."""
 
 
-class PolicyInvalid(ParjanyaError):
+class PolicyInvalid(PolicyUnusable):
     """The policy document is not valid."""
 
 

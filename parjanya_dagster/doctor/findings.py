@@ -152,6 +152,12 @@ KINDS: Mapping[str, Kind] = {
         _ERROR,
         "Repair what it names, then run parjanya preflight on such a node. Rows are safe.",
     ),
+    "manifests_refused": Kind(
+        _E,
+        _ERROR,
+        "Let the tenant's bucket take writes: space, permissions, mount. Decisions are safe, and "
+        "the manifests are then written by themselves.",
+    ),
     "retrying": Kind(_E, _WARNING, "Restore what the reason names; the rows go on by themselves."),
     "crash_loop": Kind(
         _E, _ERROR, "Read the log of the last failed run and fix what ends it. Rows are safe."

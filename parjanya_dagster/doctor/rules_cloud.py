@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from parjanya_dagster.belief import refusing
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding, finding, some
 from parjanya_dagster.doctor.grace_periods import GracePeriods
@@ -17,6 +18,15 @@ def _loop_blind(facts: Facts, _grace: GracePeriods) -> Iterator[Finding]:
     for name, beat in facts.blind.items():
         loop = name.partition(":")[2]
         since = float(beat.payload.get("since", beat.at))
+        if (tenant := refusing.tenant_of(loop)) is not None:
+            yield finding(
+                "manifests_refused",
+                f"{tenant}: its bucket takes no manifests: {beat.payload.get('error', '')}",
+                since,
+                tenant=tenant,
+                seconds=round(facts.now - since),
+            )
+            continue
         yield finding(
             "loop_blind",
             f"{loop} cannot read what it needs: {beat.payload.get('error', '')}",

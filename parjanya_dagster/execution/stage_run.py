@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from parjanya_dagster.belief import refusing
+from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
@@ -24,6 +26,7 @@ from parjanya_dagster.execution.run_start import Announce, report_identity
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 
@@ -146,12 +149,30 @@ class StageRunner:
     def _finish(
         self, stage: str, batches: Sequence[str], tally: Tally, batch_done: BatchDone
     ) -> None:
-        """Write the manifests that are stale. One batch at a time: there may be hundreds."""
+        """Write the manifests that are stale. One batch at a time: there may be hundreds.
+
+        A bucket that takes none keeps its own stale, and is tried again later. It stops neither
+        the manifests of others nor the run.
+        """
         store = self.resources.store
         stale = store.stale_manifests() if stage == DECIDING else {}
+        wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
         for batch in batches:
             known = None
-            if batch in stale:
+            tenant = parse_batch(batch)[0]
+            if batch in stale and wrote.get(tenant, True):
                 known = contents(store, batch)
-                write_manifest(store, self.resources.objects, batch, stale[batch], known)
+                wrote[tenant] = self._write_manifest(tenant, batch, stale[batch], known)
             batch_done(batch, tally, known)
+        for tenant in (tenant for tenant, taken in wrote.items() if taken):
+            refusing.clear(store, tenant)
+
+    def _write_manifest(self, tenant: str, batch: str, decided: int, known: Contents) -> bool:
+        """False where the tenant's bucket does not take it."""
+        store, clock = self.resources.store, self.resources.clock
+        try:
+            write_manifest(store, self.resources.objects, batch, decided, known)
+        except (StorageUnavailable, ObjectGone) as error:
+            refusing.note(store, tenant, clock(), error)
+            return False
+        return True

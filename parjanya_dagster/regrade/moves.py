@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from parjanya_dagster.errors import PolicyUnusable
 from parjanya_dagster.policy import Policy, boundary, diff, lacking
 from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow, Move
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, Status
@@ -59,11 +60,17 @@ class Planner:
         """Whether the policy that decided the row needed everything that the target needs.
 
         What was lacking then, its engines could not give, and asking them again would not help.
+        Of a policy that cannot be read any more that is not known, and the evidence is looked at.
         """
         if ref is None:
             return False
         if ref not in self._narrower:
-            self._narrower[ref] = diff(self._published(ref), self._target).threshold_only
+            try:
+                before = self._published(ref)
+            except PolicyUnusable:
+                self._narrower[ref] = False
+            else:
+                self._narrower[ref] = diff(before, self._target).threshold_only
         return self._narrower[ref]
 
     def _looked_at(self, rows: Sequence[ImageRow]) -> list[Move]:

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
+from parjanya_dagster.errors import PolicyUnusable, RegradeInvalid
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.advance import Advance, unattended
 from parjanya_dagster.truth.store import Store
 
+log = structlog.get_logger(__name__)
 SLICE = 5.0  # seconds at once for one regrade
 
 
@@ -24,14 +28,20 @@ class Rescuer:
     def advance(self, end: float) -> None:
         """Give each of them a slice of time, but start none after `end`.
 
-        Raises TruthUnavailable, PolicyMissing, RegradeInvalid.
+        One that cannot go on is left as it is and stops neither the others nor what arrives. The
+        doctor names it. Raises TruthUnavailable.
         """
         for regrade in unattended(self.store, self.clock()):
             deadline = min(self.clock() + SLICE, end)
             advance = Advance(
                 store=self.store, published=self.published, clock=self.clock, regrade=regrade
             )
-            if not advance.run(stop=partial(self._over, deadline)):
+            try:
+                sent = advance.run(stop=partial(self._over, deadline))
+            except (PolicyUnusable, RegradeInvalid) as error:
+                log.warning("regrade_stuck", regrade=regrade.replay_id, error=str(error))
+                continue
+            if not sent:
                 self.store.drop_hold(regrade.replay_id)  # the next pass goes on
 
     def _over(self, deadline: float) -> bool:

@@ -98,7 +98,7 @@ def read_file(path: Path) -> Policy:
 def _parsed(published: Published) -> Policy:
     source = str(published.document.get("source") or published.ref)
     try:
-        read = policy.load(str(published.document["text"]), source=source)
+        read = policy.load(str(published.document.get("text") or ""), source=source)
     except policy.PolicyError as error:
         raise PolicyInvalid(
             f"{published.ref} was published, and cannot be read: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from parjanya_dagster.errors import PolicyUnusable, UnknownTenant
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.stages.duplicates import kinship
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
@@ -58,6 +59,9 @@ class Curate:
         outcomes: list[tuple[Claim, Outcome]] = []
         overtaken: frozenset[str] = frozenset()
         for policy, some in self._by_policy(claims):
+            if isinstance(policy, str):
+                outcomes += [(claim, Retry(policy)) for claim in some]
+                continue
             rows = [claim.row for claim in some]
             recorded = self._store.evidence(rows, policy.stages)
             kin = kinship(
@@ -77,16 +81,23 @@ class Curate:
                 outcomes.append((claim, self._outcome(claim, policy, evidence, duplicate)))
         return outcomes, overtaken - {claim.image_id for claim in claims}
 
-    def _by_policy(self, claims: Sequence[Claim]) -> list[tuple[Policy, list[Claim]]]:
-        """Claims by tenant and the policy that a regrade wants, or else the tenant's pin."""
+    def _by_policy(self, claims: Sequence[Claim]) -> list[tuple[Policy | str, list[Claim]]]:
+        """Claims by tenant and the policy that a regrade wants, or else the tenant's pin.
+
+        A text in place of the policy says why it cannot be used: those rows wait, and no others.
+        """
         groups: dict[tuple[str, str], list[Claim]] = {}
         for claim in claims:
             groups.setdefault((claim.row.tenant, claim.row.target or ""), []).append(claim)
-        return [
-            (self._published(target) if target and self._published else self._policy_of(tenant),
-             some)
-            for (tenant, target), some in groups.items()
-        ]  # fmt: skip
+        return [(self._policy(*decided_by), some) for decided_by, some in groups.items()]
+
+    def _policy(self, tenant: str, target: str) -> Policy | str:
+        try:
+            if target and self._published:
+                return self._published(target)
+            return self._policy_of(tenant)
+        except (PolicyUnusable, UnknownTenant) as error:
+            return f"its policy cannot be used: {error}"
 
     def _outcome(
         self,

@@ -16,7 +16,7 @@ import pytest
 
 from gpu_ops.interface import SomeFailed
 from parjanya_dagster import media
-from parjanya_dagster.errors import PolicyMissing, TransientError
+from parjanya_dagster.errors import TransientError
 from parjanya_dagster.execution.manifest import (
     all_rows,
     as_parquet,
@@ -328,17 +328,16 @@ def test_each_tenant_is_judged_by_the_policy_it_is_pinned_to(house: House) -> No
     assert house.row("a.jpg", "bolt").policy == "default@1"
 
 
-def test_a_pinned_policy_that_is_not_published_fails_the_run_and_no_image(house: House) -> None:
-    house.drop("a.jpg", picture(1))
+def test_a_policy_that_cannot_be_used_holds_up_its_own_tenant_alone(house: House) -> None:
+    for tenant in ("acme", "bolt"):
+        house.drop("a.jpg", picture(1), tenant)
     house.sweep()
     house.platform.store.pin("acme", "vanished@7")
-    house.validate()
-    house.infer(Enrich, Engine())
-    house.infer(Score, Engine())
-    with pytest.raises(PolicyMissing, match="vanished@7"):
-        house.curate()
+    house.all()
     row = house.row("a.jpg")
     assert (row.pipeline_status, row.attempts, row.lease_owner) == ("pending_curation", 0, None)
+    assert "'vanished@7'" in house.platform.store.history(row.image_id)[-1].reason
+    assert house.row("a.jpg", "bolt").pipeline_status == "curated"
 
 
 def test_an_image_whose_evidence_is_missing_goes_back_for_it(house: House) -> None:

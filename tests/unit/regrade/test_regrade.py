@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from parjanya_dagster import policy
-from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
+from parjanya_dagster.errors import PolicyInvalid, RegradeInvalid, UnknownTenant
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.advance import Advance, keep_hold, selection, unattended
 from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.regrade.report import compare_decided, progress, report
-from parjanya_dagster.truth.models import Evidence
+from parjanya_dagster.regrade.rescue import Rescuer
+from parjanya_dagster.truth.models import Evidence, Published
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql import open_store
-from tests.support.clock import Clock
+from tests.support.clock import NOON, Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled
 
 SHARP = """name: sharp
@@ -309,3 +310,35 @@ def test_what_cannot_be_selected_is_named(place: Platform) -> None:
         selection(place.store, wanted, ["acme"], "2025-02-02", "2025-02-01", 0.0)
     with pytest.raises(RegradeInvalid, match="--tenant"):
         selection(place.store, wanted, [], "", "", 0.0)
+
+
+def test_a_regrade_whose_policy_cannot_be_read_stops_no_other(
+    place: Platform, clock: Clock
+) -> None:
+    store = place.store
+    broken = Published(ref="torn@1", hash="0" * 64, document={}, published_at=clock())
+    store.publish(broken)
+    good = selection(store, place.registry.named("default@2"), ["bolt"], "", "", clock(), "r-2")
+    bad = replace(good, policy="torn@1", tenants=("acme",), replay_id="r-1", started_at=NOON)
+    for asked in (bad, good):
+        store.begin_regrade(asked)
+    clock.pass_by(60)
+    Rescuer(store, place.registry.get, clock).advance(clock() + 20)
+    assert [regrade.replay_id for regrade in store.open_regrades()] == ["r-1"]
+    assert decide(place, store.batches("bolt")) == 30
+
+
+def test_a_former_policy_that_cannot_be_read_does_not_stop_the_regrade_to_a_good_one(
+    place: Platform, clock: Clock
+) -> None:
+    def published(ref: str) -> policy.Policy:
+        if ref == "default@1":
+            raise PolicyInvalid("default@1 cannot be read")
+        return place.registry.get(ref)
+
+    wanted = selection(
+        place.store, place.registry.named("default@2"), ["acme"], "", "", place.clock()
+    )
+    wanted = place.store.begin_regrade(wanted)
+    assert Advance(store=place.store, published=published, clock=clock, regrade=wanted).run()
+    assert decide(place) == 50
