@@ -8,30 +8,41 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from parjanya_dagster.errors import BucketMissing, ObjectGone, StorageUnavailable
-from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.store import Digest, Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
 """Endings of files that a program is still writing."""
 MARKER = ".parjanya-bucket"
 """The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
+LOCK = ".parjanya-lock"
+"""The file in a bucket's folder that is locked by who writes over a version. Hidden, and empty."""
+LOOKS, LOOK = 200, 0.05  # how often, and after how many seconds, a lock that is held is tried
 
 
 class FolderObjects:
     """See `objects.store.Objects`. Keys are paths below the bucket's folder."""
 
-    def __init__(self, root: str | Path, settle: float = 1.0) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        settle: float = 1.0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.root = Path(root)
         self.settle = settle
+        self.pause = pause
 
     def get(self, bucket: str, key: str) -> Object:
         with self._open(bucket, key) as file:
@@ -40,6 +51,17 @@ class FolderObjects:
             after = _version(os.fstat(file.fileno()))
         # Bytes that changed under the read have no version: nobody's row speaks of them.
         return Object(data, after if before == after else "")
+
+    def digest(self, bucket: str, key: str) -> Digest:
+        with self._open(bucket, key) as file:
+            before = _version(os.fstat(file.fileno()))
+            try:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                path = self._path(bucket, key)
+                raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
+            after = _version(os.fstat(file.fileno()))
+        return Digest(sha256, after if before == after else "")
 
     def identity(self, bucket: str) -> str | None:
         path = self._path(bucket, MARKER)
@@ -75,14 +97,56 @@ class FolderObjects:
             raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        self._put(bucket, key, data, nullcontext(True))
+
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
+        return self._put(bucket, key, data, self._alone_over(bucket, key, version))
+
+    def _put(
+        self, bucket: str, key: str, data: bytes, allowed: AbstractContextManager[bool]
+    ) -> bool:
+        """Write an object if it is allowed at the moment when it takes its place."""
         path = self._path(bucket, key)
         try:
             self._make_folder(bucket, path.parent)
-            with _written_beside(path, data) as temporary:
-                os.replace(temporary, path)
-            _sync_folder(path.parent)
+            with _written_beside(path, data) as temporary, allowed as go:
+                if go:
+                    os.replace(temporary, path)
+                    _sync_folder(path.parent)
+                return go
         except OSError as error:
             raise StorageUnavailable(f"Cannot write {path}: {error.strerror}") from error
+
+    @contextmanager
+    def _alone_over(self, bucket: str, key: str, version: str) -> Iterator[bool]:
+        """Whether that version lies there. While this lasts, nobody else writes over anything.
+
+        The lock is the kernel's: it ends with its process, however that dies.
+        """
+        lock = os.open(self.root / bucket / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            self._lock(lock, bucket)
+            try:
+                there = _version(self._path(bucket, key).stat())
+            except (FileNotFoundError, NotADirectoryError):
+                there = ""
+            yield there == version
+        finally:
+            os.close(lock)
+
+    def _lock(self, lock: int, bucket: str) -> None:
+        """Raises StorageUnavailable where another process holds the lock for too long."""
+        for _ in range(LOOKS):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.pause(LOOK)
+            else:
+                return
+        raise StorageUnavailable(
+            f"A process holds {self.root / bucket / LOCK} for more than {LOOKS * LOOK:.0f} s. "
+            "Is one stopped in the middle of a write?"
+        )
 
     def _make_folder(self, bucket: str, folder: Path) -> None:
         """Make the folder of an object, and what it lies in. A new bucket is marked before it is
@@ -190,7 +254,7 @@ class FolderObjects:
     ) -> PresignedPut | None:
         return None
 
-    def _open(self, bucket: str, key: str) -> BinaryIO:
+    def _open(self, bucket: str, key: str) -> BufferedReader:
         path = self._path(bucket, key)
         try:
             return path.open("rb")
@@ -296,4 +360,10 @@ def _info(key: str, stat: os.stat_result) -> ObjectInfo:
 
 
 def _version(stat: os.stat_result) -> str:
-    return f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"
+    """Nobody can set the time of the last change, so no other bytes have the same version.
+
+    That time also changes with the file's owner, mode and number of links. Then the file is read
+    once more and recognized (docs/decisions/0017).
+    """
+    times = f"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}"
+    return f"{stat.st_ino:x}-{times}-{stat.st_size:x}"
