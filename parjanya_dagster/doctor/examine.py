@@ -274,19 +274,23 @@ class Examiner:
 
     def _bucket(self, tenant: Tenant, now: float) -> BucketSeen:
         listing = islice(self.objects.listing(tenant.bucket, tenant.prefix), self.bounds.objects)
-        listed: set[str] = set()
+        listed: set[str] = set()  # keys
         without: list[ObjectInfo] = []
         started = self.clock()
         while not self._over() and (chunk := list(islice(listing, 500))):
             ids = {image_id(tenant.bucket, info.key, info.version): info for info in chunk}
-            listed.update(ids)
-            without += [
+            listed.update(info.key for info in chunk)
+            new = [
                 ids[image]
                 for image in ids.keys() - self.store.known(ids)
                 if now - ids[image].modified_at > self.grace.landed
                 and refusal(ids[image].key) is None  # the others are named by `arrivals`
                 and self.objects.complete(tenant.bucket, ids[image], now)
             ]
+            # What may be a known image waits to be read: a moved bucket takes many sweeps.
+            sizes = {info.key: info.size for info in new}
+            unread = {row.key for row in self.store.versions(tenant.bucket, sizes)} if new else ()
+            without += [info for info in new if info.key not in unread]
         whole = len(listed) < self.bounds.objects and not self._over()
         absent = self._absent(tenant, listed, started) if whole else []
         oldest = min(without, key=lambda info: info.modified_at, default=None)
@@ -302,7 +306,7 @@ class Examiner:
         )
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
-        """Rows that existed before the listing began, and whose object was not listed."""
+        """Rows that existed before the listing began, and of whose key nothing was listed."""
         absent: list[ImageRow] = []
         for page in present_pages(self.store, tenant.slug):
             absent += [
@@ -310,21 +314,17 @@ class Examiner:
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.image_id not in listed
+                and row.key not in listed
                 and row.arrived_at < started
             ]
             if self._over():
                 break
         sure = absent[: self.bounds.places]  # a listing may miss what was just renamed
         return [
-            row for row in sure if not self._is_version(row) and not self._gone_by_now(row)
+            row
+            for row in sure
+            if not self._is_there(row.bucket, row.key) and not self._gone_by_now(row)
         ] + absent[len(sure) :]
-
-    def _is_version(self, row: ImageRow) -> bool:
-        try:
-            return self.objects.head(row.bucket, row.key).version == row.version
-        except ObjectGone:
-            return False
 
     def _over(self) -> bool:
         return self.clock() > self._end

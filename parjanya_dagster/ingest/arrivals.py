@@ -18,6 +18,7 @@ from parjanya_dagster.errors import (
 from parjanya_dagster.ingest.departures import Departures
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
+from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.results import Position, SweepResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
@@ -36,9 +37,9 @@ class _Listing:
     """
 
     began: float
-    ids: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
     present: int = 0  # rows that Truth says are there
-    missing: list[str] = field(default_factory=list)  # rows whose object was not listed
+    missing: list[str] = field(default_factory=list)  # rows whose key was not listed
     believed: bool = False  # that what is missing is gone
     departed: int = 0
 
@@ -57,6 +58,7 @@ class Sweeper:
     share: float = 0.2  # of a tenant's images that may depart in one round; see Departures
     hold_seconds: float = 24 * 3600.0
     watched: dict[str, float] = field(default_factory=dict)  # see Departures
+    reading: float = 5.0  # seconds of a sweep in which one tenant's objects are recognized
 
     @property
     def departures(self) -> Departures:
@@ -150,14 +152,17 @@ class Sweeper:
             if not at.after:
                 self.listings[tenant.slug] = _Listing(self.clock())
             listing = self.listings.get(tenant.slug)
+            recognition = Recognition(
+                store=self.store, objects=self.objects, clock=self.clock, seconds=self.reading
+            )
             after = (at.after,) if at.after else ()
             for infos in _chunks(self.objects.listing(tenant.bucket, tenant.prefix, *after)):
                 by_id = {image_id(tenant.bucket, info.key, info.version): info for info in infos}
                 if listing is not None:
-                    listing.ids.update(by_id)
+                    listing.keys.update(info.key for info in infos)
                 swept.seen += len(by_id)
                 new = [by_id[image] for image in sorted(by_id.keys() - self.store.known(by_id))]
-                self._register(tenant, new, swept)
+                self._register(tenant, new, swept, recognition)
                 if self.clock() > deadline:
                     return Position(tenant.slug, infos[-1].key)
         stopped = None
@@ -168,7 +173,13 @@ class Sweeper:
             self.listings.pop(tenant.slug, None)
         return stopped
 
-    def _register(self, tenant: Tenant, new: Sequence[ObjectInfo], swept: SweepResult) -> None:
+    def _register(
+        self,
+        tenant: Tenant,
+        new: Sequence[ObjectInfo],
+        swept: SweepResult,
+        recognition: Recognition,
+    ) -> None:
         arrivals = []
         for info in new:
             if is_folder(info.key):
@@ -188,7 +199,10 @@ class Sweeper:
                         landed_at=info.modified_at,
                     )
                 )
-        registered = self.store.register(arrivals, self.clock()) if arrivals else []
+        told = recognition.recognize(tenant.bucket, arrivals) if arrivals else []
+        registered = self.store.register(told, self.clock()) if told else []
+        swept.unread += len(arrivals) - len(told)
+        swept.refused |= recognition.refused
         swept.add(row.batch for row in registered if row.created)
 
     def _depart(
@@ -200,7 +214,10 @@ class Sweeper:
         after: str,
         buckets: KnownBuckets,
     ) -> Position | None:
-        """Rows whose object is not in the bucket any more. What came later is left alone."""
+        """Rows of whose key nothing is in the bucket any more. What came later is left alone.
+
+        Under a key that was listed lies this image, or what replaces it: registering tells.
+        """
         for page in present_pages(self.store, tenant.slug, after=after):
             after = page[-1].image_id
             listing.present += len(page)
@@ -209,7 +226,7 @@ class Sweeper:
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.image_id not in listing.ids
+                and row.key not in listing.keys
                 and row.arrived_at < listing.began
             ]
             if self.clock() > deadline:

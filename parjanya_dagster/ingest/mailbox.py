@@ -23,6 +23,7 @@ from parjanya_dagster.errors import (
 from parjanya_dagster.ingest import events
 from parjanya_dagster.ingest.events import Notification, ObjectEvent
 from parjanya_dagster.ingest.owners import BucketNames, Owners
+from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
@@ -129,11 +130,29 @@ class _Inspection:
                         landed_at=answer.modified_at,
                     )
                 )
+        told = self._recognized(arrivals)
         now = self.mailbox.clock()
-        registered = self.mailbox.store.register(arrivals, now) if arrivals else ()
+        registered = self.mailbox.store.register(told, now) if told else ()
         for row in registered:
             if row.created:
                 self.taken.registered[row.batch] = self.taken.registered.get(row.batch, 0) + 1
+
+    def _recognized(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Those that can be registered. What else was told of is left to the sweep."""
+        recognition = Recognition(
+            store=self.mailbox.store,
+            objects=self.mailbox.objects,
+            clock=self.mailbox.clock,
+            seconds=SECONDS,
+        )
+        by_bucket: dict[str, list[Arrival]] = {}
+        for arrival in arrivals:
+            by_bucket.setdefault(arrival.bucket, []).append(arrival)
+        return [
+            one
+            for bucket, theirs in by_bucket.items()
+            for one in recognition.recognize(bucket, theirs)
+        ]
 
     def why_dead(self, notification: Notification) -> str:
         """Why nobody can ever use a message. Empty: it was of use, or asked for nothing."""

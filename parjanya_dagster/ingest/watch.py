@@ -175,6 +175,7 @@ class Watch:
             "seen": swept.seen,
             "registered": sum(swept.registered.values()),
             "unfinished": swept.unfinished,
+            "unread": swept.unread,
             "departed": swept.departed,
             "refused": dict(list(swept.refused.items())[:MOST_SHOWN]),
             "complete": swept.complete,

@@ -8,16 +8,17 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 
-def write_all(files: Mapping[Path, bytes]) -> None:
-    """Write files whole, into folders that are there, in place of files of their names.
+@contextmanager
+def prepared(files: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
+    """The bytes of files on the disk, beside their places. What is given puts them in place.
 
-    All bytes are written before the first is waited for, so a disk takes them in one go. Raises
-    OSError.
+    Their folders are there already. All bytes are written before the first is waited for, so a
+    disk takes them in one go. Raises OSError, and so does what is given.
     """
     with ExitStack() as stack:
         temporary = {
@@ -25,10 +26,14 @@ def write_all(files: Mapping[Path, bytes]) -> None:
         }
         for name in temporary.values():
             sync(name)
-        for path, name in temporary.items():
-            os.replace(name, path)
-        for folder in sorted({path.parent for path in files}):
-            sync(folder)
+
+        def put_in_place() -> None:
+            for path, name in temporary.items():
+                os.replace(name, path)
+            for folder in sorted({path.parent for path in files}):
+                sync(folder)
+
+        yield put_in_place
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:

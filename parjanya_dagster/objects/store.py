@@ -29,6 +29,14 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What an object's bytes are, and the version that they are."""
+
+    sha256: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class PresignedPut:
     """A URL to put one object with, and the headers that the request must carry."""
 
@@ -64,6 +72,9 @@ class Objects(Protocol):
     def get(self, bucket: str, key: str) -> Object:
         """Raises ObjectGone where there is no such object."""
 
+    def digest(self, bucket: str, key: str) -> Digest:
+        """Read an object without holding it in memory. Raises ObjectGone."""
+
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write an object whole. When this returns, the object survives a loss of power."""
 
@@ -72,6 +83,13 @@ class Objects(Protocol):
 
         Cheaper than one by one where the storage is a disk. Where it raises, any of the objects
         may have been written: write them all again.
+        """
+
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
+        """Write an object over that version of it, where "" means that there is none.
+
+        False: another version lies there, and nothing was written. Of two who write over the same
+        version, in whatever processes, one does.
         """
 
     def head(self, bucket: str, key: str) -> ObjectInfo:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,6 +59,10 @@ HOT: dict[str, Act] = {
     "register": lambda s: s.register([arrival(n, version="v2") for n in range(20)], NOON),
     "depart": lambda s: s.depart(["a", "b"], NOON, "deleted"),
     "known": lambda s: s.known(["a", "b"]),
+    "versions": lambda s: s.versions("bucket", {"acme/incoming/1.jpg": 1234}),
+    "register the same bytes": lambda s: s.register(
+        [replace(arrival(1, version="v2"), same_as=arrival(1).image_id)], NOON
+    ),
     "reset": lambda s: s.reset(
         BATCHES[:1], Reset(stage="validated", reason="regrade"), NOON, "b-1"
     ),

@@ -105,7 +105,7 @@ class Validate:
             self._limits.check_bytes(row.size)  # before so much is read
             stored = self._objects.get(row.bucket, row.key)
             if stored.version != row.version:
-                return self._changed(claim, stored.version)
+                return _changed(stored.version)
             result = self._decode(stored.data, self._limits, coordinates=self._coordinates)
         except media.Rejected as refusal:
             return TerminalFailure(refusal.failure_class, refusal.reason)
@@ -149,15 +149,6 @@ class Validate:
         )
         return Shown(outcome=outcome, pictures=(preview, thumbnail))
 
-    def _changed(self, claim: Claim, version: str) -> Outcome:
-        if not version:
-            return Retry("the object changed while it was read")
-        return TerminalFailure(
-            "object_replaced",
-            "The object was overwritten after it was registered; its newer version has a row of "
-            "its own as soon as the sweep has seen it.",
-        )
-
 
 def _retry(error: Exception) -> Retry:
     """What may pass by itself, or is no fault of the image, costs no attempt."""
@@ -166,3 +157,12 @@ def _retry(error: Exception) -> Retry:
     if isinstance(error, MemoryError | media.MediaError):  # no decoder could run
         return Retry(f"{type(error).__name__}: {error}")
     return Retry(f"{type(error).__name__}: {error}", refund=False)
+
+
+def _changed(version: str) -> Outcome:
+    if not version:
+        return Retry("the object changed while it was read")
+    return Retry(
+        "The object lies there as another version than was registered. The next sweep says "
+        "whether it was replaced, or copied, restored or moved."
+    )

@@ -56,8 +56,11 @@ def test_a_file_replaced_before_it_was_validated_gives_way_to_its_newer_version(
     house.validate()
     found = house.platform.store.get(old.image_id)
     assert found is not None
-    assert (found.pipeline_status, found.failure_class) == ("failed", "object_replaced")
+    assert (found.pipeline_status, found.retries) == ("pending_validation", 1)
     house.sweep()
+    found = house.platform.store.get(old.image_id)
+    assert found is not None
+    assert (found.pipeline_status, found.failure_class) == ("failed", "object_replaced")
     house.validate()
     assert house.row("a.jpg").image_id != old.image_id
     assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
