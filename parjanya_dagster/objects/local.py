@@ -44,10 +44,13 @@ class FolderObjects:
         self.settle = settle
         self.pause = pause
 
-    def get(self, bucket: str, key: str) -> Object:
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
         with self._open(bucket, key) as file:
-            before = _version(os.fstat(file.fileno()))
-            data = file.read()
+            stat = os.fstat(file.fileno())
+            before = _version(stat)
+            if version not in ("", before):
+                return Object(b"", before)
+            data = file.read(stat.st_size + 1)  # no more, however fast it grows
             after = _version(os.fstat(file.fileno()))
         # Bytes that changed under the read have no version: nobody's row speaks of them.
         return Object(data, after if before == after else "")

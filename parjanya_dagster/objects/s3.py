@@ -16,6 +16,7 @@ from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo
 
 _GONE = ("404", "NoSuchKey")
 _OTHERWISE = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
+_ANOTHER = ("412", "PreconditionFailed")  # it is of another version than was asked for
 
 
 class S3Objects:
@@ -37,10 +38,18 @@ class S3Objects:
     def mark(self, bucket: str) -> str:
         return self.identity(bucket) or bucket
 
-    def get(self, bucket: str, key: str) -> Object:
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
+        only = {"IfMatch": f'"{version}"'} if version else {}
         with _named(bucket, key):
-            answer = self._client.get_object(Bucket=bucket, Key=key)
-            return Object(answer["Body"].read(), _etag(answer))
+            try:
+                answer = self._client.get_object(Bucket=bucket, Key=key, **only)
+            except self._client.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _ANOTHER:
+                    raise
+            else:
+                return Object(answer["Body"].read(), _etag(answer))
+        other = self.head(bucket, key).version
+        return Object(b"", other if other != version else "")  # it is that one again by now
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         with _named(bucket, key):

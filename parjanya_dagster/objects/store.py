@@ -69,8 +69,11 @@ class Objects(Protocol):
     def mark(self, bucket: str) -> str:
         """Give a bucket that is there an identity, unless it has one. Returns its identity."""
 
-    def get(self, bucket: str, key: str) -> Object:
-        """Raises ObjectGone where there is no such object."""
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
+        """Raises ObjectGone where there is no such object.
+
+        With a version, only that one is read: another comes back as what it is, without bytes.
+        """
 
     def digest(self, bucket: str, key: str) -> Digest:
         """Read an object without holding it in memory. Raises ObjectGone."""

@@ -71,6 +71,7 @@ HOT: dict[str, Act] = {
     "twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)]),
     "twin ids": lambda s: s.twin_ids("acme", [f"sha-{n}" for n in range(20)], limit=2),
     "earliest twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)], limit=2),
+    "copies": lambda s: s.copies("acme", "sha-7", s.get("h7"), 20),
     "alike": lambda s: s.alike("acme", {"a": {f"key-{n}": n for n in range(20)}}, 12),
     "history": lambda s: s.history("a"),
     "evidence": lambda s: s.evidence(s.rows(["acme/2000-01-01/001"], limit=20)),

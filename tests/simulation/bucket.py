@@ -47,7 +47,7 @@ class Buckets:
     def mark(self, bucket: str) -> str:
         return self.identity(bucket) or f"empty folder {bucket}"
 
-    def get(self, bucket: str, key: str) -> Object:
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
         return Object(b"", self.head(bucket, key).version)
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:

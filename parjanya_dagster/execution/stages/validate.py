@@ -103,7 +103,7 @@ class Validate:
         row = claim.row
         try:
             self._limits.check_bytes(row.size)  # before so much is read
-            stored = self._objects.get(row.bucket, row.key)
+            stored = self._objects.get(row.bucket, row.key, row.version)
             if stored.version != row.version:
                 return _changed(stored.version)
             result = self._decode(stored.data, self._limits, coordinates=self._coordinates)
