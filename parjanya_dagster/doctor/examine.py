@@ -36,7 +36,9 @@ from parjanya_dagster.errors import (
 from parjanya_dagster.ingest.known_buckets import objection
 from parjanya_dagster.objects.keys import refusal
 from parjanya_dagster.objects.store import ObjectInfo, Objects
+from parjanya_dagster.policy import Policy
 from parjanya_dagster.queues.messages import Queue
+from parjanya_dagster.regrade.moves import unfit
 from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
@@ -85,6 +87,7 @@ class Examiner:
     rng: random.Random = field(default_factory=random.Random)
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
     workers: Workers = field(default_factory=Nowhere)
+    published: Callable[[str], Policy] | None = None  # None: decisions are not compared with it
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -127,6 +130,8 @@ class Examiner:
             if self.bounds.places:
                 checked, missing = self._places(counts, read.get("ours", ()))
                 read |= {"places_checked": checked, "missing": tuple(missing)}
+        with self._part("the evidence of decisions"):
+            read["unfit"] = tuple(self._unfit(counts))
         with self._part("the identities of buckets"):
             read["held_departures"] = tuple(self._held())
             read["foreign"] = tuple(self._foreign())
@@ -219,10 +224,7 @@ class Examiner:
         share = max(1, self.bounds.places // 2 // max(1, len(counts)))
         rows = {row.image_id: row for row in failed[:share] if row.failure_class in OURS[2:]}
         for count in counts:
-            page = self.store.present(count.tenant, f"{self.rng.getrandbits(96):024x}", share)
-            if len(page) < share:
-                page += self.store.present(count.tenant, "", share - len(page))
-            rows |= {row.image_id: row for row in page}
+            rows |= {row.image_id: row for row in self._sample(count, share)}
         checked, missing = 0, []
         for row in rows.values():
             if self._over():
@@ -232,6 +234,26 @@ class Examiner:
                 if not self._is_there(bucket, key) and not self._gone_by_now(row):
                     missing.append(Missing(row, what, self._search(bucket, key, row, what)))
         return checked, missing
+
+    def _unfit(self, counts: Sequence[Counts]) -> Iterator[ImageRow]:
+        """Of a sample: rows decided from evidence that their policy did not ask for."""
+        if self.published is None:
+            return
+        for count in counts:
+            by_policy: dict[str, list[ImageRow]] = {}
+            for row in self._sample(count, self.bounds.places // 2 // max(1, len(counts))):
+                if row.pipeline_status == Status.CURATED and row.policy:
+                    by_policy.setdefault(row.policy, []).append(row)
+            for ref, rows in by_policy.items():
+                found = unfit(self.store, self.published(ref), rows)
+                yield from (row for row in rows if row.image_id in found)
+
+    def _sample(self, count: Counts, size: int) -> list[ImageRow]:
+        """Present rows of a tenant, from a random id on."""
+        page = self.store.present(count.tenant, f"{self.rng.getrandbits(96):024x}", size)
+        if len(page) < size:
+            page += self.store.present(count.tenant, "", size - len(page))
+        return list({row.image_id: row for row in page}.values())
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:

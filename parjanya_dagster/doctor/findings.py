@@ -81,6 +81,12 @@ KINDS: Mapping[str, Kind] = {
     "preview_missing": Kind(
         _T, _WARNING, "Materialize validated for the batch: it writes the previews again."
     ),
+    "decided_from_other_evidence": Kind(
+        _T,
+        _ERROR,
+        "parjanya regrade --tenant TENANT --to POLICY, with the policy that decided them: such "
+        "images are asked again and decided again.",
+    ),
     "arrivals_refused": Kind(
         _T, _WARNING, "Rename what is refused; parjanya status --json lists the names and why."
     ),

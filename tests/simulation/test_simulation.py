@@ -36,6 +36,7 @@ from parjanya_dagster.truth.store import Store
 from tests.simulation.house import House
 from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died
+from tests.simulation.policies import REFS
 from tests.simulation.worker import OUTCOMES, Worker, preview_key
 from tests.support.backends import dynamo_table
 from tests.support.servers import MotoServer, PostgresServer
@@ -54,6 +55,8 @@ FAULTS = frozenset(
         "event late or out of order",
         "preview lost",
         "volume away",
+        "regrade died",
+        "regrade left half-way",
         "sweep died",
         "tick died",
         "tick blind",
@@ -298,7 +301,7 @@ class Simulation(RuleBasedStateMachine):
 
     @rule(
         tenant=st.sampled_from(TENANTS),
-        policy=st.sampled_from(["default@1", "default@2"]),
+        policy=st.sampled_from(REFS),
         stage=st.sampled_from(STAGES),
         replay=st.integers(0, 3),
     )
@@ -315,6 +318,28 @@ class Simulation(RuleBasedStateMachine):
             f"r{replay}",
         )
         self._note("policies changed")
+
+    @precondition(lambda self: self.house.seen)
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        policy=st.sampled_from(REFS),
+        batches=st.integers(0, 4),
+        death=deaths,
+    )
+    def regrade(
+        self, tenant: str, policy: str, batches: int, death: tuple[int, bool] | None
+    ) -> None:
+        """Images on their way meet another prompt or other metrics, wherever they are."""
+        if self.house.store.tenant(tenant) is None:
+            return
+        self._note("regrades")
+        try:
+            self.house.regrade(tenant, policy, batches=batches, store=self._store(death))
+        except Died:
+            self._note("regrade died")
+            return
+        if self.house.store.open_regrades():
+            self._note("regrade left half-way")
 
     @precondition(lambda self: self.house.seen)
     @rule()
@@ -450,9 +475,18 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
             0.4,
             {
                 "tenant": at[0],
-                "policy": rng.choice(["default@1", "default@2"]),
+                "policy": rng.choice(REFS),
                 "stage": rng.choice(STAGES),
                 "replay": rng.randrange(4),
+            },
+        ),
+        "regrade": (
+            0.8,
+            {
+                "tenant": at[0],
+                "policy": rng.choice(REFS),
+                "batches": rng.randrange(5),
+                "death": death,
             },
         ),
         "failures_replayed": (0.1, {}),
