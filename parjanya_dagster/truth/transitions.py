@@ -216,16 +216,20 @@ def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
 
 
 def return_to_bucket(row: ImageRow, landed_at: float, now: float, reason: str) -> Change:
-    """The object of a departed row is in its bucket again. A decided row stays decided.
+    """The object of a departed row is in its bucket again.
 
-    A row that failed because its object was missing goes on where it stopped.
+    A decided row is decided again, from recorded evidence: a copy of it may have been accepted
+    meanwhile. A row that failed because its object was missing goes on where it stopped.
     """
     columns: dict[str, Any] = {"object_state": PRESENT, "landed_at": landed_at}
-    if row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT:
+    missed = row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT
+    if missed or row.pipeline_status == Status.CURATED:
+        stage = (row.failed_stage or STAGES[0]) if missed else STAGES[-1]
         columns |= {
+            **_FREE,
             **_CALM,
             **_NO_FAILURE,
-            "pipeline_status": str(WAITS_FOR[row.failed_stage or STAGES[0]]),
+            "pipeline_status": str(WAITS_FOR[stage]),
             "fence": row.fence + 1,
             "not_before": now,
             "due_at": now,
