@@ -95,7 +95,7 @@ class World:
     """Images that are validated and decided step by step, by workers that may die."""
 
     def __init__(self, url: str, images: Sequence[Landed]) -> None:
-        self.store: SqlStore = open_store(url)
+        self.store: SqlStore = open_store(url, migrating=True)
         event.listen(self.store.engine, "connect", _do_not_wait_for_the_disk)
         self.now = NOON + 1000
         self.store.put_tenant(tenant())
