@@ -17,12 +17,14 @@ from parjanya_dagster.errors import (
     CloudUnavailable,
     ObjectGone,
     ParjanyaError,
+    PolicyUnusable,
     StorageUnavailable,
     UnknownTenant,
 )
 from parjanya_dagster.ingest import events
 from parjanya_dagster.ingest.events import Notification, ObjectEvent
 from parjanya_dagster.ingest.owners import BucketNames, Owners
+from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
@@ -130,7 +132,9 @@ class _Inspection:
                     )
                 )
         now = self.mailbox.clock()
-        registered = self.mailbox.store.register(arrivals, now) if arrivals else ()
+        registered, not_held = register(self.mailbox.store, arrivals, now)
+        for arrival, why in not_held.items():
+            self.refused.update(dict.fromkeys(by_key[arrival.bucket, arrival.key], why))
         for row in registered:
             if row.created:
                 self.taken.registered[row.batch] = self.taken.registered.get(row.batch, 0) + 1
@@ -177,6 +181,9 @@ class _Inspection:
             return known
         try:
             tenant = self.owners.register(bucket, self.mailbox.add_tenant)
+        except PolicyUnusable:  # of new tenants: the messages come again once it is published
+            self.unanswered.update(its_events)
+            return None
         except ParjanyaError as error:
             if error.transient:
                 raise

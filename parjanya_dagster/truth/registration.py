@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from parjanya_dagster.errors import ArrivalRefused
+from parjanya_dagster.objects.keys import shown, too_long
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import PRESENT, REPLACED, Arrival, ImageRow
+
+
+def require_storable(arrivals: Sequence[Arrival]) -> None:
+    """Raise ArrivalRefused where one has a key that not every store could hold."""
+    for arrival in arrivals:
+        if (why := too_long(arrival.key)) is not None:
+            raise ArrivalRefused(f"{shown(arrival.key)}: {why}")
 
 
 def new_row(arrival: Arrival, batch: str, now: float) -> ImageRow:

@@ -29,7 +29,7 @@ from parjanya_dagster.truth.models import (
     batch_key,
     parse_batch,
 )
-from parjanya_dagster.truth.registration import new_row, settle, settled
+from parjanya_dagster.truth.registration import new_row, require_storable, settle, settled
 
 CHUNK = 20  # arrivals per transaction, where that fits
 
@@ -48,6 +48,7 @@ class Registration(Base):
     """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        require_storable(arrivals)
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
         for arrival in arrivals:
             by_tenant[arrival.tenant][arrival.image_id] = arrival

@@ -18,7 +18,7 @@ from parjanya_dagster.truth.models import (
     Registered,
     batch_key,
 )
-from parjanya_dagster.truth.registration import new_row, settle
+from parjanya_dagster.truth.registration import new_row, require_storable, settle
 from parjanya_dagster.truth.sql.engine import reading, writing
 from parjanya_dagster.truth.sql.mapping import (
     Base,
@@ -44,6 +44,7 @@ class Registration(Base):
     """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        require_storable(arrivals)
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
         for arrival in arrivals:
             by_tenant[arrival.tenant][arrival.image_id] = arrival

@@ -21,6 +21,8 @@ from sqlalchemy.sql.dml import Insert
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 from parjanya_dagster.truth.sql.documents import dumps, loads
 
+TOO_LARGE = "54000"
+"""PostgreSQL: a limit of the server is exceeded, such as the size of a row of an index."""
 CHUNK = 500
 """Rows per statement. SQLite allows 32,766 parameters, and small statements keep locks short."""
 
@@ -128,6 +130,8 @@ def _named(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if getattr(error.orig, "pgcode", None) == TOO_LARGE:
+            raise  # the server answers: it cannot hold what it was given
         raise TruthUnavailable(f"{_where(engine)} does not answer: {error.orig}") from error
     except PoolTimeout as error:
         raise TruthUnavailable(f"{_where(engine)} has no free connection: {error}") from error

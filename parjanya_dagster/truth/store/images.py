@@ -16,7 +16,8 @@ class Images(Protocol):
 
         Of each key, the version that landed last is present and replaces the others. An object
         that comes back after it was deleted or replaced is present again, and its row goes on.
-        Returns one result per distinct arrival, in no order. Raises UnknownTenant.
+        Returns one result per distinct arrival, in no order. Raises UnknownTenant, and
+        ArrivalRefused where a key is longer than every store can hold.
         """
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
