@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -47,6 +48,15 @@ class BucketUnknown(StorageUnavailable):
     """What lies where a bucket should be is not the bucket that Truth knows."""
 
 
+class ListingIncomplete(StorageUnavailable):
+    """Some folders of a bucket cannot be listed. Everything else of it was."""
+
+    def __init__(self, bucket: str, hidden: Mapping[str, str]) -> None:
+        """`hidden`: what all keys begin with that could not be listed, and why."""
+        super().__init__(f"Some of {bucket!r} cannot be listed: {'; '.join(hidden.values())[:500]}")
+        self.hidden = dict(hidden)
+
+
 class ObjectGone(ParjanyaError):
     """The object is not in its bucket any more."""
 
@@ -73,6 +83,10 @@ class QueueMissing(CloudUnavailable):
 
 class MessageUnreadable(ParjanyaError):
     """A message says nothing that can be understood."""
+
+
+class ArrivalRefused(ParjanyaError):
+    """This object cannot be registered under its key."""
 
 
 class UnknownTenant(ParjanyaError):

@@ -18,6 +18,7 @@ from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.owners import BucketNames
+from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.watch import Watch
 from parjanya_dagster.intent.autoscaling import Bounds
 from parjanya_dagster.intent.dispatch import Dispatcher
@@ -127,7 +128,13 @@ class Platform:
             sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,
+            pacing=self.pacing,
         )
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """The pace of sweeps, kept from tick to tick."""
+        return Pacing()
 
     def loop(self, dagster: Belief) -> Loop:
         """The loop of the sensor `pending_rows`, over what Dagster is believed to do."""

@@ -24,12 +24,15 @@ from parjanya_dagster.doctor.facts import (
     Missing,
     QueueSeen,
     Troubled,
+    UnusablePolicy,
+    UploadsLeft,
 )
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
 from parjanya_dagster.errors import (
     ObjectGone,
     ParjanyaError,
+    PolicyUnusable,
     QueueMissing,
     StorageUnavailable,
 )
@@ -40,11 +43,13 @@ from parjanya_dagster.policy import Policy
 from parjanya_dagster.queues.messages import Queue
 from parjanya_dagster.regrade.moves import unfit
 from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
+from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.stages import STAGES, WORKABLE, Status
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.store.paging import present_pages
 from parjanya_dagster.truth.transitions import reached
+from parjanya_dagster.uploads.promises import GRACE, WAITS
 
 OURS = (
     "crashed_repeatedly",
@@ -135,6 +140,10 @@ class Examiner:
         with self._part("the identities of buckets"):
             read["held_departures"] = tuple(self._held())
             read["foreign"] = tuple(self._foreign())
+        with self._part("the policies of tenants and regrades"):
+            read["policies"] = tuple(self._policies())
+        with self._part("promised uploads"):
+            read["uploads"] = tuple(self._uploads(read["now"]))
         with self._part("buckets"):
             if self.bounds.objects:
                 read["buckets"] = tuple(self._buckets(read["now"]))
@@ -177,6 +186,34 @@ class Examiner:
                 seen = self.objects.identity(tenant.bucket)
                 if (why := objection(known[tenant.bucket], seen)) is not None:
                     yield ForeignBucket(tenant=tenant.slug, bucket=tenant.bucket, reason=why)
+
+    def _policies(self) -> Iterator[UnusablePolicy]:
+        """Policies that tenants are pinned to, or regraded to, and that cannot be read."""
+        registry = PolicyRegistry(self.store, self.clock)
+        wanted = [(tenant.policy, tenant.slug, "") for tenant in self.store.tenants()]
+        wanted += [
+            (regrade.policy, slug, regrade.replay_id)
+            for regrade in self.store.open_regrades()
+            for slug in regrade.tenants
+        ]
+        for ref, slug, regrade_id in wanted:
+            if self.tenant in (None, slug):
+                try:
+                    registry.get(ref)
+                except PolicyUnusable as error:
+                    yield UnusablePolicy(
+                        policy=ref, reason=str(error), tenant=slug, regrade=regrade_id
+                    )
+
+    def _uploads(self, now: float) -> Iterator[UploadsLeft]:
+        """Uploads whose time is over for so long that their bucket must be away."""
+        overdue: dict[str, list[float]] = {}
+        for row in self.store.uploads_due(now + WAITS[-1], self.bounds.ours):
+            since = row.expires_at + GRACE
+            if now - since > self.grace.landed and self.tenant in (None, row.tenant):
+                overdue.setdefault(row.tenant, []).append(since)
+        for tenant, sinces in overdue.items():
+            yield UploadsLeft(tenant=tenant, uploads=len(sinces), since=min(sinces))
 
     def _queues(self) -> Iterator[QueueSeen]:
         for role, queue in self.queues.items():

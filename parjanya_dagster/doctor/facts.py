@@ -54,6 +54,25 @@ class ForeignBucket:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusablePolicy:
+    """A policy that cannot be read, and who waits for it."""
+
+    policy: str
+    reason: str
+    tenant: str
+    regrade: str = ""  # the open regrade to it; empty: the tenant is pinned to it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadsLeft:
+    """Promised uploads of a tenant whose time is long over, and that nobody could look for."""
+
+    tenant: str
+    uploads: int
+    since: float
+
+
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
     """A queue that the settings name."""
@@ -83,6 +102,8 @@ class Facts:
     buckets: tuple[BucketSeen, ...] = ()
     foreign: tuple[ForeignBucket, ...] = ()
     held_departures: tuple[DepartureHold, ...] = ()
+    policies: tuple[UnusablePolicy, ...] = ()
+    uploads: tuple[UploadsLeft, ...] = ()
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()

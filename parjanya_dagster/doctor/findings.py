@@ -87,8 +87,25 @@ KINDS: Mapping[str, Kind] = {
         "parjanya regrade --tenant TENANT --to POLICY, with the policy that decided them: such "
         "images are asked again and decided again.",
     ),
+    "arrivals_blocked": Kind(
+        _T,
+        _ERROR,
+        "Mend what the reason names: mount, permissions, bucket. Nothing below that place departs "
+        "meanwhile, and other tenants go on.",
+    ),
     "arrivals_refused": Kind(
-        _T, _WARNING, "Rename what is refused; parjanya status --json lists the names and why."
+        _T,
+        _WARNING,
+        "Rename what is refused, or do what the reason says; parjanya status --json lists them.",
+    ),
+    "policy_unusable": Kind(
+        _T,
+        _ERROR,
+        "parjanya policy publish FILE, or regrade the tenant to one of parjanya policy list. Its "
+        "images wait meanwhile, and other tenants go on.",
+    ),
+    "uploads_waiting": Kind(
+        _T, _WARNING, "Bring the tenant's bucket back; the uploads are then looked for again."
     ),
     "clock_skew": Kind(_T, _ERROR, "Synchronize the clocks (NTP) of this machine and the server."),
     "reconciler_blind": Kind(
@@ -142,6 +159,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     "queued_too_long": Kind(
         _I, _WARNING, "Look at what runs now: the limits of concurrency, and whether runs end."
+    ),
+    "regrade_stuck": Kind(
+        _I, _ERROR, "parjanya policy publish FILE: the regrade then goes on by itself."
     ),
     "run_for_nothing": Kind(_I, _WARNING, "Cancel the run in the UI: no row needs it."),
     "starting_too_long": Kind(

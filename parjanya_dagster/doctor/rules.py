@@ -14,9 +14,10 @@ from parjanya_dagster.doctor.rules_buckets import BUCKET_RULES
 from parjanya_dagster.doctor.rules_cloud import CLOUD_RULES
 from parjanya_dagster.doctor.rules_execution import EXECUTION_RULES
 from parjanya_dagster.doctor.rules_runs import RUN_RULES
+from parjanya_dagster.doctor.rules_tenants import TENANT_RULES
 from parjanya_dagster.doctor.rules_truth import TRUTH_RULES
 
-RULES = (*TRUTH_RULES, *BUCKET_RULES, *BELIEF_RULES, *EXECUTION_RULES)
+RULES = (*TRUTH_RULES, *BUCKET_RULES, *TENANT_RULES, *BELIEF_RULES, *EXECUTION_RULES)
 
 
 def diagnose(case: Case) -> list[Finding]:

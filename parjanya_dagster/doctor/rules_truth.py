@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from parjanya_dagster.doctor.case import ARRIVALS, Case, Rule
 from parjanya_dagster.doctor.facts import Missing
@@ -110,16 +111,33 @@ def _decided_from_other_evidence(case: Case) -> Iterator[Finding]:
 
 
 def _refused(case: Case) -> Iterator[Finding]:
+    """By tenant: a bucket or folder that keeps its arrivals out, and names that are refused."""
     beat = (case.facts.loops or {}).get(ARRIVALS)
-    refused: dict[str, str] = dict(beat.payload.get("refused", {})) if beat else {}
-    if refused:
-        name, why = next(iter(refused.items()))
-        yield finding(
-            "arrivals_refused",
-            f"{some(len(refused), 'name')} refused, such as {name}: {why}",
-            names=len(refused),
-            example=name,
-        )
+    by_tenant: Mapping[str, Any] = beat.payload.get("refused", {}) if beat else {}
+    for tenant, refused in by_tenant.items():
+        if not isinstance(refused, Mapping):  # a heartbeat of another version
+            continue
+        whose = {"tenant": tenant} if tenant else {}
+        names: dict[str, str] = dict(refused["such_as"])
+        blocked = {name: why for name, why in names.items() if name.endswith("/")}
+        for name, why in blocked.items() if tenant else ():
+            yield finding(
+                "arrivals_blocked",
+                f"{tenant}: nothing below {name} is taken in: {why}",
+                tenant=tenant,
+                place=name,
+            )
+        left = {name: why for name, why in names.items() if not tenant or name not in blocked}
+        if left:
+            name, why = next(iter(left.items()))
+            count = int(refused["names"]) - (len(blocked) if tenant else 0)
+            yield finding(
+                "arrivals_refused",
+                f"{tenant or 'no tenant'}: {some(count, 'name')} refused, such as {name}: {why}",
+                names=count,
+                example=name,
+                **whose,
+            )
 
 
 def _clock_skew(case: Case) -> Iterator[Finding]:

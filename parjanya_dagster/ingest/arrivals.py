@@ -10,16 +10,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parjanya_dagster.errors import (
+    CloudUnavailable,
     InvalidTenant,
+    ListingIncomplete,
     ObjectGone,
+    ParjanyaError,
+    PolicyUnusable,
     StorageUnavailable,
+    TruthUnavailable,
     UnknownTenant,
 )
 from parjanya_dagster.ingest.departures import Departures
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
+from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.recognition import Recognition
-from parjanya_dagster.ingest.results import Position, SweepResult
+from parjanya_dagster.ingest.refusals import NOBODY, Refusals
+from parjanya_dagster.ingest.registering import register
+from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.truth.models import Arrival, Tenant, image_id
@@ -40,6 +48,7 @@ class _Listing:
     keys: set[str] = field(default_factory=set)
     present: int = 0  # rows that Truth says are there
     missing: list[str] = field(default_factory=list)  # rows whose key was not listed
+    hidden: tuple[str, ...] = ()  # what keys begin with that could not be listed
     believed: bool = False  # that what is missing is gone
     departed: int = 0
 
@@ -59,6 +68,7 @@ class Sweeper:
     hold_seconds: float = 24 * 3600.0
     watched: dict[str, float] = field(default_factory=dict)  # see Departures
     reading: float = 5.0  # seconds of a sweep in which one tenant's objects are recognized
+    refusals: Refusals = field(default_factory=Refusals)  # what cannot be taken in, by tenant
 
     @property
     def departures(self) -> Departures:
@@ -77,16 +87,36 @@ class Sweeper:
         A bucket is a new tenant's when its name says so and its first object lies in it.
         """
         owners = Owners.read(self.store, self.names)
-        for bucket in (self.candidates or self.objects.buckets)():
+        self.refusals.begin(NOBODY)
+        for bucket in self._candidates(swept):
             if owners.known(bucket) is not None:
                 continue
             try:
                 if next(self.objects.listing(bucket, INCOMING), None) is None:
                     continue
                 swept.tenants.append(owners.register(bucket, self.add_tenant).slug)
-            except (InvalidTenant, UnknownTenant, StorageUnavailable, ObjectGone) as error:
-                swept.refused[f"{bucket}/"] = str(error)
+            except (
+                InvalidTenant,
+                UnknownTenant,
+                PolicyUnusable,
+                StorageUnavailable,
+                ObjectGone,
+            ) as error:
+                self._refuse(NOBODY, f"{bucket}/", str(error), swept)
+        self.refusals.finish(NOBODY)
         return sorted(owners.tenants.values(), key=lambda tenant: tenant.slug)
+
+    def _candidates(self, swept: SweepResult) -> Sequence[str]:
+        """Buckets that may be new tenants'. Tenants that are known do not need that list."""
+        try:
+            return (self.candidates or self.objects.buckets)()
+        except CloudUnavailable as error:
+            self._refuse(NOBODY, "new buckets/", str(error), swept)
+            return ()
+
+    def _refuse(self, tenant: str, name: str, why: str, swept: SweepResult) -> None:
+        swept.refused[name] = why
+        self.refusals.add(tenant, name, why)
 
     def add_tenant(self, slug: str, bucket: str | None = None) -> Tenant:
         """Register a tenant, or return the one that is registered. Raises InvalidTenant."""
@@ -101,40 +131,80 @@ class Sweeper:
         )
 
     def sweep(
-        self, deadline: float, departures: bool = True, start: Position | None = None
+        self,
+        deadline: float,
+        departures: bool = True,
+        start: Unfinished | None = None,
+        *,
+        everyone: bool | None = None,
+        pacing: Pacing | None = None,
     ) -> SweepResult:
         """Register what is new; with `departures`, note what is gone. Stops after `deadline`.
 
         Goes on from `start`, and always gets somewhere, so sweeps that go on from each other come
-        to the end. A bucket that does not answer is named among the refused and stops no other
-        tenant. Raises StorageUnavailable where none answers from the first to the last, and
-        TruthUnavailable.
+        to the end. Without `everyone`, only buckets that `start` left in the middle are looked at;
+        None: where each had its turn.
+        `pacing` says whose turn it is and for how long; without it, everybody's to the end.
+
+        A bucket that does not answer is named among the refused and stops no other tenant. Raises
+        StorageUnavailable where none answers from the first to the last, and TruthUnavailable.
         """
-        swept = SweepResult()
-        start = start or Position("")
+        swept, began = SweepResult(), self.clock()
+        if everyone is None:
+            everyone = start is None or bool(start.turn)
+        start, pacing = start or Unfinished(), pacing or Pacing.none()
+        under_way = {at.tenant: at for at in start.positions}
         buckets = KnownBuckets(self.store, self.objects, self.clock)
         buckets.refresh()
-        tried, answered = 0, 0
-        last_error: StorageUnavailable | ObjectGone | None = None
+        turn, tried, answered, skipped, paid = "", 0, 0, bool(start.turn or not everyone), 0.0
+        last_error: ParjanyaError | None = None
         for tenant in self.discover(swept):
-            if tenant.status != "active" or tenant.slug < start.tenant:
+            at = under_way.get(tenant.slug)
+            if tenant.status != "active":
+                under_way.pop(tenant.slug, None)
+                continue
+            waits = at is None and not (everyone and pacing.is_due(tenant.slug, self.clock()))
+            if waits or tenant.slug < start.turn:
+                skipped = True
                 continue
             if tried and self.clock() > deadline:
-                swept.stopped = Position(tenant.slug)
+                turn = turn or tenant.slug
                 break
             tried += 1
-            at = start if tenant.slug == start.tenant else Position(tenant.slug)
+            now, worth = self.clock(), swept.worth
+            looks = departures and (at is not None or pacing.looks_for_departures(tenant.slug, now))
+            until = min(deadline, now + pacing.slice)
+            under_way.pop(tenant.slug, None)
+            if at is None:
+                self.refusals.begin(tenant.slug)
             try:
                 buckets.require(tenant)
-                swept.stopped = self._sweep_tenant(tenant, swept, deadline, departures, at, buckets)
+                stopped = self._sweep_tenant(
+                    tenant, swept, until, looks, at or Position(tenant.slug), buckets
+                )
                 answered += 1
-            except (StorageUnavailable, ObjectGone) as error:
-                swept.refused[f"{tenant.bucket}/"] = str(error)
+            except TruthUnavailable:
+                raise
+            except ParjanyaError as error:
+                self._refuse(tenant.slug, f"{tenant.bucket}/", str(error), swept)
                 self.watched.pop(tenant.slug, None)
-                last_error = error
-            if swept.stopped:
-                break
-        if last_error is not None and not answered and swept.complete and not start.tenant:
+                last_error, stopped = error, None
+            if stopped is None:
+                self.refusals.finish(tenant.slug)
+            else:
+                under_way[tenant.slug] = stopped
+            paid += pacing.note(
+                tenant.slug,
+                began=now,
+                now=self.clock(),
+                worth=swept.worth - worth,
+                finished=stopped is None,
+                looked=looks,
+            )
+        if turn or under_way:
+            swept.stopped = Unfinished(turn=turn, positions=tuple(under_way.values()))
+        swept.shared = max(0.0, self.clock() - began - paid)
+        if last_error is not None and not answered and swept.complete and not skipped:
             raise StorageUnavailable(str(last_error)) from last_error
         return swept
 
@@ -156,19 +226,28 @@ class Sweeper:
                 store=self.store, objects=self.objects, clock=self.clock, seconds=self.reading
             )
             after = (at.after,) if at.after else ()
-            for infos in _chunks(self.objects.listing(tenant.bucket, tenant.prefix, *after)):
-                by_id = {image_id(tenant.bucket, info.key, info.version): info for info in infos}
+            listed = self.objects.listing(tenant.bucket, tenant.prefix, *after)
+            try:
+                for infos in _chunks(listed):
+                    by_id = {
+                        image_id(tenant.bucket, info.key, info.version): info for info in infos
+                    }
+                    if listing is not None:
+                        listing.keys.update(info.key for info in infos)
+                    swept.seen += len(by_id)
+                    new = [by_id[image] for image in sorted(by_id.keys() - self.store.known(by_id))]
+                    self._register(tenant, new, swept, recognition)
+                    if self.clock() > deadline:
+                        return Position(tenant.slug, infos[-1].key)
+            except ListingIncomplete as error:  # the rest was listed, and nothing in there departs
+                for prefix, why in error.hidden.items():
+                    self._refuse(tenant.slug, f"{tenant.bucket}/{shown(prefix)}", why, swept)
                 if listing is not None:
-                    listing.keys.update(info.key for info in infos)
-                swept.seen += len(by_id)
-                new = [by_id[image] for image in sorted(by_id.keys() - self.store.known(by_id))]
-                self._register(tenant, new, swept, recognition)
-                if self.clock() > deadline:
-                    return Position(tenant.slug, infos[-1].key)
+                    listing.hidden = tuple(error.hidden)
         stopped = None
         if departures and tenant.slug in self.listings:
-            listed = self.listings[tenant.slug]
-            stopped = self._depart(tenant, listed, swept, deadline, at.row, buckets)
+            whole = self.listings[tenant.slug]
+            stopped = self._depart(tenant, whole, swept, deadline, at.row, buckets)
         if stopped is None:
             self.listings.pop(tenant.slug, None)
         return stopped
@@ -185,7 +264,7 @@ class Sweeper:
             if is_folder(info.key):
                 continue
             if (why := refusal(info.key)) is not None:
-                swept.refused[shown(info.key)] = why
+                self._refuse(tenant.slug, f"{tenant.bucket}/{shown(info.key)}", why, swept)
             elif not self.objects.complete(tenant.bucket, info, self.clock()):
                 swept.unfinished += 1
             else:
@@ -200,10 +279,17 @@ class Sweeper:
                     )
                 )
         told = recognition.recognize(tenant.bucket, arrivals) if arrivals else []
-        registered = self.store.register(told, self.clock()) if told else []
         swept.unread += len(arrivals) - len(told)
-        swept.refused |= recognition.refused
-        swept.add(row.batch for row in registered if row.created)
+        for name, why in recognition.refused.items():
+            self._refuse(tenant.slug, f"{tenant.bucket}/{name}", why, swept)
+        began = self.clock()
+        registered, refused = register(self.store, told, began)
+        for arrival, why in refused.items():
+            self._refuse(tenant.slug, f"{tenant.bucket}/{shown(arrival.key)}", why, swept)
+        created = [row.batch for row in registered if row.created]
+        swept.add(created)
+        if created:
+            swept.worth += self.clock() - began
 
     def _depart(
         self,
@@ -227,6 +313,7 @@ class Sweeper:
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
                 and row.key not in listing.keys
+                and not row.key.startswith(listing.hidden)
                 and row.arrived_at < listing.began
             ]
             if self.clock() > deadline:

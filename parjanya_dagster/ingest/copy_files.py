@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.objects.keys import INCOMING
+from parjanya_dagster.objects.keys import INCOMING, too_long
 from parjanya_dagster.objects.local import UNFINISHED
 from parjanya_dagster.objects.store import NewObject, Objects
 from parjanya_dagster.truth.models import Tenant
@@ -55,6 +55,8 @@ class Collected:
 
 def _objection(path: Path, key: str) -> str | None:
     name = key.rsplit("/", 1)[-1]
+    if (why := too_long(key)) is not None:
+        return why
     if not key.isprintable():
         return "Its name is not printable UTF-8. Rename it."
     if name.startswith("."):

@@ -17,6 +17,7 @@ from parjanya_dagster.errors import (
     CloudUnavailable,
     ObjectGone,
     ParjanyaError,
+    PolicyUnusable,
     StorageUnavailable,
     UnknownTenant,
 )
@@ -24,6 +25,7 @@ from parjanya_dagster.ingest import events
 from parjanya_dagster.ingest.events import Notification, ObjectEvent
 from parjanya_dagster.ingest.owners import BucketNames, Owners
 from parjanya_dagster.ingest.recognition import Recognition
+from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
@@ -132,7 +134,9 @@ class _Inspection:
                 )
         told = self._recognized(arrivals)
         now = self.mailbox.clock()
-        registered = self.mailbox.store.register(told, now) if told else ()
+        registered, not_held = register(self.mailbox.store, told, now)
+        for arrival, why in not_held.items():
+            self.refused.update(dict.fromkeys(by_key[arrival.bucket, arrival.key], why))
         for row in registered:
             if row.created:
                 self.taken.registered[row.batch] = self.taken.registered.get(row.batch, 0) + 1
@@ -196,6 +200,9 @@ class _Inspection:
             return known
         try:
             tenant = self.owners.register(bucket, self.mailbox.add_tenant)
+        except PolicyUnusable:  # of new tenants: the messages come again once it is published
+            self.unanswered.update(its_events)
+            return None
         except ParjanyaError as error:
             if error.transient:
                 raise

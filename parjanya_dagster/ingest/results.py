@@ -15,6 +15,14 @@ class Position:
     row: str = ""  # all keys were; the last row whose object was looked for
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """What a sweep left for the next one."""
+
+    turn: str = ""  # the tenant that is next; empty: each had its turn
+    positions: tuple[Position, ...] = ()  # of tenants whose bucket is looked through by and by
+
+
 @dataclass(slots=True, kw_only=True)
 class MailResult:
     """What came of messages."""
@@ -50,11 +58,13 @@ class SweepResult:
     held: dict[str, int] = field(default_factory=dict)  # tenant -> missing, and not believed gone
     refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
     tenants: list[str] = field(default_factory=list)  # registered by this sweep
-    stopped: Position | None = None  # out of time there
+    stopped: Unfinished | None = None
+    shared: float = 0.0  # seconds that no tenant pays for: see `pacing`
+    worth: float = 0.0  # seconds that registered something
 
     @property
     def complete(self) -> bool:
-        """Whether the sweep came to the end of the last bucket."""
+        """Whether the sweep came to the end of every bucket."""
         return self.stopped is None
 
     def absorb(self, later: SweepResult) -> None:

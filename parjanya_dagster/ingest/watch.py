@@ -1,57 +1,46 @@
 """The watch over buckets: one tick takes in what lands, for as long as it lasts (decision 0003).
 
 Where buckets notify a queue, messages are taken as they come, and a sweep looks now and then for
-what they missed. Elsewhere the sweep finds everything. A tick remembers nothing but its cursor:
-where a sweep stopped, and when the next one is worth its cost.
+what they missed. Elsewhere the sweep finds everything. A tick remembers where sweeps stopped, and
+when the next one is worth its cost: of all tenants in its cursor, of each one in `pacing`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
-from parjanya_dagster.ingest.results import MailResult, Position, SweepResult
+from parjanya_dagster.ingest.pacing import Pacing
+from parjanya_dagster.ingest.results import MailResult, Position, SweepResult, Unfinished
 from parjanya_dagster.truth.store import Store
 
 ARRIVALS_BEAT, MAILBOX = "arrivals", "arrivals_queue"
-MOST_SHOWN = 50  # refusals in a heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long a tick lasts, and how long it waits for what. All in seconds, but `ease`."""
+    """How long a tick lasts, and how long it waits for what. All in seconds."""
 
     tick: float = 20.0  # a tick goes on looking, so that what lands is seen at once
     budget: float = 40.0  # a sweep of a tick stops after this; Dagster ends a tick at 60
     look: float = 0.5  # between sweeps that cost little
     long_poll: float = 5.0  # a look into the queue waits this long for a message
     slice: float = 10.0  # a sweep beside messages stops after this, to look at them again
-    departures: float = 60.0  # between looks for objects that are gone
     uploads: float = 5.0  # of a tick, for uploads whose time is up
-    ease: float = 20.0  # a sweep may take one part in so many of the time
-
-    def too_early(self, until: float, now: float, every: float = 0.0) -> bool:
-        """Whether to wait until then. Not where that lies further ahead than any wait there is.
-
-        Such a time was written by a clock that has gone backwards since.
-        """
-        longest = max(self.departures, self.ease * self.budget, every)
-        return now < until <= now + longest
 
 
 @dataclass(slots=True, kw_only=True)
 class Cursor:
     """What a tick leaves for the next one. Times are in seconds since the epoch."""
 
-    next_sweep: float = 0.0
-    next_departures: float = 0.0
-    stopped: Position | None = None  # where the last sweep ran out of time
+    next_sweep: float = 0.0  # of all tenants
+    stopped: Unfinished | None = None  # what the last sweep had no time for
 
     @classmethod
     def parse(cls, text: str | None) -> Cursor:
@@ -61,14 +50,18 @@ class Cursor:
             stopped = values.get("stopped")
             return cls(
                 next_sweep=float(values.get("next_sweep", 0.0)),
-                next_departures=float(values.get("next_departures", 0.0)),
-                stopped=Position(**stopped) if stopped else None,
+                stopped=_unfinished(stopped) if stopped else None,
             )
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
 
     def text(self) -> str:
         return json.dumps(asdict(self))
+
+
+def _unfinished(values: Mapping[str, Any]) -> Unfinished:
+    positions = tuple(Position(**position) for position in values["positions"])
+    return Unfinished(turn=str(values["turn"]), positions=positions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +75,7 @@ class Watch:
     sweep_every: float  # seconds between sweeps; 0: as often as costs little
     clock: Callable[[], float]
     pause: Callable[[float], None]
+    pacing: Pacing = field(default_factory=Pacing)
     timing: Timing = Timing()
 
     def tick(self, cursor: Cursor) -> SweepResult | None:
@@ -105,12 +99,12 @@ class Watch:
             swept, seconds = self._sweep(cursor, began + self.timing.budget)
             total.absorb(swept)
             self._beat(swept, seconds)
-            pause = max(self.timing.look, seconds * self.timing.ease, self.sweep_every)
-            if not swept.complete or self.clock() + pause > began + self.timing.tick:
-                break
+            pause = 0.0
+            if swept.complete:
+                pause = max(self.timing.look, cursor.next_sweep - self.clock())
+            if self.clock() + pause >= began + self.timing.tick:
+                return total
             self.pause(pause)
-        cursor.next_sweep = self.clock() + (pause if pause > self.timing.look else 0.0)
-        return total
 
     def _take_messages(self, mailbox: Mailbox, cursor: Cursor) -> SweepResult:
         """Take messages as they come, and sweep when it is time.
@@ -148,26 +142,37 @@ class Watch:
             swept, seconds = self._sweep(cursor, self.clock() + self.timing.slice)
         except StorageUnavailable as error:
             swept = SweepResult(refused={"every bucket": str(error)})
+            cursor.stopped, cursor.next_sweep = None, self.clock() + self.sweep_every
         total.absorb(swept)
-        every = self.sweep_every if swept.complete else 0.0
-        cursor.next_sweep = self.clock() + max(seconds * self.timing.ease, every)
         return seconds
 
     def _sweep(self, cursor: Cursor, deadline: float) -> tuple[SweepResult, float]:
-        """One sweep, from where the last one stopped, and the seconds it took."""
+        """One sweep, from where the last one stopped, and the seconds it took.
+
+        Between two rounds over all tenants it goes on with the buckets that are not looked
+        through yet.
+        """
         began = self.clock()
-        departures = cursor.stopped is not None or not self.timing.too_early(
-            cursor.next_departures, began
+        everyone = self._round_is_due(cursor)
+        swept = self.sweeper.sweep(
+            deadline, start=cursor.stopped, everyone=everyone, pacing=self.pacing
         )
-        swept = self.sweeper.sweep(deadline, departures, cursor.stopped)
-        seconds = self.clock() - began
-        if departures and swept.complete:
-            cursor.next_departures = began + max(self.timing.departures, seconds * self.timing.ease)
         cursor.stopped = swept.stopped
-        return swept, seconds
+        now = self.clock()
+        if everyone:
+            shared = min(self.pacing.most, swept.shared * self.pacing.ease)
+            pause = max(shared, self.sweep_every)
+            cursor.next_sweep = now + pause if pause > self.timing.look else 0.0
+        return swept, now - began
+
+    def _round_is_due(self, cursor: Cursor) -> bool:
+        cut_short = cursor.stopped is not None and bool(cursor.stopped.turn)
+        return cut_short or not self.pacing.too_early(
+            cursor.next_sweep, self.clock(), self.sweep_every
+        )
 
     def _sweep_is_due(self, cursor: Cursor) -> bool:
-        return not self.timing.too_early(cursor.next_sweep, self.clock(), self.sweep_every)
+        return cursor.stopped is not None or self._round_is_due(cursor)
 
     def _beat(self, swept: SweepResult, seconds: float, mail: MailResult | None = None) -> None:
         payload: dict[str, Any] = {
@@ -177,7 +182,7 @@ class Watch:
             "unfinished": swept.unfinished,
             "unread": swept.unread,
             "departed": swept.departed,
-            "refused": dict(list(swept.refused.items())[:MOST_SHOWN]),
+            "refused": self.sweeper.refusals.body(),
             "complete": swept.complete,
         }
         if mail is not None:

@@ -18,7 +18,12 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from parjanya_dagster.errors import BucketMissing, ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import (
+    BucketMissing,
+    ListingIncomplete,
+    ObjectGone,
+    StorageUnavailable,
+)
 from parjanya_dagster.objects import durable
 from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
 
@@ -189,22 +194,45 @@ class FolderObjects:
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         base = self._path(bucket, prefix) if prefix else self.root / bucket
         top = base if prefix.endswith("/") or not prefix else base.parent
-        for path in self._walk(top):
+        unread: dict[str, str] = {}  # folder or file -> why
+        for path in self._walk(top, unread):
             key = os.path.relpath(path, self.root / bucket)
             if not key.startswith(prefix) or key <= after:
                 continue
             try:
-                yield _info(key, path.stat(follow_symlinks=True))
-            except OSError:  # deleted while we looked
+                info = _info(key, path.stat(follow_symlinks=True))
+            except FileNotFoundError:  # deleted while we looked
                 continue
+            except OSError as error:  # a folder that shows names, and lets nobody in
+                folder = os.path.dirname(path.path)
+                unread.setdefault(folder, f"Cannot look into {folder}: {error.strerror}")
+                continue
+            yield info
+        keys = {
+            f"{os.path.relpath(path, self.root / bucket)}/": why for path, why in unread.items()
+        }
+        hidden = {
+            key: why
+            for key, why in keys.items()
+            if key.startswith(prefix) or prefix.startswith(key)
+        }
+        if hidden:
+            raise ListingIncomplete(bucket, hidden)
 
-    def _walk(self, top: Path) -> Iterator[os.DirEntry[str]]:
-        """Files in the order of their keys. A folder sorts as its name and a slash."""
+    def _walk(self, top: Path, unread: dict[str, str]) -> Iterator[os.DirEntry[str]]:
+        """Files in the order of their keys. A folder sorts as its name and a slash.
+
+        Folders below the first that cannot be listed are noted in `unread`.
+        """
         waiting: list[os.DirEntry[str]] = self._entries(str(top))
         while waiting:
             entry = waiting.pop()
             if entry.is_dir(follow_symlinks=False):
-                waiting += self._entries(entry.path)
+                try:
+                    waiting += self._entries(entry.path)
+                except StorageUnavailable as error:
+                    self._require_root()
+                    unread[entry.path] = str(error)
             elif _is_file(entry):
                 yield entry
 

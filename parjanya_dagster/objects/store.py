@@ -99,7 +99,10 @@ class Objects(Protocol):
         """Raises ObjectGone where there is no such object."""
 
     def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
-        """The objects whose key begins with the prefix, in the order of keys, after a key."""
+        """The objects whose key begins with the prefix, in the order of keys, after a key.
+
+        Raises ListingIncomplete after the last one where some folders could not be looked into.
+        """
 
     def buckets(self) -> list[str]:
         """The buckets that can be listed, where the storage can tell."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from parjanya_dagster.errors import ArrivalRefused
+from parjanya_dagster.objects.keys import shown, too_long
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import PRESENT, REPLACED, Arrival, ImageRow
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR, Status
 
 ORIGINAL_LEFT = "the image that it was a copy of left its bucket"
+
+
+def require_storable(arrivals: Sequence[Arrival]) -> None:
+    """Raise ArrivalRefused where one has a key that not every store could hold."""
+    for arrival in arrivals:
+        if (why := too_long(arrival.key)) is not None:
+            raise ArrivalRefused(f"{shown(arrival.key)}: {why}")
 
 
 def new_row(arrival: Arrival, batch: str, now: float) -> ImageRow:

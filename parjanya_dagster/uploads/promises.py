@@ -8,15 +8,18 @@ crash at any point loses nothing.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from parjanya_dagster.errors import (
+    ArrivalRefused,
     BucketMissing,
     ObjectGone,
     StorageUnavailable,
+    UnknownTenant,
     UnknownUpload,
     UploadRefused,
 )
@@ -32,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 GRACE = 900.0
 """Seconds that an upload may go on after its URL expired: S3 checks only at its start."""
+
+WAITS = (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0)
+"""Seconds until uploads are looked for again in a bucket that did not answer."""
 
 MOST_FILES = 200
 """Files of one request."""
@@ -180,20 +186,49 @@ class Uploads:
         return self.preflight(put.url, origin)
 
     def settle(self, deadline: float, limit: int = 200) -> Settled:
-        """Settle uploads whose time is up: each has arrived, or expires with its reason."""
+        """Settle uploads whose time is up: each has arrived, or expires with its reason.
+
+        Those of a bucket that does not answer are postponed together, so that they keep nobody
+        else's waiting. None of them expires.
+        """
         settled = Settled()
         verdicts: dict[tuple[str, str], cors.Verdict] = {}
-        for row in self.store.uploads_due(self.clock(), limit):
-            if self.clock() > deadline:
-                settled.left += 1
-                continue
-            try:
-                self._settle(row, settled, verdicts)
-            except (
-                StorageUnavailable
-            ):  # an upload whose object could not be looked for does not expire
-                settled.left += 1
+        silent: set[str] = set()  # buckets that did not answer in this pass
+        while due := self.store.uploads_due(self.clock(), limit):
+            before = settled.arrived + settled.expired
+            for row in _by_turns(due):
+                if self.clock() > deadline:
+                    settled.left += 1
+                elif row.bucket not in silent and not self._answers(row, settled, verdicts):
+                    silent.add(row.bucket)
+            postponed = self._postpone([row for row in due if row.bucket in silent])
+            settled.left += postponed
+            progress = settled.arrived + settled.expired - before + postponed
+            if self.clock() > deadline or not progress:
+                break
         return settled
+
+    def _postpone(self, rows: Sequence[UploadRow]) -> int:
+        """Look at uploads later. The longer they have waited, the later. Returns how many."""
+        now = self.clock()
+        by_wait: dict[float, list[str]] = {}
+        for row in rows:
+            waited = now - row.expires_at - GRACE
+            wait = next((step for step in WAITS if step >= waited), WAITS[-1])
+            by_wait.setdefault(wait, []).append(row.upload_id)
+        for wait, ids in by_wait.items():
+            self.store.postpone_uploads(ids, now + wait)
+        return len(rows)
+
+    def _answers(
+        self, row: UploadRow, settled: Settled, verdicts: dict[tuple[str, str], cors.Verdict]
+    ) -> bool:
+        """Settle an upload. False where its bucket does not answer."""
+        try:
+            self._settle(row, settled, verdicts)
+        except StorageUnavailable:
+            return False
+        return True
 
     def _settle(
         self, row: UploadRow, settled: Settled, verdicts: dict[tuple[str, str], cors.Verdict]
@@ -201,8 +236,9 @@ class Uploads:
         image = self._image(row)
         try:
             image_id = image.image_id if image else self._take_in(row, settled)
-        except ObjectGone:
-            reason = self._why_not(row, verdicts)
+        except (ObjectGone, ArrivalRefused, UnknownTenant) as error:
+            gone = isinstance(error, ObjectGone)
+            reason = self._why_not(row, verdicts) if gone else str(error)
             log.warning("upload_expired", tenant=row.tenant, upload=row.upload_id, reason=reason)
             settled.expired += self.store.upload_expired(row.upload_id, reason, self.clock())
             return
@@ -252,3 +288,13 @@ class Uploads:
             if image.bucket == row.bucket:
                 return image
         return None
+
+
+def _by_turns(rows: Sequence[UploadRow]) -> list[UploadRow]:
+    """One of each bucket after the other, so that a slow bucket keeps no other waiting."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for row in rows:
+        turns.append((seen[row.bucket], row))
+        seen[row.bucket] += 1
+    return [row for _, row in sorted(turns, key=lambda turn: turn[0])]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from parjanya_dagster.errors import InvalidTenant, UnknownTenant
+from parjanya_dagster.errors import ArrivalRefused, InvalidTenant, UnknownTenant
 from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED, Arrival, ImageRow
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_pages, batch_rows, present_pages, present_rows
@@ -55,6 +56,26 @@ def test_a_tenant_is_pinned_to_a_policy(store: Store) -> None:
 def test_an_arrival_of_an_unknown_tenant_is_refused(store: Store) -> None:
     with pytest.raises(UnknownTenant, match="ghost"):
         store.register([arrival(1, slug="ghost")], NOON)
+
+
+@pytest.mark.parametrize("sign", ["k", "\u00e4", "\u5bf6"])
+def test_a_key_of_1024_bytes_is_registered_and_a_longer_one_refused(
+    store: Store, sign: str
+) -> None:
+    """The limit of S3, on all stores alike; an index of PostgreSQL holds about 2,700 bytes."""
+    store.put_tenant(tenant())
+    rng = random.Random(7)
+    one = arrival("cat")
+    room = 1024 - len(sign.encode())
+    noise = "".join(rng.choice("0123456789abcdef") for _ in range(room))  # it cannot be compressed
+    longest = replace(one, key=sign + noise)
+    (registered,) = store.register([longest], NOON)
+    assert row(store, registered.image_id).key == longest.key
+    assert store.find(longest.key)
+    too_long = replace(one, key=sign + noise + "x")
+    with pytest.raises(ArrivalRefused, match="has 1025 bytes, and S3 allows 1024"):
+        store.register([one, too_long], NOON)
+    assert store.known([one.image_id]) == set()
 
 
 def test_an_arrival_becomes_a_row_that_waits_for_validation(store: Store) -> None:

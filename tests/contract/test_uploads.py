@@ -46,6 +46,14 @@ def test_what_is_due_comes_longest_due_first_and_no_sooner(store: Store) -> None
     assert [one.upload_id for one in store.uploads_due(NOON + HOUR, limit=1)] == ["u-4"]
 
 
+def test_what_is_postponed_is_due_later_and_a_settled_one_stays_settled(store: Store) -> None:
+    store.add_uploads([promised(f"u-{n}") for n in range(3)])
+    store.upload_arrived("u-0", "image-0", NOON + 1)
+    store.postpone_uploads(["u-0", "u-1", "nobody"], NOON + 2 * HOUR)
+    assert [one.upload_id for one in store.uploads_due(NOON + HOUR)] == ["u-2"]
+    assert [one.upload_id for one in store.uploads_due(NOON + 2 * HOUR)] == ["u-2", "u-1"]
+
+
 def test_an_arrival_is_noted_once_and_is_final(store: Store) -> None:
     store.add_uploads([promised("u-1")])
     assert store.upload_arrived("u-1", "image-1", NOON + 5)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.errors import StorageUnavailable, UnknownUpload, UploadRefused
+from parjanya_dagster.errors import ObjectGone, StorageUnavailable, UnknownUpload, UploadRefused
 from parjanya_dagster.objects.store import PresignedPut
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED
 from parjanya_dagster.uploads.cors import Verdict
@@ -203,8 +203,8 @@ def test_a_thousand_that_never_came_cost_one_preflight(
     for _ in range(5):
         uploads.promise(site.tenant("acme"), site.ids["acme"], [ONE] * MOST_FILES, ORIGIN)
     clock.pass_by(uploads.seconds + GRACE)
-    assert [uploads.settle(1e12).expired for _ in range(6)] == [200] * 5 + [0]
-    assert len(browser.asked) == 5  # one per look
+    assert uploads.settle(1e12).expired == 5 * MOST_FILES
+    assert len(browser.asked) == 1
 
 
 def test_a_storage_that_does_not_answer_expires_nothing(
@@ -217,7 +217,45 @@ def test_a_storage_that_does_not_answer_expires_nothing(
     assert (settled := uploads.settle(1e12)).left == 1
     assert settled.expired == 0
     objects.away = False
+    clock.pass_by(60)
     assert uploads.settle(1e12).arrived == 1
+
+
+def test_uploads_of_a_bucket_that_does_not_answer_keep_no_others_waiting(
+    site: Site, uploads: Uploads, objects: WithUrls, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        uploads.promise(site.tenant("acme"), site.ids["acme"], [ONE] * MOST_FILES)
+    clock.pass_by(1)
+    uploads.promise(site.tenant("bolt"), site.ids["bolt"], [ONE])
+    clock.pass_by(uploads.seconds + GRACE)
+    asked: list[str] = []
+
+    def head(bucket: str, key: str) -> Any:
+        asked.append(bucket)
+        if bucket == "acme":
+            raise StorageUnavailable
+        raise ObjectGone
+
+    monkeypatch.setattr(objects, "head", head)
+    settled = uploads.settle(1e12)
+    assert (settled.expired, settled.left) == (1, 3 * MOST_FILES)
+    assert sorted(asked) == ["acme", "bolt"]  # a bucket that does not answer is asked once
+
+
+def test_a_bucket_that_does_not_answer_is_asked_less_and_less_often(
+    site: Site, uploads: Uploads, objects: WithUrls, clock: Clock
+) -> None:
+    promise(site, uploads)
+    clock.pass_by(uploads.seconds + GRACE)
+    objects.away, waits = True, []
+    for _ in range(9):
+        assert uploads.settle(1e12).left == 1
+        began = clock()
+        while not site.place.store.uploads_due(clock()):
+            clock.pass_by(30)
+        waits.append(clock() - began)
+    assert waits == [60, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
 def test_a_look_ends_at_its_deadline_and_the_next_goes_on(

@@ -30,7 +30,13 @@ from parjanya_dagster.truth.models import (
     batch_key,
     parse_batch,
 )
-from parjanya_dagster.truth.registration import inheriting, new_row, settle, settled
+from parjanya_dagster.truth.registration import (
+    inheriting,
+    new_row,
+    require_storable,
+    settle,
+    settled,
+)
 
 CHUNK = 20  # arrivals per transaction, where that fits
 MOST = 50  # versions of a key that are looked at, the last first
@@ -51,6 +57,7 @@ class Registration(Base):
     """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        require_storable(arrivals)
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
         for arrival in arrivals:
             by_tenant[arrival.tenant][arrival.image_id] = arrival

@@ -43,6 +43,19 @@ class Uploading(Base):
         due.sort(key=lambda upload: upload[:2])
         return [row for due_at, _, row in due if due_at <= now][:limit]
 
+    def postpone_uploads(self, upload_ids: Sequence[str], due_at: float) -> None:
+        items = self.wire.get_all(keys.upload(upload_id) for upload_id in upload_ids)
+        rows = [codec.unpack(UploadRow, item) for item in items.values()]
+        self.wire.each(
+            self.wire.write,
+            [
+                Put(keys.upload(row.upload_id), _item(replace(row, due_at=due_at)),
+                    {"status": row.status})
+                for row in rows
+                if row.due_at is not None
+            ],
+        )  # fmt: skip
+
     def upload_arrived(self, upload_id: str, image_id: str, now: float) -> bool:
         while (row := self.upload(upload_id)) is not None and row.status != ARRIVED:
             new = replace(row, status=ARRIVED, image_id=image_id, due_at=None, settled_at=now)

@@ -20,7 +20,7 @@ from parjanya_dagster.truth.models import (
     batch_key,
     image_id,
 )
-from parjanya_dagster.truth.registration import inheriting, new_row, settle
+from parjanya_dagster.truth.registration import inheriting, new_row, require_storable, settle
 from parjanya_dagster.truth.sql.engine import reading, writing
 from parjanya_dagster.truth.sql.heirs import heirs_of
 from parjanya_dagster.truth.sql.mapping import (
@@ -49,6 +49,7 @@ class Registration(Base):
     """The part of the store that registers arrivals."""
 
     def register(self, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        require_storable(arrivals)
         by_tenant: dict[str, dict[str, Arrival]] = defaultdict(dict)
         for arrival in arrivals:
             by_tenant[arrival.tenant][arrival.image_id] = arrival

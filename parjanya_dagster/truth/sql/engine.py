@@ -22,6 +22,8 @@ from parjanya_dagster.errors import SettingsInvalid, TruthCorrupt, TruthUnavaila
 from parjanya_dagster.truth.sql.documents import dumps, loads
 from parjanya_dagster.truth.storable import storable_parameters
 
+TOO_LARGE = "54000"
+"""PostgreSQL: a limit of the server is exceeded, such as the size of a row of an index."""
 CHUNK = 500
 """Rows per statement. SQLite allows 32,766 parameters, and small statements keep locks short."""
 
@@ -140,6 +142,8 @@ def named(url: URL) -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if getattr(error.orig, "pgcode", None) == TOO_LARGE:
+            raise  # the server answers: it cannot hold what it was given
         raise TruthUnavailable(f"{where(url)} does not answer: {_said(error.orig)}") from error
     except PoolTimeout as error:
         raise TruthUnavailable(f"{where(url)} has no free connection: {error}") from error

@@ -39,6 +39,14 @@ class Uploading(Base):
         with reading(self.engine) as connection:
             return [UploadRow(**row._mapping) for row in connection.execute(query)]
 
+    def postpone_uploads(self, upload_ids: Sequence[str], due_at: float) -> None:
+        for chunk in chunks(upload_ids):
+            statement = update(uploads).where(
+                uploads.c.upload_id.in_(chunk), uploads.c.due_at.is_not(None)
+            )
+            with writing(self.engine) as connection:
+                connection.execute(statement.values(due_at=due_at))
+
     def upload_arrived(self, upload_id: str, image_id: str, now: float) -> bool:
         changes = {"status": ARRIVED, "image_id": image_id, "due_at": None, "settled_at": now}
         statement = update(uploads).where(

@@ -18,7 +18,8 @@ class Images(Protocol):
         that comes back after it was deleted or replaced is present again, and its row goes on.
         An arrival that is `same_as` a row becomes that row's version, in the same transaction, and
         from then on the version is known to be that image. Returns one result per distinct image,
-        in no order. Raises UnknownTenant.
+        in no order. Raises UnknownTenant, and ArrivalRefused where a key is longer than every
+        store can hold.
         """
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:

@@ -22,6 +22,9 @@ class Uploads(Protocol):
         The cost grows with what is due, since a settled upload has no `due_at`.
         """
 
+    def postpone_uploads(self, upload_ids: Sequence[str], due_at: float) -> None:
+        """Look at pending uploads again at that time. Settled ones are left alone."""
+
     def upload_arrived(self, upload_id: str, image_id: str, now: float) -> bool:
         """Record the image row of an upload. False: known already. An expired upload may arrive."""
 

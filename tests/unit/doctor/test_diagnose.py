@@ -117,11 +117,27 @@ def test_a_missing_object_and_a_missing_preview_are_two_findings() -> None:
     assert sorted(codes(missing=missing, places_checked=9)) == ["object_missing", "preview_missing"]
 
 
-def test_refused_names_are_a_finding() -> None:
-    beat = Heartbeat("arrivals", NOW, {"refused": {"a\\n.jpg": "Rename the file."}})
-    (one,) = found(loops={**LOOPS, "arrivals": beat})
-    assert one.code == "arrivals_refused"
-    assert "Rename the file." in one.summary
+def test_refused_names_are_a_finding_of_each_tenant() -> None:
+    refused = {
+        "acme": {"names": 7, "such_as": {"acme/incoming/a\\n.jpg": "Rename the file."}},
+        "bolt": {"names": 1, "such_as": {"bolt/incoming/deep/": "Permission denied."}},
+        "": {"names": 1, "such_as": {"UPPER/": "It does not name a tenant."}},
+    }
+    beat = Heartbeat("arrivals", NOW, {"refused": refused})
+    nobody, acme, bolt = sorted(
+        found(loops={**LOOPS, "arrivals": beat}),
+        key=lambda one: str(one.evidence.get("tenant", "")),
+    )
+    assert (acme.code, acme.evidence["names"]) == ("arrivals_refused", 7)
+    assert "Rename the file." in acme.summary
+    assert (bolt.code, bolt.evidence["place"]) == ("arrivals_blocked", "bolt/incoming/deep/")
+    assert "Permission denied." in bolt.summary
+    assert nobody.code == "arrivals_refused"
+
+
+def test_a_heartbeat_of_another_version_is_no_finding() -> None:
+    beat = Heartbeat("arrivals", NOW, {"refused": {"a.jpg": "Rename the file."}})
+    assert codes(loops={**LOOPS, "arrivals": beat}) == []
 
 
 @pytest.mark.parametrize("ahead", [11.0, -11.0])

@@ -19,6 +19,7 @@ from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, StorageUnavailable, TruthUnavailable
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.models import Published, Regrade
 from parjanya_dagster.truth.outcomes import Claim, Retry, TerminalFailure
 from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.sql.engine import writing
@@ -301,3 +302,32 @@ def test_decisions_from_evidence_of_another_policy_are_found(platform: Platform)
     assert len(facts.unfit) == 3
     assert "decided_from_other_evidence" in codes(platform, facts)
     assert not examine(platform).unfit  # the metrics do not look
+
+
+def test_what_holds_up_one_tenant_is_named(platform: Platform, clock: Clock) -> None:
+    store = platform.store
+    for slug in ("acme", "bolt"):
+        platform.sweeper.add_tenant(slug)
+    torn = Published(ref="torn@1", hash="0" * 64, document={}, published_at=clock())
+    store.publish(torn)
+    store.pin("bolt", "vanished@7")
+    store.begin_regrade(
+        Regrade(
+            replay_id="r-1",
+            policy="torn@1",
+            tenants=("acme",),
+            since="",
+            until="",
+            started_at=clock(),
+        )
+    )
+    store.pin("acme", "default@2")
+    store.add_uploads([world.promised("u-1", expires_at=clock() - 90_000, due_at=clock() + 3000)])
+    case = Case(facts=examine(platform), lanes=platform.lanes, limits=platform.limits)
+    found = {one.code: one for one in diagnose(case)}
+    assert found["policy_unusable"].evidence["tenant"] == "bolt"
+    assert "vanished@7" in found["policy_unusable"].summary
+    assert found["regrade_stuck"].evidence == {
+        "tenant": "acme", "policy": "torn@1", "regrade": "r-1",
+    }  # fmt: skip
+    assert found["uploads_waiting"].evidence == {"tenant": "acme", "uploads": 1}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import CloudDenied, ObjectGone, PolicyMissing, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
-from parjanya_dagster.ingest.results import Position, SweepResult
+from parjanya_dagster.ingest.pacing import Pacing
+from parjanya_dagster.ingest.results import SweepResult, Unfinished
 from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.models import image_id
+from parjanya_dagster.truth.models import Arrival, Registered, image_id
 from tests.support.clock import NOON, Clock
 
 FOREVER = NOON + 1e9
@@ -556,7 +559,7 @@ def test_a_sweep_that_stopped_at_a_bucket_that_then_went_away_goes_on_with_the_o
     sweep(sweeper)
     clock.pass_by(60)
     (buckets / "zulu").rename(buckets.parent / "unmounted")
-    resumed = sweeper.sweep(FOREVER, start=Position("zulu"))
+    resumed = sweeper.sweep(FOREVER, start=Unfinished(turn="zulu"))
     assert resumed.complete
     assert "zulu/" in resumed.refused
     drop(buckets, "b.jpg")
@@ -581,3 +584,158 @@ def test_what_was_listed_before_a_listing_failed_is_taken_in(
     with pytest.raises(StorageUnavailable):
         torn.sweep(FOREVER)
     assert states(platform, "a.jpg") == ["present"]
+
+
+# --- one tenant's fault stops nobody else ---------------------------------------------------------
+
+
+def test_a_new_folder_without_a_policy_to_pin_stops_no_other_tenant(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "a.jpg", tenant="zebra")
+    sweep(sweeper)
+
+    def missing() -> str:
+        raise PolicyMissing("No policy called 'house' is published.")
+
+    drop(buckets, "a.jpg", tenant="acme")
+    drop(buckets, "b.jpg", tenant="zebra")
+    swept = replace(sweeper, new_policy=missing).sweep(FOREVER)
+    assert sum(swept.registered.values()) == 1
+    assert swept.refused == {"acme/": "No policy called 'house' is published."}
+
+
+def test_a_key_that_no_index_could_hold_is_refused_by_name_and_stops_no_other(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    deep = "/".join(["d" * 200] * 6)
+    for name in (f"{deep}/a.jpg", "b.jpg"):
+        drop(buckets, name)
+    swept = sweep(sweeper)
+    assert sum(swept.registered.values()) == 1
+    ((name, why),) = swept.refused.items()
+    assert name.startswith("acme/incoming/ddd")
+    assert "S3 allows 1024" in why
+    assert sweeper.refusals.body()["acme"]["names"] == 1
+
+
+def test_one_arrival_that_truth_cannot_hold_stops_no_other_of_its_batch(
+    platform: Platform, sweeper: Sweeper, buckets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        drop(buckets, f"{number}.jpg")
+    store, register = type(platform.store), type(platform.store).register
+
+    def refusing(self: Any, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
+        if any(arrival.key.endswith("5.jpg") for arrival in arrivals):
+            raise ValueError("index row size 3232 exceeds btree version 4 maximum 2704")
+        return register(self, arrivals, now)
+
+    monkeypatch.setattr(store, "register", refusing)
+    swept = sweep(sweeper)
+    assert sum(swept.registered.values()) == 8
+    assert "exceeds btree" in swept.refused["acme/incoming/5.jpg"]
+
+
+def unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Make a folder unreadable, also for root. Returns what makes it readable again."""
+    scan, off = os.scandir, [False]
+
+    def scandir(path: str) -> Any:
+        if not off[0] and Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    return lambda: off.__setitem__(0, True)
+
+
+def test_an_unreadable_folder_hides_no_sibling_and_departs_nothing(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("a/1.jpg", "b/2.jpg", "b/deep/3.jpg", "c/4.jpg"):
+        drop(buckets, name)
+    sweep(sweeper)
+    clock.pass_by(60)
+    (buckets / "acme" / "incoming" / "c" / "4.jpg").unlink()
+    drop(buckets, "c/5.jpg")
+    heal = unreadable(buckets / "acme" / "incoming" / "b", monkeypatch)
+    # Even where what lies in there seems to be gone: nobody could look.
+    monkeypatch.setattr(
+        "parjanya_dagster.ingest.departures.Departures._still_there", lambda *_: False
+    )
+    swept = sweep(sweeper)
+    assert (sum(swept.registered.values()), swept.departed) == (1, 1)
+    assert list(swept.refused) == ["acme/incoming/b/"]
+    assert "Permission denied" in swept.refused["acme/incoming/b/"]
+    assert states(platform, "b/2.jpg") == states(platform, "b/deep/3.jpg") == ["present"]
+    heal()
+    assert sweep(sweeper).refused == {}
+    assert sweeper.refusals.body() == {}
+
+
+def test_new_buckets_that_may_not_be_listed_keep_no_known_tenant_waiting(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    drop(buckets, "b.jpg")
+
+    def denied() -> list[str]:
+        raise CloudDenied("s3:ListAllMyBuckets")
+
+    swept = replace(sweeper, candidates=denied).sweep(FOREVER)
+    assert sum(swept.registered.values()) == 1
+    assert swept.refused == {"new buckets/": "s3:ListAllMyBuckets"}
+
+
+# --- each tenant at its own pace ------------------------------------------------------------------
+
+
+def test_a_large_bucket_is_looked_through_in_slices_beside_the_others(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    for number in range(30):
+        drop(buckets, f"{number:02}.jpg")
+    drop(buckets, "a.jpg", tenant="zebra")
+    paced = replace(sweeper, objects=Pages(platform, clock))
+    swept = paced.sweep(FOREVER, pacing=Pacing(slice=5.0))
+    assert len(platform.store.present("acme")) == 6
+    assert len(platform.store.present("zebra")) == 1
+    assert swept.stopped is not None
+    assert [at.tenant for at in swept.stopped.positions] == ["acme"]
+
+
+def test_many_large_buckets_have_their_turns_one_after_another(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    slugs = [f"large-{letter}" for letter in "abcd"] + ["zebra"]
+    for slug in slugs:
+        sweeper.add_tenant(slug)
+        for number in range(30 if slug != "zebra" else 1):
+            drop(buckets, f"{number:02}.jpg", tenant=slug)
+    paced, pacing = replace(sweeper, objects=Pages(platform, clock)), Pacing(slice=5.0)
+    swept, sweeps = paced.sweep(clock() + 10.0, pacing=pacing), 1
+    while not platform.store.present("zebra"):
+        swept = paced.sweep(clock() + 10.0, start=swept.stopped, pacing=pacing)
+        sweeps += 1
+        assert sweeps <= 4  # two of them have a slice in each
+    while not swept.complete:
+        swept = paced.sweep(clock() + 10.0, start=swept.stopped, pacing=pacing)
+        sweeps += 1
+        assert sweeps < 40
+    assert [len(platform.store.present(slug)) for slug in slugs] == [30, 30, 30, 30, 1]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.belief.tags import BLIND
-from parjanya_dagster.ingest.results import Position, SweepResult
+from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.ingest.pacing import Pacing
+from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
 from parjanya_dagster.ingest.watch import ARRIVALS_BEAT, MAILBOX, Cursor, Timing
 from parjanya_dagster.objects.s3 import S3Objects
+from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from tests.support.clock import NOON, Clock
@@ -105,25 +109,33 @@ def test_a_sweep_that_does_not_end_goes_on_beside_the_messages(
 
 
 def test_a_cursor_comes_back_as_it_was() -> None:
-    cursor = Cursor(next_sweep=1.5, next_departures=2.5, stopped=Position("acme", after="k"))
+    positions = (Position("acme", after="k"), Position("bolt", row="i"))
+    cursor = Cursor(next_sweep=1.5, stopped=Unfinished(turn="cord", positions=positions))
     assert Cursor.parse(cursor.text()) == cursor
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "[]", "no JSON", '{"stopped": {"what": "ever"}}', '{"next_sweep": []}']
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        "no JSON",
+        '{"stopped": {"tenant": "acme", "after": "k", "row": ""}}',
+        '{"next_sweep": []}',
+    ],
 )
 def test_a_cursor_of_another_version_begins_again(text: str | None) -> None:
     assert Cursor.parse(text) == Cursor()
 
 
 def test_waiting_is_bounded_by_the_longest_pause_there_is() -> None:
-    timing = Timing()
-    longest = timing.ease * timing.budget
-    assert not timing.too_early(0.0, NOON)
-    assert not timing.too_early(NOON, NOON)
-    assert timing.too_early(NOON + 1, NOON)
-    assert timing.too_early(NOON + longest, NOON)
-    assert not timing.too_early(NOON + longest + 1, NOON)
+    pacing = Pacing()
+    assert not pacing.too_early(0.0, NOON)
+    assert not pacing.too_early(NOON, NOON)
+    assert pacing.too_early(NOON + 1, NOON)
+    assert pacing.too_early(NOON + pacing.most, NOON)
+    assert not pacing.too_early(NOON + pacing.most + 1, NOON)
 
 
 # --- where no bucket notifies -------------------------------------------------------------------
@@ -135,8 +147,8 @@ def folders(platform: Platform, clock: Clock) -> Platform:
     return replace(platform, pause=clock.pass_by)
 
 
-def land(place: Platform, name: str) -> None:
-    path = place.settings.home / "buckets" / "acme" / "incoming" / name
+def land(place: Platform, name: str, slug: str = "acme") -> None:
+    path = place.settings.home / "buckets" / slug / "incoming" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x")
 
@@ -159,22 +171,99 @@ def test_a_tick_goes_on_looking_and_finds_what_lands_meanwhile(
     assert clock() <= NOON + Timing().tick
 
 
-def test_after_a_long_sweep_the_next_one_waits_for_as_long_as_it_is_worth(
+@dataclass
+class Slow:
+    """Buckets whose listing takes so many seconds, by tenant."""
+
+    objects: Objects
+    clock: Clock
+    seconds: dict[str, float]
+    listed: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.objects, name)
+
+    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        self.listed.append(bucket)
+        self.clock.pass_by(self.seconds.get(bucket, 0.0))
+        yield from self.objects.listing(bucket, prefix, after)
+
+
+def slowed(folders: Platform, clock: Clock, **seconds: float) -> tuple[Platform, Slow]:
+    slow = Slow(folders.objects, clock, seconds)
+    return replace(folders, objects=slow), slow
+
+
+def test_after_a_long_sweep_only_its_own_tenant_waits_for_as_long_as_it_is_worth(
     folders: Platform, clock: Clock
 ) -> None:
-    class Slow:
-        def sweep(self, *arguments: Any) -> SweepResult:
-            clock.pass_by(3.0)
-            return SweepResult()
-
+    for slug in ("acme", "bolt"):
+        land(folders, "a.jpg", slug)
+    assert folders.watch.tick(Cursor()) is not None
+    slow, objects = slowed(folders, clock, acme=3.0)
     cursor = Cursor()
-    watch = replace(folders.watch, sweeper=Slow())  # type: ignore[arg-type]
-    assert watch.tick(cursor) is not None
-    assert cursor.next_sweep == clock() + 3.0 * Timing().ease
-    clock.pass_by(30.0)
-    assert watch.tick(cursor) is None
-    clock.pass_by(30.0)
-    assert watch.tick(cursor) is not None
+    assert slow.watch.tick(cursor) is not None
+    assert (objects.listed.count("acme"), objects.listed.count("bolt") > 10) == (1, True)
+    ends = slow.pacing.next_sweep["acme"]
+    assert 40.0 < ends - clock() <= 60.0
+    land(folders, "b.jpg", "bolt")
+    found = slow.watch.tick(cursor)
+    assert found is not None
+    assert sum(found.registered.values()) == 1
+    clock.pass_by(60.0)
+    slow.watch.tick(cursor)
+    assert objects.listed.count("acme") == 2
+
+
+def test_a_first_sweep_that_registers_costs_nobody_a_pause(
+    folders: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        land(folders, f"{number}.jpg")
+    store, register = type(folders.store), type(folders.store).register
+
+    def taking(self: Any, *arguments: Any) -> Any:
+        clock.pass_by(23.0)
+        return register(self, *arguments)
+
+    monkeypatch.setattr(store, "register", taking)
+    cursor = Cursor()
+    assert folders.watch.tick(cursor) is not None
+    assert (cursor.next_sweep, folders.pacing.next_sweep) == (0.0, {})
+
+
+def test_a_bucket_that_hangs_pays_for_itself(folders: Platform, clock: Clock) -> None:
+    for slug in ("acme", "bolt"):
+        land(folders, "a.jpg", slug)
+    folders.watch.tick(Cursor())
+
+    class Hangs(Slow):
+        def identity(self, bucket: str) -> str | None:
+            if bucket == "acme":
+                self.clock.pass_by(20.0)
+                raise StorageUnavailable("s3://acme: timed out")
+            return self.objects.identity(bucket)
+
+    hung = Hangs(folders.objects, clock, {})
+    place = replace(folders, objects=hung)
+    cursor = Cursor()
+    place.watch.tick(cursor)
+    began = clock()
+    place.watch.tick(cursor)
+    assert hung.listed.count("bolt") > 10
+    assert clock() - began <= Timing().tick
+    assert beat(place)["refused"]["acme"]["such_as"] == {"acme/": "s3://acme: timed out"}
+
+
+def test_a_slow_round_over_many_tenants_is_paid_by_all(folders: Platform, clock: Clock) -> None:
+    slugs = [f"tenant-{number:03}" for number in range(50)]
+    for slug in slugs:
+        land(folders, "a.jpg", slug)
+    folders.watch.tick(Cursor())
+    slow, _ = slowed(folders, clock, **dict.fromkeys(slugs, 0.02))
+    cursor = Cursor()
+    slow.watch.tick(cursor)
+    assert cursor.next_sweep == pytest.approx(clock() + 20.0)
 
 
 def test_uploads_are_followed_at_the_end_of_a_tick(folders: Platform, clock: Clock) -> None:
