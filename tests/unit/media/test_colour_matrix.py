@@ -1,4 +1,4 @@
-"""Whatever holds the scene, the scene comes out: container × depth × profile × alpha × turn × curve."""
+"""The scene comes out of every container × depth × profile × alpha × turn × curve."""
 
 from __future__ import annotations
 
