@@ -47,6 +47,12 @@ def register(store: DynamoStore) -> None:
     store.register([*new, *(arrival(f"new {n}") for n in range(9))], NOON)
 
 
+def relocate(store: DynamoStore) -> None:
+    """All images are seen as other versions of the same bytes."""
+    seen = [arrival(n, version="v2", landed_at=NOON + 100) for n in range(IMAGES)]
+    store.register([replace(one, same_as=arrival(n).image_id) for n, one in enumerate(seen)], NOON)
+
+
 def depart(store: DynamoStore) -> None:
     store.depart(_ids(store), NOON, "deleted")
 
@@ -123,6 +129,7 @@ def decided(store: DynamoStore) -> None:
 
 CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], None]]] = {
     "register": (nothing, register),
+    "relocate": (decided, relocate),
     "depart": (nothing, depart),
     "work": (nothing, work),
     "release": (nothing, release),

@@ -113,6 +113,19 @@ def test_the_metadata_of_a_thousand_images_is_bounded(platform: Platform) -> Non
     assert Image.open(io.BytesIO(base64.b64decode(sheet))).format == "WEBP"
 
 
+def test_what_is_gone_counts_as_gone_and_not_as_accepted(platform: Platform) -> None:
+    batch = decided(platform, 12)
+    rows = platform.store.rows([batch])
+    accepted = [row.image_id for row in rows if row.verdict == "accept"]
+    failed = [row.image_id for row in rows if row.pipeline_status == "failed"]
+    platform.store.depart(accepted + failed, world.NOON, "deleted")
+    metadata = partition_metadata(platform, "curated", batch, Tally())
+    gone = len(accepted) + len(failed)
+    assert (metadata["images"], metadata["gone"]) == (12 - gone, gone)
+    assert (metadata["accept"], metadata["failed"]) == (0, 0)
+    assert "failures" not in partition_metadata(platform, "validated", batch, Tally())
+
+
 def test_missing_and_damaged_thumbnails_fail_no_run(platform: Platform) -> None:
     batch = decided(platform, 12)
     platform.objects.put("bucket", "thumbnails/0.jpg", b"no picture", "image/jpeg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tests.support.clock import Clock
 from tests.support.mailbox import Cloud, rows, take
 from tests.support.s3_events import message, record
 from tests.support.servers import MotoServer
+from tests.support.world import claim, commit, completed
 
 
 def states(platform: Platform, name: str) -> list[str]:
@@ -83,6 +85,36 @@ def test_an_object_that_was_overwritten_in_between_replaces_the_first(
     take(box)
     assert states(platform, "a.jpg") == ["present", "replaced"]
     assert [row.size for row in rows(platform)] == [6]
+
+
+def test_the_same_bytes_put_in_parts_are_the_same_image_and_not_decided_again(
+    cloud: Cloud, box: Mailbox, platform: Platform
+) -> None:
+    """Their ETag is another one."""
+    cloud.upload(cloud.acme, "a.jpg", b"bytes")
+    take(box)
+    store = platform.store
+    sha256 = hashlib.sha256(b"bytes").hexdigest()
+    commit(store, claim(store), lambda one: completed(one, sha256=sha256))
+    (before,) = rows(platform)
+    put_in_parts(cloud.s3, cloud.acme, "incoming/a.jpg", b"bytes")
+    cloud.queue.send(message(record("incoming/a.jpg", cloud.acme)))
+    assert take(box).registered == {}
+    (after,) = rows(platform)
+    assert after.version.endswith("-1")
+    assert (after.image_id, after.sha256, after.pipeline_status) == (
+        before.image_id,
+        sha256,
+        "pending_vlm_enrichment",
+    )
+
+
+def put_in_parts(s3: Any, bucket: str, key: str, data: bytes) -> None:
+    there = {"Bucket": bucket, "Key": key}
+    there["UploadId"] = s3.create_multipart_upload(**there)["UploadId"]
+    part = s3.upload_part(**there, PartNumber=1, Body=data)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**there, MultipartUpload=parts)
 
 
 def test_a_delete_departs_the_row_and_a_late_one_departs_nothing_that_came_back(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
 from parjanya_dagster.objects import open_objects
-from parjanya_dagster.objects.local import MARKER, FolderObjects
+from parjanya_dagster.objects.local import LOCK, MARKER, FolderObjects
 from parjanya_dagster.objects.store import NewObject, ObjectInfo
 
 
@@ -424,3 +426,32 @@ def test_a_link_in_a_circle_among_buckets_hides_no_other(
 ) -> None:
     (root / "loop").symlink_to("loop")
     assert "acme" in objects.buckets()
+
+
+def test_a_writer_waits_for_another_process_that_writes_over_an_object(root: Path) -> None:
+    """The other holds the lock in its own process, and lets go while we pause."""
+    holding = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); print(); input()"
+    lock = root / "acme" / LOCK
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        never = FolderObjects(root, pause=lambda _: None)
+        with pytest.raises(StorageUnavailable, match="stopped in the middle"):
+            never.put_over("acme", "a", b"lost", "text/plain", "")
+        assert not (root / "acme" / "a").exists()
+        patient = FolderObjects(root, pause=lambda _: other.communicate(b"\n") and None)
+        assert patient.put_over("acme", "a", b"x", "text/plain", "")
+    assert [path.name for path in (root / "acme").glob(".*.part")] == []
+
+
+def test_other_bytes_with_the_old_time_and_size_are_another_version(
+    objects: FolderObjects, root: Path
+) -> None:
+    objects.put("acme", "a", b"old", "text/plain")
+    before, stat = objects.head("acme", "a").version, (root / "acme" / "a").stat()
+    with (root / "acme" / "a").open("r+b") as file:
+        file.write(b"new")
+    os.utime(root / "acme" / "a", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert objects.head("acme", "a").version != before

@@ -262,6 +262,14 @@ def test_the_preview_says_what_happens_and_changes_nothing(place: Platform) -> N
         assert flip["rules"]
 
 
+def test_a_report_leaves_out_what_is_gone(place: Platform) -> None:
+    done = regrade(place, "default@2", "acme")
+    decide(place)
+    gone = list(rows(place, "acme"))[:7]
+    place.store.depart(gone, place.clock(), "deleted")
+    assert report(place.store, done)["decided_again"] == 50 - 7
+
+
 def test_the_preview_does_not_guess_what_evidence_would_say(place: Platform) -> None:
     place.registry.publish(policy.load(SHARP))
     wanted = selection(place.store, place.registry.get("sharp@1"), ["acme"], "", "", place.clock())
