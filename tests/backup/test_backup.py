@@ -104,9 +104,9 @@ def test_what_was_backed_up_comes_back_in_another_home(
     live(old, 5)  # what happens afterwards is not in it
     shutil.copytree(old.settings.home / "buckets", tmp_path / "new" / "buckets")
     new = opened("new")
+    new.store.close()
     came = run("restore", str(tmp_path / "kept"), "--replace", home=new)
     assert came.exit_code == 0, came.output
-    new.store.close()
     assert truth(opened("new").store) == before
 
 
