@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 
+from parjanya_dagster.doctor.facts import Facts
+from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.metrics.exporter import Exporter
 from parjanya_dagster.metrics.latest import Latest
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from tests.support.clock import Clock
-from tests.unit.web.test_overview import measured
+
+
+def measured() -> Measured:
+    return Measured(facts=Facts(now=0.0), findings=(), lanes=(), limits=Limits(), seconds=0.1)
 
 
 def test_a_measurement_that_stands_still_is_told_and_the_next_one_counts() -> None:
