@@ -1,4 +1,4 @@
-"""Deletes old runs, their events and old partition keys from Dagster. All of these are Belief.
+"""Deletes old runs, their events, files and partition keys from Dagster. All of these are Belief.
 
 Truth is not touched: rows, evidence, the event history and objects stay for ever, and no code here
 could delete them. A deleted partition key comes back when one of its rows is due.
@@ -15,6 +15,7 @@ from dagster import DagsterInstance, RunsFilter
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from parjanya_dagster.belief.drift import forget_old
+from parjanya_dagster.belief.run_files import RunFiles
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import PARTITIONS
 from parjanya_dagster.errors import InvalidPartition
@@ -36,6 +37,7 @@ class Retained:
     runs: int  # deleted, with their events
     keys: int  # partition keys, deleted
     identities: int  # records of what ran long ago
+    freed: int  # bytes of files
     complete: bool
 
 
@@ -53,16 +55,24 @@ class Retention:
 
     def run(self) -> Retained:
         self._end = self.clock() + self.seconds
+        self._files, self._freed = RunFiles(self.instance), 0
         now = self.clock()
         # Keys first: deleting a run also deletes the state of its partitions in the UI.
         keys = self._drop_keys(now) if self.keys_days else 0
         runs = self._delete_runs(now) if self.runs_days else 0
         identities = forget_old(self.store, now)
-        done = Retained(runs, keys, identities, self.clock() < self._end)
+        freed = self._freed + (self._tidy(now) if self.runs_days else 0)
+        done = Retained(runs, keys, identities, freed, self.clock() < self._end)
         self.store.beat(
             RETENTION_BEAT,
             self.clock(),
-            {"runs": runs, "keys": keys, "complete": done.complete, "seconds": self.clock() - now},
+            {
+                "runs": runs,
+                "keys": keys,
+                "freed": freed,
+                "complete": done.complete,
+                "seconds": self.clock() - now,
+            },
         )
         return done
 
@@ -77,10 +87,20 @@ class Retention:
             )
             for record in page:
                 self.instance.delete_run(record.dagster_run.run_id)
+                self._freed += self._files.delete(record.dagster_run.run_id)
             deleted += len(page)
             if len(page) < PAGE:
                 break
         return deleted
+
+    def _tidy(self, now: float) -> int:
+        """Bytes of files that no run needs any more, and of what databases gave back."""
+        freed = self._files.delete_orphans(now, self._over)
+        self._files.delete_runless(now - self.runs_days * DAY)
+        return freed + self._files.shrink(self._over)
+
+    def _over(self) -> bool:
+        return self.clock() >= self._end
 
     def _drop_keys(self, now: float) -> int:
         """Delete keys of old batches that are decided and that no run needs, now or soon."""

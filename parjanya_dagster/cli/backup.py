@@ -40,6 +40,7 @@ def backup(
                f"schema {contents.schema}.")  # fmt: skip
     if check:
         _compare(platform)
+    platform.store.close()
 
 
 def restore(
@@ -91,6 +92,7 @@ def _compare(platform: Platform) -> None:
                           f" are not in {one.bucket}, such as {examples}")  # fmt: skip
         else:
             typer.echo(f"{one.tenant}: all that {one.images} images need is in {one.bucket}.")
+    platform.store.close()
 
 
 class Line:

@@ -21,6 +21,7 @@ def let_go_of_what_is_old(context: OpExecutionContext, platform: PlatformResourc
             "runs deleted": done.runs,
             "partition keys let go": done.keys,
             "records of identities forgotten": done.identities,
+            "bytes freed": done.freed,
             "complete": done.complete,
         }
     )

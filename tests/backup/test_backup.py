@@ -22,6 +22,7 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import BackupInvalid, BackupRefused, HomeBusy, SchemaOutdated
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings, read
+from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.store import Store
 from tests.support.pictures import picture
 from tests.support.servers import MotoServer, PostgresServer, postgres_binaries
@@ -103,9 +104,9 @@ def test_what_was_backed_up_comes_back_in_another_home(
     live(old, 5)  # what happens afterwards is not in it
     shutil.copytree(old.settings.home / "buckets", tmp_path / "new" / "buckets")
     new = opened("new")
+    new.store.close()
     came = run("restore", str(tmp_path / "kept"), "--replace", home=new)
     assert came.exit_code == 0, came.output
-    new.store.close()
     assert truth(opened("new").store) == before
 
 
@@ -249,8 +250,7 @@ def test_a_damaged_truth_is_replaced_and_kept(embedded: Platform, tmp_path: Path
 
 def test_a_truth_that_is_in_use_is_not_replaced(embedded: Platform, tmp_path: Path) -> None:
     assert run("backup", str(tmp_path / "kept"), home=embedded).exit_code == 0
-    with embedded.store.engine.connect() as connection:  # type: ignore[attr-defined]
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with writing(embedded.store.engine):  # type: ignore[attr-defined]
         done = run("restore", str(tmp_path / "kept"), "--replace", home=embedded)
     assert isinstance(done.exception, HomeBusy)
     assert len(embedded.store.present("acme", "", 10)) == 3
