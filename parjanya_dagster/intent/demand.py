@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
+from parjanya_dagster.intent.liveness import AHEAD
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.stages import STAGES
@@ -14,6 +15,7 @@ from parjanya_dagster.truth.stages import STAGES
 OFTEN = 10  # recent runs of a batch, after which its next run waits for more rows:
 GATHER = 3.0  # this many seconds for each recent run beyond them,
 GATHER_MOST = 60.0  # but no longer than this
+CHARGED = 30  # deaths of a batch's runs, within the hour they are remembered, that rows pay for
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,12 +85,22 @@ def cooling(need: Need, lane: Lane, snapshot: Snapshot, first: float, most: floa
     """Whether a run over this batch failed so shortly ago that the next one should wait.
 
     The wait doubles with each failure, so a run that dies at once does not become a storm.
+
+    A run that died with rows in its hands is another matter. Each of them has lost an attempt, and
+    is tried alone: the guilty one is found after few deaths, and its neighbours should not wait
+    for that. So `CHARGED` such deaths do not count. More of them than that look like a machine
+    that kills every run.
     """
-    failures = [run.at for run in snapshot.failed if run.job == lane.job and need.batch in run.keys]
+    failures = [
+        run
+        for run in snapshot.failed
+        if run.job == lane.job and need.batch in run.keys and run.at <= snapshot.now + AHEAD
+    ]
     if not failures:
         return False
-    wait = min(most, first * 2.0 ** min(len(failures) - 1, 30))
-    return snapshot.now < max(failures) + wait
+    counted = len(failures) - min(CHARGED, sum(run.held_rows for run in failures))
+    wait = min(most, first * 2.0 ** min(max(counted - 1, 0), 30))
+    return snapshot.now < max(run.at for run in failures) + wait
 
 
 def without_engine(
@@ -113,7 +125,7 @@ def without_engine(
         wait = min(most, first * 2.0 ** min(failing.times - 1, 30))
         concerned = [need for need in stuck if stage in need.stages]
         asked = any(run.requested and stage in run.ahead for run in ours)
-        if concerned and not asked and snapshot.now >= failing.at + wait:
+        if concerned and not asked and not 0 < failing.at + wait - snapshot.now <= wait + AHEAD:
             held.discard(min(concerned, key=lambda need: (need.oldest, need.batch)).batch)
     return held
 
@@ -126,7 +138,11 @@ def gathering(need: Need, lane: Lane, snapshot: Snapshot, budget: int) -> bool:
     """
     if need.rows * 4 >= budget:
         return False
-    ended = [run.at for run in snapshot.succeeded if run.job == lane.job and need.batch in run.keys]
+    ended = [
+        run.at
+        for run in snapshot.succeeded
+        if run.job == lane.job and need.batch in run.keys and run.at <= snapshot.now + AHEAD
+    ]
     if len(ended) <= OFTEN:
         return False
     return snapshot.now < max(ended) + min(GATHER_MOST, GATHER * (len(ended) - OFTEN))
