@@ -51,7 +51,7 @@ def why_dead(run: LiveRun, now: float, watching_since: float, allowed: Deadlines
     if run.state is RunState.STARTING:
         return _over(quiet(run.since), allowed.launch, "launched and never started")
     pulse = run.pulse
-    if pulse is not None:
+    if pulse is not None and pulse.progress_at <= now + AHEAD:
         stalled = quiet(pulse.progress_at)
         if stalled > allowed.stall + allowed.silence:
             return f"no outcome for {stalled:.0f} s in {pulse.stage}, though its process lives"

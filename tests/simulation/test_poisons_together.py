@@ -21,7 +21,8 @@ from tests.simulation.house import House
 from tests.simulation.memory import in_memory
 
 IMAGES, CLAIM = 300, 50
-COLD_START, PER_IMAGE, BETWEEN_TICKS = 20.0, 0.1, 5.0  # seconds
+COLD_START, PER_IMAGE = 20.0, 0.1  # seconds
+BETWEEN_TICKS, IDLE = 5.0, 30.0  # seconds to the next tick, after one that asked for work or not
 MINUTES = 60.0
 ATTEMPTS = Rules().max_attempts
 
@@ -38,7 +39,8 @@ def house_with(template: Path, poisons: Sequence[int], images: int = IMAGES) -> 
 
 def one_round(house: House) -> None:
     """A tick, and the runs that it asked for until they end or die."""
-    house.dagster.apply(house.tick())
+    emission = house.tick()
+    house.dagster.apply(emission)
     while run := house.dagster.launch():
         house.clock.pass_by(COLD_START)
         house.dagster.start(run)
@@ -46,7 +48,7 @@ def one_round(house: House) -> None:
         for process in alive:
             house.step(process, size=CLAIM)
             house.clock.pass_by(PER_IMAGE * len(process.claims))
-    house.clock.pass_by(BETWEEN_TICKS)
+    house.clock.pass_by(BETWEEN_TICKS if emission.asks_for_work else IDLE)
 
 
 def deaths(house: House) -> int:
