@@ -70,6 +70,7 @@ class Platform:
             held_lanes=frozenset(held),
             queued_runs=s.runs.queued,
             run_seconds=s.runs.seconds,
+            lease=s.runs.lease,
             deadlines=Deadlines(
                 start=s.runs.start_deadline, silence=s.runs.silence, stall=s.runs.stall
             ),

@@ -21,6 +21,8 @@ from parjanya_dagster.truth.models import Heartbeat, parse_batch
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
+MOST_HELD = 3600.0  # seconds; a hold that ends later was written by a clock that was ahead
+
 
 def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snapshot:
     """Read everything that the reconciler decides by.
@@ -60,7 +62,10 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
             )
             for run in seen.runs
         ),
-        failed=seen.failed,
+        failed=tuple(
+            replace(run, held_rows=run.run_id in leases or _held_rows(heard.get(run.run_id)))
+            for run in seen.failed
+        ),
         weights=weights,
         stale_manifests=stale,
         watching_since=_watching_since(last, now, gap),
@@ -88,6 +93,11 @@ def _pulse(run: LiveRun, beat: Heartbeat | None, heard: Mapping[str, Any] | None
     return _understood(float(heard["at"]), heard)
 
 
+def _held_rows(heard: Mapping[str, Any] | None) -> bool:
+    """Whether a failed run is remembered to have held rows: its leases run out soon after."""
+    return heard is not None and bool(heard.get("held_rows"))
+
+
 def _understood(at: float, payload: Mapping[str, Any]) -> Pulse:
     return Pulse(
         at=at,
@@ -101,7 +111,9 @@ def _held(store: Store, regrading: Mapping[str, int], now: float) -> frozenset[s
     """Batches that Dagster's backfill daemon is about to make runs for."""
     if not regrading:
         return frozenset()
-    holding = {hold.replay_id for hold in store.holds().values() if hold.hold_until > now}
+    holding = {
+        hold.replay_id for hold in store.holds().values() if 0 < hold.hold_until - now <= MOST_HELD
+    }
     asked = [regrade for regrade in store.regrades() if regrade.replay_id in holding]
     return frozenset(
         batch for batch in regrading if any(regrade.covers(batch) for regrade in asked)

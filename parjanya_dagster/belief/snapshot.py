@@ -70,6 +70,7 @@ class FailedRun:
     job: str
     keys: tuple[str, ...]
     at: float
+    held_rows: bool = False  # when it died: these rows pay for its death with an attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

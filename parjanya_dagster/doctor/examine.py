@@ -37,6 +37,7 @@ from parjanya_dagster.errors import (
     StorageUnavailable,
 )
 from parjanya_dagster.ingest.known_buckets import objection
+from parjanya_dagster.intent.future_times import too_late
 from parjanya_dagster.objects.keys import refusal
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.policy import Policy
@@ -92,6 +93,7 @@ class Examiner:
     rng: random.Random = field(default_factory=random.Random)
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
     workers: Workers = field(default_factory=Nowhere)
+    lease: float = 120.0  # seconds that workers ask for
     published: Callable[[str], Policy] | None = None  # None: decisions are not compared with it
 
     def examine(self) -> Facts:
@@ -112,6 +114,9 @@ class Examiner:
             read["preflights"] = self.store.preflights()
         with self._part("the clock of Truth"):
             read["ahead"] = self.store.clock_skew()
+        with self._part("times in the future"):
+            late = self.store.due_later(too_late(read["now"], self.lease), self.bounds.troubled)
+            read["late"] = tuple(row for row in late if self.tenant in (None, row.tenant))
         with self._part("the counts of Truth"):
             read["counts"] = tuple(self.store.counts(self.tenant))
             if self.bounds.stranded:

@@ -107,6 +107,12 @@ KINDS: Mapping[str, Kind] = {
     "uploads_waiting": Kind(
         _T, _WARNING, "Bring the tenant's bucket back; the uploads are then looked for again."
     ),
+    "due_in_the_future": Kind(
+        _T,
+        _WARNING,
+        "Find the machine whose clock was wrong (NTP). The reconciler's next tick makes the rows "
+        "due; it does not where its own clock differs from Truth's.",
+    ),
     "clock_skew": Kind(_T, _ERROR, "Synchronize the clocks (NTP) of this machine and the server."),
     "reconciler_blind": Kind(
         _B, _ERROR, "Is parjanya up running? Then read the failed ticks of the sensor pending_rows."

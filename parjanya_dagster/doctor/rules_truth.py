@@ -140,6 +140,20 @@ def _refused(case: Case) -> Iterator[Finding]:
             )
 
 
+def _due_in_the_future(case: Case) -> Iterator[Finding]:
+    rows, now = case.facts.late, case.facts.now
+    if rows:
+        last = max(rows, key=lambda row: row.due_at or 0.0)
+        yield finding(
+            "due_in_the_future",
+            f"{some(len(rows), 'row')} due later than any wait there is, the last in "
+            f"{((last.due_at or now) - now) / 3600:.0f} h: a clock was ahead",
+            min(row.updated_at for row in rows),
+            rows=len(rows),
+            image=last.image_id,
+        )
+
+
 def _clock_skew(case: Case) -> Iterator[Finding]:
     facts, most = case.facts, case.grace.clock_skew
     if facts.ahead is not None and abs(facts.ahead) > most:
@@ -170,5 +184,6 @@ TRUTH_RULES: tuple[Rule, ...] = (
     _places,
     _decided_from_other_evidence,
     _refused,
+    _due_in_the_future,
     _clock_skew,
 )

@@ -47,6 +47,13 @@ def held_at(
         return Held(boundary=Boundary.TRUTH, next_step="Upload it.", since=row.arrived_at)
     if row.in_flight(now):
         return Held(boundary=Boundary.EXECUTION, next_step=NOTHING)
+    if row.not_before > now and row.suspect:
+        return Held(
+            boundary=Boundary.EXECUTION,
+            next_step=KINDS["rows_crashing"].next_step,
+            detail=f"Its process died {row.attempts} times; it is tried again alone.",
+            since=row.updated_at,
+        )
     if row.not_before > now:
         reasons = [event.reason for event in history if event.kind == "retry"]
         detail = f"The last reason: {reasons[-1]}" if reasons else ""

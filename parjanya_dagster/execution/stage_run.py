@@ -57,6 +57,7 @@ class StageRunner:
     run_id: str  # owns the claims; evidence and events name it
     ledger_id: str  # names what is counted. Never used twice, as the id of a message may be
     job: str  # under which seconds of starting are counted
+    stages: tuple[str, ...] = ()  # of its lane, in order
     work: Work | None = None  # None: the stages' own
 
     @classmethod
@@ -76,7 +77,14 @@ class StageRunner:
         Raises Drifted where drifted lanes are held and this process is not what was declared.
         """
         report_identity(resources, lane, run_id, announce)
-        return cls(resources=resources, run_id=run_id, ledger_id=ledger_id, job=job, work=work)
+        return cls(
+            resources=resources,
+            run_id=run_id,
+            ledger_id=ledger_id,
+            job=job,
+            stages=lane.stages,
+            work=work,
+        )
 
     def run(
         self,
@@ -119,6 +127,7 @@ class StageRunner:
                 clock=clock,
                 tally=book.tally,
                 stop=lambda: idle or stop(),
+                ahead=[later for later in self.stages if STAGES.index(later) > STAGES.index(stage)],
             )
             book.started(self.job, {f"loading {stage}": tally.load_seconds})
             heartbeat.finishing()

@@ -86,9 +86,11 @@ def work_off(
     clock: Clock,
     stop: Callable[[], bool] = lambda: False,
     tally: Tally | None = None,
+    ahead: Sequence[str] = (),
 ) -> Tally:
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
+    `ahead`: stages that this process does next.
     `tally`: counts as it goes, for whoever watches; it is what is returned.
     Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
     """
@@ -102,7 +104,12 @@ def work_off(
         started = clock()
         claims = store.claim(
             ClaimRequest(
-                stage=work.stage, batches=batches, limit=size, owner=owner, lease=pace.lease
+                stage=work.stage,
+                batches=batches,
+                limit=size,
+                owner=owner,
+                lease=pace.lease,
+                ahead=ahead,
             ),
             started,
         )

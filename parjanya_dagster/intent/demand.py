@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from parjanya_dagster.belief.snapshot import EndedRun, FailedRun, LiveRun, Snapshot
+from parjanya_dagster.intent.liveness import AHEAD
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.stages import STAGES
@@ -14,6 +16,9 @@ from parjanya_dagster.truth.stages import STAGES
 OFTEN = 10  # recent runs of a batch, after which its next run waits for more rows:
 GATHER = 3.0  # this many seconds for each recent run beyond them,
 GATHER_MOST = 60.0  # but no longer than this
+CHARGED = 30  # deaths of a batch's runs, within the hour they are remembered, that rows pay for
+
+E = TypeVar("E", FailedRun, EndedRun)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,35 +86,48 @@ def by_key(runs: Iterable[LiveRun]) -> dict[str, list[LiveRun]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """When runs of a lane ended not long ago, by partition key."""
+    """The runs of a lane that ended not long ago, by partition key.
 
-    failed: Mapping[str, Sequence[float]]
-    succeeded: Mapping[str, Sequence[float]]
+    A run that ended in the future is left out: a clock was wrong then.
+    """
+
+    failed: Mapping[str, Sequence[FailedRun]]
+    succeeded: Mapping[str, Sequence[EndedRun]]
 
     @classmethod
     def of(cls, lane: Lane, snapshot: Snapshot) -> Ended:
-        return cls(failed=_ends(snapshot.failed, lane), succeeded=_ends(snapshot.succeeded, lane))
+        latest = snapshot.now + AHEAD
+        return cls(
+            failed=_ended_by_key(snapshot.failed, lane, latest),
+            succeeded=_ended_by_key(snapshot.succeeded, lane, latest),
+        )
 
 
-def _ends(runs: Iterable[FailedRun | EndedRun], lane: Lane) -> Mapping[str, Sequence[float]]:
-    ends: dict[str, list[float]] = defaultdict(list)
+def _ended_by_key(runs: Iterable[E], lane: Lane, latest: float) -> Mapping[str, Sequence[E]]:
+    ended: dict[str, list[E]] = defaultdict(list)
     for run in runs:
-        if run.job == lane.job:
+        if run.job == lane.job and run.at <= latest:
             for key in run.keys:
-                ends[key].append(run.at)
-    return ends
+                ended[key].append(run)
+    return ended
 
 
 def cooling(need: Need, ended: Ended, now: float, first: float, most: float) -> bool:
     """Whether a run over this batch failed so shortly ago that the next one should wait.
 
     The wait doubles with each failure, so a run that dies at once does not become a storm.
+
+    A run that died with rows in its hands is another matter. Each of them has lost an attempt, and
+    is tried alone: the guilty one is found after few deaths, and its neighbours should not wait
+    for that. So `CHARGED` such deaths do not count. More of them than that look like a machine
+    that kills every run.
     """
     failures = ended.failed.get(need.batch)
     if not failures:
         return False
-    wait = min(most, first * 2.0 ** min(len(failures) - 1, 30))
-    return now < max(failures) + wait
+    counted = len(failures) - min(CHARGED, sum(run.held_rows for run in failures))
+    wait = min(most, first * 2.0 ** min(max(counted - 1, 0), 30))
+    return now < max(run.at for run in failures) + wait
 
 
 def without_engine(
@@ -134,7 +152,7 @@ def without_engine(
         wait = min(most, first * 2.0 ** min(failing.times - 1, 30))
         concerned = [need for need in stuck if stage in need.stages]
         asked = any(run.requested and stage in run.ahead for run in ours)
-        if concerned and not asked and snapshot.now >= failing.at + wait:
+        if concerned and not asked and not 0 < failing.at + wait - snapshot.now <= wait + AHEAD:
             held.discard(min(concerned, key=lambda need: (need.oldest, need.batch)).batch)
     return held
 
@@ -150,4 +168,6 @@ def gathering(need: Need, ended: Ended, now: float, budget: int) -> bool:
     successes = ended.succeeded.get(need.batch, ())
     if len(successes) <= OFTEN:
         return False
-    return now < max(successes) + min(GATHER_MOST, GATHER * (len(successes) - OFTEN))
+    return now < max(run.at for run in successes) + min(
+        GATHER_MOST, GATHER * (len(successes) - OFTEN)
+    )

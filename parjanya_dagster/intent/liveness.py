@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState
 
+AHEAD = 3600.0  # seconds by which a clock may be ahead and still be believed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
@@ -38,7 +40,9 @@ def why_dead(run: LiveRun, now: float, watching_since: float, allowed: Deadlines
     """
 
     def quiet(sign: float) -> float:
-        return now - max(sign, watching_since)
+        # A sign from far ahead was written by a wrong clock, and would count as life for ever.
+        heard = sign if sign <= now + AHEAD else 0.0
+        return now - max(heard, watching_since)
 
     if run.state is RunState.QUEUED:
         return None
@@ -47,7 +51,7 @@ def why_dead(run: LiveRun, now: float, watching_since: float, allowed: Deadlines
     if run.state is RunState.STARTING:
         return _over(quiet(run.since), allowed.launch, "launched and never started")
     pulse = run.pulse
-    if pulse is not None:
+    if pulse is not None and pulse.progress_at <= now + AHEAD:
         stalled = quiet(pulse.progress_at)
         if stalled > allowed.stall + allowed.silence:
             return f"no outcome for {stalled:.0f} s in {pulse.stage}, though its process lives"

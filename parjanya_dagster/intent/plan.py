@@ -55,6 +55,7 @@ class Limits:
     new_keys: int = 1000  # partition keys added per reconciliation
     held_lanes: frozenset[str] = frozenset()  # no runs are asked for
     deadlines: Deadlines = field(default_factory=Deadlines)
+    lease: float = 120.0  # seconds that a worker asks for
     failure_first: float = 10.0  # seconds before a key whose run failed is asked for again,
     failure_most: float = 600.0  # doubling with each failure up to this
 

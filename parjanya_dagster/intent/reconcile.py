@@ -19,6 +19,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.intent import future_times
 from parjanya_dagster.intent.plan import Limits, Plan, Request, plan
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.records import Reconciliation
@@ -63,6 +64,7 @@ def reconcile(
     waits for the next reconciliation. Raises TruthUnavailable or BeliefUnreadable.
     """
     started = clock()
+    future_times.pull_back(store, started, limits.lease)
     expired_leases = store.expire_leases(started, MOST_EXPIRED_LEASES)
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap)
@@ -116,8 +118,12 @@ def _expire_runs(belief: Belief, planned: Plan, clock: Callable[[], float], dead
 
 
 def _heard(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    """The last signs of life of runs under way. Their heartbeats may be deleted meanwhile."""
-    return {
+    """The last signs of life of runs under way, and which failed runs held rows.
+
+    Heartbeats may be deleted meanwhile, and leases run out.
+    """
+    died = {run.run_id: {"held_rows": True} for run in snapshot.failed if run.held_rows}
+    return died | {
         run.run_id: {
             "at": run.pulse.at,
             "stage": run.pulse.stage,

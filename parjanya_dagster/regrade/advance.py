@@ -153,6 +153,6 @@ def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
     for regrade in store.open_regrades():
         last = holds.get(regrade.replay_id)
         at = last.attended_at if last else regrade.started_at
-        if now - at > after:
+        if abs(now - at) > after:  # from the future: by a clock that was ahead
             left_alone.append(regrade)
     return left_alone

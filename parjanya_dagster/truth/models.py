@@ -29,6 +29,7 @@ EventKind = Literal[
     "released",
     "reset",
     "regrade",
+    "pulled_back",  # it was due later than any wait
     "object_state",  # the object was replaced, deleted, or is there again
     "relocated",  # its bytes lie there as another version: copied, restored, or moved
 ]

@@ -91,7 +91,10 @@ class Reconciliation:
     watching_since: float  # since when reconciliations complete without a gap
     totals: Mapping[str, float]  # everything it ever decided, counted
     heard: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The last sign of life that it heard of each run under way."""
+    """The last sign of life that it heard of each run under way.
+
+    Of a run that failed lately: that it held rows, where it did.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ class ClaimRequest:
     limit: int  # rows at most
     owner: str  # who will hold the lease: a run, or an assignment
     lease: float  # seconds
+    ahead: Sequence[str] = ()  # stages that its process does next, for the same batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,15 @@ class Rules:
     retry_horizon: float = 72 * HOUR  # longer than a weekend
     backoff_first: float = 5.0
     backoff_most: float = 15 * 60.0
+    crash_first: float = 60.0  # wait after a second death in a row, growing by `crash_growth`
+    crash_growth: float = 5.0
+    crash_most: float = 30 * 60.0
+    asleep: float = HOUR  # due for longer than this and not tried: nobody was there to try it
+
+    @property
+    def longest_wait(self) -> float:
+        """No row waits longer than this for its next attempt."""
+        return max(self.backoff_most, self.crash_most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,30 @@ def backoff(retries: int, rules: Rules, rng: random.Random) -> float:
     """Seconds to wait before the next attempt: exponential, the upper half of it jittered."""
     ceiling = min(rules.backoff_most, rules.backoff_first * 2.0 ** min(retries, 30))
     return rng.uniform(ceiling / 2, ceiling)
+
+
+def crash_wait(attempts: int, rules: Rules) -> float:
+    """Seconds that a row waits after its process died for the `attempts`th time in a row.
+
+    The first death says little: most rows that were in flight are innocent, so they are tried
+    again at once, each alone. A row whose process dies again waits by itself, and holds up
+    nobody.
+    """
+    if attempts < 2:
+        return 0.0
+    return min(rules.crash_most, rules.crash_first * rules.crash_growth ** min(attempts - 2, 30))
+
+
+def trying_since(row: ImageRow, now: float, rules: Rules) -> float:
+    """Since when a row is retried, less the time in which nobody was there to retry it.
+
+    It is moved forward by the time that the row was due and not tried, beyond `rules.asleep`. So
+    neither a weekend with everything scaled to zero nor a clock that jumps spends the horizon.
+    """
+    if row.retry_since is None:
+        return now
+    unattended = max(0.0, now - row.not_before - rules.asleep)
+    return min(row.retry_since + unattended, now)
 
 
 def finish(
@@ -112,7 +145,7 @@ def finish(
     if isinstance(outcome, Retry):
         if not outcome.refund and row.attempts >= rules.max_attempts:
             return _fail(row, claim.stage, "crashed_repeatedly", outcome.reason, now, run_id)
-        since = row.retry_since if row.retry_since is not None else now
+        since = trying_since(row, now, rules)
         if now - since > rules.retry_horizon:
             reason = f"still failing after {rules.retry_horizon / HOUR:.0f} h: {outcome.reason}"
             return _fail(row, claim.stage, "retry_horizon", reason, now, run_id)
@@ -139,15 +172,31 @@ def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
         return _fail(
             row, STAGE_OF[Status(row.pipeline_status)], "crashed_repeatedly", reason, now, owner
         )
+    at = now + crash_wait(row.attempts, rules)
     columns = {
         **_FREE,
         "suspect": True,
         "attempts": row.attempts,
         "fence": row.fence,
-        "not_before": now,
-        "due_at": now,
+        "not_before": at,
+        "due_at": at,
     }
     return _change(row, columns, now, "lease_lapsed", f"lease of {owner} ran out", owner)
+
+
+def pull_back(row: ImageRow, now: float, lease: float, than: float) -> Change | None:
+    """Make a row due that is due later than any wait. None: it is not.
+
+    A clock was ahead when its time was written, or is behind now. A lease is not ended, since its
+    worker may live: it ends `lease` seconds from now, unless it is extended.
+    """
+    if row.due_at is None or row.due_at <= than:
+        return None
+    columns: dict[str, Any] = {"due_at": now, "not_before": min(row.not_before, now)}
+    if row.lease_owner is not None:
+        columns |= {"lease_until": now + lease, "due_at": now + lease}
+    late = row.due_at - now
+    return _change(row, columns, now, "pulled_back", f"it was due in {late:.0f} s: a clock", "")
 
 
 def release(claim: Claim, now: float, reason: str, run_id: str) -> Change:

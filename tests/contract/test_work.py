@@ -400,6 +400,60 @@ def test_a_crash_is_never_refunded(store: Store) -> None:
     assert free.due_at == NOON + LEASE
 
 
+def test_the_first_death_of_a_process_costs_its_rows_no_wait_and_later_ones_more(
+    store: Store,
+) -> None:
+    """Most rows that were in flight are innocent. One whose process dies again waits by itself."""
+    (image,) = arrive(store, 1)
+    now, waits = NOON, []
+    for _ in range(4):
+        assert claim(store, now=now)
+        now += LEASE
+        store.expire_leases(now)
+        waits.append(row(store, image).not_before - now)
+        now += waits[-1]
+        assert claim(store, now=now - 1) == []
+    assert waits == [0.0, 60.0, 300.0, 1500.0]
+    assert row(store, image).due_at == row(store, image).not_before
+    assert claim(store, now=now)
+    store.expire_leases(now + LEASE)
+    assert row(store, image).failure_class == "crashed_repeatedly"
+
+
+def test_a_suspect_is_left_for_later_while_others_wait_longer_for_the_same_process(
+    store: Store,
+) -> None:
+    """They would die with it."""
+    arrive(store, 3)
+    first, *rest = claim(store)
+    commit(store, rest[:1])  # waits for the next stage
+    store.release(rest[1:], NOON, "drained", "run-1")
+    now = NOON + LEASE  # the first one's process died
+
+    def asked(*ahead: str, stage: str = "validated") -> list[Claim]:
+        wanted = ClaimRequest(
+            stage=stage,
+            batches=store.batches(),
+            limit=5,
+            owner="next",
+            lease=LEASE,
+            ahead=ahead,
+        )
+        return store.claim(wanted, now)
+
+    assert [one.row.suspect for one in asked("enriched", "scored")] == [False]
+    assert asked("enriched", "scored") == []
+    assert asked("scored", "curated") != []  # another lane does those: they are in no danger
+    store.expire_leases(now + LEASE)
+    now += 2 * LEASE + 60
+    assert asked("enriched", "scored") == []
+    assert [one.image_id for one in asked(stage="enriched")] == [rest[0].image_id]
+    assert {one.image_id for one in asked("enriched", "scored")} <= {
+        first.image_id,
+        rest[1].image_id,
+    }
+
+
 def test_lapsing_is_bounded(store: Store) -> None:
     arrive(store, 5)
     claim(store)
@@ -443,6 +497,8 @@ def test_an_image_that_kills_every_process_fails_and_its_neighbours_do_not(
         claims = claim(store, now=now)
         if poison in {one.image_id for one in claims}:
             now += LEASE  # the process died, with all it held
+            store.expire_leases(now)
+            now = max(now, row(store, poison).not_before)
             continue
         commit(store, claims, now=now)
     dead = row(store, poison)

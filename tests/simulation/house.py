@@ -57,6 +57,7 @@ class House:
     seen: dict[str, ImageRow] = field(default_factory=dict)
     applied: set[tuple[str, str, int]] = field(default_factory=set)  # stage, image, fence
     counted: Counter[str] = field(default_factory=Counter)
+    limits: Limits = LIMITS
 
     def __post_init__(self) -> None:
         self.dagster = DagsterModel(self.clock)
@@ -78,7 +79,7 @@ class House:
             store=store,
             belief=QueuedLanes(self.dagster, store, self.queues, self.lanes),
             lanes=self.lanes,
-            limits=lambda: LIMITS,
+            limits=lambda: self.limits,
             eligibility=Eligibility(
                 store=store,
                 objects=self.buckets,
@@ -203,7 +204,8 @@ class House:
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
         self.seen = rows
-        of_a_lane = LIMITS.queued_runs + LIMITS.reserved_runs + LIMITS.regrade_runs
+        most = self.limits
+        of_a_lane = most.queued_runs + most.reserved_runs + most.regrade_runs
         bound = len(self.lanes) * of_a_lane
         assert self.dagster.waiting <= bound, "intent is not bounded"
 

@@ -48,6 +48,7 @@ NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
 any_ = st.integers(0, 1000)
 deaths = st.none() | st.tuples(st.integers(1, 5), st.booleans())
+MONTH = 30 * 86_400.0
 FAULTS = frozenset(
     {
         "event lost",
@@ -55,6 +56,9 @@ FAULTS = frozenset(
         "event late or out of order",
         "preview lost",
         "volume away",
+        "clock a month ahead",
+        "clock jumped",
+        "poison group uploaded",
         "regrade died",
         "regrade left half-way",
         "sweep died",
@@ -174,6 +178,33 @@ class Simulation(RuleBasedStateMachine):
             self.house.sweep(self._store(death))
         except Died:
             self._note("sweep died")
+
+    @rule(at=where, count=st.integers(2, 4))
+    def poison_group(self, at: tuple[str, str], count: int) -> None:
+        """Several images at once that kill every process."""
+        for n in range(count):
+            arrival = self.house.buckets.upload(at[0], f"incoming/p{n}.jpg", self.house.clock())
+            self.house.poison.add(arrival.image_id)
+        self._note("poison group uploaded")
+
+    @rule(what=st.sampled_from(["sweep", "tick", "work"]), which=any_, retry=st.booleans())
+    def clock_ahead_for_a_moment(self, what: str, which: int, retry: bool) -> None:
+        """Whoever sweeps, compares or works next has a clock that is a month ahead."""
+        self.house.clock.pass_by(MONTH)
+        if what == "sweep":
+            self.house.sweep()
+        elif what == "tick":
+            self.house.dagster.apply(self.house.tick())
+        elif self._alive():
+            self.house.step(self._pick(which), kind="retry" if retry else "completed")
+        self.house.clock.pass_by(-MONTH)
+        self._note("clock a month ahead")
+
+    @rule(seconds=st.sampled_from([-MONTH, -7200.0, 7200.0, MONTH]))
+    def clock_jumps(self, seconds: float) -> None:
+        """The clock of everything is set, back or ahead, and stays so."""
+        self.house.clock.pass_by(seconds)
+        self._note("clock jumped")
 
     @rule(seconds=st.sampled_from([1.0, 30.0, 130.0, 1000.0, 20_000.0]))
     def time_passes(self, seconds: float) -> None:
@@ -489,6 +520,16 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
                 "death": death,
             },
         ),
+        "poison_group": (0.2, {"at": at, "count": rng.randint(2, 4)}),
+        "clock_ahead_for_a_moment": (
+            0.3,
+            {
+                "what": rng.choice(["sweep", "tick", "work"]),
+                "which": which,
+                "retry": rng.random() < 0.5,
+            },
+        ),
+        "clock_jumps": (0.15, {"seconds": rng.choice([-MONTH, -7200.0, 7200.0, MONTH])}),
         "failures_replayed": (0.1, {}),
     }
 

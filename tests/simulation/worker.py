@@ -72,7 +72,12 @@ class Worker:
         if not self.claims:
             self.claims = store.claim(
                 ClaimRequest(
-                    stage=stage, batches=self.keys, limit=size, owner=self.run_id, lease=LEASE
+                    stage=stage,
+                    batches=self.keys,
+                    limit=size,
+                    owner=self.run_id,
+                    lease=LEASE,
+                    ahead=self.stages[self.at + 1 :],
                 ),
                 now,
             )

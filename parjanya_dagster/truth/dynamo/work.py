@@ -83,22 +83,43 @@ class Work(Base):
             return []
         self._expire(now, request.limit, frozenset(request.batches))
         rows = self._take(request, False, now)
-        if not rows:  # a row that was in flight in a crash goes alone
-            rows = self._take(replace(request, limit=1), True, now)
+        if not rows and self._any_suspect(request, now):
+            # A row that was in flight in a crash goes alone.
+            rows = self._take(replace(request, limit=1), True, now, self._oldest_calm(request, now))
         return [
             Claim(row, request.stage, request.owner)
             for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id))
         ]
 
-    def _take(self, request: ClaimRequest, suspect: bool, now: float) -> list[ImageRow]:
+    def _any_suspect(self, request: ClaimRequest, now: float) -> bool:
+        status = str(WAITS_FOR[request.stage])
+        places = [keys.work(status, batch, True) for batch in dict.fromkeys(request.batches)]
+        return any(self.wire.each(lambda pk: self._candidates(pk, 1, now), places))
+
+    def _oldest_calm(self, request: ClaimRequest, now: float) -> float:
+        """Since when the longest waiting row is due that would die with a suspect."""
+        places = [
+            keys.work(str(WAITS_FOR[stage]), batch, False)
+            for stage in request.ahead
+            for batch in dict.fromkeys(request.batches)
+        ]
+        heads = self.wire.each(
+            lambda pk: list(self.wire.query(pk, ("<=", now), index="work", most=1)), places
+        )
+        return min((float(head[0]["due_at"]["N"]) for head in heads if head), default=now)
+
+    def _take(
+        self, request: ClaimRequest, suspect: bool, now: float, due_by: float | None = None
+    ) -> list[ImageRow]:
         """Lease rows of a request, one batch after the other, each by a conditional write."""
+        due_by = now if due_by is None else due_by
         status, limit = str(WAITS_FOR[request.stage]), request.limit
         taken: list[ImageRow] = []
         wanted = list(dict.fromkeys(request.batches))
         for start in range(0, len(wanted), THREADS):
             group = wanted[start : start + THREADS]
             places = [keys.work(status, batch, suspect) for batch in group]
-            heads = self.wire.each(lambda pk: self._candidates(pk, limit + SPARE, now), places)
+            heads = self.wire.each(lambda pk: self._candidates(pk, limit + SPARE, due_by), places)
             for pk, head in zip(places, heads, strict=True):
                 tried: set[str] = set()
                 # Other workers may have taken all of these. Then look for more behind them.
@@ -109,7 +130,7 @@ class Work(Base):
                     rest = replace(request, limit=limit - len(taken))
                     taken += self._lease(ids, rest, suspect, now)
                     if len(taken) < limit and len(head) == limit + SPARE:
-                        head = self._candidates(pk, limit + SPARE, now)
+                        head = self._candidates(pk, limit + SPARE, due_by)
                 if len(taken) == limit:
                     return taken
         return taken
@@ -249,6 +270,26 @@ class Work(Base):
             return changes.change(stored, transitions.expire_lease(row, now, self.rules))
 
         return len(self._change(ours[:limit], decide)) if ours else 0
+
+    def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
+        places = [keys.due(status, shard) for status in WORKABLE for shard in range(keys.SHARDS)]
+        pages = self.wire.each(
+            lambda pk: list(self.wire.query(pk, (">", than), index="due", most=limit)), places
+        )
+        ids = [item["pk"]["S"].partition("#")[2] for item in chain.from_iterable(pages)]
+        found = self._read(ids[:limit])
+        return [
+            stored.row
+            for stored in found.values()
+            if stored.row.due_at is not None and stored.row.due_at > than
+        ]
+
+    def pull_back(self, image_ids: Sequence[str], now: float, lease: float, than: float) -> int:
+        def decide(stored: Stored) -> Writing | None:
+            change = transitions.pull_back(stored.row, now, lease, than)
+            return changes.change(stored, change) if change else None
+
+        return len(self._change(image_ids, decide))
 
     def _leased(self, where: tuple[str, float]) -> list[Item]:
         def read(shard: int) -> list[Item]:

@@ -132,8 +132,27 @@ class Work(Base):
             rows = self._take(connection, request, calm, now)
             if not rows:  # a row that was in flight in a crash goes alone
                 alone = replace(request, limit=1)
-                rows = self._take(connection, alone, and_(*free), now)
+                rows = self._take(connection, alone, and_(*free, self._turn_of(request, now)), now)
         return [Claim(row, request.stage, request.owner) for row in rows]
+
+    def _turn_of(self, request: ClaimRequest, now: float) -> ColumnElement[bool]:
+        """Whether a suspect may be claimed: nothing that waits longer would die with it."""
+        ahead = [str(WAITS_FOR[stage]) for stage in request.ahead]
+        if not ahead:
+            return true()
+        calm = images.alias("calm")
+        oldest = (
+            select(func.min(calm.c.due_at))
+            .where(
+                calm.c.batch.in_(list(request.batches)),
+                calm.c.pipeline_status.in_(ahead),
+                calm.c.due_at <= now,
+                calm.c.lease_owner.is_(None),
+                ~calm.c.suspect,
+            )
+            .scalar_subquery()
+        )
+        return images.c.due_at <= func.coalesce(oldest, now)
 
     def _take(
         self,
@@ -265,6 +284,31 @@ class Work(Base):
         ).all()
         apply(connection, [transitions.expire_lease(row_of(row), now, self.rules) for row in dead])
         return len(dead)
+
+    def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
+        query = (
+            select(images)
+            .where(images.c.pipeline_status.in_(list(WORKABLE)), images.c.due_at > than)
+            .limit(limit)
+        )
+        with reading(self.engine) as connection:
+            return list(map(row_of, connection.execute(query)))
+
+    def pull_back(self, image_ids: Sequence[str], now: float, lease: float, than: float) -> int:
+        total = 0
+        for chunk in chunks(image_ids):
+            with writing(self.engine) as connection:
+                rows = connection.execute(
+                    select(images)
+                    .where(images.c.image_id.in_(chunk))
+                    .order_by(images.c.image_id)
+                    .with_for_update()
+                )
+                pulled = [transitions.pull_back(row_of(row), now, lease, than) for row in rows]
+                changes = [change for change in pulled if change is not None]
+                apply(connection, changes)
+                total += len(changes)
+        return total
 
     def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
         """One transaction per batch: its rows, and the note that it was reset."""

@@ -33,7 +33,9 @@ class WorkQueue(Protocol):
 
         They come from one batch after the other. Of each batch the longest due come first. A row
         that was in flight in a crash is claimed alone: nothing else comes with it, and its worker
-        should work on nothing beside it.
+        should work on nothing beside it. Where it waits less long than a row that was in no crash
+        and that the same process does next (`ahead`), it is left for later: that row must not die
+        with it.
         """
 
     def extend(self, claims: Sequence[Claim], lease: float, now: float) -> frozenset[str]:
@@ -56,6 +58,18 @@ class WorkQueue(Protocol):
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
         """Free rows whose lease ran out. Rows that spent their attempts fail. Returns how many."""
+
+    def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
+        """Pending rows that are due, or whose lease ends, later than that time: a clock was ahead.
+
+        The cost grows with the rows that are found.
+        """
+
+    def pull_back(self, image_ids: Sequence[str], now: float, lease: float, than: float) -> int:
+        """Make these rows due now, where they still are due later than that time.
+
+        A lease ends `lease` seconds from now, unless it is extended. Returns how many changed.
+        """
 
     def reset(self, batches: Sequence[str], to: Reset, now: float, replay_id: str) -> int:
         """Send the rows of batches back to a stage, once per replay id and batch.

@@ -145,6 +145,12 @@ def test_a_server_with_another_time_is_clock_skew(ahead: float) -> None:
     assert codes(ahead=ahead) == ["clock_skew"]
 
 
+def test_rows_that_are_due_in_the_far_future_are_a_finding() -> None:
+    (one,) = found(late=(replace(ROW, due_at=NOW + 30 * 86_400.0),))
+    assert one.code == "due_in_the_future"
+    assert "720 h" in one.summary
+
+
 def test_a_heartbeat_in_the_future_is_clock_skew() -> None:
     future = {**LOOPS, "reconciler": Heartbeat("reconciler", NOW + 60, {})}
     assert codes(loops=future) == ["clock_skew"]

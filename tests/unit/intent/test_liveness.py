@@ -16,6 +16,13 @@ def dead(one: LiveRun, watching_since: float = 0.0) -> str | None:
     return why_dead(one, NOW, watching_since, CLOCKS)
 
 
+def test_a_sign_from_the_far_future_is_no_life_for_ever() -> None:
+    ahead = run(KEY, age=1000, pulse=pulse(age=-86_400))
+    assert dead(ahead) is not None
+    assert dead(run(KEY, age=1000, pulse=pulse(age=-86_400), lease=60)) is None
+    assert dead(run(KEY, age=1000, pulse=pulse(age=-600))) is None  # a clock that is a bit ahead
+
+
 def test_a_run_may_wait_in_the_queue_for_ever() -> None:
     assert dead(run(KEY, state=RunState.QUEUED, age=90 * 86_400.0)) is None
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.belief.snapshot import Phase, RunState, Unfit
+from parjanya_dagster.belief.snapshot import FailedRun, Phase, RunState, Unfit
+from parjanya_dagster.intent.demand import CHARGED
 from parjanya_dagster.intent.plan import Limits, row_budget
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.truth.models import DueBatch
@@ -272,6 +273,26 @@ def test_a_key_whose_run_just_failed_cools() -> None:
     decided = decide([due(batch())], dead=[failed(batch(), age=9)])
     assert (ranges(decided), decided.cooling) == ([], 1)
     assert ranges(decide([due(batch())], dead=[failed(batch(), age=11)])) == [(batch(),)]
+
+
+def test_deaths_that_rows_pay_for_do_not_lengthen_the_wait() -> None:
+    """Each of those rows is tried alone, and its neighbours should not wait for that."""
+
+    def dead(count: int, age: float) -> list[FailedRun]:
+        runs = [failed(batch(), age=age + n, run_id=f"f{n}") for n in range(count)]
+        return [replace(run, held_rows=True) for run in runs]
+
+    assert ranges(decide([due(batch())], dead=dead(CHARGED, 9))) == []
+    assert ranges(decide([due(batch())], dead=dead(CHARGED, 11))) == [(batch(),)]
+    assert ranges(decide([due(batch())], dead=dead(CHARGED + 6, 300))) == []  # no image does that
+    six_more = [failed(batch(), age=300 + n, run_id=f"x{n}") for n in range(6)]
+    assert ranges(decide([due(batch())], dead=[*dead(9, 11), *six_more])) == []
+
+
+def test_a_failure_from_the_far_future_holds_up_nobody() -> None:
+    """A clock was ahead when it was recorded."""
+    assert ranges(decide([due(batch())], dead=[failed(batch(), age=-86_400)])) == [(batch(),)]
+    assert ranges(decide([due(batch())], dead=[failed(batch(), age=-30)])) == []
 
 
 def test_a_crash_loop_is_asked_for_ever_more_seldom() -> None:

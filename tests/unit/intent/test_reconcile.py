@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.snapshot import FailedRun, LiveRun, RunState, Seen
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
 from parjanya_dagster.intent.plan import Limits
@@ -29,13 +30,14 @@ class Runs:
     runs: list[LiveRun] = field(default_factory=list)
     keys: tuple[str, ...] = ()
     expired: list[str] = field(default_factory=list)
+    failed: tuple[FailedRun, ...] = ()
     broken: bool = False
     unyielding: set[str] = field(default_factory=set)
 
     def read(self, now: float) -> Seen:
         if self.broken:
             raise BeliefUnreadable
-        return Seen(keys=self.keys, runs=tuple(self.runs), failed=())
+        return Seen(keys=self.keys, runs=tuple(self.runs), failed=self.failed)
 
     def expire(self, run_id: str, reason: str) -> bool:
         if run_id in self.unyielding:
@@ -80,6 +82,34 @@ def test_a_completed_reconciliation_beats(store: SqlStore, belief: Runs) -> None
     beat = store.heartbeats()[RECONCILER]
     assert (beat.at, beat.payload["due_rows"], beat.payload["requests"]) == (NOON, 3, 1)
     assert beat.payload["generation"] == done.generation
+
+
+def test_a_run_that_died_with_rows_in_its_hands_is_remembered_after_its_leases_ran_out(
+    store: SqlStore, belief: Runs
+) -> None:
+    arrive(store, 2)
+    claim(store, limit=1, owner="r1")
+    belief.failed = tuple(
+        FailedRun(run_id=run_id, job="j", keys=(), at=NOON) for run_id in ("r1", "r2")
+    )
+    for seconds in (1.0, 600.0):
+        belief.clock.now = NOON + seconds
+        tick(store, belief)
+        seen = observe(store, belief, belief.clock())
+        assert {run.run_id: run.held_rows for run in seen.failed} == {"r1": True, "r2": False}
+    belief.failed = ()
+    tick(store, belief)
+    last = store.reconciliation()
+    assert last is not None
+    assert last.heard == {}
+
+
+def test_rows_of_the_far_future_are_made_due(store: SqlStore, belief: Runs) -> None:
+    (image,) = arrive(store, 1, now=NOON + 30 * 86_400.0)
+    tick(store, belief)
+    found = store.get(image)
+    assert found is not None
+    assert found.due_at == NOON
 
 
 def test_belief_that_cannot_be_read_is_never_empty(store: SqlStore, belief: Runs) -> None:

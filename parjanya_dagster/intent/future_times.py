@@ -1,0 +1,36 @@
+"""Rows that are due later than any wait there is: a clock was ahead when their time was written.
+
+Nobody would look at them until then. They are found from state, by whoever compares Truth with what
+runs, and pulled back.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.transitions import HOUR, Rules
+
+log = structlog.get_logger(__name__)
+TRUSTED = 60.0  # seconds by which our clock may differ from Truth's while we correct times by it
+MOST = 2000  # rows at once; the next reconciliation goes on
+
+
+def too_late(now: float, lease: float) -> float:
+    """No row is due later than this, and no lease ends later, unless a clock is wrong."""
+    return now + max(Rules().longest_wait, lease) + HOUR
+
+
+def pull_back(store: Store, now: float, lease: float) -> int:
+    """Make such rows due. Returns how many. None where the clock that is wrong may be ours."""
+    than = too_late(now, lease)
+    rows = store.due_later(than, MOST)
+    if not rows:
+        return 0
+    skew = store.clock_skew()
+    if skew is not None and abs(skew) > TRUSTED:
+        log.warning("due_times_not_corrected", rows=len(rows), skew=round(skew))
+        return 0
+    pulled = store.pull_back([row.image_id for row in rows], now, lease, than)
+    log.warning("due_times_corrected", rows=pulled)
+    return pulled
