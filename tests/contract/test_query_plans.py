@@ -56,7 +56,7 @@ HOT: dict[str, Act] = {
     "release": lambda s: s.release(claim(s, limit=20), NOON, "drain", ""),
     "expire leases": lambda s: s.expire_leases(NOON + LEASE),
     "register": lambda s: s.register([arrival(n, version="v2") for n in range(20)], NOON),
-    "depart": lambda s: s.depart(["a", "b"], NOON, "deleted"),
+    "depart": lambda s: s.depart(["h7", "h8"], NOON, "deleted"),
     "known": lambda s: s.known(["a", "b"]),
     "reset": lambda s: s.reset(
         BATCHES[:1], Reset(stage="validated", reason="regrade"), NOON, "b-1"
