@@ -51,9 +51,10 @@ def ticks(most: int = LONG) -> Iterator[tuple[str, float]]:
                     settings = Settings(home=Path(folder), lanes={"layout": "split"})
                     platform = Platform(settings, store, objects, clock, clock.pass_by)
                     loop = replace(platform.loop(belief), lanes=SPLIT)
-                    cost = _tick(loop, clock)
+                    cost, processor = _tick(loop, clock)
                 store.close()
                 yield f"scattered.{name}.{rows}.ms", cost
+                yield f"scattered.{name}.{rows}.processor_ms", processor
                 if first:
                     yield f"scattered.{name}.{rows}.growth", cost / first
                 first = first or cost
@@ -86,17 +87,21 @@ def _history(store: SqlStore, rows: int) -> None:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
 
 
-def _tick(loop: Loop, clock: Clock) -> float:
-    """The median of several ticks, in milliseconds; the first one is not counted."""
-    times = []
+def _tick(loop: Loop, clock: Clock) -> tuple[float, float]:
+    """The medians of several ticks, in milliseconds; the first one is not counted.
+
+    Beside the time that passed, the processor time of this process, which load hardly changes.
+    """
+    passed, used = [], []
     for _ in range(ROUNDS + 1):
-        started = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         (emission,) = loop.tick()
-        times.append((time.perf_counter() - started) * 1000)
+        passed.append((time.perf_counter() - began) * 1000)
+        used.append((time.process_time() - busy) * 1000)
         assert emission.plan.due_rows == BATCHES
         assert emission.runs
         clock.pass_by(1.0)
-    return statistics.median(times[1:])
+    return statistics.median(passed[1:]), statistics.median(used[1:])
 
 
 if __name__ == "__main__":
