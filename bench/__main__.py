@@ -79,6 +79,27 @@ def reconciler() -> Figures:
     yield from ticks()
 
 
+def scattered() -> Figures:
+    """A tick where 200 batches have one due row each among their decided ones."""
+    from bench.scattered import ticks
+
+    yield from ticks()
+
+
+def planning() -> Figures:
+    """`plan()` with 10,000 due batches and 400 remembered runs."""
+    from bench.planning import planned
+
+    yield from planned()
+
+
+def copies() -> Figures:
+    """An image whose bytes the tenant has 1,000 and 60,000 times."""
+    from bench.copies import copied
+
+    yield from copied()
+
+
 def measuring() -> Figures:
     """One measurement for Prometheus, beside a short and a long history."""
     from bench.measuring import measurements
@@ -102,6 +123,9 @@ SUITES: dict[str, Callable[[], Figures]] = {
     "store": store,
     "reconciler": reconciler,
     "measuring": measuring,
+    "scattered": scattered,
+    "planning": planning,
+    "copies": copies,
 }
 
 

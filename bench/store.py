@@ -247,12 +247,12 @@ def median_ms(call: Callable[[], Any], times: int = 15) -> float:
     return statistics.median(spans) * 1000
 
 
-def grow(store: SqlStore, rows: int) -> None:
+def grow(store: SqlStore, rows: int, per_batch: int = 1000) -> None:
     """Copy a due row into curated ones until there are `rows` of them, within the database."""
     new = {
         "image_id": "'h' || n",
         "key": "'old/' || n",
-        "batch": "'acme/2000-01-01/' || (100 + n / 1000)",
+        "batch": f"'acme/2000-01-01/' || (100 + (n - 1) / {per_batch})",
         "pipeline_status": "'curated'",
         "verdict": "'accept'",
         "due_at": "NULL",

@@ -6,14 +6,15 @@ a lost volume are held, until a person confirms them or until they have been mis
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import Objects
-from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.models import ImageRow, Tenant
 from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.store import Store
 
@@ -21,7 +22,8 @@ log = structlog.get_logger(__name__)
 REASON = "the object is not in its bucket any more"
 FEW = 20  # images of a tenant may always depart at once
 WATCHED = 3600.0  # a hold that grew old while nobody looked is looked at for so long first
-CHUNK = 100  # rows between looks at the clock
+CHUNK = 100  # rows that depart together
+THREADS = 16  # objects looked for side by side, between looks at the clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,24 +71,41 @@ class Departures:
         and those for which there was no time.
         """
         departed = 0
-        while ids:
-            chunk, ids = ids[:CHUNK], ids[CHUNK:]
-            gone = [image_id for image_id in chunk if not self._still_there(image_id)]
-            if gone:
-                require()  # after the looks: another bucket may have come to its place meanwhile
-                departed += self.store.depart(gone, self.clock(), REASON)
+        with ThreadPoolExecutor(THREADS, "departed") as pool:
+            while ids:
+                gone, ids = self._gone(pool, ids, deadline)
+                if gone:
+                    require()  # after the looks: another bucket may have come meanwhile
+                    departed += self.store.depart(gone, self.clock(), REASON)
+                if self.clock() > deadline:
+                    break
+        return departed, ids
+
+    def _gone(
+        self, pool: Executor, ids: Sequence[str], deadline: float
+    ) -> tuple[list[str], list[str]]:
+        """Some that are gone, and those that were not looked for. Storage may answer slowly."""
+        gone: list[str] = []
+        looked = 0
+        while looked < len(ids) and len(gone) < CHUNK:
+            some = ids[looked : looked + THREADS]
+            looked += len(some)
+            rows = [self.store.get(image_id) for image_id in some]
+            there = pool.map(self._still_there, rows)
+            gone += [
+                image_id for image_id, is_there in zip(some, there, strict=True) if not is_there
+            ]
             if self.clock() > deadline:
                 break
-        return departed, ids
+        return gone, list(ids[looked:])
 
     def done(self, tenant: Tenant) -> None:
         """All that was missing has departed."""
         if tenant.slug in self.store.departure_holds():
             self.store.drop_departure_hold(tenant.slug)
 
-    def _still_there(self, image_id: str) -> bool:
+    def _still_there(self, row: ImageRow | None) -> bool:
         """Ask again before believing that something is gone: a listing may miss a rename."""
-        row = self.store.get(image_id)
         if row is None:
             return False
         try:

@@ -13,8 +13,9 @@ import pytest
 
 from parjanya_dagster.errors import CloudDenied, ObjectGone, PolicyMissing, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.departures import THREADS
 from parjanya_dagster.ingest.pacing import Pacing
-from parjanya_dagster.ingest.results import SweepResult, Unfinished
+from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
 from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
@@ -341,6 +342,27 @@ def test_departures_for_which_there_was_no_time_are_recorded_by_the_next_sweep(
     while first.stopped:
         first = sweeper.sweep(0.0, start=first.stopped)
     assert set(states(platform, "0.jpg") + states(platform, "149.jpg")) == {"deleted"}
+
+
+def test_slow_storage_costs_departures_one_look_beyond_their_time(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    paths = many(buckets, 150)
+    sweep(sweeper)
+    for path in paths:
+        path.unlink()
+    looks: list[str] = []
+
+    class Slow:
+        def head(self, bucket: str, key: str) -> ObjectInfo:
+            looks.append(key)
+            clock.pass_by(1.0)
+            return platform.objects.head(bucket, key)
+
+    slow = replace(sweeper.departures, objects=Slow())  # type: ignore[arg-type]
+    ids = [row.image_id for row in platform.store.present("acme")]
+    departed, left = slow.record(ids, clock() + 5.0, lambda: None)
+    assert len(looks) == departed == 150 - len(left) == THREADS
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable, ObjectGone])
