@@ -48,6 +48,20 @@ def stages() -> Figures:
     yield from inferred()
 
 
+def durable() -> Figures:
+    """What it costs that objects in folders survive a loss of power."""
+    from bench.durable import costs
+
+    yield from costs()
+
+
+def neighbour() -> Figures:
+    """Seconds of one tenant's image while another's first 100,000 files arrive."""
+    from bench.neighbour import waits
+
+    yield from waits()
+
+
 def store() -> Figures:
     """Claims and commits per second, with 1, 4 and 8 workers."""
     from bench.store import databases, throughput
@@ -82,6 +96,8 @@ def regrade() -> Figures:
 SUITES: dict[str, Callable[[], Figures]] = {
     "chain": chain,
     "stages": stages,
+    "durable": durable,
+    "neighbour": neighbour,
     "regrade": regrade,
     "store": store,
     "reconciler": reconciler,

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import io
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.instance import running, until
 from parjanya_dagster.ingest.copy_files import Upload, upload
-from parjanya_dagster.platform import Platform, open_platform
-from parjanya_dagster.settings import load, process_environment
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import load
 from parjanya_dagster.truth.store.paging import present_rows
 
-PATIENCE = 900.0  # seconds
 SIDE = 1600  # px
 
 
@@ -81,41 +78,15 @@ def measure(count: int) -> Journey:
             path.write_bytes(data)
             files.append(Upload(path, f"incoming/{path.name}", len(data)))
         settings = load(Path(folder) / "home")
-        command = [sys.executable, "-m", "parjanya_dagster.cli", "up", "--home", str(settings.home)]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=process_environment(settings)
-        ) as instance:
-            try:
-                _until_idle(instance)
-                platform = open_platform(settings)
-                _until(lambda: "reconciler" in platform.store.heartbeats())
-                tenant = platform.sweeper.add_tenant("bench")
-                for _ in upload(platform.objects, tenant, files):
-                    pass
-                landed = time.time()
-                _until(lambda: _terminal(platform) == count)
-                ended = _last_event(platform)
-                _until(lambda: not _live_runs(settings.home))
-                return _journey(count, settings.home, landed, ended)
-            finally:
-                instance.send_signal(signal.SIGINT)
-                instance.wait()
-
-
-def _until_idle(instance: subprocess.Popen[str]) -> None:
-    assert instance.stdout is not None
-    for line in instance.stdout:
-        if line.startswith("The UI is at "):
-            return
-    raise SystemExit("the instance did not start")
-
-
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit("the images did not become terminal in time")
-        time.sleep(0.5)  # what is measured are the rows' own times, so this only saves work
+        with running(settings) as platform:
+            tenant = platform.sweeper.add_tenant("bench")
+            for _ in upload(platform.objects, tenant, files):
+                pass
+            landed = time.time()
+            until(lambda: _terminal(platform) == count)
+            ended = _last_event(platform)
+            until(lambda: not _live_runs(settings.home))
+            return _journey(count, settings.home, landed, ended)
 
 
 def _terminal(platform: Platform) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dagster import Definitions
 
 from parjanya_dagster import lanes, logs
-from parjanya_dagster.defs.asset_checks import CHECKS
+from parjanya_dagster.defs.asset_checks import house_checks
 from parjanya_dagster.defs.assets import STAGE_ASSETS, uploads
 from parjanya_dagster.defs.jobs import lane_jobs
 from parjanya_dagster.defs.resources import PlatformResource
@@ -24,7 +24,7 @@ _jobs = lane_jobs(_lanes)
 
 defs = Definitions(
     assets=[uploads, *STAGE_ASSETS],
-    asset_checks=CHECKS,
+    asset_checks=[house_checks],
     jobs=[*_jobs, retention_job],
     schedules=[retention_schedule],
     sensors=[arrivals, pending_rows_sensor(_lanes, _jobs)],

@@ -28,6 +28,10 @@ class TruthUnavailable(TransientError):
     """The truth store cannot be reached. Check its address and that the server runs."""
 
 
+class TruthCorrupt(ParjanyaError):
+    """The truth store is damaged. Bring back a backup: docs/backup.md says how."""
+
+
 class SchemaOutdated(ParjanyaError):
     """The truth store has another schema than this code. Run `parjanya migrate`."""
 

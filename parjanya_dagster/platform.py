@@ -34,9 +34,10 @@ from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
 from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
-from parjanya_dagster.truth import Hints, open_hints, open_store
+from parjanya_dagster.truth import Hints, open_hints, open_probe, open_store
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
+from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
 
@@ -192,6 +193,11 @@ class Platform:
     def hints(self) -> Hints | None:
         """Hints of changes of Truth. None: there are no hints, so Truth itself is polled."""
         return open_hints(self.settings.truth_url, self.clock)
+
+    @cached_property
+    def probe(self) -> Probe:
+        """Raises TruthUnavailable, within seconds, where Truth does not answer."""
+        return open_probe(self.settings.truth_url)
 
     @cached_property
     def registry(self) -> PolicyRegistry:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parjanya_dagster.cli import health
-from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
+from parjanya_dagster.cli.options import Home, Json, OneTenant, answering_platform_of
 from parjanya_dagster.cli.output import (
     ATTENTION,
     BAD,
@@ -50,7 +50,7 @@ def doctor(
 
     findings: Sequence[Finding] = ()
     try:
-        platform = platform_of(home)
+        platform = answering_platform_of(home)
         if tenant is not None:
             platform.tenant(tenant)
         findings, facts = examined(platform, tenant)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from parjanya_dagster.cli.options import platform_of
+from parjanya_dagster.cli.options import answering_platform_of
 from parjanya_dagster.cli.output import (
     ATTENTION,
     BAD,
@@ -33,7 +33,7 @@ def quick(home: Path | None, as_json: bool) -> int:
     would not cure it. Returns the exit code.
     """
     try:
-        platform = platform_of(home)
+        platform = answering_platform_of(home)
         loops = platform.store.heartbeats()
         ages = {name: round(platform.clock() - beat.at, 1) for name, beat in loops.items()}
     except Exception as error:
@@ -56,7 +56,7 @@ def maintenance(home: Path | None, as_json: bool) -> int:
     from parjanya_dagster.doctor.checklist import checklist
     from parjanya_dagster.doctor.instance import ground_of
 
-    lines = list(checklist(ground_of(platform_of(home))))
+    lines = list(checklist(ground_of(answering_platform_of(home))))
     if as_json:
         print_json([asdict(line) for line in lines])
     else:

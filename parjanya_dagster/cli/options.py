@@ -45,3 +45,14 @@ def platform_of(home: Path | None, migrating: bool = False) -> Platform:
     from parjanya_dagster.platform import open_platform
 
     return open_platform(settings_of(home), migrating=migrating)
+
+
+def answering_platform_of(home: Path | None) -> Platform:
+    """The platform of a home whose Truth answered just now. It does not wait long for the answer.
+
+    Raises what `platform_of` raises.
+    """
+    from parjanya_dagster.truth import open_probe
+
+    open_probe(settings_of(home).truth_url)()
+    return platform_of(home)

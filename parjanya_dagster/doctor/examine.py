@@ -39,7 +39,9 @@ from parjanya_dagster.errors import (
 from parjanya_dagster.ingest.known_buckets import objection
 from parjanya_dagster.objects.keys import refusal
 from parjanya_dagster.objects.store import ObjectInfo, Objects
+from parjanya_dagster.policy import Policy
 from parjanya_dagster.queues.messages import Queue
+from parjanya_dagster.regrade.moves import unfit
 from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.records import DepartureHold
@@ -90,6 +92,7 @@ class Examiner:
     rng: random.Random = field(default_factory=random.Random)
     queues: Mapping[str, Queue] = field(default_factory=dict)  # by role: arrivals, or a lane
     workers: Workers = field(default_factory=Nowhere)
+    published: Callable[[str], Policy] | None = None  # None: decisions are not compared with it
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -132,6 +135,8 @@ class Examiner:
             if self.bounds.places:
                 checked, missing = self._places(counts, read.get("ours", ()))
                 read |= {"places_checked": checked, "missing": tuple(missing)}
+        with self._part("the evidence of decisions"):
+            read["unfit"] = tuple(self._unfit(counts))
         with self._part("the identities of buckets"):
             read["held_departures"] = tuple(self._held())
             read["foreign"] = tuple(self._foreign())
@@ -256,10 +261,7 @@ class Examiner:
         share = max(1, self.bounds.places // 2 // max(1, len(counts)))
         rows = {row.image_id: row for row in failed[:share] if row.failure_class in OURS[2:]}
         for count in counts:
-            page = self.store.present(count.tenant, f"{self.rng.getrandbits(96):024x}", share)
-            if len(page) < share:
-                page += self.store.present(count.tenant, "", share - len(page))
-            rows |= {row.image_id: row for row in page}
+            rows |= {row.image_id: row for row in self._sample(count, share)}
         checked, missing = 0, []
         for row in rows.values():
             if self._over():
@@ -269,6 +271,26 @@ class Examiner:
                 if not self._is_there(bucket, key) and not self._gone_by_now(row):
                     missing.append(Missing(row, what, self._search(bucket, key, row, what)))
         return checked, missing
+
+    def _unfit(self, counts: Sequence[Counts]) -> Iterator[ImageRow]:
+        """Of a sample: rows decided from evidence that their policy did not ask for."""
+        if self.published is None:
+            return
+        for count in counts:
+            by_policy: dict[str, list[ImageRow]] = {}
+            for row in self._sample(count, self.bounds.places // 2 // max(1, len(counts))):
+                if row.pipeline_status == Status.CURATED and row.policy:
+                    by_policy.setdefault(row.policy, []).append(row)
+            for ref, rows in by_policy.items():
+                found = unfit(self.store, self.published(ref), rows)
+                yield from (row for row in rows if row.image_id in found)
+
+    def _sample(self, count: Counts, size: int) -> list[ImageRow]:
+        """Present rows of a tenant, from a random id on."""
+        page = self.store.present(count.tenant, f"{self.rng.getrandbits(96):024x}", size)
+        if len(page) < size:
+            page += self.store.present(count.tenant, "", size - len(page))
+        return list({row.image_id: row for row in page}.values())
 
     def _is_there(self, bucket: str, key: str) -> bool:
         try:
@@ -311,19 +333,23 @@ class Examiner:
 
     def _bucket(self, tenant: Tenant, now: float) -> BucketSeen:
         listing = islice(self.objects.listing(tenant.bucket, tenant.prefix), self.bounds.objects)
-        listed: set[str] = set()
+        listed: set[str] = set()  # keys
         without: list[ObjectInfo] = []
         started = self.clock()
         while not self._over() and (chunk := list(islice(listing, 500))):
             ids = {image_id(tenant.bucket, info.key, info.version): info for info in chunk}
-            listed.update(ids)
-            without += [
+            listed.update(info.key for info in chunk)
+            new = [
                 ids[image]
                 for image in ids.keys() - self.store.known(ids)
                 if now - ids[image].modified_at > self.grace.landed
                 and refusal(ids[image].key) is None  # the others are named by `arrivals`
                 and self.objects.complete(tenant.bucket, ids[image], now)
             ]
+            # What may be a known image waits to be read: a moved bucket takes many sweeps.
+            sizes = {info.key: info.size for info in new}
+            unread = {row.key for row in self.store.versions(tenant.bucket, sizes)} if new else ()
+            without += [info for info in new if info.key not in unread]
         whole = len(listed) < self.bounds.objects and not self._over()
         absent = self._absent(tenant, listed, started) if whole else []
         oldest = min(without, key=lambda info: info.modified_at, default=None)
@@ -339,7 +365,7 @@ class Examiner:
         )
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
-        """Rows that existed before the listing began, and whose object was not listed."""
+        """Rows that existed before the listing began, and of whose key nothing was listed."""
         absent: list[ImageRow] = []
         for page in present_pages(self.store, tenant.slug):
             absent += [
@@ -347,21 +373,17 @@ class Examiner:
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.image_id not in listed
+                and row.key not in listed
                 and row.arrived_at < started
             ]
             if self._over():
                 break
         sure = absent[: self.bounds.places]  # a listing may miss what was just renamed
         return [
-            row for row in sure if not self._is_version(row) and not self._gone_by_now(row)
+            row
+            for row in sure
+            if not self._is_there(row.bucket, row.key) and not self._gone_by_now(row)
         ] + absent[len(sure) :]
-
-    def _is_version(self, row: ImageRow) -> bool:
-        try:
-            return self.objects.head(row.bucket, row.key).version == row.version
-        except ObjectGone:
-            return False
 
     def _over(self) -> bool:
         return self.clock() > self._end

@@ -97,6 +97,7 @@ class Facts:
     troubled: tuple[Troubled, ...] = ()
     ours: tuple[ImageRow, ...] = ()  # failed lately, and not by the image's own fault
     missing: tuple[Missing, ...] = ()
+    unfit: tuple[ImageRow, ...] = ()  # of a sample: decided from what their policy did not ask
     places_checked: int = 0  # objects and previews that were looked for
     buckets: tuple[BucketSeen, ...] = ()
     foreign: tuple[ForeignBucket, ...] = ()

@@ -87,6 +87,12 @@ KINDS: Mapping[str, Kind] = {
         "Mend what the reason names: mount, permissions, bucket. Nothing below that place departs "
         "meanwhile, and other tenants go on.",
     ),
+    "decided_from_other_evidence": Kind(
+        _T,
+        _ERROR,
+        "parjanya regrade --tenant TENANT --to POLICY, with the policy that decided them: such "
+        "images are asked again and decided again.",
+    ),
     "arrivals_refused": Kind(
         _T,
         _WARNING,

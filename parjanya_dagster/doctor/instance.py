@@ -46,6 +46,7 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
             tenant=tenant,
             queues=platform.all_queues,
             workers=workers,
+            published=platform.registry.get,
         )
         facts = examiner.examine()
     case = Case(

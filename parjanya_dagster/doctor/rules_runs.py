@@ -12,7 +12,7 @@ from dataclasses import replace
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState, Snapshot
 from parjanya_dagster.doctor.findings import Finding, finding, some
 from parjanya_dagster.doctor.grace_periods import GracePeriods
-from parjanya_dagster.intent.demand import Need, by_key, cooling, needs_of, without_engine
+from parjanya_dagster.intent.demand import Ended, Need, by_key, cooling, needs_of, without_engine
 from parjanya_dagster.intent.liveness import why_dead
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
@@ -85,11 +85,12 @@ def _intent(
         full = waiting >= limits.queued_runs
         stopped = lane.name in limits.held_lanes
         late, held = [], []
+        ended = Ended.of(lane, snapshot)
         first, most = limits.failure_first, limits.failure_most
         unfit = without_engine(needs, ours, snapshot, first, most)  # has a finding of its own
         for need in (need for need in needs if need.batch not in unfit):
             waited = snapshot.now - need.oldest
-            wait = cooling(need, lane, snapshot, first, most)
+            wait = cooling(need, ended, snapshot.now, first, most)
             if (full or wait or stopped) and waited > grace.held_back:
                 held.append(need)
             elif not full and not wait and not stopped and waited > grace.pending:

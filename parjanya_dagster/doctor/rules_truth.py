@@ -9,6 +9,7 @@ from typing import Any
 from parjanya_dagster.doctor.case import ARRIVALS, Case, Rule
 from parjanya_dagster.doctor.facts import Missing
 from parjanya_dagster.doctor.findings import Finding, finding, some
+from parjanya_dagster.truth.models import ImageRow
 
 
 def _rows_missing(case: Case) -> Iterator[Finding]:
@@ -92,6 +93,23 @@ def _places(case: Case) -> Iterator[Finding]:
         )
 
 
+def _decided_from_other_evidence(case: Case) -> Iterator[Finding]:
+    alike: dict[tuple[str, str], list[ImageRow]] = defaultdict(list)
+    for row in case.facts.unfit:
+        alike[row.tenant, row.policy or ""].append(row)
+    for (tenant, policy), rows in alike.items():
+        yield finding(
+            "decided_from_other_evidence",
+            f"{tenant}: {some(len(rows), 'image')} of a sample decided under {policy} from "
+            "evidence made by another prompt or other metrics than it names",
+            min(row.updated_at for row in rows),
+            tenant=tenant,
+            policy=policy,
+            rows=len(rows),
+            image=rows[0].image_id,
+        )
+
+
 def _refused(case: Case) -> Iterator[Finding]:
     """By tenant: a bucket or folder that keeps its arrivals out, and names that are refused."""
     beat = (case.facts.loops or {}).get(ARRIVALS)
@@ -150,6 +168,7 @@ TRUTH_RULES: tuple[Rule, ...] = (
     _objects_unregistered,
     _objects_absent,
     _places,
+    _decided_from_other_evidence,
     _refused,
     _clock_skew,
 )

@@ -24,6 +24,7 @@ from parjanya_dagster.ingest.departures import Departures
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
 from parjanya_dagster.ingest.pacing import Pacing
+from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.refusals import NOBODY, Refusals
 from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
@@ -44,9 +45,9 @@ class _Listing:
     """
 
     began: float
-    ids: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
     present: int = 0  # rows that Truth says are there
-    missing: list[str] = field(default_factory=list)  # rows whose object was not listed
+    missing: list[str] = field(default_factory=list)  # rows whose key was not listed
     hidden: tuple[str, ...] = ()  # what keys begin with that could not be listed
     believed: bool = False  # that what is missing is gone
     departed: int = 0
@@ -66,6 +67,7 @@ class Sweeper:
     share: float = 0.2  # of a tenant's images that may depart in one round; see Departures
     hold_seconds: float = 24 * 3600.0
     watched: dict[str, float] = field(default_factory=dict)  # see Departures
+    reading: float = 5.0  # seconds of a sweep in which one tenant's objects are recognized
     refusals: Refusals = field(default_factory=Refusals)  # what cannot be taken in, by tenant
 
     @property
@@ -220,6 +222,9 @@ class Sweeper:
             if not at.after:
                 self.listings[tenant.slug] = _Listing(self.clock())
             listing = self.listings.get(tenant.slug)
+            recognition = Recognition(
+                store=self.store, objects=self.objects, clock=self.clock, seconds=self.reading
+            )
             after = (at.after,) if at.after else ()
             listed = self.objects.listing(tenant.bucket, tenant.prefix, *after)
             try:
@@ -228,10 +233,10 @@ class Sweeper:
                         image_id(tenant.bucket, info.key, info.version): info for info in infos
                     }
                     if listing is not None:
-                        listing.ids.update(by_id)
+                        listing.keys.update(info.key for info in infos)
                     swept.seen += len(by_id)
                     new = [by_id[image] for image in sorted(by_id.keys() - self.store.known(by_id))]
-                    self._register(tenant, new, swept)
+                    self._register(tenant, new, swept, recognition)
                     if self.clock() > deadline:
                         return Position(tenant.slug, infos[-1].key)
             except ListingIncomplete as error:  # the rest was listed, and nothing in there departs
@@ -247,7 +252,13 @@ class Sweeper:
             self.listings.pop(tenant.slug, None)
         return stopped
 
-    def _register(self, tenant: Tenant, new: Sequence[ObjectInfo], swept: SweepResult) -> None:
+    def _register(
+        self,
+        tenant: Tenant,
+        new: Sequence[ObjectInfo],
+        swept: SweepResult,
+        recognition: Recognition,
+    ) -> None:
         arrivals = []
         for info in new:
             if is_folder(info.key):
@@ -268,12 +279,16 @@ class Sweeper:
                     )
                 )
         began = self.clock()
-        registered, refused = register(self.store, arrivals, began)
+        told = recognition.recognize(tenant.bucket, arrivals) if arrivals else []
+        swept.unread += len(arrivals) - len(told)
+        for name, why in recognition.refused.items():
+            self._refuse(tenant.slug, f"{tenant.bucket}/{name}", why, swept)
+        recognition.refused.clear()
+        registered, refused = register(self.store, told, self.clock())
         for arrival, why in refused.items():
             self._refuse(tenant.slug, f"{tenant.bucket}/{shown(arrival.key)}", why, swept)
-        created = [row.batch for row in registered if row.created]
-        swept.add(created)
-        if created:
+        swept.add(row.batch for row in registered if row.created)
+        if registered:
             swept.worth += self.clock() - began
 
     def _depart(
@@ -285,7 +300,10 @@ class Sweeper:
         after: str,
         buckets: KnownBuckets,
     ) -> Position | None:
-        """Rows whose object is not in the bucket any more. What came later is left alone."""
+        """Rows of whose key nothing is in the bucket any more. What came later is left alone.
+
+        Under a key that was listed lies this image, or what replaces it: registering tells.
+        """
         for page in present_pages(self.store, tenant.slug, after=after):
             after = page[-1].image_id
             listing.present += len(page)
@@ -294,7 +312,7 @@ class Sweeper:
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.image_id not in listing.ids
+                and row.key not in listing.keys
                 and not row.key.startswith(listing.hidden)
                 and row.arrived_at < listing.began
             ]

@@ -24,6 +24,7 @@ from parjanya_dagster.errors import (
 from parjanya_dagster.ingest import events
 from parjanya_dagster.ingest.events import Notification, ObjectEvent
 from parjanya_dagster.ingest.owners import BucketNames, Owners
+from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
@@ -131,13 +132,31 @@ class _Inspection:
                         landed_at=answer.modified_at,
                     )
                 )
+        told = self._recognized(arrivals)
         now = self.mailbox.clock()
-        registered, not_held = register(self.mailbox.store, arrivals, now)
+        registered, not_held = register(self.mailbox.store, told, now)
         for arrival, why in not_held.items():
             self.refused.update(dict.fromkeys(by_key[arrival.bucket, arrival.key], why))
         for row in registered:
             if row.created:
                 self.taken.registered[row.batch] = self.taken.registered.get(row.batch, 0) + 1
+
+    def _recognized(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Those that can be registered. What else was told of is left to the sweep."""
+        recognition = Recognition(
+            store=self.mailbox.store,
+            objects=self.mailbox.objects,
+            clock=self.mailbox.clock,
+            seconds=SECONDS,
+        )
+        by_bucket: dict[str, list[Arrival]] = {}
+        for arrival in arrivals:
+            by_bucket.setdefault(arrival.bucket, []).append(arrival)
+        return [
+            one
+            for bucket, theirs in by_bucket.items()
+            for one in recognition.recognize(bucket, theirs)
+        ]
 
     def why_dead(self, notification: Notification) -> str:
         """Why nobody can ever use a message. Empty: it was of use, or asked for nothing."""

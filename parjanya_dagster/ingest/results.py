@@ -53,6 +53,7 @@ class SweepResult:
     registered: dict[str, int] = field(default_factory=dict)  # batch -> new rows
     seen: int = 0  # objects looked at
     unfinished: int = 0  # objects that are still being written
+    unread: int = 0  # objects that may be known images, to be read by the next sweep
     departed: int = 0  # rows whose object is gone
     held: dict[str, int] = field(default_factory=dict)  # tenant -> missing, and not believed gone
     refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
@@ -69,7 +70,7 @@ class SweepResult:
     def absorb(self, later: SweepResult) -> None:
         """Add what a later sweep of the same tick found."""
         self.absorb_mail(later)
-        self.seen, self.unfinished = later.seen, later.unfinished
+        self.seen, self.unfinished, self.unread = later.seen, later.unfinished, later.unread
         self.refused, self.stopped, self.held = later.refused, later.stopped, later.held
 
     def absorb_mail(self, later: SweepResult | MailResult) -> None:

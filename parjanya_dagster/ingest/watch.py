@@ -180,6 +180,7 @@ class Watch:
             "seen": swept.seen,
             "registered": sum(swept.registered.values()),
             "unfinished": swept.unfinished,
+            "unread": swept.unread,
             "departed": swept.departed,
             "refused": self.sweeper.refusals.body(),
             "complete": swept.complete,

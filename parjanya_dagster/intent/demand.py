@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
+from parjanya_dagster.belief.snapshot import EndedRun, FailedRun, LiveRun, Snapshot
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.stages import STAGES
@@ -79,16 +79,37 @@ def by_key(runs: Iterable[LiveRun]) -> dict[str, list[LiveRun]]:
     return keys
 
 
-def cooling(need: Need, lane: Lane, snapshot: Snapshot, first: float, most: float) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """When runs of a lane ended not long ago, by partition key."""
+
+    failed: Mapping[str, Sequence[float]]
+    succeeded: Mapping[str, Sequence[float]]
+
+    @classmethod
+    def of(cls, lane: Lane, snapshot: Snapshot) -> Ended:
+        return cls(failed=_ends(snapshot.failed, lane), succeeded=_ends(snapshot.succeeded, lane))
+
+
+def _ends(runs: Iterable[FailedRun | EndedRun], lane: Lane) -> Mapping[str, Sequence[float]]:
+    ends: dict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        if run.job == lane.job:
+            for key in run.keys:
+                ends[key].append(run.at)
+    return ends
+
+
+def cooling(need: Need, ended: Ended, now: float, first: float, most: float) -> bool:
     """Whether a run over this batch failed so shortly ago that the next one should wait.
 
     The wait doubles with each failure, so a run that dies at once does not become a storm.
     """
-    failures = [run.at for run in snapshot.failed if run.job == lane.job and need.batch in run.keys]
+    failures = ended.failed.get(need.batch)
     if not failures:
         return False
     wait = min(most, first * 2.0 ** min(len(failures) - 1, 30))
-    return snapshot.now < max(failures) + wait
+    return now < max(failures) + wait
 
 
 def without_engine(
@@ -118,7 +139,7 @@ def without_engine(
     return held
 
 
-def gathering(need: Need, lane: Lane, snapshot: Snapshot, budget: int) -> bool:
+def gathering(need: Need, ended: Ended, now: float, budget: int) -> bool:
     """Whether a few rows should wait for more, since their batch has been run so often of late.
 
     Rows that retry come due one by one, and so do uploads that trickle. A run for each would cost
@@ -126,7 +147,7 @@ def gathering(need: Need, lane: Lane, snapshot: Snapshot, budget: int) -> bool:
     """
     if need.rows * 4 >= budget:
         return False
-    ended = [run.at for run in snapshot.succeeded if run.job == lane.job and need.batch in run.keys]
-    if len(ended) <= OFTEN:
+    successes = ended.succeeded.get(need.batch, ())
+    if len(successes) <= OFTEN:
         return False
-    return snapshot.now < max(ended) + min(GATHER_MOST, GATHER * (len(ended) - OFTEN))
+    return now < max(successes) + min(GATHER_MOST, GATHER * (len(successes) - OFTEN))

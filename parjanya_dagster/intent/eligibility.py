@@ -7,21 +7,19 @@ read counts as present.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import structlog
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.objects.store import Objects
-from parjanya_dagster.truth.models import PRESENT, ImageRow
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
-from parjanya_dagster.truth.store.paging import batch_rows
 
 log = structlog.get_logger(__name__)
 THREADS = 16  # objects looked for side by side
@@ -60,7 +58,7 @@ class Eligibility:
         Without a preview a row goes back to be validated, where it is written. Without its object
         it waits: only the sweep says that it has departed. Raises TruthUnavailable.
         """
-        rows = list(self._due(request))
+        rows = self._due(request)
         if not rows:
             return True  # a manifest to write, or too much else to look through
         with ThreadPoolExecutor(THREADS, "eligible") as pool:
@@ -80,19 +78,10 @@ class Eligibility:
         useless = len(gone) + (len(without_preview) if FIRST not in request.stages else 0)
         return useless < len(rows) or len(rows) >= self.most
 
-    def _due(self, request: Request) -> Iterator[ImageRow]:
+    def _due(self, request: Request) -> list[ImageRow]:
         """Rows of the request that are due, up to `most`. Deciding needs nothing but evidence."""
-        waiting = {str(WAITS_FOR[stage]) for stage in request.stages if stage != STAGES[-1]}
-        now = self.clock()
-        due = (
-            row
-            for row in batch_rows(self.store, request.keys)
-            if row.due_at is not None
-            and row.due_at <= now
-            and row.pipeline_status in waiting
-            and row.object_state == PRESENT
-        )
-        return islice(due, self.most)
+        looking = [stage for stage in request.stages if stage != STAGES[-1]]
+        return self.store.due_rows(request.keys, looking, self.clock(), self.most)
 
     def _missing(self, row: ImageRow) -> str:
         """What the row lacks: its object or its preview. Empty: nothing."""

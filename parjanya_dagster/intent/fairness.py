@@ -71,27 +71,24 @@ def pack(
     """
     rank = {need.batch: index for index, need in enumerate(chosen)}
     groups: list[list[Need]] = []
-    filled = 0
+    filled, any_big = 0, False  # of the last group
     for need in sorted(chosen, key=lambda need: order[need.batch]):
         last = groups[-1] if groups else None
+        big = need.rows > rows * BIG
         if (
             last
             and _reaches(order[last[-1].batch], order[need.batch], gap, known)
             and filled + need.rows <= rows
             and order[need.batch] - order[last[0].batch] < keys
-            and (last[-1].tenant == need.tenant or not _any_big((*last, need), rows))
+            and (last[-1].tenant == need.tenant or not (any_big or big))
         ):
             last.append(need)
-            filled += need.rows
+            filled, any_big = filled + need.rows, any_big or big
         else:
             groups.append([need])
-            filled = need.rows
+            filled, any_big = need.rows, big
     return sorted(groups, key=lambda group: min(rank[need.batch] for need in group))
 
 
 def _reaches(last: int, following: int, gap: int, known: int) -> bool:
     return following == last + 1 or (following <= last + 1 + gap and following < known)
-
-
-def _any_big(needs: Iterable[Need], rows: int) -> bool:
-    return any(need.rows > rows * BIG for need in needs)

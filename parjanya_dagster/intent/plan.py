@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
 from parjanya_dagster.intent.demand import (
+    Ended,
     Need,
     by_key,
     cooling,
@@ -101,13 +102,14 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         needs, within = needs_of(snapshot, lane, by_key(ours))
         needs = [need for need in needs if not held_back(need, snapshot)]
         budget = row_budget(lane, snapshot.seconds_per_row, limits)
+        ended = Ended.of(lane, snapshot)
         unfit = without_engine(needs, ours, snapshot, limits.failure_first, limits.failure_most)
         warm = [
             need
             for need in needs
             if need.batch not in unfit
-            and not cooling(need, lane, snapshot, limits.failure_first, limits.failure_most)
-            and not gathering(need, lane, snapshot, budget)
+            and not cooling(need, ended, snapshot.now, limits.failure_first, limits.failure_most)
+            and not gathering(need, ended, snapshot.now, budget)
             and lane.name not in limits.held_lanes
         ]
         placed = [need for need in warm if need.batch in order]

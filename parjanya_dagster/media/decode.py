@@ -5,6 +5,7 @@ from __future__ import annotations
 from .decode_bmp import decode_bmp
 from .decode_heic import decode_heic
 from .decode_raw import decode_raw
+from .decode_tiff import decode_tiff
 from .decode_vips import decode_vips
 from .decoded import Decoded
 from .errors import Rejected
@@ -22,7 +23,9 @@ def decode(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
         case "bmp":
             return decode_bmp(data, limits)
         case "heic":
-            return decode_heic(data, limits)
+            return decode_heic(data, limits, target)
+        case "tiff":
+            return decode_tiff(data, limits, target)
         case "raw" | "dng":
             return decode_raw(data, fmt, limits, target)
         case _:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+from .colour import in_memory
 from .decoded import Decoded, refusal
 from .errors import Rejected
 from .limits import Limits
-from .pixels import from_array, green_rows, in_memory
+from .pixels import from_array, green_rows, sampled_rows
 
 
 def decode_bmp(data: bytes, limits: Limits) -> Decoded:
@@ -26,10 +27,14 @@ def decode_bmp(data: bytes, limits: Limits) -> Decoded:
         raise refusal(data, "bmp", error) from error
     alpha = image.mode == "RGBA"
     rgb = np.ascontiguousarray(image.convert("RGBA" if alpha else "RGB"))
-    pixels = in_memory(from_array(rgb, "srgb"))
+    if alpha and not rgb[..., 3].any():
+        # Programs that know nothing of alpha leave it zero; nobody saves what cannot be seen.
+        alpha, rgb = False, np.ascontiguousarray(rgb[..., :3])
+    pixels, _ = in_memory(from_array(rgb, "srgb"))
     return Decoded(
         pixels=pixels,
         band=green_rows(pixels),
+        rows=sampled_rows(pixels),
         width=image.width,
         height=image.height,
         orientation=1,

@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from .colour import in_memory
 from .decoded import Decoded, refusal
+from .encodings import heif_encoding
+from .ends import is_cut_short
 from .errors import Rejected
+from .isobmff import sequence_frames
 from .limits import Limits
-from .pixels import from_array, green_rows, in_memory
-from .structure import is_cut_short
+from .pixels import as_array, every_so_many_rows, from_array, green_rows, shrink_in_memory
 
 
-def decode_heic(data: bytes, limits: Limits) -> Decoded:
+def decode_heic(data: bytes, limits: Limits, target: int) -> Decoded:
     """The primary picture, turned as its container says. Raises Rejected."""
     import numpy as np
     import pillow_heif
@@ -38,24 +41,30 @@ def decode_heic(data: bytes, limits: Limits) -> Decoded:
         raise
     except Exception as error:  # libheif's errors arrive as several kinds
         raise refusal(data, "heic", error) from error
-    pixels = from_array(np.ascontiguousarray(rows), _interpretation(bands, depth))
+    image = from_array(np.ascontiguousarray(rows), _interpretation(bands, depth))
     info: dict[str, Any] = picture.info
     profile = info.get("icc_profile")
     if profile:
-        pixels = _with_profile(pixels, profile)
-    alpha = bands in (2, 4)
-    pixels = in_memory(pixels)
+        image = _with_profile(image, profile)
+    shrink = shrink_in_memory(*picture.size, target)
+    strip, _ = in_memory(every_so_many_rows(image))
+    pixels, encoding = in_memory(image, heif_encoding(data, "heic"), shrink)
+    shown = sequence_frames(data)
     return Decoded(
         pixels=pixels,
-        band=green_rows(pixels),
+        band=green_rows(strip if shrink > 1 else pixels),
+        rows=as_array(strip),
         width=picture.size[0],
         height=picture.size[1],
         orientation=1,
-        frames=len(file),
+        frames=max(len(file), shown),
+        animated=shown > 1,
         bit_depth=int(info.get("bit_depth", 8)),
         channels=bands,
-        alpha=alpha,
+        alpha=bands in (2, 4),
         exif=info.get("exif"),
+        xmp=info.get("xmp"),
+        encoding=encoding,
     )
 
 

@@ -11,12 +11,13 @@ import io
 from dataclasses import replace
 from typing import Any, Final
 
+from .colour import in_memory
 from .decode_vips import decode_vips
 from .decoded import Decoded, refusal
+from .ends import is_cut_short
 from .errors import Rejected
 from .limits import Limits
-from .pixels import from_array, green_rows, in_memory
-from .structure import is_cut_short
+from .pixels import from_array, green_rows, sampled_rows
 
 # LibRaw's `flip` as the EXIF orientation that undoes the same turn.
 _ORIENTATION: Final = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -64,8 +65,15 @@ def decode_raw(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
         if isinstance(error, rawpy.LibRawUnsufficientMemoryError):
             raise MemoryError(str(error)) from error
         raise refusal(data, fmt, error) from error
-    image = in_memory(from_array(pixels, "srgb"))
-    return Decoded(pixels=image, band=green_rows(image), **facts, exif=exif, source="sensor")
+    image, _ = in_memory(from_array(pixels, "srgb"))
+    return Decoded(
+        pixels=image,
+        band=green_rows(image),
+        rows=sampled_rows(image),
+        **facts,
+        exif=exif,
+        source="sensor",
+    )
 
 
 def _embedded_preview(raw: Any, limits: Limits, target: int) -> Decoded | None:

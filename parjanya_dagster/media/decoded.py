@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .ends import is_cut_short
 from .errors import Rejected
-from .structure import is_cut_short
 
 if TYPE_CHECKING:
     import numpy as np
     import pyvips
+
+    from .transfer import Encoding
 
 # Sound files of rare kinds: other compressions, complex numbers, 64-bit samples, packed Lab.
 _NOT_READ_HERE: Final = ("not configured", "samples out of range", "labq", "Unsupported")
@@ -20,8 +22,9 @@ _NOT_READ_HERE: Final = ("not configured", "samples out of range", "labq", "Unsu
 class Decoded:
     """Pixels and header facts of one image, as stored: orientation is not yet applied."""
 
-    pixels: pyvips.Image  # in memory, alpha flattened on white, native depth and colour space
+    pixels: pyvips.Image  # in memory, opaque, 8 or 16 bits, as stored or already sRGB
     band: np.ndarray  # (rows, width) uint8, one colour band at full size and as stored
+    rows: np.ndarray  # (rows, width, bands) spread over the picture, not resampled by us
     width: int
     height: int
     orientation: int
@@ -30,6 +33,9 @@ class Decoded:
     channels: int
     alpha: bool
     exif: bytes | None  # an EXIF block, or a whole TIFF
+    xmp: bytes | None = None
+    encoding: Encoding | None = None  # what the samples mean, beyond a profile and their kind
+    animated: bool = False
     source: str = "image"  # what was decoded: the image, or a raw file's preview or sensor data
 
 

@@ -1,4 +1,4 @@
-"""Pixels in memory: vips images and arrays, and what makes any sample a displayable one."""
+"""Pixels in memory: vips images, arrays, and the rows that only full size can show."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 # Rows kept for what only full size can show.
 BAND_ROWS: Final = 64
+_SAMPLED_ROWS: Final = 128
+# More pixels than this are made smaller while they are decoded, to bound memory.
+MOST_IN_MEMORY: Final = 64_000_000
 
 
 def load_vips() -> Any:
@@ -27,9 +30,9 @@ def load_vips() -> Any:
 
 
 def from_array(pixels: Any, interpretation: str) -> pyvips.Image:
-    """A vips image over a contiguous (height, width, bands) array of uint8 or uint16."""
+    """A vips image over a contiguous (height, width, bands) array of uint8, uint16 or float32."""
     height, width, bands = pixels.shape
-    kind = "ushort" if pixels.dtype.itemsize == 2 else "uchar"
+    kind = {1: "uchar", 2: "ushort", 4: "float"}[pixels.dtype.itemsize]
     image = load_vips().Image.new_from_memory(pixels.data, width, height, bands, kind)
     return image.copy(interpretation=interpretation)
 
@@ -40,42 +43,25 @@ def as_array(image: Any) -> np.ndarray:
     return pixels
 
 
-def in_memory(image: Any) -> pyvips.Image:
-    """Decode now, with transparent pixels laid over white (the paper most pages are)."""
-    if image.bands > 4 and not has_alpha(image):
-        # Samples beyond colour and alpha, as in files of satellites, mean nothing to the eye.
-        image = image[0:3]
-    elif image.hasalpha():
-        image = image.flatten(background=_white(image))
-    if image.interpretation == "scrgb":
-        image = image.colourspace("srgb")  # floats that are colours: linear light by convention
-    elif image.format not in ("uchar", "ushort"):
-        image = _stretched(image.copy_memory())
-    return image.copy_memory()  # reads every pixel: errors come out here
-
-
 def has_alpha(image: Any) -> bool:
     return bool(image.hasalpha()) and (image.bands <= 4 or image.interpretation == "cmyk")
 
 
-def _white(image: Any) -> float:
-    return {"uchar": 255.0, "ushort": 65535.0}.get(image.format, 1.0)
+def shrink_in_memory(width: int, height: int, target: int) -> int:
+    """By what whole number a picture too large for memory is made smaller while it is read."""
+    if width * height <= MOST_IN_MEMORY:
+        return 1
+    return max(1, min(max(width, height) // (2 * target), min(width, height)))
 
 
-def _stretched(image: Any) -> pyvips.Image:
-    """Measurements as a picture: 0–1 becomes 0–255, any other range its least to its greatest.
+def every_so_many_rows(image: Any) -> Any:
+    """A strip of about `_SAMPLED_ROWS` rows, spread over the image, at its full width."""
+    return image.subsample(1, max(1, image.height // _SAMPLED_ROWS))
 
-    Pixels that are no number become black.
-    """
-    import numpy as np
 
-    values = np.nan_to_num(as_array(image).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if image.format in ("float", "double") and low >= 0.0 and high <= 1.0:
-        low, high = 0.0, 1.0
-    scaled = (values - low) * (255.0 / ((high - low) or 1.0))
-    grey = np.rint(scaled).astype(np.uint8)
-    return from_array(grey, "b-w" if grey.shape[2] == 1 else "srgb").copy_memory()
+def sampled_rows(pixels: Any) -> np.ndarray:
+    """At most about 128 rows, spread over the image, as a (rows, width, bands) array."""
+    return as_array(every_so_many_rows(pixels))
 
 
 def green_rows(pixels: Any) -> np.ndarray:

@@ -6,7 +6,8 @@ import struct
 from typing import Final
 
 from .errors import Rejected
-from .structure import is_raw
+from .tiff import MAGICS as TIFF_MAGICS
+from .tiff import raw_kind
 
 MIME: Final[dict[str, str]] = {
     "jpeg": "image/jpeg",
@@ -20,8 +21,6 @@ MIME: Final[dict[str, str]] = {
     "dng": "image/x-adobe-dng",
     "raw": "image/x-raw",
 }
-
-_TIFF_MAGICS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Raw files of cameras that are no TIFF inside: Fujifilm, Olympus, Panasonic, Sigma, Minolta, Canon.
 _RAW_MAGICS: Final = (
@@ -68,8 +67,8 @@ def sniff(data: bytes) -> str:
         return "png"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    if head[:4] in _TIFF_MAGICS:
-        return is_raw(data) or "tiff"
+    if head[:4] in TIFF_MAGICS:
+        return raw_kind(data) or "tiff"
     if head.startswith(_RAW_MAGICS):
         return "raw"
     if head[:6] in (b"GIF87a", b"GIF89a"):

@@ -18,9 +18,7 @@ from .rendition import PREVIEW_SIDE, preview_jpeg, render, thumbnail_jpeg
 from .sniff import MIME, sniff
 
 # Part of the fingerprint of "validated" evidence: raise it when the same bytes give other facts.
-VALIDATION_VERSION = 4
-
-_ANIMATED_FORMATS = frozenset({"gif", "webp", "png"})
+VALIDATION_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def validate(data: bytes, limits: Limits | None = None, *, coordinates: bool = F
         "bytes": len(data),
         **_geometry(decoded),
         "frames": decoded.frames,
-        "animated": decoded.frames > 1 and fmt in _ANIMATED_FORMATS,
+        "animated": decoded.animated,
         "bit_depth": decoded.bit_depth,
         "channels": decoded.channels,
         "alpha": decoded.alpha,
@@ -85,7 +83,7 @@ def _technical(decoded: Decoded, rgb: Any, luma: Any) -> dict[str, float]:
         "longer_side": max(width, height),
         **measure(rgb, luma),
         "blockiness": blockiness(decoded.band),
-        "flat_share": flat_share(_sampled_rows(decoded.pixels)),
+        "flat_share": flat_share(decoded.rows),
     }
 
 
@@ -93,8 +91,3 @@ def _luma(rgb: Any) -> Any:
     from PIL import Image
 
     return Image.fromarray(rgb).convert("L")
-
-
-def _sampled_rows(pixels: Any) -> Any:
-    """At most about 128 rows, spread over the image, as a (rows, width, bands) array."""
-    return as_array(pixels.subsample(1, max(1, pixels.height // 128)))

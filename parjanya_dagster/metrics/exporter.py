@@ -11,6 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from parjanya_dagster.metrics.families import families
+from parjanya_dagster.metrics.latest import Latest
 from parjanya_dagster.metrics.measure import Measured
 
 
@@ -20,18 +21,10 @@ class Exporter(Collector):
     def __init__(
         self, measure: Callable[[], Measured], clock: Callable[[], float], every: float
     ) -> None:
-        self._measure, self._clock, self._every = measure, clock, every
-        self._lock = threading.Lock()
-        self._last: list[Metric] = []
-        self._at: float | None = None
+        self._latest = Latest(measure, clock, every)
 
     def collect(self) -> Iterable[Metric]:
-        with self._lock:
-            now = self._clock()
-            if self._at is None or not 0 <= now - self._at < self._every:
-                self._last = families(self._measure())
-                self._at = self._clock()
-            return self._last
+        return families(self._latest.look())
 
     def describe(self) -> Iterable[Metric]:
         """Nothing, because registering must not measure."""

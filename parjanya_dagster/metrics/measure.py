@@ -16,7 +16,7 @@ from parjanya_dagster.doctor.examine import Bounds, Examiner
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.rules import diagnose
-from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
+from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError, TruthUnavailable
 from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.platform import Platform
@@ -94,12 +94,31 @@ def measure(
     )
 
 
+def _without_truth(platform: Platform, why: str, seconds: float) -> Measured:
+    facts = Facts(now=platform.clock(), unread={"Truth": why})
+    limits = Limits()
+    case = Case(facts=facts, lanes=platform.lanes, limits=limits)
+    return Measured(
+        facts=facts,
+        findings=tuple(diagnose(case)),
+        lanes=platform.lanes,
+        limits=limits,
+        seconds=seconds,
+        unread=facts.unread,
+    )
+
+
 def measure_home(platform: Platform) -> Measured:
     """Measure an instance from outside: open the Dagster of its home, and close it again."""
     from parjanya_dagster.belief.instance import Unreadable, open_dagster
     from parjanya_dagster.belief.runs import DagsterBelief
     from parjanya_dagster.belief.ticks import sensors_seen
 
+    began = platform.clock()
+    try:
+        platform.probe()
+    except TruthUnavailable as error:  # reading it, or Dagster beside it, could take minutes
+        return _without_truth(platform, str(error), platform.clock() - began)
     try:
         instance = open_dagster(platform.settings)
     except BeliefUnreadable as error:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
-import tempfile
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from parjanya_dagster.errors import (
     BucketMissing,
@@ -23,28 +24,52 @@ from parjanya_dagster.errors import (
     ObjectGone,
     StorageUnavailable,
 )
-from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects import durable
+from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
 """Endings of files that a program is still writing."""
 MARKER = ".parjanya-bucket"
 """The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
+LOCK = ".parjanya-lock"
+"""The file in a bucket's folder that is locked by who writes over a version. Hidden, and empty."""
+LOOKS, LOOK = 200, 0.05  # how often, and after how many seconds, a lock that is held is tried
 
 
 class FolderObjects:
     """See `objects.store.Objects`. Keys are paths below the bucket's folder."""
 
-    def __init__(self, root: str | Path, settle: float = 1.0) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        settle: float = 1.0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.root = Path(root)
         self.settle = settle
+        self.pause = pause
 
-    def get(self, bucket: str, key: str) -> Object:
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
         with self._open(bucket, key) as file:
-            before = _version(os.fstat(file.fileno()))
-            data = file.read()
+            stat = os.fstat(file.fileno())
+            before = _version(stat)
+            if version not in ("", before):
+                return Object(b"", before)
+            data = file.read(stat.st_size + 1)  # no more, however fast it grows
             after = _version(os.fstat(file.fileno()))
         # Bytes that changed under the read have no version: nobody's row speaks of them.
         return Object(data, after if before == after else "")
+
+    def digest(self, bucket: str, key: str) -> Digest:
+        with self._open(bucket, key) as file:
+            before = _version(os.fstat(file.fileno()))
+            try:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                path = self._path(bucket, key)
+                raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
+            after = _version(os.fstat(file.fileno()))
+        return Digest(sha256, after if before == after else "")
 
     def identity(self, bucket: str) -> str | None:
         path = self._path(bucket, MARKER)
@@ -65,11 +90,8 @@ class FolderObjects:
     def _mark(self, path: Path) -> str:
         """Write a marker, unless somebody else just did. Whoever was first is obeyed."""
         try:
-            with _written_beside(path, f"{_FORMAT}{uuid.uuid4()}\n".encode()) as temporary:
-                with suppress(OSError):  # whoever adopts it, all of our processes read it
-                    os.chmod(temporary, 0o644)
-                _link(temporary, path)
-            _sync_folder(path.parent)
+            # Whoever adopts it, all of our processes read it.
+            durable.write_new(path, f"{_FORMAT}{uuid.uuid4()}\n".encode(), 0o644)
         except FileExistsError:
             pass
         except OSError as error:
@@ -80,14 +102,63 @@ class FolderObjects:
             raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        path = self._path(bucket, key)
+        self.put_many(bucket, [NewObject(key=key, data=data, content_type=content_type)])
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
+        files = {self._path(bucket, new.key): new.data for new in objects}
+        with self._prepared(bucket, files) as put_in_place:
+            put_in_place()
+
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
+        with (
+            self._prepared(bucket, {self._path(bucket, key): data}) as put_in_place,
+            self._alone_over(bucket, key, version) as allowed,
+        ):
+            if allowed:
+                put_in_place()
+            return allowed
+
+    @contextmanager
+    def _prepared(self, bucket: str, files: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
         try:
-            self._make_folder(bucket, path.parent)
-            with _written_beside(path, data) as temporary:
-                os.replace(temporary, path)
-            _sync_folder(path.parent)
+            for folder in {path.parent for path in files}:
+                self._make_folder(bucket, folder)
+            with durable.prepared(files) as put_in_place:
+                yield put_in_place
         except OSError as error:
+            path = error.filename or ", ".join(map(str, files))
             raise StorageUnavailable(f"Cannot write {path}: {error.strerror}") from error
+
+    @contextmanager
+    def _alone_over(self, bucket: str, key: str, version: str) -> Iterator[bool]:
+        """Whether that version lies there. While this lasts, nobody else writes over anything.
+
+        The lock is the kernel's: it ends with its process, however that dies.
+        """
+        lock = os.open(self.root / bucket / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            self._lock(lock, bucket)
+            try:
+                there = _version(self._path(bucket, key).stat())
+            except (FileNotFoundError, NotADirectoryError):
+                there = ""
+            yield there == version
+        finally:
+            os.close(lock)
+
+    def _lock(self, lock: int, bucket: str) -> None:
+        """Raises StorageUnavailable where another process holds the lock for too long."""
+        for _ in range(LOOKS):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.pause(LOOK)
+            else:
+                return
+        raise StorageUnavailable(
+            f"A process holds {self.root / bucket / LOCK} for more than {LOOKS * LOOK:.0f} s. "
+            "Is one stopped in the middle of a write?"
+        )
 
     def _make_folder(self, bucket: str, folder: Path) -> None:
         """Make the folder of an object, and what it lies in. A new bucket is marked before it is
@@ -100,7 +171,7 @@ class FolderObjects:
         missing = [folder, *folder.parents][: len(folder.relative_to(base).parts)]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:  # a folder survives once the one that holds it was written
-            _sync_folder(made.parent)
+            durable.sync(made.parent)
 
     def _make_bucket(self, base: Path) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -109,7 +180,7 @@ class FolderObjects:
         try:
             self._mark(temporary / MARKER)
             os.rename(temporary, base)
-            _sync_folder(self.root)
+            durable.sync(self.root)
         except OSError:
             if not base.is_dir():  # otherwise somebody else was first, and is obeyed
                 raise
@@ -218,7 +289,7 @@ class FolderObjects:
     ) -> PresignedPut | None:
         return None
 
-    def _open(self, bucket: str, key: str) -> BinaryIO:
+    def _open(self, bucket: str, key: str) -> BufferedReader:
         path = self._path(bucket, key)
         try:
             return path.open("rb")
@@ -261,44 +332,6 @@ def _identity(text: str) -> str:
     return text.removeprefix(_FORMAT).strip()
 
 
-@contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[str]:
-    """A new file beside `path` that holds the data, on the disk and not in a cache alone."""
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _link(temporary: str, path: Path) -> None:
-    """Put a file in its place, and never in another's place. Raises FileExistsError."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # exFAT and some network file systems have no hard links
-        if path.exists():
-            raise FileExistsError(path) from None
-        os.replace(temporary, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """What was made or renamed in a folder is there after a loss of power too."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
-            raise
-    finally:
-        os.close(handle)
-
-
 def _in_order(entry: os.DirEntry[str]) -> str:
     return entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
 
@@ -324,4 +357,10 @@ def _info(key: str, stat: os.stat_result) -> ObjectInfo:
 
 
 def _version(stat: os.stat_result) -> str:
-    return f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_size:x}"
+    """Nobody can set the time of the last change, so no other bytes have the same version.
+
+    That time also changes with the file's owner, mode and number of links. Then the file is read
+    once more and recognized (docs/decisions/0017).
+    """
+    times = f"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}"
+    return f"{stat.st_ino:x}-{times}-{stat.st_size:x}"

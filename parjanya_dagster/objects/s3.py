@@ -5,15 +5,18 @@ Credentials, region and endpoint come from the usual AWS variables (`AWS_ENDPOIN
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
-from parjanya_dagster.objects.store import Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
 
 _GONE = ("404", "NoSuchKey")
+_OTHERWISE = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
+_ANOTHER = ("412", "PreconditionFailed")  # it is of another version than was asked for
 
 
 class S3Objects:
@@ -35,14 +38,50 @@ class S3Objects:
     def mark(self, bucket: str) -> str:
         return self.identity(bucket) or bucket
 
-    def get(self, bucket: str, key: str) -> Object:
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
+        only = {"IfMatch": f'"{version}"'} if version else {}
         with _named(bucket, key):
-            answer = self._client.get_object(Bucket=bucket, Key=key)
-            return Object(answer["Body"].read(), _etag(answer))
+            try:
+                answer = self._client.get_object(Bucket=bucket, Key=key, **only)
+            except self._client.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _ANOTHER:
+                    raise
+            else:
+                return Object(answer["Body"].read(), _etag(answer))
+        other = self.head(bucket, key).version
+        return Object(b"", other if other != version else "")  # it is that one again by now
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         with _named(bucket, key):
             self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
+        for new in objects:
+            self.put(bucket, new.key, new.data, new.content_type)
+
+    def digest(self, bucket: str, key: str) -> Digest:
+        digest = hashlib.sha256()
+        with _named(bucket, key):
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            for chunk in answer["Body"].iter_chunks(1 << 20):
+                digest.update(chunk)
+        return Digest(digest.hexdigest(), _etag(answer))
+
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
+        expected = {"IfMatch": f'"{version}"'} if version else {"IfNoneMatch": "*"}
+        try:
+            with _named(bucket, key):
+                self._client.put_object(
+                    Bucket=bucket, Key=key, Body=data, ContentType=content_type, **expected
+                )
+        except ObjectGone:  # it was deleted meanwhile, or the bucket is missing
+            self.identity(bucket)
+            return False
+        except StorageUnavailable as error:
+            if _code(error.__cause__) in _OTHERWISE:
+                return False
+            raise
+        return True
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         try:
@@ -131,11 +170,15 @@ def _named(bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in _GONE:
+        if _code(error) in _GONE:
             raise ObjectGone(f"{key!r} is not in the bucket {bucket!r}.") from error
         raise StorageUnavailable(f"s3://{bucket}/{key}: {error}") from error
     except (BotoCoreError, HTTPClientError, OSError) as error:
         raise StorageUnavailable(f"s3://{bucket}/{key}: {type(error).__name__}: {error}") from error
+
+
+def _code(error: Any) -> str:
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
 
 
 def _etag(described: Any) -> str:

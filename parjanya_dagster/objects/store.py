@@ -5,7 +5,7 @@ Writes are atomic: a reader sees the whole object or none. A bucket and a key co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,11 +29,28 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What an object's bytes are, and the version that they are."""
+
+    sha256: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class PresignedPut:
     """A URL to put one object with, and the headers that the request must carry."""
 
     url: str
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewObject:
+    """What is to be written under a key."""
+
+    key: str
+    data: bytes
+    content_type: str
 
 
 class Objects(Protocol):
@@ -52,11 +69,31 @@ class Objects(Protocol):
     def mark(self, bucket: str) -> str:
         """Give a bucket that is there an identity, unless it has one. Returns its identity."""
 
-    def get(self, bucket: str, key: str) -> Object:
-        """Raises ObjectGone where there is no such object."""
+    def get(self, bucket: str, key: str, version: str = "") -> Object:
+        """Raises ObjectGone where there is no such object.
+
+        With a version, only that one is read: another comes back as what it is, without bytes.
+        """
+
+    def digest(self, bucket: str, key: str) -> Digest:
+        """Read an object without holding it in memory. Raises ObjectGone."""
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write an object whole. When this returns, the object survives a loss of power."""
+
+    def put_many(self, bucket: str, objects: Sequence[NewObject]) -> None:
+        """Write each object whole. When this returns, all of them survive a loss of power.
+
+        Cheaper than one by one where the storage is a disk. Where it raises, any of the objects
+        may have been written: write them all again.
+        """
+
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
+        """Write an object over that version of it, where "" means that there is none.
+
+        False: another version lies there, and nothing was written. Of two who write over the same
+        version, in whatever processes, one does.
+        """
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""

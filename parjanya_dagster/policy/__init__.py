@@ -5,7 +5,7 @@ Pure. Knows nothing of stores, Dagster, or where evidence comes from.
 
 from __future__ import annotations
 
-from .boundary import STAGES, Provided, boundary, lacking, provided
+from .boundary import STAGES, Provided, boundary, lacking, provided, unasked
 from .canonical import canonical_json
 from .comparison import Comparison, Flip, compare
 from .diff import Change, PolicyDiff, diff
@@ -43,4 +43,5 @@ __all__ = [
     "parse_ref",
     "provided",
     "refuse_changed",
+    "unasked",
 ]

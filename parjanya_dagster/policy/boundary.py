@@ -66,6 +66,22 @@ def lacking(
     return tuple(missing)
 
 
+def unasked(policy: Policy, stage: str, evidence: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What the policy wants a stage's engine to be asked, and this evidence does not answer.
+
+    "prompt", and names of metrics. A metric without a value is an answer: the engine was asked.
+    Such evidence was made for another policy, so nothing may be decided from it.
+    """
+    needs, body = policy.document.needs, evidence or {}
+    if stage == "enriched" and needs.enriched and needs.enriched.prompt:
+        return () if body.get("prompt") == needs.enriched.prompt else ("prompt",)
+    if stage == "scored" and needs.scored:
+        measured = body.get("metrics")
+        held = measured if isinstance(measured, Mapping) else {}
+        return tuple(metric for metric in needs.scored.metrics if metric not in held)
+    return ()
+
+
 def _unsaid(stage: str, path: str, held: frozenset[str]) -> bool:
     whole = path.split(".")[0]
     return whole in _SPARSE.get(stage, ()) and whole in held

@@ -85,6 +85,16 @@ class Policy:
         return {stage: tuple(dict.fromkeys(paths)) for stage, paths in paths_of.items() if paths}
 
     @cached_property
+    def asking(self) -> frozenset[str]:
+        """The stages whose engine must have been asked something that this policy names."""
+        needs = self.document.needs
+        asked = {
+            "enriched": needs.enriched is not None and needs.enriched.prompt is not None,
+            "scored": needs.scored is not None and bool(needs.scored.metrics),
+        }
+        return frozenset(stage for stage, named in asked.items() if named)
+
+    @cached_property
     def near_distance(self) -> int | None:
         """How far a search for near duplicates looks, in bits of 64. None: there is no search."""
         near = self.document.duplicates.near

@@ -2,6 +2,10 @@
 
 Recorded evidence is preferred to new evidence. Best is the evidence that a decision under the same
 policy was once made from. So going back to a policy gives its decisions back.
+
+A row that is under way goes back too, where a stage that it has left did not ask what the policy
+names. What its worker commits meanwhile may still be for the policy before: the stage `curated`
+looks at that.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from parjanya_dagster.errors import PolicyUnusable
-from parjanya_dagster.policy import Policy, boundary, diff, lacking
+from parjanya_dagster.policy import Policy, boundary, diff, lacking, unasked
 from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow, Move
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, Status
 from parjanya_dagster.truth.store import EvidenceLog
@@ -29,16 +33,20 @@ class Planner:
         self._narrower: dict[str, bool] = {}  # policy -> whether the target needs no more than it
 
     def moves(self, rows: Sequence[ImageRow]) -> list[Move]:
-        """A move for each row that the target has not decided and that can be decided."""
+        """A move for each row that the target has not decided and that can be decided.
+
+        A row that the target decided from evidence made for another policy counts as not decided.
+        """
         rows = [row for row in rows if self._concerned(row)]
-        decided = [row for row in rows if row.pipeline_status == Status.CURATED]
-        before = self._store.decided_under([row.image_id for row in decided], self._target.hash)
-        moves: list[Move] = []
-        unsure: list[ImageRow] = []
-        for row in rows:
-            if row.pipeline_status != Status.CURATED:
-                moves.append(_wait(row))
-            elif used := _used(before.get(row.image_id)):
+        decided = [row for row in rows if _is_decided(row)]
+        ours = [row for row in decided if row.policy == self._target.ref]
+        others = [row for row in decided if row.policy != self._target.ref]
+        mistaken = unfit(self._store, self._target, ours)
+        unsure = [row for row in ours if row.image_id in mistaken]
+        before = self._store.decided_under([row.image_id for row in others], self._target.hash)
+        moves = self._under_way([row for row in rows if not _is_decided(row)])
+        for row in others:
+            if used := _used(before.get(row.image_id)):
                 moves.append(_move(row, "curated", used))
             elif self._complete(row) and self._covered_by(row.policy):
                 moves.append(_move(row, "curated", {}))
@@ -49,8 +57,8 @@ class Planner:
     def _concerned(self, row: ImageRow) -> bool:
         if row.object_state != PRESENT or row.pipeline_status == Status.FAILED:
             return False
-        if row.pipeline_status == Status.CURATED:
-            return row.policy != self._target.ref
+        if _is_decided(row):
+            return row.policy != self._target.ref or bool(self._target.asking)
         return row.target != self._target.ref and row.pipeline_status != Status.PENDING_UPLOAD
 
     def _complete(self, row: ImageRow) -> bool:
@@ -90,6 +98,15 @@ class Planner:
             moves.append(_move(row, start, {s: e.fingerprint for s, e in other.items()}))
         return moves
 
+    def _under_way(self, rows: Sequence[ImageRow]) -> list[Move]:
+        """Moves of rows that are not decided: they wait on, or go back to a stage that must ask."""
+        back = {row.image_id: _asks_again(self._target, row, recorded)
+                for row, recorded in _with_evidence(self._store, self._target, rows)}  # fmt: skip
+        return [
+            _wait(row) if (stage := back[row.image_id]) is None else _move(row, stage, {})
+            for row in rows
+        ]
+
     def _recorded(
         self, row: ImageRow, bodies: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Evidence]:
@@ -105,6 +122,43 @@ class Planner:
             if whole:
                 recorded[stage] = whole[-1]
         return recorded
+
+
+def unfit(store: EvidenceLog, policy: Policy, rows: Sequence[ImageRow]) -> set[str]:
+    """The ids of rows whose evidence was made by another prompt or metrics than the policy names.
+
+    `rows` are decided under this policy. None should be found: see the stage `curated`.
+    """
+    return {
+        row.image_id
+        for row, recorded in _with_evidence(store, policy, rows)
+        if _asks_again(policy, row, recorded) is not None
+    }
+
+
+def _with_evidence(
+    store: EvidenceLog, policy: Policy, rows: Sequence[ImageRow]
+) -> list[tuple[ImageRow, Mapping[str, Evidence]]]:
+    if not policy.asking:
+        return [(row, {}) for row in rows]
+    current = store.evidence(rows, policy.asking)
+    return [(row, current.get(row.image_id, {})) for row in rows]
+
+
+def _asks_again(policy: Policy, row: ImageRow, recorded: Mapping[str, Evidence]) -> str | None:
+    """The first stage before the row's own whose evidence does not answer the policy."""
+    status = Status(row.pipeline_status)
+    own = STAGES.index(STAGE_OF[status]) if status in STAGE_OF else len(MODELS)
+    for stage in MODELS[:own]:
+        if stage in policy.asking and stage in row.evidence:
+            body = recorded[stage].body if stage in recorded else None
+            if unasked(policy, stage, body):
+                return stage
+    return None
+
+
+def _is_decided(row: ImageRow) -> bool:
+    return row.pipeline_status == Status.CURATED
 
 
 def _wait(row: ImageRow) -> Move:

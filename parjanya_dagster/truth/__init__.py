@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules
 
@@ -40,6 +41,17 @@ def open_store(
             f"DynamoDB needs boto3 ({error}). Install it: pip install 'parjanya[aws]'"
         ) from error
     return dynamo.open_store(url, **options)  # type: ignore[arg-type]
+
+
+def open_probe(url: str) -> Probe:
+    """What tells within seconds whether the store at `url` answers. Raises SettingsInvalid."""
+    if not url.startswith("dynamodb:"):
+        from parjanya_dagster.truth.sql.probe import open_probe
+
+        return open_probe(url)
+    from parjanya_dagster.truth import dynamo
+
+    return dynamo.open_probe(url)
 
 
 class Hints(Protocol):

@@ -30,6 +30,7 @@ EventKind = Literal[
     "reset",
     "regrade",
     "object_state",  # the object was replaced, deleted, or is there again
+    "relocated",  # its bytes lie there as another version: copied, restored, or moved
 ]
 
 PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
@@ -58,6 +59,8 @@ class Arrival:
     version: str  # version id, or ETag where the bucket has no versions
     size: int  # bytes
     landed_at: float  # when the object was last modified
+    same_as: str | None = None
+    """The image of this key that its bytes are, where that was found by reading them."""
 
     @property
     def image_id(self) -> str:
@@ -66,7 +69,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """One object version, and how far it is processed. The columns of the table `images`."""
+    """One image, and how far it is processed. The columns of the table `images`.
+
+    Its id is that of the version it was registered under. The same bytes may lie there as another
+    version later, which `version` then names.
+    """
 
     image_id: str
     tenant: str
@@ -102,6 +109,12 @@ class ImageRow:
     failure_reason: str | None = None
     failed_stage: str | None = None
     target: str | None = None  # the policy that a regrade wants; None: the tenant's pin decides
+    replaced_by: str | None = None  # the image that replaced it under its key
+
+    @property
+    def location(self) -> str:
+        """The id of the version that lies there now."""
+        return image_id(self.bucket, self.key, self.version)
 
     def in_flight(self, now: float) -> bool:
         return self.lease_owner is not None and (self.lease_until or 0.0) > now

@@ -9,6 +9,7 @@ from parjanya_dagster.errors import ArrivalRefused
 from parjanya_dagster.objects.keys import shown, too_long
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import PRESENT, REPLACED, Arrival, ImageRow
+from parjanya_dagster.truth.stages import STAGES
 
 
 def require_storable(arrivals: Sequence[Arrival]) -> None:
@@ -36,38 +37,57 @@ def new_row(arrival: Arrival, batch: str, now: float) -> ImageRow:
     )
 
 
-def settled(row: ImageRow) -> bool:
-    """Whether seeing the object of this row again changes nothing."""
-    return row.object_state == PRESENT and row.failure_class not in transitions.WITHOUT_OBJECT
+def settled(row: ImageRow, location: str) -> bool:
+    """Whether seeing the object of this row again, as this version, changes nothing."""
+    return (
+        row.object_state == PRESENT
+        and row.failure_class not in transitions.WITHOUT_OBJECT
+        and row.location == location
+    )
+
+
+def never_read(row: ImageRow) -> bool:
+    """Whether nothing was found or decided from the row's bytes yet: any version may be its own."""
+    return row.sha256 is None and not transitions.reached(row, STAGES[1])
 
 
 def settle(
-    rows: Sequence[ImageRow], landed: Mapping[str, float], now: float
+    rows: Sequence[ImageRow], seen: Mapping[str, Arrival], now: float
 ) -> list[transitions.Change]:
     """Make the version of each key that landed last the present one.
 
-    `rows` are those that are present and those that were just seen. `landed` says when the latter
-    landed, by image id. Object stores count whole seconds. Of two versions of one second, the one
-    that was just seen is present.
+    `rows` are those that are present and those that were just seen. `seen` says as what the latter
+    were seen, by image id. Object stores count whole seconds. Of two versions of one second, the
+    one that was just seen is present.
     """
     versions: dict[tuple[str, str], list[ImageRow]] = defaultdict(list)
     for row in rows:
         versions[row.bucket, row.key].append(row)
 
     def age(row: ImageRow) -> tuple[float, bool, float, str]:
-        last = max(row.landed_at, landed.get(row.image_id, row.landed_at))
-        return last, row.image_id in landed, row.arrived_at, row.image_id
+        arrival = seen.get(row.image_id)
+        last = max(row.landed_at, arrival.landed_at if arrival else row.landed_at)
+        return last, arrival is not None, row.arrived_at, row.image_id
 
     changes = []
     for same in versions.values():
         *older, newest = sorted(same, key=age)
         changes += [
-            transitions.leave_bucket(row, REPLACED, now, "a newer version of the key landed")
+            transitions.leave_bucket(
+                row, REPLACED, now, "a newer version of the key landed", newest.image_id
+            )
             for row in older
             if row.object_state == PRESENT
         ]
         seen_at = age(newest)[0]
+        version = seen[newest.image_id].version if newest.image_id in seen else newest.version
+        moved = version != newest.version
         without = newest.failure_class in transitions.WITHOUT_OBJECT
-        if newest.object_state != PRESENT or (without and seen_at > newest.landed_at):
-            changes.append(transitions.return_to_bucket(newest, seen_at, now, "landed again"))
+        again = without and (moved or seen_at > newest.landed_at)
+        if newest.object_state != PRESENT or again:
+            changes.append(
+                transitions.return_to_bucket(newest, seen_at, now, "landed again", version)
+            )
+        elif moved:
+            changes.append(transitions.relocate(newest, version, now))
     return changes

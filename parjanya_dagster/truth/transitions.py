@@ -205,9 +205,14 @@ def regrade(row: ImageRow, move: Move, policy: str, now: float, reason: str) -> 
     return _change(row, columns, now, "regrade", reason, "")
 
 
-def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
-    """The object was replaced or deleted. A decided row keeps its decision; another row fails."""
-    columns: dict[str, Any] = {"object_state": state}
+def leave_bucket(
+    row: ImageRow, state: str, now: float, reason: str, by: str | None = None
+) -> Change:
+    """The object was deleted, or replaced `by` another image.
+
+    A decided row keeps its decision; another row fails.
+    """
+    columns: dict[str, Any] = {"object_state": state, "replaced_by": by}
     status = Status(row.pipeline_status)
     if status.terminal:
         return _change(row, columns, now, "object_state", reason, "")
@@ -215,22 +220,53 @@ def leave_bucket(row: ImageRow, state: str, now: float, reason: str) -> Change:
     return _fail(row, stage, f"object_{state}", reason, now, "", columns)
 
 
-def return_to_bucket(row: ImageRow, landed_at: float, now: float, reason: str) -> Change:
+def return_to_bucket(
+    row: ImageRow, landed_at: float, now: float, reason: str, version: str
+) -> Change:
     """The object of a departed row is in its bucket again. A decided row stays decided.
 
     A row that failed because its object was missing goes on where it stopped.
     """
-    columns: dict[str, Any] = {"object_state": PRESENT, "landed_at": landed_at}
+    columns: dict[str, Any] = {
+        "object_state": PRESENT,
+        "landed_at": landed_at,
+        "replaced_by": None,
+        **_lies_as(row, version, now),
+    }
     if row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT:
-        columns |= {
-            **_CALM,
-            **_NO_FAILURE,
-            "pipeline_status": str(WAITS_FOR[row.failed_stage or STAGES[0]]),
-            "fence": row.fence + 1,
-            "not_before": now,
-            "due_at": now,
-        }
+        columns |= _goes_on(row, row.failed_stage or STAGES[0], now)
     return _change(row, columns, now, "object_state", reason, "")
+
+
+def relocate(row: ImageRow, version: str, now: float) -> Change:
+    """The row's bytes lie at its key as another version. What was found and decided stays."""
+    reason = "the same bytes, copied, restored or moved"
+    if row.sha256 is None:
+        reason = "not read yet, so it is read as it lies there now"
+    return _change(row, _lies_as(row, version, now), now, "relocated", reason, "")
+
+
+def _lies_as(row: ImageRow, version: str, now: float) -> dict[str, Any]:
+    """The columns of a row whose object is this version now.
+
+    Nobody knows the bytes of a row that was never read. It is validated from the beginning, and a
+    worker that read the version before loses it.
+    """
+    if version == row.version:
+        return {}
+    return {"version": version} | (_goes_on(row, STAGES[0], now) if row.sha256 is None else {})
+
+
+def _goes_on(row: ImageRow, stage: str, now: float) -> dict[str, Any]:
+    return {
+        **_FREE,
+        **_CALM,
+        **_NO_FAILURE,
+        "pipeline_status": str(WAITS_FOR[stage]),
+        "fence": row.fence + 1,
+        "not_before": now,
+        "due_at": now,
+    }
 
 
 def reached(row: ImageRow, stage: str) -> bool:

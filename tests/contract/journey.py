@@ -87,6 +87,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "register": lambda s: s.register([arrival(1)], NOON),
     "depart": lambda s: s.depart(["x"], NOON, "deleted"),
     "known": lambda s: s.known(["x"]),
+    "versions": lambda s: s.versions("bucket", {"x": 1}),
     "get": lambda s: s.get("x"),
     "rows": lambda s: s.rows(["acme/2025-10-09/001"]),
     "batches": lambda s: s.batches(),

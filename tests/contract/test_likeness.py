@@ -6,6 +6,7 @@ from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.sql.likeness import CROWD
 from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store.paging import copies_pages
 from tests.support.world import NOON, arrival, arrive, claim, commit, found, tenant
 
 HASHES = (0b0000, 0b0011, 0b1111, -1)
@@ -80,6 +81,15 @@ def test_of_a_crowd_under_one_key_the_earliest_are_looked_at(store: Store) -> No
     ids = validate(store, CROWD + 10)
     crowd = store.alike("acme", {"new": {"all": 0}}, 64)["new"]
     assert [row.image_id for row, _ in crowd] == ids[:CROWD]
+
+
+def test_copies_come_in_pages_of_the_order_of_arrival(store: Store) -> None:
+    ids = arrive(store, 5)
+    commit(store, claim(store), lambda one: Completed(found(one), {"sha256": "s"}))
+    store.depart([ids[2]], NOON, "deleted")
+    pages = list(copies_pages(store, "acme", "s", 2))
+    assert [[one.image_id for one in page] for page in pages] == [ids[:2], ids[3:]]
+    assert list(copies_pages(store, "acme", "other", 2)) == []
 
 
 def test_twins_may_be_limited_to_the_earliest(store: Store) -> None:

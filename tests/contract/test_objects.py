@@ -89,6 +89,18 @@ def test_what_is_put_is_got_with_a_version_that_changes_with_the_bytes(
     assert second.version != first.version
 
 
+def test_another_version_than_the_one_asked_for_is_not_read(objects: Objects, bucket: str) -> None:
+    objects.put(bucket, "incoming/a.jpg", b"one", "image/jpeg")
+    first = objects.head(bucket, "incoming/a.jpg").version
+    assert objects.get(bucket, "incoming/a.jpg", first).data == b"one"
+    objects.put(bucket, "incoming/a.jpg", b"grown", "image/jpeg")
+    other = objects.get(bucket, "incoming/a.jpg", first)
+    assert other.data == b""
+    assert other.version == objects.head(bucket, "incoming/a.jpg").version
+    with pytest.raises(ObjectGone):
+        objects.get(bucket, "incoming/none.jpg", first)
+
+
 def test_what_is_not_there_is_gone(objects: Objects, bucket: str) -> None:
     for ask in (objects.get, objects.head):
         with pytest.raises(ObjectGone, match=r"nothing\.jpg"):

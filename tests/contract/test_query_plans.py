@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ BATCHES = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
 Act = Callable[[Store], Any]
 HOT: dict[str, Act] = {
     "due": lambda s: s.due(NOON),
+    "due rows": lambda s: s.due_rows(BATCHES, ["validated", "enriched"], NOON, 50),
     "claim": lambda s: s.claim(
         ClaimRequest(stage="validated", batches=BATCHES, limit=50, owner="w", lease=LEASE), NOON
     ),
@@ -57,6 +59,10 @@ HOT: dict[str, Act] = {
     "register": lambda s: s.register([arrival(n, version="v2") for n in range(20)], NOON),
     "depart": lambda s: s.depart(["a", "b"], NOON, "deleted"),
     "known": lambda s: s.known(["a", "b"]),
+    "versions": lambda s: s.versions("bucket", {"acme/incoming/1.jpg": 1234}),
+    "register the same bytes": lambda s: s.register(
+        [replace(arrival(1, version="v2"), same_as=arrival(1).image_id)], NOON
+    ),
     "reset": lambda s: s.reset(
         BATCHES[:1], Reset(stage="validated", reason="regrade"), NOON, "b-1"
     ),
@@ -65,6 +71,7 @@ HOT: dict[str, Act] = {
     "twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)]),
     "twin ids": lambda s: s.twin_ids("acme", [f"sha-{n}" for n in range(20)], limit=2),
     "earliest twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)], limit=2),
+    "copies": lambda s: s.copies("acme", "sha-7", s.get("h7"), 20),
     "alike": lambda s: s.alike("acme", {"a": {f"key-{n}": n for n in range(20)}}, 12),
     "history": lambda s: s.history("a"),
     "evidence": lambda s: s.evidence(s.rows(["acme/2000-01-01/001"], limit=20)),

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from parjanya_dagster.errors import ArrivalRefused, InvalidTenant, UnknownTenant
-from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED
+from parjanya_dagster.truth.models import DELETED, PRESENT, REPLACED, Arrival, ImageRow
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_pages, batch_rows, present_pages, present_rows
+from parjanya_dagster.truth.transitions import rebuild
 from tests.support.backends import Backend
 from tests.support.world import (
     DAY,
@@ -21,6 +22,7 @@ from tests.support.world import (
     carry,
     claim,
     commit,
+    completed,
     due_rows,
     row,
     tenant,
@@ -296,3 +298,94 @@ def test_present_rows_of_a_tenant_come_in_pages(store: Store) -> None:
     assert [row.image_id for row in present_rows(store, "acme", 2)] == sorted(ids[2:])
     later = present_pages(store, "acme", 2, after=sorted(ids[2:])[2])
     assert [row.image_id for page in later for row in page] == sorted(ids[2:])[3:]
+
+
+def same_bytes(image: str, version: str, landed_at: float = NOON + 60) -> Arrival:
+    """The first image, seen as another version after its bytes were read."""
+    return replace(arrival(0, version=version, landed_at=landed_at), same_as=image)
+
+
+def decide(store: Store) -> ImageRow:
+    (image,) = arrive(store, 1)
+    carry(store, through="scored")
+    accepted = {"verdict": "accept", "sha256": "s", "policy": "default@1"}
+    commit(store, claim(store, "curated"), lambda one: completed(one, **accepted))
+    return row(store, image)
+
+
+def test_the_same_bytes_as_another_version_are_the_same_image(store: Store) -> None:
+    before = decide(store)
+    there = same_bytes(before.image_id, "v2")
+    for _ in range(2):
+        (registered,) = store.register([there], NOON + 60)
+        assert (registered.image_id, registered.created) == (before.image_id, False)
+    after = row(store, before.image_id)
+    assert after == replace(before, version="v2", updated_at=NOON + 60)
+    assert [event.kind for event in store.history(before.image_id)][-2:] == [
+        "completed",
+        "relocated",
+    ]
+    assert rebuild(store.history(before.image_id)) == after
+    assert store.counts()[0].registered == 1
+
+
+def test_where_an_image_lies_now_is_known_and_where_it_lay_is_not(store: Store) -> None:
+    before = decide(store)
+    moved = same_bytes(before.image_id, "v2")
+    store.register([moved], NOON + 60)
+    assert store.known([moved.image_id, before.image_id]) == {moved.image_id}
+
+
+def test_an_image_that_lies_where_it_lay_before_is_known_without_reading(store: Store) -> None:
+    before = decide(store)
+    for version in ("v2", "v3"):
+        store.register([same_bytes(before.image_id, version)], NOON + 60)
+    for version in ("v1", "v2", "v3"):
+        store.register([arrival(0, version=version, landed_at=NOON + 90)], NOON + 90)
+        assert row(store, before.image_id).version == version
+    assert store.counts()[0].registered == 1
+
+
+def test_a_moved_image_that_was_deleted_comes_back_by_each_of_its_versions(store: Store) -> None:
+    before = decide(store)
+    store.register([same_bytes(before.image_id, "v2")], NOON + 60)
+    for version in ("v1", "v2"):
+        store.depart([before.image_id], NOON + 90, "deleted")
+        (back,) = store.register([arrival(0, version=version, landed_at=NOON + 95)], NOON + 99)
+        assert (back.image_id, back.created) == (before.image_id, False)
+        there = row(store, before.image_id)
+        assert (there.object_state, there.version, there.verdict) == (PRESENT, version, "accept")
+
+
+def test_bytes_that_come_back_replace_what_replaced_them(store: Store) -> None:
+    first = decide(store)
+    (second,) = store.register([arrival(0, version="v2", landed_at=NOON + 10)], NOON + 10)
+    assert row(store, first.image_id).replaced_by == second.image_id
+    store.register([same_bytes(first.image_id, "v3")], NOON + 60)
+    back, gone = row(store, first.image_id), row(store, second.image_id)
+    assert (back.object_state, back.version, back.verdict) == (PRESENT, "v3", "accept")
+    assert back.replaced_by is None
+    assert (gone.object_state, gone.replaced_by) == (REPLACED, first.image_id)
+
+
+def test_an_image_that_nobody_read_is_validated_as_it_lies_there_now(store: Store) -> None:
+    (image,) = arrive(store, 1)
+    (late,) = claim(store)
+    store.register([same_bytes(image, "v2")], NOON + 60)
+    assert commit(store, [late], now=NOON + 61).lost == {image}
+    there = row(store, image)
+    assert (there.version, there.pipeline_status) == ("v2", "pending_validation")
+    (again,) = claim(store, now=NOON + 62)
+    assert again.row.version == "v2"
+
+
+def test_versions_of_keys_are_found_by_their_size(store: Store) -> None:
+    first, _ = arrive(store, 2)
+    (second,) = store.register([arrival(0, version="v2", landed_at=NOON + 10)], NOON + 10)
+    asked = {arrival(0).key: 1234, arrival(1).key: 99, arrival(7).key: 1234}
+    assert {found.image_id for found in store.versions("bucket", asked)} == {
+        first,
+        second.image_id,
+    }
+    assert store.versions("elsewhere", asked) == []
+    assert store.versions("bucket", {}) == []

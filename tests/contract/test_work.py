@@ -54,6 +54,37 @@ def test_due_can_be_asked_for_some_stages_only(store: Store) -> None:
     assert store.due(NOON, []) == []
 
 
+def test_due_rows_are_those_that_may_be_claimed_now_and_no_others(store: Store) -> None:
+    ids = arrive(store, 4)
+    carry(store, through="validated")
+    later = arrive(store, 6)[4:]
+    (batch,) = store.batches()
+    held = claim(store, "enriched", limit=1)
+    retried = claim(store, "enriched", limit=1)
+    commit(store, retried, Retry("away"))
+    free = set(ids) - {one.image_id for one in held + retried}
+
+    def due(*stages: str, limit: int = 10, now: float = NOON) -> set[str]:
+        return {row.image_id for row in store.due_rows([batch], stages, now, limit)}
+
+    assert due("enriched") == free
+    assert due("validated", "enriched") == free | set(later)
+    assert due("validated") == set(later)
+    assert due("scored") == set()
+    assert due("enriched", now=NOON - 1) == set()
+    assert len(due("validated", "enriched", limit=3)) == 3
+    assert store.due_rows([], ["validated"], NOON, 10) == []
+    assert store.due_rows(["acme/2025-10-09/777"], ["validated"], NOON, 10) == []
+
+
+def test_a_suspect_row_is_among_the_due_rows(store: Store) -> None:
+    ids = arrive(store, 2)
+    claim(store)
+    store.expire_leases(NOON + LEASE)
+    rows = store.due_rows(store.batches(), ["validated"], NOON + LEASE, 10)
+    assert {row.image_id for row in rows} == set(ids)
+
+
 def test_what_is_claimed_is_not_due_until_its_lease_ends(store: Store) -> None:
     arrive(store, 2)
     claim(store, limit=1)

@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, materialize
+from dagster import AssetCheckResult, DagsterInstance, materialize
 
 from parjanya_dagster.belief.drift import declare, drifts, note_running
-from parjanya_dagster.defs import resources
-from parjanya_dagster.defs.asset_checks import runs_as_declared
+from parjanya_dagster.defs import asset_checks, resources
 from parjanya_dagster.defs.assets import validated
 from parjanya_dagster.defs.partitions import image_batches
 from parjanya_dagster.defs.resources import PlatformResource
@@ -148,6 +147,9 @@ class Real:
             raise_on_error=False,
         ).success
 
+    def checked(self) -> AssetCheckResult:
+        return asset_checks.runs_as_declared(asset_checks.House(self.platform, self.instance))
+
     def waiting(self) -> int:
         return sum(due.rows for due in self.platform.store.due(self.platform.clock()))
 
@@ -182,7 +184,7 @@ def test_a_stale_process_stops_before_it_claims_a_row_and_the_asset_check_says_w
     assert real.platform.limits.held_lanes == {"embedded"}
     (run,) = real.instance.get_runs()
     assert run.tags["parjanya/code"] == drift.differs["code"][1]
-    result = runs_as_declared(None, PlatformResource())  # type: ignore[arg-type]
+    result = real.checked()
     assert not result.passed
     assert v23["code"] in str(result.metadata["drifted"].value)
 
@@ -195,7 +197,7 @@ def test_what_was_declared_works_and_is_shown_by_the_metrics(real: Real, clock: 
     clock.pass_by(1.0)
     assert real.run()
     assert real.platform.store.present("acme")[0].pipeline_status == "pending_vlm_enrichment"
-    assert runs_as_declared(None, PlatformResource()).passed  # type: ignore[arg-type]
+    assert real.checked().passed
     samples = {
         sample.name: sample.value
         for family in families(measure(real.platform, None, lambda: ()))

@@ -22,7 +22,10 @@ from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.messages import Queue
-from parjanya_dagster.truth.models import DELETED, ImageRow
+from parjanya_dagster.regrade.advance import Advance
+from parjanya_dagster.regrade.moves import unfit
+from parjanya_dagster.regrade.rescue import Rescuer
+from parjanya_dagster.truth.models import DELETED, ImageRow, Regrade
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
@@ -31,6 +34,7 @@ from parjanya_dagster.truth.transitions import rebuild
 from tests.simulation.bucket import Buckets
 from tests.simulation.dagster_model import DagsterModel
 from tests.simulation.mortal import Died, Mortal
+from tests.simulation.policies import Policies
 from tests.simulation.worker import Poisoned, Worker, preview_key
 from tests.support.clock import Clock
 
@@ -56,6 +60,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.dagster = DagsterModel(self.clock)
+        self.policies = Policies(self.store, self.clock)
 
     # --- what runs ---
 
@@ -82,7 +87,7 @@ class House:
             ),
             dispatcher=Dispatcher(store, self.queues, self.clock),
             scaling_groups=ScalingGroups(store=store, groups={}, bounds=Bounds(), clock=self.clock),
-            advance_regrades=lambda end: None,
+            advance_regrades=Rescuer(store, self.policies.published, self.clock).advance,
             hints=None,
             clock=self.clock,
             pause=self.clock.pass_by,
@@ -108,6 +113,25 @@ class House:
                 )
         return emission
 
+    def regrade(self, tenant: str, to: str, *, batches: int = 1000, store: Any = None) -> None:
+        """Ask for a regrade and send so many batches back; then whoever does it is gone."""
+        store = store or self.store
+        wanted = Regrade(
+            replay_id=f"regrade-{tenant}-{to}-{self.clock()}",
+            policy=to,
+            tenants=(tenant,),
+            since="",
+            until="",
+            started_at=self.clock(),
+        )
+        left = iter([False] * batches)
+        Advance(
+            store=store,
+            published=self.policies.published,
+            clock=self.clock,
+            regrade=store.begin_regrade(wanted),
+        ).run(stop=lambda: next(left, True))
+
     def wake_late(self, process: Worker) -> None:
         """A worker sleeps over the end of its lease; another does its work; then it commits."""
         self.clock.pass_by(1000.0)
@@ -129,13 +153,14 @@ class House:
         noticed: bool = True,
     ) -> None:
         """One step of a process; if it dies of it, Dagster may notice."""
+        process.refusing = self.buckets.refusing
         try:
             committed = process.step(
                 store or self.store,
                 self.clock(),
                 size=size,
                 kind=kind,
-                policy_of=self.policy_of,
+                policies=self.policies,
                 poison=self.poisonous,
             )
         except (Died, Poisoned) as death:
@@ -156,11 +181,6 @@ class House:
         if process.done:
             process.alive = False
             self.dagster.finished(process)
-
-    def policy_of(self, tenant: str) -> str:
-        found = self.store.tenant(tenant)
-        assert found is not None
-        return found.policy
 
     def poisonous(self, claim: Claim) -> bool:
         return claim.image_id in self.poison
@@ -184,7 +204,8 @@ class House:
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
         self.seen = rows
-        bound = len(self.lanes) * (LIMITS.queued_runs + LIMITS.reserved_runs)
+        of_a_lane = LIMITS.queued_runs + LIMITS.reserved_runs + LIMITS.regrade_runs
+        bound = len(self.lanes) * of_a_lane
         assert self.dagster.waiting <= bound, "intent is not bounded"
 
     def _rows(self) -> list[ImageRow]:
@@ -211,6 +232,10 @@ class House:
             assert row.policy
             assert set(row.evidence) == set(STAGES)
             assert set(self.store.evidence([row])[row.image_id]) == set(STAGES)
+            decided_by = self.policies.published(row.policy)
+            assert not unfit(self.store, decided_by, [row]), (
+                f"decided by {row.policy} from evidence that it did not ask for"
+            )
         if row.pipeline_status == Status.FAILED:
             assert row.failure_class
             assert row.failure_reason
@@ -220,10 +245,42 @@ class House:
 
     # --- what must come to pass once the faults stop ---
 
+    def others_go_on(self) -> int:
+        """One tenant's faults stay: what is the others' becomes terminal in a bounded time.
+
+        Returns after how many ticks.
+        """
+        self.dagster.readable = True
+        faulty = sorted(self.faulty)
+        for tenant in faulty[1:]:
+            self.heal(tenant)
+        for ticks in range(1, MOST_TICKS + 1 if faulty else 1):
+            self.sweep()
+            self.dagster.apply(self.tick())
+            self._run_all()
+            self.check()
+            if self._quiet(without=faulty[0]):
+                return ticks
+            self.clock.pass_by(TICK)
+        assert not faulty, f"others wait because of {faulty[0]}: {self._left(faulty[0])}"
+        return 0
+
+    @property
+    def faulty(self) -> set[str]:
+        """Tenants of which something cannot be read or written."""
+        buckets = self.buckets
+        return {*buckets.away, *buckets.unreadable, *buckets.refusing, *self.policies.torn}
+
+    def heal(self, tenant: str) -> None:
+        self.buckets.unreadable.pop(tenant, None)
+        for broken in (self.buckets.away, self.buckets.refusing, self.policies.torn):
+            broken.discard(tenant)
+
     def settle(self) -> int:
         """No more faults: everything becomes terminal. Returns after how many ticks."""
         self.dagster.readable = True
-        self.buckets.away.clear()
+        for tenant in self.faulty:
+            self.heal(tenant)
         for ticks in range(1, MOST_TICKS + 1):
             self.sweep()
             self.dagster.apply(self.tick())
@@ -247,14 +304,21 @@ class House:
         for run in self.dagster.starting:
             self.dagster.start(run)
 
-    def _quiet(self) -> bool:
-        return not (self._left() or self.store.stale_manifests() or self._differs())
+    def _quiet(self, without: str = "") -> bool:
+        """Whether nothing is left to do, of other tenants than this one."""
+        stale = (batch.partition("/")[0] for batch in self.store.stale_manifests())
+        return not (
+            self._left(without)
+            or any(tenant != without for tenant in stale)
+            or any(bucket != without for bucket, *_ in self._differs())
+            or any(regrade.tenants != (without,) for regrade in self.store.open_regrades())
+        )
 
-    def _left(self) -> list[tuple[str, str]]:
+    def _left(self, without: str = "") -> list[tuple[str, str]]:
         return [
             (row.image_id, row.pipeline_status)
             for row in self._rows()
-            if not Status(row.pipeline_status).terminal
+            if not Status(row.pipeline_status).terminal and row.tenant != without
         ]
 
     def _differs(self) -> set[tuple[str, str, str]]:

@@ -42,7 +42,7 @@ class Standing:
             if self.house.poisonous(claim):
                 self.store.died = "of poison"  # the process is gone: nothing is handed back
                 raise Died(self.store.died)
-            yield claim, outcome(claim, self.kind(), self.house.clock(), self.house.policy_of)
+            yield claim, outcome(claim, self.kind(), self.house.clock(), self.house.policies.of)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from parjanya_dagster.policy import builtin
 from parjanya_dagster.truth.outcomes import Claim, Outcome
 from tests.simulation.worker import outcome
 
@@ -25,4 +26,4 @@ class Standing:
                 self.first.add(claim.image_id)
                 if claim.row.key.endswith("0.jpg"):
                     kind = "retry"
-            yield claim, outcome(claim, kind, 0.0, lambda _: "default@2")
+            yield claim, outcome(claim, kind, 0.0, lambda _: builtin()["default@2"])

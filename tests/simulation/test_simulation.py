@@ -36,6 +36,7 @@ from parjanya_dagster.truth.store import Store
 from tests.simulation.house import House
 from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died
+from tests.simulation.policies import REFS
 from tests.simulation.worker import OUTCOMES, Worker, preview_key
 from tests.support.backends import dynamo_table
 from tests.support.servers import MotoServer, PostgresServer
@@ -54,6 +55,11 @@ FAULTS = frozenset(
         "event late or out of order",
         "preview lost",
         "volume away",
+        "policy of a tenant unreadable",
+        "folder of a tenant unreadable",
+        "bucket of a tenant refuses writes",
+        "regrade died",
+        "regrade left half-way",
         "sweep died",
         "tick died",
         "tick blind",
@@ -146,6 +152,29 @@ class Simulation(RuleBasedStateMachine):
         elif tenant not in self.house.buckets.away:
             self.house.buckets.away.add(tenant)
             self._note("volume away")
+
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        what=st.sampled_from(["policy", "folder", "writes"]),
+        broken=st.booleans(),
+    )
+    def tenant_in_trouble(self, tenant: str, what: str, broken: bool) -> None:
+        """Something of one tenant cannot be read or written, or can again."""
+        house = self.house
+        if what == "folder":
+            if broken:
+                house.buckets.unreadable[tenant] = NAMES[-1]
+                self._note("folder of a tenant unreadable")
+            else:
+                house.buckets.unreadable.pop(tenant, None)
+            return
+        tenants = house.policies.torn if what == "policy" else house.buckets.refusing
+        if broken:
+            tenants.add(tenant)
+            fault = "policy of a tenant unreadable" if what == "policy" else ""
+            self._note(fault or "bucket of a tenant refuses writes")
+        else:
+            tenants.discard(tenant)
 
     @precondition(lambda self: self.house.buckets.notifications)
     @rule(which=any_)
@@ -298,7 +327,7 @@ class Simulation(RuleBasedStateMachine):
 
     @rule(
         tenant=st.sampled_from(TENANTS),
-        policy=st.sampled_from(["default@1", "default@2"]),
+        policy=st.sampled_from(REFS),
         stage=st.sampled_from(STAGES),
         replay=st.integers(0, 3),
     )
@@ -315,6 +344,28 @@ class Simulation(RuleBasedStateMachine):
             f"r{replay}",
         )
         self._note("policies changed")
+
+    @precondition(lambda self: self.house.seen)
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        policy=st.sampled_from(REFS),
+        batches=st.integers(0, 4),
+        death=deaths,
+    )
+    def regrade(
+        self, tenant: str, policy: str, batches: int, death: tuple[int, bool] | None
+    ) -> None:
+        """Images on their way meet another prompt or other metrics, wherever they are."""
+        if self.house.store.tenant(tenant) is None:
+            return
+        self._note("regrades")
+        try:
+            self.house.regrade(tenant, policy, batches=batches, store=self._store(death))
+        except Died:
+            self._note("regrade died")
+            return
+        if self.house.store.open_regrades():
+            self._note("regrade left half-way")
 
     @precondition(lambda self: self.house.seen)
     @rule()
@@ -336,6 +387,10 @@ class Simulation(RuleBasedStateMachine):
         if self.house is None:
             return
         try:
+            others = self.house.others_go_on()
+            COUNTED["ticks others waited for one tenant's faults, at most"] = max(
+                others, COUNTED["ticks others waited for one tenant's faults, at most"]
+            )
             ticks = self.house.settle()
             COUNTED["images"] += len(self.house.seen)
             COUNTED["ticks until all was terminal, in all"] += ticks
@@ -426,6 +481,14 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
         ),
         "preview_lost": (0.5, {"which": which}),
         "volume": (0.6, {"tenant": at[0], "away": rng.random() < 0.4}),
+        "tenant_in_trouble": (
+            0.8,
+            {
+                "tenant": at[0],
+                "what": rng.choice(["policy", "folder", "writes"]),
+                "broken": rng.random() < 0.5,
+            },
+        ),
         "tick_blind": (0.2, {}),
         "launch": (5, {"start": rng.randrange(12)}),
         "work": (
@@ -450,9 +513,18 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
             0.4,
             {
                 "tenant": at[0],
-                "policy": rng.choice(["default@1", "default@2"]),
+                "policy": rng.choice(REFS),
                 "stage": rng.choice(STAGES),
                 "replay": rng.randrange(4),
+            },
+        ),
+        "regrade": (
+            0.8,
+            {
+                "tenant": at[0],
+                "policy": rng.choice(REFS),
+                "batches": rng.randrange(5),
+                "death": death,
             },
         ),
         "failures_replayed": (0.1, {}),

@@ -1,5 +1,8 @@
 """The process of a run, one step at a time: claim, commit, next stage, manifests, end.
 
+What it asks a model is what a row's policy names when the row is claimed. By the time it commits,
+the policy may be another. It decides as production does.
+
 The order of its writes is that of the real loop (`execution.worker`, `execution.stage_run`), which
 `test_crash_at_every_write` runs itself. In steps, workers interleave.
 """
@@ -10,9 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from parjanya_dagster.belief import refusing
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import RUN
-from parjanya_dagster.truth.models import Evidence
+from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.execution.stages.curate import Curate
+from parjanya_dagster.policy import Policy
+from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Committed,
@@ -24,6 +31,7 @@ from parjanya_dagster.truth.outcomes import (
 )
 from parjanya_dagster.truth.requests import ClaimRequest
 from tests.simulation.bucket import PREVIEWS
+from tests.simulation.policies import Policies
 
 LEASE = 120.0
 OUTCOMES = ("completed", "retry", "bug", "terminal", "send_back")
@@ -44,6 +52,8 @@ class Worker:
     claims: list[Claim] = field(default_factory=list)
     alive: bool = True
     progress_at: float = 0.0
+    refusing: set[str] = field(default_factory=set)  # tenants whose bucket takes no manifests
+    asks: dict[str, Policy] = field(default_factory=dict)  # by image, as it was claimed
 
     @property
     def done(self) -> bool:
@@ -56,7 +66,7 @@ class Worker:
         *,
         size: int,
         kind: str,
-        policy_of: Callable[[str], str],
+        policies: Policies,
         poison: Callable[[Claim], bool],
     ) -> Committed | None:
         """Do the next thing. Raises Died or Poisoned at any write."""
@@ -71,13 +81,16 @@ class Worker:
             )
             if not self.claims:
                 self._leave(store, now, stage)
+            self.asks = {claim.image_id: policies.asked(claim.row) for claim in self.claims}
             return None
         if any(map(poison, self.claims)):
             raise Poisoned(stage)
         some, self.claims = self.claims[:size], self.claims[size:]
-        committed: Committed = store.commit(
-            [(claim, outcome(claim, kind, now, policy_of)) for claim in some], now, self.run_id
-        )
+        if kind == "completed" and stage == "curated":
+            outcomes = decided(store, some, policies, now, self.run_id)
+        else:
+            outcomes = [(c, outcome(c, kind, now, lambda r: self.asks[r.image_id])) for c in some]
+        committed: Committed = store.commit(outcomes, now, self.run_id)
         self.progress_at = now
         return committed
 
@@ -89,7 +102,10 @@ class Worker:
         if stage == "curated":
             stale = store.stale_manifests()
             for key in self.keys:
-                if key in stale:
+                tenant = key.partition("/")[0]
+                if key in stale and tenant in self.refusing:
+                    refusing.note(store, tenant, now, StorageUnavailable("AccessDenied"))
+                elif key in stale:
                     store.manifest_written(key, stale[key])
         self.at += 1
         self.progress_at = now
@@ -100,7 +116,19 @@ class Worker:
         store.beat(f"{RUN}:{self.run_id}", now, said)
 
 
-def outcome(claim: Claim, kind: str, now: float, policy_of: Callable[[str], str]) -> Outcome:
+def decided(
+    store: Any, claims: Sequence[Claim], policies: Policies, now: float, run_id: str
+) -> list[tuple[Claim, Outcome]]:
+    """What the stage `curated` makes of claims."""
+    work = Curate(
+        store, policies.pinned, run_id=run_id, clock=lambda: now, published=policies.published
+    )
+    return work.decide(claims)[0]
+
+
+def outcome(
+    claim: Claim, kind: str, now: float, policy_of: Callable[[ImageRow], Policy]
+) -> Outcome:
     """An outcome of a kind, as that stage would report it."""
     if kind == "retry":
         return Retry("the model server is away")
@@ -117,22 +145,29 @@ def preview_key(image_id: str) -> str:
     return f"{PREVIEWS}{image_id}.webp"
 
 
-def _columns(claim: Claim, policy_of: Callable[[str], str]) -> dict[str, Any]:
+def _columns(claim: Claim, policy_of: Callable[[ImageRow], Policy]) -> dict[str, Any]:
     if claim.stage == "validated":
         return {"sha256": claim.image_id, "preview_key": preview_key(claim.image_id)}
     if claim.stage == "curated":
-        policy = policy_of(claim.row.tenant)
-        return {"verdict": "accept", "reasons": ["fine"], "policy": policy}
+        return {"verdict": "accept", "reasons": ["fine"], "policy": policy_of(claim.row).ref}
     return {}
 
 
-def _evidence(claim: Claim, now: float, policy_of: Callable[[str], str]) -> Evidence:
-    by = policy_of(claim.row.tenant) if claim.stage == "curated" else "1"
+def _evidence(claim: Claim, now: float, policy_of: Callable[[ImageRow], Policy]) -> Evidence:
+    policy = policy_of(claim.row)
+    needs = policy.document.needs
+    prompt = str(needs.enriched.prompt) if needs.enriched else ""
+    metrics = needs.scored.metrics if needs.scored else ()
+    asked: dict[str, Any] = {
+        "enriched": {"prompt": prompt},
+        "scored": {"metrics": {name: {"value": 1.0} for name in metrics}},
+    }.get(claim.stage, {})
+    by = {"enriched": prompt, "scored": "+".join(metrics), "curated": policy.ref}
     return Evidence(
         image_id=claim.image_id,
         stage=claim.stage,
-        fingerprint=f"{claim.stage}-{by}",
-        body={"stage": claim.stage},
+        fingerprint=f"{claim.stage}-{by.get(claim.stage, '1')}",
+        body={"stage": claim.stage, **asked},
         engine="model",
         model="none",
         revision="1",

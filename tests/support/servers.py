@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.support.waiting import tail, wait_for_end, wait_until, work_of
 
 INSTALL = "apt-get install -y postgresql"
@@ -58,9 +60,13 @@ def postgres_binaries() -> Path:
 
 @dataclass
 class PostgresServer:
-    """One server. `start` and `stop` may alternate; its databases stay until `remove`."""
+    """One server. `start` and `stop` may alternate; its databases stay until `remove`.
+
+    With a `primary`, it is a standby that follows that server.
+    """
 
     binaries: Path = field(default_factory=postgres_binaries)
+    primary: PostgresServer | None = None
     home: Path = field(init=False)
     port: int = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -73,8 +79,12 @@ class PostgresServer:
             account = pwd.getpwnam(user)
             os.chown(self.home, account.pw_uid, account.pw_gid)
         try:
-            self._run("initdb", "-D", str(self.data), "-U", "parjanya", "-A", "trust", "-N",
-                      "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
+            if self.primary is None:
+                self._run("initdb", "-D", str(self.data), "-U", "parjanya", "-A", "trust", "-N",
+                          "-E", "UTF8", "--locale=C.UTF-8")  # fmt: skip
+            else:
+                self._run("pg_basebackup", "-D", str(self.data), "-d", self.primary.url("postgres"),
+                          "--write-recovery-conf", "--checkpoint=fast", "--no-sync")  # fmt: skip
         except BaseException:
             self.remove()
             raise
@@ -120,8 +130,26 @@ class PostgresServer:
             wait_for_end(self._process, "PostgreSQL ends", lambda: tail(self.log))
             self._process = None
 
+    def pause(self) -> None:
+        """Let all its processes stand still. Its kernel still accepts and acknowledges."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, which: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            parent = psutil.Process(self._process.pid)
+            for one in (parent, *parent.children(recursive=True)):
+                one.send_signal(which)
+
+    def promote(self) -> None:
+        """Make a standby that has everything the primary."""
+        self._run("pg_ctl", "promote", "-D", str(self.data), "--wait")
+
     def remove(self) -> None:
         """Stop it and delete everything it stored."""
+        self.resume()
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -137,7 +165,8 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def execute(self, statement: str, database: str = "postgres") -> None:
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """The rows that a statement returns, if it returns any."""
         import psycopg2
 
         connection = psycopg2.connect(self.url(database))
@@ -145,6 +174,7 @@ class PostgresServer:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
 

@@ -7,9 +7,10 @@ What an engine cannot do is never done otherwise in silence: those rows wait and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from gpu_ops.interface import Enricher, Scorer
+from gpu_ops.interface import Enricher, Identity, Scorer
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.policy import Policy
@@ -51,10 +52,12 @@ def fitted(engine: Enricher | Scorer, stage: str, what: Wanted) -> Enricher | Sc
 
 def _measuring(engine: Scorer, metrics: tuple[str, ...]) -> Scorer:
     """With those metrics that the engine has. Decisions name the others as missing."""
+    lacked = tuple(metric for metric in metrics if not engine.has(metric))
     try:
-        return engine.measuring([metric for metric in metrics if engine.has(metric)])
+        able = engine.measuring([metric for metric in metrics if metric not in lacked])
     except Exception as error:  # weights that are missing or altered
         raise CannotAsk(f"The policy needs {', '.join(metrics)}: {error}") from None
+    return Lacking(able, lacked) if lacked else able
 
 
 def _asking(engine: Enricher, prompt: str) -> Enricher:
@@ -62,6 +65,38 @@ def _asking(engine: Enricher, prompt: str) -> Enricher:
         return engine.asking(prompt)
     except ValueError as error:
         raise CannotAsk(f"The policy needs the prompt {prompt!r}: {error}.") from None
+
+
+class Lacking:
+    """A scorer that was asked for metrics it does not have. Its evidence says so.
+
+    Without that, it could not be told from evidence that was made for another policy.
+    """
+
+    def __init__(self, scorer: Scorer, lacked: tuple[str, ...]) -> None:
+        self._scorer, self._lacked = scorer, lacked
+
+    @property
+    def identity(self) -> Identity:
+        able = self._scorer.identity
+        return replace(able, revision=f"{able.revision}, without {', '.join(self._lacked)}")
+
+    def check(self) -> None:
+        self._scorer.check()
+
+    def warm(self) -> None:
+        self._scorer.warm()
+
+    def has(self, metric: str) -> bool:
+        return self._scorer.has(metric)
+
+    def measuring(self, metrics: Sequence[str]) -> Scorer:
+        return self._scorer.measuring(metrics)
+
+    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+        nothing = {metric: {"value": None} for metric in self._lacked}
+        bodies = self._scorer.score(images)
+        return [{**body, "metrics": {**nothing, **body["metrics"]}} for body in bodies]
 
 
 class ByPolicy:

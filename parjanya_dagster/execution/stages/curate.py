@@ -1,4 +1,9 @@
-"""The stage `curated`: the tenant's policy decides, from recorded evidence alone."""
+"""The stage `curated`: the tenant's policy decides, from recorded evidence alone.
+
+The evidence must answer what the policy wants asked: its prompt, its metrics. The policy of a row
+may change while the row is under way, so this is looked at when the row is decided, and nowhere
+else can it be missed. A row with other evidence goes back to the stage that asks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from parjanya_dagster.errors import PolicyUnusable, UnknownTenant
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.stages.duplicates import kinship
-from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate
+from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate, unasked
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.requests import Reset
@@ -63,7 +68,7 @@ class Curate:
                 outcomes += [(claim, Retry(policy)) for claim in some]
                 continue
             rows = [claim.row for claim in some]
-            recorded = self._store.evidence(rows, policy.stages)
+            recorded = self._store.evidence(rows, policy.stages | policy.asking)
             kin = kinship(
                 self._store,
                 rows,
@@ -110,6 +115,10 @@ class Curate:
         for stage in MODELS:
             if stage not in pointers or (stage in policy.stages and stage not in evidence):
                 return SendBack(stage, f"its {stage} evidence is missing")
+        for stage in sorted(policy.asking, key=MODELS.index):
+            body = evidence[stage].body if stage in evidence else None
+            if other := ", ".join(unasked(policy, stage, body)):
+                return SendBack(stage, f"its {stage} evidence lacks {other}, for {policy.ref}")
         try:
             return self._decide(claim, policy, evidence, duplicate)
         except Exception as error:  # evaluate is total; if it is not, its neighbours go on

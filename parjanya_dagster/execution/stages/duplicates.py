@@ -20,6 +20,7 @@ from parjanya_dagster.policy import Duplicate
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import WAITS_FOR, Status
 from parjanya_dagster.truth.store import EvidenceLog, Images, Store
+from parjanya_dagster.truth.store.paging import copies_pages
 
 Bodies = dict[str, Mapping[str, Any]]
 
@@ -76,12 +77,13 @@ def _exact(
         if row.image_id not in duplicates and len(earliest.get(str(row.sha256), ())) > 1
     }
     overtaken: set[str] = set()
-    for sha256, copies in store.twins(tenant, leading).items():
-        pending, decided = _settled(copies)
-        overtaken |= pending
-        for copy, bodies in _bodies(store, decided, "curated"):
-            if bodies.get("curated", {}).get("duplicate_of") != leading[sha256].image_id:
-                overtaken.add(copy.image_id)
+    for sha256, first in leading.items():
+        for copies in copies_pages(store, tenant, sha256):
+            pending, decided = _settled(copies)
+            overtaken |= pending
+            for copy, bodies in _bodies(store, decided, "curated"):
+                if bodies.get("curated", {}).get("duplicate_of") != first.image_id:
+                    overtaken.add(copy.image_id)
     return duplicates, overtaken
 
 

@@ -20,6 +20,8 @@ from parjanya_dagster.truth.store import Store
 STAGE_VERSION = 1
 """Part of the fingerprints: raise it when the way previews reach the engine changes."""
 
+EQUALS = 8
+"""How many images with the same bytes are asked for what was found in them: the earliest."""
 
 Ready = tuple[Claim, Any, Mapping[str, Any]]
 """A claim, what the engine takes for its image, and its `validated` evidence."""
@@ -106,7 +108,8 @@ class Infer:
     ) -> dict[str, Evidence]:
         """What was found before under the same fingerprint: for the image, or for its equal.
 
-        An equal is another image of the tenant with the same bytes, validated the same way.
+        An equal is another image of the tenant with the same bytes, validated the same way. Only
+        the earliest few are asked, so that an image with many equals costs no more than another.
         """
         asked = {
             claim.image_id: self._fingerprint(claim.row.evidence.get("validated"))
@@ -117,8 +120,8 @@ class Infer:
         equals: dict[str, list[ImageRow]] = {}
         for tenant in sorted({claim.row.tenant for claim in others}):
             shas = {str(c.row.sha256) for c in others if c.row.tenant == tenant and c.row.sha256}
-            equals |= {f"{tenant}/{sha}": rows
-                       for sha, rows in self._store.twins(tenant, shas).items()}  # fmt: skip
+            twins = self._store.twins(tenant, shas, EQUALS)
+            equals |= {f"{tenant}/{sha}": rows for sha, rows in twins.items()}
         wanted: dict[str, ImageRow] = {}
         for claim in others:
             for row in equals.get(f"{claim.row.tenant}/{claim.row.sha256}", ()):

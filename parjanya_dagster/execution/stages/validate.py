@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
-from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.objects.store import NewObject, Objects
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import (
     Claim,
@@ -27,6 +28,18 @@ class Decode(Protocol):
     def __call__(
         self, data: bytes, limits: media.Limits | None = None, *, coordinates: bool = False
     ) -> media.Validated: ...
+
+
+MOST_AT_ONCE = 16
+"""Images whose previews are written together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a decoded image will be, once its pictures are written."""
+
+    outcome: Completed
+    pictures: tuple[NewObject, ...]
 
 
 class Validate:
@@ -57,31 +70,54 @@ class Validate:
         """Nothing to load: decoders load with the first image."""
 
     def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        """Decode in threads. What is decoded by then is written together, which disks like."""
         with ThreadPoolExecutor(self._threads, "decode") as pool:
-            yield from zip(claims, pool.map(self._one, claims), strict=True)
+            waiting = deque((claim, pool.submit(self._one, claim)) for claim in claims)
+            while waiting:
+                group = [waiting.popleft()]
+                while waiting and waiting[0][1].done() and len(group) < MOST_AT_ONCE:
+                    group.append(waiting.popleft())
+                yield from self._written([(claim, future.result()) for claim, future in group])
 
-    def _one(self, claim: Claim) -> Outcome:
+    def _written(
+        self, group: Sequence[tuple[Claim, Outcome | Shown]]
+    ) -> Iterator[tuple[Claim, Outcome]]:
+        """The outcomes of a group, once previews and thumbnails survive a loss of power."""
+        by_bucket: dict[str, list[NewObject]] = {}
+        for claim, result in group:
+            if isinstance(result, Shown):
+                by_bucket.setdefault(claim.row.bucket, []).extend(result.pictures)
+        refused: dict[str, Retry] = {}
+        for bucket, pictures in by_bucket.items():
+            try:
+                self._objects.put_many(bucket, pictures)
+            except Exception as error:
+                refused[bucket] = _retry(error)
+        for claim, result in group:
+            if isinstance(result, Shown):
+                yield claim, refused.get(claim.row.bucket, result.outcome)
+            else:
+                yield claim, result
+
+    def _one(self, claim: Claim) -> Outcome | Shown:
         row = claim.row
         try:
             self._limits.check_bytes(row.size)  # before so much is read
-            stored = self._objects.get(row.bucket, row.key)
+            stored = self._objects.get(row.bucket, row.key, row.version)
             if stored.version != row.version:
-                return self._changed(claim, stored.version)
+                return _changed(stored.version)
             result = self._decode(stored.data, self._limits, coordinates=self._coordinates)
-            preview, thumbnail = f"previews/{row.image_id}.jpg", f"thumbnails/{row.image_id}.jpg"
-            self._objects.put(row.bucket, preview, result.preview, "image/jpeg")
-            self._objects.put(row.bucket, thumbnail, result.thumbnail, "image/jpeg")
         except media.Rejected as refusal:
             return TerminalFailure(refusal.failure_class, refusal.reason)
         except ObjectGone as gone:
             # One look is a suspicion. The sweep ends the row if the object was really deleted.
             return Retry(f"{gone} The next sweep says whether it was deleted.")
-        except ParjanyaError as error:
-            return Retry(f"{type(error).__name__}: {error}", refund=error.transient)
-        except (MemoryError, media.MediaError) as error:  # no decoder could run
-            return Retry(f"{type(error).__name__}: {error}")
         except Exception as error:  # a mistake of ours must not take its neighbours along
-            return Retry(f"{type(error).__name__}: {error}", refund=False)
+            return _retry(error)
+        preview, thumbnail = (
+            NewObject(key=f"{kind}/{row.image_id}.jpg", data=data, content_type="image/jpeg")
+            for kind, data in (("previews", result.preview), ("thumbnails", result.thumbnail))
+        )
         evidence = Evidence(
             image_id=row.image_id,
             stage=self.stage,
@@ -100,23 +136,33 @@ class Validate:
             run_id=self._run_id,
             created_at=self._clock(),
         )
-        return Completed(
+        outcome = Completed(
             evidence,
             {
                 "preview_bucket": row.bucket,
-                "preview_key": preview,
-                "thumbnail_key": thumbnail,
+                "preview_key": preview.key,
+                "thumbnail_key": thumbnail.key,
                 "sha256": result.body["sha256"],
                 "phash": result.body["phash"],
             },
             media.likeness_keys(result.body["likeness"]["views"]),
         )
+        return Shown(outcome=outcome, pictures=(preview, thumbnail))
 
-    def _changed(self, claim: Claim, version: str) -> Outcome:
-        if not version:
-            return Retry("the object changed while it was read")
-        return TerminalFailure(
-            "object_replaced",
-            "The object was overwritten after it was registered; its newer version has a row of "
-            "its own as soon as the sweep has seen it.",
-        )
+
+def _retry(error: Exception) -> Retry:
+    """What may pass by itself, or is no fault of the image, costs no attempt."""
+    if isinstance(error, ParjanyaError):
+        return Retry(f"{type(error).__name__}: {error}", refund=error.transient)
+    if isinstance(error, MemoryError | media.MediaError):  # no decoder could run
+        return Retry(f"{type(error).__name__}: {error}")
+    return Retry(f"{type(error).__name__}: {error}", refund=False)
+
+
+def _changed(version: str) -> Outcome:
+    if not version:
+        return Retry("the object changed while it was read")
+    return Retry(
+        "The object lies there as another version than was registered. The next sweep says "
+        "whether it was replaced, or copied, restored or moved."
+    )

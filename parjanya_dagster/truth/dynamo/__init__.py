@@ -26,6 +26,7 @@ from parjanya_dagster.truth.dynamo.trouble import Trouble
 from parjanya_dagster.truth.dynamo.uploads import Uploading
 from parjanya_dagster.truth.dynamo.wire import THREADS, Wire
 from parjanya_dagster.truth.dynamo.work import Work
+from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.transitions import Rules
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -82,6 +83,18 @@ def open_wire(url: str) -> Wire:
     return Wire(client("dynamodb", options), table)
 
 
+def open_probe(url: str) -> Probe:
+    """A probe of the table of a URL. Raises SettingsInvalid."""
+    table, options = parse(url)
+    impatient = {"connect_timeout": 2, "read_timeout": 3}
+    wire = Wire(client("dynamodb", {**options, "attempts": "1"}, **impatient), table)
+
+    def look() -> None:
+        wire.get(schema.SCHEMA)
+
+    return Probe(f"Truth at dynamodb://{table}", look)
+
+
 def open_stream(url: str, clock: Callable[[], float]) -> Stream:
     """Hints from the stream of a table, if it has one. Raises SettingsInvalid."""
     _, options = parse(url)
@@ -107,12 +120,14 @@ def parse(url: str) -> tuple[str, dict[str, str]]:
     return parts.netloc, options
 
 
-def client(service: str, options: dict[str, str]) -> Any:
+def client(
+    service: str, options: dict[str, str], connect_timeout: float = 5, read_timeout: float = 20
+) -> Any:
     """A boto3 client of a service. Raises SettingsInvalid where no region is named."""
     attempts = int(options.get("attempts", ATTEMPTS))
     config = Config(
-        connect_timeout=5,
-        read_timeout=20,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=2 * THREADS,
     )

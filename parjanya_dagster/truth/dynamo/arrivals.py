@@ -7,9 +7,10 @@ read. Of two at the same time, one fails and reads again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from parjanya_dagster.errors import TruthUnavailable, UnknownTenant
@@ -32,6 +33,7 @@ from parjanya_dagster.truth.models import (
 from parjanya_dagster.truth.registration import new_row, require_storable, settle, settled
 
 CHUNK = 20  # arrivals per transaction, where that fits
+MOST = 50  # versions of a key that are looked at, the last first
 
 
 @dataclass
@@ -79,20 +81,22 @@ class Registration(Base):
         self, tenant: str, arrivals: Sequence[Arrival], now: float
     ) -> tuple[list[Write], list[Registered]]:
         """The writes of registering these, all for one transaction, and the results."""
-        stored = self._read(arrival.image_id for arrival in arrivals)
-        known = [arrival for arrival in arrivals if arrival.image_id in stored]
-        new = [arrival for arrival in arrivals if arrival.image_id not in stored]
-        back = [arrival for arrival in known if not settled(stored[arrival.image_id].row)]
-        result = [
-            Registered(arrival.image_id, stored[arrival.image_id].row.batch, created=False)
-            for arrival in known
-        ]
+        located = self._located(arrivals)
+        seen = {located[arrival.image_id]: arrival for arrival in arrivals}
+        stored = self._read(seen)
+        result = [Registered(i, stored[i].row.batch, created=False) for i in seen if i in stored]
+        seen = {
+            image_id: arrival
+            for image_id, arrival in seen.items()
+            if image_id not in stored or not settled(stored[image_id].row, arrival.image_id)
+        }
+        new = [arrival for image_id, arrival in seen.items() if image_id not in stored]
         pointers = self.wire.get_all(
-            keys.present(arrival.bucket, arrival.key) for arrival in new + back
+            keys.present(arrival.bucket, arrival.key) for arrival in seen.values()
         )
         pointed_at = {codec.text(item, "image_id") for item in pointers.values()}
         stored |= self._read(pointed_at - stored.keys())
-        wanted = {arrival.image_id for arrival in back} | {
+        wanted = (seen.keys() & stored.keys()) | {
             image_id for image_id in pointed_at if stored[image_id].row.object_state == PRESENT
         }
         versions = [stored[image_id].row for image_id in sorted(wanted)]
@@ -101,9 +105,8 @@ class Registration(Base):
         )
         each = (batch for batch, taken in places.taken.items() for _ in range(taken))
         rows = [new_row(arrival, batch, now) for batch, arrival in zip(each, new, strict=True)]
-        landed = {arrival.image_id: arrival.landed_at for arrival in new + back}
         settling = {
-            change.event.image_id: change for change in settle([*versions, *rows], landed, now)
+            change.event.image_id: change for change in settle([*versions, *rows], seen, now)
         }
         writings = [_inserting(row, settling.pop(row.image_id, None)) for row in rows]
         writings += [
@@ -111,10 +114,27 @@ class Registration(Base):
         ]
         after = {row.image_id: row for row in [*versions, *rows]}
         writes: list[Write] = [write for writing in writings for write in writing.writes]
+        writes += [
+            Put(keys.location(arrival.image_id), codec.attributes({"image_id": image_id}))
+            for image_id, arrival in seen.items()
+            if arrival.image_id != image_id
+        ]
         writes += _pointing(after, writings, pointers)
         writes += _counting(writings, places)
         result += [Registered(row.image_id, row.batch, created=True) for row in rows]
         return writes, result
+
+    def _located(self, arrivals: Sequence[Arrival]) -> dict[str, str]:
+        """The image of each arrival, by the arrival's own id: another one where that is known."""
+        located = {arrival.image_id: arrival.image_id for arrival in arrivals}
+        located |= self._moved(located)
+        return located | {one.image_id: one.same_as for one in arrivals if one.same_as}
+
+    def _moved(self, version_ids: Iterable[str]) -> dict[str, str]:
+        """Of which images these are later versions."""
+        of_keys = {keys.location(version_id): version_id for version_id in version_ids}
+        items = self.wire.get_all(of_keys)
+        return {of_keys[key]: codec.text(item, "image_id") for key, item in items.items()}
 
     def _places(self, tenant: str, day: str, count: int) -> _Places:
         """Batches of the day with room for `count` images. Opens new ones as they fill."""
@@ -150,9 +170,31 @@ class Registration(Base):
         return len(self._change(image_ids, decide))
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
-        return {
-            image_id for image_id, stored in self._read(image_ids).items() if settled(stored.row)
+        ids = set(image_ids)
+        known = {i for i, stored in self._read(ids).items() if settled(stored.row, i)}
+        moved = self._moved(ids - known)
+        rows = self._read(set(moved.values()))
+        return known | {
+            i
+            for i, image_id in moved.items()
+            if image_id in rows and settled(rows[image_id].row, i)
         }
+
+    def versions(self, bucket: str, sizes: Mapping[str, int]) -> list[ImageRow]:
+        pointers = {keys.present(bucket, key): key for key in sizes}
+        there = self.wire.get_all(pointers)  # of a key that nobody registered there is none
+
+        def named(key: str) -> list[str]:
+            items = self.wire.query(keys.named(key), index="named", most=MOST, backwards=True)
+            return [item["pk"]["S"].partition("#")[2] for item in items]
+
+        ids = {codec.text(item, "image_id") for item in there.values()}  # the index may lag behind
+        ids.update(chain.from_iterable(self.wire.each(named, [pointers[key] for key in there])))
+        return [
+            row
+            for row in self._rows(sorted(ids))
+            if row.bucket == bucket and sizes.get(row.key) == row.size
+        ]
 
 
 def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:

@@ -9,6 +9,7 @@ only give candidates, which are then read by key and checked again.
 | its events | `image#id` | `event#n` |
 | its evidence | `image#id` | `evidence#stage#fingerprint` |
 | its last decision under a policy | `image#id` | `under#hash` |
+| a later version of an image | `location#id` | `location` |
 | parts of large evidence | `part#sha256` | `n` |
 | rows of a batch | `batch#key` | image id |
 | present version of a key | `key#hash` | `present` |
@@ -74,6 +75,11 @@ LAST = "last"  # the name of a record of which there is one
 
 def image(image_id: str) -> Key:
     return f"image#{image_id}", "row"
+
+
+def location(version_id: str) -> Key:
+    """What says of which image a version is another location."""
+    return f"location#{version_id}", "location"
 
 
 def event(image_id: str, number: int) -> Key:

@@ -49,8 +49,16 @@ class Likeness(Base):
         twins = self.twins(tenant, sha256, limit)
         return {sha: [row.image_id for row in rows] for sha, rows in twins.items()}
 
-    def _twins(self, tenant: str, sha256: str, limit: int | None) -> list[ImageRow]:
-        pages = self.wire.query(keys.twin(tenant, sha256), index="twins")
+    def copies(
+        self, tenant: str, sha256: str, after: ImageRow | None = None, limit: int = 1000
+    ) -> list[ImageRow]:
+        return self._twins(tenant, sha256, limit, after)
+
+    def _twins(
+        self, tenant: str, sha256: str, limit: int | None, after: ImageRow | None = None
+    ) -> list[ImageRow]:
+        where = (">", keys.arrival(after)) if after is not None else None
+        pages = self.wire.query(keys.twin(tenant, sha256), where, index="twins")
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)
         rows: list[ImageRow] = []
         while page := list(islice(ids, PAGE)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
@@ -51,6 +51,30 @@ class Work(Base):
     def _due(self, status: str, shard: int, now: float) -> list[Item]:
         pk = keys.due(status, shard)
         return list(self.wire.query(pk, ("<=", now), index="due"))
+
+    def due_rows(
+        self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
+    ) -> list[ImageRow]:
+        statuses = {str(WAITS_FOR[stage]) for stage in stages}
+        places = [
+            keys.work(str(WAITS_FOR[stage]), batch, suspect)
+            for stage in stages
+            for batch in dict.fromkeys(batches)
+            for suspect in (False, True)
+        ]
+        rows: list[ImageRow] = []
+        for start in range(0, len(places), THREADS):
+            if len(rows) >= limit:
+                break
+            heads = self.wire.each(
+                lambda pk: self._candidates(pk, limit, now), places[start : start + THREADS]
+            )
+            rows += [
+                row
+                for row in self._rows(islice(chain.from_iterable(heads), limit - len(rows)))
+                if row.pipeline_status in statuses and _is_free(row, now)
+            ]
+        return rows
 
     # --- claims ---
 
@@ -106,10 +130,8 @@ class Work(Base):
             for image_id in image_ids
             if (stored := read.get(image_id)) is not None
             and stored.row.pipeline_status == status
-            and stored.row.lease_owner is None
             and stored.row.suspect == suspect
-            and stored.row.due_at is not None
-            and stored.row.due_at <= now
+            and _is_free(stored.row, now)
         ]
         while free and len(taken) < limit:
             first, free = free[: limit - len(taken)], free[limit - len(taken) :]
@@ -233,6 +255,10 @@ class Work(Base):
             return list(self.wire.query(str(shard), where, index="leased"))
 
         return list(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+
+
+def _is_free(row: ImageRow, now: float) -> bool:
+    return row.lease_owner is None and row.due_at is not None and row.due_at <= now
 
 
 def _holds(claim: Claim, stored: Stored) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth import transitions
@@ -17,6 +18,7 @@ from parjanya_dagster.truth.models import (
     ImageRow,
     Registered,
     batch_key,
+    image_id,
 )
 from parjanya_dagster.truth.registration import new_row, require_storable, settle
 from parjanya_dagster.truth.sql.engine import reading, writing
@@ -28,7 +30,7 @@ from parjanya_dagster.truth.sql.mapping import (
     record,
     row_of,
 )
-from parjanya_dagster.truth.sql.schema import batches, images, tenants
+from parjanya_dagster.truth.sql.schema import batches, images, locations, tenants
 
 settled = and_(
     images.c.object_state == PRESENT,
@@ -37,7 +39,9 @@ settled = and_(
         images.c.failure_class.not_in(transitions.WITHOUT_OBJECT),
     ),
 )
-"""Nothing can be learnt from seeing the object of such a row again."""
+"""Nothing can be learnt from seeing the object of such a row again, as the same version."""
+
+_VERSION = (images.c.image_id, images.c.bucket, images.c.key, images.c.version)
 
 
 class Registration(Base):
@@ -62,29 +66,37 @@ class Registration(Base):
         lock = select(tenants.c.slug).where(tenants.c.slug == tenant).with_for_update()
         if connection.execute(lock).first() is None:
             raise UnknownTenant(f"There is no tenant {tenant!r}.")
-        ids = [arrival.image_id for arrival in arrivals]
-        query = select(images.c.image_id, images.c.batch, settled.label("settled")).where(
-            images.c.image_id.in_(ids)
+        arrivals = sorted(arrivals, key=lambda arrival: (arrival.landed_at, arrival.image_id))
+        located = _located(connection, arrivals)
+        seen = {located[arrival.image_id]: arrival for arrival in arrivals}
+        query = select(images.c.batch, *_VERSION, settled.label("settled")).where(
+            images.c.image_id.in_(seen)
         )
         known = {row.image_id: row for row in connection.execute(query)}
-        result = [Registered(i, known[i].batch, created=False) for i in ids if i in known]
-        new = [arrival for arrival in arrivals if arrival.image_id not in known]
-        back = [
-            arrival
-            for arrival in arrivals
-            if arrival.image_id in known and not known[arrival.image_id].settled
-        ]
-        new.sort(key=lambda arrival: (arrival.landed_at, arrival.image_id))
+        result = [Registered(i, row.batch, created=False) for i, row in known.items()]
+        for image, row in known.items():
+            if row.settled and row.version == seen[image].version:
+                del seen[image]
+        new = [arrival for image, arrival in seen.items() if image not in known]
         # Rows are locked before batches, as in a commit, so the two never deadlock.
-        versions = self._versions(connection, new + back)
+        versions = self._versions(connection, seen)
         day = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
         places = self._places(connection, tenant, day, len(new))
         each = (batch for batch, taken in places.items() for _ in range(taken))
         rows = [new_row(arrival, batch, now) for batch, arrival in zip(each, new, strict=True)]
         insert_rows(connection, images, [transitions.jsonable(row) for row in rows])
         record(connection, [transitions.registered(row, "arrived") for row in rows])
-        landed = {arrival.image_id: arrival.landed_at for arrival in new + back}
-        apply(connection, settle([*versions, *rows], landed, now), places)
+        insert_rows(
+            connection,
+            locations,
+            [
+                {"location": arrival.image_id, "image_id": image}
+                for image, arrival in seen.items()
+                if arrival.image_id != image
+            ],
+            if_new=True,
+        )
+        apply(connection, settle([*versions, *rows], seen, now), places)
         return result + [Registered(row.image_id, row.batch, created=True) for row in rows]
 
     def _places(self, connection: Connection, tenant: str, day: str, count: int) -> dict[str, int]:
@@ -121,19 +133,19 @@ class Registration(Base):
             count, filled = count - taken, filled + taken
         return places
 
-    def _versions(self, connection: Connection, seen: Sequence[Arrival]) -> list[ImageRow]:
-        """The rows of these keys that are present or seen again, locked in the order of ids."""
+    def _versions(self, connection: Connection, seen: Mapping[str, Arrival]) -> list[ImageRow]:
+        """The rows of these keys that are present or seen again, locked in the order of ids.
+
+        `seen` is by image id.
+        """
         if not seen:
             return []
         rows = connection.execute(
             select(images)
             .where(
-                images.c.key.in_({arrival.key for arrival in seen}),
-                images.c.bucket.in_({arrival.bucket for arrival in seen}),
-                or_(
-                    images.c.object_state == PRESENT,
-                    images.c.image_id.in_({arrival.image_id for arrival in seen}),
-                ),
+                images.c.key.in_({arrival.key for arrival in seen.values()}),
+                images.c.bucket.in_({arrival.bucket for arrival in seen.values()}),
+                or_(images.c.object_state == PRESENT, images.c.image_id.in_(seen)),
             )
             .order_by(images.c.image_id)
             .with_for_update()
@@ -161,9 +173,40 @@ class Registration(Base):
         known: set[str] = set()
         with reading(self.engine) as connection:
             for chunk in chunks(image_ids):
-                known.update(
-                    connection.scalars(
-                        select(images.c.image_id).where(images.c.image_id.in_(chunk), settled)
+                where_first = select(*_VERSION).where(images.c.image_id.in_(chunk), settled)
+                known |= _lying(connection, where_first).intersection(chunk)
+                if others := [location for location in chunk if location not in known]:
+                    moved = (
+                        select(*_VERSION)
+                        .join(locations, locations.c.image_id == images.c.image_id)
+                        .where(locations.c.location.in_(others), settled)
+                    )
+                    known |= _lying(connection, moved).intersection(others)
+        return known
+
+    def versions(self, bucket: str, sizes: Mapping[str, int]) -> list[ImageRow]:
+        found: list[ImageRow] = []
+        with reading(self.engine) as connection:
+            for chunk in chunks(sizes):
+                rows = connection.execute(
+                    select(images).where(
+                        images.c.key.in_(chunk),
+                        images.c.bucket == bucket,
+                        images.c.size.in_({sizes[key] for key in chunk}),
                     )
                 )
-        return known
+                found += [row for row in map(row_of, rows) if row.size == sizes[row.key]]
+        return found
+
+
+def _lying(connection: Connection, query: Select[Any]) -> set[str]:
+    return {image_id(row.bucket, row.key, row.version) for row in connection.execute(query)}
+
+
+def _located(connection: Connection, arrivals: Sequence[Arrival]) -> dict[str, str]:
+    """The image of each arrival, by the arrival's own id: another one where that is known."""
+    located = {arrival.image_id: arrival.image_id for arrival in arrivals}
+    known = select(locations).where(locations.c.location.in_(located))
+    located |= {row.location: row.image_id for row in connection.execute(known)}
+    located |= {arrival.image_id: arrival.same_as for arrival in arrivals if arrival.same_as}
+    return located

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.dml import Insert
 
-from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
+from parjanya_dagster.errors import SettingsInvalid, TruthCorrupt, TruthUnavailable
 from parjanya_dagster.truth.sql.documents import dumps, loads
 
 TOO_LARGE = "54000"
@@ -27,18 +27,8 @@ CHUNK = 500
 """Rows per statement. SQLite allows 32,766 parameters, and small statements keep locks short."""
 
 _JSON: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
+_BROKEN = ("file is not a database", "database disk image is malformed")
 _STORES = "The truth URL begins with sqlite:///, postgresql:// or dynamodb://."
-_SESSION = {
-    # A worker that hangs in a transaction, or whose machine is lost, must not hold locks for ever.
-    "idle_in_transaction_session_timeout": "60s",
-    "lock_timeout": "60s",
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    # Rows are looked up by id, a few dozen at a time. The default is made for spinning disks: with
-    # it the planner reads the whole table while that is small.
-    "random_page_cost": "1.1",
-}
 
 
 def open_engine(url: str) -> Engine:
@@ -55,12 +45,9 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg2")
-        engine = create_engine(
-            parsed, pool_pre_ping=True, pool_size=4, connect_args={"connect_timeout": 10}, **_JSON
-        )
-        event.listen(engine, "connect", _configure_postgresql)
-        return engine
+        from parjanya_dagster.truth.sql.postgres import open_postgres  # an embedded home needs none
+
+        return open_postgres(parsed, **_JSON)
     raise SettingsInvalid(f"No store for {parsed.get_backend_name()!r}. {_STORES}")
 
 
@@ -87,12 +74,6 @@ def _switch_to_wal(cursor: Any, patience: float = 60.0) -> None:
             return
 
 
-def _configure_postgresql(connection: Any, _record: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in _SESSION.items()))
-    connection.commit()
-
-
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get("parjanya_writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -101,48 +82,83 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A read transaction."""
-    with _named(engine), engine.connect() as connection, connection.begin():
+    with _transaction(engine, {}) as connection:
         yield connection
 
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """A read transaction whose statements all see one snapshot. SQLite's always do."""
-    with _named(engine), engine.connect() as connection:
-        if engine.dialect.name == "postgresql":
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        with connection.begin():
+    postgres = engine.dialect.name == "postgresql"
+    options = {"isolation_level": "REPEATABLE READ"} if postgres else {}
+    with _transaction(engine, options) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, patient: bool = False) -> Iterator[Connection]:
+    """A write transaction. It is committed at the end, or rolled back if anything is raised.
+
+    A `patient` one waits for locks and for its own statements as long as they take.
+    """
+    with _transaction(engine, {"parjanya_writing": True}, patient) as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(
+    engine: Engine, options: dict[str, Any], patient: bool = False
+) -> Iterator[Connection]:
+    with named(engine.url), engine.connect() as connection:
+        connection = connection.execution_options(**options)
+        if engine.dialect.name != "postgresql":
+            with connection.begin():
+                yield connection
+            return
+        from parjanya_dagster.truth.sql.postgres import PATIENT, WORK, hung_up_after
+
+        silence = 0.0 if patient else WORK.silence
+        with hung_up_after(connection.connection.dbapi_connection, silence), connection.begin():
+            if patient:
+                connection.exec_driver_sql(PATIENT)
             yield connection
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A write transaction. It is committed at the end, or rolled back if anything is raised."""
-    with _named(engine), engine.connect() as connection:
-        connection = connection.execution_options(parjanya_writing=True)
-        with connection.begin():
-            yield connection
+def named(url: URL) -> Iterator[None]:
+    """Raise TruthUnavailable where the store does not answer, and TruthCorrupt where it is broken.
 
-
-@contextmanager
-def _named(engine: Engine) -> Iterator[None]:
-    """Raise TruthUnavailable where the server does not answer. Our own mistakes pass through."""
+    Our own mistakes pass through.
+    """
     try:
         yield
     except (OperationalError, InterfaceError) as error:
         if getattr(error.orig, "pgcode", None) == TOO_LARGE:
             raise  # the server answers: it cannot hold what it was given
-        raise TruthUnavailable(f"{_where(engine)} does not answer: {error.orig}") from error
+        raise TruthUnavailable(f"{where(url)} does not answer: {_said(error.orig)}") from error
     except PoolTimeout as error:
-        raise TruthUnavailable(f"{_where(engine)} has no free connection: {error}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise TruthUnavailable(f"{_where(engine)} hung up: {error.orig}") from error
+        raise TruthUnavailable(f"{where(url)} has no free connection: {error}") from error
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if any(sign in str(cause) for sign in _BROKEN):
+            raise TruthCorrupt(
+                f"{where(url)} is damaged ({cause}). Stop what runs over it and bring back a "
+                "backup: `parjanya restore`. docs/backup.md says how."
+            ) from error
+        if isinstance(error, sqlite3.OperationalError):
+            raise TruthUnavailable(f"{where(url)} does not answer: {cause}") from error
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise TruthUnavailable(f"{where(url)} hung up: {_said(cause)}") from error
         raise
 
 
-def _where(engine: Engine) -> str:
-    return f"Truth at {engine.url.render_as_string(hide_password=True)}"
+def _said(cause: BaseException | None) -> str:
+    return " ".join(str(cause).split())
+
+
+def where(url: URL) -> str:
+    """A store in words, without its password."""
+    return f"Truth at {url.render_as_string(hide_password=True)}"
 
 
 def insert(connection: Connection, table: Any) -> postgresql.Insert | sqlite.Insert:

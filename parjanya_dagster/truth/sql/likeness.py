@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, cast, func, select, true
+from sqlalchemy import Connection, Row, Select, Text, cast, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from parjanya_dagster.truth.models import PRESENT, ImageRow
@@ -72,6 +72,21 @@ class Likeness(Base):
     ) -> dict[str, list[str]]:
         with reading(self.engine) as connection:
             return _twins(connection, tenant, sha256, limit)
+
+    def copies(
+        self, tenant: str, sha256: str, after: ImageRow | None = None, limit: int = 1000
+    ) -> list[ImageRow]:
+        query = select(images).where(
+            images.c.tenant == tenant,
+            images.c.sha256 == sha256,
+            images.c.object_state == PRESENT,
+        )
+        if after is not None:
+            place = tuple_(images.c.landed_at, images.c.image_id)
+            query = query.where(place > tuple_(literal(after.landed_at), literal(after.image_id)))
+        query = query.order_by(images.c.landed_at, images.c.image_id).limit(limit)
+        with reading(self.engine) as connection:
+            return [row_of(row) for row in connection.execute(query)]
 
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int

@@ -26,9 +26,8 @@ def _context(connection: Connection) -> MigrationContext:
 
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest schema. Safe to call from many processes at once."""
-    with writing(engine) as connection:  # on SQLite nobody else writes meanwhile
+    with writing(engine, patient=True) as connection:  # on SQLite nobody else writes meanwhile
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another may take its time
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         check_known(_context(connection).get_current_revision())
         command.upgrade(_config(connection), "head")

@@ -107,6 +107,7 @@ images = Table(
     Column("failure_reason", Text),
     Column("failed_stage", Text),
     Column("target", Text),
+    Column("replaced_by", Text),
     Index(None, "batch", "image_id"),
     Index("ix_images_key", "key"),
     Index(
@@ -215,6 +216,13 @@ events = Table(
     Column("fence", BigInteger, nullable=False),
     Column("changes", Json, nullable=False),
     Index(None, "image_id", "event_id"),
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("location", Text, primary_key=True),  # of a version other than the row's first
+    Column("image_id", Text, ForeignKey("images.image_id"), nullable=False),
 )
 
 replays = Table(

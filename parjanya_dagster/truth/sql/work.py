@@ -45,12 +45,17 @@ def _expired(now: float) -> ColumnElement[bool]:
 
 
 def _chosen(
-    connection: Connection, batches: Sequence[str], where: ColumnElement[bool], limit: int
+    connection: Connection,
+    batches: Sequence[str],
+    where: ColumnElement[bool],
+    limit: int,
+    *,
+    locked: bool = False,
 ) -> Select[tuple[str]]:
     """The ids of up to `limit` rows of these batches, the earliest due of each batch first.
 
-    PostgreSQL reads the batches in turn and locks each row that it takes. SQLite has one writer at
-    a time, so it sorts.
+    PostgreSQL reads the batches in turn, and with `locked` locks each row that it takes. SQLite
+    has one writer at a time, so it sorts.
     """
     row = select(images.c.image_id).where(where)
     if connection.dialect.name != "postgresql":
@@ -58,13 +63,10 @@ def _chosen(
         return of_these.order_by(images.c.batch, images.c.due_at).limit(limit)
     unnested = func.unnest(cast(list(dict.fromkeys(batches)), ARRAY(Text)))
     wanted = unnested.table_valued("batch", name="wanted").render_derived()
-    per_batch = (
-        row.where(images.c.batch == wanted.c.batch)
-        .order_by(images.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .lateral("per_batch")
-    )
+    each = row.where(images.c.batch == wanted.c.batch).order_by(images.c.due_at).limit(limit)
+    if locked:
+        each = each.with_for_update(skip_locked=True)
+    per_batch = each.lateral("per_batch")
     return select(per_batch.c.image_id).select_from(wanted.join(per_batch, true())).limit(limit)
 
 
@@ -96,6 +98,22 @@ class Work(Base):
             for row in groups
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
+
+    def due_rows(
+        self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
+    ) -> list[ImageRow]:
+        rows: list[ImageRow] = []
+        with reading(self.engine) as connection:
+            for stage in stages if batches else ():
+                free = and_(
+                    images.c.pipeline_status == str(WAITS_FOR[stage]),
+                    images.c.due_at <= now,
+                    images.c.lease_owner.is_(None),
+                )
+                chosen = _chosen(connection, batches, free, limit - len(rows)).cte("chosen")
+                query = select(images).where(images.c.image_id.in_(select(chosen.c.image_id)))
+                rows += map(row_of, connection.execute(query))
+        return rows
 
     def claim(self, request: ClaimRequest, now: float) -> list[Claim]:
         if request.limit <= 0 or not request.batches:
@@ -129,7 +147,9 @@ class Work(Base):
         The index of due work has the order within a batch, so a claim reads only what it takes.
         The choice is a CTE, which runs once. PostgreSQL may run a subquery again and take too many.
         """
-        chosen = _chosen(connection, request.batches, where, request.limit).cte("chosen")
+        chosen = _chosen(connection, request.batches, where, request.limit, locked=True).cte(
+            "chosen"
+        )
         taken = connection.execute(
             update(images)
             .where(images.c.image_id.in_(select(chosen.c.image_id)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from parjanya_dagster.truth.models import Arrival, ImageRow, Registered
@@ -16,15 +16,23 @@ class Images(Protocol):
 
         Of each key, the version that landed last is present and replaces the others. An object
         that comes back after it was deleted or replaced is present again, and its row goes on.
-        Returns one result per distinct arrival, in no order. Raises UnknownTenant, and
-        ArrivalRefused where a key is longer than every store can hold.
+        An arrival that is `same_as` a row becomes that row's version, in the same transaction, and
+        from then on the version is known to be that image. Returns one result per distinct image,
+        in no order. Raises UnknownTenant, and ArrivalRefused where a key is longer than every
+        store can hold.
         """
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
         """Record that objects were deleted from their bucket. Returns how many rows changed."""
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
-        """Which of these are registered with their object present. Register the others."""
+        """Which of these versions are those of present rows. Register the others.
+
+        An id is that of a bucket, a key and a version; see `models.image_id`.
+        """
+
+    def versions(self, bucket: str, sizes: Mapping[str, int]) -> list[ImageRow]:
+        """Rows of these keys of a bucket that have the size given, present or not."""
 
     def get(self, image_id: str) -> ImageRow | None: ...
 

@@ -28,6 +28,11 @@ class Likenesses(Protocol):
     ) -> dict[str, list[str]]:
         """The ids of `twins`, without their rows. Nearly every image is its own only twin."""
 
+    def copies(
+        self, tenant: str, sha256: str, after: ImageRow | None = None, limit: int = 1000
+    ) -> list[ImageRow]:
+        """A page of `twins` of one hash, after one of them."""
+
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
     ) -> dict[str, list[tuple[ImageRow, int]]]:

@@ -11,6 +11,7 @@ from itertools import chain
 
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store.images import Images
+from parjanya_dagster.truth.store.likeness import Likenesses
 
 PAGE = 1000  # rows
 
@@ -42,6 +43,16 @@ def failed_pages(
 ) -> Iterator[list[ImageRow]]:
     """A tenant's failed rows of one class, in the order of their ids."""
     return _pages(lambda after: images.failed(tenant, failure_class, after, size))
+
+
+def copies_pages(
+    store: Likenesses, tenant: str, sha256: str, size: int = PAGE
+) -> Iterator[list[ImageRow]]:
+    """A tenant's present rows with these bytes, earliest arrival first."""
+    last: ImageRow | None = None
+    while page := store.copies(tenant, sha256, last, size):
+        last = page[-1]
+        yield page
 
 
 def _pages(read: Callable[[str], list[ImageRow]], after: str = "") -> Iterator[list[ImageRow]]:

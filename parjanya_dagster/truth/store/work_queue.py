@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from parjanya_dagster.truth.models import DueBatch
+from parjanya_dagster.truth.models import DueBatch, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Committed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 
@@ -17,6 +17,15 @@ class WorkQueue(Protocol):
         """Work that may be claimed now, by batch and stage. The longest due come first.
 
         The cost grows with what is due, not with the history. Without `stages`: of all stages.
+        """
+
+    def due_rows(
+        self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
+    ) -> list[ImageRow]:
+        """Up to `limit` rows of these batches that may be claimed now, for any of these stages.
+
+        Of each batch the longest due come first. The cost grows with `limit`, not with the rows
+        of the batches.
         """
 
     def claim(self, request: ClaimRequest, now: float) -> list[Claim]:

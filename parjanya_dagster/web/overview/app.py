@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from parjanya_dagster.metrics.latest import Latest
 from parjanya_dagster.metrics.measure import TRUTH, Measured
 from parjanya_dagster.web.overview.view import ended, view
 from parjanya_dagster.web.overview.words import line_points
@@ -30,23 +31,20 @@ class Watch:
     def __init__(
         self, measure: Callable[[], Measured], clock: Callable[[], float], every: float
     ) -> None:
-        self._measure, self._clock, self.every = measure, clock, every
+        self._latest, self.every = Latest(measure, clock, every), every
         self._lock = threading.Lock()
         self._seen: Measured | None = None
         self._ended: deque[tuple[float, int]] = deque(maxlen=KEPT)
         self._due: deque[float] = deque(maxlen=KEPT)
-        self._at: float | None = None
 
     def look(self) -> dict[str, Any]:
         """What the page shows now."""
         with self._lock:
-            now = self._clock()
-            if self._at is None or not 0 <= now - self._at < self.every:
-                self._seen = self._measure()
-                self._at = self._clock()
-                self._remember(self._seen)
-            assert self._seen is not None
-            shown = view(self._seen, self._per_minute())
+            seen = self._latest.look()
+            if seen is not self._seen:
+                self._seen = seen
+                self._remember(seen)
+            shown = view(seen, self._per_minute())
             return {**shown, "backlog": line_points(list(self._due), 600.0, 46.0)}
 
     def _remember(self, seen: Measured) -> None:

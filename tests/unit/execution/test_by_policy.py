@@ -123,7 +123,21 @@ def test_metrics_reach_the_scorer_and_missing_weights_are_no_score() -> None:
     with pytest.raises(CannotAsk, match=r"needs lost: the weights lost\.pth cannot be read"):
         fitted(engine, "scored", ("lost",))
     more = fitted(EmbeddedScorer(), "scored", wanted(needing(metrics="niqe, musiq"), "scored"))
-    assert set(more.score([_flat()])[0]["metrics"]) == {"piqe", "niqe"}
+    (body,) = more.score([_flat()])
+    assert set(body["metrics"]) == {"piqe", "niqe", "musiq"}
+    assert body["metrics"]["musiq"] == {"value": None}
+
+
+def test_evidence_says_which_metrics_its_engine_was_asked_for_and_lacks() -> None:
+    """Else a decision could not tell it from evidence that was made for another policy."""
+    asks = needing(metrics="niqe, musiq")
+    able = EmbeddedScorer()
+    fit = fitted(able, "scored", wanted(asks, "scored"))
+    (body,) = fit.score([_flat()])
+    assert policy.unasked(asks, "scored", body) == ()
+    assert policy.unasked(asks, "scored", able.score([_flat()])[0]) == ("niqe", "musiq")
+    assert fit.identity != fitted(able, "scored", ("niqe",)).identity
+    assert fitted(able, "scored", ("niqe",)).identity == able.measuring(["niqe"]).identity
 
 
 def test_a_regrade_is_asked_with_the_prompt_of_its_target(house: House) -> None:

@@ -301,15 +301,21 @@ def test_copies_cost_no_square(template: Path) -> None:
     one = world(template, [Landed("other", n) for n in range(40)])
     one.bring(100)
     read = 0
-    plain = one.store.twins
+    twin_ids, copies = one.store.twin_ids, one.store.copies
 
-    def counted(tenant: str, hashes: Any, limit: int | None = None) -> dict[str, list[ImageRow]]:
+    def counted_ids(tenant: str, hashes: Any, limit: int | None = None) -> dict[str, list[str]]:
         nonlocal read
-        result = plain(tenant, hashes, limit)
+        result = twin_ids(tenant, hashes, limit)
         read += sum(map(len, result.values()))
         return result
 
-    one.store.twins = counted  # type: ignore[method-assign]
+    def counted(*page: Any) -> list[ImageRow]:
+        nonlocal read
+        read += len(result := copies(*page))
+        return result
+
+    one.store.twin_ids = counted_ids  # type: ignore[method-assign]
+    one.store.copies = counted  # type: ignore[method-assign]
     for _ in range(40):
         one.begin(0, 1)
         one.finish(0)

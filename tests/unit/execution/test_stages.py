@@ -56,8 +56,11 @@ def test_a_file_replaced_before_it_was_validated_gives_way_to_its_newer_version(
     house.validate()
     found = house.platform.store.get(old.image_id)
     assert found is not None
-    assert (found.pipeline_status, found.failure_class) == ("failed", "object_replaced")
+    assert (found.pipeline_status, found.retries) == ("pending_validation", 1)
     house.sweep()
+    found = house.platform.store.get(old.image_id)
+    assert found is not None
+    assert (found.pipeline_status, found.failure_class) == ("failed", "object_replaced")
     house.validate()
     assert house.row("a.jpg").image_id != old.image_id
     assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
@@ -100,6 +103,28 @@ def test_a_full_disk_is_no_fault_of_the_image(
     house.clock.pass_by(60)
     house.validate()
     assert house.row("a.jpg").pipeline_status == "pending_vlm_enrichment"
+
+
+def test_nothing_is_validated_before_its_preview_survives_a_loss_of_power(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    with monkeypatch.context() as patch:
+
+        def lost(_: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        patch.setattr(os, "fsync", lost)
+        house.validate()
+    rows = [house.row(f"{n}.jpg") for n in range(3)]
+    assert {(row.pipeline_status, row.attempts) for row in rows} == {("pending_validation", 0)}
+    house.clock.pass_by(60)
+    house.validate()
+    rows = [house.row(f"{n}.jpg") for n in range(3)]
+    assert {row.pipeline_status for row in rows} == {"pending_vlm_enrichment"}
+    assert all(house.preview(row).stat().st_size > 0 for row in rows)
 
 
 def test_a_mistake_of_ours_costs_an_attempt_and_not_the_neighbours(house: House) -> None:

@@ -82,6 +82,18 @@ def test_an_object_that_is_gone_waits_for_the_sweep_that_says_so(place: Platform
     assert len(rows(place)) == 3
 
 
+def test_only_what_is_due_is_read(place: Platform) -> None:
+    """A batch may hold years of history beside the one row that is due."""
+
+    class Reading:
+        def __getattr__(self, name: str) -> object:
+            assert name != "rows", "the rows of the whole batch are read"
+            return getattr(place.store, name)
+
+    due = replace(place.eligibility, store=Reading())  # type: ignore[arg-type]
+    assert due.check(request(place))
+
+
 def test_what_cannot_be_read_is_taken_for_there(place: Platform) -> None:
     class Away:
         def head(self, bucket: str, key: str) -> ObjectInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -141,6 +142,24 @@ def test_a_wiped_partition_list_comes_back_in_bounded_steps() -> None:
     decided = decide([due(key) for key in keys], keys=[], limits=Limits(new_keys=10))
     assert decided.add_keys == tuple(keys[:10])
     assert {key for one in ranges(decided) for key in one} <= set(keys[:10])
+
+
+def test_runs_that_ended_are_not_searched_for_each_batch() -> None:
+    """With 10,000 batches and 400 remembered runs that would take longer than a tick may."""
+
+    class Unsearched(tuple[str, ...]):
+        def __contains__(self, _: object) -> bool:
+            raise AssertionError("the keys of a run are searched from the first to the last")
+
+    keys = numbered(3)
+    ended = Unsearched(keys[:2])
+    decided = decide(
+        [due(key) for key in keys],
+        dead=[replace(failed(age=1), keys=ended)],
+        ended=[replace(succeeded(age=1), keys=ended)],
+    )
+    assert ranges(decided) == [(keys[2],)]
+    assert decided.cooling == 2
 
 
 # --- pace ---------------------------------------------------------------------------------------

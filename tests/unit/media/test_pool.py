@@ -191,7 +191,7 @@ def test_real_images_come_out_as_in_process(photo, encode):
 def test_a_real_image_beyond_the_memory_limit_is_refused(encode):
     from PIL import Image
 
-    vast = encode(Image.new("RGB", (9000, 9000), "teal"), "PNG", compress_level=1)
+    vast = encode(Image.new("RGB", (7500, 7500), "teal"), "PNG", compress_level=1)
 
     with DecoderPool(1, memory_bytes=128 * 1024**2) as pool:
         outcomes = pool.validate_many([vast, encode(Image.new("RGB", (90, 90)), "PNG")])

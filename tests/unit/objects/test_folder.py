@@ -13,7 +13,7 @@ import pytest
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
 from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.local import MARKER, FolderObjects
-from parjanya_dagster.objects.store import ObjectInfo
+from parjanya_dagster.objects.store import NewObject, ObjectInfo
 
 
 @pytest.fixture
@@ -242,6 +242,31 @@ def test_a_write_is_on_the_disk_before_it_is_acknowledged(
     assert bytes_at < done.index("rename") < len(done) - 1
     assert done[-1] == "sync acme/previews/deep"
     assert {"sync acme", "sync acme/previews"} <= set(done)
+
+
+def test_of_many_the_bytes_of_all_are_on_the_disk_before_a_name_is(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("bytes" if os.readlink(f"/proc/self/fd/{handle}").endswith("part") else "names")
+        fsync(handle)
+
+    def renamed(old: str, new: Path) -> None:
+        done.append("rename")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    new = [
+        NewObject(key=f"incoming/{name}.jpg", data=name.encode(), content_type="image/jpeg")
+        for name in "abc"
+    ]
+    objects.put_many("acme", new)
+    assert done == ["bytes"] * 3 + ["rename"] * 3 + ["names"]
+    assert [objects.get("acme", one.key).data for one in new] == [b"a", b"b", b"c"]
 
 
 def test_a_write_that_fails_leaves_the_old_object_and_no_debris(

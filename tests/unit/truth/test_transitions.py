@@ -82,14 +82,14 @@ def test_a_row_that_failed_for_want_of_its_object_goes_on_when_it_returns(
         failed_stage="scored",
         object_state=DELETED,
     )
-    change = transitions.return_to_bucket(row, NOW + 9, NOW + 10, "landed again")
+    change = transitions.return_to_bucket(row, NOW + 9, NOW + 10, "landed again", row.version)
     assert change.columns["pipeline_status"] == Status.PENDING_IQA
     assert (change.columns["object_state"], change.columns["landed_at"]) == (PRESENT, NOW + 9)
 
 
 def test_a_row_that_failed_by_its_own_fault_stays_failed_when_it_returns() -> None:
     row = replace(ROW, pipeline_status="failed", failure_class="undecodable", object_state=DELETED)
-    change = transitions.return_to_bucket(row, NOW + 9, NOW + 10, "landed again")
+    change = transitions.return_to_bucket(row, NOW + 9, NOW + 10, "landed again", row.version)
     assert "pipeline_status" not in change.columns
     assert change.event.to_status == "failed"
 
