@@ -41,7 +41,7 @@ def measure(images: int, crowd: int = 0, seed: int = 7) -> LookUps:
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="parjanya-bench-") as folder:
         path = Path(folder) / "truth.db"
-        store = open_store(f"sqlite:///{path}")
+        store = open_store(f"sqlite:///{path}", migrating=True)
         empty = path.stat().st_size
         rows = _fill(path, images, draw)
         unknown = {f"new-{n}": likeness_keys(views(draw)) for n in range(LOOKUPS)}

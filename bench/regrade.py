@@ -43,7 +43,7 @@ def regraded(images: int = 100_000) -> Iterator[tuple[str, float]]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(prefix="parjanya-bench-") as folder:
         settings = load(Path(folder) / "home")
-        platform = open_platform(settings)
+        platform = open_platform(settings, migrating=True)
         make_history(platform, images)
         took = _through_dagster(settings, platform)
         yield "regrade.rows", float(images)

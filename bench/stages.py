@@ -85,7 +85,7 @@ def validated_rate(paths: list[Path]) -> float:
     from parjanya_dagster.ingest.copy_files import Upload, upload
 
     with tempfile.TemporaryDirectory() as folder:
-        platform = open_platform(load(Path(folder) / "home"))
+        platform = open_platform(load(Path(folder) / "home"), migrating=True)
         tenant = platform.sweeper.add_tenant("bench")
         files = [Upload(path, f"incoming/{path.name}", path.stat().st_size) for path in paths]
         for _ in upload(platform.objects, tenant, files):

@@ -141,6 +141,14 @@ class PolicyInvalid(PolicyUnusable):
     """The policy document is not valid."""
 
 
+class BackupRefused(ParjanyaError):
+    """This backup cannot be made or brought back this way."""
+
+
+class BackupInvalid(ParjanyaError):
+    """This is no whole backup."""
+
+
 class RegradeInvalid(ParjanyaError):
     """This cannot be regraded."""
 
@@ -163,6 +171,10 @@ class PreflightFailed(ParjanyaError):
 
 class PortBusy(ParjanyaError):
     """The port is in use. Choose another with --port."""
+
+
+class HomeMissing(ParjanyaError):
+    """There is no home here. `parjanya up` makes one; --home or PARJANYA_HOME names another."""
 
 
 class HomeBusy(ParjanyaError):

@@ -13,7 +13,7 @@ from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.belief.drift import drifts
 from parjanya_dagster.belief.queue_depths import QueuedLanes
 from parjanya_dagster.belief.snapshot import Belief
-from parjanya_dagster.errors import PolicyMissing, UnknownTenant
+from parjanya_dagster.errors import HomeMissing, PolicyMissing, UnknownTenant
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.mailbox import Mailbox
@@ -229,23 +229,46 @@ def _candidates(names: BucketNames) -> list[str]:
 
 
 def open_platform(settings: Settings | None = None, migrating: bool = False) -> Platform:
-    """Open the platform. Raises SettingsInvalid, TruthUnavailable, SchemaOutdated."""
+    """Open the platform. Only where `migrating` is anything made: the home, the schema, policies.
+
+    Raises SettingsInvalid, HomeMissing, TruthUnavailable, SchemaOutdated.
+    """
     settings = settings or load_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    objects = open_objects(settings.objects_url, settings.arrivals.settle)
+    if migrating:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    else:
+        require_home(settings)
     store = open_store(
         settings.truth_url,
         rules=settings.rules,
         batch_size=settings.arrivals.batch_size,
         migrating=migrating,
     )
-    platform = Platform(
-        settings, store, open_objects(settings.objects_url, settings.arrivals.settle)
-    )
-    platform.registry.publish_builtin()
+    platform = Platform(settings, store, objects)
+    if migrating:
+        platform.registry.publish_builtin()
     return platform
+
+
+def require_home(settings: Settings) -> None:
+    """Raise HomeMissing where Truth should be in a file that is not there."""
+    file = settings.truth_file
+    if file is not None and not file.exists():
+        raise HomeMissing(
+            f"There is no home at {settings.home}: {file} is missing. `parjanya up` makes one; "
+            "--home or PARJANYA_HOME names another. One that was here can be brought back: "
+            "docs/backup.md."
+        )
 
 
 @cache
 def shared_platform() -> Platform:
-    """The platform of this process, opened on first use."""
-    return open_platform()
+    """The platform of this process of Dagster, opened on first use.
+
+    A Truth in a file is made if need be: with `dagster dev` nobody else does.
+    """
+    settings = load_settings()
+    platform = open_platform(settings, migrating=settings.truth_file is not None)
+    platform.registry.publish_builtin()
+    return platform

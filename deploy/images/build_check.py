@@ -96,6 +96,8 @@ def definitions(side: str) -> Iterator[str]:
                 "PARJANYA_HOME": home,
                 "PARJANYA_LANES__LAYOUT": "split",
                 "PARJANYA_LANES__LAUNCHER": launcher,
+                "PARJANYA_TRUTH__URL": f"sqlite:///{home}/truth.db",
+                "PARJANYA_OBJECTS__URL": "s3://",
                 "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": "gpu",
             }
             done = subprocess.run(

@@ -25,7 +25,7 @@ def ingest(
     from parjanya_dagster.ingest.owners import register_by_hand
 
     collected = collect(paths)
-    platform = platform_of(home)
+    platform = platform_of(home, making=True)
     owner = register_by_hand(platform.store, platform.sweeper.add_tenant, tenant)
     buckets = KnownBuckets(platform.store, platform.objects, platform.clock)
     buckets.refresh()

@@ -9,6 +9,7 @@ import typer
 
 from parjanya_dagster import logs
 from parjanya_dagster.cli import (
+    backup,
     dashboard,
     declare,
     doctor,
@@ -58,6 +59,8 @@ for command in (
     metrics.metrics,
     dashboard.dashboard,
     migrate.migrate,
+    backup.backup,
+    backup.restore,
 ):
     app.command()(command)
 for group in (policy, tenant, uploads):

@@ -40,11 +40,17 @@ def settings_of(home: Path | None) -> Settings:
     return load(home)
 
 
-def platform_of(home: Path | None, migrating: bool = False) -> Platform:
-    """Open the platform of a home. Raises SettingsInvalid, TruthUnavailable, SchemaOutdated."""
+def platform_of(home: Path | None, *, migrating: bool = False, making: bool = False) -> Platform:
+    """Open the platform of a home. Only where `migrating` is a store migrated, and
+    only where `making` is a home made that is not there.
+
+    Raises SettingsInvalid, HomeMissing, TruthUnavailable, SchemaOutdated.
+    """
     from parjanya_dagster.platform import open_platform
 
-    return open_platform(settings_of(home), migrating=migrating)
+    settings = settings_of(home)
+    new = making and settings.truth_file is not None and not settings.truth_file.exists()
+    return open_platform(settings, migrating=migrating or new)
 
 
 def answering_platform_of(home: Path | None) -> Platform:
@@ -52,7 +58,10 @@ def answering_platform_of(home: Path | None) -> Platform:
 
     Raises what `platform_of` raises.
     """
+    from parjanya_dagster.platform import require_home
     from parjanya_dagster.truth import open_probe
 
-    open_probe(settings_of(home).truth_url)()
+    settings = settings_of(home)
+    require_home(settings)
+    open_probe(settings.truth_url)()
     return platform_of(home)

@@ -76,7 +76,7 @@ def publish(file: File, home: Home = None) -> None:
     """Publish a file as a new version. A published version never changes its content."""
     from parjanya_dagster.truth.policy_registry import read_file
 
-    policy = platform_of(home).registry.publish(read_file(file))
+    policy = platform_of(home, making=True).registry.publish(read_file(file))
     typer.echo(f"{policy.ref} is published ({policy.hash[:19]}…). Nobody is moved to it: see "
                f"`parjanya regrade --to {policy.ref} --preview`.")  # fmt: skip
 

@@ -57,6 +57,8 @@ def regrade(
         raise RegradeInvalid("Name the policy to regrade to: --to default@2.")
     policy = platform.registry.named(to)
     slugs = [known.slug for known in store.tenants()] if everybody else list(tenant or ())
+    if everybody and not slugs:
+        raise RegradeInvalid("No tenant is registered yet, so there is nothing to regrade.")
     asked = selection(store, policy, slugs, since, until, platform.clock())
     if only_preview or not yes:
         foreseen = preview(store, platform.registry.get, asked, platform.clock)

@@ -43,7 +43,7 @@ def add(
     """Register a tenant. One that is registered is left as it is."""
     from parjanya_dagster.ingest.owners import register_by_hand
 
-    platform = platform_of(home)
+    platform = platform_of(home, making=True)
     registered = register_by_hand(platform.store, platform.sweeper.add_tenant, tenant, bucket)
     where = f"{registered.bucket}/{registered.prefix}"
     typer.echo(f"{tenant}: uploads land in {where}, decided under {registered.policy}.")

@@ -64,7 +64,8 @@ def revoke(
 @token_app.command("list")
 def list_tokens(tenant: TenantName, as_json: Json = False, home: Home = None) -> None:
     """The tokens of a tenant, revoked ones too."""
-    tokens = platform_of(home).store.tokens(tenant)
+    platform = platform_of(home)
+    tokens = platform.store.tokens(platform.tenant(tenant).slug)
     if as_json:
         shown = ("token_id", "name", "created_at", "revoked_at")
         print_json([{name: getattr(token, name) for name in shown} for token in tokens])
@@ -72,3 +73,5 @@ def list_tokens(tenant: TenantName, as_json: Json = False, home: Home = None) ->
     for token in tokens:
         state = f"revoked {minute(token.revoked_at)}" if token.revoked_at else "valid"
         typer.echo(f"{token.token_id}  made {minute(token.created_at)}  {state}  {token.name}")
+    if not tokens:
+        typer.echo(f"{tenant} has no token. `parjanya uploads token add {tenant}` makes one.")

@@ -18,7 +18,7 @@ from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.execution.manifest import Contents, all_rows, contents, manifest_key
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.models import ImageRow, parse_batch
+from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def partition_metadata(
     }
     if stage == "validated":
         rows = all_rows(platform.store, key)
-        failed = [row for row in rows if row.pipeline_status == Status.FAILED]
+        failed = [
+            row
+            for row in rows
+            if row.pipeline_status == Status.FAILED and row.object_state == PRESENT
+        ]
         if failed:
             metadata["failures"] = MetadataValue.md(_failures(failed))
     if stage == "curated":
@@ -48,13 +52,15 @@ def partition_metadata(
 
 
 def _decided(platform: Platform, key: str, known: Contents) -> dict[str, Any]:
-    rows, evidence = known.rows, known.evidence
+    rows = [row for row in known.rows if row.object_state == PRESENT]
+    evidence = {row.image_id: known.evidence.get(row.image_id, {}) for row in rows}
     verdicts = Counter(verdict_of(row) for row in rows)
     policies = Counter(row.policy for row in rows if row.policy)
     bucket = getattr(platform.store.tenant(parse_batch(key)[0]), "bucket", "?")
     metadata: dict[str, Any] = {
         "images": len(rows),
         **{name: verdicts[name] for name in ("accept", "reject", "review", "failed", "pending")},
+        "gone": len(known.rows) - len(rows),  # replaced or deleted; the manifest says which
         "policy": ", ".join(f"{ref}: {count}" for ref, count in sorted(policies.items())) or "none",
         "manifest": f"{bucket}/{manifest_key(key)}",
     }

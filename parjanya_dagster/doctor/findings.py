@@ -81,17 +81,17 @@ KINDS: Mapping[str, Kind] = {
     "preview_missing": Kind(
         _T, _WARNING, "Materialize validated for the batch: it writes the previews again."
     ),
-    "arrivals_blocked": Kind(
-        _T,
-        _ERROR,
-        "Mend what the reason names: mount, permissions, bucket. Nothing below that place departs "
-        "meanwhile, and other tenants go on.",
-    ),
     "decided_from_other_evidence": Kind(
         _T,
         _ERROR,
         "parjanya regrade --tenant TENANT --to POLICY, with the policy that decided them: such "
         "images are asked again and decided again.",
+    ),
+    "arrivals_blocked": Kind(
+        _T,
+        _ERROR,
+        "Mend what the reason names: mount, permissions, bucket. Nothing below that place departs "
+        "meanwhile, and other tenants go on.",
     ),
     "arrivals_refused": Kind(
         _T,

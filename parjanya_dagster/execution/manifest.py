@@ -1,17 +1,22 @@
-"""The manifest of a batch: a Parquet file with one row per image, replaced as a whole."""
+"""The manifest of a batch: a Parquet file with one row per image, replaced as a whole.
+
+An older manifest never replaces a newer one, however long its writer slept. So what lies in the
+bucket shows at least what Truth was told that it shows.
+"""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.errors import BucketMissing, BucketUnknown, ObjectGone, StorageUnavailable
+from parjanya_dagster.execution.manifest_table import as_parquet, shows
+from parjanya_dagster.objects.store import Object, Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
-from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_rows
+
+TRIES = 10  # to write over what another writer wrote meanwhile
 
 
 def manifest_key(batch: str) -> str:
@@ -40,15 +45,25 @@ def write_manifest(
 
     `known`: the batch's contents, where they were read since then.
 
-    Dying before the last line leaves the manifest marked stale, so it is written again.
+    A newer manifest that lies there stays. Its writer tells Truth, or died before it could: then
+    the manifest is stale and written again. The same holds for a death of ours before Truth is
+    told. Raises StorageUnavailable, and BucketUnknown where another bucket lies at the place of
+    the known one.
     """
     key = manifest_key(batch)
-    known = known or contents(store, batch)
     bucket = _bucket(store, batch)
-    data = as_parquet(known.rows, known.evidence)
-    objects.put(bucket, key, data, "application/vnd.apache.parquet")
-    store.manifest_written(batch, decided)
-    return key
+    _require_known(store, objects, bucket)
+    known = known or contents(store, batch)
+    data = as_parquet(known.rows, known.evidence, decided)
+    for _ in range(TRIES):
+        there = _there(objects, bucket, key)
+        if there is not None and _newer(store, batch, there, decided):
+            return key
+        version = there.version if there else ""
+        if objects.put_over(bucket, key, data, "application/vnd.apache.parquet", version):
+            store.manifest_written(batch, decided)
+            return key
+    raise StorageUnavailable(f"Others write {bucket}/{key} all the time.")
 
 
 def all_rows(store: Images, batch: str) -> list[ImageRow]:
@@ -56,70 +71,31 @@ def all_rows(store: Images, batch: str) -> list[ImageRow]:
     return sorted(batch_rows(store, [batch]), key=lambda row: (row.landed_at, row.image_id))
 
 
-def as_parquet(rows: Sequence[ImageRow], evidence: Mapping[str, Mapping[str, Evidence]]) -> bytes:
-    """The manifest's bytes. Equal rows and evidence give equal bytes."""
-    import pandas
+def _newer(store: Store, batch: str, there: Object, decided: int) -> bool:
+    """Whether a manifest shows more than ours will.
 
-    table = pandas.DataFrame.from_records(
-        [_record(row, evidence.get(row.image_id, {})) for row in rows], columns=list(COLUMNS)
-    ).astype(COLUMNS)
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, engine="pyarrow", index=False, compression="zstd")
-    return buffer.getvalue()
+    One that shows more than ever happened comes from a Truth that was lost: an older one was
+    restored in its place.
+    """
+    shown = shows(there.data)
+    return decided < shown <= store.decided(batch)
 
 
-COLUMNS = {
-    "image_id": "string",
-    "key": "string",
-    "version": "string",
-    "status": "string",
-    "verdict": "string",
-    "reasons": "object",
-    "policy": "string",
-    "policy_hash": "string",
-    "failure_class": "string",
-    "failure_reason": "string",
-    "duplicate_of": "string",
-    "sha256": "string",
-    "width": "Int32",
-    "height": "Int32",
-    "format": "string",
-    "category": "string",
-    "confidence": "Float64",
-    "quality": "Float64",
-    "preview_key": "string",
-    "thumbnail_key": "string",
-}
+def _there(objects: Objects, bucket: str, key: str) -> Object | None:
+    try:
+        return objects.get(bucket, key)
+    except (ObjectGone, BucketMissing):  # the bucket is made with its first object
+        return None
 
 
-def _record(row: ImageRow, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
-    bodies = {stage: record.body for stage, record in evidence.items()}
-    validated, enriched = bodies.get("validated", {}), bodies.get("enriched", {})
-    scored = bodies.get("scored", {})
-    decided = row.pipeline_status == Status.CURATED
-    curated = bodies.get("curated", {}) if decided else {}
-    return {
-        "image_id": row.image_id,
-        "key": row.key,
-        "version": row.version,
-        "status": row.pipeline_status,
-        "verdict": row.verdict if decided else None,
-        "reasons": list(row.reasons) if decided else [],
-        "policy": row.policy if decided else None,
-        "policy_hash": curated.get("policy_hash"),
-        "failure_class": row.failure_class,
-        "failure_reason": row.failure_reason,
-        "duplicate_of": curated.get("duplicate_of"),
-        "sha256": row.sha256,
-        "width": validated.get("width"),
-        "height": validated.get("height"),
-        "format": validated.get("format"),
-        "category": enriched.get("category"),
-        "confidence": enriched.get("confidence"),
-        "quality": scored.get("quality"),
-        "preview_key": row.preview_key,
-        "thumbnail_key": row.thumbnail_key,
-    }
+def _require_known(store: Store, objects: Objects, bucket: str) -> None:
+    """A manifest in an empty mount point would be hidden when the volume comes back."""
+    known = store.known_buckets().get(bucket)
+    if known is not None and objects.identity(bucket) != known.identity:
+        raise BucketUnknown(
+            f"What lies at the place of the bucket {bucket!r} is not the bucket that Truth knows, "
+            "so no manifest is written there. Is its volume mounted? `parjanya doctor` says more."
+        )
 
 
 def _bucket(store: Tenants, batch: str) -> str:

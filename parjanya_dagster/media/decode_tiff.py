@@ -56,6 +56,8 @@ _PHOTOMETRICS: Final = {
 def decode_tiff(data: bytes, limits: Limits, target: int) -> Decoded:
     """Raises Rejected, and says so where a sound file is of a kind that is not read."""
     page, sub = tiff.picture_place(data)
+    if not is_cut_short(data, "tiff"):
+        data = tiff.without_loose_end(data)
     try:
         return decode_vips(data, "tiff", limits, target, page=page, sub=sub)
     except Rejected as refused:

@@ -70,6 +70,8 @@ def is_cut_short(data: bytes) -> bool:
         ends = [end for _, _, end in read_meta(data).extents]
     except struct.error:
         return True
+    if b"moov" in found and b"mdat" in found:
+        ends.append(found[b"mdat"].end)  # the frames of a sequence lie there
     reach = max(ends, default=0)
     if reach > len(data):
         return True

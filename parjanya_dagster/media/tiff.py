@@ -14,6 +14,7 @@ MAGICS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _MOST_DIRECTORIES: Final = 64
 _MOST_VALUES: Final = 100_000
+_LONGEST_ZEROS: Final = 64
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _SUB_IFDS = 273, 279, 324, 325, 330
 _NEEDED: Final = (258, _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _SUB_IFDS)
 # Bytes of each type, and how whole numbers among them are read.
@@ -57,7 +58,7 @@ class Tiff:
     pages: list[Directory] = field(default_factory=list)
     subs: list[Directory] = field(default_factory=list)
     sub_is_missing: bool = False
-    next_is_missing: bool = False
+    loose_end: tuple[int, int] | None = None  # place and size of a pointer that leads nowhere
 
     @property
     def directories(self) -> list[Directory]:
@@ -71,18 +72,20 @@ def read(data: bytes) -> Tiff:
     pages: list[Directory] = []
     subs: list[Directory] = []
     seen: set[int] = set()
-    sub_is_missing = next_is_missing = False
+    sub_is_missing = False
+    loose_end = None
+    end_at = 0
     while at and at not in seen and len(seen) < _MOST_DIRECTORIES:
         seen.add(at)
         try:
-            page, following = _directory(data, at, order, big)
+            page, following, end = _directory(data, at, order, big)
         except struct.error:
             if not pages:
                 raise
-            next_is_missing = True
+            loose_end = (end_at, 8 if big else 4)
             break
         if pages and not page.pixels:  # a pointer into something else
-            next_is_missing = True
+            loose_end = (end_at, 8 if big else 4)
             break
         pages.append(page)
         for place, sub in enumerate(page.tags.get(_SUB_IFDS, ())):
@@ -90,15 +93,15 @@ def read(data: bytes) -> Tiff:
                 continue
             seen.add(sub)
             try:
-                directory, _ = _directory(data, sub, order, big, place if len(pages) == 1 else None)
+                directory, *_ = _directory(
+                    data, sub, order, big, place if len(pages) == 1 else None
+                )
             except struct.error:
                 sub_is_missing = True
                 continue
             subs.append(directory)
-        at = following
-    return Tiff(
-        pages=pages, subs=subs, sub_is_missing=sub_is_missing, next_is_missing=next_is_missing
-    )
+        at, end_at = following, end
+    return Tiff(pages=pages, subs=subs, sub_is_missing=sub_is_missing, loose_end=loose_end)
 
 
 def raw_kind(data: bytes) -> str | None:
@@ -134,9 +137,32 @@ def is_cut_short(data: bytes) -> bool:
     if tiff.sub_is_missing or not tiff.pages or not tiff.pages[0].tags:
         return True
     reach = max(directory.end for directory in tiff.directories)
-    if reach > len(data):
+    if reach > len(data) or any(_ends_in_zeros(data, page) for page in tiff.directories):
         return True
-    return tiff.next_is_missing and len(data) - reach > 16
+    return tiff.loose_end is not None and len(data) - reach > 16
+
+
+def _ends_in_zeros(data: bytes, directory: Directory) -> bool:
+    """Whether a strip or tile of LZW, JPEG or Deflate does, as none of them can when whole."""
+    if directory.first(259) not in (5, 7, 8, 32946):
+        return False
+    return any(
+        length > _LONGEST_ZEROS
+        and not data[at + length - _LONGEST_ZEROS : at + length].strip(b"\0")
+        for at, length in directory.extents()
+    )
+
+
+def without_loose_end(data: bytes) -> bytes:
+    """The same TIFF, where a pointer after its last directory no longer leads to nowhere."""
+    try:
+        loose = read(data).loose_end
+    except struct.error:
+        return data
+    if loose is None:
+        return data
+    place, size = loose
+    return data[:place] + bytes(size) + data[place + size :]
 
 
 def picture_place(data: bytes) -> tuple[int, int | None]:
@@ -183,15 +209,19 @@ def embedded_jpegs(data: bytes) -> list[bytes]:
 
 def _directory(
     data: bytes, at: int, order: str, big: bool, sub: int | None = None
-) -> tuple[Directory, int]:
-    """The directory at `at`, and the offset of the next. Raises struct.error beyond the end."""
+) -> tuple[Directory, int, int]:
+    """The directory at `at`, the offset of the next, and where that is written.
+
+    Raises struct.error beyond the end.
+    """
     head, entry_size, word = ("Q", 20, "Q") if big else ("H", 12, "I")
     (count,) = struct.unpack_from(order + head, data, at)
     start = at + struct.calcsize(order + head)
     inline = 8 if big else 4
     tags: dict[int, tuple[int, ...]] = {}
-    (following,) = struct.unpack_from(order + word, data, start + count * entry_size)
-    end = start + count * entry_size + inline
+    pointer = start + count * entry_size
+    (following,) = struct.unpack_from(order + word, data, pointer)
+    end = pointer + inline
     for index in range(count):
         entry = start + entry_size * index
         tag, kind, number = struct.unpack_from(order + "HH" + word, data, entry)
@@ -205,4 +235,4 @@ def _directory(
             tags[tag] = struct.unpack_from(f"{order}{number}{_CODES[kind]}", data, place)
     directory = Directory(tags=tags, end=end, sub=sub)
     reach = max((offset + length for offset, length in directory.extents()), default=0)
-    return Directory(tags=tags, end=max(end, reach), sub=sub), following
+    return Directory(tags=tags, end=max(end, reach), sub=sub), following, pointer

@@ -68,7 +68,8 @@ class S3Objects:
         return Digest(digest.hexdigest(), _etag(answer))
 
     def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
-        expected = {"IfMatch": f'"{version}"'} if version else {"IfNoneMatch": "*"}
+        # Without quotes, as AWS documents it: older radosgw compares the header as it stands.
+        expected = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
         try:
             with _named(bucket, key):
                 self._client.put_object(

@@ -9,7 +9,7 @@ from typing import Any
 from parjanya_dagster.policy import Comparison, Policy, compare
 from parjanya_dagster.regrade.advance import batches_of
 from parjanya_dagster.regrade.preview import Flips
-from parjanya_dagster.truth.models import Regrade
+from parjanya_dagster.truth.models import PRESENT, Regrade
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_pages, present_pages
@@ -30,12 +30,13 @@ def progress(store: Store, regrade: Regrade) -> dict[str, int]:
 
 
 def report(store: Store, regrade: Regrade) -> dict[str, Any]:
-    """Of each image that was decided again: the verdict before the regrade, and the one now."""
+    """Of each present image that was decided again: the verdict before the regrade, and now."""
     flips = Flips()
     waiting = failed = 0
     for page in chain.from_iterable(
         batch_pages(store, [batch], PAGE) for batch in batches_of(store, regrade)
     ):
+        page = [row for row in page if row.object_state == PRESENT]
         waiting += sum(row.target is not None for row in page)
         failed += sum(row.pipeline_status == Status.FAILED for row in page)
         rows = [row for row in page if row.pipeline_status == Status.CURATED]

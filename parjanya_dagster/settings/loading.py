@@ -38,6 +38,10 @@ def read(home: Path, environment: Mapping[str, str], file: str = "") -> Settings
         raise _invalid(problems)
     for notice in dict.fromkeys((*from_file.notices, *from_variables.notices)):
         print(f"parjanya: {notice}", file=sys.stderr)
+    if "PARJANYA_HOME" in from_file.values:
+        print(f"parjanya: PARJANYA_HOME does nothing in {home / ENV_FILE}, which is read because "
+              "the home is where it lies. Set it in the environment, or use --home.",
+              file=sys.stderr)  # fmt: skip
     tree: dict[str, Any] = {}
     for name, value in (from_file.values | from_variables.values).items():
         *groups, last = PATHS[name]

@@ -46,6 +46,16 @@ class Settings(groups.Group):
             raise ValueError(
                 "PARJANYA_ARRIVALS__QUEUE needs PARJANYA_ARRIVALS__DEAD_LETTERS beside it"
             )
+        if self.lanes.launcher != "local" and not self.truth.url:
+            raise ValueError(
+                f"PARJANYA_LANES__LAUNCHER={self.lanes.launcher} needs PARJANYA_TRUTH__URL "
+                "(postgresql://… or dynamodb://…): else each pod or task keeps a Truth of its own"
+            )
+        if self.lanes.launcher != "local" and not self.objects.url:
+            raise ValueError(
+                f"PARJANYA_LANES__LAUNCHER={self.lanes.launcher} needs PARJANYA_OBJECTS__URL "
+                "(s3://, or a folder that all share): else each pod or task has buckets of its own"
+            )
         names = [lane.name for lane in BY_NAME[self.lanes.layout]]
         if strangers := [name for name in self.lanes.by_name if name not in names]:
             raise ValueError(
@@ -58,6 +68,12 @@ class Settings(groups.Group):
     def truth_url(self) -> str:
         """Where Truth is: as said, or in the home."""
         return self.truth.url or f"sqlite:///{self.home / 'truth.db'}"
+
+    @property
+    def truth_file(self) -> Path | None:
+        """The file of an embedded Truth. None: Truth is on a server."""
+        scheme, _, file = self.truth_url.partition(":///")
+        return Path(file.partition("?")[0]) if scheme == "sqlite" else None
 
     @property
     def objects_url(self) -> str:

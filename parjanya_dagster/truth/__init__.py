@@ -26,7 +26,7 @@ def open_store(
 ) -> Store:
     """Open Truth at `sqlite:///…`, `postgresql://…` or `dynamodb://…`.
 
-    A server's schema is created, or brought to this version, only where `migrating`. Raises
+    The schema is created, or brought to this version, only where `migrating`. Raises
     SettingsInvalid, TruthUnavailable, SchemaOutdated.
     """
     options = {"rules": rules, "batch_size": batch_size, "rng": rng, "migrating": migrating}

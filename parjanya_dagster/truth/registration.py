@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from parjanya_dagster.errors import ArrivalRefused
 from parjanya_dagster.objects.keys import shown, too_long
 from parjanya_dagster.truth import transitions
 from parjanya_dagster.truth.models import PRESENT, REPLACED, Arrival, ImageRow
-from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.requests import Reset
+from parjanya_dagster.truth.stages import STAGES, WAITS_FOR, Status
+
+ORIGINAL_LEFT = "the image that it was a copy of left its bucket"
 
 
 def require_storable(arrivals: Sequence[Arrival]) -> None:
@@ -91,3 +94,47 @@ def settle(
         elif moved:
             changes.append(transitions.relocate(newest, version, now))
     return changes
+
+
+def inheriting(
+    left: Sequence[ImageRow], staying: Iterable[ImageRow], now: float
+) -> list[transitions.Change]:
+    """Changes of the images that come first with their bytes, now that these have left.
+
+    `staying`: present rows, among them the first of each group that is left.
+    """
+    heirs = _first_of_each(staying)
+    changes = [
+        inherit(row, heirs[group], now)
+        for group, row in _first_of_each(left).items()
+        if group in heirs
+    ]
+    return [change for change in changes if change is not None]
+
+
+def _first_of_each(rows: Iterable[ImageRow]) -> dict[tuple[str, str], ImageRow]:
+    """The first to arrive of each tenant and bytes."""
+    first: dict[tuple[str, str], ImageRow] = {}
+    for row in sorted(rows, key=_arrived, reverse=True):
+        if row.sha256:
+            first[row.tenant, row.sha256] = row
+    return first
+
+
+def inherit(left: ImageRow, heir: ImageRow, now: float) -> transitions.Change | None:
+    """Decide the next image with these bytes again, since the first one left.
+
+    When it is decided, it finds the other copies by itself, and sends those on that still name
+    another image (`execution.stages.duplicates`). None: it came first anyhow, or it will be
+    decided later and finds the others then.
+    """
+    being_decided = heir.pipeline_status == WAITS_FOR[STAGES[-1]] and heir.lease_owner is not None
+    if _arrived(heir) < _arrived(left):
+        return None
+    if heir.pipeline_status != Status.CURATED and not being_decided:
+        return None
+    return transitions.reset(heir, Reset(stage=STAGES[-1], reason=ORIGINAL_LEFT), now)
+
+
+def _arrived(row: ImageRow) -> tuple[float, str]:
+    return row.landed_at, row.image_id

@@ -1,7 +1,8 @@
 """Make values storable in every backend: no NUL, no lone surrogates, only finite numbers.
 
-Decoders and EXIF give strings with NUL bytes, which PostgreSQL refuses. One such string must not
-fail the other images of its commit.
+Decoders, EXIF, file names and command lines give strings with NUL bytes, which PostgreSQL refuses,
+and lone surrogates, which nobody can encode. One such string must not fail the other images of its
+commit. So every value that goes to a store passes here, whatever it is and wherever it came from.
 """
 
 from __future__ import annotations
@@ -20,7 +21,20 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 def storable_text(text: str) -> str:
     """The text with NUL and lone surrogates replaced by U+FFFD."""
+    if text.isascii() and "\0" not in text:  # almost every text, and much faster
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def storable_parameters(parameters: Any) -> Any:
+    """What a statement is executed with: text in tuples, lists and dictionaries, however nested."""
+    if isinstance(parameters, str):
+        return storable_text(parameters)
+    if isinstance(parameters, dict):
+        return {name: storable_parameters(inner) for name, inner in parameters.items()}
+    if isinstance(parameters, (list, tuple)):
+        return type(parameters)(map(storable_parameters, parameters))
+    return parameters
 
 
 def storable(value: Any) -> Any:

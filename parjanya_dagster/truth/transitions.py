@@ -223,9 +223,10 @@ def leave_bucket(
 def return_to_bucket(
     row: ImageRow, landed_at: float, now: float, reason: str, version: str
 ) -> Change:
-    """The object of a departed row is in its bucket again. A decided row stays decided.
+    """The object of a departed row is in its bucket again.
 
-    A row that failed because its object was missing goes on where it stopped.
+    A decided row is decided again, from recorded evidence: a copy of it may have been accepted
+    meanwhile. A row that failed because its object was missing goes on where it stopped.
     """
     columns: dict[str, Any] = {
         "object_state": PRESENT,
@@ -235,6 +236,8 @@ def return_to_bucket(
     }
     if row.pipeline_status == Status.FAILED and row.failure_class in WITHOUT_OBJECT:
         columns |= _goes_on(row, row.failed_stage or STAGES[0], now)
+    elif row.pipeline_status == Status.CURATED:
+        columns |= _goes_on(row, STAGES[-1], now)
     return _change(row, columns, now, "object_state", reason, "")
 
 

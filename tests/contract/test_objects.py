@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import botocore.auth
@@ -101,8 +103,47 @@ def test_another_version_than_the_one_asked_for_is_not_read(objects: Objects, bu
         objects.get(bucket, "incoming/none.jpg", first)
 
 
+def test_a_digest_is_of_the_bytes_and_the_version_that_lie_there(
+    objects: Objects, bucket: str
+) -> None:
+    data = b"bytes" * 300_000
+    objects.put(bucket, "incoming/a.jpg", data, "image/jpeg")
+    digest = objects.digest(bucket, "incoming/a.jpg")
+    assert digest.sha256 == hashlib.sha256(data).hexdigest()
+    assert digest.version == objects.head(bucket, "incoming/a.jpg").version
+
+
+def test_an_object_is_written_over_the_version_that_was_read_and_over_no_other(
+    objects: Objects, bucket: str
+) -> None:
+    key = "curated/001.parquet"
+
+    def write(data: bytes, version: str) -> bool:
+        return objects.put_over(bucket, key, data, "application/octet-stream", version)
+
+    assert not write(b"lost", "an-older-version")  # nothing lies there
+    assert write(b"one", "")
+    first = objects.get(bucket, key).version
+    assert not write(b"lost", "")
+    assert write(b"two!", first)
+    assert not write(b"lost", first)
+    assert objects.get(bucket, key).data == b"two!"
+
+
+def test_of_many_who_write_over_the_same_version_one_does(objects: Objects, bucket: str) -> None:
+    objects.put(bucket, "a", b"0", "text/plain")
+    version = objects.get(bucket, "a").version
+    names = [f"writer {n}".encode() for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        wrote = list(
+            pool.map(lambda name: objects.put_over(bucket, "a", name, "text/plain", version), names)
+        )
+    assert wrote.count(True) == 1
+    assert objects.get(bucket, "a").data == names[wrote.index(True)]
+
+
 def test_what_is_not_there_is_gone(objects: Objects, bucket: str) -> None:
-    for ask in (objects.get, objects.head):
+    for ask in (objects.get, objects.head, objects.digest):
         with pytest.raises(ObjectGone, match=r"nothing\.jpg"):
             ask(bucket, "incoming/nothing.jpg")
     assert keys(objects, bucket) == set()

@@ -84,10 +84,14 @@ def test_every_migration_can_be_undone_and_done_again(sql_backend: Backend) -> N
     arrive(sql_backend.open(), 1)
 
 
-def test_an_older_embedded_database_is_migrated_when_it_is_opened(tmp_path: Path) -> None:
+def test_an_older_embedded_database_is_migrated_only_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path / 'truth.db'}"
     go_to(url, "0001")
-    store = open_store(url)
+    with pytest.raises(SchemaOutdated, match="parjanya migrate"):
+        open_store(url)
+    store = open_store(url, migrating=True)
     arrive(store, 2)
     store.close()
     engine = open_engine(url)

@@ -173,7 +173,7 @@ def test_an_embedded_store_that_somebody_keeps_locked_is_told(
 ) -> None:
     monkeypatch.setattr("parjanya_dagster.truth.sql.probe.BUSY", 0.1)
     url = f"sqlite:///{tmp_path / 'truth.db'}"
-    store = open_store(url)
+    store = open_store(url, migrating=True)
     assert isinstance(store, SqlStore)
     with writing(store.engine), pytest.raises(TruthUnavailable, match="locked"):
         open_probe(url)()

@@ -85,6 +85,9 @@ class Cluster(Instance):
         self.api = api
         self.environment |= {
             "PARJANYA_LANES__LAUNCHER": "kubernetes",
+            # All pods are processes of this machine, so they share files.
+            "PARJANYA_TRUTH__URL": f"sqlite:///{home / 'truth.db'}",
+            "PARJANYA_OBJECTS__URL": (home / "buckets").as_uri(),
             "PARJANYA_LANES__GPU__IMAGE": GPU_IMAGE,
             "DAGSTER_CURRENT_IMAGE": CPU_IMAGE,  # as the chart tells its code servers
             "DAGSTER_HOME": str(home / "dagster"),

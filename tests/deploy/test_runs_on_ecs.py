@@ -48,6 +48,8 @@ def launched(moto: MotoServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 "PARJANYA_HOME": str(home),
                 "PARJANYA_LANES__LAYOUT": "split",
                 "PARJANYA_LANES__LAUNCHER": "ecs",
+                "PARJANYA_TRUTH__URL": f"sqlite:///{home / 'truth.db'}",
+                "PARJANYA_OBJECTS__URL": (home / "buckets").as_uri(),
                 "PARJANYA_RUN_TASK_DEFINITION": account.cpu_run,
                 "PARJANYA_LANES__GPU__TASK_DEFINITION": account.gpu_run,
                 "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": GPUS,

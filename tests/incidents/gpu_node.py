@@ -50,7 +50,9 @@ class Node:
         incoming.mkdir(parents=True)
         for n in range(3):
             (incoming / f"{n}.jpg").write_bytes(picture(n, 160, 120))
-        self.store = open_store(self.settings.truth_url, rules=self.settings.rules, batch_size=2)
+        self.store = open_store(
+            self.settings.truth_url, rules=self.settings.rules, batch_size=2, migrating=True
+        )
         objects = FolderObjects(home / "buckets", 0.0)
         self.platform = platform.Platform(self.settings, self.store, objects, self.clock)
         self.platform.registry.publish_builtin()

@@ -38,7 +38,7 @@ from tests.support.upload_site import Site
 def empty_truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty Truth in SQLite with the newest schema, to copy from."""
     path = tmp_path_factory.mktemp("empty") / "truth.db"
-    open_store(f"sqlite:///{path}").close()
+    open_store(f"sqlite:///{path}", migrating=True).close()
     return path
 
 

@@ -53,7 +53,7 @@ def test_a_tick_of_arrivals_ends_what_never_came_and_takes_in_what_nobody_told_o
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
-    place = open_platform(Settings(home=home))
+    place = open_platform(Settings(home=home), migrating=True)
     place.sweeper.add_tenant("acme")
     place.store.close()
     return home

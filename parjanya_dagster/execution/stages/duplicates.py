@@ -17,7 +17,7 @@ from typing import Any
 
 from parjanya_dagster import media
 from parjanya_dagster.policy import Duplicate
-from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.stages import WAITS_FOR, Status
 from parjanya_dagster.truth.store import EvidenceLog, Images, Store
 from parjanya_dagster.truth.store.paging import copies_pages
@@ -131,7 +131,7 @@ def _may_be_overtaken(store: Images, row: ImageRow, later: ImageRow, bodies: Bod
     if known is None or known == row.image_id:
         return known is None
     original = store.get(known)
-    if original is None:
+    if original is None or original.object_state != PRESENT:
         return True
     # The same bytes come first, and of others the earliest.
     return original.sha256 != later.sha256 and _age(original) > _age(row)

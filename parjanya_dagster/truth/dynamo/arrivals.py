@@ -6,11 +6,11 @@ read. Of two at the same time, one fails and reads again.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from parjanya_dagster.errors import TruthUnavailable, UnknownTenant
@@ -30,10 +30,17 @@ from parjanya_dagster.truth.models import (
     batch_key,
     parse_batch,
 )
-from parjanya_dagster.truth.registration import new_row, require_storable, settle, settled
+from parjanya_dagster.truth.registration import (
+    inheriting,
+    new_row,
+    require_storable,
+    settle,
+    settled,
+)
 
 CHUNK = 20  # arrivals per transaction, where that fits
 MOST = 50  # versions of a key that are looked at, the last first
+FEW = 4  # rows read at once where the first is wanted
 
 
 @dataclass
@@ -120,7 +127,15 @@ class Registration(Base):
             if arrival.image_id != image_id
         ]
         writes += _pointing(after, writings, pointers)
-        writes += _counting(writings, places)
+        left = [
+            row
+            for row in versions
+            if row.image_id in settling
+            and settling[row.image_id].columns.get("object_state", PRESENT) != PRESENT
+        ]
+        inherited = self._inherited(left, settling.keys(), now)
+        writes += [write for writing in inherited for write in writing.writes]
+        writes += _counting([*writings, *inherited], places)
         result += [Registered(row.image_id, row.batch, created=True) for row in rows]
         return writes, result
 
@@ -160,14 +175,45 @@ class Registration(Base):
         return places
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
-        def decide(stored: Stored) -> Writing | None:
-            if stored.row.object_state != PRESENT:
-                return None
-            return changes.change(
-                stored, transitions.leave_bucket(stored.row, DELETED, now, reason)
-            )
+        """Of images with the same bytes the first to arrive leaves last, with its heir."""
+        going = set(image_ids)
+        departed = 0
+        for some in _one_of_each(stored.row for stored in self._read(image_ids).values()):
 
-        return len(self._change(image_ids, decide))
+            def decide(stored: Stored) -> Writing | None:
+                if stored.row.object_state != PRESENT:
+                    return None
+                leaving = changes.change(
+                    stored, transitions.leave_bucket(stored.row, DELETED, now, reason)
+                )
+                return changes.together([leaving, *self._inherited([stored.row], going, now)])
+
+            departed += len(self._change(some, decide))
+        return departed
+
+    def _inherited(
+        self, left: Sequence[ImageRow], busy: Collection[str], now: float
+    ) -> list[Writing]:
+        """The writings of those that come first with their bytes once these have left."""
+        groups = {(row.tenant, row.sha256) for row in left if row.sha256}
+        found = [self._first(tenant, sha256, busy) for tenant, sha256 in sorted(groups)]
+        heirs = {stored.row.image_id: stored for stored in found if stored is not None}
+        return [
+            changes.change(heirs[change.event.image_id], change)
+            for change in inheriting(left, [stored.row for stored in heirs.values()], now)
+        ]
+
+    def _first(self, tenant: str, sha256: str, but: Collection[str]) -> Stored | None:
+        """The first present row with these bytes that is none of `but`."""
+        pages = self.wire.query(keys.twin(tenant, sha256), index="twins")
+        ids = (item["pk"]["S"].partition("#")[2] for item in pages)
+        others = (image_id for image_id in ids if image_id not in but)
+        while page := list(islice(others, FEW)):
+            there = self._read(page)
+            for stored in (there[image_id] for image_id in page if image_id in there):
+                if stored.row.object_state == PRESENT and stored.row.sha256 == sha256:
+                    return stored
+        return None
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
         ids = set(image_ids)
@@ -195,6 +241,19 @@ class Registration(Base):
             for row in self._rows(sorted(ids))
             if row.bucket == bucket and sizes.get(row.key) == row.size
         ]
+
+
+def _one_of_each(rows: Iterable[ImageRow]) -> list[list[str]]:
+    """Ids in turns: of each group with the same bytes one a turn, the last to arrive first."""
+    turns: list[list[str]] = []
+    taken: Counter[tuple[str, str]] = Counter()
+    for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id), reverse=True):
+        group = (row.tenant, row.sha256 or row.image_id)
+        if taken[group] == len(turns):
+            turns.append([])
+        turns[taken[group]].append(row.image_id)
+        taken[group] += 1
+    return turns
 
 
 def _inserting(row: ImageRow, change: transitions.Change | None) -> Writing:

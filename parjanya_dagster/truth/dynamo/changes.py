@@ -108,6 +108,15 @@ def change(
     )
 
 
+def together(writings: Sequence[Writing]) -> Writing:
+    """Writings that happen with the first one, or not at all."""
+    return Writing(
+        writings[0].image_id,
+        [write for writing in writings for write in writing.writes],
+        total(writings),
+    )
+
+
 def insert(row: ImageRow, events: Sequence[Event]) -> Writing:
     """The writing of a new row with its first events."""
     new = Stored(row, len(events))

@@ -13,6 +13,8 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar
 
+from parjanya_dagster.truth.storable import storable, storable_text
+
 T = TypeVar("T")
 Item = dict[str, dict[str, Any]]
 """attribute -> {type: value}, as DynamoDB's protocol has it."""
@@ -25,7 +27,7 @@ def attribute(value: Any) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, str):
-        return {"S": str(value)}
+        return {"S": storable_text(str(value))}
     if isinstance(value, (int, float)):
         return {"N": repr(value)}
     if isinstance(value, bytes):
@@ -37,7 +39,8 @@ def attribute(value: Any) -> dict[str, Any]:
 
 def packed(value: Any) -> dict[str, Any]:
     """A JSON attribute, compressed if it is long."""
-    text = json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False)
+    value = storable(dict(value) if isinstance(value, Mapping) else value)
+    text = json.dumps(value, ensure_ascii=False)
     raw = text.encode()
     return {"B": zlib.compress(raw)} if len(raw) > LONG else {"S": text}
 

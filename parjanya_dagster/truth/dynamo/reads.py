@@ -100,6 +100,9 @@ class Reads(Base):
             if codec.number(item, "decided") != codec.number(item, "manifest")
         }
 
+    def decided(self, batch: str) -> int:
+        return codec.number(self.wire.get(keys.batch(batch)) or {}, "decided")
+
     def manifest_written(self, batch: str, decided: int) -> None:
         while True:
             item = self.wire.get(keys.batch(batch))

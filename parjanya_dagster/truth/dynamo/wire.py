@@ -312,7 +312,7 @@ def key_of(item: Mapping[str, Any]) -> Key:
 
 
 def _key(key: Key) -> Item:
-    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+    return {"pk": attribute(key[0]), "sk": attribute(key[1])}
 
 
 def _reasons(error: ClientError) -> list[dict[str, Any]]:

@@ -47,12 +47,12 @@ def open_store(
 ) -> SqlStore:
     """Open Truth at `url`.
 
-    An embedded database is brought to the current schema at once. A server is migrated only where
-    `migrating`; otherwise an older schema raises SchemaOutdated, which names the command.
+    It gets the current schema only where `migrating`. Otherwise an older schema raises
+    SchemaOutdated, which names the command.
     """
     engine = open_engine(url)
     try:
-        if migrating or engine.dialect.name == "sqlite":
+        if migrating:
             if current_revision(engine) != newest_revision():
                 from parjanya_dagster.truth.sql.migrate import migrate  # importing it takes a while
 

@@ -20,8 +20,9 @@ from parjanya_dagster.truth.models import (
     batch_key,
     image_id,
 )
-from parjanya_dagster.truth.registration import new_row, require_storable, settle
+from parjanya_dagster.truth.registration import inheriting, new_row, require_storable, settle
 from parjanya_dagster.truth.sql.engine import reading, writing
+from parjanya_dagster.truth.sql.heirs import heirs_of
 from parjanya_dagster.truth.sql.mapping import (
     Base,
     apply,
@@ -79,7 +80,7 @@ class Registration(Base):
                 del seen[image]
         new = [arrival for image, arrival in seen.items() if image not in known]
         # Rows are locked before batches, as in a commit, so the two never deadlock.
-        versions = self._versions(connection, seen)
+        versions, heirs = self._versions(connection, seen)
         day = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
         places = self._places(connection, tenant, day, len(new))
         each = (batch for batch, taken in places.items() for _ in range(taken))
@@ -96,7 +97,9 @@ class Registration(Base):
             ],
             if_new=True,
         )
-        apply(connection, settle([*versions, *rows], seen, now), places)
+        changes = settle([*versions, *rows], seen, now)
+        changes += inheriting(*_leaving_and_staying([*versions, *heirs], changes), now)
+        apply(connection, changes, places)
         return result + [Registered(row.image_id, row.batch, created=True) for row in rows]
 
     def _places(self, connection: Connection, tenant: str, day: str, count: int) -> dict[str, int]:
@@ -133,40 +136,51 @@ class Registration(Base):
             count, filled = count - taken, filled + taken
         return places
 
-    def _versions(self, connection: Connection, seen: Mapping[str, Arrival]) -> list[ImageRow]:
-        """The rows of these keys that are present or seen again, locked in the order of ids.
+    def _versions(
+        self, connection: Connection, seen: Mapping[str, Arrival]
+    ) -> tuple[list[ImageRow], list[ImageRow]]:
+        """The rows of these keys that are present or seen again, and the heirs of such.
 
-        `seen` is by image id.
+        `seen` is by image id. All are locked in the order of ids.
         """
         if not seen:
-            return []
-        rows = connection.execute(
-            select(images)
-            .where(
-                images.c.key.in_({arrival.key for arrival in seen.values()}),
-                images.c.bucket.in_({arrival.bucket for arrival in seen.values()}),
-                or_(images.c.object_state == PRESENT, images.c.image_id.in_(seen)),
-            )
-            .order_by(images.c.image_id)
-            .with_for_update()
+            return [], []
+        of_keys = and_(
+            images.c.key.in_({arrival.key for arrival in seen.values()}),
+            images.c.bucket.in_({arrival.bucket for arrival in seen.values()}),
         )
-        return [row_of(row) for row in rows]
+        wanted = and_(of_keys, or_(images.c.object_state == PRESENT, images.c.image_id.in_(seen)))
+        heirs = heirs_of(connection, of_keys)
+        if heirs:
+            wanted = or_(wanted, images.c.image_id.in_(heirs))
+        rows = connection.execute(
+            select(images).where(wanted).order_by(images.c.image_id).with_for_update()
+        )
+        locked = [row_of(row) for row in rows]
+        return (
+            [row for row in locked if row.image_id not in heirs],
+            [row for row in locked if row.image_id in heirs],
+        )
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
         departed = 0
         for chunk in chunks(image_ids):
             with writing(self.engine) as connection:
-                rows = connection.execute(
-                    select(images)
-                    .where(images.c.image_id.in_(chunk), images.c.object_state == PRESENT)
-                    .order_by(images.c.image_id)
-                    .with_for_update()
+                theirs = select(images.c.tenant).where(images.c.image_id.in_(chunk))
+                # The lock that registration takes: rows leave and return one after the other.
+                lock = select(tenants.c.slug).where(tenants.c.slug.in_(theirs))
+                connection.execute(lock.order_by(tenants.c.slug).with_for_update()).all()
+                heirs = heirs_of(connection, images.c.image_id.in_(chunk))
+                present = select(images).where(
+                    images.c.image_id.in_([*chunk, *heirs]), images.c.object_state == PRESENT
                 )
-                changes = [
-                    transitions.leave_bucket(row_of(row), DELETED, now, reason) for row in rows
-                ]
-                apply(connection, changes)
-                departed += len(changes)
+                rows = connection.execute(present.order_by(images.c.image_id).with_for_update())
+                locked = [row_of(row) for row in rows]
+                left = [row for row in locked if row.image_id not in heirs]
+                staying = [row for row in locked if row.image_id in heirs]
+                changes = [transitions.leave_bucket(row, DELETED, now, reason) for row in left]
+                apply(connection, changes + inheriting(left, staying, now))
+                departed += len(left)
         return departed
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
@@ -210,3 +224,15 @@ def _located(connection: Connection, arrivals: Sequence[Arrival]) -> dict[str, s
     located |= {row.location: row.image_id for row in connection.execute(known)}
     located |= {arrival.image_id: arrival.same_as for arrival in arrivals if arrival.same_as}
     return located
+
+
+def _leaving_and_staying(
+    rows: Sequence[ImageRow], changes: Sequence[transitions.Change]
+) -> tuple[list[ImageRow], list[ImageRow]]:
+    """Of these rows, those that leave by these changes, and those that are present and stay so."""
+    states = {
+        change.event.image_id: change.columns.get("object_state", PRESENT) for change in changes
+    }
+    leaving = [row for row in rows if states.get(row.image_id, PRESENT) != PRESENT]
+    staying = [row for row in rows if row.image_id not in states and row.object_state == PRESENT]
+    return leaving, staying

@@ -20,6 +20,7 @@ from sqlalchemy.sql.dml import Insert
 
 from parjanya_dagster.errors import SettingsInvalid, TruthCorrupt, TruthUnavailable
 from parjanya_dagster.truth.sql.documents import dumps, loads
+from parjanya_dagster.truth.storable import storable_parameters
 
 TOO_LARGE = "54000"
 """PostgreSQL: a limit of the server is exceeded, such as the size of a row of an index."""
@@ -43,12 +44,20 @@ def open_engine(url: str) -> Engine:
         )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    if parsed.get_backend_name() == "postgresql":
+    elif parsed.get_backend_name() == "postgresql":
         from parjanya_dagster.truth.sql.postgres import open_postgres  # an embedded home needs none
 
-        return open_postgres(parsed, **_JSON)
-    raise SettingsInvalid(f"No store for {parsed.get_backend_name()!r}. {_STORES}")
+        engine = open_postgres(parsed, **_JSON)
+    else:
+        raise SettingsInvalid(f"No store for {parsed.get_backend_name()!r}. {_STORES}")
+    event.listen(engine, "before_cursor_execute", _make_storable, retval=True)
+    return engine
+
+
+def _make_storable(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
+) -> tuple[str, Any]:
+    return statement, storable_parameters(parameters)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

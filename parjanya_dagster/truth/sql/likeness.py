@@ -63,7 +63,7 @@ class Likeness(Base):
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[ImageRow]]:
         with reading(self.engine) as connection:
-            ids = _twins(connection, tenant, sha256, limit)
+            ids = first_twins(connection, tenant, sha256, limit)
             rows = _rows(connection, [image_id for same in ids.values() for image_id in same])
         return {sha: [rows[image_id] for image_id in same] for sha, same in ids.items()}
 
@@ -71,7 +71,7 @@ class Likeness(Base):
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
     ) -> dict[str, list[str]]:
         with reading(self.engine) as connection:
-            return _twins(connection, tenant, sha256, limit)
+            return first_twins(connection, tenant, sha256, limit)
 
     def copies(
         self, tenant: str, sha256: str, after: ImageRow | None = None, limit: int = 1000
@@ -113,7 +113,7 @@ class Likeness(Base):
         }
 
 
-def _twins(
+def first_twins(
     connection: Connection, tenant: str, hashes: Iterable[str], limit: int | None
 ) -> dict[str, list[str]]:
     """hash -> ids of present rows with it, earliest arrival first. No key without ids."""

@@ -120,6 +120,11 @@ class Reads(Base):
         with reading(self.engine) as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
+    def decided(self, batch: str) -> int:
+        query = select(batches.c.decided).where(batches.c.batch == batch)
+        with reading(self.engine) as connection:
+            return connection.scalar(query) or 0
+
     def manifest_written(self, batch: str, decided: int) -> None:
         with writing(self.engine) as connection:
             connection.execute(

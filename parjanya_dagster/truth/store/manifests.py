@@ -15,5 +15,8 @@ class Manifests(Protocol):
         `manifest_written`.
         """
 
+    def decided(self, batch: str) -> int:
+        """How many changes of decided rows a batch has had, whether its manifest shows them."""
+
     def manifest_written(self, batch: str, decided: int) -> None:
         """Record that the manifest of a batch shows all changes up to that count."""

@@ -217,7 +217,7 @@ def write(kind: str, dump: str, store: Store) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "truth.db"
-        store = open_store(f"sqlite:///{path}")
+        store = open_store(f"sqlite:///{path}", migrating=True)
         live(store)
         connection = sqlite3.connect(path)
         write(FIRST, "\n".join(connection.iterdump()) + "\n", store)

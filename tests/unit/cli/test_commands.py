@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from parjanya_dagster.settings import Settings
 from tests.support import command_line
 from tests.support.pictures import picture
 
+OLD_HOME = Path(__file__).parents[2] / "contract" / "old_home" / "sqlite.sql"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -46,7 +50,82 @@ def is_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in done.stderr
 
 
+READING = [
+    ["status"], ["status", "--json"], ["explain", "a.jpg"], ["tenant", "list"], ["report"],
+    ["tenant", "show", "acme"], ["policy", "list"], ["uploads", "token", "list", "acme"],
+    ["metrics", "--once"], ["replay", "--failed", "--preview"], ["declare", "--show"],
+    ["regrade", "--to", "default@2", "--all", "--preview"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_a_home_that_is_not_there_is_a_sentence_and_is_not_made(
+    parjanya: Run, home: Path, arguments: list[str]
+) -> None:
+    is_sentence(parjanya(*arguments), "There is no home at", "parjanya up", "--home")
+    assert not home.exists()
+
+
+def test_a_doctor_without_a_home_cannot_tell_and_makes_none(parjanya: Run, home: Path) -> None:
+    for options in ([], ["--quick"], ["--json"]):
+        done = parjanya("doctor", *options)
+        assert done.returncode == 2
+        assert "There is no home at" in done.stdout + done.stderr
+    assert not home.exists()
+
+
+def test_a_home_of_an_older_version_is_not_migrated_by_looking(parjanya: Run, home: Path) -> None:
+    home.mkdir()
+    with closing(sqlite3.connect(home / "truth.db")) as connection:
+        connection.executescript(OLD_HOME.read_text())
+    before = schema_of(home)
+    is_sentence(parjanya("status"), "parjanya migrate")
+    assert schema_of(home) == before
+    assert parjanya("migrate").returncode == 0
+    assert parjanya("status").returncode == 0
+
+
+def schema_of(home: Path) -> list[Any]:
+    with closing(sqlite3.connect(home / "truth.db")) as connection:
+        return connection.execute("SELECT version_num FROM parjanya_schema").fetchall()
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["tenant", "list"], ["migrate"]])
+def test_a_damaged_truth_is_a_sentence_that_names_the_backup(
+    parjanya: Run, home: Path, arguments: list[str]
+) -> None:
+    home.mkdir()
+    (home / "truth.db").write_bytes(b"no database at all" * 1000)
+    is_sentence(parjanya(*arguments), "is damaged", "parjanya restore", "docs/backup.md")
+
+
+def test_nobody_is_named_where_there_is_nobody(parjanya: Run) -> None:
+    assert parjanya("migrate").returncode == 0
+    is_sentence(parjanya("uploads", "token", "list", "nobody"), "no tenant 'nobody'")
+    is_sentence(parjanya("regrade", "--to", "default@2", "--all"), "No tenant is registered")
+    assert parjanya("tenant", "add", "acme").returncode == 0
+    assert "acme has no token" in parjanya("uploads", "token", "list", "acme").stdout
+
+
+def test_a_cluster_without_a_shared_truth_refuses_to_start(parjanya: Run, home: Path) -> None:
+    for command in ("up", "preflight", "status", "migrate"):
+        done = parjanya(command, lanes__launcher="kubernetes", objects__url="s3://")
+        is_sentence(done, "PARJANYA_TRUTH__URL", "a Truth of its own")
+    done = parjanya("up", lanes__launcher="ecs", truth__url="dynamodb://truth")
+    is_sentence(done, "PARJANYA_OBJECTS__URL", "buckets of its own")
+    assert not home.exists()
+
+
+def test_a_home_that_its_own_settings_name_is_told_to_do_nothing(parjanya: Run, home: Path) -> None:
+    assert parjanya("migrate").returncode == 0
+    (home / "parjanya.env").write_text("PARJANYA_HOME=/elsewhere\n")
+    done = parjanya("status")
+    assert done.returncode == 0
+    assert "PARJANYA_HOME does nothing" in done.stderr
+
+
 def test_what_is_not_there_is_named(parjanya: Run, tmp_path: Path) -> None:
+    assert parjanya("migrate").returncode == 0
     is_sentence(parjanya("explain", "nothing.jpg"), "nothing.jpg")
     is_sentence(parjanya("status", "--tenant", "nobody"), "'nobody'")
     is_sentence(parjanya("ingest", "--tenant", "acme", str(tmp_path / "none")), "no file or folder")
@@ -129,12 +208,13 @@ def test_status_and_explain_print_json_that_parses(
 def test_two_homes_do_not_know_of_each_other(parjanya: Run, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(picture(1))
     parjanya("ingest", "--tenant", "acme", str(tmp_path / "a.jpg"))
+    parjanya("migrate", "--home", str(tmp_path / "other"))
     other = parjanya("status", "--home", str(tmp_path / "other"), "--json")
     assert json.loads(other.stdout)["tenants"] == []
 
 
 def test_a_reader_that_has_seen_enough_is_no_error_of_ours(parjanya: Run, home: Path) -> None:
-    parjanya("status")
+    parjanya("migrate")
     command = f"{sys.executable} -m parjanya_dagster.cli status --home {home} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr

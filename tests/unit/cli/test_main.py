@@ -61,4 +61,6 @@ def test_the_home_may_be_named_before_the_command_and_the_commands_own_counts(
     assert listed("--home", str(home), "tenant", "list") == ["acme"]
     assert listed("tenant", "list", "--home", str(home)) == ["acme"]
     assert listed(*elsewhere, "tenant", "list", "--home", str(home)) == ["acme"]
-    assert listed("--home", str(home), "tenant", "list", *elsewhere) == []
+    missing = CliRunner().invoke(app, ["--home", str(home), "tenant", "list", *elsewhere])
+    assert missing.exit_code == 1
+    assert "There is no home at" in str(missing.exception)

@@ -41,7 +41,12 @@ def test_the_lane_job_goes_on_and_so_does_a_lane_that_runs_anywhere() -> None:
 
 
 def test_where_runs_go_to_a_cluster_every_lane_has_nodes_of_its_own(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, lanes={"layout": "split", "launcher": "kubernetes"})
+    settings = Settings(
+        home=tmp_path,
+        truth={"url": f"sqlite:///{tmp_path / 'truth.db'}"},
+        objects={"url": "s3://"},
+        lanes={"layout": "split", "launcher": "kubernetes"},
+    )
     platform = open_platform(settings, migrating=True)
     try:
         for stage in STAGES:

@@ -286,6 +286,24 @@ def test_a_held_departure_is_told_until_a_person_confirms_it(platform: Platform)
     assert "departures_held" not in codes(platform, examine(platform))
 
 
+def test_decisions_from_evidence_of_another_policy_are_found(platform: Platform) -> None:
+    """What is recorded says piqe alone. The policy that decided names niqe too."""
+    from bench.recorded import record
+    from tests.unit.regrade.world import decide
+
+    text = policy.builtin()["default@2"].text.replace("version: 2", "version: 9")
+    platform.registry.publish(policy.load(text.replace("metrics: [piqe]", "metrics: [piqe, niqe]")))
+    record(platform.store, "acme", 3, platform.clock())  # type: ignore[arg-type]
+    decide(platform)
+    assert not examine(platform, published=platform.registry.get).unfit
+    with writing(platform.store.engine) as connection:  # type: ignore[attr-defined]
+        connection.execute(text_("UPDATE images SET policy = 'default@9'"))
+    facts = examine(platform, published=platform.registry.get)
+    assert len(facts.unfit) == 3
+    assert "decided_from_other_evidence" in codes(platform, facts)
+    assert not examine(platform).unfit  # the metrics do not look
+
+
 def test_what_holds_up_one_tenant_is_named(platform: Platform, clock: Clock) -> None:
     store = platform.store
     for slug in ("acme", "bolt"):
@@ -313,21 +331,3 @@ def test_what_holds_up_one_tenant_is_named(platform: Platform, clock: Clock) -> 
         "tenant": "acme", "policy": "torn@1", "regrade": "r-1",
     }  # fmt: skip
     assert found["uploads_waiting"].evidence == {"tenant": "acme", "uploads": 1}
-
-
-def test_decisions_from_evidence_of_another_policy_are_found(platform: Platform) -> None:
-    """What is recorded says piqe alone. The policy that decided names niqe too."""
-    from bench.recorded import record
-    from tests.unit.regrade.world import decide
-
-    text = policy.builtin()["default@2"].text.replace("version: 2", "version: 9")
-    platform.registry.publish(policy.load(text.replace("metrics: [piqe]", "metrics: [piqe, niqe]")))
-    record(platform.store, "acme", 3, platform.clock())  # type: ignore[arg-type]
-    decide(platform)
-    assert not examine(platform, published=platform.registry.get).unfit
-    with writing(platform.store.engine) as connection:  # type: ignore[attr-defined]
-        connection.execute(text_("UPDATE images SET policy = 'default@9'"))
-    facts = examine(platform, published=platform.registry.get)
-    assert len(facts.unfit) == 3
-    assert "decided_from_other_evidence" in codes(platform, facts)
-    assert not examine(platform).unfit  # the metrics do not look

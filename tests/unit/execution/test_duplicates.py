@@ -95,7 +95,7 @@ class World:
     """Images that are validated and decided step by step, by workers that may die."""
 
     def __init__(self, url: str, images: Sequence[Landed]) -> None:
-        self.store: SqlStore = open_store(url)
+        self.store: SqlStore = open_store(url, migrating=True)
         event.listen(self.store.engine, "connect", _do_not_wait_for_the_disk)
         self.now = NOON + 1000
         self.store.put_tenant(tenant())
@@ -293,6 +293,56 @@ def test_dying_after_sending_back_loses_nothing(template: Path) -> None:
     one.die(1)
     one.settle()
     assert one.decided() == {later: earlier, earlier: None}
+    one.store.close()
+
+
+def accepted(one: World) -> list[str]:
+    """The ids of present images that were decided to be no duplicate; the others name one."""
+    rows = [r for r in one.store.rows(one.store.batches()) if r.object_state == "present"]
+    assert {row.pipeline_status for row in rows} == {"curated"}
+    named = {i: e["curated"].body["duplicate_of"] for i, e in one.store.evidence(rows).items()}
+    first = [row.image_id for row in rows if named[row.image_id] is None]
+    assert {of for of in named.values() if of is not None} <= set(first)
+    return first
+
+
+@pytest.mark.parametrize("landed_again", [0, 900])
+@pytest.mark.parametrize("dies", [False, True])
+def test_of_copies_one_is_accepted_when_the_original_leaves_and_when_it_returns(
+    template: Path, landed_again: int, dies: bool
+) -> None:
+    """It may return with a new landing time, as a file does that was moved away and back."""
+    one = world(template, [Landed("other", n) for n in range(4)])
+    one.settle()
+    (original,) = accepted(one)
+
+    def settle() -> None:
+        if dies:  # the worker that decides the next one, once it has sent the others back
+            one.begin(0, 10)
+            one.die(0)
+        one.settle()
+
+    one.store.depart([original], one.now, "deleted")
+    settle()
+    (heir,) = accepted(one)
+    assert heir != original
+    one.store.register([arrival("0", landed_at=NOON + landed_again)], one.now)
+    settle()
+    assert accepted(one) == [heir if landed_again else original]
+    one.store.close()
+
+
+def test_what_looks_like_an_image_that_left_is_decided_again_with_its_copies(
+    template: Path,
+) -> None:
+    first, copy, resized = Landed("a", 0), Landed("a", 1), Landed("b", 2)
+    one = world(template, [first, copy, resized])
+    one.settle()
+    assert one.decided() == {first: None, copy: first, resized: first}
+    (left,) = (image for image, landed in one.landed.items() if landed == first)
+    one.store.depart([left], one.now, "deleted")
+    one.settle()
+    assert one.decided() == {first: None, copy: None, resized: copy}
     one.store.close()
 
 

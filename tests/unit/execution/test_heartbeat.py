@@ -24,7 +24,7 @@ from tests.support.world import NOON, arrive, claim
 @pytest.fixture
 def store(empty_truth: Path, tmp_path: Path) -> Iterator[SqlStore]:
     shutil.copy(empty_truth, tmp_path / "truth.db")
-    store = open_store(f"sqlite:///{tmp_path / 'truth.db'}")
+    store = open_store(f"sqlite:///{tmp_path / 'truth.db'}", migrating=True)
     yield store
     store.close()
 

@@ -19,10 +19,10 @@ from parjanya_dagster import media
 from parjanya_dagster.errors import TransientError
 from parjanya_dagster.execution.manifest import (
     all_rows,
-    as_parquet,
     manifest_key,
     write_manifest,
 )
+from parjanya_dagster.execution.manifest_table import as_parquet
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.execution.stages.infer import Enrich, Score
@@ -404,9 +404,10 @@ def test_the_manifest_has_equal_bytes_for_equal_rows(house: House) -> None:
     store = house.platform.store
     (batch,) = store.batches()
     rows = all_rows(store, batch)
-    data = as_parquet(rows, store.evidence(rows))
-    assert data == as_parquet(list(rows), dict(reversed(store.evidence(rows).items())))
-    write_manifest(store, house.platform.objects, batch, store.stale_manifests()[batch])
+    decided = store.stale_manifests()[batch]
+    data = as_parquet(rows, store.evidence(rows), decided)
+    assert data == as_parquet(list(rows), dict(reversed(store.evidence(rows).items())), decided)
+    write_manifest(store, house.platform.objects, batch, decided)
     path = house.buckets / "acme" / manifest_key(batch)
     assert path.read_bytes() == data
     table = pandas.read_parquet(path)

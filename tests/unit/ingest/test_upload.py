@@ -118,12 +118,20 @@ def test_uploading_again_makes_no_new_version_of_what_is_there_already(
     assert platform.sweeper.sweep(FOREVER).registered == {}
 
 
-def test_other_bytes_under_the_same_key_are_a_new_version(platform: Platform, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "states"),
+    [(b"longer", ["present", "replaced"]), (b"A", ["present"])],
+    ids=["of another size", "as long as what nobody read yet"],
+)
+def test_other_bytes_under_the_same_key_are_a_new_version(
+    platform: Platform, folder: Path, data: bytes, states: list[str]
+) -> None:
     tenant = platform.sweeper.add_tenant("acme")
     list(upload(platform.objects, tenant, collect([folder / "a.jpg"]).uploads))
     platform.sweeper.sweep(FOREVER)
-    (folder / "a.jpg").write_bytes(b"A")  # as long as before
+    (folder / "a.jpg").write_bytes(data)
     list(upload(platform.objects, tenant, collect([folder / "a.jpg"]).uploads))
     platform.sweeper.sweep(FOREVER)
-    states = [row.object_state for row in platform.store.find("incoming/a.jpg", "acme")]
-    assert sorted(states) == ["present", "replaced"]
+    rows = platform.store.find("incoming/a.jpg", "acme")
+    assert sorted(row.object_state for row in rows) == states
+    assert platform.objects.head("acme", "incoming/a.jpg").version == rows[0].version

@@ -60,7 +60,7 @@ class Runs:
 @pytest.fixture
 def store(empty_truth: Path, tmp_path: Path) -> Iterator[SqlStore]:
     shutil.copy(empty_truth, tmp_path / "truth.db")
-    store = open_store(f"sqlite:///{tmp_path / 'truth.db'}")
+    store = open_store(f"sqlite:///{tmp_path / 'truth.db'}", migrating=True)
     yield store
     store.close()
 
@@ -120,7 +120,7 @@ def test_generations_grow_even_when_the_last_one_is_lost_or_the_clock_goes_back(
     first = tick(store, belief).generation
     belief.clock.pass_by(-3600)
     second = tick(store, belief).generation
-    fresh = open_store("sqlite://")
+    fresh = open_store("sqlite://", migrating=True)
     belief.clock.pass_by(7200)
     third = tick(fresh, belief).generation
     fresh.close()

@@ -33,8 +33,8 @@ def open_registry(platform: Platform) -> PolicyRegistry:
     return PolicyRegistry(platform.store, platform.clock)
 
 
-def test_what_ships_is_published_when_the_platform_opens(tmp_path: Path) -> None:
-    store = open_platform(Settings(home=tmp_path / "home")).store
+def test_what_ships_is_published_when_the_platform_is_migrated(tmp_path: Path) -> None:
+    store = open_platform(Settings(home=tmp_path / "home"), migrating=True).store
     shipped = policy.builtin()
     assert {one.ref: one.hash for one in store.policies()} == {
         ref: one.hash for ref, one in shipped.items()

@@ -61,7 +61,7 @@ def test_there_and_back_is_the_identity_in_any_order(
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         chosen = Settings(home=Path(folder))
-        store = open_store(chosen.truth_url, batch_size=4)
+        store = open_store(chosen.truth_url, batch_size=4, migrating=True)
         place = Platform(chosen, store, FolderObjects(Path(folder) / "buckets", 0.0), clock)
         for one in (first, second):
             place.registry.publish(one)

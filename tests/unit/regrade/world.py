@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.recorded import record
-from parjanya_dagster.execution.manifest import all_rows, as_parquet
+from parjanya_dagster.execution.manifest import all_rows
+from parjanya_dagster.execution.manifest_table import as_parquet
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
