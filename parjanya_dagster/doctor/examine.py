@@ -30,6 +30,7 @@ from parjanya_dagster.doctor.facts import (
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
 from parjanya_dagster.errors import (
+    ListingIncomplete,
     ObjectGone,
     ParjanyaError,
     PolicyUnusable,
@@ -337,7 +338,8 @@ class Examiner:
                 yield self._bucket(tenant, now)
 
     def _bucket(self, tenant: Tenant, now: float) -> BucketSeen:
-        listing = islice(self.objects.listing(tenant.bucket, tenant.prefix), self.bounds.objects)
+        hidden: list[str] = []
+        listing = islice(self._readable(tenant, hidden), self.bounds.objects)
         listed: set[str] = set()  # keys
         without: list[ObjectInfo] = []
         started = self.clock()
@@ -355,7 +357,7 @@ class Examiner:
             sizes = {info.key: info.size for info in new}
             unread = {row.key for row in self.store.versions(tenant.bucket, sizes)} if new else ()
             without += [info for info in new if info.key not in unread]
-        whole = len(listed) < self.bounds.objects and not self._over()
+        whole = len(listed) < self.bounds.objects and not self._over() and not hidden
         absent = self._absent(tenant, listed, started) if whole else []
         oldest = min(without, key=lambda info: info.modified_at, default=None)
         return BucketSeen(
@@ -368,6 +370,13 @@ class Examiner:
             absent=len(absent),
             absent_example=absent[0].key if absent else "",
         )
+
+    def _readable(self, tenant: Tenant, hidden: list[str]) -> Iterator[ObjectInfo]:
+        """The objects of a bucket. Folders that cannot be listed are added to `hidden`."""
+        try:
+            yield from self.objects.listing(tenant.bucket, tenant.prefix)
+        except ListingIncomplete as error:  # `arrivals` names them
+            hidden += error.hidden
 
     def _absent(self, tenant: Tenant, listed: set[str], started: float) -> list[ImageRow]:
         """Rows that existed before the listing began, and of whose key nothing was listed."""

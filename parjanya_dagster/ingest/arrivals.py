@@ -278,17 +278,17 @@ class Sweeper:
                         landed_at=info.modified_at,
                     )
                 )
+        began = self.clock()
         told = recognition.recognize(tenant.bucket, arrivals) if arrivals else []
         swept.unread += len(arrivals) - len(told)
         for name, why in recognition.refused.items():
             self._refuse(tenant.slug, f"{tenant.bucket}/{name}", why, swept)
-        began = self.clock()
-        registered, refused = register(self.store, told, began)
+        recognition.refused.clear()
+        registered, refused = register(self.store, told, self.clock())
         for arrival, why in refused.items():
             self._refuse(tenant.slug, f"{tenant.bucket}/{shown(arrival.key)}", why, swept)
-        created = [row.batch for row in registered if row.created]
-        swept.add(created)
-        if created:
+        swept.add(row.batch for row in registered if row.created)
+        if registered:
             swept.worth += self.clock() - began
 
     def _depart(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import ListingIncomplete, ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import NewObject, Object, ObjectInfo
 from parjanya_dagster.truth.models import Arrival
 
@@ -23,6 +23,8 @@ class Buckets:
         default_factory=set
     )  # keys; all others that are named are there
     away: set[str] = field(default_factory=set)  # buckets whose volume is not mounted
+    unreadable: dict[str, str] = field(default_factory=dict)  # bucket -> a folder of it
+    refusing: set[str] = field(default_factory=set)  # buckets that take no manifests
 
     def upload(self, bucket: str, key: str, now: float) -> Arrival:
         self.versions += 1
@@ -59,6 +61,8 @@ class Buckets:
     def head(self, bucket: str, key: str) -> ObjectInfo:
         if bucket in self.away:
             raise StorageUnavailable(f"The bucket {bucket!r} has no marker.")
+        if self._hidden(bucket, key):
+            raise StorageUnavailable(f"Cannot look into {self.unreadable[bucket]!r}.")
         if key.startswith(PREVIEWS) and key not in self.lost_previews:
             return ObjectInfo(key, "1", 1, 0.0)
         try:
@@ -68,8 +72,14 @@ class Buckets:
 
     def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         for (name, key), info in list(self.objects.items()):
-            if name == bucket and bucket not in self.away and key.startswith(prefix):
+            seen = bucket not in self.away and not self._hidden(bucket, key)
+            if name == bucket and seen and key.startswith(prefix):
                 yield info
+        if bucket in self.unreadable and bucket not in self.away:
+            raise ListingIncomplete(bucket, {self.unreadable[bucket]: "Permission denied."})
+
+    def _hidden(self, bucket: str, key: str) -> bool:
+        return bucket in self.unreadable and key.startswith(self.unreadable[bucket])
 
     def buckets(self) -> list[str]:
         return sorted({bucket for bucket, _ in self.objects})

@@ -154,6 +154,7 @@ class House:
         noticed: bool = True,
     ) -> None:
         """One step of a process; if it dies of it, Dagster may notice."""
+        process.refusing = self.buckets.refusing
         try:
             committed = process.step(
                 store or self.store,
@@ -246,10 +247,42 @@ class House:
 
     # --- what must come to pass once the faults stop ---
 
+    def others_go_on(self) -> int:
+        """One tenant's faults stay: what is the others' becomes terminal in a bounded time.
+
+        Returns after how many ticks.
+        """
+        self.dagster.readable = True
+        faulty = sorted(self.faulty)
+        for tenant in faulty[1:]:
+            self.heal(tenant)
+        for ticks in range(1, MOST_TICKS + 1 if faulty else 1):
+            self.sweep()
+            self.dagster.apply(self.tick())
+            self._run_all()
+            self.check()
+            if self._quiet(without=faulty[0]):
+                return ticks
+            self.clock.pass_by(TICK)
+        assert not faulty, f"others wait because of {faulty[0]}: {self._left(faulty[0])}"
+        return 0
+
+    @property
+    def faulty(self) -> set[str]:
+        """Tenants of which something cannot be read or written."""
+        buckets = self.buckets
+        return {*buckets.away, *buckets.unreadable, *buckets.refusing, *self.policies.torn}
+
+    def heal(self, tenant: str) -> None:
+        self.buckets.unreadable.pop(tenant, None)
+        for broken in (self.buckets.away, self.buckets.refusing, self.policies.torn):
+            broken.discard(tenant)
+
     def settle(self) -> int:
         """No more faults: everything becomes terminal. Returns after how many ticks."""
         self.dagster.readable = True
-        self.buckets.away.clear()
+        for tenant in self.faulty:
+            self.heal(tenant)
         for ticks in range(1, MOST_TICKS + 1):
             self.sweep()
             self.dagster.apply(self.tick())
@@ -273,19 +306,21 @@ class House:
         for run in self.dagster.starting:
             self.dagster.start(run)
 
-    def _quiet(self) -> bool:
+    def _quiet(self, without: str = "") -> bool:
+        """Whether nothing is left to do, of other tenants than this one."""
+        stale = (batch.partition("/")[0] for batch in self.store.stale_manifests())
         return not (
-            self._left()
-            or self.store.stale_manifests()
-            or self._differs()
-            or self.store.open_regrades()
+            self._left(without)
+            or any(tenant != without for tenant in stale)
+            or any(bucket != without for bucket, *_ in self._differs())
+            or any(regrade.tenants != (without,) for regrade in self.store.open_regrades())
         )
 
-    def _left(self) -> list[tuple[str, str]]:
+    def _left(self, without: str = "") -> list[tuple[str, str]]:
         return [
             (row.image_id, row.pipeline_status)
             for row in self._rows()
-            if not Status(row.pipeline_status).terminal
+            if not Status(row.pipeline_status).terminal and row.tenant != without
         ]
 
     def _differs(self) -> set[tuple[str, str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from parjanya_dagster import policy
+from parjanya_dagster.errors import PolicyInvalid
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
@@ -25,6 +26,7 @@ class Policies:
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store, self._registry = store, PolicyRegistry(store, clock)
+        self.torn: set[str] = set()  # tenants whose policy cannot be read
         for version, metrics in ((1, "piqe"), (2, "piqe, niqe")):
             text = _TEXT.format(version=version, metrics=metrics)
             self._registry.publish(policy.load(text))
@@ -33,9 +35,18 @@ class Policies:
         return self._registry.get(ref)
 
     def pinned(self, tenant: str) -> Policy:
+        if tenant in self.torn:
+            raise PolicyInvalid(f"The policy of {tenant!r} cannot be read.")
         found = self._store.tenant(tenant)
         assert found is not None
         return self.published(found.policy)
 
     def of(self, row: ImageRow) -> Policy:
         return self.published(row.target) if row.target else self.pinned(row.tenant)
+
+    def asked(self, row: ImageRow) -> Policy:
+        """What engines ask for. Where no policy can be read, what the settings say."""
+        try:
+            return self.of(row)
+        except PolicyInvalid:
+            return self.published(REFS[0])

@@ -59,6 +59,9 @@ FAULTS = frozenset(
         "clock a month ahead",
         "clock jumped",
         "poison group uploaded",
+        "policy of a tenant unreadable",
+        "folder of a tenant unreadable",
+        "bucket of a tenant refuses writes",
         "regrade died",
         "regrade left half-way",
         "sweep died",
@@ -153,6 +156,29 @@ class Simulation(RuleBasedStateMachine):
         elif tenant not in self.house.buckets.away:
             self.house.buckets.away.add(tenant)
             self._note("volume away")
+
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        what=st.sampled_from(["policy", "folder", "writes"]),
+        broken=st.booleans(),
+    )
+    def tenant_in_trouble(self, tenant: str, what: str, broken: bool) -> None:
+        """Something of one tenant cannot be read or written, or can again."""
+        house = self.house
+        if what == "folder":
+            if broken:
+                house.buckets.unreadable[tenant] = NAMES[-1]
+                self._note("folder of a tenant unreadable")
+            else:
+                house.buckets.unreadable.pop(tenant, None)
+            return
+        tenants = house.policies.torn if what == "policy" else house.buckets.refusing
+        if broken:
+            tenants.add(tenant)
+            fault = "policy of a tenant unreadable" if what == "policy" else ""
+            self._note(fault or "bucket of a tenant refuses writes")
+        else:
+            tenants.discard(tenant)
 
     @precondition(lambda self: self.house.buckets.notifications)
     @rule(which=any_)
@@ -392,6 +418,10 @@ class Simulation(RuleBasedStateMachine):
         if self.house is None:
             return
         try:
+            others = self.house.others_go_on()
+            COUNTED["ticks others waited for one tenant's faults, at most"] = max(
+                others, COUNTED["ticks others waited for one tenant's faults, at most"]
+            )
             ticks = self.house.settle()
             COUNTED["images"] += len(self.house.seen)
             COUNTED["ticks until all was terminal, in all"] += ticks
@@ -482,6 +512,14 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
         ),
         "preview_lost": (0.5, {"which": which}),
         "volume": (0.6, {"tenant": at[0], "away": rng.random() < 0.4}),
+        "tenant_in_trouble": (
+            0.8,
+            {
+                "tenant": at[0],
+                "what": rng.choice(["policy", "folder", "writes"]),
+                "broken": rng.random() < 0.5,
+            },
+        ),
         "tick_blind": (0.2, {}),
         "launch": (5, {"start": rng.randrange(12)}),
         "work": (

@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from parjanya_dagster.belief import refusing
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import RUN
+from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import Evidence, ImageRow
@@ -50,6 +52,7 @@ class Worker:
     claims: list[Claim] = field(default_factory=list)
     alive: bool = True
     progress_at: float = 0.0
+    refusing: set[str] = field(default_factory=set)  # tenants whose bucket takes no manifests
     asks: dict[str, Policy] = field(default_factory=dict)  # by image, as it was claimed
 
     @property
@@ -83,7 +86,7 @@ class Worker:
             )
             if not self.claims:
                 self._leave(store, now, stage)
-            self.asks = {claim.image_id: policies.of(claim.row) for claim in self.claims}
+            self.asks = {claim.image_id: policies.asked(claim.row) for claim in self.claims}
             return None
         if any(map(poison, self.claims)):
             raise Poisoned(stage)
@@ -104,7 +107,10 @@ class Worker:
         if stage == "curated":
             stale = store.stale_manifests()
             for key in self.keys:
-                if key in stale:
+                tenant = key.partition("/")[0]
+                if key in stale and tenant in self.refusing:
+                    refusing.note(store, tenant, now, StorageUnavailable("AccessDenied"))
+                elif key in stale:
                     store.manifest_written(key, stale[key])
         self.at += 1
         self.progress_at = now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -331,3 +333,23 @@ def test_what_holds_up_one_tenant_is_named(platform: Platform, clock: Clock) -> 
         "tenant": "acme", "policy": "torn@1", "regrade": "r-1",
     }  # fmt: skip
     assert found["uploads_waiting"].evidence == {"tenant": "acme", "uploads": 1}
+
+
+def test_an_unreadable_folder_hides_nothing_that_lies_beside_it(
+    busy: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(busy, "acme", "incoming/late.jpg")
+    folder = put(busy, "acme", "incoming/shut/x.jpg").parent
+    clock.pass_by(3600)
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    facts = examine(busy)
+    acme = next(bucket for bucket in facts.buckets if bucket.tenant == "acme")
+    assert (acme.objects, acme.absent) == (3, 0)
+    assert not facts.unread

@@ -15,7 +15,7 @@ from parjanya_dagster.errors import CloudDenied, ObjectGone, PolicyMissing, Stor
 from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.departures import THREADS
 from parjanya_dagster.ingest.pacing import Pacing
-from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
+from parjanya_dagster.ingest.results import SweepResult, Unfinished
 from parjanya_dagster.objects.local import MARKER
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
