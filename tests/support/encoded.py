@@ -240,9 +240,7 @@ def write_tiff(samples: np.ndarray, cell: Cell, **options: Any) -> bytes:
         options["extrasamples"] = ["unassalpha"]
     turn = [(274, "H", 1, cell.turn, True)]
     profile = profile_of(cell.profile)
-    tifffile.imwrite(
-        out, pixels, photometric="rgb", iccprofile=profile, extratags=turn, **options
-    )
+    tifffile.imwrite(out, pixels, photometric="rgb", iccprofile=profile, extratags=turn, **options)
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Whatever holds the scene, the scene comes out: container × depth × profile × alpha × turn × curve."""
+"""Whatever holds the scene, it comes out: container, depth, profile, alpha, turn and curve."""
 
 from __future__ import annotations
 
