@@ -8,14 +8,17 @@ unpacked in both cases, because a file that is cut short shows it only there.
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import replace
 from typing import Any, Final
 
+from . import tiff
 from .colour import in_memory
 from .decode_vips import decode_vips
 from .decoded import Decoded, refusal
 from .ends import is_cut_short
 from .errors import Rejected
+from .exif import stated_orientation
 from .limits import Limits
 from .pixels import from_array, green_rows, sampled_rows
 
@@ -57,7 +60,12 @@ def decode_raw(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
             pixels = raw.postprocess(use_camera_wb=True, half_size=half, output_bps=8, user_flip=0)
     except Rejected:
         raise
-    except rawpy.LibRawFileUnsupportedError as error:
+    except (rawpy.LibRawFileUnsupportedError, rawpy.LibRawDataError) as error:
+        shown = _preview_alone(data, limits, target)
+        if shown is not None:
+            return shown
+        if not isinstance(error, rawpy.LibRawFileUnsupportedError):
+            raise refusal(data, fmt, error) from error
         raise Rejected(
             "unsupported_format", "The file looks like a camera's raw file of an unknown kind."
         ) from error
@@ -74,6 +82,34 @@ def decode_raw(data: bytes, fmt: str, limits: Limits, target: int) -> Decoded:
         exif=exif,
         source="sensor",
     )
+
+
+def _preview_alone(data: bytes, limits: Limits, target: int) -> Decoded | None:
+    """The largest preview of a file whose sensor data is of a kind that LibRaw does not read.
+
+    Newer DNGs hold JPEG XL, which is sound and unknown to it. What is damaged has no such excuse.
+    """
+    if data[:4] not in tiff.MAGICS:
+        return None
+    try:
+        directories = tiff.read(data).directories
+    except struct.error:
+        return None
+    sensor = max(directories, key=lambda directory: directory.pixels, default=None)
+    if sensor is None or sensor.first(259) not in _UNKNOWN_TO_LIBRAW:
+        return None
+    for jpeg in tiff.embedded_jpegs(data):
+        try:
+            preview = decode_vips(jpeg, "jpeg", limits, target)
+        except Rejected:
+            continue
+        turn = stated_orientation(data, None) or preview.orientation
+        return replace(preview, orientation=turn, exif=data, source="embedded_preview")
+    return None
+
+
+# JPEG XL by two numbers, and lossy JPEG.
+_UNKNOWN_TO_LIBRAW: Final = (50002, 52546, 34892)
 
 
 def _embedded_preview(raw: Any, limits: Limits, target: int) -> Decoded | None:

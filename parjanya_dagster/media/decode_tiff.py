@@ -100,13 +100,14 @@ def _eight_bit_lab(data: bytes, limits: Limits) -> Decoded:
         limits.check_frames(image.n_frames)
         if image.mode != "LAB":
             raise Rejected("unsupported_format", "This kind of Lab TIFF is not read here.")
-        # Pillow gives a and b shifted by 128.
-        samples = np.asarray(image).astype(np.float32)
+        samples = np.asarray(image)
     except Rejected:
         raise
     except Exception as error:  # whatever damaged bytes make the plugin raise
         raise Rejected("corrupt", f"The TIFF file is damaged ({str(error)[:200]}).") from error
-    lab = samples * np.array([100 / 255, 1, 1], np.float32) - np.array([0, 128, 128], np.float32)
+    # L from 0 to 255, a and b signed.
+    light = samples[..., :1].astype(np.float32) * np.float32(100 / 255)
+    lab = np.concatenate([light, samples[..., 1:].view(np.int8).astype(np.float32)], axis=2)
     pixels, _ = in_memory(from_array(np.ascontiguousarray(lab), "lab"))
     return Decoded(
         pixels=pixels,

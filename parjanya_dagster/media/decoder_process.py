@@ -52,7 +52,8 @@ def _answer(
     except MemoryError:
         return {
             "rejected": "memory_limit",
-            "reason": "Decoding the image needs more memory than one image is given.",
+            "reason": "Decoding the image needs more memory than one image is given "
+            "(PARJANYA_MEDIA__DECODE_MEMORY_MIB).",
         }, ()
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}, ()

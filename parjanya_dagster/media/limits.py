@@ -12,8 +12,8 @@ class Limits:
     """Bounds on one image, checked as soon as they can be: most before any pixel is decoded."""
 
     max_bytes: int = 256 * 1024 * 1024
-    # 128 megapixels admit every camera on sale in one shot, and cost about 0.4 GB as 8-bit RGB.
-    max_pixels: int = 128_000_000
+    # Phones of 200 megapixels included. Beyond 64 a picture is made smaller while it is read.
+    max_pixels: int = 256_000_000
     max_side: int = 65_500
     max_frames: int = 5_000
     max_metadata_bytes: int = 16 * 1024 * 1024
@@ -22,7 +22,8 @@ class Limits:
         if size > self.max_bytes:
             raise Rejected(
                 "too_many_bytes",
-                f"The file has {size:,} bytes; at most {self.max_bytes:,} are accepted.",
+                f"The file has {size:,} bytes; at most {self.max_bytes:,} are accepted "
+                "(PARJANYA_MEDIA__MAX_BYTES).",
             )
 
     def check_size(self, width: int, height: int) -> None:
@@ -32,7 +33,7 @@ class Limits:
             raise Rejected(
                 "too_many_pixels",
                 f"The image is {width} × {height} = {width * height:,} pixels; "
-                f"at most {self.max_pixels:,} are accepted.",
+                f"at most {self.max_pixels:,} are accepted (PARJANYA_MEDIA__MAX_PIXELS).",
             )
         if max(width, height) > self.max_side:
             raise Rejected(

@@ -87,7 +87,8 @@ class DecoderPool:
                 if death.out_of_memory:
                     raise Rejected(
                         "memory_limit",
-                        "Decoding the image needs more memory than one image is given.",
+                        "Decoding the image needs more memory than one image is given "
+                        "(PARJANYA_MEDIA__DECODE_MEMORY_MIB).",
                     ) from death
                 raise Rejected(
                     "decoder_crashed", f"The decoder crashed on this image ({death})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from . import foreign
 from .errors import Rejected
 from .tiff import MAGICS as TIFF_MAGICS
 from .tiff import raw_kind
@@ -34,24 +35,6 @@ _RAW_MAGICS: Final = (
     b"II\x1a\0\0\0HEAPCCDR",
 )
 
-# Things people upload by mistake, so that the refusal can name them.
-_KNOWN_OTHERS: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"8BPS", "a Photoshop document"),
-    (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"\xff\x0a", "a JPEG XL image"),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "an XML document"),
-    (b"<!DOCTYPE html", "an HTML page"),
-    (b"<html", "an HTML page"),
-    (b"MZ", "a Windows program"),
-    (b"\x7fELF", "a Linux program"),
-)
-
 
 def sniff(data: bytes) -> str:
     """The format of `data`, a key of `MIME`.
@@ -75,14 +58,14 @@ def sniff(data: bytes) -> str:
         return "gif"
     if head[:2] == b"BM" and _is_bmp(data):
         return "bmp"
-    for magic, name in _KNOWN_OTHERS:
-        if head.startswith(magic):
-            raise Rejected("unsupported_format", f"The file is {name}, which is not curated.")
+    name = foreign.name_of(data)
+    if name:
+        raise Rejected("unsupported_format", f"The file is {name}, which is not curated.")
     if head[4:8] == b"ftyp":
         return _iso_format(data)
     if not data.strip(b"\0"):
         raise Rejected("not_an_image", "The file consists of zero bytes only.")
-    kind = "text" if _is_text(data[:4096]) else "no image format that is known here"
+    kind = "text" if foreign.is_text(data) else "no image format that is known here"
     raise Rejected("not_an_image", f"The content is {kind}, whatever the file is called.")
 
 
@@ -105,14 +88,3 @@ def _is_bmp(data: bytes) -> bool:
     if len(data) < 26:
         return False
     return struct.unpack_from("<I", data, 14)[0] in (12, 16, 40, 52, 56, 64, 108, 124)
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        text = head.decode("utf-8", "strict")
-    except UnicodeDecodeError as error:
-        # A multi-byte character may be cut at the end of the window.
-        if error.start < len(head) - 3:
-            return False
-        text = head[: error.start].decode("utf-8")
-    return bool(text) and all(c.isprintable() or c.isspace() for c in text)

@@ -59,7 +59,7 @@ def validate(data: bytes, limits: Limits | None = None, *, coordinates: bool = F
         "sha256": hashlib.sha256(data).hexdigest(),
         "phash": phash(luma),
         "likeness": likeness(rgb, luma),
-        "exif": exif_facts(decoded.exif, coordinates=coordinates),
+        "exif": exif_facts(decoded.exif, decoded.xmp, coordinates=coordinates),
         "technical": _technical(decoded, rgb, luma),
         "preview": {"width": image.width, "height": image.height, "bytes": len(preview)},
     }

@@ -204,7 +204,7 @@ class Media(Group):
     )
     decode_memory_mib: int = Field(default=2048, ge=64, description="and this much memory, in MiB.")
     max_bytes: int = Field(default=256 << 20, ge=1, description="Larger files are refused.")
-    max_pixels: int = Field(default=128_000_000, ge=1, description="Larger images are refused.")
+    max_pixels: int = Field(default=256_000_000, ge=1, description="Larger images are refused.")
     coordinates: bool = Field(
         default=True,
         description="Keep GPS coordinates in the evidence (in Truth, and nowhere else).",

@@ -1,4 +1,4 @@
-"""The scene comes out of every container × depth × profile × alpha × turn × curve."""
+"""Whatever holds the scene, it comes out: container, depth, profile, alpha, turn and curve."""
 
 from __future__ import annotations
 

@@ -265,6 +265,7 @@ def test_exif_facts_are_read(photo, encode):
         "f_number": 2.8,
         "iso": 400,
         "focal_length_mm": 35.0,
+        "sources": {"taken_at": "exif:DateTimeOriginal"},
     }
 
 
@@ -273,9 +274,11 @@ def test_coordinates_are_told_only_on_request(photo, encode):
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 30.0), 3: "E", 4: (151.0, 12.0, 36.0)})
     data = encode(photo, "JPEG", exif=exif)
 
-    assert validate(data).body["exif"] == {"gps_present": True}
+    sources = {"position": "exif"}
+    assert validate(data).body["exif"] == {"gps_present": True, "sources": sources}
     assert validate(data, coordinates=True).body["exif"] == {
         "gps_present": True,
+        "sources": sources,
         "latitude": -33.858333,
         "longitude": 151.21,
     }
