@@ -40,7 +40,9 @@ class Latest:
             now = self._clock()
             if self._last is not None and 0 <= now - self._at < self._every:
                 return self._last
-            began = self._began if self._began is not None and self._began <= now else now
+            began = now
+            if self._began is not None and self._began <= now and self._measuring.under_way:
+                began = self._began  # who asked before has waited for this one
             try:
                 seen = self._measuring.result(max(0.0, began + self._patience - now))
             except TimeoutError:

@@ -21,6 +21,10 @@ class OneAtATime(Generic[T]):
         self._lock = threading.Lock()
         self._under_way: Future[T] | None = None
 
+    @property
+    def under_way(self) -> bool:
+        return self._under_way is not None
+
     def result(self, seconds: float) -> T:
         """What the work returns or raises. Raises TimeoutError where it takes longer than that.
 
