@@ -95,8 +95,7 @@ def _preview_alone(data: bytes, limits: Limits, target: int) -> Decoded | None:
         directories = tiff.read(data).directories
     except struct.error:
         return None
-    sensor = max(directories, key=lambda directory: directory.pixels, default=None)
-    if sensor is None or sensor.first(259) not in _UNKNOWN_TO_LIBRAW:
+    if not any(directory.first(259) in _UNKNOWN_TO_LIBRAW for directory in directories):
         return None
     for jpeg in tiff.embedded_jpegs(data):
         try:

@@ -11,8 +11,9 @@ import tifffile
 from PIL import Image, ImageCms, ImageFilter
 from skimage.color import rgb2lab
 from test_colour_matrix import NEAR_ENOUGH, psnr
+from test_formats import dng_with_preview
 
-from parjanya_dagster.media import Rejected, validate
+from parjanya_dagster.media import Limits, Rejected, pixels, validate
 from tests.support.encoded import profile_of
 
 
@@ -191,3 +192,44 @@ def test_a_sound_tiff_of_a_rare_compression_is_named(scene, compression, name):
 
     assert refused.value.failure_class == "unsupported_format"
     assert name in refused.value.reason
+
+
+def test_a_dng_of_jpeg_xl_shows_its_embedded_preview(photo, encode):
+    landscape = photo.resize((1600, 1000))
+    data = dng_with_preview(encode(landscape, "JPEG", quality=90), landscape.size, 1)
+    plain = struct.pack("<HHIH", 259, 3, 1, 1)
+    sensor = data.rindex(plain)
+    data = data[:sensor] + struct.pack("<HHIH", 259, 3, 1, 52546) + data[sensor + len(plain) :]
+
+    result = validate(data)
+
+    assert result.body["decoded_from"] == "embedded_preview"
+    wanted = np.asarray(landscape.resize((1024, 640)), np.float64)
+    assert psnr(result.preview, wanted) >= NEAR_ENOUGH - 4  # a sharp photograph, twice a JPEG
+
+
+@pytest.mark.parametrize("kind", ["png", "png with alpha", "16-bit tiff"])
+def test_a_picture_beyond_memory_is_the_same_picture(scene, encode, monkeypatch, kind):
+    large = scene.resize((4400, 3300), Image.Resampling.BICUBIC)
+    if kind == "16-bit tiff":
+        data = tiff(np.asarray(large).astype(np.uint16) * 257, iccprofile=profile_of("srgb"))
+    else:
+        if kind == "png with alpha":
+            large.putalpha(128)
+        data = encode(large, "PNG", compress_level=1)
+    whole = validate(data)
+
+    monkeypatch.setattr(pixels, "MOST_IN_MEMORY", 1_000_000)
+    small = validate(data)
+
+    assert psnr(small.preview, np.asarray(Image.open(io.BytesIO(whole.preview)))) > 40
+    facts = ("width", "height", "bit_depth", "alpha", "channels")
+    assert [small.body[f] for f in facts] == [whole.body[f] for f in facts]
+    for measure in ("flat_share", "blockiness"):
+        apart = small.body["technical"][measure] - whole.body["technical"][measure]
+        assert abs(apart) < 0.02, measure
+
+
+def test_a_limit_names_the_setting_that_raises_it(scene, encode):
+    with pytest.raises(Rejected, match="PARJANYA_MEDIA__MAX_PIXELS"):
+        validate(encode(scene, "PNG"), Limits(max_pixels=100))
