@@ -30,11 +30,11 @@ class Refusing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.objects, name)
 
-    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
         self.tried.append(f"{bucket}/{key}")
         if self.refuses and bucket == "acme":
             raise StorageUnavailable("s3://acme: AccessDenied")
-        self.objects.put(bucket, key, data, content_type)
+        return self.objects.put_over(bucket, key, data, content_type, version)
 
 
 @pytest.fixture
