@@ -16,7 +16,7 @@ from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
-from parjanya_dagster.truth.transitions import rebuild
+from parjanya_dagster.truth.transitions import Rules, rebuild
 from tests.support.backends import Backend
 from tests.support.world import LEASE, NOON, arrival, arrive, claim, commit, due_rows, tenant
 
@@ -91,7 +91,8 @@ def test_concurrent_claims_never_take_more_than_their_limit(backend: Backend) ->
 
 def test_one_of_many_late_workers_wins(backend: Backend) -> None:
     """The same lapsed row is wanted by all; the fence lets one of them commit."""
-    stores = [backend.open() for _ in range(WORKERS)]
+    at_once = Rules(crash_first=0.0)
+    stores = [backend.open(rules=at_once) for _ in range(WORKERS)]
     arrive(stores[0], 1)
     claims = [
         claim(stores[n], owner=f"w{n}", now=NOON + n * LEASE, lease=LEASE)[0]
