@@ -44,6 +44,15 @@ def sql_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Back
         yield backend
 
 
+@pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
+def shared_sql_backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend]:
+    """The same, for the tests of a module that fill it once."""
+    with open_backend(request, tmp_path_factory.mktemp("shared")) as backend:
+        yield backend
+
+
 @pytest.fixture(params=["sqlite", POSTGRESQL, DYNAMODB])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     with open_backend(request, tmp_path) as backend:

@@ -22,7 +22,7 @@ from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.store import Store
-from tests.contract.conftest import POSTGRESQL, open_backend
+from tests.support.backends import Backend
 from tests.support.world import (
     LEASE,
     NOON,
@@ -88,21 +88,18 @@ HOT: dict[str, Act] = {
 }
 
 
-@pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
-def large(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SqlStore]:
+@pytest.fixture(scope="module")
+def large(shared_sql_backend: Backend) -> SqlStore:
     """A store with a history, a little due work, and what ANALYZE knows about it.
 
     The tests of this module share it: none of their operations changes what a plan depends on.
     """
-    with open_backend(request, tmp_path_factory.mktemp("large")) as backend:
-        store = backend.open(batch_size=100)
-        assert isinstance(store, SqlStore)
-        store.put_tenant(tenant())
-        arrive(store, 600)
-        fill(store)
-        yield store
+    store = shared_sql_backend.open(batch_size=100)
+    assert isinstance(store, SqlStore)
+    store.put_tenant(tenant())
+    arrive(store, 600)
+    fill(store)
+    return store
 
 
 @pytest.mark.parametrize("operation", list(HOT))
