@@ -41,7 +41,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def test_tenants_are_added_listed_and_shown(tmp_path: Path, environment: dict[str, str]) -> None:
     parjanya = Shell(tmp_path, environment)
-    assert "No tenant" in parjanya("list").stdout
+    assert "There is no home" in parjanya("list").stderr
     assert parjanya("add", "acme", "--bucket", "acme-uploads").returncode == 0
     assert parjanya("add", "acme").returncode == 0
     assert json.loads(parjanya("show", "acme").stdout)["bucket"] == "acme-uploads"
