@@ -21,9 +21,10 @@ from tests.simulation.worker import kinds, outcome
 
 
 class Kept(Buckets):
-    """Buckets that take manifests."""
+    """Buckets that take manifests, and keep none."""
 
-    def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None: ...
+    def put_over(self, bucket: str, key: str, data: bytes, content_type: str, version: str) -> bool:
+        return not version
 
 
 @dataclass
