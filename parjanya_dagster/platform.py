@@ -54,12 +54,7 @@ class Platform:
 
     @property
     def lanes(self) -> tuple[lanes.Lane, ...]:
-        s = self.settings
-        chosen = placed(lanes.BY_NAME[s.lanes.layout], s.lanes.launcher, s.lanes.by_name)
-        patience = s.runs.launch_deadline
-        return (
-            tuple(replace(lane, launch_deadline=patience) for lane in chosen if patience) or chosen
-        )
+        return lanes_of(self.settings)
 
     @property
     def limits(self) -> Limits:
@@ -227,6 +222,15 @@ def _candidates(names: BucketNames) -> list[str]:
     if not names.template:
         return []
     return [bucket for bucket in buckets(names.prefix) if names.tenant(bucket) is not None]
+
+
+def lanes_of(settings: Settings) -> tuple[lanes.Lane, ...]:
+    """The lanes of a layout, placed where they run."""
+    chosen = placed(
+        lanes.BY_NAME[settings.lanes.layout], settings.lanes.launcher, settings.lanes.by_name
+    )
+    patience = settings.runs.launch_deadline
+    return tuple(replace(lane, launch_deadline=patience) for lane in chosen if patience) or chosen
 
 
 def open_platform(settings: Settings | None = None, migrating: bool = False) -> Platform:

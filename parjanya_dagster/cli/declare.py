@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json, platform_of
+from parjanya_dagster.cli.options import Home, Json, platform_of, settings_of
 from parjanya_dagster.cli.output import print_json, print_title, second
 from parjanya_dagster.errors import SettingsInvalid
 
@@ -43,21 +43,23 @@ def declare(
     """Declare that the runs of each lane should be what this process is."""
     from parjanya_dagster.belief.drift import declare as record
     from parjanya_dagster.execution.declaration import identities
+    from parjanya_dagster.platform import lanes_of
 
-    platform = platform_of(home)
-    lanes = [known for known in platform.lanes if lane in (None, known.name)]
+    settings = settings_of(home)
+    lanes = [known for known in lanes_of(settings) if lane in (None, known.name)]
     if not lanes:
-        known_lanes = ", ".join(known.name for known in platform.lanes)
+        known_lanes = ", ".join(known.name for known in lanes_of(settings))
         raise typer.BadParameter(f"There is no lane {lane!r}; there are {known_lanes}.")
     if show:
-        _show(platform.store, as_json)
+        _show(platform_of(home).store, as_json)
         return
     given = json.loads(file.read_text()) if file else {}
     changed = dict(_part(text) for text in parts or ())
-    by_lane = identities(platform, lanes, given, changed)
+    by_lane = identities(settings, lanes, given, changed)
     if only_print:
         print_json(by_lane)
         return
+    platform = platform_of(home)
     for name, identity in by_lane.items():
         record(platform.store, name, identity, platform.clock())
         typer.echo(f"Declared for the lane {name}: {_line(identity)}")

@@ -8,10 +8,11 @@ from parjanya_dagster.belief.drift import Identity, declare
 from parjanya_dagster.execution.identity import identity_of
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.settings import Settings
 
 
 def identities(
-    resources: StageResources,
+    settings: Settings,
     lanes: Sequence[Lane],
     given: Mapping[str, Identity] | None = None,
     changed: Identity | None = None,
@@ -22,12 +23,12 @@ def identities(
     """
     given = given or {}
     return {
-        lane.name: {**(given.get(lane.name) or identity_of(resources, lane)), **(changed or {})}
+        lane.name: {**(given.get(lane.name) or identity_of(settings, lane)), **(changed or {})}
         for lane in lanes
     }
 
 
 def declare_lanes(resources: StageResources, lanes: Sequence[Lane]) -> None:
     """Declare that these lanes should run what this process is."""
-    for lane, identity in identities(resources, lanes).items():
+    for lane, identity in identities(resources.settings, lanes).items():
         declare(resources.store, lane, identity, resources.clock())

@@ -17,22 +17,22 @@ import structlog
 import gpu_ops
 import parjanya_dagster
 from parjanya_dagster.execution.engines import KIND, engine_of
-from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql.revisions import newest_revision
 
 log = structlog.get_logger(__name__)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
 
 
-def identity_of(resources: StageResources, lane: Lane) -> dict[str, str]:
+def identity_of(settings: Settings, lane: Lane) -> dict[str, str]:
     """The identity of this process as a worker of a lane. Builds engines, loads no model.
 
     A part that cannot be told (a model that is not here) is left out, and is then not compared.
     """
     parts = {
         "code": code_version(),
-        "image": resources.settings.identity.image,
+        "image": settings.identity.image,
         "packages": packages(),
         "schema": newest_revision(),
     }
@@ -40,7 +40,7 @@ def identity_of(resources: StageResources, lane: Lane) -> dict[str, str]:
         if stage not in KIND:
             continue
         try:
-            model = engine_of(resources.settings, stage).identity
+            model = engine_of(settings, stage).identity
             parts[stage] = f"{model.engine} {model.model} {model.revision}"
         except Exception as error:  # the stage itself will say so where it is needed
             log.warning("model_unknown", stage=stage, error=f"{type(error).__name__}: {error}")

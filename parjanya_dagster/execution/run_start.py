@@ -39,7 +39,7 @@ def report_identity(
     """
     hold = resources.settings.identity.hold_drifted
     try:
-        identity = identity_of(resources, lane)
+        identity = identity_of(resources.settings, lane)
         note_running(resources.store, lane.name, identity, run_id, resources.clock())
         announce(identity)
     except Exception as error:

@@ -20,7 +20,7 @@ from parjanya_dagster.errors import (
     TruthUnavailable,
     UnknownTenant,
 )
-from parjanya_dagster.ingest.departures import Departures
+from parjanya_dagster.ingest.departures import Departures, is_replaced
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
 from parjanya_dagster.ingest.pacing import Pacing
@@ -30,11 +30,13 @@ from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
-from parjanya_dagster.truth.models import Arrival, Tenant, image_id
+from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant, image_id
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import present_pages
 
 CHUNK = 500
+MOST_DOUBTS = 200
+"""Rows of a tenant that are looked up in one round, since another version lies there."""
 
 
 @dataclass(slots=True)
@@ -45,7 +47,8 @@ class _Listing:
     """
 
     began: float
-    keys: set[str] = field(default_factory=set)
+    listed: dict[str, str] = field(default_factory=dict)  # key -> id of the version that lies there
+    doubts: int = 0  # rows that were looked up, since another version lies there
     present: int = 0  # rows that Truth says are there
     missing: list[str] = field(default_factory=list)  # rows whose key was not listed
     hidden: tuple[str, ...] = ()  # what keys begin with that could not be listed
@@ -233,7 +236,7 @@ class Sweeper:
                         image_id(tenant.bucket, info.key, info.version): info for info in infos
                     }
                     if listing is not None:
-                        listing.keys.update(info.key for info in infos)
+                        listing.listed |= {info.key: image for image, info in by_id.items()}
                     swept.seen += len(by_id)
                     new = [by_id[image] for image in sorted(by_id.keys() - self.store.known(by_id))]
                     self._register(tenant, new, swept, recognition)
@@ -302,19 +305,20 @@ class Sweeper:
     ) -> Position | None:
         """Rows of whose key nothing is in the bucket any more. What came later is left alone.
 
-        Under a key that was listed lies this image, or what replaces it: registering tells.
+        Under a key that was listed lies this image, or what replaces it: registering tells. Or it
+        is one that Truth takes for replaced by this one.
         """
         for page in present_pages(self.store, tenant.slug, after=after):
-            after = page[-1].image_id
+            after, now = page[-1].image_id, self.clock()
             listing.present += len(page)
             listing.missing += [
                 row.image_id
                 for row in page
                 if row.bucket == tenant.bucket
                 and row.key.startswith(tenant.prefix)
-                and row.key not in listing.keys
+                and (row.key not in listing.listed or self._is_overtaken(row, listing))
                 and not row.key.startswith(listing.hidden)
-                and row.arrived_at < listing.began
+                and not listing.began <= row.arrived_at <= now  # what a wrong clock wrote is later
             ]
             if self.clock() > deadline:
                 return Position(tenant.slug, row=after)
@@ -335,6 +339,17 @@ class Sweeper:
         if listing.departed:  # else nothing answered, and what a person confirmed still stands
             self.departures.done(tenant)
         return None
+
+    def _is_overtaken(self, row: ImageRow, listing: _Listing) -> bool:
+        """Whether what lies there is an image that Truth takes for replaced by this one.
+
+        The storage's clock went back between the two. This row is gone, and the other returns.
+        """
+        lying = listing.listed[row.key]
+        if lying == row.location or listing.doubts >= MOST_DOUBTS:
+            return False
+        listing.doubts += 1
+        return is_replaced(self.store.get(lying))
 
 
 def _chunks(items: Iterable[ObjectInfo]) -> Iterator[list[ObjectInfo]]:

@@ -14,7 +14,7 @@ import structlog
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import Objects
-from parjanya_dagster.truth.models import ImageRow, Tenant
+from parjanya_dagster.truth.models import REPLACED, ImageRow, Tenant, image_id
 from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.store import Store
 
@@ -91,9 +91,11 @@ class Departures:
             some = ids[looked : looked + THREADS]
             looked += len(some)
             rows = [self.store.get(image_id) for image_id in some]
-            there = pool.map(self._still_there, rows)
+            versions = pool.map(self._version_there, rows)
             gone += [
-                image_id for image_id, is_there in zip(some, there, strict=True) if not is_there
+                image_id
+                for image_id, row, version in zip(some, rows, versions, strict=True)
+                if self._is_gone(row, version)
             ]
             if self.clock() > deadline:
                 break
@@ -104,14 +106,31 @@ class Departures:
         if tenant.slug in self.store.departure_holds():
             self.store.drop_departure_hold(tenant.slug)
 
-    def _still_there(self, row: ImageRow | None) -> bool:
-        """Ask again before believing that something is gone: a listing may miss a rename."""
+    def _version_there(self, row: ImageRow | None) -> str | None:
+        """Ask again before believing that something is gone: a listing may miss a rename.
+
+        The version that lies there, as far as can be seen; None: there is none.
+        """
         if row is None:
-            return False
+            return None
         try:
-            self.objects.head(row.bucket, row.key)
+            return self.objects.head(row.bucket, row.key).version
         except StorageUnavailable:
-            return True
+            return row.version
         except ObjectGone:
-            return False
-        return True  # as whatever version: the next listing says what became of the row
+            return None
+
+    def _is_gone(self, row: ImageRow | None, version: str | None) -> bool:
+        """As another version it may be this image: the next listing says what became of the row.
+
+        Unless that one is an image that Truth takes for replaced by this one.
+        """
+        if row is None or version is None:
+            return True
+        lying = image_id(row.bucket, row.key, version)
+        return lying != row.location and is_replaced(self.store.get(lying))
+
+
+def is_replaced(row: ImageRow | None) -> bool:
+    """Whether Truth takes an image for replaced by a newer version of its key."""
+    return row is not None and row.object_state == REPLACED

@@ -235,7 +235,7 @@ def test_a_file_that_cannot_be_read_keeps_its_decision_and_stops_no_other(home: 
     there = home.at(MOVES["cp -r"](home))
     there.objects.locked = "00.jpg"
     swept = there.sweep()
-    assert swept.refused == {"incoming/00.jpg": "Cannot read incoming/00.jpg"}
+    assert swept.refused == {"acme/incoming/00.jpg": "Cannot read incoming/00.jpg"}
     assert (swept.unread, swept.departed) == (1, 0)
     assert decisions(home.rows()) == decisions(before)
     there.objects.locked = ""
@@ -249,4 +249,6 @@ def test_a_home_restored_after_its_images_departed_shows_their_decisions(home: H
     home.store.depart(list(before), home.clock(), "deleted")
     home.at(there).sweep()
     after = home.rows()
-    assert decisions(after) == decisions(before)
+    waiting = {"pipeline_status": "pending_curation"}  # a copy may have been accepted meanwhile
+    expected = {i: replace(row, **waiting) if row.verdict else row for i, row in before.items()}
+    assert decisions(after) == decisions(expected)

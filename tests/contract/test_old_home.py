@@ -246,10 +246,7 @@ def test_it_goes_on(old_home: Backend) -> None:
     assert old_home.open().reconciliation() == last
 
 
-def test_a_server_says_that_it_must_be_migrated(old_home: Backend) -> None:
-    if old_home.url.startswith("sqlite"):
-        assert old_home.open().declarations(), "an embedded home is migrated when it is opened"
-        return
+def test_a_store_says_that_it_must_be_migrated(old_home: Backend) -> None:
     with pytest.raises(SchemaOutdated, match="parjanya migrate"):
         old_home.open()
 

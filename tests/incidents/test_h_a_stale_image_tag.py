@@ -193,7 +193,7 @@ def test_what_was_declared_works_and_is_shown_by_the_metrics(real: Real, clock: 
     from parjanya_dagster.execution.identity import identity_of
 
     lane = real.platform.lanes[0]
-    declare(real.platform.store, "embedded", identity_of(real.platform, lane), clock())
+    declare(real.platform.store, "embedded", identity_of(real.platform.settings, lane), clock())
     clock.pass_by(1.0)
     assert real.run()
     assert real.platform.store.present("acme")[0].pipeline_status == "pending_vlm_enrichment"

@@ -264,7 +264,10 @@ class House:
             if self._quiet(without=faulty[0]):
                 return ticks
             self.clock.pass_by(TICK)
-        assert not faulty, f"others wait because of {faulty[0]}: {self._left(faulty[0])}"
+        assert not faulty, (
+            f"others wait because of {faulty[0]}: {self._left(faulty[0])}, manifests stale: "
+            f"{self.store.stale_manifests()}, buckets and Truth differ by {self._differs()}"
+        )
         return 0
 
     @property

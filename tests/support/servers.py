@@ -19,6 +19,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ class PostgresServer:
         if self._process is not None and self._process.poll() is None:
             parent = psutil.Process(self._process.pid)
             for one in (parent, *parent.children(recursive=True)):
-                one.send_signal(which)
+                with suppress(psutil.NoSuchProcess):  # a connection that ended meanwhile
+                    one.send_signal(which)
 
     def promote(self) -> None:
         """Make a standby that has everything the primary."""

@@ -688,7 +688,7 @@ def test_an_unreadable_folder_hides_no_sibling_and_departs_nothing(
     heal = unreadable(buckets / "acme" / "incoming" / "b", monkeypatch)
     # Even where what lies in there seems to be gone: nobody could look.
     monkeypatch.setattr(
-        "parjanya_dagster.ingest.departures.Departures._still_there", lambda *_: False
+        "parjanya_dagster.ingest.departures.Departures._version_there", lambda *_: None
     )
     swept = sweep(sweeper)
     assert (sum(swept.registered.values()), swept.departed) == (1, 1)

@@ -49,7 +49,7 @@ def test_a_threshold_change_decides_as_a_fresh_run_would(
     regrade(place, "default@2", "acme", "bolt")
     assert decide(place) == 80
     url = f"sqlite:///{tmp_path_factory.mktemp('fresh') / 'truth.db'}"
-    fresh = replace(place, store=open_store(url, batch_size=20))
+    fresh = replace(place, store=open_store(url, batch_size=20, migrating=True))
     clock.pass_by(-60)
     history(fresh, {"acme": 50, "bolt": 30}, "default@2")
     assert decisions(place, "acme", "bolt") == decisions(fresh, "acme", "bolt")
