@@ -761,3 +761,27 @@ def test_many_large_buckets_have_their_turns_one_after_another(
         sweeps += 1
         assert sweeps < 40
     assert [len(platform.store.present(slug)) for slug in slugs] == [30, 30, 30, 30, 1]
+
+
+def test_what_lies_there_is_present_though_the_storages_clock_went_back(
+    sweeper: Sweeper, platform: Platform, buckets: Path, clock: Clock
+) -> None:
+    """A version that was seen while that clock was ahead seems to have landed last."""
+    drop(buckets, "a.jpg")
+    sweep(sweeper)
+    lies = platform.store.find("incoming/a.jpg", "acme")[0]
+    ahead = Arrival(
+        tenant="acme",
+        bucket=lies.bucket,
+        key=lies.key,
+        version="ahead",
+        size=lies.size + 1,
+        landed_at=lies.landed_at + 30 * 86400,
+    )
+    platform.store.register([ahead], clock())
+    assert platform.store.get(lies.image_id).object_state == "replaced"  # type: ignore[union-attr]
+    for _ in range(2):
+        clock.pass_by(60)
+        sweep(sweeper)
+    found = {row.version: row.object_state for row in platform.store.find(lies.key, "acme")}
+    assert found == {lies.version: "present", "ahead": "deleted"}
