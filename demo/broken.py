@@ -31,7 +31,7 @@ def flaws(jpeg: bytes, png: bytes, other_png: bytes) -> list[Flaw]:
         Flaw("empty.jpg", "empty file", b"", "empty"),
         Flaw("notes.jpg", "text called .jpg", b"Buy milk.\nCall the framer.\n", "not_an_image"),
         Flaw("index.png", "HTML called .png",
-             b"<!doctype html><title>404</title><h1>Not found</h1>", "not_an_image"),
+             b"<!doctype html><title>404</title><h1>Not found</h1>", "unsupported_format"),
         Flaw("random.webp", "noise called .webp", bytes((i * 197 + 31) % 251 for i in range(4096)),
              "not_an_image"),
         Flaw("damaged.png", "PNG with flipped bytes",

@@ -11,12 +11,8 @@ from pathlib import Path
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.keys import INCOMING, too_long
 from parjanya_dagster.objects.local import UNFINISHED
-from parjanya_dagster.objects.store import NewObject, Objects
+from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import Tenant
-
-MOST_AT_ONCE = 64
-MOST_BYTES_AT_ONCE = 64 << 20
-"""Files and bytes that are written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +97,13 @@ def upload(objects: Objects, tenant: Tenant, uploads: Sequence[Upload]) -> Itera
     The order is kept, so of two equal files the first named is the earlier arrival.
     Raises StorageUnavailable and OSError; what was yielded stays.
     """
-    for group in _groups(uploads):
-        new = []
-        for file in group:
-            data = file.path.read_bytes()
-            if not _is_there(objects, tenant.bucket, file.key, data):
-                content_type = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
-                new.append(NewObject(key=file.key, data=data, content_type=content_type))
-        objects.put_many(tenant.bucket, new)
-        yield from group
-
-
-def _groups(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
-    """Files that are written together: few enough to be held in memory."""
-    group: list[Upload] = []
-    size = 0
     for file in uploads:
-        if group and (len(group) >= MOST_AT_ONCE or size + file.size > MOST_BYTES_AT_ONCE):
-            yield group
-            group, size = [], 0
-        group.append(file)
-        size += file.size
-    if group:
-        yield group
+        content_type = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
+        data = file.path.read_bytes()
+        if not _is_there(objects, tenant.bucket, file.key, data):
+            # One by one: files that are put in place together have landed at the same moment.
+            objects.put(tenant.bucket, file.key, data, content_type)
+        yield file
 
 
 def _is_there(objects: Objects, bucket: str, key: str, data: bytes) -> bool:
