@@ -18,8 +18,6 @@ from uuid import UUID
 
 from dagster import DagsterInstance, RunsFilter
 from dagster._core.instance import RUNLESS_RUN_ID
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 DAY = 86_400.0
 ASKED = 200  # runs in one question
@@ -103,6 +101,9 @@ class RunFiles:
     @property
     def _events(self) -> Path | None:
         """The folder with a database for each run. None: events are kept otherwise."""
+        # It brings alembic, which every process of Dagster would load with the schedule.
+        from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
         storage = self.instance.event_log_storage
         if not isinstance(storage, SqliteEventLogStorage):
             return None
@@ -114,6 +115,8 @@ class RunFiles:
 
     @property
     def _output(self) -> Path | None:
+        from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+
         manager = self.instance.compute_log_manager
         if not isinstance(manager, LocalComputeLogManager):
             return None
@@ -160,11 +163,11 @@ def _shrink(database: Path) -> int:
     if before < LEAST:
         return 0
     with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
-        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        if free < WORTH_IT * pages:
-            return 0
         try:
+            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            if free < WORTH_IT * pages:
+                return 0
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.OperationalError:  # in use

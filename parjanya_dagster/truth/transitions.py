@@ -217,16 +217,7 @@ def reset(row: ImageRow, to: Reset, now: float) -> Change | None:
     """
     if row.object_state != PRESENT or not reached(row, to.stage):
         return None
-    columns = {
-        **_FREE,
-        **_CALM,
-        "pipeline_status": str(WAITS_FOR[to.stage]),
-        "fence": row.fence + 1,
-        "not_before": now,
-        "due_at": now,
-        **_NO_FAILURE,
-        "target": to.policy or row.target,
-    }
+    columns = {**_goes_on(row, to.stage, now), "target": to.policy or row.target}
     return _change(row, columns, now, "reset", to.reason, to.run_id)
 
 
@@ -310,6 +301,7 @@ def _lies_as(row: ImageRow, version: str, now: float) -> dict[str, Any]:
 
 
 def _goes_on(row: ImageRow, stage: str, now: float) -> dict[str, Any]:
+    """The columns of a row that waits for a stage from now on. Whoever holds it has lost it."""
     return {
         **_FREE,
         **_CALM,

@@ -28,8 +28,8 @@ from parjanya_dagster.truth.sql import SqlStore, postgres
 from parjanya_dagster.truth.sql.engine import reading, writing
 from parjanya_dagster.web.uploads import create_app
 from tests.support.backends import Backend
-from tests.support.missing import missing
-from tests.support.servers import INSTALL, PostgresServer, ServerMissing
+from tests.support.fixtures import running_postgres
+from tests.support.servers import PostgresServer
 from tests.support.world import arrive
 
 pytestmark = pytest.mark.server
@@ -38,15 +38,7 @@ pytestmark = pytest.mark.server
 @pytest.fixture(scope="module")
 def paused_server() -> Iterator[PostgresServer]:
     """A server of its own, since it stands still at times."""
-    try:
-        server = PostgresServer()
-    except ServerMissing:
-        missing("PostgreSQL", INSTALL)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from running_postgres()
 
 
 @pytest.fixture

@@ -101,9 +101,8 @@ def no_decoder_is_left() -> Iterator[None]:
 # servers, one of each for a process of pytest
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[servers.PostgresServer]:
-    """A running server."""
+def running_postgres() -> Iterator[servers.PostgresServer]:
+    """A server that is started, and removed in the end. Without PostgreSQL the test is skipped."""
     try:
         server = servers.PostgresServer()
     except servers.ServerMissing:
@@ -113,6 +112,12 @@ def postgres() -> Iterator[servers.PostgresServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.PostgresServer]:
+    """A running server."""
+    yield from running_postgres()
 
 
 @pytest.fixture

@@ -73,11 +73,15 @@ class Validate:
         """Decode in threads. What is decoded by then is written together, which disks like."""
         with ThreadPoolExecutor(self._threads, "decode") as pool:
             waiting = deque((claim, pool.submit(self._one, claim)) for claim in claims)
-            while waiting:
-                group = [waiting.popleft()]
-                while waiting and waiting[0][1].done() and len(group) < MOST_AT_ONCE:
-                    group.append(waiting.popleft())
-                yield from self._written([(claim, future.result()) for claim, future in group])
+            try:
+                while waiting:
+                    group = [waiting.popleft()]
+                    while waiting and waiting[0][1].done() and len(group) < MOST_AT_ONCE:
+                        group.append(waiting.popleft())
+                    yield from self._written([(claim, future.result()) for claim, future in group])
+            finally:  # whoever stops here waits for what is being decoded, and for nothing else
+                for _, future in waiting:
+                    future.cancel()
 
     def _written(
         self, group: Sequence[tuple[Claim, Outcome | Shown]]

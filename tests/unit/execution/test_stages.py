@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -26,10 +27,12 @@ from parjanya_dagster.execution.manifest_table import as_parquet
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.execution.stages.infer import Enrich, Score
+from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from tests.support.pictures import picture
 from tests.support.stages import Engine, House
+from tests.support.world import claim
 
 # validated
 
@@ -125,6 +128,37 @@ def test_nothing_is_validated_before_its_preview_survives_a_loss_of_power(
     rows = [house.row(f"{n}.jpg") for n in range(3)]
     assert {row.pipeline_status for row in rows} == {"pending_vlm_enrichment"}
     assert all(house.preview(row).stat().st_size > 0 for row in rows)
+
+
+def test_who_stops_waits_for_no_image_that_nobody_decodes_yet(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a run does that is told to end: its other images go back at once."""
+    for n in range(6):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    stopped, decoded = threading.Event(), []
+
+    def decode(data: bytes, *arguments: Any, **options: Any) -> media.Validated:
+        decoded.append(data)
+        if len(decoded) > 1:
+            stopped.wait()
+        return media.validate(data, *arguments, **options)
+
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def ending(pool: ThreadPoolExecutor, *arguments: Any, **options: Any) -> None:
+        stopped.set()
+        shutdown(pool, *arguments, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", ending)
+    place = house.platform
+    work = Validate(
+        place.objects, run_id="run-1", clock=place.clock, threads=1, decode=decode
+    ).work(claim(place.store, "validated", now=place.clock()))
+    next(work)
+    work.close()  # type: ignore[attr-defined]
+    assert 1 <= len(decoded) <= 2
 
 
 def test_a_mistake_of_ours_costs_an_attempt_and_not_the_neighbours(house: House) -> None:

@@ -84,12 +84,13 @@ def test_a_whole_file_is_whole(files, name):
     validate(files[name])
 
 
-@pytest.mark.parametrize("tenth", range(1, 10))
-@pytest.mark.parametrize("name", CONTAINERS)
+# Of an MPO, the first picture is whole from the third tenth on; those after it are no part of it.
+@pytest.mark.parametrize(
+    ("name", "tenth"),
+    [(name, tenth) for name in CONTAINERS for tenth in range(1, 3 if name == "mpo" else 10)],
+)
 def test_a_file_cut_at_any_tenth_is_truncated(files, name, tenth):
     data = files[name]
-    if name == "mpo" and tenth > 2:
-        pytest.skip("the first picture is whole; those after it are no part of it")
 
     with pytest.raises(Rejected) as refused:
         validate(data[: len(data) * tenth // 10])

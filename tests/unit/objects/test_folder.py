@@ -15,7 +15,7 @@ import pytest
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
 from parjanya_dagster.objects import open_objects
 from parjanya_dagster.objects.local import LOCK, MARKER, FolderObjects
-from parjanya_dagster.objects.store import NewObject, ObjectInfo
+from parjanya_dagster.objects.store import ObjectInfo
 
 
 @pytest.fixture
@@ -220,55 +220,6 @@ def test_a_volume_that_comes_back_while_we_ask_is_believed(
 
     monkeypatch.setattr(objects, "identity", mounted)
     assert objects.get("acme", "incoming/a.jpg").data == b"x"
-
-
-def test_a_write_is_on_the_disk_before_it_is_acknowledged(
-    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The order of calls: a file's bytes, then its name, then the folders that are new."""
-    done: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def synced(handle: int) -> None:
-        done.append("sync " + os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), root))
-        fsync(handle)
-
-    def renamed(old: str, new: Path) -> None:
-        done.append("rename")
-        replace(old, new)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "replace", renamed)
-    objects.put("acme", "previews/deep/a.jpg", b"x", "image/jpeg")
-    bytes_at = next(at for at, one in enumerate(done) if one.endswith(".part"))
-    assert bytes_at < done.index("rename") < len(done) - 1
-    assert done[-1] == "sync acme/previews/deep"
-    assert {"sync acme", "sync acme/previews"} <= set(done)
-
-
-def test_of_many_the_bytes_of_all_are_on_the_disk_before_a_name_is(
-    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def synced(handle: int) -> None:
-        done.append("bytes" if os.readlink(f"/proc/self/fd/{handle}").endswith("part") else "names")
-        fsync(handle)
-
-    def renamed(old: str, new: Path) -> None:
-        done.append("rename")
-        replace(old, new)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "replace", renamed)
-    new = [
-        NewObject(key=f"incoming/{name}.jpg", data=name.encode(), content_type="image/jpeg")
-        for name in "abc"
-    ]
-    objects.put_many("acme", new)
-    assert done == ["bytes"] * 3 + ["rename"] * 3 + ["names"]
-    assert [objects.get("acme", one.key).data for one in new] == [b"a", b"b", b"c"]
 
 
 def test_a_write_that_fails_leaves_the_old_object_and_no_debris(
