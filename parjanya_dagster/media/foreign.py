@@ -76,7 +76,8 @@ _PROLOGUE: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+svg\b[^>\[]*(?:\[.*?\])?\s*>)*",
     re.S,
 )
-_XBM: Final = re.compile(rb"\s*(?:/\*.*?\*/\s*)*#define\s+\w+_width\s+\d+", re.S)
+# Each comment is taken once and for all: a file of nothing but comments is read through only once.
+_XBM: Final = re.compile(rb"\s*(?:(?>/\*.*?\*/)\s*+)*+#define\s+\w+_width\s+\d+", re.S)
 
 
 def name_of(data: bytes) -> str | None:
