@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
+from .binary import unpack_from
+
 Values = dict[int, Any]
 
 _EXIF_IFD: Final = 0x8769
@@ -30,7 +32,7 @@ def read(block: bytes | None) -> tuple[Values, Values, Values]:
         return {}, {}, {}
     order, big = ("<" if data[:2] == b"II" else ">"), data[2:4] in (b"+\0", b"\0+")
     try:
-        (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+        (at,) = unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     except struct.error:
         return {}, {}, {}
     main = _directory(data, at, order, big)
@@ -47,17 +49,17 @@ def _directory(data: bytes, at: int, order: str, big: bool) -> Values:
     head, entry_size, word, inline = ("Q", 20, "Q", 8) if big else ("H", 12, "I", 4)
     values: Values = {}
     try:
-        (count,) = struct.unpack_from(order + head, data, at)
+        (count,) = unpack_from(order + head, data, at)
         start = at + struct.calcsize(order + head)
         for index in range(min(count, _MOST_ENTRIES)):
             entry = start + entry_size * index
-            tag, kind, number = struct.unpack_from(order + "HH" + word, data, entry)
+            tag, kind, number = unpack_from(order + "HH" + word, data, entry)
             size = _SIZES.get(kind, 0) * number
             if not 0 < size <= _LONGEST:
                 continue
             place = entry + entry_size - inline
             if size > inline:
-                (place,) = struct.unpack_from(order + word, data, place)
+                (place,) = unpack_from(order + word, data, place)
             if place + size <= len(data):
                 values.setdefault(tag, _value(data, place, kind, number, order))
     except struct.error:  # the rest is missing; what was read holds
@@ -69,9 +71,9 @@ def _value(data: bytes, at: int, kind: int, number: int, order: str) -> Any:
     if kind in _TEXTS:
         return data[at : at + number]
     if kind in (5, 10):
-        pairs = struct.unpack_from(f"{order}{2 * number}{'I' if kind == 5 else 'i'}", data, at)
+        pairs = unpack_from(f"{order}{2 * number}{'I' if kind == 5 else 'i'}", data, at)
         return tuple(
             top / bottom if bottom else None
             for top, bottom in zip(pairs[::2], pairs[1::2], strict=True)
         )
-    return struct.unpack_from(f"{order}{number}{_CODES[kind]}", data, at)
+    return unpack_from(f"{order}{number}{_CODES[kind]}", data, at)

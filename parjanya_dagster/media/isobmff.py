@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from .binary import byte_at, unpack_from
+
 # Boxes at the top of a file that readers know. What else follows them is a maker's own trailer.
 _TOP: Final = frozenset(
     (b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"mfra", b"free", b"skip", b"idat", b"uuid")
@@ -39,10 +41,10 @@ class Meta:
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
     at, end = start, len(data) if end is None else end
     while at + 8 <= end:
-        size, kind = struct.unpack_from(">I4s", data, at)
+        size, kind = unpack_from(">I4s", data, at)
         content = at + 8
         if size == 1 and at + 16 <= end:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
+            (size,) = unpack_from(">Q", data, at + 8)
             content = at + 16
         if size == 0:  # reaches to the end, wherever that is
             size = end - at
@@ -93,7 +95,7 @@ def colour_codes(data: bytes) -> tuple[int, int] | None:
     for box in chosen or meta.properties:
         if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx":
             try:
-                primaries, transfer = struct.unpack_from(">HH", data, box.start + 4)
+                primaries, transfer = unpack_from(">HH", data, box.start + 4)
             except struct.error:
                 return None
             return primaries, transfer
@@ -113,7 +115,7 @@ def sequence_frames(data: bytes) -> int:
                     for minf in _all(data, b"minf", mdia.start, mdia.end):
                         for stbl in _all(data, b"stbl", minf.start, minf.end):
                             for stsz in _all(data, b"stsz", stbl.start, stbl.end):
-                                (count,) = struct.unpack_from(">I", data, stsz.start + 8)
+                                (count,) = unpack_from(">I", data, stsz.start + 8)
                                 most = max(most, count)
     except struct.error:
         pass
@@ -127,10 +129,8 @@ def read_meta(data: bytes) -> Meta:
         for box in boxes(data, outer.start + 4, min(outer.end, len(data))):
             match box.kind:
                 case b"pitm":
-                    wide = data[box.start] > 0
-                    (meta.primary,) = struct.unpack_from(
-                        ">I" if wide else ">H", data, box.start + 4
-                    )
+                    wide = byte_at(data, box.start) > 0
+                    (meta.primary,) = unpack_from(">I" if wide else ">H", data, box.start + 4)
                 case b"iloc":
                     meta.extents = _extents(data, box)
                 case b"iprp":
@@ -148,26 +148,26 @@ def _all(data: bytes, kind: bytes, start: int, end: int) -> Iterator[Box]:
 
 
 def _extents(data: bytes, box: Box) -> list[tuple[int, int, int]]:
-    version = data[box.start]
+    version = byte_at(data, box.start)
     at = box.start + 4
-    sizes, more = data[at], data[at + 1]
+    sizes, more = unpack_from("BB", data, at)
     offset_size, length_size = sizes >> 4, sizes & 15
     base_size, index_size = more >> 4, more & 15 if version else 0
     at += 2
     count_code = ">I" if version == 2 else ">H"
-    (count,) = struct.unpack_from(count_code, data, at)
+    (count,) = unpack_from(count_code, data, at)
     at += struct.calcsize(count_code)
     found: list[tuple[int, int, int]] = []
     for _ in range(min(count, _MOST_ITEMS)):
-        (item,) = struct.unpack_from(count_code, data, at)
+        (item,) = unpack_from(count_code, data, at)
         at += struct.calcsize(count_code)
         method = 0
         if version:
-            method = struct.unpack_from(">H", data, at)[0] & 15
+            method = unpack_from(">H", data, at)[0] & 15
             at += 2
         at += 2  # data reference
         base, at = _number(data, at, base_size)
-        (extents,) = struct.unpack_from(">H", data, at)
+        (extents,) = unpack_from(">H", data, at)
         at += 2
         for _ in range(extents):
             at += index_size
@@ -185,15 +185,15 @@ def _number(data: bytes, at: int, size: int) -> tuple[int, int]:
 
 
 def _associate(data: bytes, box: Box, meta: Meta) -> None:
-    version, wide = data[box.start], data[box.start + 3] & 1
-    (count,) = struct.unpack_from(">I", data, box.start + 4)
+    version, wide = byte_at(data, box.start), byte_at(data, box.start + 3) & 1
+    (count,) = unpack_from(">I", data, box.start + 4)
     at = box.start + 8
     for _ in range(min(count, _MOST_ITEMS)):
-        (item,) = struct.unpack_from(">I" if version else ">H", data, at)
+        (item,) = unpack_from(">I" if version else ">H", data, at)
         at += 4 if version else 2
-        (number,) = struct.unpack_from(">B", data, at)
+        (number,) = unpack_from(">B", data, at)
         at += 1
-        places = struct.unpack_from(f">{number}{'H' if wide else 'B'}", data, at)
+        places = unpack_from(f">{number}{'H' if wide else 'B'}", data, at)
         at += number * (2 if wide else 1)
         mask = 0x7FFF if wide else 0x7F
         meta.associations.setdefault(item, []).extend(place & mask for place in places)

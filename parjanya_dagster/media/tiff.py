@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from .binary import unpack_from
+
 MAGICS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _MOST_DIRECTORIES: Final = 64
@@ -68,7 +70,7 @@ class Tiff:
 def read(data: bytes) -> Tiff:
     """Raises struct.error where the first directory is not there."""
     order, big = ("<" if data[:2] == b"II" else ">"), data[2:4] in (b"+\0", b"\0+")
-    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (at,) = unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     pages: list[Directory] = []
     subs: list[Directory] = []
     seen: set[int] = set()
@@ -215,24 +217,24 @@ def _directory(
     Raises struct.error beyond the end.
     """
     head, entry_size, word = ("Q", 20, "Q") if big else ("H", 12, "I")
-    (count,) = struct.unpack_from(order + head, data, at)
+    (count,) = unpack_from(order + head, data, at)
     start = at + struct.calcsize(order + head)
     inline = 8 if big else 4
     tags: dict[int, tuple[int, ...]] = {}
     pointer = start + count * entry_size
-    (following,) = struct.unpack_from(order + word, data, pointer)
+    (following,) = unpack_from(order + word, data, pointer)
     end = pointer + inline
     for index in range(count):
         entry = start + entry_size * index
-        tag, kind, number = struct.unpack_from(order + "HH" + word, data, entry)
+        tag, kind, number = unpack_from(order + "HH" + word, data, entry)
         size = _SIZES.get(kind, 1) * number
         place = entry + entry_size - inline
         if size > inline:
-            (place,) = struct.unpack_from(order + word, data, place)
+            (place,) = unpack_from(order + word, data, place)
             if tag in _NEEDED:
                 end = max(end, place + size)
         if kind in _CODES and 0 < number <= _MOST_VALUES and (size <= inline or tag in _NEEDED):
-            tags[tag] = struct.unpack_from(f"{order}{number}{_CODES[kind]}", data, place)
+            tags[tag] = unpack_from(f"{order}{number}{_CODES[kind]}", data, place)
     directory = Directory(tags=tags, end=end, sub=sub)
     reach = max((offset + length for offset, length in directory.extents()), default=0)
     return Directory(tags=tags, end=max(end, reach), sub=sub), following, pointer
