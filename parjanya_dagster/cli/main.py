@@ -10,10 +10,11 @@ import typer
 from parjanya_dagster import logs
 from parjanya_dagster.cli import (
     backup,
-    dashboard,
+    catalog,
     declare,
     doctor,
     explain,
+    images,
     ingest,
     metrics,
     migrate,
@@ -26,6 +27,7 @@ from parjanya_dagster.cli import (
     tenant,
     up,
     uploads,
+    web,
     worker,
 )
 from parjanya_dagster.cli.options import Home
@@ -57,13 +59,14 @@ for command in (
     preflight.preflight,
     worker.worker,
     metrics.metrics,
-    dashboard.dashboard,
+    web.web,
+    images.images,
     migrate.migrate,
     backup.backup,
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, tenant, uploads):
+for group in (policy, tenant, uploads, catalog):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -18,6 +18,8 @@ from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import Settings
 
 HOST = "127.0.0.1"
+DESK_PORT = 3100
+DESK_FILE = "desk"  # in the home: the address of the desk that is served over it
 RUNS_AT_ONCE = 6
 RUNS_PER_SHARE = 2  # arrivals of a lane are one share, its regrades another
 BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arrives

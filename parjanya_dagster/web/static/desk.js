@@ -1,0 +1,31 @@
+// What every page has: times in the reader's zone, and requests that carry the session's form token.
+
+export const formToken = document.querySelector('meta[name="form-token"]').content;
+
+export async function send(address, body, method = "POST") {
+  const headers = { "Content-Type": "application/json", "X-Form": formToken };
+  return fetch(address, { method, headers, body: JSON.stringify(body), credentials: "same-origin" });
+}
+
+const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+export function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    time.textContent = zoned.format(at);
+    time.title = exact.format(at);
+  }
+}
+
+// A picture whose address has expired gets a fresh one, once.
+export function renewing(image, imageId, kind) {
+  image.addEventListener("error", async () => {
+    if (image.dataset.renewed) return;
+    image.dataset.renewed = "1";
+    const answer = await fetch(`/api/v1/images/${imageId}/media`);
+    if (answer.ok) image.src = (await answer.json())[kind] ?? image.src;
+  });
+}
+
+localTimes(document);
