@@ -70,6 +70,7 @@ HOT: dict[str, Act] = {
         BATCHES[:1], Reset(stage="validated", reason="regrade"), NOON, "b-1"
     ),
     "get": lambda s: s.get("a"),
+    "starting with": lambda s: s.starting_with("h12", "acme", 20),
     "find": lambda s: s.find("acme/incoming/1.jpg"),
     "twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)]),
     "twin ids": lambda s: s.twin_ids("acme", [f"sha-{n}" for n in range(20)], limit=2),
