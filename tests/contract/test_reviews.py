@@ -409,7 +409,7 @@ def test_a_decision_makes_the_manifest_stale(store: Store) -> None:
 def test_images_are_found_by_the_beginning_of_their_id(store: Store) -> None:
     mine, others = arrive(store, 40), arrive(store, 20, slug="bolt")
     store.depart(mine[:1], NOON, "deleted")
-    first = max(set(one[0] for one in mine[1:]), key=[one[0] for one in mine[1:]].count)
+    first = max({one[0] for one in mine[1:]}, key=[one[0] for one in mine[1:]].count)
     wanted = sorted(one for one in mine[1:] if one.startswith(first))
     assert len(wanted) > 1
     assert ids(store.starting_with(first, "acme")) == wanted[:20]
