@@ -23,6 +23,7 @@ from parjanya_dagster.cli import (
     regrade,
     replay,
     report,
+    review,
     status,
     tenant,
     up,
@@ -66,7 +67,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, tenant, uploads, catalog):
+for group in (policy, review, tenant, uploads, catalog):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

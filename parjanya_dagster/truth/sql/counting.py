@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 
 from parjanya_dagster.truth.models import PRESENT
+from parjanya_dagster.truth.reviews import counts_as
 from parjanya_dagster.truth.sql.engine import snapshot
 from parjanya_dagster.truth.sql.mapping import Base
 from parjanya_dagster.truth.sql.schema import batches, images, tenants
@@ -26,6 +27,8 @@ class Counting(Base):
             images.c.pipeline_status,
             images.c.verdict,
             images.c.failure_class,
+            images.c.person_verdict,
+            images.c.lapsed,
         )
         tally = select(*kinds, func.count().label("n")).group_by(*kinds)
         leased = (
@@ -58,6 +61,8 @@ class Counting(Base):
                 in_flight=in_flight.get(slug, 0),
                 registered=int(ever.get(slug, 0)),
                 departed=sums.departed,
+                by_effective=dict(sums.effective),
+                by_person=dict(sums.people),
             )
             for slug, sums in counting.items()
         ]
@@ -68,6 +73,8 @@ class _Tally:
         self.statuses: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.effective: Counter[str] = Counter()
+        self.people: Counter[str] = Counter()
         self.departed = 0
 
     def add(self, row: Row[Any]) -> None:
@@ -79,5 +86,8 @@ class _Tally:
         self.statuses[status] += n
         if status == Status.CURATED and row.verdict:
             self.verdicts[row.verdict] += n
+            self.effective[counts_as(row.verdict, row.person_verdict, row.lapsed)] += n
+            if row.person_verdict:
+                self.people[row.person_verdict] += n
         if status == Status.FAILED:
             self.failures[row.failure_class or "unknown"] += n
