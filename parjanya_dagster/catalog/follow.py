@@ -11,18 +11,19 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from parjanya_dagster.catalog.catalog import FILE
-from parjanya_dagster.catalog.entry import entry_of, stamp_of
+from parjanya_dagster.catalog.entry import Entry, entry_of, stamp_of
 from parjanya_dagster.catalog.file import CatalogFile
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import EvidenceLog, Images, Manifests
 from parjanya_dagster.truth.store.paging import batch_pages
 
 LOCK = "catalog.lock"
+TOGETHER = 10_000  # entries that are written in one transaction: common words are written once
 
 
 class Source(Images, EvidenceLog, Manifests, Protocol):
@@ -37,6 +38,21 @@ class Pass:
     images: int = 0  # that had changed
     behind: int = 0  # batches that are left for the next pass
     alone: bool = True  # False: another process follows, and nothing was done
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What was read of Truth and is not written yet. Batches are marked after their entries."""
+
+    file: CatalogFile
+    entries: list[Entry] = field(default_factory=list)
+    batches: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    def write(self) -> None:
+        self.file.put(self.entries)
+        for batch in self.batches:
+            self.file.mark(*batch)
+        self.entries, self.batches = [], []
 
 
 class Follower:
@@ -68,26 +84,30 @@ class Follower:
         stale = [batch for batch, mark in marks.items() if known.get(batch) != (mark, True)]
         stale.sort(key=lambda batch: batch.partition("/")[2], reverse=True)  # the newest day first
         read = images = 0
+        taken = _Taken(file)
         for batch in stale:
             if read and self._clock() > deadline:
                 break
-            images += self._read(file, batch, marks[batch])
+            images += self._read(taken, batch, marks[batch])
             read += 1
+        taken.write()
         behind = len(stale) - read
         file.note(behind=behind, **({} if behind else {"complete_at": began}))
         return Pass(batches=read, images=images, behind=behind)
 
-    def _read(self, file: CatalogFile, batch: str, mark: str) -> int:
-        """Take over what changed in a batch. Its mark was read before."""
-        known = file.stamps(batch)
+    def _read(self, taken: _Taken, batch: str, mark: str) -> int:
+        """Take what changed in a batch. Its mark was read before."""
+        known = taken.file.stamps(batch)
         settled, images = True, 0
         for page in batch_pages(self._store, [batch]):
             settled &= all(Status(row.pipeline_status).terminal for row in page)
             changed = [row for row in page if known.get(row.image_id) != stamp_of(row)]
             evidence = self._store.evidence(changed)
-            file.put([entry_of(row, evidence.get(row.image_id, {})) for row in changed])
+            taken.entries += [entry_of(row, evidence.get(row.image_id, {})) for row in changed]
             images += len(changed)
-        file.mark(batch, mark, settled)
+        taken.batches.append((batch, mark, settled))
+        if len(taken.entries) >= TOGETHER:
+            taken.write()
         return images
 
     def _open(self) -> CatalogFile:

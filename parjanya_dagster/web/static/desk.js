@@ -2,9 +2,9 @@
 
 export const formToken = document.querySelector('meta[name="form-token"]').content;
 
-export async function send(address, body, method = "POST") {
+export async function send(address, body, method = "POST", keepalive = false) {
   const headers = { "Content-Type": "application/json", "X-Form": formToken };
-  return fetch(address, { method, headers, body: JSON.stringify(body), credentials: "same-origin" });
+  return fetch(address, { method, headers, body: JSON.stringify(body), keepalive });
 }
 
 const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -23,7 +23,8 @@ export function renewing(image, imageId, kind) {
   image.addEventListener("error", async () => {
     if (image.dataset.renewed) return;
     image.dataset.renewed = "1";
-    const answer = await fetch(`/api/v1/images/${imageId}/media`);
+    const id = typeof imageId === "function" ? imageId() : imageId;
+    const answer = await fetch(`/api/v1/images/${id}/media`);
     if (answer.ok) image.src = (await answer.json())[kind] ?? image.src;
   });
 }
