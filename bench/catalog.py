@@ -1,4 +1,4 @@
-"""How fast the catalog answers: facets with counts, a page of the grid, search, at a million images.
+"""How fast the catalog answers: facets with counts, pages, search, at a million images.
 
     python -m bench.catalog [--images N] [--rounds N] [--json FILE] [--keep FOLDER]
 
@@ -123,7 +123,9 @@ def asked(home: Path, rounds: int) -> dict[str, float]:
         for facet in rng.sample(list(counts), rng.choice((0, 1, 2, 3))):
             values = [value for value, _ in counts[facet].most_common(20)]
             if values:
-                query = query.within(facet, rng.sample(values, min(len(values), rng.choice((1, 2)))))
+                query = query.within(
+                    facet, rng.sample(values, min(len(values), rng.choice((1, 2))))
+                )
         return query
 
     def search() -> Query:
@@ -159,7 +161,9 @@ def asked(home: Path, rounds: int) -> dict[str, float]:
     return figures
 
 
-def measure(count: int = IMAGES, rounds: int = ROUNDS, home: Path | None = None) -> dict[str, float]:
+def measure(
+    count: int = IMAGES, rounds: int = ROUNDS, home: Path | None = None
+) -> dict[str, float]:
     """All figures. With a home that has a catalog already, it is asked and not built."""
     if home is not None:
         home.mkdir(parents=True, exist_ok=True)

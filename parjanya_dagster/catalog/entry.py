@@ -35,7 +35,10 @@ class Entry:
 
 def stamp_of(row: ImageRow) -> str:
     found = ",".join(row.evidence[stage][:12] for stage in sorted(row.evidence))
-    return f"{row.updated_at!r} {row.pipeline_status} {row.object_state} {row.fence} {found}"
+    return (
+        f"{row.updated_at!r} {row.pipeline_status} {row.object_state} {row.fence} "
+        f"{row.reviews} {found}"
+    )
 
 
 def entry_of(row: ImageRow, evidence: Mapping[str, Evidence]) -> Entry:
@@ -65,7 +68,7 @@ def entry_of(row: ImageRow, evidence: Mapping[str, Evidence]) -> Entry:
         "day": [day],
         "batch": [row.batch],
         "policy": [row.policy if curated else None],
-        "decided_by": ["policy"] if curated else [],
+        "decided_by": [row.person if row.person_verdict else "policy"] if curated else [],
         "original": [decision.get("duplicate_of")],
     }
     size = [validated.get("width"), validated.get("height")]
@@ -98,6 +101,8 @@ def entry_of(row: ImageRow, evidence: Mapping[str, Evidence]) -> Entry:
             "category": enriched.get("category"),
             "quality": quality,
             "landed_at": row.landed_at,
+            "reviews": row.reviews,
+            "person": row.person if row.person_verdict else None,
         },
     )
 
@@ -106,8 +111,8 @@ def verdict_of(row: ImageRow) -> str:
     """What became of an image: a value of the facet `verdict`."""
     if row.pipeline_status == Status.FAILED:
         return "failed"
-    if row.pipeline_status == Status.CURATED and row.verdict:
-        return row.verdict
+    if row.pipeline_status == Status.CURATED and row.effective_verdict:
+        return row.effective_verdict
     return "pending"
 
 

@@ -35,6 +35,8 @@ class ImageListed(BaseModel):
     why: str
     category: str | None
     quality: float | None
+    reviews: int = Field(description="Decisions of people so far: name it as `seen` to decide.")
+    person: str | None = Field(description="Whose verdict it is. Null: a policy's.")
     width: int | None
     height: int | None
     landed_at: float = Field(description="Seconds since the epoch.")

@@ -93,9 +93,7 @@ def extend(request: Request, kept: Kept) -> dict[str, list[str]]:
     """Keep them for longer. Those that come back are still kept for who asks."""
     desk, person = _who(request)
     store = desk.platform.store
-    return {
-        "kept": sorted(store.extend_review(kept.image_ids, person.name, desk.clock(), LEASE))
-    }
+    return {"kept": sorted(store.extend_review(kept.image_ids, person.name, desk.clock(), LEASE))}
 
 
 @router.post("/review/release")

@@ -14,7 +14,7 @@ from parjanya_dagster.catalog import Catalog
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.metrics.measure import measure_home
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.web import api, image, images, pages
+from parjanya_dagster.web import api, api_review, image, images, pages, review
 from parjanya_dagster.web.access import open_keys, read_roles
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.door import Door, Guard
@@ -58,12 +58,14 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/", overview.page),
         ("/images", images.page),
         ("/images/{image_id}", image.page),
+        ("/review", review.page),
         ("/media/{kind}/{image_id}/{seal}", _media),
         ("/static/{hash}/{name}", pages.static),
         ("/healthz", _healthz),
     ):
         app.add_route(path, answer, ["GET"], include_in_schema=False)
     app.include_router(api.router)
+    app.include_router(api_review.router)
     app.mount("/uploads", uploads(desk.platform))
     door = Door(
         keys=desk.keys,
@@ -87,6 +89,7 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
     following.start()
     yield
     desk.stopping.set()
+    desk.nudge.set()
     following.join(30)
     desk.catalog.close()
 

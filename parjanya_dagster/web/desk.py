@@ -32,6 +32,9 @@ class Desk:
     keys: Keys
     watch: Watch
     stopping: threading.Event = field(default_factory=threading.Event)
+    nudge: threading.Event = field(
+        default_factory=threading.Event
+    )  # somebody decided: look at once
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -71,6 +74,7 @@ class Desk:
                     log.warning("catalog_not_followed", why=str(error))
                 except Exception:
                     log.exception("catalog_not_followed")
-                self.stopping.wait(0.0 if behind else FOLLOW_EVERY)
+                self.nudge.wait(0.0 if behind else FOLLOW_EVERY)
+                self.nudge.clear()
         finally:
             follower.close()

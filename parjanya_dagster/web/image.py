@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from parjanya_dagster.catalog import Query, QueryInvalid
+from parjanya_dagster.catalog.entry import verdict_of
 from parjanya_dagster.errors import PolicyUnusable
 from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow
@@ -52,8 +53,10 @@ def facts(desk: Desk, person: Person, row: ImageRow) -> dict[str, Any]:
     return {
         "row": row,
         "name": name,
-        "verdict": _verdict(row),
-        "word": WORDS[_verdict(row)],
+        "verdict": verdict_of(row),
+        "word": WORDS[verdict_of(row)],
+        "reviews": store.reviews(row.image_id),
+        "may_review": person.may("reviewer", row.tenant) and row.pipeline_status == "curated",
         "preview": address(person, row.tenant, row.image_id, "preview")
         if row.preview_key
         else None,
@@ -95,12 +98,6 @@ def neighbours(
         query = Query()
     before, after = desk.catalog.beside(limited(query, person), row.image_id)
     return {"view": query.address(), "before": before, "after": after}
-
-
-def _verdict(row: ImageRow) -> str:
-    if row.pipeline_status == "failed":
-        return "failed"
-    return row.verdict if row.pipeline_status == "curated" and row.verdict else "pending"
 
 
 def _policy(desk: Desk, row: ImageRow) -> Any:
@@ -145,8 +142,8 @@ def _twins(desk: Desk, person: Person, row: ImageRow, original: str | None) -> l
         {
             "image_id": twin.image_id,
             "name": twin.key.removeprefix(INCOMING),
-            "verdict": _verdict(twin),
-            "word": WORDS[_verdict(twin)],
+            "verdict": verdict_of(twin),
+            "word": WORDS[verdict_of(twin)],
             "how": how,
             "size": twin.size,
             "source": desk.media.address(person, twin.tenant, twin.image_id, "preview")

@@ -71,6 +71,7 @@ def page(request: Request) -> Response:
             for value, label in ((f"-{name}", largest), (name, smallest))
         ],
         freshness=freshness(desk),
+        reviewer=any(role != "viewer" for role in person.roles.values()),
     )
 
 

@@ -1,6 +1,6 @@
 // The grid: more images as one scrolls, filters without loading a page, and the selection.
 
-import { renewing } from "./desk.js";
+import { renewing, send } from "./desk.js";
 
 const CHOSEN = new Set();
 let order = 0; // of the last navigation: an answer that is overtaken is dropped
@@ -161,6 +161,51 @@ export const clearChosen = () => choose([...CHOSEN], false);
 
 $("chosen-all").addEventListener("click", () => choose(tiles().map((tile) => tile.dataset.id), true));
 $("chosen-none").addEventListener("click", clearChosen);
+
+// --- deciding about the selection ---
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-decide]");
+  if (!button || button.disabled) return;
+  const action = button.dataset.decide;
+  const chosenTiles = tiles().filter((tile) => CHOSEN.has(tile.dataset.id));
+  const decisions = chosenTiles.map((tile) => ({
+    image_id: tile.dataset.id, action, seen: Number(tile.dataset.seen),
+    request_id: (tile.dataset.request ??= crypto.randomUUID()) + action,
+  }));
+  document.querySelectorAll("[data-decide]").forEach((one) => { one.disabled = true; });
+  const told = [];
+  try {
+    for (let from = 0; from < decisions.length; from += 500) {
+      const answer = await send("/api/v1/reviews", { decisions: decisions.slice(from, from + 500) });
+      if (!answer.ok) throw new Error(answer.status);
+      told.push(...(await answer.json()).decisions);
+    }
+    const bad = told.filter((one) => !one.good);
+    const by = new Map(told.map((one) => [one.image_id ?? one.image, one]));
+    for (const tile of chosenTiles) {
+      const one = by.get(tile.dataset.id);
+      if (!one?.good) continue;
+      tile.className = tile.className.replace(/\bv-\w+/, `v-${one.effective_verdict}`);
+      tile.dataset.seen = one.reviews;
+      delete tile.dataset.request;
+      choose([tile.dataset.id], false);
+    }
+    say(`${told.length - bad.length} decided.` + (bad.length ? ` ${bad.length} not, and still selected: ${bad[0].says}` : ""));
+  } catch {
+    say("There is no connection. Try again: each decision counts once.");
+  } finally {
+    document.querySelectorAll("[data-decide]").forEach((one) => { one.disabled = false; });
+  }
+});
+
+let saying = 0;
+function say(text) {
+  $("told").hidden = false;
+  $("told").textContent = text;
+  clearTimeout(saying);
+  saying = setTimeout(() => { $("told").hidden = true; }, 8000);
+}
 
 // --- what is new on the page ---
 

@@ -1,6 +1,6 @@
 // One image: zoom and pan, the original where it is worth it, steps by keyboard, twins laid over.
 
-import { renewing } from "./desk.js";
+import { renewing, send } from "./desk.js";
 
 const viewer = document.getElementById("viewer");
 const picture = document.getElementById("picture");
@@ -103,12 +103,43 @@ document.addEventListener("click", (event) => {
   viewer.append(over);
 });
 
+// deciding: what was shown is named, so a page that is old overwrites nothing
+
+async function decide(action) {
+  const box = document.getElementById("decide");
+  if (!box || box.dataset.busy) return;
+  box.dataset.busy = "1";
+  const { id, seen, evidence } = box.dataset;
+  const note = document.getElementById("note").value.trim();
+  const refuse = (text) => {
+    const refusal = document.getElementById("refusal");
+    refusal.hidden = false;
+    refusal.textContent = text;
+  };
+  box.dataset.request ??= crypto.randomUUID();
+  try {
+    const asked = { action, note, seen: Number(seen), evidence: JSON.parse(evidence), request_id: `${box.dataset.request} ${action}` };
+    const answer = await send(`/api/v1/images/${id}/review`, asked);
+    const body = await answer.json();
+    if (answer.ok) return location.reload();
+    const newer = body.newer ? ` ${body.newer.who} decided: ${body.newer.action}.` : "";
+    refuse(`${body.says ?? body.detail}${newer} Your ${action} was not recorded. Load the page again to see it as it is now.`);
+  } catch {
+    refuse("There is no connection. Try again: it will count once.");
+  }
+  delete box.dataset.busy;
+}
+document.addEventListener("click", (event) => {
+  const action = event.target.closest("#decide [data-do]")?.dataset.do;
+  if (action) decide(action);
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, textarea, select") || event.metaKey || event.ctrlKey || event.altKey) return;
   const go = (selector) => document.querySelector(selector)?.click();
   const keys = {
     ArrowLeft: () => go(".before"), ArrowRight: () => go(".after"), Escape: () => go("#back"),
-    "+": () => zoom(1.6), "=": () => zoom(1.6), "-": () => zoom(1 / 1.6), "0": fit, z: () => (scale > 1 ? fit() : zoom(2.5)),
+    "+": () => zoom(1.6), "=": () => zoom(1.6), "-": () => zoom(1 / 1.6), "0": fit, a: () => decide("accept"), r: () => decide("reject"), u: () => document.querySelector('#decide [data-do="undo"]') && decide("undo"), n: () => document.getElementById("note")?.focus(), z: () => (scale > 1 ? fit() : zoom(2.5)),
   };
   if (keys[event.key]) {
     event.preventDefault();
