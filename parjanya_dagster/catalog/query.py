@@ -71,6 +71,10 @@ class Query:
             pairs.append(("after", cursor(place)))
         return urlencode(pairs, errors="surrogateescape")
 
+    def page_after(self, place: tuple[float, int]) -> Query:
+        """The same view, after a place in it."""
+        return replace(self, after=place)
+
     def toggled(self, facet: str, value: str) -> Query:
         """The same view with a value chosen, or no longer chosen."""
         values = set(self.filters.get(facet, ())) ^ {value}

@@ -61,14 +61,14 @@ def images(
     pairs = [(name, value) for name, values in chosen.items() for value in values or ()]
     query = Query.of([*pairs, ("q", text), ("sort", sort)])
     with closing(Catalog(platform.settings.home)) as catalog:
-        _follow(platform, catalog)
+        bring_up_to_date(platform, catalog)
         if since:
             days = [day for day in catalog.counts(Query(), ["day"])["day"] if day >= since]
             query = query.within("day", days)
         _print(platform, catalog, query, limit, as_json, paths)
 
 
-def _follow(platform: Platform, catalog: Catalog) -> None:
+def bring_up_to_date(platform: Platform, catalog: Catalog) -> None:
     """Take over what is new. Where the desk does so already, say how far it is."""
     from parjanya_dagster.catalog import Follower
 
@@ -85,8 +85,6 @@ def _follow(platform: Platform, catalog: Catalog) -> None:
 def _print(
     platform: Platform, catalog: Catalog, query: Query, limit: int, as_json: bool, paths: bool
 ) -> None:
-    from dataclasses import replace
-
     left = limit
     while left > 0:
         found = catalog.page(query, min(PAGE, left))
@@ -106,4 +104,4 @@ def _print(
         left -= len(found.images)
         if found.next is None:
             return
-        query = replace(query, after=found.next)
+        query = query.page_after(found.next)
