@@ -194,7 +194,9 @@ class House:
     # --- what must hold after every step ---
 
     def check(self) -> None:
-        for counts in self.store.counts():
+        kept = self.store.counts()
+        assert kept == self.store.counted(), "counters that are kept are wrong"
+        for counts in kept:
             assert counts.registered == counts.rows + counts.departed, "conservation is broken"
         rows = {row.image_id: row for row in self._rows()}
         lost = self.seen.keys() - rows.keys()
