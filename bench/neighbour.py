@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from bench.chain import images
+from bench.chain import images, seconds_spent
 from bench.instance import running, until
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.objects.store import NewObject
@@ -37,7 +37,10 @@ class Wait:
     asking: float  # registered -> its run was asked for
     queue: float  # asked for -> its process was launched
     process: float  # launched -> Dagster began it in its process
-    work: float  # began -> decided: imports, models, looking, Truth
+    loading: float  # imports and models, as far as work waited for them
+    work: float  # looking at the image
+    truth: float  # claims and commits
+    rest: float  # until it was decided: imports before the first claim, Dagster's events
 
 
 def waits(files: int = FILES) -> Iterator[tuple[str, float]]:
@@ -90,6 +93,7 @@ def _wait(platform: Platform, key: str, landed: float) -> Wait:
             instance.get_records_for_run(first.run_id, of_type=kind).records[0].timestamp
             for kind in (DagsterEventType.RUN_STARTING, DagsterEventType.RUN_START)
         )
+        spent = seconds_spent(instance, first.run_id)
     asked = record.create_timestamp.timestamp()
     return Wait(
         total=row.updated_at - landed,
@@ -97,7 +101,10 @@ def _wait(platform: Platform, key: str, landed: float) -> Wait:
         asking=asked - row.arrived_at,
         queue=launched - asked,
         process=began - launched,
-        work=row.updated_at - began,
+        loading=spent["loading"],
+        work=spent["working"],
+        truth=spent["in_truth"],
+        rest=row.updated_at - began - sum(spent.values()),
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from parjanya_dagster.belief.drift import Identity
 
-GIVES_WAY = 5
+GIVES_WAY = 10
 """Niceness of runs with much to do."""
 _runners: dict[str, StageRunner] = {}
 """By run id, of the runs that have begun in this process: one, but for tests."""
