@@ -20,13 +20,15 @@ export function localTimes(root) {
 
 // A picture whose address has expired gets a fresh one, once.
 export function renewing(image, imageId, kind) {
-  image.addEventListener("error", async () => {
+  const renew = async () => {
     if (image.dataset.renewed) return;
     image.dataset.renewed = "1";
     const id = typeof imageId === "function" ? imageId() : imageId;
     const answer = await fetch(`/api/v1/images/${id}/media`);
     if (answer.ok) image.src = (await answer.json())[kind] ?? image.src;
-  });
+  };
+  image.addEventListener("error", renew);
+  if (image.getAttribute("src") && image.complete && !image.naturalWidth) renew(); // before we came
 }
 
 localTimes(document);
