@@ -23,6 +23,7 @@ from parjanya_dagster.cli import (
     regrade,
     replay,
     report,
+    review,
     status,
     tenant,
     up,
@@ -65,7 +66,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, tenant, uploads):
+for group in (policy, review, tenant, uploads):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

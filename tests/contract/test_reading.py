@@ -93,6 +93,7 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
             in_flight=1,
             registered=6,
             departed=1,
+            by_effective={"accept": 1, "reject": 1},
         )
     ]
     assert [one.tenant for one in store.counts()] == ["acme", "zeta"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal, select, text
+from sqlalchemy import Connection, Row, Select, case, delete, func, literal, select, text
 
 from parjanya_dagster.truth.models import PRESENT
+from parjanya_dagster.truth.reviews import counts_as
 from parjanya_dagster.truth.sql.engine import insert, reading, snapshot, writing
 from parjanya_dagster.truth.sql.mapping import Base
 from parjanya_dagster.truth.sql.schema import batches, images, tallies, tenants
@@ -24,6 +25,8 @@ _KINDS = (
     tallies.c.pipeline_status,
     tallies.c.verdict,
     tallies.c.failure_class,
+    tallies.c.person_verdict,
+    tallies.c.lapsed,
 )
 _OF_ROWS = (
     images.c.tenant,
@@ -31,6 +34,8 @@ _OF_ROWS = (
     images.c.pipeline_status,
     func.coalesce(images.c.verdict, "").label("verdict"),
     func.coalesce(images.c.failure_class, "").label("failure_class"),
+    func.coalesce(images.c.person_verdict, "").label("person_verdict"),
+    case((images.c.lapsed, "yes"), else_="").label("lapsed"),
 )
 """What the counters tell apart, as it stands in rows."""
 
@@ -82,6 +87,8 @@ class Counting(Base):
                 in_flight=in_flight.get(slug, 0),
                 registered=int(ever.get(slug, 0)),
                 departed=sums.departed,
+                by_effective=dict(sums.effective),
+                by_person=dict(sums.people),
             )
             for slug, sums in counting.items()
         ]
@@ -142,6 +149,8 @@ class _Tally:
         self.statuses: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.effective: Counter[str] = Counter()
+        self.people: Counter[str] = Counter()
         self.departed = 0
 
     def add(self, row: Row[Any]) -> None:
@@ -155,5 +164,9 @@ class _Tally:
         self.statuses[status] += n
         if status == Status.CURATED and row.verdict:
             self.verdicts[row.verdict] += n
+            person: str | None = row.person_verdict or None
+            self.effective[counts_as(row.verdict, person, bool(row.lapsed))] += n
+            if person:
+                self.people[person] += n
         if status == Status.FAILED:
             self.failures[row.failure_class or "unknown"] += n
