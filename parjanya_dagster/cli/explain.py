@@ -49,6 +49,15 @@ def _print(image: dict[str, Any]) -> None:
         typer.echo(f"decision {image['decision']['verdict']} under {image['decision']['policy']}")
         for reason in image["decision"]["reasons"]:
             typer.echo(f"  - {reason}")
+    if image["reviews"]:
+        print_title("\ndecisions of people, the last one that is not undone counts")
+        for review in image["reviews"]:
+            typer.echo(f"  {second(review['at'])}  {review['who']:<16} {review['action']:<7} "
+                       f"{review['note']}")  # fmt: skip
+    for copy in image["copies"]:
+        if copy["person_verdict"]:
+            typer.echo(f"copy     {copy['image_id']} {copy['key']}: a person said "
+                       f"{copy['person_verdict']} of the same bytes")  # fmt: skip
     if len(image["decisions"]) > 1:
         print_title("\ndecisions, the last one counts")
         for decision in image["decisions"]:

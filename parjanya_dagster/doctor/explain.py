@@ -14,6 +14,8 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
 from parjanya_dagster.truth.store import Images, Store
 
+MOST_COPIES = 20
+
 
 def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
     """The row with this id or key, with or without `incoming/`: the newest version.
@@ -70,6 +72,19 @@ def explanation(
             if row.verdict
             else None
         ),
+        "effective_verdict": row.effective_verdict,
+        "decided_by": row.decided_by,
+        "person": (
+            {"verdict": row.person_verdict, "who": row.person, "at": row.reviewed_at}
+            if row.person_verdict
+            else None
+        ),
+        "asked_again": row.lapsed and not row.person_verdict,
+        "reviews": [asdict(review) for review in store.reviews(row.image_id)],
+        "copies": [
+            {"image_id": copy.image_id, "key": copy.key, "person_verdict": copy.person_verdict}
+            for copy in _copies(store, row)
+        ],
         "failure": (
             {"class": row.failure_class, "reason": row.failure_reason, "stage": row.failed_stage}
             if row.failure_class
@@ -84,11 +99,24 @@ def explanation(
     }
 
 
+def _copies(store: Store, row: ImageRow) -> list[ImageRow]:
+    """The first present images with the same bytes."""
+    if row.sha256 is None:
+        return []
+    same = store.twins(row.tenant, [row.sha256], MOST_COPIES + 1).get(row.sha256, [])
+    return [copy for copy in same if copy.image_id != row.image_id][:MOST_COPIES]
+
+
 def why(row: ImageRow, now: float) -> str:
     """One sentence: where the image is, and what it waits for."""
     status = Status(row.pipeline_status)
     if status is Status.CURATED:
-        return f"Decided: {row.verdict} under {row.policy}."
+        said = f"{row.verdict} under {row.policy}"
+        if row.person_verdict:
+            return f"Decided: {row.person_verdict} by {row.person} (the policy: {said})."
+        if row.lapsed:
+            return f"A person is asked again, since a verdict lapsed (the policy: {said})."
+        return f"Decided: {said}."
     if status is Status.FAILED:
         return f"Failed at {row.failed_stage}: {row.failure_reason}"
     if status is Status.PENDING_UPLOAD:

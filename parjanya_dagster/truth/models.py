@@ -128,6 +128,13 @@ class ImageRow:
         return counts_as(self.verdict, self.person_verdict, self.lapsed)
 
     @property
+    def decided_by(self) -> str | None:
+        """Whose verdict counts: person, or policy. None: there is none."""
+        if self.effective_verdict is None:
+            return None
+        return "person" if self.person_verdict else "policy"
+
+    @property
     def waits_for_person(self) -> bool:
         """Whether a person is to decide it. Stores find such rows by an index of their own."""
         decided = self.pipeline_status == Status.CURATED and self.object_state == PRESENT

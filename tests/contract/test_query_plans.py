@@ -137,9 +137,9 @@ def test_a_claim_looks_for_lapsed_leases_among_the_leases(large: SqlStore) -> No
         assert "ix_images_leased" in plan(connection, *lapsed)
 
 
-def test_counting_reads_an_index_only(large: SqlStore) -> None:
+def test_counting_every_row_reads_an_index_only(large: SqlStore) -> None:
     with recorded(large) as statements:
-        large.counts()
+        large.counted()
     (tally,) = [(s, p) for s, p in statements if "failure_class" in s]
     with writing(large.engine) as connection:
         if connection.dialect.name == "postgresql":  # whether it pays depends on the last vacuum

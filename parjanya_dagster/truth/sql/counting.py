@@ -15,6 +15,7 @@ from parjanya_dagster.truth.reviews import counts_as
 from parjanya_dagster.truth.sql.engine import insert, reading, snapshot, writing
 from parjanya_dagster.truth.sql.mapping import Base
 from parjanya_dagster.truth.sql.schema import batches, images, tallies, tenants
+from parjanya_dagster.truth.sql.tally_triggers import LAPSED
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Counts
 
@@ -25,8 +26,7 @@ _KINDS = (
     tallies.c.pipeline_status,
     tallies.c.verdict,
     tallies.c.failure_class,
-    tallies.c.person_verdict,
-    tallies.c.lapsed,
+    tallies.c.people,
 )
 _OF_ROWS = (
     images.c.tenant,
@@ -34,8 +34,9 @@ _OF_ROWS = (
     images.c.pipeline_status,
     func.coalesce(images.c.verdict, "").label("verdict"),
     func.coalesce(images.c.failure_class, "").label("failure_class"),
-    func.coalesce(images.c.person_verdict, "").label("person_verdict"),
-    case((images.c.lapsed, "yes"), else_="").label("lapsed"),
+    func.coalesce(images.c.person_verdict, case((images.c.lapsed, LAPSED), else_="")).label(
+        "people"
+    ),
 )
 """What the counters tell apart, as it stands in rows."""
 
@@ -51,8 +52,7 @@ class Counting(Base):
 
     def counted(self, tenant: str | None = None) -> list[Counts]:
         """All columns are in one index, so that no row is read."""
-        columns = (images.c.tenant, *(images.c[kind.name] for kind in _KINDS[1:]))
-        tally = select(*columns, func.count().label("n")).group_by(*columns)
+        tally = select(*_OF_ROWS, func.count().label("n")).group_by(*_OF_ROWS)
         if tenant is not None:
             tally = tally.where(images.c.tenant == tenant)
         return self._counts(tally, tenant)
@@ -164,8 +164,9 @@ class _Tally:
         self.statuses[status] += n
         if status == Status.CURATED and row.verdict:
             self.verdicts[row.verdict] += n
-            person: str | None = row.person_verdict or None
-            self.effective[counts_as(row.verdict, person, bool(row.lapsed))] += n
+            lapsed = row.people == LAPSED
+            person = None if lapsed else row.people or None
+            self.effective[counts_as(row.verdict, person, lapsed)] += n
             if person:
                 self.people[person] += n
         if status == Status.FAILED:

@@ -83,8 +83,7 @@ tallies = Table(
     Column("pipeline_status", Text, primary_key=True),
     Column("verdict", Text, primary_key=True),  # empty: none
     Column("failure_class", Text, primary_key=True),  # empty: none
-    Column("person_verdict", Text, primary_key=True),  # empty: none
-    Column("lapsed", Text, primary_key=True),  # yes, or empty
+    Column("people", Text, primary_key=True),  # a person's verdict; lapsed; empty: none
     Column("part", BigInteger, primary_key=True),  # 0, or the transaction that wrote it
     Column("n", BigInteger, nullable=False),
 )

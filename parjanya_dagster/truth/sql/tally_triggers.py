@@ -9,25 +9,27 @@ So nothing here may change: a trigger that does something else has another name 
 
 from __future__ import annotations
 
-KIND = (
-    *("tenant", "object_state", "pipeline_status", "verdict", "failure_class"),
-    *("person_verdict", "lapsed"),
-)
+KIND = ("tenant", "object_state", "pipeline_status", "verdict", "failure_class", "people")
 NAMES = ", ".join(KIND)
+LAPSED = "lapsed"  # in place of a person's verdict
 COUNTED = (
     "tenant, object_state, pipeline_status, coalesce(verdict, '') AS verdict, "
     "coalesce(failure_class, '') AS failure_class, "
-    "coalesce(person_verdict, '') AS person_verdict, "
-    "CASE WHEN lapsed THEN 'yes' ELSE '' END AS lapsed"
+    f"coalesce(person_verdict, CASE WHEN lapsed THEN '{LAPSED}' ELSE '' END) AS people"
 )
+MOVING = (
+    *("object_state", "pipeline_status", "verdict", "failure_class"),
+    *("person_verdict", "lapsed"),
+)
+"""The columns of a row by which it is counted elsewhere."""
 CHANGES = {"insert": ("new",), "update": ("new", "old"), "delete": ("old",)}
 """What the trigger of each change sees of a row. A new one adds one, an old one takes one away."""
 
 
 def sqlite_triggers() -> list[str]:
     """A trigger per row. There is one writer at a time, so all counters are in part 0."""
-    columns = ", ".join(KIND[1:])
-    moved = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in KIND[1:])
+    columns = ", ".join(MOVING)
+    moved = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in MOVING)
     when = {"insert": "INSERT", "update": f"UPDATE OF {columns}", "delete": "DELETE"}
     only = {"update": f"WHEN {moved}"}
     return [
@@ -42,8 +44,8 @@ def _counted_in_sqlite(side: str) -> str:
     return (
         f"INSERT INTO tallies ({NAMES}, part, n) VALUES ({side}.tenant, {side}.object_state, "
         f"{side}.pipeline_status, coalesce({side}.verdict, ''), "
-        f"coalesce({side}.failure_class, ''), coalesce({side}.person_verdict, ''), "
-        f"CASE WHEN {side}.lapsed THEN 'yes' ELSE '' END, 0, {by}) "
+        f"coalesce({side}.failure_class, ''), coalesce({side}.person_verdict, "
+        f"CASE WHEN {side}.lapsed THEN '{LAPSED}' ELSE '' END), 0, {by}) "
         f"ON CONFLICT ({NAMES}, part) DO UPDATE SET n = n + ({by});"
     )
 

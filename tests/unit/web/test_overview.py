@@ -32,6 +32,7 @@ def counts(tenant: str = "acme", **columns: Any) -> Counts:
         tenant=tenant,
         by_status={"curated": 7, "failed": 1, "pending_iqa": 2},
         by_verdict={"accept": 5, "reject": 2},
+        by_effective={"accept": 5, "reject": 2},
         by_failure={"truncated": 1},
         in_flight=1,
         registered=10,

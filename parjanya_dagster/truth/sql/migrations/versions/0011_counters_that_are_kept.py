@@ -31,7 +31,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"INSERT INTO tallies ({NAMES}, part, n) SELECT {COUNTED}, 0, count(*) FROM images "
-        "GROUP BY 1, 2, 3, 4, 5, 6, 7"
+        "GROUP BY 1, 2, 3, 4, 5, 6"
     )
     made = sqlite_triggers()
     if op.get_bind().dialect.name == "postgresql":
