@@ -7,8 +7,8 @@ IMAGES ?= 600
 MUTATIONS ?= 5000
 SOAK ?=
 EXAMPLES ?= 1000
-# Processes of pytest: one more than there are cores, since whole instances wait much.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Processes of pytest: two more than there are cores, since whole instances wait much.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## the whole test suite, in parallel
 	$(PYTEST) --durations=50
 
 test-quick: $(VENV)/.dev ## the tests that need no server, no model and no patience
-	$(PYTEST) -m "not (server or model or instance or long)"
+	PROPERTIES_WIDER=0.2 $(PYTEST) -m "not (server or model or instance or long)"
 
 servers: ## install what tests skip otherwise: PostgreSQL, radosgw, Chromium, Prometheus, npm
 	tools/servers

@@ -188,7 +188,7 @@ enriched = _stage(
     "enriched", "validated", {"onnx"}, "What is in the picture: category, text, and how sure.", "1"
 )
 scored = _stage(
-    "scored", "enriched", {"pytorch"}, "How good the picture is, technically: 0 to 100.", "1"
+    "scored", "enriched", {"numpy"}, "How good the picture is, technically: 0 to 100.", "1"
 )
 curated = _stage(
     "curated",
