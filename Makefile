@@ -7,8 +7,8 @@ IMAGES ?= 600
 MUTATIONS ?= 5000
 SOAK ?=
 EXAMPLES ?= 1000
-# Processes of pytest: one more than there are cores, since whole instances wait much.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Processes of pytest: two more than there are cores, since whole instances wait much.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## the whole test suite, in parallel
 	$(PYTEST) --durations=50
 
 test-quick: $(VENV)/.dev ## the tests that need no server, no model and no patience
-	$(PYTEST) -m "not (server or model or instance or long)"
+	PROPERTIES_WIDER=0.2 $(PYTEST) -m "not (server or model or instance or long)"
 
 servers: ## install what tests skip otherwise: PostgreSQL, radosgw, Chromium, Prometheus, npm
 	tools/servers
@@ -73,11 +73,11 @@ constraints: ## pin anew what a fresh environment resolves to
 clean: ## remove what the targets made, the environment included
 	rm -rf $(VENV) .deploy-venv .deploy .demo .bench build *.egg-info
 
-# torch goes first and by its exact pin, which selects the CPU build. Two of our dependencies bring
-# OpenCV twice; the headless build is written last, because it needs no display libraries.
+# Where torch is wanted it goes first and by its exact pin, which selects the CPU build. OpenCV comes
+# twice; the headless build is written last, because it needs no display libraries.
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq torch==2.13.0
+	$(if $(2),$(BIN)/python -m pip install -qq $(2))
 	$(BIN)/python -m pip install -qq -c constraints.txt -e '.[$(1)]'
 	$(BIN)/python -m pip install -qq -c constraints.txt --force-reinstall --no-deps opencv-python-headless
 	touch $@
@@ -87,7 +87,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	$(call install,demo)
 
 $(VENV)/.dev: pyproject.toml constraints.txt
-	$(call install,dev)
+	$(call install,dev,torch==2.13.0)
 	touch $(VENV)/.demo
 
 # Its tools pin what the project pins otherwise, so they live apart. Node runs the CDK.

@@ -13,13 +13,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.instance import running, until
 from parjanya_dagster.ingest.copy_files import Upload, upload
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import load
 from parjanya_dagster.truth.store.paging import present_rows
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 SIDE = 1600  # px
 
@@ -113,6 +116,23 @@ def _live_runs(home: Path) -> list[Any]:
         return list(instance.get_runs(RunsFilter(statuses=unfinished), limit=1))
 
 
+def seconds_spent(instance: DagsterInstance, run_id: str) -> dict[str, float]:
+    """What the stages of a run over one partition say: seconds loading, working and in Truth."""
+    from dagster import DagsterEventType
+
+    spent = {"loading": 0.0, "working": 0.0, "in_truth": 0.0}
+    for record in instance.get_records_for_run(
+        run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION
+    ).records:
+        event = record.event_log_entry.dagster_event
+        assert event is not None
+        metadata = event.step_materialization_data.materialization.metadata
+        for name in spent:
+            value = metadata.get(f"run/seconds_{name}")
+            spent[name] += float(value.value) if value is not None else 0.0  # type: ignore[arg-type]
+    return spent
+
+
 def _journey(count: int, home: Path, landed: float, ended: float) -> Journey:
     from dagster import DagsterEventType, DagsterInstance
 
@@ -127,16 +147,7 @@ def _journey(count: int, home: Path, landed: float, ended: float) -> Journey:
             ]
             for kind in (DagsterEventType.RUN_STARTING, DagsterEventType.RUN_START)
         }
-        spent = {"loading": 0.0, "working": 0.0, "in_truth": 0.0}
-        for record in instance.get_records_for_run(
-            run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION
-        ).records:
-            event = record.event_log_entry.dagster_event
-            assert event is not None
-            metadata = event.step_materialization_data.materialization.metadata
-            for name in spent:
-                value = metadata.get(f"run/seconds_{name}")
-                spent[name] += float(value.value) if value is not None else 0.0  # type: ignore[arg-type]
+        spent = seconds_spent(instance, run_id)
         created = last.create_timestamp.timestamp()
         launched = events[DagsterEventType.RUN_STARTING][0]
         began = events[DagsterEventType.RUN_START][0]

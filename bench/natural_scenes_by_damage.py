@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import labelled_images
-from gpu_ops.embedded import metrics, natural_scenes, workers
+from gpu_ops.embedded import natural_scenes, workers
 from tools.fit_embedded_enricher import preview
 from tools.fit_embedded_quality import LEVELS, SOURCES, damaged
 
@@ -51,9 +51,7 @@ def main() -> int:
         for item in labelled_images.images(options.cache)
         if item.label == "photo" and item.source in SOURCES
     ][:: options.every]
-    metrics.load_piqe()
-    with metrics.one_thread_each():
-        found = workers.each(measured, photographs)
+    found = workers.each(measured, photographs)
     collected = defaultdict(list)
     for rows in found:
         for kind, level, *values in rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ def _build(kind: str, name: str, options: Any) -> Any:
     if name not in NAMES[kind]:
         raise ValueError(f"there is no {kind} named {name!r}; choose {' or '.join(NAMES[kind])}")
     if name == "transformers":
+        _require("transformers", name, "vlm")
         from gpu_ops.vlm.enricher import TransformersEnricher
 
         if options is None:
@@ -73,6 +75,7 @@ def _build(kind: str, name: str, options: Any) -> Any:
             raise ValueError("the engine `openai` needs options: which server, which model?")
         return from_options(options)
     if name == "pyiqa":
+        _require("pyiqa", name, "iqa")
         from gpu_ops.iqa.scorer import PyiqaScorer
 
         if options is None:
@@ -85,3 +88,9 @@ def _build(kind: str, name: str, options: Any) -> Any:
     from gpu_ops.embedded.scorer import FAST, FULL, EmbeddedScorer
 
     return EmbeddedScorer(FULL if name == "embedded-full" else FAST, name)
+
+
+def _require(package: str, engine: str, extra: str) -> None:
+    """Raises ImportError, which names the extra, where a package of an engine is not installed."""
+    if find_spec(package) is None:
+        raise ImportError(f"the engine `{engine}` needs {package}: pip install 'parjanya[{extra}]'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagster import Definitions
+from dagster import Definitions, in_process_executor
 
 from parjanya_dagster import lanes, logs
 from parjanya_dagster.defs.asset_checks import house_checks
@@ -29,4 +29,5 @@ defs = Definitions(
     schedules=[retention_schedule],
     sensors=[arrivals, pending_rows_sensor(_lanes, _jobs)],
     resources={"platform": PlatformResource()},
+    executor=in_process_executor,  # a process for each step would load everything once more
 )

@@ -64,6 +64,7 @@ class Platform:
             run_rows=s.runs.rows,
             held_lanes=frozenset(held),
             queued_runs=s.runs.queued,
+            queue_lanes=frozenset(s.lanes.queues),
             run_seconds=s.runs.seconds,
             lease=s.runs.lease,
             deadlines=Deadlines(

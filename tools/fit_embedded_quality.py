@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from bench import labelled_images
-from gpu_ops.embedded import damage, metrics, quality, windows, workers
+from gpu_ops.embedded import damage, piqe, quality, windows, workers
 from tools.fit_embedded_enricher import JPEG_QUALITY, preview
 
 SOURCES = ("gcompris", "mate", "lomiri", "plasma", "scikit", "libjxl")
@@ -81,7 +81,7 @@ def exposed(image: np.ndarray, stops: float) -> np.ndarray:
 
 
 def measured(image: np.ndarray) -> dict[str, float | None]:
-    scores = [s for s in metrics.piqe(windows.windows(image)) if s is not None]
+    scores = [s for s in piqe.piqe(windows.windows(image)) if s is not None]
     return {"piqe": round(fmean(scores), 4) if scores else None, **damage.measure(image)}
 
 
@@ -185,12 +185,11 @@ def main() -> int:
 
 def all_rows(photographs: list[labelled_images.Labelled], cache: Path) -> list[dict]:
     """Measures of every photograph at every level, kept in the cache by version of the code."""
-    code = b"".join(Path(m.__file__).read_bytes() for m in (damage, windows, metrics))
+    code = b"".join(Path(m.__file__).read_bytes() for m in (damage, windows, piqe))
     key = code + repr((LEVELS, [p.path.name for p in photographs])).encode()
     store = cache / f"damage-{hashlib.sha256(key).hexdigest()[:12]}.json"
     if store.exists():
         return json.loads(store.read_text())
-    metrics.load_piqe()
 
     def one(item: labelled_images.Labelled) -> list[dict]:
         image = preview(item.path)

@@ -1,7 +1,7 @@
 """What an image installs: the project's own requirements, less what its side never imports.
 
 `python deploy/images/requirements.py cpu` prints one requirement a line. The control plane and the
-cpu lane decode and decide who does what; models are the gpu lane's, and are 3 GB.
+cpu lane decode and decide who does what; models are the gpu lane's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 EXTRAS = {
     "cpu": ("postgres", "aws", "kubernetes", "uploads", "metrics"),
-    "gpu": ("postgres", "aws", "kubernetes", "tags", "vlm", "openai"),
+    "gpu": ("postgres", "aws", "kubernetes", "tags", "iqa", "vlm", "openai"),
 }
-MODELS = {"torch", "torchvision", "pyiqa", "rapidocr-onnxruntime", "onnxruntime"}
+MODELS = {"rapidocr-onnxruntime", "onnxruntime", "opencv-python-headless"}
 LEFT_OUT = {"cpu": MODELS, "gpu": set()}
 
 

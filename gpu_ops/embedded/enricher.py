@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gpu_ops.embedded import category, metrics, statistics, tags, text, workers
+from gpu_ops.embedded import category, statistics, tags, text, workers
 from gpu_ops.interface import Identity, require_images
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class EmbeddedEnricher:
         if self._tagger:
             # After the text of all: torch and ONNX Runtime slow each other when they alternate.
             photos = [i for i, body in enumerate(bodies) if body["category"] == "photo"]
-            with metrics.one_thread_each():
-                tags = workers.each(self._tagger.tag, (images[i] for i in photos))
-            for position, names in zip(photos, tags, strict=True):
+            with tags.one_thread_each():
+                found = workers.each(self._tagger.tag, (images[i] for i in photos))
+            for position, names in zip(photos, found, strict=True):
                 bodies[position]["tags"] = names
         return bodies
 

@@ -1,9 +1,9 @@
 """NIQE and BRISQUE: how far an image's statistics are from those of natural scenes.
 
-The fits of the distributions and the resizing are pyiqa's. The steps around them are those of the
-packages that ship the weights (`weights/NOTICE`), because weights only mean something behind the
-features they were fitted on: pyiqa's own BRISQUE halves with another filter and scales by other
-ranges, and is up to 25 points away. The tests hold the packages' own scores.
+The steps are those of the packages that ship the weights (`weights/NOTICE`), because weights only
+mean something behind the features they were fitted on: pyiqa's own BRISQUE halves with another
+filter and scales by other ranges, and is up to 25 points away. The tests hold the packages' own
+scores.
 
 One thing is stated that the packages leave to rounding: the contrast of a flat area is zero
 (`contrast.FLAT`), and each metric says on which side of zero that counts. Brightness is computed in
@@ -17,16 +17,16 @@ import io
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gpu_ops.embedded import contrast, luma, weights
-from gpu_ops.torchvision_cure import cure
+from gpu_ops.embedded import contrast, halving, luma, weights
+from gpu_ops.embedded.gaussian_fit import fit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-VERSION = "natural-scenes@2"
+VERSION = "natural-scenes@3"
 
 BLOCK = 96  # NIQE's block, at the first of its two scales
 SMALLEST_SIDE = 32  # BRISQUE halves the image once and looks through a window of 7
@@ -104,53 +104,44 @@ def brisque(stack: NDArray[np.uint8]) -> list[float | None]:
     """
     import cv2
     import numpy as np
-    import torch
 
     if min(stack.shape[1:3]) < SMALLEST_SIDE:
         return [None] * len(stack)
-    model = regression()
     grey = luma.of_scikit_image(stack)
-    features = []
-    with torch.inference_mode():
-        for scale in (1, 2):
-            if scale == 2:
-                grey = np.stack(
-                    [
-                        cv2.resize(i, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_CUBIC)
-                        for i in grey
-                    ]
-                )
-            features.append(_brisque_features(grey))
-    scores = model(torch.cat(features, dim=-1).numpy())
+    half = np.stack(
+        [cv2.resize(i, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_CUBIC) for i in grey]
+    )
+    features = [_brisque_features(scale) for scale in (grey, half)]
+    scores = regression()(np.concatenate(features, axis=-1))
     return [float(score) if np.isfinite(score) else None for score in scores]
 
 
-def _brisque_features(grey: NDArray[np.float64]) -> Any:
-    """18 features of each image of a stack (n, h, w), of 255."""
-    import torch
+def _brisque_features(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+    """18 features of each image of a stack (n, h, w), of 255: (n, 18)."""
+    import numpy as np
+    from scipy.special import gammaln
 
-    cure()
-    from pyiqa.archs.func_util import estimate_aggd_param
-
-    def fit(sample: Any) -> tuple[Any, Any, Any]:
-        sample = sample.masked_fill(sample == 0, POSITIVE_ZERO)
-        shape, left, right = estimate_aggd_param(sample, return_sigma=True)
-        return shape, left, right
-
-    values = torch.from_numpy(contrast.normalised(grey, "constant"))[:, None]
-    shape, left, right = fit(values)
-    features = [shape, (left**2 + right**2) / 2]
+    values = contrast.normalised(grey, "constant")
+    found = fit(_without_zeros(values))
+    features = [found.shape, (found.left**2 + found.right**2) / 2]
     for one, other in (
         (values[..., :-1], values[..., 1:]),
         (values[..., :-1, :], values[..., 1:, :]),
         (values[..., :-1, :-1], values[..., 1:, 1:]),
         (values[..., 1:, :-1], values[..., :-1, 1:]),
     ):
-        shape, left, right = fit(one * other)
-        spread = (torch.lgamma(1 / shape) + torch.lgamma(3 / shape)) / 2
-        logarithm = torch.lgamma(2 / shape) - spread
-        features += [shape, (right - left) * logarithm.exp(), left**2, right**2]
-    return torch.stack([feature.reshape(-1) for feature in features], dim=-1)
+        found = fit(_without_zeros(one * other))
+        spread = (gammaln(1 / found.shape) + gammaln(3 / found.shape)) / 2
+        mean = (found.right - found.left) * np.exp(gammaln(2 / found.shape) - spread)
+        features += [found.shape, mean, found.left**2, found.right**2]
+    return np.stack(features, axis=-1)
+
+
+def _without_zeros(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values of each image in a row, (n, h * w), where zero counts as positive."""
+    import numpy as np
+
+    return np.where(values == 0, POSITIVE_ZERO, values).reshape(len(values), -1)
 
 
 def niqe(stack: NDArray[np.uint8]) -> list[float | None]:
@@ -162,36 +153,61 @@ def niqe(stack: NDArray[np.uint8]) -> list[float | None]:
     None where it is undefined: it needs at least two blocks of `BLOCK` pixels that can be fitted.
     """
     import numpy as np
-    import torch
 
     rows, columns = (side // BLOCK for side in stack.shape[1:3])
     if rows * columns < 2:
         return [None] * len(stack)
-    model = pristine()
-    cure()
-    from pyiqa.archs.niqe_arch import compute_feature
-    from pyiqa.matlab_utils import blockproc, imresize
-
     levels = luma.of_television(stack)[:, : rows * BLOCK, : columns * BLOCK].astype(np.float64)
+    features = [
+        _niqe_features(levels, BLOCK),
+        _niqe_features(halving.halved(levels), BLOCK // 2),
+    ]
+    return [_distance(blocks) for blocks in np.concatenate(features, axis=-1)]
 
-    def features_of(grey: NDArray[np.float64], block: int) -> Any:
-        """(n, blocks, 18)"""
-        values = torch.from_numpy(contrast.normalised(grey, "replicate"))
-        return blockproc(values[:, None], block, compute_feature)
 
-    with torch.inference_mode():
-        half = imresize(torch.from_numpy(levels)[:, None] / 255, scale=0.5, antialiasing=True) * 255
-        features = torch.cat(
-            [features_of(levels, BLOCK), features_of(half[:, 0].numpy(), BLOCK // 2)], dim=-1
-        )  # (n, blocks, 36)
-        scores: list[float | None] = []
-        for blocks in features:
-            fitted = blocks[~blocks.isnan().any(dim=-1)]
-            if len(fitted) < 2:
-                scores.append(None)
-                continue
-            gap = torch.from_numpy(model.mean) - fitted.mean(dim=0)
-            pooled = (torch.from_numpy(model.covariance) + fitted.T.cov()) / 2
-            score = float((gap @ torch.linalg.pinv(pooled) @ gap).sqrt())
-            scores.append(score if np.isfinite(score) else None)
-    return scores
+def _niqe_features(grey: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+    """18 features of each block of each image of a stack (n, h, w): (n, blocks, 18)."""
+    import numpy as np
+    from scipy.special import gammaln
+
+    contrasts = contrast.normalised(grey, "replicate")
+    images, height, width = contrasts.shape
+    rows, columns = height // block, width // block
+    values = (
+        contrasts.reshape(images, rows, block, columns, block)
+        .swapaxes(2, 3)
+        .reshape(-1, block, block)
+    )
+    found = fit(values.reshape(len(values), -1))
+    features = [found.shape, _beta(found.shape) * (found.left + found.right) / 2]
+    for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        neighbour = np.roll(values, shift, axis=(1, 2))
+        found = fit((values * neighbour).reshape(len(values), -1))
+        beta = _beta(found.shape)
+        mean = np.exp(gammaln(2 / found.shape) - gammaln(1 / found.shape))
+        left, right = found.left * beta, found.right * beta
+        features += [found.shape, (right - left) * mean, left, right]
+    return np.stack(features, axis=-1).reshape(images, rows * columns, -1)
+
+
+def _beta(shape: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The scale of a generalized Gaussian of deviation 1."""
+    import numpy as np
+    from scipy.special import gammaln
+
+    scale: NDArray[np.float64] = np.exp((gammaln(1 / shape) - gammaln(3 / shape)) / 2)
+    return scale
+
+
+def _distance(blocks: NDArray[np.float64]) -> float | None:
+    """How far the features (b, 36) of an image's blocks are from those of good photographs."""
+    import numpy as np
+
+    model = pristine()
+    fitted = blocks[~np.isnan(blocks).any(axis=-1)]
+    if len(fitted) < 2:
+        return None
+    gap = model.mean - fitted.mean(axis=0)
+    pooled = (model.covariance + np.cov(fitted.T)) / 2
+    score = float(np.sqrt(gap @ np.linalg.pinv(pooled) @ gap))
+    return score if np.isfinite(score) else None

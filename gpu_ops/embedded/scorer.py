@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import metadata
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gpu_ops.embedded import damage, metrics, natural_scenes, quality, weights, windows, workers
+from gpu_ops.embedded import damage, natural_scenes, quality, weights, windows, workers
+from gpu_ops.embedded import piqe as perception
 from gpu_ops.interface import Identity, require_images
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-scorer@4"
+VERSION = "embedded-scorer@5"
 
 Metric = Literal["piqe", "niqe", "brisque"]
 FAST: tuple[Metric, ...] = ("piqe",)
@@ -57,13 +57,12 @@ class EmbeddedScorer:
 
     @cached_property
     def identity(self) -> Identity:
-        library = f"pyiqa {metadata.version('pyiqa')}"
-        parts = [VERSION, library, metrics.VERSION, damage.VERSION, natural_scenes.VERSION]
+        parts = [VERSION, perception.VERSION, damage.VERSION, natural_scenes.VERSION]
         parts += [f"{metric} {weights.identifier(metric)}" for metric in self._metrics]
         parts += [str(windows.SIDE), str(windows.CENTRE_SIDE), self._calibration.identifier]
         return Identity(
             engine=self._name,
-            model=f"{', '.join(self._metrics)} ({library}), {damage.VERSION}",
+            model=", ".join([*self._metrics, damage.VERSION]),
             revision="sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest(),
             prompt="",
             determinism="numerical",
@@ -71,7 +70,6 @@ class EmbeddedScorer:
 
     def warm(self) -> None:
         """Raises `BadWeights` where the weights of a chosen metric are missing or altered."""
-        metrics.load_piqe()
         if "niqe" in self._metrics:
             natural_scenes.pristine()
         if "brisque" in self._metrics:
@@ -88,13 +86,12 @@ class EmbeddedScorer:
         if not images:
             return []
         self.warm()
-        with metrics.one_thread_each():
-            bodies = workers.each(self._score, images)
-            self._add_natural_scenes(images, bodies)
+        bodies = workers.each(self._score, images)
+        self._add_natural_scenes(images, bodies)
         return bodies
 
     def _score(self, image: Image) -> dict[str, Any]:
-        scores = metrics.piqe(windows.windows(image))
+        scores = perception.piqe(windows.windows(image))
         defined = [score for score in scores if score is not None]
         piqe = round(fmean(defined), 4) if defined else None
         measures: Mapping[str, float | None] = damage.measure(image)

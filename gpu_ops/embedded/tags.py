@@ -12,6 +12,8 @@ import hashlib
 import importlib.util
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,19 @@ class Tagger:
                 model.load_state_dict(dict(zip(model.state_dict(), values, strict=True)))
                 self._model = model, list(_IMAGENET_CATEGORIES)
             return self._model
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keep torch from spreading one small picture over all cores while others wait for them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _weights() -> bytes:

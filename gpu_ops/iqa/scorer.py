@@ -7,6 +7,7 @@ metric is recorded as its authors define it, and normalized: 0 is worst and 1 is
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
 VERSION = "pyiqa-scorer@1"
+LICENCE = "pyiqa is under PolyForm Noncommercial 1.0.0: commercial use needs leave from its author"
+
+log = logging.getLogger(__name__)
 SMALLEST_SIDE = 32  # under this the networks have nothing to look at
 STACK_PIXELS = 8_000_000  # of one stack; halved where memory does not suffice
 
@@ -107,6 +111,7 @@ class PyiqaScorer:
             wanted = [name for name in self._learned if name not in self._held]
             if not wanted:
                 return
+            log.warning(LICENCE)
             self._folder.check(
                 tuple(dict.fromkeys(file for name in wanted for file in NETWORKS[name].files))
             )

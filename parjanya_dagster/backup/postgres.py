@@ -14,6 +14,7 @@ from parjanya_dagster.backup.contents import sync
 from parjanya_dagster.errors import BackupRefused
 from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
+from parjanya_dagster.truth.sql.tally_triggers import postgres_functions
 
 FILE = "truth.dump"
 TABLES = (*sorted(metadata.tables), VERSION_TABLE)
@@ -48,9 +49,11 @@ def load(url: URL, source: Path, aside: str | None) -> None:
         first = []
         if aside is not None:
             names = ", ".join(f"'{name}'" for name in TABLES)
-            first = ["--command", _ASIDE.format(aside=aside, names=names)]
+            first.append(_ASIDE.format(aside=aside, names=names))
+        first += postgres_functions()  # a dump of tables has their triggers, and not what these do
+        before = [f"--command={command}" for command in first]
         _run(url, "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null",
-             "--single-transaction", *first, f"--file={script}")  # fmt: skip
+             "--single-transaction", *before, f"--file={script}")  # fmt: skip
     finally:
         script.unlink(missing_ok=True)
 

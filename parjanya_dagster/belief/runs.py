@@ -14,6 +14,7 @@ from parjanya_dagster.belief.keys import KeyOrder
 from parjanya_dagster.belief.snapshot import EndedRun, FailedRun, LiveRun, RunState, Seen
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
+    LIGHT_TAG,
     PARTITION,
     RANGE_END,
     RANGE_START,
@@ -131,6 +132,7 @@ class DagsterBelief:
             since=_since(record),
             requested=run.tags.get(INTENT_TAG) == RECONCILER,
             regrade=REPLAY_TAG in run.tags,
+            light=LIGHT_TAG in run.tags,
         )
 
 

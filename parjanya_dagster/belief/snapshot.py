@@ -52,6 +52,7 @@ class LiveRun:
     lease_until: float | None = None  # the last lease it holds on a row
     pulse: Pulse | None = None
     regrade: bool = False  # it decides history again, in a share of its own
+    light: bool = False  # it has little to do, in a share of its own
 
     @property
     def ahead(self) -> tuple[str, ...]:

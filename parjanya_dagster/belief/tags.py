@@ -20,6 +20,11 @@ REGRADE = "regrade"
 
 Runs of backfills have the same word as their intent."""
 
+LIGHT = "light"
+"""The share tag of runs that have little to do, so that they do not wait behind long ones."""
+LIGHT_TAG = "parjanya/light"
+"""Most rows that such a run takes at a stage. What comes later is another run's."""
+
 RUN, BLIND = "run", "blind"
 """Families of heartbeats: of runs, by id; of loops that cannot read something, since when.
 

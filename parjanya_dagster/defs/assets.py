@@ -20,7 +20,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from parjanya_dagster.belief.tags import INTENT_TAG, RECONCILER, REGRADE
+from parjanya_dagster.belief.tags import INTENT_TAG, LIGHT_TAG, RECONCILER, REGRADE
 from parjanya_dagster.defs.metadata import partition_metadata
 from parjanya_dagster.defs.partitions import image_batches
 from parjanya_dagster.defs.resources import PlatformResource
@@ -94,7 +94,8 @@ def run_asset(
 
     keys = context.partition_keys
     replay = _replay(context, platform)
-    tally = runner.run(stage, keys, replay=replay, batch_done=report)
+    most = 0 if replay else _most_rows(context.run.tags)
+    tally = runner.run(stage, keys, replay=replay, most=most, batch_done=report)
     if replay:
         context.log.info(
             f"{tally.replayed} rows went through {stage} again (replay {replay.replay_id})."
@@ -133,6 +134,12 @@ def _replay(context: AssetExecutionContext, platform: Platform) -> Replay | None
         replay_id=tags.get(BACKFILL_TAG) or tags.get(ROOT_RUN_TAG) or context.run.run_id,
         policy=platform.registry.named(policy).ref if policy else "",
     )
+
+
+def _most_rows(tags: Mapping[str, str]) -> int:
+    """Rows that a run with little to do takes; 0: all. What makes no sense counts as absent."""
+    text = tags.get(LIGHT_TAG, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _wanted_policy(run_config: Mapping[str, Any]) -> str:
@@ -181,7 +188,7 @@ enriched = _stage(
     "enriched", "validated", {"onnx"}, "What is in the picture: category, text, and how sure.", "1"
 )
 scored = _stage(
-    "scored", "enriched", {"pytorch"}, "How good the picture is, technically: 0 to 100.", "1"
+    "scored", "enriched", {"numpy"}, "How good the picture is, technically: 0 to 100.", "1"
 )
 curated = _stage(
     "curated",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from typing import TYPE_CHECKING
 
+from parjanya_dagster.belief.tags import LIGHT_TAG
 from parjanya_dagster.execution.run_start import process_began, report_cold_start
 from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.platform import Platform
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
     from parjanya_dagster.belief.drift import Identity
 
+GIVES_WAY = 10
+"""Niceness of runs with much to do."""
 _runners: dict[str, StageRunner] = {}
 """By run id, of the runs that have begun in this process: one, but for tests."""
 
@@ -33,6 +38,8 @@ def runner_of(context: AssetExecutionContext, platform: Platform) -> StageRunner
             )
             _report_cold_start(context, platform)
 
+        if LIGHT_TAG not in run.tags:
+            _give_way()
         _runners[run.run_id] = StageRunner.begin(
             platform,
             lane or platform.lanes[0],
@@ -42,6 +49,15 @@ def runner_of(context: AssetExecutionContext, platform: Platform) -> StageRunner
             announce=announce,
         )
     return _runners[run.run_id]
+
+
+def _give_way() -> None:
+    """Let the sensors of this machine go first, and its runs with little to do.
+
+    Only in a process that was made for this run. It holds for this thread and those it starts.
+    """
+    if multiprocessing.parent_process() is not None:
+        os.nice(GIVES_WAY)
 
 
 def _report_cold_start(context: AssetExecutionContext, platform: Platform) -> None:

@@ -18,6 +18,7 @@ from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding, Severity, some
 from parjanya_dagster.errors import ParjanyaError, PolicyMissing
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.recount import miscounted
 
 DAY = 86_400.0
 FREE_SHARE, FREE_BYTES = 0.10, 2 << 30
@@ -80,13 +81,23 @@ def nothing_wrong_now(ground: Ground) -> Checked:
 
 
 def every_row_accounted_for(ground: Ground) -> Checked:
-    counts = ground.platform.store.counts()
+    counts = ground.platform.store.counted()  # the doctor believes the counters
     lost = {count.tenant: count.registered - count.rows - count.departed for count in counts}
     broken = ", ".join(tenant for tenant, rows in lost.items() if rows)
     rows = sum(count.rows for count in counts)
     text = f"the law is broken for {broken}" if broken else f"{some(rows, 'row')} add up"
     return Checked(
         name="every_row_accounted_for", passed=not broken, said=text, next_step="parjanya doctor"
+    )
+
+
+def counters_are_right(ground: Ground) -> Checked:
+    wrong = ", ".join(kept.tenant for kept, _ in miscounted(ground.platform.store))
+    return Checked(
+        name="counters_are_right",
+        passed=not wrong,
+        said=f"counters differ from a count of all rows for {wrong}" if wrong else "they agree",
+        next_step="parjanya recount --repair",
     )
 
 
@@ -194,6 +205,7 @@ def failures_are_looked_at(ground: Ground) -> Checked:
 CHECKS: tuple[Check, ...] = (
     nothing_wrong_now,
     every_row_accounted_for,
+    counters_are_right,
     room_on_the_disk,
     logs_are_small,
     old_runs_are_let_go,

@@ -81,7 +81,7 @@ def _intent(
     for lane in lanes:
         ours = [run for run in live if set(run.stages) & set(lane.stages)]
         needs, _ = needs_of(snapshot, lane, by_key(ours))
-        waiting = sum(run.state is not RunState.STARTED for run in ours)
+        waiting = sum(run.state is not RunState.STARTED and not run.light for run in ours)
         full = waiting >= limits.queued_runs
         stopped = lane.name in limits.held_lanes
         late, held = [], []

@@ -93,10 +93,12 @@ class StageRunner:
         *,
         replay: Replay | None = None,
         stop: Callable[[], bool] = lambda: False,
+        most: int = 0,
         batch_done: BatchDone = lambda *_: None,
     ) -> Tally:
         """Claim, work and commit over the due rows of these batches. Returns what was done.
 
+        `most`: rows that it takes; 0: all that are due.
         A replay resets the batches to the stage first. Nothing is reset or claimed before the
         stage's engine has passed its preflight. Raises PreflightFailed, and what the work raises.
         """
@@ -127,6 +129,7 @@ class StageRunner:
                 clock=clock,
                 tally=book.tally,
                 stop=lambda: idle or stop(),
+                most=most,
                 ahead=[later for later in self.stages if STAGES.index(later) > STAGES.index(stage)],
             )
             book.started(self.job, {f"loading {stage}": tally.load_seconds})

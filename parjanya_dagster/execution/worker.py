@@ -85,11 +85,13 @@ def work_off(
     pace: Pace,
     clock: Clock,
     stop: Callable[[], bool] = lambda: False,
+    most: int = 0,
     tally: Tally | None = None,
     ahead: Sequence[str] = (),
 ) -> Tally:
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
+    `most`: rows after which no more are claimed; 0: all that are due.
     `ahead`: stages that this process does next.
     `tally`: counts as it goes, for whoever watches; it is what is returned.
     Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
@@ -98,9 +100,9 @@ def work_off(
     began = clock()
     work.prepare()
     tally.load_seconds = clock() - began
-    size = pace.rows
+    size = min(pace.rows, most or pace.rows)
     loaded = _loading(work)
-    while not stop():
+    while not stop() and not 0 < most <= tally.rows:
         started = clock()
         claims = store.claim(
             ClaimRequest(
@@ -131,6 +133,8 @@ def work_off(
         spent = max(clock() - started - loading, 1e-6)
         lasting = int(len(claims) * pace.seconds * pace.intervals / spent)
         size = max(1, min(pace.rows * pace.intervals, lasting))
+        if most:
+            size = min(size, most - tally.rows)
     return tally
 
 

@@ -20,7 +20,7 @@ class Pacing:
     ease: float = 20.0  # sweeps that find nothing take one part in so many of the time
     most: float = 800.0  # no pause is longer
     departures: float = 60.0  # between looks for objects that are gone
-    slice: float = 5.0  # of a large bucket at once; then it is the next tenant's turn
+    slice: float = 2.0  # of a large bucket at once; then it is the next tenant's turn
     next_sweep: dict[str, float] = field(default_factory=dict)  # by tenant, as all of these
     next_departures: dict[str, float] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)  # in the listing that is under way

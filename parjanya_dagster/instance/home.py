@@ -18,9 +18,14 @@ from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import Settings
 
 HOST = "127.0.0.1"
-RUNS_AT_ONCE = 6
-RUNS_PER_SHARE = 2  # arrivals of a lane are one share, its regrades another
+SHARES = 3  # of a lane: what arrives, what arrives for tenants with little to do, regrades
+RUNS_PER_SHARE = 2
 BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arrives
+
+
+def runs_at_once(lanes: int) -> int:
+    """Enough for every share, so that none waits for another's runs to end."""
+    return lanes * SHARES * RUNS_PER_SHARE + BACKFILL_RUNS
 
 
 def dagster_config(settings: Settings) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
         },
         "concurrency": {
             "runs": {
-                "max_concurrent_runs": RUNS_AT_ONCE,
+                "max_concurrent_runs": runs_at_once(len(BY_NAME[settings.lanes.layout])),
                 "tag_concurrency_limits": [
                     {
                         "key": "parjanya/share",

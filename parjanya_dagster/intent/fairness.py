@@ -60,33 +60,35 @@ def pack(
     keys: int,
     gap: int = 0,
     known: int = 0,
+    big: float = BIG,
 ) -> list[list[Need]]:
     """Neighbours in Dagster's key order share a run, up to its budget of rows and keys.
 
-    A big batch shares only with its own tenant, so that a small tenant never waits inside the run
-    of a giant. The groups come in the order of the first batch that was chosen in each.
+    A batch with more than the share `big` of the rows shares only with its own tenant, so that a
+    small tenant never waits inside the run of a giant. The groups come in the order of the first
+    batch that was chosen in each.
 
     `gap`: partitions that were not chosen and that a range may span, among the first `known` ones,
     whose order is certain.
     """
     rank = {need.batch: index for index, need in enumerate(chosen)}
     groups: list[list[Need]] = []
-    filled, any_big = 0, False  # of the last group
+    filled, any_large = 0, False  # of the last group
     for need in sorted(chosen, key=lambda need: order[need.batch]):
         last = groups[-1] if groups else None
-        big = need.rows > rows * BIG
+        large = need.rows > rows * big
         if (
             last
             and _reaches(order[last[-1].batch], order[need.batch], gap, known)
             and filled + need.rows <= rows
             and order[need.batch] - order[last[0].batch] < keys
-            and (last[-1].tenant == need.tenant or not (any_big or big))
+            and (last[-1].tenant == need.tenant or not (any_large or large))
         ):
             last.append(need)
-            filled, any_big = filled + need.rows, any_big or big
+            filled, any_large = filled + need.rows, any_large or large
         else:
             groups.append([need])
-            filled, any_big = need.rows, big
+            filled, any_large = need.rows, large
     return sorted(groups, key=lambda group: min(rank[need.batch] for need in group))
 
 

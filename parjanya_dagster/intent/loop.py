@@ -16,6 +16,7 @@ from parjanya_dagster.intent.eligibility import Eligibility
 from parjanya_dagster.intent.plan import Limits, Plan, Request
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
+from parjanya_dagster.intent.standing_still import StandingStill
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth import Hints
 from parjanya_dagster.truth.models import DueBatch
@@ -76,9 +77,10 @@ class Loop:
         BeliefUnreadable; then nothing is emitted.
         """
         end = self.clock() + self.timing.tick
+        due: list[DueBatch] = []
         while True:
             self.advance_regrades(end)
-            due = self._settle(end)
+            due = self._settle(end, due)
             emission = self.run_pass(end)
             yield emission
             if emission.asks_for_work:
@@ -116,17 +118,21 @@ class Loop:
             reconciled=reconciled,
         )
 
-    def _settle(self, end: float) -> list[DueBatch]:
-        """Wait until what is due stands still for a moment, so that a burst goes into one run."""
-        began = still_since = self.clock()
+    def _settle(self, end: float, before: list[DueBatch]) -> list[DueBatch]:
+        """Wait until what is due stands still for a moment, so that a burst goes into one run.
+
+        It is enough that one tenant's does that has something new since `before`: it does not wait
+        for another's burst.
+        """
+        began = self.clock()
         due = self.store.due(began)
+        still = StandingStill(before, due, began)
         while due and (now := self.clock()) < min(began + self.timing.settle_most, end):
-            if now - still_since >= self.timing.settle:
+            if now - still.since >= self.timing.settle:
                 break
             self.pause(self.timing.settle / 2)
-            due_now = self.store.due(self.clock())
-            if due_now != due:
-                due, still_since = due_now, self.clock()
+            due = self.store.due(self.clock())
+            still.look(due, self.clock())
         return due
 
     def _await_change(self, due: list[DueBatch], end: float) -> bool:

@@ -5,7 +5,7 @@ Its steps, for each lane:
 2. leave out what failed a moment ago, and what is run too often;
 3. share the row budget fairly between tenants;
 4. pack neighbours into ranges;
-5. stop where enough is queued, but keep room for tenants that have nothing under way;
+5. stop where enough is queued, but keep room for tenants that have little or nothing under way;
 6. give each request a run key.
 """
 
@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
+from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
 from parjanya_dagster.intent.demand import (
     Ended,
     Need,
@@ -28,6 +28,7 @@ from parjanya_dagster.intent.demand import (
     without_engine,
 )
 from parjanya_dagster.intent.fairness import fair_order, load_of, pack
+from parjanya_dagster.intent.light import light_rows, light_tenants, waiting
 from parjanya_dagster.intent.liveness import Deadlines, DeadRun, why_dead
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
@@ -46,6 +47,9 @@ class Limits:
     run_keys: int = 200  # Dagster logs events per key and asset
     queued_runs: int = 4  # runs that may wait per lane
     reserved_runs: int = 2  # more that may, for tenants that have nothing under way
+    light_runs: int = 4  # that may wait for tenants with little to do, besides all of these
+    light_seconds: float = 15.0  # of work are little
+    queue_lanes: frozenset[str] = frozenset()  # work from queues of their own, without slots
     run_seconds: float = 300.0  # a run should take about this long,
     unmeasured_rows: int = 500  # and have this many rows while nobody knows how long a row takes
     fewest_rows: int = 20  # but no fewer than this
@@ -71,6 +75,7 @@ class Request:
     run_key: str
     priority: int = 0  # 0 for a tenant's first run; lower the more it has
     regrade: bool = False  # it decides history again, in a share of its own
+    light: int = 0  # most rows that it takes at a stage, in the slots for little work; 0: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,11 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         asking = _Asking(
             lane=lane, snapshot=snapshot, order=order, limits=limits, generation=generation
         )
-        emitted = asking.for_arrivals(arrived, fresh, load_of(fresh, rows))
+        load = load_of(fresh, rows)
+        light = asking.light_tenants(needs, load)
+        emitted = asking.for_light([need for need in arrived if need.tenant in light], fresh)
+        much = [need for need in arrived if need.tenant not in light]
+        emitted += asking.for_arrivals(much, fresh, load)
         emitted += asking.for_regrades(history, sum(run.regrade for run in ours))
         requests += emitted
         covered += within
@@ -184,14 +193,31 @@ class _Asking:
     def budget(self) -> int:
         return row_budget(self.lane, self.snapshot.seconds_per_row, self.limits)
 
+    @property
+    def light_rows(self) -> int:
+        limits, pace = self.limits, self.snapshot.seconds_per_row
+        return light_rows(
+            self.lane, pace, limits.light_seconds, limits.fewest_rows, limits.run_rows
+        )
+
+    def light_tenants(self, needs: Sequence[Need], load: Mapping[str, float]) -> frozenset[str]:
+        if self.lane.name in self.limits.queue_lanes:
+            return frozenset()
+        return light_tenants(needs, load, self.light_rows)
+
+    def for_light(self, needs: Sequence[Need], live: Sequence[LiveRun]) -> list[Request]:
+        """Small runs for tenants with little to do: none of them waits for those with much."""
+        free = self.limits.light_runs - waiting(live, light=True)
+        rows = self.light_rows
+        chosen = fair_order(needs, {}, self.snapshot.weights, max(0, free) * rows)
+        groups = pack(chosen, self.order, rows, self.limits.run_keys, big=1.0)  # all are small
+        return [replace(self._request(group, 0), light=rows) for group in groups[: max(0, free)]]
+
     def for_arrivals(
         self, needs: Sequence[Need], live: Sequence[LiveRun], load: Mapping[str, float]
     ) -> list[Request]:
         """Fair shares, behind the backlog guard. `load`: rows by tenant that live runs have."""
-        waiting = sum(
-            run.state in (RunState.CREATED, RunState.QUEUED, RunState.STARTING) for run in live
-        )
-        free = self.limits.queued_runs - waiting
+        free = self.limits.queued_runs - waiting(live, light=False)
         most = free + self.limits.reserved_runs
         if most <= 0:
             return []

@@ -66,6 +66,7 @@ def reconcile(
     started = clock()
     future_times.pull_back(store, started, limits.lease)
     expired_leases = store.expire_leases(started, MOST_EXPIRED_LEASES)
+    store.fold_counts()
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap)
     # Never one that Dagster has seen, even where Truth was restored from a backup.

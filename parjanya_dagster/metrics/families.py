@@ -165,7 +165,7 @@ def _runs(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
             oldest = max((snapshot.now - run.since for run in those), default=0.0)
             sheet.set("runs", len(those), lane.name, state)
             sheet.set("run_oldest_seconds", max(0.0, oldest), lane.name, state)
-        waiting = sum(run.state is not RunState.STARTED for run in ours)
+        waiting = sum(run.state is not RunState.STARTED and not run.light for run in ours)
         sheet.set("queue_full", float(waiting >= seen.limits.queued_runs), lane.name)
         sheet.set("lane_held", float(lane.name in seen.limits.held_lanes), lane.name)
         _uncovered(sheet, lane, ours, snapshot)

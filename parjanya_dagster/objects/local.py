@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
+from operator import itemgetter
 from pathlib import Path
 
 from parjanya_dagster.errors import (
@@ -195,9 +196,9 @@ class FolderObjects:
         base = self._path(bucket, prefix) if prefix else self.root / bucket
         top = base if prefix.endswith("/") or not prefix else base.parent
         unread: dict[str, str] = {}  # folder or file -> why
-        for path in self._walk(top, unread):
-            key = os.path.relpath(path, self.root / bucket)
-            if not key.startswith(prefix) or key <= after:
+        above = "" if top == self.root / bucket else f"{os.path.relpath(top, self.root / bucket)}/"
+        for path, key in self._walk(top, above, after, unread):
+            if not key.startswith(prefix):
                 continue
             try:
                 info = _info(key, path.stat(follow_symlinks=True))
@@ -219,34 +220,46 @@ class FolderObjects:
         if hidden:
             raise ListingIncomplete(bucket, hidden)
 
-    def _walk(self, top: Path, unread: dict[str, str]) -> Iterator[os.DirEntry[str]]:
-        """Files in the order of their keys. A folder sorts as its name and a slash.
+    def _walk(
+        self, top: Path, above: str, after: str, unread: dict[str, str]
+    ) -> Iterator[tuple[os.DirEntry[str], str]]:
+        """Files and their keys beyond `after`, in the order of keys.
 
+        A folder sorts as its name and a slash. `above`: what the keys of all of them begin with.
         Folders below the first that cannot be listed are noted in `unread`.
         """
-        waiting: list[os.DirEntry[str]] = self._entries(str(top))
+        waiting = self._entries(str(top), above, after)
         while waiting:
-            entry = waiting.pop()
-            if entry.is_dir(follow_symlinks=False):
+            key, entry = waiting.pop()
+            if key.endswith("/"):
                 try:
-                    waiting += self._entries(entry.path)
+                    waiting += self._entries(entry.path, key, after)
                 except StorageUnavailable as error:
                     self._require_root()
                     unread[entry.path] = str(error)
             elif _is_file(entry):
-                yield entry
+                yield entry, key
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """The entries of a folder, the last first."""
+    def _entries(self, folder: str, above: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
+        """The entries of a folder with their keys, the last first; those beyond `after` alone."""
         try:
             with os.scandir(folder) as entries:
-                visible = [entry for entry in entries if not entry.name.startswith(".")]
+                keyed = [
+                    (above + _in_order(entry), entry)
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                ]
         except (FileNotFoundError, NotADirectoryError):
             self._require_root()
             return []
         except OSError as error:
             raise StorageUnavailable(f"Cannot list {folder}: {error.strerror}") from error
-        return sorted(visible, key=_in_order, reverse=True)
+        beyond = [
+            (key, entry)
+            for key, entry in keyed
+            if key > after or (key.endswith("/") and after.startswith(key))
+        ]
+        return sorted(beyond, key=itemgetter(0), reverse=True)
 
     def buckets(self) -> list[str]:
         try:

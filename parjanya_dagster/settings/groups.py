@@ -272,7 +272,7 @@ class Endpoint(Group):
 
 
 class Iqa(Group):
-    """Learned quality metrics: the scorer `pyiqa`."""
+    """Learned quality metrics: the scorer `pyiqa` (extra `iqa`), which forbids commercial use."""
 
     weights: str = Field(default="", description="Folder of weights and their SHA256SUMS.")
     metrics: str = Field(

@@ -182,6 +182,7 @@ def test_every_row_of_any_journey_can_be_rebuilt_from_its_events(
         assert (one.due_at is None) == (one.pipeline_status in ("curated", "failed"))
     (counts,) = store.counts(slug)
     assert counts.registered == counts.rows + counts.departed
+    assert [counts] == store.counted(slug)
 
 
 def test_a_heartbeat_is_the_last_one(store: Store) -> None:

@@ -66,6 +66,7 @@ class DagsterModel:
                     since=run.since,
                     requested=True,
                     regrade=run.request.regrade,
+                    light=bool(run.request.light),
                 )
                 for run in self.runs.values()
                 if run.live
@@ -125,13 +126,13 @@ class DagsterModel:
     def launch(self, at_once: int = 3, per_share: int | None = None) -> Run | None:
         """Take the next run out of the queue, if there is room: it is then starting.
 
-        `per_share`: so many of what arrives may run at once, and so many of regrades.
+        `per_share`: so many runs of each share may run at once.
         """
         busy = [run for run in self.runs.values() if run.live and run.state in _RUNNING]
         queued = self.queued()
         if per_share is not None:
-            taken = Counter(run.request.regrade for run in busy)
-            queued = [run for run in queued if taken[run.request.regrade] < per_share]
+            taken = Counter(_share(run) for run in busy)
+            queued = [run for run in queued if taken[_share(run)] < per_share]
         if len(busy) >= at_once or not queued:
             return None
         run = max(queued, key=lambda run: (run.request.priority, -int(run.run_id[4:])))
@@ -146,7 +147,7 @@ class DagsterModel:
         if not set(ends) <= set(self.keys) or keys[0] != ends[0]:
             self._end(run, "failure")
             return
-        run.process = Worker(run.run_id, keys, run.request.stages)
+        run.process = Worker(run.run_id, keys, run.request.stages, most=run.request.light)
         self.processes.append(run.process)
 
     def finished(self, process: Worker) -> None:
@@ -183,6 +184,10 @@ class DagsterModel:
     @property
     def waiting(self) -> int:
         return sum(run.live and run.state in _WAITING for run in self.runs.values())
+
+
+def _share(run: Run) -> tuple[str, bool, bool]:
+    return run.request.lane.name, run.request.regrade, run.request.light > 0
 
 
 _RUNNING = (RunState.STARTING, RunState.STARTED)

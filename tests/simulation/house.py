@@ -38,7 +38,9 @@ from tests.simulation.policies import Policies
 from tests.simulation.worker import Poisoned, Worker, preview_key
 from tests.support.clock import Clock
 
-LIMITS = Limits(run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, unmeasured_rows=6)
+LIMITS = Limits(
+    run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, light_runs=1, unmeasured_rows=6
+)
 TICK = 60.0  # seconds between two ticks when all is quiet
 TIMING = Timing(tick=1.5, gap=2 * TICK)  # short ticks: between them, other things happen
 MOST_TICKS = 150  # after the last fault until everything is terminal
@@ -79,7 +81,7 @@ class House:
             store=store,
             belief=QueuedLanes(self.dagster, store, self.queues, self.lanes),
             lanes=self.lanes,
-            limits=lambda: self.limits,
+            limits=lambda: replace(self.limits, queue_lanes=frozenset(self.queues)),
             eligibility=Eligibility(
                 store=store,
                 objects=self.buckets,
@@ -192,7 +194,9 @@ class House:
     # --- what must hold after every step ---
 
     def check(self) -> None:
-        for counts in self.store.counts():
+        kept = self.store.counts()
+        assert kept == self.store.counted(), "counters that are kept are wrong"
+        for counts in kept:
             assert counts.registered == counts.rows + counts.departed, "conservation is broken"
         rows = {row.image_id: row for row in self._rows()}
         lost = self.seen.keys() - rows.keys()
@@ -206,7 +210,7 @@ class House:
                 self._check_row(row, self.seen.get(image))
         self.seen = rows
         most = self.limits
-        of_a_lane = most.queued_runs + most.reserved_runs + most.regrade_runs
+        of_a_lane = most.queued_runs + most.reserved_runs + most.light_runs + most.regrade_runs
         bound = len(self.lanes) * of_a_lane
         assert self.dagster.waiting <= bound, "intent is not bounded"
 

@@ -23,6 +23,7 @@ WRITES = frozenset(
         "commit",
         "release",
         "expire_leases",
+        "fold_counts",
         "reset",
         "reset_images",
         "write_book",

@@ -16,7 +16,7 @@ import pytest
 
 from bench.regrade import STRICTER
 from parjanya_dagster import policy
-from parjanya_dagster.instance.home import RUNS_AT_ONCE, RUNS_PER_SHARE
+from parjanya_dagster.instance.home import RUNS_PER_SHARE, runs_at_once
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.regrade.advance import Advance, selection
 from parjanya_dagster.truth.models import Tenant
@@ -51,7 +51,7 @@ class Turns:
             self.waiting_beside += bool(house.store.regrading())
         house.sweep()
         house.dagster.apply(house.tick())
-        while run := house.dagster.launch(RUNS_AT_ONCE, RUNS_PER_SHARE):
+        while run := house.dagster.launch(runs_at_once(1), RUNS_PER_SHARE):
             house.dagster.start(run)
         live = [run for run in house.dagster.runs.values() if run.live and run.request.regrade]
         self.regrades_at_once = max(self.regrades_at_once, len(live))

@@ -485,7 +485,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 WALKS = EXAMPLES // 2
 STEPS = 120
-DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "2,60").split(",")]
+DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "1,50").split(",")]
 
 
 def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:

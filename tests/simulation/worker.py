@@ -48,7 +48,9 @@ class Worker:
     run_id: str
     keys: tuple[str, ...]
     stages: tuple[str, ...]
+    most: int = 0  # rows that it takes at a stage; 0: all that are due
     at: int = 0
+    taken: int = 0  # at this stage
     claims: list[Claim] = field(default_factory=list)
     alive: bool = True
     progress_at: float = 0.0
@@ -72,18 +74,23 @@ class Worker:
         """Do the next thing. Raises Died or Poisoned at any write."""
         stage = self.stages[self.at]
         self._beat(store, now, stage, Phase.WORKING)
+        if not self.claims and 0 < self.most <= self.taken:
+            self._leave(store, now, stage)
+            return None
         if not self.claims:
+            limit = min(size, self.most - self.taken) if self.most else size
             self.claims = store.claim(
                 ClaimRequest(
                     stage=stage,
                     batches=self.keys,
-                    limit=size,
+                    limit=limit,
                     owner=self.run_id,
                     lease=LEASE,
                     ahead=self.stages[self.at + 1 :],
                 ),
                 now,
             )
+            self.taken += len(self.claims)
             if not self.claims:
                 self._leave(store, now, stage)
             self.asks = {claim.image_id: policies.asked(claim.row) for claim in self.claims}
@@ -112,7 +119,7 @@ class Worker:
                     refusing.note(store, tenant, now, StorageUnavailable("AccessDenied"))
                 elif key in stale:
                     store.manifest_written(key, stale[key])
-        self.at += 1
+        self.at, self.taken = self.at + 1, 0
         self.progress_at = now
         self._beat(store, now, stage, Phase.LEFT)
 

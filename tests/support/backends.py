@@ -22,6 +22,11 @@ class Backend:
     url: str
     opened: list[Store] = field(default_factory=list)
 
+    @property
+    def kind(self) -> str:
+        """sqlite, postgresql or dynamodb."""
+        return self.url.partition(":")[0].partition("+")[0]
+
     def open(self, **options: Any) -> Store:
         self.opened.append(open_store(self.url, **options))
         return self.opened[-1]

@@ -1,6 +1,6 @@
-"""How many examples a property is asked of: some in each run, many at night.
+"""How many examples a property is asked of: few in a quick run, some in each, many at night.
 
-`PROPERTIES_WIDER` multiplies them; `make nightly` sets it.
+`PROPERTIES_WIDER` multiplies them; `make test-quick` and `make nightly` set it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-WIDER = int(os.environ.get("PROPERTIES_WIDER") or 1)
+WIDER = float(os.environ.get("PROPERTIES_WIDER") or 1)
+FEWEST = 5
 
 
 def examples(usual: int) -> int:
-    return usual * WIDER
+    return max(FEWEST, round(usual * WIDER))
 
 
 settings.register_profile(

@@ -43,6 +43,7 @@ def run(
     lease: float | None = None,
     pulse: Pulse | None = None,
     job: str = LANE.job,
+    light: bool = False,
 ) -> LiveRun:
     until = None if lease is None else NOW + lease
     return LiveRun(
@@ -55,6 +56,7 @@ def run(
         requested=True,
         lease_until=until,
         pulse=pulse,
+        light=light,
     )
 
 

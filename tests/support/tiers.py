@@ -1,7 +1,7 @@
 """Which tests need more than this process: marked by what they use, never by hand.
 
 `server` needs a server or a browser, `model` loads a model, `instance` starts whole instances of
-the platform, `long` explores at random; `make test-quick` leaves all four out. `properties` are
+the platform, `long` explores at random or makes much; `make test-quick` leaves all four out. `properties` are
 Hypothesis's, of which `make nightly` looks at more examples.
 """
 
@@ -13,11 +13,17 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 SERVERS = {"postgres", "moto", "radosgw", "browser"}
+MODULES = {
+    "incidents/test_h_a_model_folder_without_its_processor.py": "model",
+    "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
+}
 FOLDERS = {
     "deploy": "instance",
     "end_to_end": "instance",
     "simulation": "long",
+    "unit/demo": "long",  # it makes the whole sample set, twice
     "unit/gpu_ops/iqa": "model",
+    "unit/gpu_ops/preflight": "model",
     "unit/gpu_ops/vlm": "model",
 }
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
@@ -26,7 +32,7 @@ MARKS = {
     "server": "needs a server or a browser",
     "model": "loads a model",
     "instance": "starts a whole instance of the platform",
-    "long": "explores at random, for long",
+    "long": "explores at random or makes much, for long",
     "properties": "is asked of random examples",
 }
 
@@ -45,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in FOLDERS.items():
             if _place(item).startswith(f"{folder}/"):
                 item.add_marker(mark)
+        if mark := MODULES.get(_place(item)):
+            item.add_marker(mark)
     items.sort(key=_turn)
 
 

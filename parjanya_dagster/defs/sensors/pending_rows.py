@@ -16,6 +16,8 @@ from dagster import (
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
+    LIGHT,
+    LIGHT_TAG,
     PARTITIONS,
     POLICY_TAG,
     PRIORITY,
@@ -73,6 +75,8 @@ def _regrade_of(store: Store, request: Request) -> Regrade | None:
 def run_request(request: Request, regrade: Regrade | None = None) -> RunRequest:
     """Dagster's form of a planned run: a range of partitions in the lane's job."""
     tags = {SHARE_TAG: request.lane.name}
+    if request.light:
+        tags = {SHARE_TAG: f"{request.lane.name}:{LIGHT}", LIGHT_TAG: str(request.light)}
     if request.regrade:  # without a record of it, rows wait for a policy that a backfill named
         tags = {SHARE_TAG: f"{request.lane.name}:{REGRADE}", REPLAY_TAG: "backfill"}
     if regrade is not None:

@@ -37,10 +37,10 @@ ATTEMPTS = 6  # of one request: botocore waits between them, longer each time
 class DynamoStore(
     Registration,
     Work,
+    Counting,
     Reads,
     Likeness,
     Trouble,
-    Counting,
     Publishing,
     Regrading,
     Uploading,

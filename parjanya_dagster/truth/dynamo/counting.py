@@ -7,14 +7,16 @@ is consistent by itself. So their sum is consistent too, whenever each of them i
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 
 from parjanya_dagster.truth.dynamo import codec, keys
-from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo.changes import kinds
+from parjanya_dagster.truth.dynamo.reads import Reads
 from parjanya_dagster.truth.store import Counts
 
 
-class Counting(Base):
+class Counting(Reads):
     """The part of the store that counts images."""
 
     def counts(self, tenant: str | None = None) -> list[Counts]:
@@ -41,6 +43,36 @@ class Counting(Base):
                 )
             )
         return counted
+
+    def counted(self, tenant: str | None = None) -> list[Counts]:
+        counted = []
+        for kept in self.counts(tenant):
+            named: Counter[str] = Counter()
+            for batch in self.batches(kept.tenant):
+                after = ""
+                while page := self.rows([batch], after):
+                    after = page[-1].image_id
+                    named.update(chain.from_iterable(map(kinds, page)))
+            counted.append(
+                replace(
+                    kept,
+                    by_status=_under(named, "status:"),
+                    by_verdict=_under(named, "verdict:"),
+                    by_failure=_under(named, "failure:"),
+                    departed=named["departed"],
+                )
+            )
+        return counted
+
+    def fold_counts(self) -> None:
+        """Each counter is one number in one of a few items: there is nothing to add up."""
+
+    def rebuild_counts(self) -> bool:
+        """Not possible while anybody writes: a counter has no parts that a count could leave out.
+
+        It moves in the transaction of its rows, under their conditions.
+        """
+        return False
 
     def _in_flight(self) -> Counter[str]:
         """Rows under a lease, by tenant. The cost grows with the rows in flight."""

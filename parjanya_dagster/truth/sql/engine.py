@@ -105,12 +105,18 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine, patient: bool = False) -> Iterator[Connection]:
+def writing(
+    engine: Engine, patient: bool = False, repeatable: bool = False
+) -> Iterator[Connection]:
     """A write transaction. It is committed at the end, or rolled back if anything is raised.
 
-    A `patient` one waits for locks and for its own statements as long as they take.
+    A `patient` one waits for locks and for its own statements as long as they take. All statements
+    of a `repeatable` one see one snapshot. SQLite's always do.
     """
-    with _transaction(engine, {"parjanya_writing": True}, patient) as connection:
+    options: dict[str, Any] = {"parjanya_writing": True}
+    if repeatable and engine.dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with _transaction(engine, options, patient) as connection:
         yield connection
 
 

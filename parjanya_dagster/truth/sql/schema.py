@@ -70,6 +70,19 @@ batches = Table(
     ),
 )
 
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("object_state", Text, primary_key=True),
+    Column("pipeline_status", Text, primary_key=True),
+    Column("verdict", Text, primary_key=True),  # empty: none
+    Column("failure_class", Text, primary_key=True),  # empty: none
+    Column("part", BigInteger, primary_key=True),  # 0, or the transaction that wrote it
+    Column("n", BigInteger, nullable=False),
+)
+"""How many images are where: the sum over parts. Triggers on `images` keep it."""
+
 images = Table(
     "images",
     metadata,

@@ -127,6 +127,12 @@ def a_row_is_lost(platform: Platform) -> None:
         db.execute("DELETE FROM images WHERE rowid = (SELECT min(rowid) FROM images)")
 
 
+def counters_are_spoilt(platform: Platform) -> None:
+    world.arrive(platform.store, 2)
+    with closing(sqlite3.connect(platform.settings.home / "truth.db")) as db, db:
+        db.execute("UPDATE tallies SET n = n + 1")
+
+
 def large_logs(platform: Platform) -> None:
     with (platform.settings.home / "logs" / "daemon.log").open("wb") as file:
         file.truncate(2 << 30)
@@ -166,6 +172,7 @@ def an_old_failure(platform: Platform) -> None:
     [
         ("nothing_wrong_now", blind),
         ("every_row_accounted_for", a_row_is_lost),
+        ("counters_are_right", counters_are_spoilt),
         ("logs_are_small", large_logs),
         ("old_runs_are_let_go", old_runs),
         ("lanes_are_declared", another_ran),
@@ -182,6 +189,16 @@ def test_each_check_notices_what_it_is_for(
     found = checked(platform, name)
     assert found.passed is False
     assert found.next_step
+
+
+def test_counters_that_are_wrong_are_told_and_made_anew(platform: Platform, home: Path) -> None:
+    assert "right" in run("recount", home=home).stdout
+    counters_are_spoilt(platform)
+    told = run("recount", home=home)
+    assert (told.exit_code, "acme: kept 3" in told.stdout) == (1, True)
+    assert run("recount", "--repair", home=home).exit_code == 0
+    assert run("recount", home=home).exit_code == 0
+    assert platform.store.counts()[0].rows == 2
 
 
 def test_a_full_disk_is_noticed(platform: Platform) -> None:

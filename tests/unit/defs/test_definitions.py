@@ -56,6 +56,8 @@ json.dump(
             one.name: [one.default_status.value, one.job_name, one.cron_schedule]
             for one in repository.schedule_defs
         },
+        "by hand": repository.get_implicit_asset_job_names()
+        and repository.get_job(repository.get_implicit_asset_job_names()[0]).executor_def.name,
         "checks": sorted(f"{key.asset_key.path[-1]}.{key.name}" for key in graph.asset_check_keys),
         "modules": sorted({module.split(".")[0] for module in sys.modules}),
     },
@@ -115,7 +117,7 @@ def test_the_assets_are_the_stages_over_one_set_of_partitions(embedded: dict[str
         },
         "validated": stage("uploads", "vips"),
         "enriched": stage("validated", "onnx"),
-        "scored": stage("enriched", "pytorch"),
+        "scored": stage("enriched", "numpy"),
         "curated": stage("scored", "parquet", "yaml"),
     }
 
@@ -128,6 +130,11 @@ def test_the_embedded_lane_is_one_job_with_all_stages(embedded: dict[str, Any]) 
         "executor": "in_process",
     }
     assert embedded["jobs"].keys() == {"embedded_lane_job", "retention_job"}
+
+
+def test_what_is_launched_from_an_assets_page_is_one_process_too(embedded: dict[str, Any]) -> None:
+    """A process for each step would import everything and load the models once more."""
+    assert embedded["by hand"] == "in_process"
 
 
 def test_what_is_old_is_let_go_every_night(embedded: dict[str, Any]) -> None:

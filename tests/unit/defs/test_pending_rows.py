@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from parjanya_dagster.belief.tags import LIGHT_TAG, SHARE_TAG
+from parjanya_dagster.defs.sensors.pending_rows import run_request
 from parjanya_dagster.intent.loop import Emission, Loop, Timing
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import DueBatch
 from tests.support.clock import NOON, Clock
-from tests.support.snapshots import Idle
+from tests.support.snapshots import Idle, batch, decide, due
 
 BATCH = "acme/2025-10-09/001"
 DUE = DueBatch(batch=BATCH, tenant="acme", stage="validated", rows=1, oldest=NOON)
@@ -50,6 +52,14 @@ def looks(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def passes(loop: Loop, clock: Clock) -> list[tuple[Emission, float]]:
     """The passes of a tick, each with the second in which it was made."""
     return [(emission, clock() - NOON) for emission in loop.tick()]
+
+
+def test_a_run_with_little_to_do_has_slots_of_its_own_and_a_bound() -> None:
+    small, long = decide([due(batch("small"), 3), due(batch(), 900)]).requests
+    light, other = run_request(small).tags, run_request(long).tags
+    assert light[SHARE_TAG] != other[SHARE_TAG]
+    assert int(light[LIGHT_TAG]) == small.light > 0
+    assert LIGHT_TAG not in other
 
 
 def test_a_hint_ends_the_waiting(loop: Loop, clock: Clock) -> None:

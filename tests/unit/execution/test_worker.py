@@ -233,6 +233,16 @@ def test_stopping_between_claims_leaves_the_rest_due(platform: Platform, clock: 
     assert all(row.lease_owner is None for row in rows)
 
 
+def test_a_run_with_little_to_do_takes_no_more_than_its_rows(
+    platform: Platform, clock: Clock
+) -> None:
+    world.arrive(platform.store, 10)
+    stage = Work()
+    tally = work(platform.store, stage, clock, Pace(rows=4, seconds=5.0, lease=120.0), most=6)
+    assert (stage.seen, tally.rows) == ([4, 2], 6)
+    assert sum(due.rows for due in platform.store.due(clock(), ["validated"])) == 4
+
+
 def test_a_clock_that_goes_backwards_neither_loses_rows_nor_spins(
     platform: Platform, clock: Clock
 ) -> None:

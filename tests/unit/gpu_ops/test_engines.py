@@ -144,6 +144,32 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_default_engines_load_nothing_of_the_gpu_stack() -> None:
+    """A default installation has none of it, and pyiqa forbids commercial use."""
+    program = (
+        "import sys, numpy, gpu_ops.engines as e;"
+        "image = numpy.random.default_rng(1).integers(0, 255, (256, 256, 3)).astype('uint8');"
+        "e.enricher().describe([image]); e.scorer('embedded-full').score([image]);"
+        "gpu = {'torch', 'torchvision', 'timm', 'pyiqa', 'transformers'};"
+        "print(sorted(gpu & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "extra"), [("enricher", "transformers", "vlm"), ("scorer", "pyiqa", "iqa")]
+)
+def test_an_engine_whose_packages_are_missing_names_the_extra(
+    kind: str, engine: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=rf"pip install 'parjanya\[{extra}\]'"):
+        getattr(engines, kind)(engine)
+
+
 def test_an_engine_without_a_language_model_says_that_it_asks_nothing() -> None:
     with pytest.raises(ValueError, match="the engine embedded asks nothing"):
         engines.enricher().asking("describe@1")

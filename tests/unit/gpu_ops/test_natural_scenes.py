@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from gpu_ops import engines
-from gpu_ops.embedded import luma, metrics, natural_scenes, weights, windows
+from gpu_ops.embedded import luma, natural_scenes, piqe, weights, windows
 from gpu_ops.embedded.scorer import FULL, EmbeddedScorer
 
 # (photograph of scikit-image, damage): BRISQUE by brisque 0.2.0, NIQE by basicsr 1.4.2, run on
@@ -63,7 +63,7 @@ def test_scores_are_those_of_the_packages_that_ship_the_weights(name: str, damag
 SCORES = {
     "niqe": natural_scenes.niqe,
     "brisque": natural_scenes.brisque,
-    "piqe": lambda stack: metrics.piqe(windows.windows(stack[0])),
+    "piqe": lambda stack: piqe.piqe(windows.windows(stack[0])),
 }
 
 

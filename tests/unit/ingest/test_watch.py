@@ -201,6 +201,7 @@ def test_after_a_long_sweep_only_its_own_tenant_waits_for_as_long_as_it_is_worth
         land(folders, "a.jpg", slug)
     assert folders.watch.tick(Cursor()) is not None
     slow, objects = slowed(folders, clock, acme=3.0)
+    slow.pacing.slice = 5.0
     cursor = Cursor()
     assert slow.watch.tick(cursor) is not None
     assert (objects.listed.count("acme"), objects.listed.count("bolt") > 10) == (1, True)

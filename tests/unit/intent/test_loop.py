@@ -143,6 +143,42 @@ def test_a_burst_without_end_is_not_waited_for_for_ever(
     assert clock() <= NOON + TIMING.settle_most + TIMING.settle
 
 
+def test_one_tenants_burst_holds_up_nobody_elses_image(
+    loop: Loop, store: Store, dagster: Idle, clock: Clock
+) -> None:
+    world.arrive(store, 1, now=NOON)
+    world.arrive(store, 1, slug="bolt", now=NOON)
+    dagster.keys += store.batches()
+    number = itertools.count(1)
+
+    def pause(seconds: float) -> None:
+        clock.pass_by(seconds)
+        arrive(store, [next(number)], clock())
+
+    (only,) = take(replace(loop, pause=pause), dagster)
+    assert any("bolt" in key for request in only.runs for key in request.keys)
+    assert clock() < NOON + 2 * TIMING.settle
+
+
+def test_what_was_due_before_and_waits_hurries_no_burst(
+    loop: Loop, store: Store, dagster: Idle, clock: Clock
+) -> None:
+    """Else every burst beside a tenant that waits would be cut in pieces."""
+    world.arrive(store, 1, slug="bolt", now=NOON)
+    before = store.due(NOON)
+    world.arrive(store, 1, now=NOON)
+    number = itertools.count(1)
+
+    def pause(seconds: float) -> None:
+        clock.pass_by(seconds)
+        if clock() < NOON + 2.0:
+            arrive(store, [next(number)], clock())
+
+    due = replace(loop, pause=pause)._settle(NOON + TIMING.tick, before)
+    assert sum(one.rows for one in due if one.tenant != "bolt") == next(number)
+    assert clock() >= NOON + 2.0 + TIMING.settle
+
+
 # --- wait ---------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from gpu_ops import engines
 from gpu_ops.embedded.scorer import EmbeddedScorer
 from gpu_ops.iqa.networks import NETWORKS
 from gpu_ops.iqa.options import Options
-from gpu_ops.iqa.scorer import PyiqaScorer, UnknownMetric, normalized
+from gpu_ops.iqa.scorer import LICENCE, PyiqaScorer, UnknownMetric, normalized
 from gpu_ops.offline import WouldDownload, offline
 from gpu_ops.weight_folder import MANIFEST, BadWeights, WeightFolder
 from tests.support.iqa_weights import write_manifest, write_weights
@@ -78,6 +78,15 @@ def test_a_batch_says_of_each_picture_what_it_says_of_it_alone(weights: Path) ->
             assert together["metrics"][name]["value"] == pytest.approx(
                 alone["metrics"][name]["value"], abs=2e-3
             )
+
+
+def test_loading_it_says_what_its_licence_forbids(
+    weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = scorer(weights, "cnniqa")
+    engine.warm()
+    engine.warm()
+    assert [record.message for record in caplog.records].count(LICENCE) == 1
 
 
 def test_only_pictures_of_one_shape_go_together(weights: Path) -> None:
