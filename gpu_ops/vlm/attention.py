@@ -50,7 +50,8 @@ def by_length(
         assert math.isclose(scaling, query.shape[-1] ** -0.5)  # all that its first versions know
         bounds, longest = _bounds(cu_seq_lens_q)
         q, k, v = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
-        return varlen_attn(q, k, v, bounds, bounds, longest, longest)[None], None
+        attended: Any = varlen_attn(q, k, v, bounds, bounds, longest, longest)
+        return attended[None], None
     output = torch.empty_like(query[0].transpose(0, 1))  # (tokens, heads, size)
     tokens = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
     for length, places in _places(cu_seq_lens_q).items():
