@@ -275,7 +275,7 @@ class Vlm(Group):
         default=400, ge=16, description="`transformers`: most tokens that an image becomes."
     )
     batch_tokens: int = Field(
-        default=16_384, ge=1, description="`transformers`: tokens of one forward pass."
+        default=65_536, ge=1, description="`transformers`: tokens of one forward pass."
     )
     calibration: str = Field(
         default="", description="`transformers`: a file that `python -m gpu_ops calibrate` wrote."
