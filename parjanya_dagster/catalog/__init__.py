@@ -8,7 +8,7 @@ from parjanya_dagster.catalog.catalog import FILE, Catalog, Found
 from parjanya_dagster.catalog.facets import FACETS, SORTS
 from parjanya_dagster.catalog.file import remove
 from parjanya_dagster.catalog.follow import Follower
-from parjanya_dagster.catalog.query import Query, QueryInvalid
+from parjanya_dagster.catalog.query import Query
 
 __all__ = [
     "FACETS",
@@ -18,6 +18,5 @@ __all__ = [
     "Follower",
     "Found",
     "Query",
-    "QueryInvalid",
     "remove",
 ]

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.catalog import FACETS, SORTS, Catalog, Query, QueryInvalid
+from parjanya_dagster.catalog import FACETS, SORTS, Catalog, Query
 from parjanya_dagster.catalog.catalog import FILE
 from parjanya_dagster.catalog.columns import MOST_VALUES
 from parjanya_dagster.catalog.entry import Entry, bucket, general
 from parjanya_dagster.catalog.file import CatalogFile
 from parjanya_dagster.catalog.query import cursor
 from parjanya_dagster.catalog.words import words
+from parjanya_dagster.errors import QueryInvalid
 
 NAMES = [facet.name for facet in FACETS]
 
