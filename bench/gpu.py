@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gpu_floors import Busy, Peaks, floors, peaks, work_of
-from bench.gpu_models import SIZES, Built, build, jpegs
+from bench.gpu_models import SHAPES, SIZES, Built, build, jpegs
 from gpu_ops.interface import LABELS
 from gpu_ops.vlm import categories, prompts
 from gpu_ops.vlm.enricher import TransformersEnricher
@@ -96,16 +96,17 @@ def compare(
     results: dict[str, Any] = {}
     visual = built.model.base_model.visual.config
     fast = visual._attn_implementation
-    few = files[: options.plain_images]
-    for name, some, work in (
-        ("a: one at a time", few, lambda some: plain(some, 1)),
-        ("b: plain batches", few, lambda some: plain(some, options.batch)),
-        ("c: the engine", files, ours),
+    single, plain_files = files[: options.single_images], files[: options.plain_images]
+    for name, batch, some, work in (
+        ("a: one at a time", 1, single, lambda some: plain(some, 1)),
+        ("b: plain batches", options.batch, plain_files, lambda some: plain(some, options.batch)),
+        ("c: the engine", engine.ahead, files, ours),
     ):
         visual._attn_implementation = fast if name.startswith("c") else "sdpa"
-        results[name] = measure(work, some, device)
+        results[name] = measure(work, some, batch, device)
     visual._attn_implementation = fast
-    size = engine.prepare(decode(files[0])).size
+    sizes = [engine.prepare(decode(file)).size for file in files[: len(SHAPES)]]
+    size = round(sum(sizes) / len(sizes))
     work = work_of(
         reader.questions, size, tokens if describe else 0, options.batch_tokens, engine.ahead
     )
@@ -139,9 +140,11 @@ def on_paper(options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def measure(work: Callable[[list[Path]], None], files: list[Path], device: str) -> dict[str, Any]:
-    """Once to warm up on a few, then timed on all."""
-    work(files[: min(len(files), 8)])
+def measure(
+    work: Callable[[list[Path]], None], files: list[Path], batch: int, device: str
+) -> dict[str, Any]:
+    """Once to warm up on a batch, then timed on all."""
+    work(files[:batch])
     with Busy(device) as busy:
         started = time.perf_counter()
         work(files)
@@ -228,7 +231,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model-size", choices=SIZES, default="7b")
     parser.add_argument("--family", choices=FAMILIES, default="qwen2_5_vl")
     parser.add_argument("--images", type=int, default=512, help="for the engine")
-    parser.add_argument("--plain-images", type=int, default=32, help="for the two plain ways")
+    parser.add_argument("--single-images", type=int, default=8, help="for one at a time")
+    parser.add_argument("--plain-images", type=int, default=32, help="for the plain batches")
     parser.add_argument("--batch", type=int, default=16, help="of the plain batches")
     parser.add_argument("--visual-tokens", type=int, default=400)
     parser.add_argument("--batch-tokens", type=int, default=65_536)

@@ -72,8 +72,38 @@ LARGE: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }
-WIDTH, HEIGHT = 1152, 864  # one megapixel
-SIZES = {"tiny": TINY, "7b": LARGE}
+#: Qwen2.5-VL-3B and Qwen3-VL-4B, likewise. They share the embedding with the head.
+MEDIUM: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {
+    "qwen2_5_vl": (
+        LARGE["qwen2_5_vl"][0]
+        | {
+            "vocab_size": 151936,
+            "hidden_size": 2048,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 2,
+        },
+        LARGE["qwen2_5_vl"][1] | {"out_hidden_size": 2048},
+    ),
+    "qwen3_vl": (
+        LARGE["qwen3_vl"][0] | {"hidden_size": 2560, "intermediate_size": 9728},
+        LARGE["qwen3_vl"][1]
+        | {
+            "depth": 24,
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "out_hidden_size": 2560,
+            "deepstack_visual_indexes": [5, 11, 17],
+        },
+    ),
+}
+#: Width and height, each about one megapixel: pictures of a batch are seldom of one shape.
+SHAPES = (
+    *((1152, 864), (864, 1152), (1344, 756), (1000, 1000)),
+    *((1224, 816), (816, 1224), (1440, 720), (752, 1336)),
+)
+SIZES = {"tiny": TINY, "3b": MEDIUM, "7b": LARGE}
 
 
 @dataclass(frozen=True)
@@ -112,16 +142,17 @@ def made_up(count: int) -> tuple[str, ...]:
 
 
 def jpegs(folder: Path, count: int) -> list[Path]:
-    """Different 1-megapixel JPEGs of soft shapes and a little noise."""
+    """Different 1-megapixel JPEGs, of soft shapes and a little noise, in all `SHAPES` in turn."""
     import numpy as np
     from PIL import Image
 
     draw = np.random.default_rng(0)
     files = []
     for number in range(count):
-        coarse = draw.integers(0, 256, (HEIGHT // 96, WIDTH // 96, 3), dtype=np.uint8)
-        soft = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-        grain = draw.normal(0, 6, (HEIGHT, WIDTH, 1))
+        width, height = SHAPES[number % len(SHAPES)]
+        coarse = draw.integers(0, 256, (height // 96, width // 96, 3), dtype=np.uint8)
+        soft = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        grain = draw.normal(0, 6, (height, width, 1))
         pixels = np.clip(np.asarray(soft, np.float32) + grain, 0, 255).astype(np.uint8)
         files.append(folder / f"{number:05}.jpg")
         Image.fromarray(pixels).save(files[-1], quality=90)

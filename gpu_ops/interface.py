@@ -80,8 +80,8 @@ class Enricher(Engine, Protocol):
 
         `hints` are the `technical` measures taken before the preview was compressed, one per
         image or None. They sharpen the answer; their absence is no error.
-        Raises `InvalidImage` when an array is not an upright RGB image, and `SomeFailed` where an
-        engine can tell which images failed and has answers for the others.
+        Raises `InvalidImage` when an array is not an upright RGB image, `SomeFailed` where an
+        engine can tell which images failed and has answers for the others, and `EngineLost`.
         """
 
 
@@ -125,6 +125,13 @@ class SomeFailed(Exception):
         super().__init__(f"{len(errors)} of {len(bodies)} images failed, the first: {first}")
         self.bodies = bodies
         self.errors = errors
+
+
+class EngineLost(Exception):
+    """Nothing more can be had from the engine in this process: the GPU's context died, say.
+
+    No image is at fault, and none may pay for it. A new process may do well.
+    """
 
 
 class InvalidImage(ValueError):

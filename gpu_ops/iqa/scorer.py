@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import windows
 from gpu_ops.embedded.scorer import FULL, EmbeddedScorer
-from gpu_ops.interface import Identity, require_images
+from gpu_ops.faults import lost, too_much
+from gpu_ops.interface import EngineLost, Identity, require_images
 from gpu_ops.iqa.networks import NETWORKS, build
 from gpu_ops.offline import offline
 from gpu_ops.weight_folder import WeightFolder
@@ -146,7 +147,11 @@ class PyiqaScorer:
                 tensor = torch.from_numpy(stack).to(self._placed(), non_blocking=True)
                 tensor = tensor.permute(0, 3, 1, 2).float().div_(255)
                 values = self._held[name](tensor).float().reshape(-1).cpu().tolist()
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if lost(error):
+                raise EngineLost(f"the device failed: {error}") from error
+            if not too_much(error):
+                raise
             if len(stack) == 1:
                 raise MemoryError(
                     f"{name} does not fit in memory with one image of {stack.shape[2]} x "

@@ -6,6 +6,7 @@ thousand small calls per layer. Here those of equal length go into one call.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 # The library hands whole packed sequences only to implementations whose name holds "flash".
@@ -43,6 +44,14 @@ def by_length(
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
+    if query.device.type == "cuda" and query.dtype in (torch.bfloat16, torch.float16):
+        from torch.nn.attention.varlen import varlen_attn
+
+        assert math.isclose(scaling, query.shape[-1] ** -0.5)  # all that its first versions know
+        bounds, longest = _bounds(cu_seq_lens_q)
+        q, k, v = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
+        attended: Any = varlen_attn(q, k, v, bounds, bounds, longest, longest)
+        return attended[None], None
     output = torch.empty_like(query[0].transpose(0, 1))  # (tokens, heads, size)
     tokens = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
     for length, places in _places(cu_seq_lens_q).items():
@@ -51,6 +60,17 @@ def by_length(
         attended = scaled_dot_product_attention(q, k, v, scale=scaling)
         output[places] = attended.transpose(1, 2).flatten(0, 1)
     return output[None], None
+
+
+def _bounds(bounds: Any) -> tuple[Any, int]:
+    """The bounds as the kernel wants them, and the longest length. Stored with the bounds."""
+    import torch
+
+    kept = getattr(bounds, "_bounds_and_longest", None)
+    if kept is None:
+        kept = (bounds.to(torch.int32), int((bounds[1:] - bounds[:-1]).max()))
+        bounds._bounds_and_longest = kept
+    return kept
 
 
 def _places(bounds: Any) -> dict[int, Any]:

@@ -23,7 +23,6 @@ class Grammar:
         )
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
         self._executor = llguidance.LLExecutor()
-        self._words = (vocabulary + 31) // 32
         self._vocabulary = vocabulary
         matcher = self._matcher()
         if matcher.is_error():
@@ -35,39 +34,46 @@ class Grammar:
 
         return llguidance.LLMatcher(self._tokenizer, self._grammar)
 
-    def rows(self, count: int) -> Rows:
+    def rows(self, count: int, device: Any) -> Rows:
         """`count` answers, each just begun, after `opening`: the tokens that all begin with."""
         matchers = [self._matcher() for _ in range(count)]
         for matcher in matchers:
             matcher.consume_tokens(self.opening)
-        return Rows(matchers, self._executor, self._words, self._vocabulary)
+        return Rows(matchers, self._executor, self._vocabulary, device)
 
 
 class Rows:
     """The answers of a batch, each with its place in the grammar."""
 
-    def __init__(self, matchers: Sequence[Any], executor: Any, words: int, vocabulary: int) -> None:
-        self._matchers = matchers
-        self._executor = executor
-        self._words = words
-        self._vocabulary = vocabulary
-
-    def allowed(self, rows: Sequence[int], device: Any) -> Any:
-        """bool (rows, vocabulary): the tokens that may come next in each of these answers."""
-        import numpy as np
+    def __init__(
+        self, matchers: Sequence[Any], executor: Any, vocabulary: int, device: Any
+    ) -> None:
         import torch
 
-        bits = np.zeros((len(rows), self._words), dtype=np.int32)
+        self._matchers, self._executor = matchers, executor
+        self._vocabulary, self._device = vocabulary, device
+        shape = (len(matchers), (vocabulary + 31) // 32)
+        self._bits = torch.empty(shape, dtype=torch.int32, pin_memory=device.type == "cuda")
+
+    def allowed(self, rows: Sequence[int]) -> Any:
+        """bool (answers, vocabulary): the tokens that may come next in each.
+
+        Only for `rows`: what the others may write is of no account. The last mask must have been
+        used before this is called again.
+        """
+        import torch
+
+        words = self._bits.shape[1]
+        self._bits.fill_(-1)
+        start = self._bits.data_ptr()
         self._executor.unsafe_compute_mask_ptr(
-            [(self._matchers[row], position) for position, row in enumerate(rows)],
-            bits.ctypes.data,
-            self._words * 4,
-            len(rows),
+            [(self._matchers[row], row) for row in rows], start, words * 4, len(self._matchers)
         )
         # Unpacked on the device of the model, so only a 32nd of the bytes are copied.
-        words = torch.from_numpy(bits).to(device, non_blocking=True)
-        spread = (words[:, :, None] >> torch.arange(32, device=device, dtype=torch.int32)) & 1
-        return spread.reshape(len(rows), -1)[:, : self._vocabulary].bool()
+        bits = self._bits.to(self._device, non_blocking=True)
+        places = torch.arange(32, device=self._device, dtype=torch.int32)
+        spread = (bits[:, :, None] >> places) & 1
+        return spread.reshape(len(bits), -1)[:, : self._vocabulary].bool()
 
     def take(self, row: int, token: int) -> bool:
         """Add a token to an answer. Return whether the answer is complete.

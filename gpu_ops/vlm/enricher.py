@@ -6,12 +6,13 @@ import gc
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from gpu_ops.interface import Identity, SomeFailed, require_images
+from gpu_ops.faults import lost, too_much
+from gpu_ops.interface import EngineLost, Identity, SomeFailed, require_images
 from gpu_ops.vlm import categories, checkpoint, description, evidence, prompts
 from gpu_ops.vlm.batching import batches, halving
 from gpu_ops.vlm.calibration import UNCALIBRATED, Calibration
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from gpu_ops.vlm.pictures import Picture, Preparer
     from gpu_ops.vlm.reader import Answer, Reader
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 ENGINE = "transformers"
-VERSION = "transformers-enricher@1"
+VERSION = "transformers-enricher@2"
 
 
 class TransformersEnricher:
@@ -125,7 +129,7 @@ class TransformersEnricher:
         if self._preparer is None:  # never wait for the lock that the model at work holds
             self.warm()
         assert self._preparer
-        return self._preparer(image)
+        return _unless_lost(self._preparer, image)
 
     def describe(
         self,
@@ -135,7 +139,7 @@ class TransformersEnricher:
         """Return one `enriched` evidence body per image, in order.
 
         Images may have been prepared already. `hints` are not used: the model sees for itself.
-        Raises InvalidImage, and SomeFailed where some images cannot be answered.
+        Raises InvalidImage, SomeFailed where some images cannot be answered, and EngineLost.
         """
         if hints is not None and len(hints) != len(images):
             raise ValueError(f"{len(hints)} hints for {len(images)} images: pass one per image")
@@ -175,11 +179,12 @@ class TransformersEnricher:
             sizes = [picture.size for picture in pictures]
             by_position: dict[int, Answer | MemoryError] = {}
             besides = self._reader.tokens_besides_picture
+            ask = partial(_unless_lost, self._reader.answer)
             for batch in batches(sizes, besides, self._budget):
                 chosen = [pictures[position] for position in batch]
                 relieve = partial(self._relieve, sizes[batch[0]] + besides)
                 budget = self._budget
-                answers = halving(chosen, self._reader.answer, _too_much, relieve)
+                answers = halving(chosen, ask, too_much, relieve)
                 by_position |= dict(zip(batch, answers, strict=True))
                 if self._budget == budget:  # memory sufficed: raise the budget a little again
                     self._budget = min(self._options.batch_tokens, budget + budget // 16 + 1)
@@ -214,21 +219,20 @@ class TransformersEnricher:
         import torch
 
         self._budget = min(self._budget, max(1, rows // 2 * row))
+        if self._reader:
+            self._reader.release()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
 
-def _too_much(error: BaseException) -> bool:
-    """Whether memory ran out. The allocators of CUDA and of the CPU say so in different ways."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "DefaultCPUAllocator" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text
-    )
+def _unless_lost(work: Callable[[T], R], given: T) -> R:
+    try:
+        return work(given)
+    except Exception as error:
+        if lost(error):
+            raise EngineLost(f"the device failed: {error}") from error
+        raise
 
 
 def _device(wanted: str) -> str:

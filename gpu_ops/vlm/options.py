@@ -16,7 +16,7 @@ class Options:
     prompt: str = DEFAULT
     describe: bool = True  # the category alone is several times as fast
     visual_tokens: int = 400  # most tokens an image becomes; larger images are shrunk
-    batch_tokens: int = 16_384  # of a forward pass, padding included
+    batch_tokens: int = 65_536  # of a forward pass, padding included
     device: str = "auto"  # "auto" is CUDA where there is one; or "cpu", "cuda", "cuda:1"
     calibration: str = ""  # a file that `python -m gpu_ops calibrate` wrote
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gpu_ops.faults import too_much
 from gpu_ops.interface import require_images
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ class Preparer:
         import torch
 
         require_images([image])
+        if self._pin:
+            _alone()
         height, width = image.shape[:2]
         if max(height, width) > MOST_ELONGATED * min(height, width):
             # A line: its edge is repeated until it is a stripe.
@@ -67,5 +71,31 @@ class Preparer:
         patches = prepared["pixel_values"].to(self._dtype)
         frames, high, wide = (int(number) for number in prepared["image_grid_thw"][0])
         if self._pin:
-            patches = patches.pin_memory()
+            patches = _pinned(patches)
         return Picture(patches, (frames, high, wide), int(self._processor.merge_size))
+
+
+_thread = threading.local()
+
+
+def _alone() -> None:
+    """Have torch use this thread alone for what it does here.
+
+    Otherwise each thread that prepares gets helpers of its own, one per core. Only beside a GPU: a
+    model on the CPU needs its helpers.
+    """
+    if not getattr(_thread, "alone", False):
+        import torch
+
+        torch.set_num_threads(1)
+        _thread.alone = True
+
+
+def _pinned(patches: Any) -> Any:
+    """In memory that the device reads by itself. Where none can be had, as they are."""
+    try:
+        return patches.pin_memory()
+    except RuntimeError as error:
+        if too_much(error):
+            return patches
+        raise

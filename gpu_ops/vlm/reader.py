@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from gpu_ops.torchvision_cure import cure
-from gpu_ops.vlm import attention, description
+from gpu_ops.vlm import attention, description, kernels
 from gpu_ops.vlm.constrained import Grammar
 from gpu_ops.vlm.layout import Layout, lay_out
 from gpu_ops.vlm.pictures import Picture
 from gpu_ops.vlm.prompts import Prompt
 from gpu_ops.vlm.questions import UnfitModel, ask
+from gpu_ops.vlm.steps import Steps, length_for, told
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ class Reader:
         if any(kind != "full_attention" for kind in getattr(text, "layer_types", None) or ()):
             raise UnfitModel("models with sliding windows cannot answer branched questions")
         attention.install(self.model)
+        kernels.align(self.model)
+        kernels.fuse_norms(self.model)
+        self._kept: Steps | None = None
         self._head = self.model.get_output_embeddings()
         vocabulary = self._head.weight.shape[0]
         schema = description.json_schema()
@@ -154,40 +158,44 @@ class Reader:
         # The category branches come after and are seen by nobody: they are dropped.
         cache.crop(end + 1 - columns)
         seen = layout.mask[:, :, end : end + 1, : len(self.questions.prefix) + end + 1]
-        growth = torch.ones((rows, 1, 1, self._most), dtype=torch.bool)
-        mask = torch.cat([seen, growth], 3).to(self.device)
-        position = layout.next_position[:, 0].to(self.device)
-        length = seen.shape[3]
-        answers = self._grammar.rows(rows)
+        room = self._most - len(self._opening)
+        steps = self._steps(rows, length_for(seen.shape[3] + room))
+        steps.begin(cache, seen.to(self.device), layout.next_position[:, 0].to(self.device))
+        answers = self._grammar.rows(rows, self.device)
         written = [list(self._opening) for _ in range(rows)]
         active = list(range(rows))
-        for step in range(self._most - len(self._opening)):
-            logits = self._head(hidden).float()
+        logits = self._head(hidden)
+        for step in range(room):
             # Computed while the device is still busy with the logits.
-            allowed = answers.allowed(active, self.device)
-            chosen = logits.masked_fill_(~allowed, -torch.inf).argmax(-1)
+            allowed = answers.allowed(active)
+            chosen = logits.masked_fill(~allowed, -torch.inf).argmax(-1)
+            tokens = told(chosen)
+            if step + 1 < room:  # begun before anything here knows the tokens
+                logits = steps(chosen)
             going = []
-            for index, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
-                written[row].append(token)
-                if not answers.take(row, token):
-                    going.append(index)
-            if not going:
+            arrived = tokens()
+            for row in active:
+                written[row].append(arrived[row])
+                if not answers.take(row, arrived[row]):
+                    going.append(row)
+            active = going
+            if not active:
                 break
-            if len(going) < len(active):
-                active = [active[index] for index in going]
-                places = torch.tensor(going, device=self.device)
-                cache.batch_select_indices(places)
-                chosen, mask, position = chosen[places], mask[places], position[places]
-            hidden = self._forward(
-                chosen[:, None],
-                (position + step)[None, :, None].expand(3, -1, -1),
-                mask[..., : length + step + 1],
-                cache,
-            ).last_hidden_state[:, -1]
         texts: list[str] = self.processor.tokenizer.batch_decode(
             written, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return texts
+
+    def _steps(self, rows: int, length: int) -> Steps:
+        """Those of the last batch, where its shape was the same."""
+        if self._kept is None or (self._kept.rows, self._kept.length) != (rows, length):
+            self._kept = None  # freed before as much is taken again
+            self._kept = Steps(self.model, rows, length)
+        return self._kept
+
+    def release(self) -> None:
+        """Free the memory that is kept from one batch to the next."""
+        self._kept = None
 
     def _forward(self, tokens: Any, positions: Any, mask: Any, cache: Any, **pictures: Any) -> Any:
         return self.model.base_model(

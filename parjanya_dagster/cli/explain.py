@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack, closing
 from typing import Annotated, Any
 
 import typer
 
+from parjanya_dagster.cli.images import bring_up_to_date
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
 from parjanya_dagster.cli.output import print_json, print_title, second
 
@@ -15,18 +17,34 @@ MOST_CHARACTERS = 160  # of one value of the evidence
 
 
 def explain(
-    image: Annotated[str, typer.Argument(help="An image id, or a key such as holiday/a.jpg.")],
+    image: Annotated[
+        str,
+        typer.Argument(
+            help="An id or its beginning, a key such as holiday/a.jpg, a file name, a glob, or "
+            "the path of a file."
+        ),
+    ],
     home: Home = None,
     tenant: OneTenant = None,
     as_json: Json = False,
 ) -> None:
     """Everything about one image: status, why it is not done, evidence, decision, history."""
-    from parjanya_dagster.doctor.explain import explanation, find_image
+    from parjanya_dagster.catalog import Catalog
+    from parjanya_dagster.doctor.explain import explanation
+    from parjanya_dagster.doctor.find import search_image
     from parjanya_dagster.doctor.instance import live_runs
     from parjanya_dagster.truth.stages import Status
 
     platform = platform_of(home)
-    row = find_image(platform.store, image, tenant)
+    with ExitStack() as stack:
+
+        def catalog() -> Catalog:
+            opened = stack.enter_context(closing(Catalog(platform.settings.home)))
+            bring_up_to_date(platform, opened)
+            return opened
+
+        url = platform.settings.objects_url
+        row = search_image(platform.store, url, catalog, image, tenant)
     done = Status(row.pipeline_status).terminal
     runs = None if done else live_runs(platform)
     explained = explanation(platform.store, row, time.time(), runs)

@@ -172,7 +172,7 @@ def _decide(
 def _carried_out(
     platform: Platform, asked: Iterable[Asked], tenant: str | None, copies: bool
 ) -> Iterator[Told]:
-    from parjanya_dagster.doctor.explain import find_image
+    from parjanya_dagster.doctor.find import find_image
     from parjanya_dagster.review.decide import decide_copies, decide_many
     from parjanya_dagster.review.find import by_id
 

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.doctor.waiting import held_at
-from parjanya_dagster.errors import AmbiguousImage, UnknownImage
-from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
-from parjanya_dagster.truth.store import Images, Store
+from parjanya_dagster.truth.store import Store
 
 MOST_COPIES = 20
-
-
-def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
-    """The row with this id or key, with or without `incoming/`: the newest version.
-
-    Raises UnknownImage, and AmbiguousImage if several tenants have such a key.
-    """
-    row = store.get(name)
-    if row is not None and tenant in (None, row.tenant):
-        return row
-    versions: Sequence[ImageRow] = store.find(name, tenant) or store.find(INCOMING + name, tenant)
-    if not versions:
-        where = f" of tenant {tenant!r}" if tenant else ""
-        raise UnknownImage(f"No image{where} has the id or key {name!r}.")
-    tenants = {version.tenant for version in versions}
-    if len(tenants) > 1:
-        raise AmbiguousImage(
-            f"{len(tenants)} tenants have the key {name!r}: {', '.join(sorted(tenants))}. "
-            "Name one with --tenant."
-        )
-    return versions[0]
 
 
 def explanation(

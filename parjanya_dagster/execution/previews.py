@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from parjanya_dagster.media.pixels import load_vips
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow
 
@@ -47,9 +48,8 @@ class Previews:
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     """Decode one of our own previews. Raises pyvips.Error where it is damaged."""
     import numpy
-    import pyvips
 
-    image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+    image = load_vips().Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
     if image.bands == 1:
         image = image.colourspace("srgb")
     return numpy.asarray(image.numpy())

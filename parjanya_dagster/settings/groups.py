@@ -92,6 +92,26 @@ class Uploads(Group):
     )
 
 
+class Web(Group):
+    """The desk: the pages for people."""
+
+    hosts: str = Field(
+        default="", description="More host names by which browsers may ask, between spaces."
+    )
+    identity_header: str = Field(
+        default="",
+        description="Header in which a proxy names whom it signed in; empty: a token opens it.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1/32 ::1/128",
+        description="Networks whose identity header is believed, between spaces.",
+    )
+    roles: str = Field(
+        default="",
+        description="Who may do what: anna=reviewer:acme,globex bob=operator:*",
+    )
+
+
 class OneLane(Placement):
     """One lane: where its runs go, and what it works from."""
 
@@ -255,7 +275,7 @@ class Vlm(Group):
         default=400, ge=16, description="`transformers`: most tokens that an image becomes."
     )
     batch_tokens: int = Field(
-        default=16_384, ge=1, description="`transformers`: tokens of one forward pass."
+        default=65_536, ge=1, description="`transformers`: tokens of one forward pass."
     )
     calibration: str = Field(
         default="", description="`transformers`: a file that `python -m gpu_ops calibrate` wrote."

@@ -59,6 +59,8 @@ HOT: dict[str, Act] = {
     "extend": lambda s: s.extend(claim(s, limit=20), LEASE, NOON),
     "release": lambda s: s.release(claim(s, limit=20), NOON, "drain", ""),
     "expire leases": lambda s: s.expire_leases(NOON + LEASE),
+    "counts": lambda s: s.counts(),
+    "due later": lambda s: s.due_later(NOON + 9 * LEASE),
     "register": lambda s: s.register([arrival(n, version="v2") for n in range(20)], NOON),
     "depart": lambda s: s.depart(["h7", "h8"], NOON, "deleted"),
     "known": lambda s: s.known(["a", "b"]),
@@ -135,6 +137,18 @@ def test_a_claim_looks_for_lapsed_leases_among_the_leases(large: SqlStore) -> No
     (lapsed,) = [(s, p) for s, p in statements if s.startswith("SELECT") and "lease_until <=" in s]
     with writing(large.engine) as connection:
         assert "ix_images_leased" in plan(connection, *lapsed)
+
+
+def test_rows_that_are_due_much_later_are_found_without_those_that_are_due(
+    large: SqlStore,
+) -> None:
+    with recorded(large) as statements:
+        large.due_later(NOON + 9 * LEASE)
+    with writing(large.engine) as connection:
+        for statement in statements:
+            lines = plan(connection, *statement)
+            assert "ix_images_due" in lines
+            assert re.search(r"due_at\"? ?> ", lines) or "due_at>?" in lines, lines
 
 
 def test_counting_every_row_reads_an_index_only(large: SqlStore) -> None:

@@ -38,7 +38,7 @@ from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
 from tests.simulation.standing import Standing
 from tests.support.clock import Clock
-from tests.support.simulated import COUNTED, EXAMPLES, SEED
+from tests.support.simulated import COUNTED, EXAMPLES, SEED, WIDE
 
 IMAGES = {"acme": 5, "globex": 2}
 ANA = ("reject", "undo", "accept")
@@ -46,7 +46,6 @@ TICK = 30.0
 TIMING = Timing(tick=1.5)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
 DOUBLE_FAULTS = EXAMPLES // 3
-WIDE = 300  # simulated sequences from which on every write is tried on both sides
 
 
 class SmallCommits(Platform):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpu_ops import Enricher, Scorer
-from gpu_ops.interface import Prepares, SomeFailed
+from gpu_ops.interface import EngineLost, Prepares, SomeFailed
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.prefetch import each_ahead, one_ahead
@@ -164,6 +164,8 @@ class Infer:
             answers = self.look([pixels for _, pixels, _ in some], [body for _, _, body in some])
         except SomeFailed as failed:  # the engine knows the culprits
             answers = [failed.errors.get(i, body) for i, body in enumerate(failed.bodies)]
+        except EngineLost:
+            raise  # the run ends, and hands back what it holds
         except Exception as error:
             if len(some) > 1:
                 half = len(some) // 2
@@ -184,6 +186,8 @@ class Infer:
             return pixels
         try:
             return self._prepare(pixels)
+        except EngineLost:
+            raise
         except Exception as error:
             return _retry(error)
 

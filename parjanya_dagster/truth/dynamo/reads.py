@@ -133,6 +133,20 @@ class Reads(Base):
             if self.wire.write(Put(keys.batch(batch), new, expect | registered)) is None:
                 return
 
+    def batch_marks(self) -> dict[str, str]:
+        def marks(tenant: str) -> dict[str, str]:
+            items = self.wire.query(f"tenant#{tenant}", ("begins", "batch#"))
+            return {
+                codec.text(item, "batch"): f"{codec.number(item, 'registered')}"
+                f".{codec.number(item, 'decided')}"
+                for item in items
+            }
+
+        tenants = [codec.text(item, "slug") for item in self.wire.query("tenants")]
+        return {
+            batch: mark for each in self.wire.each(marks, tenants) for batch, mark in each.items()
+        }
+
     def evidence(
         self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
     ) -> dict[str, dict[str, Evidence]]:

@@ -58,10 +58,11 @@ class Counting(Base):
         return self._counts(tally, tenant)
 
     def _counts(self, tally: Select[Any], tenant: str | None) -> list[Counts]:
+        whose = images.c.tenant.concat("")  # else SQLite walks through an index that has tenants
         leased = (
-            select(images.c.tenant, func.count())
-            .where(images.c.lease_owner.is_not(None))
-            .group_by(images.c.tenant)
+            select(whose, func.count())
+            .where(images.c.lease_owner.is_not(None), images.c.lease_until > 0.0)
+            .group_by(whose)
         )
         registered = select(batches.c.tenant, func.sum(batches.c.registered)).group_by(
             batches.c.tenant

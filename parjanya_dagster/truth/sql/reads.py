@@ -148,6 +148,11 @@ class Reads(Base):
                 .values(manifest=decided)
             )
 
+    def batch_marks(self) -> dict[str, str]:
+        query = select(batches.c.batch, batches.c.registered, batches.c.decided)
+        with reading(self.engine) as connection:
+            return {row[0]: f"{row[1]}.{row[2]}" for row in connection.execute(query)}
+
     def evidence(
         self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
     ) -> dict[str, dict[str, Evidence]]:

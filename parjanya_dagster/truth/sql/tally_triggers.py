@@ -3,7 +3,7 @@
 A trigger misses no statement, whoever makes it. On PostgreSQL each transaction writes what it moved
 under its own number, so no two wait for each other; `Counting.fold_counts` adds up what is over.
 
-Migration 0012 makes them as they stand here, and a backup that is brought back needs the functions.
+Migration 0011 makes them as they stand here, and a backup that is brought back needs the functions.
 So nothing here may change: a trigger that does something else has another name and a migration.
 """
 

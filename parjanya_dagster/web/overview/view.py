@@ -11,7 +11,7 @@ from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR, WORKABLE, Status
 from parjanya_dagster.web.overview import layers
 from parjanya_dagster.web.overview.layers import BAD, GOOD, UNKNOWN, WARN
-from parjanya_dagster.web.overview.words import ago, number, span
+from parjanya_dagster.web.text import ago, number, span
 
 MOST_TENANTS, MOST_FINDINGS = 8, 6
 VERDICTS = ("accept", "review", "reject")

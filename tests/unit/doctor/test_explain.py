@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from parjanya_dagster.doctor.explain import explanation, find_image, why
+from parjanya_dagster.doctor.explain import explanation, why
+from parjanya_dagster.doctor.find import find_image
 from parjanya_dagster.doctor.status import status_of
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
 from parjanya_dagster.platform import Platform

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gpu_ops.interface import SomeFailed
+from gpu_ops.interface import EngineLost, SomeFailed
 from parjanya_dagster import media
 from parjanya_dagster.errors import TransientError
 from parjanya_dagster.execution.manifest import (
@@ -223,6 +223,26 @@ def test_what_passes_costs_no_attempt_and_a_mistake_costs_one(
     assert house.row("a.jpg").attempts == attempts
 
 
+@pytest.mark.parametrize("stage", [Enrich, Score])
+def test_an_engine_that_is_lost_ends_the_run_and_costs_no_image_an_attempt(
+    house: House, stage: type[Enrich] | type[Score]
+) -> None:
+    for n in range(3):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    house.validate()
+    if stage is Score:
+        house.infer(Enrich, Engine())
+    waiting = house.row("0.jpg").pipeline_status
+    engine = Engine(lambda _: EngineLost("the device failed"))
+    with pytest.raises(EngineLost):
+        house.infer(stage, engine)
+    assert engine.asked == [3]  # it is not asked by halves
+    for n in range(3):
+        row = house.row(f"{n}.jpg")
+        assert (row.pipeline_status, row.attempts, row.lease_owner) == (waiting, 0, None)
+
+
 def test_what_an_engine_could_answer_is_kept_where_it_names_the_culprits(house: House) -> None:
     for n in range(4):
         house.drop(f"{n}.jpg", picture(n))
@@ -240,6 +260,18 @@ def test_what_an_engine_could_answer_is_kept_where_it_names_the_culprits(house: 
     assert engine.asked == [4]  # nobody is asked again
     assert tally.by_batch[house.row("0.jpg").batch] == {"completed": 2, "retry": 2}
     assert sorted(house.row(f"{n}.jpg").attempts for n in range(4)) == [0, 0, 0, 1]
+
+
+def test_previews_are_decoded_side_by_side_and_none_by_a_pool_of_its_own(house: House) -> None:
+    import pyvips
+
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    pyvips.cache_set_max(100)  # as a process that has decoded nothing yet
+    pyvips.concurrency_set(7)
+    house.infer(Enrich, Engine())
+    assert pyvips.concurrency_get() == 1
 
 
 class Preparing(Engine):

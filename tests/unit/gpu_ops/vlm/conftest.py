@@ -11,7 +11,7 @@ import pytest
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
 from tests.support import tiny_models
-from tests.unit.gpu_ops.vlm.engines import Engine
+from tests.unit.gpu_ops.vlm.engines import DEVICE, Engine
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def engine(folder: Path) -> Engine:
     built: dict[Options, TransformersEnricher] = {}
 
     def with_options(**options: object) -> TransformersEnricher:
-        chosen = Options(model=str(folder), visual_tokens=64, device="cpu", **options)  # type: ignore[arg-type]
+        chosen = Options(model=str(folder), visual_tokens=64, device=DEVICE, **options)  # type: ignore[arg-type]
         if chosen not in built:
             built[chosen] = TransformersEnricher(chosen)
         return built[chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from gpu_ops.vlm import attention, categories, constrained, description, prompts
 from gpu_ops.vlm.pictures import Picture, Preparer
 from gpu_ops.vlm.reader import Reader
 from tests.support.pictures import gradient, noise
+from tests.unit.gpu_ops.vlm.engines import DEVICE
 
 IMAGES = [noise(200, 300), gradient(400, 100), noise(64, 64, 3), noise(300, 300, 5)]
 
 
 @pytest.fixture(scope="module")
 def reader(folder: Path) -> Reader:
-    return Reader(folder, prompts.load(), describe=True, device="cpu")
+    return Reader(folder, prompts.load(), describe=True, device=DEVICE)
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,12 @@ def library(folder: Path) -> Any:
     """The same model as the library loads it, with nothing of ours in it."""
     from transformers import AutoModelForImageTextToText
 
-    return AutoModelForImageTextToText.from_pretrained(folder).eval()
+    return AutoModelForImageTextToText.from_pretrained(folder).eval().to(DEVICE)
 
 
 @pytest.fixture(scope="module")
 def pictures(reader: Reader) -> list[Picture]:
-    prepare = Preparer(reader.processor.image_processor, 64, reader.dtype, pin=False)
+    prepare = Preparer(reader.processor.image_processor, 64, reader.dtype, pin=DEVICE == "cuda")
     return [prepare(image) for image in IMAGES]
 
 
@@ -52,13 +54,14 @@ def asked_plainly(reader: Reader, picture: Picture, question: str) -> dict[str, 
     text = text.replace(image_token, image_token * picture.size)
     tokens = reader.processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")
     ids = tokens["input_ids"]
-    return {
+    inputs = {
         "input_ids": ids,
         "attention_mask": tokens["attention_mask"],
         "mm_token_type_ids": (ids == reader.model.config.image_token_id).int(),
         "pixel_values": picture.patches,
         "image_grid_thw": torch.tensor([picture.grid]),
     }
+    return {name: tensor.to(DEVICE) for name, tensor in inputs.items()}
 
 
 def test_the_letters_are_those_of_a_plain_forward_pass_per_question(
@@ -99,7 +102,7 @@ def test_what_is_written_is_what_the_library_generates_under_the_same_grammar(
             self.taken = len(new)
             bits = np.frombuffer(self.rows.compute_bitmask(), dtype=np.uint8)
             allowed = np.unpackbits(bits, bitorder="little")[: scores.shape[1]].astype(bool)
-            return scores.masked_fill(~torch.from_numpy(allowed), -torch.inf)
+            return scores.masked_fill(~torch.from_numpy(allowed).to(DEVICE), -torch.inf)
 
     answers = reader.answer(pictures[:2])
     for picture, answer in zip(pictures[:2], answers, strict=True):
@@ -122,8 +125,8 @@ def test_packed_attention_sees_in_each_picture_what_the_librarys_own_sees(
 
     assert reader.model.base_model.visual.config._attn_implementation == attention.NAME
     assert library.base_model.visual.config._attn_implementation == "sdpa"
-    patches = torch.cat([picture.patches for picture in pictures])
-    grid = torch.tensor([picture.grid for picture in pictures])
+    patches = torch.cat([picture.patches for picture in pictures]).to(DEVICE)
+    grid = torch.tensor([picture.grid for picture in pictures]).to(DEVICE)
     with torch.inference_mode():
         ours = reader.model.base_model.visual(patches, grid_thw=grid).pooler_output
         theirs = library.base_model.visual(patches, grid_thw=grid).pooler_output
@@ -145,9 +148,9 @@ def test_random_weights_write_valid_json_when_they_may_write_to_the_end(folder: 
     prompt = prompts.load()
     longer = prompt.description.model_copy(update={"max_tokens": 1800})
     reader = Reader(
-        folder, prompt.model_copy(update={"description": longer}), describe=True, device="cpu"
+        folder, prompt.model_copy(update={"description": longer}), describe=True, device=DEVICE
     )
-    prepare = Preparer(reader.processor.image_processor, 16, reader.dtype, pin=False)
+    prepare = Preparer(reader.processor.image_processor, 16, reader.dtype, pin=DEVICE == "cuda")
     answers = reader.answer([prepare(image) for image in IMAGES])
     for answer in answers:
         assert answer.written is not None
@@ -183,7 +186,7 @@ def test_the_token_cap_cuts_an_answer_off_where_it_stands(
     prompt = prompts.load()
     short = prompt.description.model_copy(update={"max_tokens": cap})
     capped = Reader(
-        folder, prompt.model_copy(update={"description": short}), describe=True, device="cpu"
+        folder, prompt.model_copy(update={"description": short}), describe=True, device=DEVICE
     )
     taken: list[int] = []
     take = constrained.Rows.take
@@ -202,8 +205,31 @@ def test_the_token_cap_cuts_an_answer_off_where_it_stands(
 def test_without_a_description_nothing_is_written_and_the_letters_are_the_same(
     folder: Path, reader: Reader, pictures: list[Picture]
 ) -> None:
-    brief = Reader(folder, prompts.load(), describe=False, device="cpu")
+    brief = Reader(folder, prompts.load(), describe=False, device=DEVICE)
     for one, both in zip(brief.answer(pictures), reader.answer(pictures), strict=True):
         assert one.written is None
         for order, same in zip(one.letters, both.letters, strict=True):
             assert order == pytest.approx(same, abs=1e-5)
+
+
+def test_an_answer_that_overflowed_leaves_nothing_to_the_next_batch(
+    reader: Reader, pictures: list[Picture]
+) -> None:
+    """The memory of keys and values is used again, and 0 times what is not finite is not 0."""
+    whole = [answer.written for answer in reader.answer(pictures[:2])]
+    spoilt = [replace(picture, patches=picture.patches * float("inf")) for picture in pictures[:2]]
+    reader.answer(spoilt)
+    assert [answer.written for answer in reader.answer(pictures[:2])] == whole
+
+
+def test_batches_of_like_shape_share_memory_and_others_replace_it(
+    reader: Reader, pictures: list[Picture]
+) -> None:
+    reader.answer(pictures[:2])
+    kept = reader._kept
+    reader.answer(pictures[1:3])
+    assert reader._kept is kept
+    reader.answer(pictures[:1])
+    assert reader._kept is not kept
+    reader.release()
+    assert reader._kept is None

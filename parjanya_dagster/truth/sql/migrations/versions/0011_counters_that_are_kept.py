@@ -15,7 +15,7 @@ from parjanya_dagster.truth.sql.tally_triggers import (
     sqlite_triggers,
 )
 
-revision = "0012"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
