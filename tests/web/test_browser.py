@@ -102,12 +102,11 @@ def test_an_image_is_opened_stepped_through_and_looked_at_closely(
     with served_desk(site) as address:
         enter(look, address, "/images")
         look.goto(look.url + "?sort=landed")
+        first, then = look.eval_on_selector_all(".tile", "all => all.map((t) => t.dataset.id)")[:2]
         look.locator(".tile a").first.click()
-        first = look.locator("h1").text_content()
+        look.wait_for_url(f"**/images/{first}?sort=landed")  # and until its scripts have run
         look.keyboard.press("ArrowRight")
-        look.wait_for_function(
-            "(name) => document.querySelector('h1').textContent !== name", arg=first
-        )
+        look.wait_for_url(f"**/images/{then}?sort=landed")
         look.keyboard.press("+")
         assert "scale" in look.locator("#picture").evaluate("(p) => p.style.transform")
         look.keyboard.press("0")
@@ -116,9 +115,7 @@ def test_an_image_is_opened_stepped_through_and_looked_at_closely(
         time = look.locator("dl time").first
         assert "UTC" not in time.inner_text(), "in the reader's zone"
         look.keyboard.press("ArrowLeft")
-        look.wait_for_function(
-            "(name) => document.querySelector('h1').textContent === name", arg=first
-        )
+        look.wait_for_url(f"**/images/{first}?sort=landed")
         look.keyboard.press("Escape")
         look.wait_for_url("**/images?sort=landed")
 
