@@ -50,14 +50,15 @@ def by_length(
         assert math.isclose(scaling, query.shape[-1] ** -0.5)  # all that its first versions know
         bounds, longest = _bounds(cu_seq_lens_q)
         q, k, v = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
-        return varlen_attn(q, k, v, bounds, bounds, longest, longest)[None], None
+        attended: Any = varlen_attn(q, k, v, bounds, bounds, longest, longest)
+        return attended[None], None
     output = torch.empty_like(query[0].transpose(0, 1))  # (tokens, heads, size)
     tokens = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
     for length, places in _places(cu_seq_lens_q).items():
         # (sequences, heads, length, size)
         q, k, v = (tensor[places].unflatten(0, (-1, length)).transpose(1, 2) for tensor in tokens)
-        attended = scaled_dot_product_attention(q, k, v, scale=scaling)
-        output[places] = attended.transpose(1, 2).flatten(0, 1)
+        seen = scaled_dot_product_attention(q, k, v, scale=scaling)
+        output[places] = seen.transpose(1, 2).flatten(0, 1)
     return output[None], None
 
 

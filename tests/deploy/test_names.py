@@ -38,8 +38,9 @@ def test_commands_that_are_run_are_commands() -> None:
         place: Any = get_command(app)
         for word in command[1:]:
             place = place.commands[word]
-    quick = [option for one in get_command(app).commands["doctor"].params for option in one.opts]
-    assert "--quick" in quick
+    for name in ("doctor", "preflight"):
+        params = get_command(app).commands[name].params
+        assert "--quick" in [option for one in params for option in one.opts]
 
 
 def test_the_stack_makes_the_table_that_migrating_would() -> None:
