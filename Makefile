@@ -60,7 +60,7 @@ fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
 	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
 nightly: soak fuzz ## what takes long: wide simulations and properties, soak, fuzz
-	SIMULATION_EXAMPLES=$(EXAMPLES) PROPERTIES_WIDER=20 $(PYTEST) -m "long or properties"
+	SIMULATION_EXAMPLES=$(EXAMPLES) PROPERTIES_WIDER=20 $(PYTEST) -m "long or properties or sampled"
 
 constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins && $(PYTHON) -m venv .pins

@@ -1,5 +1,7 @@
 """What a tick costs where each of 200 batches has one due row among its decided ones.
 
+And what counts of images cost: those that are kept, and a count of all rows.
+
 Split lanes: rows wait for models, so the tick looks whether their previews are there before it asks
 for runs. Small batches stand for a short history, full ones beside a long rest for a long one.
 `python -m bench.scattered [ROWS]`.
@@ -10,7 +12,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +44,7 @@ def ticks(most: int = LONG) -> Iterator[tuple[str, float]]:
             with database() as url, tempfile.TemporaryDirectory() as folder:
                 store = open_store(url, migrating=True)
                 _history(store, rows)
+                kept, counted = _milliseconds(store.counts), _milliseconds(store.counted)
                 Path(folder, "dagster.yaml").write_text("telemetry: {enabled: false}\n")
                 with DagsterInstance.from_config(folder) as instance:
                     instance.add_dynamic_partitions("image_batches", _keys(rows))
@@ -53,6 +56,8 @@ def ticks(most: int = LONG) -> Iterator[tuple[str, float]]:
                     loop = replace(platform.loop(belief), lanes=SPLIT)
                     cost, processor = _tick(loop, clock)
                 store.close()
+                yield f"scattered.{name}.{rows}.counts_ms", kept
+                yield f"scattered.{name}.{rows}.counted_ms", counted
                 yield f"scattered.{name}.{rows}.ms", cost
                 yield f"scattered.{name}.{rows}.processor_ms", processor
                 if first:
@@ -85,6 +90,12 @@ def _history(store: SqlStore, rows: int) -> None:
         )
     with store.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+
+
+def _milliseconds(what: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    what()
+    return (time.perf_counter() - began) * 1000
 
 
 def _tick(loop: Loop, clock: Clock) -> tuple[float, float]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ParjanyaError(Exception):
@@ -111,6 +111,25 @@ class InvalidPartition(ParjanyaError):
 
 class InvalidTransition(ParjanyaError):
     """A row cannot move this way."""
+
+
+class ReviewRefused(ParjanyaError):
+    """A person cannot decide this."""
+
+
+class NotDecidedNow(ReviewRefused):
+    """The policy has not decided the image, or decides it again just now. Try again in a moment."""
+
+    transient = True
+
+
+class DecisionStale(ReviewRefused):
+    """The image was decided since it was shown. Look at it again."""
+
+    def __init__(self, message: str, row: Any, newer: Any = None) -> None:
+        """`row`: the image as it is now. `newer`: the last `Review`; None: a policy decided."""
+        super().__init__(message)
+        self.row, self.newer = row, newer
 
 
 class TokenRefused(ParjanyaError):

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 EXTRAS = {
-    "cpu": ("postgres", "aws", "kubernetes", "uploads", "metrics"),
+    "cpu": ("postgres", "aws", "kubernetes", "metrics"),
     "gpu": ("postgres", "aws", "kubernetes", "tags", "iqa", "vlm", "openai"),
 }
 MODELS = {"rapidocr-onnxruntime", "onnxruntime", "opencv-python-headless"}

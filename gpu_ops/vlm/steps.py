@@ -112,7 +112,7 @@ def told(tokens: Any) -> Callable[[], list[int]]:
         return lambda: known
     copy = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
     copy.copy_(tokens, non_blocking=True)
-    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
     arrived.record()
 
     def wait() -> list[int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack, closing
 from typing import Annotated, Any
 
 import typer
 
+from parjanya_dagster.cli.images import bring_up_to_date
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
 from parjanya_dagster.cli.output import print_json, print_title, second
 
@@ -15,18 +17,34 @@ MOST_CHARACTERS = 160  # of one value of the evidence
 
 
 def explain(
-    image: Annotated[str, typer.Argument(help="An image id, or a key such as holiday/a.jpg.")],
+    image: Annotated[
+        str,
+        typer.Argument(
+            help="An id or its beginning, a key such as holiday/a.jpg, a file name, a glob, or "
+            "the path of a file."
+        ),
+    ],
     home: Home = None,
     tenant: OneTenant = None,
     as_json: Json = False,
 ) -> None:
     """Everything about one image: status, why it is not done, evidence, decision, history."""
-    from parjanya_dagster.doctor.explain import explanation, find_image
+    from parjanya_dagster.catalog import Catalog
+    from parjanya_dagster.doctor.explain import explanation
+    from parjanya_dagster.doctor.find import search_image
     from parjanya_dagster.doctor.instance import live_runs
     from parjanya_dagster.truth.stages import Status
 
     platform = platform_of(home)
-    row = find_image(platform.store, image, tenant)
+    with ExitStack() as stack:
+
+        def catalog() -> Catalog:
+            opened = stack.enter_context(closing(Catalog(platform.settings.home)))
+            bring_up_to_date(platform, opened)
+            return opened
+
+        url = platform.settings.objects_url
+        row = search_image(platform.store, url, catalog, image, tenant)
     done = Status(row.pipeline_status).terminal
     runs = None if done else live_runs(platform)
     explained = explanation(platform.store, row, time.time(), runs)
@@ -49,6 +67,15 @@ def _print(image: dict[str, Any]) -> None:
         typer.echo(f"decision {image['decision']['verdict']} under {image['decision']['policy']}")
         for reason in image["decision"]["reasons"]:
             typer.echo(f"  - {reason}")
+    if image["reviews"]:
+        print_title("\ndecisions of people, the last one that is not undone counts")
+        for review in image["reviews"]:
+            typer.echo(f"  {second(review['at'])}  {review['who']:<16} {review['action']:<7} "
+                       f"{review['note']}")  # fmt: skip
+    for copy in image["copies"]:
+        if copy["person_verdict"]:
+            typer.echo(f"copy     {copy['image_id']} {copy['key']}: a person said "
+                       f"{copy['person_verdict']} of the same bytes")  # fmt: skip
     if len(image["decisions"]) > 1:
         print_title("\ndecisions, the last one counts")
         for decision in image["decisions"]:

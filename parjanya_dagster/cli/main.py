@@ -10,10 +10,11 @@ import typer
 from parjanya_dagster import logs
 from parjanya_dagster.cli import (
     backup,
-    dashboard,
+    catalog,
     declare,
     doctor,
     explain,
+    images,
     ingest,
     metrics,
     migrate,
@@ -23,10 +24,12 @@ from parjanya_dagster.cli import (
     regrade,
     replay,
     report,
+    review,
     status,
     tenant,
     up,
     uploads,
+    web,
     worker,
 )
 from parjanya_dagster.cli.options import Home
@@ -59,13 +62,14 @@ for command in (
     preflight.preflight,
     worker.worker,
     metrics.metrics,
-    dashboard.dashboard,
+    web.web,
+    images.images,
     migrate.migrate,
     backup.backup,
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, tenant, uploads):
+for group in (policy, review, tenant, uploads, catalog):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

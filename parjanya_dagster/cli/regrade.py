@@ -140,6 +140,11 @@ def print_preview(foreseen: dict[str, Any]) -> None:
         seconds = foreseen["seconds"].get(stage)
         cost = "not measured yet" if seconds is None else f"about {seconds:.1f} s"
         typer.echo(f"  {stage:<10} runs for {rows} images, {cost}")
+    people = foreseen["people"]
+    if people["verdicts"]:
+        typer.echo(f"  people decided {people['verdicts']} of them: {people['stand']} of their "
+                   f"verdicts stand, {people['asked_again']} lapse and people are asked "
+                   "again.")  # fmt: skip
     models = foreseen["model_seconds"]
     typer.echo("  model time: " + ("not measured yet" if models is None else f"{models:.1f} s"))
     _print_flips(foreseen)

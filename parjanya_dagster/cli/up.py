@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 def up(
     home: Home = None,
     port: Annotated[
-        int | None, typer.Option(help="Port of the web UI. Default: the first free from 3000.")
+        int | None, typer.Option(help="Port of Dagster's UI. Default: the first free from 3000.")
+    ] = None,
+    desk_port: Annotated[
+        int | None, typer.Option(help="Port of the desk. Default: the first free from 3100.")
     ] = None,
 ) -> None:
-    """Run the platform: code server, daemon and web UI. Ctrl-C stops them all."""
+    """Run the platform: Dagster and the desk. Ctrl-C stops everything."""
     from parjanya_dagster.instance.run import run
 
     stopping = stopped_by(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    run(settings_of(home), port, stopping, Announcer())
+    run(settings_of(home), port, desk_port, stopping, Announcer())
 
 
 class Announcer:
@@ -38,7 +41,10 @@ class Announcer:
     def starting(self, settings: Settings) -> None:
         typer.echo(f"Starting Parjanya in {settings.home} …")
 
-    def ready(self, settings: Settings, url: str) -> None:
+    def ready(self, settings: Settings, url: str, desk_url: str) -> None:
+        from parjanya_dagster.web.access import entrance
+
+        typer.echo(f"The desk is at {entrance(settings.home, desk_url)}")
         typer.echo(f"The UI is at {url}")
         if settings.objects_url.startswith("file:"):
             folder = unquote(urlparse(settings.objects_url).path)

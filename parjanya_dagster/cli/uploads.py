@@ -1,4 +1,4 @@
-"""`parjanya uploads …`: the application that takes uploads, and who may use it."""
+"""`parjanya uploads …`: who may upload. `parjanya web` serves the page."""
 
 from __future__ import annotations
 
@@ -9,31 +9,11 @@ import typer
 
 from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of
 from parjanya_dagster.cli.output import minute, print_json
-from parjanya_dagster.errors import SettingsInvalid, TokenRefused
+from parjanya_dagster.errors import TokenRefused
 
 app = typer.Typer(help="Uploads from browsers and programs.", no_args_is_help=True)
 token_app = typer.Typer(help="Who may upload for a tenant.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
-
-
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8400,
-    home: Home = None,
-) -> None:
-    """Run the application. Put a proxy with TLS before it where strangers reach it."""
-    try:
-        import uvicorn
-
-        from parjanya_dagster.web.uploads import create_app
-    except ImportError:
-        raise SettingsInvalid(
-            "The application needs FastAPI: pip install 'parjanya[uploads]'."
-        ) from None
-    application = create_app(platform_of(home))
-    typer.echo(f"Uploads: http://{host}:{port}/ (the API is described in /openapi.json)")
-    uvicorn.run(application, host=host, port=port, log_level="warning", server_header=False)
 
 
 @token_app.command("add")

@@ -60,6 +60,7 @@ def _decided(platform: Platform, key: str, known: Contents) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "images": len(rows),
         **{name: verdicts[name] for name in ("accept", "reject", "review", "failed", "pending")},
+        "by_people": sum(row.decided_by == "person" for row in rows),  # of accept and reject
         "gone": len(known.rows) - len(rows),  # replaced or deleted; the manifest says which
         "policy": ", ".join(f"{ref}: {count}" for ref, count in sorted(policies.items())) or "none",
         "manifest": f"{bucket}/{manifest_key(key)}",
@@ -84,10 +85,10 @@ def _decided(platform: Platform, key: str, known: Contents) -> dict[str, Any]:
 
 
 def verdict_of(row: ImageRow) -> str:
-    """accept, reject or review; failed; or pending."""
+    """What counts: accept, reject or review; failed; or pending."""
     status = Status(row.pipeline_status)
     if status is Status.CURATED:
-        return row.verdict or "review"
+        return row.effective_verdict or "review"
     return "failed" if status is Status.FAILED else "pending"
 
 
@@ -133,6 +134,8 @@ def _reasons(rows: Sequence[ImageRow]) -> str:
     lines = ["| image | verdict | reasons |", "|---|---|---|"]
     for row in objections[:EXAMPLES]:
         reasons = "; ".join(row.reasons[:3])
+        if row.person:
+            reasons = f"by {row.person}; {row.policy} said {row.verdict}: {reasons}"
         lines.append(f"| {_cell(row.key)} | {verdict_of(row)} | {_cell(reasons)} |")
     if len(objections) > EXAMPLES:
         lines.append(f"| … {len(objections) - EXAMPLES} more in the manifest | | |")

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.doctor.waiting import held_at
-from parjanya_dagster.errors import AmbiguousImage, UnknownImage
-from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
-from parjanya_dagster.truth.store import Images, Store
+from parjanya_dagster.truth.store import Store
 
-
-def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
-    """The row with this id or key, with or without `incoming/`: the newest version.
-
-    Raises UnknownImage, and AmbiguousImage if several tenants have such a key.
-    """
-    row = store.get(name)
-    if row is not None and tenant in (None, row.tenant):
-        return row
-    versions: Sequence[ImageRow] = store.find(name, tenant) or store.find(INCOMING + name, tenant)
-    if not versions:
-        where = f" of tenant {tenant!r}" if tenant else ""
-        raise UnknownImage(f"No image{where} has the id or key {name!r}.")
-    tenants = {version.tenant for version in versions}
-    if len(tenants) > 1:
-        raise AmbiguousImage(
-            f"{len(tenants)} tenants have the key {name!r}: {', '.join(sorted(tenants))}. "
-            "Name one with --tenant."
-        )
-    return versions[0]
+MOST_COPIES = 20
 
 
 def explanation(
@@ -70,6 +48,19 @@ def explanation(
             if row.verdict
             else None
         ),
+        "effective_verdict": row.effective_verdict,
+        "decided_by": row.decided_by,
+        "person": (
+            {"verdict": row.person_verdict, "who": row.person, "at": row.reviewed_at}
+            if row.person_verdict
+            else None
+        ),
+        "asked_again": row.lapsed and not row.person_verdict,
+        "reviews": [asdict(review) for review in store.reviews(row.image_id)],
+        "copies": [
+            {"image_id": copy.image_id, "key": copy.key, "person_verdict": copy.person_verdict}
+            for copy in _copies(store, row)
+        ],
         "failure": (
             {"class": row.failure_class, "reason": row.failure_reason, "stage": row.failed_stage}
             if row.failure_class
@@ -84,11 +75,24 @@ def explanation(
     }
 
 
+def _copies(store: Store, row: ImageRow) -> list[ImageRow]:
+    """The first present images with the same bytes."""
+    if row.sha256 is None:
+        return []
+    same = store.twins(row.tenant, [row.sha256], MOST_COPIES + 1).get(row.sha256, [])
+    return [copy for copy in same if copy.image_id != row.image_id][:MOST_COPIES]
+
+
 def why(row: ImageRow, now: float) -> str:
     """One sentence: where the image is, and what it waits for."""
     status = Status(row.pipeline_status)
     if status is Status.CURATED:
-        return f"Decided: {row.verdict} under {row.policy}."
+        said = f"{row.verdict} under {row.policy}"
+        if row.person_verdict:
+            return f"Decided: {row.person_verdict} by {row.person} (the policy: {said})."
+        if row.lapsed:
+            return f"A person is asked again, since a verdict lapsed (the policy: {said})."
+        return f"Decided: {said}."
     if status is Status.FAILED:
         return f"Failed at {row.failed_stage}: {row.failure_reason}"
     if status is Status.PENDING_UPLOAD:

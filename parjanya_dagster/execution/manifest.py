@@ -13,6 +13,7 @@ from parjanya_dagster.errors import BucketMissing, BucketUnknown, ObjectGone, St
 from parjanya_dagster.execution.manifest_table import as_parquet, shows
 from parjanya_dagster.objects.store import Object, Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
+from parjanya_dagster.truth.records import KnownBucket
 from parjanya_dagster.truth.store import Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_rows
 
@@ -39,11 +40,17 @@ def contents(store: Store, batch: str) -> Contents:
 
 
 def write_manifest(
-    store: Store, objects: Objects, batch: str, decided: int, known: Contents | None = None
+    store: Store,
+    objects: Objects,
+    batch: str,
+    decided: int,
+    known: Contents | None = None,
+    buckets: Mapping[str, KnownBucket] | None = None,
 ) -> str:
     """Write the manifest of a batch as Truth has it now. `decided` was read before.
 
-    `known`: the batch's contents, where they were read since then.
+    `known`: the batch's contents, where they were read since then. `buckets`: those that Truth
+    knows, where they were read for several manifests.
 
     A newer manifest that lies there stays. Its writer tells Truth, or died before it could: then
     the manifest is stale and written again. The same holds for a death of ours before Truth is
@@ -52,7 +59,8 @@ def write_manifest(
     """
     key = manifest_key(batch)
     bucket = _bucket(store, batch)
-    _require_known(store, objects, bucket)
+    buckets = store.known_buckets() if buckets is None else buckets
+    _require_known(buckets, objects, bucket)
     known = known or contents(store, batch)
     data = as_parquet(known.rows, known.evidence, decided)
     for _ in range(TRIES):
@@ -88,9 +96,9 @@ def _there(objects: Objects, bucket: str, key: str) -> Object | None:
         return None
 
 
-def _require_known(store: Store, objects: Objects, bucket: str) -> None:
+def _require_known(buckets: Mapping[str, KnownBucket], objects: Objects, bucket: str) -> None:
     """A manifest in an empty mount point would be hidden when the volume comes back."""
-    known = store.known_buckets().get(bucket)
+    known = buckets.get(bucket)
     if known is not None and objects.identity(bucket) != known.identity:
         raise BucketUnknown(
             f"What lies at the place of the bucket {bucket!r} is not the bucket that Truth knows, "

@@ -26,6 +26,10 @@ COLUMNS = {
     "replaced_by": "string",
     "status": "string",
     "verdict": "string",
+    "effective_verdict": "string",
+    "decided_by": "string",
+    "reviewer": "string",
+    "reviewed_at": "datetime64[us, UTC]",
     "reasons": "object",
     "policy": "string",
     "policy_hash": "string",
@@ -93,10 +97,14 @@ def _record(row: ImageRow, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
         "present": not gone,
         "gone": row.object_state if gone else None,
         # Nothing changes a row after it left its bucket, until it comes back.
-        "gone_at": datetime.fromtimestamp(row.updated_at, UTC) if gone else None,
+        "gone_at": _utc(row.updated_at) if gone else None,
         "replaced_by": row.replaced_by,
         "status": row.pipeline_status,
         "verdict": row.verdict if decided else None,
+        "effective_verdict": row.effective_verdict if decided else None,
+        "decided_by": row.decided_by if decided else None,
+        "reviewer": row.person,
+        "reviewed_at": None if row.reviewed_at is None else _utc(row.reviewed_at),
         "reasons": list(row.reasons) if decided else [],
         "policy": row.policy if decided else None,
         "policy_hash": curated.get("policy_hash"),
@@ -113,3 +121,7 @@ def _record(row: ImageRow, evidence: Mapping[str, Evidence]) -> dict[str, Any]:
         "preview_key": row.preview_key,
         "thumbnail_key": row.thumbnail_key,
     }
+
+
+def _utc(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

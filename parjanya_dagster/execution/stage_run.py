@@ -7,7 +7,7 @@ when to stop, and what to do with each batch that is finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
+from parjanya_dagster.truth.records import KnownBucket
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 
@@ -168,22 +169,30 @@ class StageRunner:
         """
         store = self.resources.store
         stale = store.stale_manifests() if stage == DECIDING else {}
+        buckets = store.known_buckets() if stale.keys() & set(batches) else {}
         wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
         for batch in batches:
             known = None
             tenant = parse_batch(batch)[0]
             if batch in stale and wrote.get(tenant, True):
                 known = contents(store, batch)
-                wrote[tenant] = self._write_manifest(tenant, batch, stale[batch], known)
+                wrote[tenant] = self._write_manifest(tenant, batch, stale[batch], known, buckets)
             batch_done(batch, tally, known)
         for tenant in (tenant for tenant, taken in wrote.items() if taken):
             refusing.clear(store, tenant)
 
-    def _write_manifest(self, tenant: str, batch: str, decided: int, known: Contents) -> bool:
+    def _write_manifest(
+        self,
+        tenant: str,
+        batch: str,
+        decided: int,
+        known: Contents,
+        buckets: Mapping[str, KnownBucket],
+    ) -> bool:
         """False where the tenant's bucket does not take it."""
         store, clock = self.resources.store, self.resources.clock
         try:
-            write_manifest(store, self.resources.objects, batch, decided, known)
+            write_manifest(store, self.resources.objects, batch, decided, known, buckets)
         except (StorageUnavailable, ObjectGone) as error:
             refusing.note(store, tenant, clock(), error)
             return False

@@ -18,6 +18,8 @@ from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import Settings
 
 HOST = "127.0.0.1"
+DESK_PORT = 3100
+DESK_FILE = "desk"  # in the home: the address of the desk that is served over it
 SHARES = 3  # of a lane: what arrives, what arrives for tenants with little to do, regrades
 RUNS_PER_SHARE = 2
 BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arrives

@@ -6,7 +6,7 @@ import threading
 from typing import Protocol
 
 from parjanya_dagster.execution.declaration import declare_lanes
-from parjanya_dagster.instance.home import alone, choose_port
+from parjanya_dagster.instance.home import DESK_PORT, alone, choose_port
 from parjanya_dagster.instance.supervisor import Supervisor
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.queues.retention import check_retention
@@ -21,12 +21,16 @@ class Reporter(Protocol):
 
     def queue_unknown(self, reason: str) -> None: ...
     def starting(self, settings: Settings) -> None: ...
-    def ready(self, settings: Settings, url: str) -> None: ...
+    def ready(self, settings: Settings, url: str, desk_url: str) -> None: ...
     def stopping(self) -> None: ...
 
 
 def run(
-    settings: Settings, port: int | None, stopping: threading.Event, reporter: Reporter
+    settings: Settings,
+    port: int | None,
+    desk_port: int | None,
+    stopping: threading.Event,
+    reporter: Reporter,
 ) -> None:
     """Run the instance of a home until `stopping` is set. No other process may run over that home.
 
@@ -36,7 +40,8 @@ def run(
         platform = open_platform(settings, migrating=True)
         _prepare(platform, reporter)
         platform.store.close()
-        _supervise(Supervisor(settings, choose_port(port)), stopping, reporter)
+        chosen, for_desk = choose_port(port), choose_port(desk_port, default=DESK_PORT)
+        _supervise(Supervisor(settings, chosen, for_desk), stopping, reporter)
 
 
 def _prepare(platform: Platform, reporter: Reporter) -> None:
@@ -56,7 +61,7 @@ def _supervise(supervisor: Supervisor, stopping: threading.Event, reporter: Repo
             supervisor.restart_dead()
             if not announced and supervisor.ready():
                 announced = True
-                reporter.ready(supervisor.settings, supervisor.url)
+                reporter.ready(supervisor.settings, supervisor.url, supervisor.desk_url)
     finally:
         try:
             reporter.stopping()

@@ -1,4 +1,4 @@
-"""The processes of an instance: code server, daemon, webserver. Restarted when they die.
+"""The processes of an instance: code server, daemon, web UI, desk. Restarted when they die.
 
 Every process leads a process group of its own and asks the kernel to end it with its parent. So
 neither Ctrl-C nor a SIGKILL of the supervisor leaves one behind.
@@ -51,6 +51,7 @@ class Supervisor:
 
     settings: Settings
     port: int
+    desk_port: int
     clock: Callable[[], float] = time.monotonic
     services: list[Service] = field(default_factory=list)
     orphans: set[int] = field(default_factory=set)  # process groups whose head has died
@@ -68,6 +69,8 @@ class Supervisor:
             Service("daemon", [*python, "dagster._daemon", "run", "-w", workspace]),
             Service("webserver", [*python, "dagster_webserver", "-h", HOST, "-p", str(self.port),
                                   "-w", workspace]),
+            Service("desk", [*python, "parjanya_dagster.cli", "web",
+                             "--home", str(self.settings.home), "--port", str(self.desk_port)]),
         ]  # fmt: skip
         for service in self.services:
             self._spawn(service)
@@ -91,7 +94,7 @@ class Supervisor:
                 self._spawn(service)
 
     def ready(self) -> bool:
-        """Whether the UI answers and the code location has loaded."""
+        """Whether both addresses answer and the code location has loaded."""
         query = urllib.request.Request(
             f"{self.url}/graphql",
             data=b'{"query":"{ repositoriesOrError { ... on RepositoryConnection '
@@ -100,13 +103,20 @@ class Supervisor:
         )
         try:
             with urllib.request.urlopen(query, timeout=5) as answer:
-                return b'"name"' in answer.read()
+                if b'"name"' not in answer.read():
+                    return False
+            with urllib.request.urlopen(f"{self.desk_url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
         except (OSError, http.client.HTTPException):  # not there yet, or another's port
             return False
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def desk_url(self) -> str:
+        return f"http://{HOST}:{self.desk_port}"
 
     def stop(self) -> None:
         """End every process and all that it started. Each is asked first, then killed."""

@@ -95,7 +95,10 @@ def _truth(sheet: Sheet, seen: Measured) -> None:
         for status in Status:
             sheet.set("images", count.by_status.get(status, 0), count.tenant, str(status))
         for verdict in VERDICTS:
-            sheet.set("verdicts", count.by_verdict.get(verdict, 0), count.tenant, verdict)
+            people = count.by_person.get(verdict, 0)
+            policies = count.by_effective.get(verdict, 0) - people
+            sheet.set("verdicts", policies, count.tenant, verdict, "policy")
+            sheet.set("verdicts", people, count.tenant, verdict, "person")
         for failure_class, rows in count.by_failure.items():
             sheet.set("failed_images", rows, count.tenant, failure_class)
         sheet.set("in_flight", count.in_flight, count.tenant)

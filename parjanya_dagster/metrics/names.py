@@ -26,7 +26,11 @@ METRICS: dict[str, Metric] = {
     "measuring_seconds": Metric("gauge", (), "What reading all of this took."),
     # Truth
     "images": Metric("gauge", ("tenant", "status"), "Images by pipeline status."),
-    "verdicts": Metric("gauge", ("tenant", "verdict"), "Decided images by verdict."),
+    "verdicts": Metric(
+        "gauge",
+        ("tenant", "verdict", "decided_by"),
+        "Decided images by the verdict that counts. Those for review wait for a person.",
+    ),
     "failed_images": Metric("gauge", ("tenant", "failure_class"), "Failed images by class."),
     "in_flight": Metric("gauge", ("tenant",), "Images under a lease."),
     "conservation": Metric(

@@ -188,6 +188,9 @@ class FolderObjects:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def place(self, bucket: str, key: str) -> str:
+        return str(self._path(bucket, key))
+
     def head(self, bucket: str, key: str) -> ObjectInfo:
         with self._open(bucket, key) as file:
             return _info(key, os.fstat(file.fileno()))

@@ -84,6 +84,9 @@ class S3Objects:
             raise
         return True
 
+    def place(self, bucket: str, key: str) -> str:
+        return f"s3://{bucket}/{key}"
+
     def head(self, bucket: str, key: str) -> ObjectInfo:
         try:
             with _named(bucket, key):

@@ -95,6 +95,9 @@ class Objects(Protocol):
         version, in whatever processes, one does.
         """
 
+    def place(self, bucket: str, key: str) -> str:
+        """Where an object is, for other programs: a path, or an s3:// address."""
+
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""
 

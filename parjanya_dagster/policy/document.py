@@ -197,3 +197,5 @@ class Document(_Model):
     confidence: Confidence = Confidence()
     rules: tuple[Rule, ...] = ()
     duplicates: Duplicates = Duplicates()
+    people: Literal["stand", "ask_again"] = "stand"
+    """What becomes of people's verdicts that were made under another policy."""

@@ -94,6 +94,11 @@ class Policy:
         }
         return frozenset(stage for stage, named in asked.items() if named)
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether people's verdicts under other policies lapse once this one has decided."""
+        return self.document.people == "ask_again"
+
     @cached_property
     def near_distance(self) -> int | None:
         """How far a search for near duplicates looks, in bits of 64. None: there is no search."""

@@ -70,6 +70,7 @@ def preview(
     target = published(regrade.policy)
     planner = Planner(store, published, target)
     flips = Flips()
+    people: Counter[str] = Counter()
     from_stage: Counter[str] = Counter()
     undecided = unmoved = 0
     batches = batches_of(store, regrade)
@@ -81,6 +82,7 @@ def preview(
             decidable = []
             for move in moves:
                 row = by_id[move.image_id]
+                people.update(_people(row, target))
                 if move.stage is None or row.pipeline_status != Status.CURATED:
                     undecided += 1
                     continue
@@ -101,10 +103,23 @@ def preview(
         "left_alone": unmoved,
         "decided_now": flips.same + sum(flips.counts.values()),
         "same_verdict": flips.same,
+        "people": {
+            "verdicts": people.total(),
+            "stand": people["stand"],
+            "asked_again": people["asked_again"],
+        },
         "flips": flips.body(),
         "replay_from": {stage: from_stage[stage] for stage in STAGES if from_stage[stage]},
         **_cost(store, from_stage),
     }
+
+
+def _people(row: ImageRow, target: Policy) -> list[str]:
+    """What becomes of a person's verdict once the target decides, as `truth.transitions` has it."""
+    if row.person_verdict is None:
+        return []
+    asked = target.asks_again and row.reviewed_under != target.ref
+    return ["asked_again" if asked else "stand"]
 
 
 def _evaluate(

@@ -92,6 +92,26 @@ class Uploads(Group):
     )
 
 
+class Web(Group):
+    """The desk: the pages for people."""
+
+    hosts: str = Field(
+        default="", description="More host names by which browsers may ask, between spaces."
+    )
+    identity_header: str = Field(
+        default="",
+        description="Header in which a proxy names whom it signed in; empty: a token opens it.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1/32 ::1/128",
+        description="Networks whose identity header is believed, between spaces.",
+    )
+    roles: str = Field(
+        default="",
+        description="Who may do what: anna=reviewer:acme,globex bob=operator:*",
+    )
+
+
 class OneLane(Placement):
     """One lane: where its runs go, and what it works from."""
 

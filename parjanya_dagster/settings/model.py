@@ -23,6 +23,7 @@ class Settings(groups.Group):
     arrivals: groups.Arrivals = Field(default_factory=groups.Arrivals)
     tenants: groups.Tenants = Field(default_factory=groups.Tenants)
     uploads: groups.Uploads = Field(default_factory=groups.Uploads)
+    web: groups.Web = Field(default_factory=groups.Web)
     lanes: groups.Lanes = Field(default_factory=groups.Lanes)
     scaling: groups.Scaling = Field(default_factory=groups.Scaling)
     runs: groups.Runs = Field(default_factory=groups.Runs)

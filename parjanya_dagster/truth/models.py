@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from parjanya_dagster.errors import InvalidPartition, InvalidTenant
+from parjanya_dagster.truth.reviews import counts_as
 from parjanya_dagster.truth.stages import Status
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
@@ -32,6 +33,7 @@ EventKind = Literal[
     "pulled_back",  # it was due later than any wait
     "object_state",  # the object was replaced, deleted, or is there again
     "relocated",  # its bytes lie there as another version: copied, restored, or moved
+    "reviewed",  # by a person
 ]
 
 PRESENT, REPLACED, DELETED = "present", "replaced", "deleted"
@@ -111,6 +113,32 @@ class ImageRow:
     failed_stage: str | None = None
     target: str | None = None  # the policy that a regrade wants; None: the tenant's pin decides
     replaced_by: str | None = None  # the image that replaced it under its key
+    person_verdict: str | None = None  # accept, reject: a person's, which stands
+    person: str | None = None  # whose
+    reviewed_at: float | None = None  # when that was decided
+    reviewed_under: str | None = None  # the policy whose decision that person saw
+    reviews: int = 0  # decisions of people so far: the fence of the next one
+    lapsed: bool = False  # a person's verdict lapsed, so where none stands a person is asked
+
+    @property
+    def effective_verdict(self) -> str | None:
+        """The verdict that counts. An image that failed has none."""
+        if self.pipeline_status == Status.FAILED:
+            return None
+        return counts_as(self.verdict, self.person_verdict, self.lapsed)
+
+    @property
+    def decided_by(self) -> str | None:
+        """Whose verdict counts: person, or policy. None: there is none."""
+        if self.effective_verdict is None:
+            return None
+        return "person" if self.person_verdict else "policy"
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether a person is to decide it. Stores find such rows by an index of their own."""
+        decided = self.pipeline_status == Status.CURATED and self.object_state == PRESENT
+        return decided and self.effective_verdict == "review"
 
     @property
     def location(self) -> str:

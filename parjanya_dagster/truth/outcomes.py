@@ -30,6 +30,8 @@ class Completed:
     columns: Mapping[str, Any] = field(default_factory=dict)
     likeness: Mapping[str, int] = field(default_factory=dict)
     """Keys that near duplicates share, and the hash each is from (signed, 64 bits)."""
+    asks_again: bool = False
+    """Of a decision: people's verdicts under other policies lapse with it."""
 
 
 @dataclass(frozen=True, slots=True)

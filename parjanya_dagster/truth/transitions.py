@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
@@ -24,6 +24,7 @@ from parjanya_dagster.truth.models import (
 )
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.requests import Reset
+from parjanya_dagster.truth.reviews import LAPSE, PLATFORM, Review, Standing
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
 from parjanya_dagster.truth.storable import storable, storable_text
 
@@ -68,10 +69,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """New column values of one row, and the event that records them."""
+    """New column values of one row, the event that records them, and the review if it is one."""
 
     columns: Mapping[str, Any]
     event: Event
+    review: Review | None = None  # written with them
 
 
 _FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
@@ -129,7 +131,12 @@ def finish(
         }
         if status is Status.CURATED:
             columns["target"] = None
-        return _change(row, columns, now, "completed", claim.stage, run_id)
+        lapse = _lapse(row, outcome, columns, now)
+        if lapse is None:
+            return _change(row, columns, now, "completed", claim.stage, run_id)
+        columns |= {**Standing().after(lapse).columns, "reviews": lapse.number}
+        reason = f"{claim.stage}; {lapse.note}"
+        return replace(_change(row, columns, now, "completed", reason, run_id), review=lapse)
     if isinstance(outcome, SendBack):
         if STAGES.index(outcome.stage) >= STAGES.index(claim.stage):
             raise InvalidTransition(f"{claim.stage} cannot send a row back to {outcome.stage}.")
@@ -162,6 +169,42 @@ def finish(
         }
         return _change(row, columns, now, "retry", outcome.reason, run_id)
     return _fail(row, claim.stage, outcome.failure_class, outcome.reason, now, run_id)
+
+
+def _lapse(
+    row: ImageRow, outcome: Completed, columns: Mapping[str, Any], now: float
+) -> Review | None:
+    """The end of a person's verdict, where the policy that decides now asks people again.
+
+    The claimed row tells who decided: nobody reviews a row while it is decided again.
+    """
+    policy = columns.get("policy")
+    stands = row.person_verdict is not None
+    if not (outcome.asks_again and stands) or row.reviewed_under == policy:
+        return None
+    number = row.reviews + 1
+    return Review(
+        image_id=row.image_id,
+        number=number,
+        tenant=row.tenant,
+        batch=row.batch,
+        at=now,
+        who=PLATFORM,
+        action=LAPSE,
+        note=f"{row.person_verdict} by {row.person} lapsed: {policy} asks people again",
+        evidence=columns["evidence"],
+        policy=policy,
+        policy_verdict=columns.get("verdict"),
+        sha256=row.sha256,
+        request_id=f"lapse-{number}",
+    )
+
+
+def review(row: ImageRow, made: Review, columns: Mapping[str, Any], now: float) -> Change:
+    """The change that a person's decision makes. `truth.reviewing` says whether it may be made."""
+    columns = {**columns, "reviews": made.number}
+    reason = f"{made.action} by {made.who}" + (f": {made.note}" if made.note else "")
+    return replace(_change(row, columns, now, "reviewed", reason, ""), review=made)
 
 
 def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:

@@ -1,1 +1,5 @@
-"""Pages for people: the four layers at a glance, uploads from a browser, the report of a home."""
+"""The desk: one application for people. They find images, look at them, decide, and upload.
+
+`overview` shows the four layers, `images` the grid, `image` one image, `media` serves pictures,
+`api` the same as JSON; `access` and `door` say who may do what. `uploads` can be served alone.
+"""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
+from parjanya_dagster.errors import ReviewRefused
 from parjanya_dagster.truth.models import ImageRow
-from parjanya_dagster.truth.outcomes import Outcome, Retry, SendBack, TerminalFailure
+from parjanya_dagster.truth.outcomes import Completed, Outcome, Retry, SendBack, TerminalFailure
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
+from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from tests.support.world import LEASE, NOON, arrival, commit, completed, tenant
+from tests.support.world import LEASE, NOON, arrival, commit, completed, row, tenant
 
 Step = tuple[str, int]
 
@@ -56,6 +60,9 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
         elif kind == "return":
             again = arrival(rng.randrange(4), slug=slug, landed_at=now)
             store.register([again], now)
+        elif kind == "person":
+            for image in some:
+                decide(store, image, rng.choice(["accept", "reject", "undo"]), now)
         elif kind == "depart":
             store.depart(some, now, "deleted")
         elif kind == "expire":
@@ -63,6 +70,26 @@ def journey(store: Store, slug: str, steps: list[Step]) -> None:
             store.expire_leases(now)
         else:
             now += 400.0
+
+
+def decide(store: Store, image: str, action: str, now: float) -> None:
+    """A person decides an image as it is, where that can be."""
+    shown = row(store, image)
+    asked = ReviewDecision(
+        image_id=image, who="ana", action=action, request_id=f"{action} {shown.reviews}"
+    )
+    with contextlib.suppress(ReviewRefused):
+        store.review(asked, now, seen=shown.reviews)
+
+
+def _asking_again(one: ImageRow, stage: str) -> Outcome:
+    """A policy that asks people again, where it is at the decision."""
+    outcome = _completed(one, stage)
+    assert isinstance(outcome, Completed)
+    if stage != "curated":
+        return outcome
+    columns = {"verdict": "accept", "reasons": ["fine"], "policy": "strict@1"}
+    return replace(outcome, columns=columns, asks_again=True)
 
 
 def _completed(one: ImageRow, stage: str) -> Outcome:
@@ -74,6 +101,7 @@ def _completed(one: ImageRow, stage: str) -> Outcome:
 
 OUTCOMES: dict[str, Callable[[ImageRow, str], Outcome]] = {
     "complete": _completed,
+    "ask again": _asking_again,
     "retry": lambda one, stage: Retry("away"),
     "bug": lambda one, stage: Retry("KeyError", refund=False),
     "fail": lambda one, stage: TerminalFailure("undecodable", "x"),
@@ -104,6 +132,12 @@ CALLS: dict[str, Callable[[Store], object]] = {
     ),
     "counts": lambda s: s.counts(),
     "history": lambda s: s.history("x"),
+    "review": lambda s: s.review(
+        ReviewDecision(image_id="x", who="ana", action="accept", request_id="r"), NOON, seen=0
+    ),
+    "claim_review": lambda s: s.claim_review("acme", "ana", NOON, LEASE, 1),
+    "to_review": lambda s: s.to_review("acme"),
+    "waiting_for_review": lambda s: s.waiting_for_review("acme"),
     "beat": lambda s: s.beat("x", NOON, {}),
     "heartbeats": lambda s: s.heartbeats(),
 }

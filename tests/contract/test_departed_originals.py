@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from parjanya_dagster.truth import open_store
+from parjanya_dagster.truth.sql import arrivals
+from parjanya_dagster.truth.sql.heirs import Heirs
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import rebuild
 from tests.support.world import (
@@ -121,3 +126,30 @@ def test_what_returns_is_decided_again(store: Store) -> None:
     assert statuses(store, [second, third]) == ["curated", "curated"]
     (counts,) = store.counts()
     assert (counts.rows, counts.departed) == (3, 0)
+
+
+def test_bytes_that_become_known_while_their_image_leaves_are_looked_for_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is validated between the look for its heirs and the locks on the rows."""
+    store = open_store(postgres_url, migrating=True)
+    first, second, third = arrive(store, 3)
+    claims = claim(store)
+    validating = next(one for one in claims if one.image_id == first)
+    others = [one for one in claims if one is not validating]
+    commit(store, others, lambda one: completed(one, sha256="same"))
+    carry(store)
+    looked: list[set[str]] = []
+
+    class Late(Heirs):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            looked.append(self.ids)
+            if len(looked) == 1:
+                commit(store, [validating], lambda one: completed(one, sha256="same"))
+
+    monkeypatch.setattr(arrivals, "Heirs", Late)
+    assert store.depart([first], LATER, "deleted") == 1
+    assert looked == [set(), {second}]
+    assert statuses(store, [second, third]) == ["pending_curation", "curated"]
+    store.close()

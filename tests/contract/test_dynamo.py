@@ -24,6 +24,7 @@ from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, s
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import Reset
+from parjanya_dagster.truth.reviews import ReviewDecision
 from tests.contract.dynamo import Requests, answer
 from tests.contract.journey import CALLS, journey
 from tests.support.backends import Backend, dynamo_table
@@ -61,6 +62,13 @@ def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
     for name in ("counts", "mispinned", "regrading", "stale_manifests", "heartbeats", "tenants"):
         getattr(store, name)()
     store.failed("acme", "undecodable")
+    store.claim_review("acme", "ana", NOON, LEASE, 2)
+    store.to_review("acme")
+    store.waiting_for_review("acme")
+    store.starting_with(ids[1][:5])
+    store.review(
+        ReviewDecision(image_id=ids[1], who="ana", action="accept", request_id="r"), NOON, seen=0
+    )
     store.find("nowhere.jpg")
     assert store.present("acme")
     assert requests.made["Scan"] == 0
@@ -90,6 +98,23 @@ def test_counting_costs_the_same_however_many_images_there_are(store: DynamoStor
         assert store.counts("acme")[0].rows == count
         costs.append(requests.made.total())
     assert costs[0] == costs[1]
+
+
+def test_looking_for_images_to_review_costs_what_is_shown(store: DynamoStore) -> None:
+    arrive(store, 60)
+    carry(store, through="scored")
+    some = claim(store, "curated", limit=60)
+    commit(store, some, lambda one: completed(one, verdict="review", policy="p@1"))
+    costs = []
+    for n in (4, 4):
+        requests = Requests(store.wire)
+        assert len(store.claim_review("acme", f"person {len(costs)}", NOON, LEASE, n)) == n
+        costs.append(requests.made.total())
+    # The second one passes over what is kept for the first.
+    assert max(costs) < 20
+    requests = Requests(store.wire)
+    assert store.waiting_for_review("acme") == 60
+    assert requests.items <= keys.TALLIES  # however many wait
 
 
 def test_a_claim_reads_what_it_takes_and_a_little_more(store: DynamoStore) -> None:

@@ -26,6 +26,7 @@ from parjanya_dagster.truth.outcomes import (
     TerminalFailure,
 )
 from parjanya_dagster.truth.requests import Reset
+from parjanya_dagster.truth.reviews import ReviewDecision, standing
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.dynamo import Died, Requests
 from tests.support.backends import dynamo_table
@@ -106,6 +107,33 @@ def regrade(store: DynamoStore) -> None:
     store.end_reset("r-1", NOON + 1)
 
 
+def review(store: DynamoStore) -> None:
+    """Ana decides what she has not decided yet: the same requests, when it is done again."""
+    rows = store.claim_review("acme", "ana", NOON, LEASE, IMAGES)
+    store.extend_review([row.image_id for row in rows], "ana", NOON, LEASE)
+    for n, image in enumerate(arrival(n).image_id for n in range(IMAGES)):
+        for seen, action in enumerate(("accept", "undo", "reject")[: n % 3 + 1]):
+            asked = ReviewDecision(
+                image_id=image, who="ana", action=action, request_id=f"{n} {action}"
+            )
+            store.review(asked, NOON, seen=seen)
+    store.release_review([row.image_id for row in rows], "ana")
+
+
+def ask_again(store: DynamoStore) -> None:
+    """Everything is decided again by a policy that asks people again."""
+    review(store)
+    store.reset(store.batches(), Reset(stage="curated", reason="again"), NOON, "replay-1")
+    for now in (LATER, LATER + 2 * LEASE):
+        held = claim(store, "curated", now=now)
+        commit(store, held, _asking_again, now=now)
+
+
+def _asking_again(one: Claim) -> Outcome:
+    columns = {"verdict": "accept", "policy": "strict@1"}
+    return Completed(found(one), columns, asks_again=True)
+
+
 def manifest(store: DynamoStore) -> None:
     for batch, decided in store.stale_manifests().items():
         store.manifest_written(batch, decided)
@@ -127,6 +155,13 @@ def decided(store: DynamoStore) -> None:
     commit(store, now, lambda one: completed(one, verdict="accept", policy="default@1"))
 
 
+def waiting(store: DynamoStore) -> None:
+    arrive(store, IMAGES)
+    carry(store, through="scored")
+    now = claim(store, "curated")
+    commit(store, now, lambda one: completed(one, verdict="review", policy="default@1"))
+
+
 CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], None]]] = {
     "register": (nothing, register),
     "relocate": (decided, relocate),
@@ -137,6 +172,8 @@ CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], No
     "reset": (decided, reset),
     "regrade": (decided, regrade),
     "manifest": (decided, manifest),
+    "review": (waiting, review),
+    "ask again": (waiting, ask_again),
 }
 
 
@@ -187,6 +224,8 @@ def _end(store: DynamoStore) -> Any:
             r.batch,
             r.target,
             r.failure_class,
+            r.effective_verdict,
+            [(one.number, one.action, one.request_id) for one in store.reviews(r.image_id)],
         )
         for r in rows
     ]
@@ -206,6 +245,13 @@ def _check(store: DynamoStore) -> None:
     for row in rows:
         if row.lease_owner is None:
             assert rebuild(store.history(row.image_id)) == row
+        history = store.reviews(row.image_id)
+        assert [one.number for one in history] == list(range(1, row.reviews + 1))
+        said = standing(history).columns
+        assert {name: getattr(row, name) for name in said} == said
+    waits = [row.image_id for row in rows if row.waits_for_person]
+    assert {row.image_id for row in store.to_review("acme")} == set(waits)
+    assert store.waiting_for_review("acme") == len(waits)
     (counts,) = store.counts()
     assert counts.registered == counts.rows + counts.departed == len(rows)
     assert counts.by_status == Counter(

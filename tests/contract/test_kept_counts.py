@@ -16,7 +16,10 @@ from tests.contract.journey import journey
 from tests.support.backends import Backend
 from tests.support.world import NOON, arrive, carry
 
-KINDS = ["complete", "retry", "fail", "back", "reset", "overwrite", "return", "depart", "expire"]
+KINDS = [
+    *("complete", "complete", "complete", "retry", "fail", "back", "reset"),
+    *("overwrite", "return", "depart", "expire", "person", "person", "ask again"),
+]
 
 
 @pytest.fixture

@@ -27,13 +27,13 @@ from parjanya_dagster.intent.plan import Limits, Request, plan
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.queues.messages import QueueState
-from parjanya_dagster.truth.dynamo import open_wire
-from parjanya_dagster.truth.dynamo.schema import table
+from parjanya_dagster.truth.dynamo import keys, open_wire
+from parjanya_dagster.truth.dynamo.schema import SCHEMA, table
 from parjanya_dagster.truth.dynamo.wire import Wire
-from parjanya_dagster.truth.store import Store
+from parjanya_dagster.truth.store import Counts, Store
 from tests.support.backends import Backend
 from tests.support.servers import MotoServer, PostgresServer
-from tests.support.world import NOON, arrive, carry
+from tests.support.world import NOON, arrive, carry, claim, commit, completed
 
 OLD = Path(__file__).parent / "old_home"
 THEN = NOON + 1000.0  # when the homes were left
@@ -91,7 +91,7 @@ def told(store: Store) -> dict[str, Any]:
     free = plan(seen, SPLIT, Limits(), seen.generation + 1)
     held = plan(seen, SPLIT, Limits(held_lanes=frozenset({"cpu"})), seen.generation + 1)
     found = {
-        "counts": [asdict(one) for one in store.counts()],
+        "counts": [_as_then(one) for one in store.counts()],
         "accounts": {name: dict(found) for name, found in sorted(accounts(store).items())},
         "totals": dict(seen.totals),
         "generation": seen.generation,
@@ -136,6 +136,13 @@ def told(store: Store) -> dict[str, Any]:
 
 def _request(one: Request) -> dict[str, Any]:
     return asdict(replace(one, lane=replace(one.lane, tags={}))) | {"lane": one.lane.name}
+
+
+def _as_then(one: Counts) -> dict[str, Any]:
+    """People decided nothing then."""
+    values = asdict(one)
+    assert (values.pop("by_effective"), values.pop("by_person")) == (one.by_verdict, {})
+    return values
 
 
 def _without(record: Any, name: str) -> dict[str, Any]:
@@ -279,3 +286,30 @@ def test_a_death_in_the_middle_of_carrying_over_loses_nothing(
     store = backend.open(migrating=True)
     assert as_expected(told(store)) == EXPECTED
     backend.close()
+
+
+def test_what_the_version_before_sent_to_review_waits_for_a_person(aws: MotoServer) -> None:
+    """On DynamoDB, whose index lacks such rows. In SQL the index is made of all rows."""
+    url = f"dynamodb://{aws.name('then')}"
+    backend = Backend(url)
+    store: Any = backend.open(migrating=True)
+    ids = arrive(store, 3)
+    carry(store, through="scored")
+    for one, verdict in zip(claim(store, "curated"), ("review", "accept", "review"), strict=True):
+        commit(store, [one], completed(one, verdict=verdict, policy="default@1"))
+    for image in ids:
+        as_version_2_wrote_it(store.wire, image)
+    store.wire.put(SCHEMA, {"version": {"N": "2"}})
+    assert store.to_review("acme") == []
+    backend.close()
+    store = backend.open(migrating=True)
+    assert [row.image_id for row in store.to_review("acme")] == [ids[0], ids[2]]
+    assert store.waiting_for_review("acme") == 2
+    backend.close()
+
+
+def as_version_2_wrote_it(wire: Wire, image: str) -> None:
+    item = wire.get(keys.image(image))
+    assert item is not None
+    new = ("review_pk", "review_sk", "reviews", "lapsed")
+    wire.put(keys.image(image), {name: v for name, v in item.items() if name not in new})

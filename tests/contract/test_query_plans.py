@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -18,9 +18,11 @@ from sqlalchemy import Connection, event, text
 
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
+from parjanya_dagster.truth.reviews import Review, ReviewDecision
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.sql.engine import writing
-from parjanya_dagster.truth.sql.schema import metadata
+from parjanya_dagster.truth.sql.mapping import insert_rows
+from parjanya_dagster.truth.sql.schema import metadata, reviews
 from parjanya_dagster.truth.store import Store
 from tests.support.backends import Backend
 from tests.support.world import (
@@ -38,7 +40,7 @@ from tests.support.world import (
 
 HISTORY = {"sqlite": 20_000, "postgresql": 300_000}
 """Rows of each large table. SQLite chooses its plans by the indexes alone."""
-LARGE = ("images", "evidence", "events", "likenesses", "uploads")
+LARGE = ("images", "evidence", "events", "likenesses", "uploads", "reviews")
 BATCHES = ["acme/2025-10-09/001", "acme/2025-10-09/002"]
 
 Act = Callable[[Store], Any]
@@ -57,6 +59,8 @@ HOT: dict[str, Act] = {
     "extend": lambda s: s.extend(claim(s, limit=20), LEASE, NOON),
     "release": lambda s: s.release(claim(s, limit=20), NOON, "drain", ""),
     "expire leases": lambda s: s.expire_leases(NOON + LEASE),
+    "counts": lambda s: s.counts(),
+    "due later": lambda s: s.due_later(NOON + 9 * LEASE),
     "register": lambda s: s.register([arrival(n, version="v2") for n in range(20)], NOON),
     "depart": lambda s: s.depart(["h7", "h8"], NOON, "deleted"),
     "known": lambda s: s.known(["a", "b"]),
@@ -68,6 +72,7 @@ HOT: dict[str, Act] = {
         BATCHES[:1], Reset(stage="validated", reason="regrade"), NOON, "b-1"
     ),
     "get": lambda s: s.get("a"),
+    "starting with": lambda s: s.starting_with("h12", "acme", 20),
     "find": lambda s: s.find("acme/incoming/1.jpg"),
     "twins": lambda s: s.twins("acme", [f"sha-{n}" for n in range(20)]),
     "twin ids": lambda s: s.twin_ids("acme", [f"sha-{n}" for n in range(20)], limit=2),
@@ -81,6 +86,14 @@ HOT: dict[str, Act] = {
     "failed": lambda s: s.failed("acme", "undecodable", after="5", limit=20),
     "troubled": lambda s: s.troubled(NOON),
     "present": lambda s: s.present("acme", after="5", limit=20),
+    "review": lambda s: s.review(
+        ReviewDecision(image_id="h9", who="ana", action="accept", request_id="r"), NOON, seen=0
+    ),
+    "reviews": lambda s: s.reviews("h9"),
+    "to review": lambda s: s.to_review("acme", 20),
+    "waiting for review": lambda s: s.waiting_for_review("acme"),
+    "claim review": lambda s: s.claim_review("acme", "ana", NOON, LEASE, 20, skip=["h7"]),
+    "claim review among": lambda s: s.claim_review("acme", "b", NOON, LEASE, 2, among=["h7"]),
     "upload": lambda s: s.upload("a"),
     "uploads due": lambda s: s.uploads_due(NOON),
     "upload arrived": lambda s: s.upload_arrived("a", "b", NOON),
@@ -126,9 +139,21 @@ def test_a_claim_looks_for_lapsed_leases_among_the_leases(large: SqlStore) -> No
         assert "ix_images_leased" in plan(connection, *lapsed)
 
 
-def test_counting_reads_an_index_only(large: SqlStore) -> None:
+def test_rows_that_are_due_much_later_are_found_without_those_that_are_due(
+    large: SqlStore,
+) -> None:
     with recorded(large) as statements:
-        large.counts()
+        large.due_later(NOON + 9 * LEASE)
+    with writing(large.engine) as connection:
+        for statement in statements:
+            lines = plan(connection, *statement)
+            assert "ix_images_due" in lines
+            assert re.search(r"due_at\"? ?> ", lines) or "due_at>?" in lines, lines
+
+
+def test_counting_every_row_reads_an_index_only(large: SqlStore) -> None:
+    with recorded(large) as statements:
+        large.counted()
     (tally,) = [(s, p) for s, p in statements if "failure_class" in s]
     with writing(large.engine) as connection:
         if connection.dialect.name == "postgresql":  # whether it pays depends on the last vacuum
@@ -174,7 +199,9 @@ def fill(store: SqlStore) -> None:
             "likenesses": {"image_id": "'h' || n", "key": "'key-' || n"},
             "events": {"event_id": "1000000 + n", "image_id": "'h' || n"},
             "uploads": {"upload_id": "'h' || n"},
+            "reviews": {"image_id": "'r' || n"},
         }
+        insert_rows(connection, reviews, [asdict(seed_review(seed))])
         for table, new in fresh.items():
             columns = [column.name for column in metadata.tables[table].columns]
             values = ", ".join(new.get(name, f'"{name}"') for name in columns)
@@ -190,6 +217,24 @@ def fill(store: SqlStore) -> None:
         raw = raw.execution_options(isolation_level="AUTOCOMMIT")
         if store.engine.dialect.name == "postgresql":
             raw.execute(text("VACUUM ANALYZE"))
+
+
+def seed_review(image_id: str) -> Review:
+    return Review(
+        image_id=image_id,
+        number=1,
+        tenant="acme",
+        batch="acme/2000-01-01/001",
+        at=NOON,
+        who="ana",
+        action="accept",
+        note="",
+        evidence={},
+        policy=None,
+        policy_verdict=None,
+        sha256=None,
+        request_id="r",
+    )
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.requests import ClaimRequest
+from parjanya_dagster.truth.reviews import standing
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.store import Counts, Store
 from parjanya_dagster.truth.transitions import Rules, rebuild
@@ -93,6 +94,7 @@ def test_counts_say_where_the_images_of_a_tenant_are(store: Store) -> None:
             in_flight=1,
             registered=6,
             departed=1,
+            by_effective={"accept": 1, "reject": 1},
         )
     ]
     assert [one.tenant for one in store.counts()] == ["acme", "zeta"]
@@ -157,6 +159,7 @@ def test_the_history_of_an_image_says_who_moved_it_and_why(store: Store) -> None
 KINDS = (
     *("complete", "retry", "bug", "fail", "back", "die", "release", "extend"),
     *("reset", "replay", "overwrite", "depart", "return", "expire", "wait"),
+    *("person", "ask again"),
 )
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16)), min_size=1, max_size=25)
 
@@ -164,6 +167,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16)), min_s
 @bounded(max_examples=examples(20))
 @given(steps=STEPS)
 @example(steps=[("complete", 0), ("back", 0)])  # once forgot the attempt
+@example(steps=[("complete", 7)] * 4 + [("person", 1)] * 3 + [("ask again", 7)] * 4)
 def test_every_row_of_any_journey_can_be_rebuilt_from_its_events(
     backend: Backend, steps: list[Step]
 ) -> None:
@@ -177,6 +181,8 @@ def test_every_row_of_any_journey_can_be_rebuilt_from_its_events(
     for one in store.rows(batches):
         if one.lease_owner is None:
             assert rebuild(store.history(one.image_id)) == one
+        said = standing(store.reviews(one.image_id)).columns
+        assert {name: getattr(one, name) for name in said} == said
         fences = [event.fence for event in store.history(one.image_id)]
         assert fences == sorted(fences)
         assert (one.due_at is None) == (one.pipeline_status in ("curated", "failed"))

@@ -1,7 +1,8 @@
 """From a browser to a decision: Chromium → radosgw → notification → SQS → Dagster → DynamoDB.
 
-Real here: the browser, the application (`parjanya uploads serve`), the S3 server (Ceph's radosgw)
-with its CORS rules, signatures and notifications, the whole instance with its daemon and runs.
+Real here: the browser, the application (`parjanya web --only uploads`), the S3 server (Ceph's
+radosgw) with its CORS rules, signatures and notifications, the whole instance with its daemon and
+runs.
 Emulated: SQS and DynamoDB (moto), and the last step of a notification (`bridge`).
 Then half the events are dropped, the stream is disabled and the queue is deleted, and everything
 still ends curated.
@@ -54,11 +55,12 @@ def page(browser: Any) -> Iterator[Any]:
 
 @contextmanager
 def uploads_served(instance: Instance) -> Iterator[str]:
-    """`parjanya uploads serve` over an instance."""
+    """`parjanya web --only uploads` over an instance."""
     port = free_port()
     with (instance.home / "uploads.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "parjanya_dagster.cli", "uploads", "serve", "--port", str(port)],
+            [sys.executable, "-m", "parjanya_dagster.cli", "web", "--only", "uploads",
+             "--port", str(port)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             env=instance.environment,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """An instance under a real Prometheus: images flow, the reconciler is blinded, it recovers.
 
-A real `parjanya up`, `parjanya metrics` and `parjanya dashboard`, a real Prometheus with the rules
+A real `parjanya up`, `parjanya metrics` and `parjanya web`, a real Prometheus with the rules
 that are shipped, and Chromium. Only the patience of `ParjanyaBlind` is shortened, from two minutes
 to 40 s; the words and the rest of the rule are those of the file. The tests share one instance and
 follow one another.
@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.instance.home import free_port
+from parjanya_dagster.web.access import open_keys
 from tests.support.browser import PATIENCE
 from tests.support.instance import Instance
 from tests.support.pictures import picture
@@ -70,7 +71,7 @@ class Watched:
         self.instance.start()
         self.helpers = [
             self._helper("metrics", "--port", str(self.metrics_port), "--every", "1"),
-            self._helper("dashboard", "--port", str(self.page_port), "--every", "1"),
+            self._helper("web", "--port", str(self.page_port), "--every", "1"),
         ]
         self.prometheus.start()
         self.prometheus.until(
@@ -213,12 +214,13 @@ def test_another_sites_name_for_this_page_is_refused(watched: Watched) -> None:
     assert page(watched, "healthz", host="evil.example")[0] == 400
 
 
-def test_the_dashboard_shows_the_four_layers_on_one_screen(watched: Watched, browser: Any) -> None:
+def test_the_overview_shows_the_four_layers_on_one_screen(watched: Watched, browser: Any) -> None:
     seen = browser.new_page(viewport={"width": 1440, "height": 900})
     errors: list[str] = []
     seen.on("pageerror", lambda error: errors.append(str(error)))
     seen.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    seen.goto(f"http://127.0.0.1:{watched.page_port}/")
+    token = open_keys(watched.instance.home).token
+    seen.goto(f"http://127.0.0.1:{watched.page_port}/?token={token}")
     # A first measurement that takes too long is shown as one that read nothing; the next follows.
     seen.locator("#truth .value").filter(has_text="13").wait_for(timeout=PATIENCE)
     for layer in ("truth", "belief", "intent", "execution"):
@@ -254,7 +256,8 @@ def test_an_alert_fires_when_the_reconciler_is_blinded_and_clears_when_it_sees(
     assert loops == {"reconciler"}
     assert "ParjanyaIntentMissing" not in prometheus.firing()
     seen = browser.new_page()
-    seen.goto(f"http://127.0.0.1:{watched.page_port}/")
+    token = open_keys(watched.instance.home).token
+    seen.goto(f"http://127.0.0.1:{watched.page_port}/?token={token}")
     seen.wait_for_selector("#belief.bad", timeout=PATIENCE)
     assert "Belief" in seen.locator("#answer").inner_text()
     seen.close()

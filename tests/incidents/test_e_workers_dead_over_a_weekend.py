@@ -34,7 +34,7 @@ def weekend(house: House, launcher: Callable[[House], None]) -> int:
         house.dagster.apply(house.tick())
         launcher(house)
         created |= house.dagster.runs.keys()
-        house.clock.pass_by(2 * TICK)
+        house.clock.pass_by(4 * TICK)
         if len(house.dagster.runs) > 50:  # Dagster keeps them; the test need not
             house.dagster.runs = {k: run for k, run in house.dagster.runs.items() if run.live}
     return len(created)

@@ -34,6 +34,7 @@ from parjanya_dagster.truth.transitions import rebuild
 from tests.simulation.bucket import Buckets
 from tests.simulation.dagster_model import DagsterModel
 from tests.simulation.mortal import Died, Mortal
+from tests.simulation.people import People
 from tests.simulation.policies import Policies
 from tests.simulation.worker import Poisoned, Worker, preview_key
 from tests.support.clock import Clock
@@ -59,6 +60,7 @@ class House:
     seen: dict[str, ImageRow] = field(default_factory=dict)
     applied: set[tuple[str, str, int]] = field(default_factory=set)  # stage, image, fence
     counted: Counter[str] = field(default_factory=Counter)
+    people: People = field(default_factory=People)
     limits: Limits = LIMITS
 
     def __post_init__(self) -> None:
@@ -208,6 +210,10 @@ class House:
                 assert row.object_state != DELETED, "an image that is there counts as deleted"
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
+        for counts in self.store.counts():
+            waiting = sum(r.waits_for_person for r in rows.values() if r.tenant == counts.tenant)
+            assert self.store.waiting_for_review(counts.tenant) == waiting
+            assert counts.by_effective.get("review", 0) == waiting
         self.seen = rows
         most = self.limits
         of_a_lane = most.queued_runs + most.reserved_runs + most.light_runs + most.regrade_runs
@@ -242,6 +248,10 @@ class House:
             assert not unfit(self.store, decided_by, [row]), (
                 f"decided by {row.policy} from evidence that it did not ask for"
             )
+        curated = row.pipeline_status == Status.CURATED and row.policy is not None
+        self.people.check_row(
+            self.store, row, self.policies.published(str(row.policy)) if curated else None
+        )
         if row.pipeline_status == Status.FAILED:
             assert row.failure_class
             assert row.failure_reason
@@ -342,6 +352,8 @@ class House:
         return lies ^ set(present)
 
     def _check_end(self) -> None:
+        self.people.check(self.store)
+        self.counted["decisions of people"] = len(self.people.told)
         for row in self._rows():
             if row.image_id in self.poison and row.object_state == "present":
                 assert row.failure_class in ("crashed_repeatedly", "undecodable")

@@ -1,4 +1,5 @@
-"""The policies of a simulation: those that ship, and two that differ in what they ask a model."""
+"""The policies of a simulation: those that ship, two that differ in what they ask a model, and
+one that asks people again."""
 
 from __future__ import annotations
 
@@ -11,13 +12,20 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.store import Store
 
-REFS = ("default@1", "default@2", "asks@1", "asks@2")
+REFS = ("default@1", "default@2", "asks@1", "asks@2", "again@1")
 _TEXT = """name: asks
 version: {version}
 description: Asks for a prompt and for metrics of its own.
 needs:
   enriched: {{prompt: kinds@{version}}}
   scored: {{metrics: [{metrics}]}}
+"""
+
+
+_AGAIN = """name: again
+version: 1
+description: Objects to nothing, and asks people again.
+people: ask_again
 """
 
 
@@ -30,6 +38,7 @@ class Policies:
         for version, metrics in ((1, "piqe"), (2, "piqe, niqe")):
             text = _TEXT.format(version=version, metrics=metrics)
             self._registry.publish(policy.load(text))
+        self._registry.publish(policy.load(_AGAIN))
 
     def published(self, ref: str) -> Policy:
         return self._registry.get(ref)

@@ -29,6 +29,7 @@ from parjanya_dagster.intent.loop import Timing
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild
@@ -37,14 +38,14 @@ from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died, Mortal
 from tests.simulation.standing import Standing
 from tests.support.clock import Clock
-from tests.support.simulated import COUNTED, EXAMPLES, SEED
+from tests.support.simulated import COUNTED, EXAMPLES, SEED, WIDE
 
 IMAGES = {"acme": 5, "globex": 2}
+ANA = ("reject", "undo", "accept")
 TICK = 30.0
 TIMING = Timing(tick=1.5)  # short ticks, so that a death comes between them too
 MOST_TICKS = 40
 DOUBLE_FAULTS = EXAMPLES // 3
-WIDE = 300  # simulated sequences from which on every write is tried on both sides
 
 
 class SmallCommits(Platform):
@@ -86,6 +87,7 @@ class Machine:
             while run := dagster.launch():
                 dagster.start(run)
                 self._run(run, place)
+            self._people(store)
             if self._terminal():
                 return True
             self.clock.pass_by(TICK)
@@ -111,6 +113,16 @@ class Machine:
             assets.run_asset(context, place, runner, stage)
         self.dagster.finished(run.process)
 
+    def _people(self, store: Any) -> None:
+        """Ana decides one image. She is not sure that she was heard, and says all of it again."""
+        for row in self.disk.find("incoming/0.jpg", "acme"):
+            if row.pipeline_status == Status.CURATED:
+                for seen, action in enumerate(ANA):
+                    asked = ReviewDecision(
+                        image_id=row.image_id, who="ana", action=action, request_id=action
+                    )
+                    store.review(asked, self.clock(), seen=seen)
+
     def _terminal(self) -> bool:
         counts = self.disk.counts()
         done = sum(c.by_status.get(status, 0) for c in counts for status in TERMINAL)
@@ -131,6 +143,10 @@ class Machine:
             done = [event.from_status for event in history if event.kind == "completed"]
             assert len(done) == len(set(done)) == len(STAGES), "an outcome was applied twice"
             assert rebuild(history) == row
+            decided = row.key == "incoming/0.jpg" and row.tenant == "acme"
+            said = [review.action for review in self.disk.reviews(row.image_id)]
+            assert said == (list(ANA) if decided else []), "a decision is lost, or made twice"
+            assert row.person_verdict == ("accept" if decided else None)
         for counts in self.disk.counts():
             assert counts.registered == counts.rows + counts.departed
         for batch in self.disk.batches():
@@ -184,6 +200,7 @@ def test_a_journey_without_deaths_writes_this(
         "claim",
         "commit",
         "manifest_written",
+        "review",
     }
     assert expected <= set(writes)
 

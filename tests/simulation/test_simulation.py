@@ -29,13 +29,14 @@ from hypothesis.stateful import (
 from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.models import ImageRow, Tenant
 from parjanya_dagster.truth.requests import Reset
-from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.store import Store
 from tests.simulation.house import House
 from tests.simulation.memory import in_memory
 from tests.simulation.mortal import Died
+from tests.simulation.people import NAMES as NAMES_OF_PEOPLE
 from tests.simulation.policies import REFS
 from tests.simulation.worker import OUTCOMES, Worker, preview_key
 from tests.support.backends import dynamo_table
@@ -79,6 +80,9 @@ FAULTS = frozenset(
         "run forgotten",
         "poison uploaded",
         "hours passed",
+        "review died",
+        "decision sent again",
+        "page stale",
     }
 )
 
@@ -406,6 +410,60 @@ class Simulation(RuleBasedStateMachine):
             failed, Reset(stage="validated", reason="replay --failed"), self.house.clock()
         )
 
+    # --- people ---
+
+    @precondition(lambda self: self.house.seen)
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        who=st.sampled_from(NAMES_OF_PEOPLE),
+        count=st.integers(1, 3),
+        leave=st.booleans(),
+        death=deaths,
+    )
+    def person_looks(
+        self, tenant: str, who: str, count: int, leave: bool, death: tuple[int, bool] | None
+    ) -> None:
+        """A person is shown the next images that wait, perhaps after leaving others."""
+        store = self._store(death) or self.house.store
+        try:
+            if leave:
+                self.house.people.leave(store, who)
+            self.house.people.look(store, tenant, who, self.house.clock(), count)
+        except Died:
+            self._note("review died")
+
+    @precondition(lambda self: self.house.seen)
+    @rule(
+        which=any_,
+        who=st.sampled_from(NAMES_OF_PEOPLE),
+        action=st.sampled_from([*["accept", "reject"] * 2, "undo"]),
+        page=st.sampled_from(["shown", "now", "again"]),
+        death=deaths,
+    )
+    def person_decides(
+        self, which: int, who: str, action: str, page: str, death: tuple[int, bool] | None
+    ) -> None:
+        """On a page that was shown some time ago, on any image as it is now, or the same again."""
+        people, truth = self.house.people, self.house.store
+        store = self._store(death) or truth
+        try:
+            if page == "again" and people.asked:
+                became = people.press_again(store, truth, which, self.house.clock())
+                self._note("decision sent again")
+            else:
+                shown = people.pages if page == "shown" and people.pages else self._rows_now()
+                row = shown[which % len(shown)]
+                became = people.press(store, truth, row, who, action, self.house.clock())
+        except Died:
+            self._note("review died")
+            return
+        self._note("page stale" if became == "stale" else f"decisions of people {became}")
+
+    def _rows_now(self) -> list[ImageRow]:
+        """Images as they are now: decided ones where there are any."""
+        rows = [self.house.seen[image] for image in sorted(self.house.seen)]
+        return [row for row in rows if row.pipeline_status == Status.CURATED] or rows
+
     # --- what holds ---
 
     @invariant()
@@ -569,10 +627,33 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
         ),
         "clock_jumps": (0.15, {"seconds": rng.choice([-MONTH, -7200.0, 7200.0, MONTH])}),
         "failures_replayed": (0.1, {}),
+        "all_goes_well": (0.7, {"steps": rng.randint(5, 25), "size": rng.randint(1, 4)}),
+        "person_looks": (
+            1,
+            {
+                "tenant": at[0],
+                "who": rng.choice(NAMES_OF_PEOPLE),
+                "count": rng.randint(1, 3),
+                "leave": rng.random() < 0.3,
+                "death": death,
+            },
+        ),
+        "person_decides": (
+            3,
+            {
+                "which": which,
+                "who": rng.choice(NAMES_OF_PEOPLE),
+                "action": rng.choice(["accept", "reject", "undo"]),
+                "page": rng.choice(["shown", "now", "now", "again"]),
+                "death": death,
+            },
+        ),
     }
 
 
 NEEDS: dict[str, Callable[[Simulation], object]] = {
+    "person_looks": lambda s: s.house.seen,
+    "person_decides": lambda s: s.house.seen,
     "deliver": lambda s: s.house.buckets.notifications,
     "preview_lost": lambda s: s.house.seen,
     "run_forgotten": lambda s: s.house.dagster.runs,

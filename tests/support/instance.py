@@ -31,7 +31,7 @@ class Instance:
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        self.port = free_port()
+        self.port, self.desk_port = free_port(), free_port()
         foreign = ("PARJANYA_", "DAGSTER_")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
@@ -57,7 +57,16 @@ class Instance:
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "up.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "parjanya_dagster.cli", "up", "--port", str(self.port)],
+                [
+                    sys.executable,
+                    "-m",
+                    "parjanya_dagster.cli",
+                    "up",
+                    "--port",
+                    str(self.port),
+                    "--desk-port",
+                    str(self.desk_port),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -14,6 +14,8 @@ import pytest
 
 SEED = int(os.environ.get("SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
 EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES") or 30)
+WIDE = 300
+"""Simulated sequences from which on nothing else is sampled either."""
 COUNTED: Counter[str] = Counter()
 _SENT = "parjanya_simulated"
 

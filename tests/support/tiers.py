@@ -1,8 +1,8 @@
 """Which tests need more than this process: marked by what they use, never by hand.
 
 `server` needs a server or a browser, `model` loads a model, `instance` starts whole instances of
-the platform, `long` explores at random or makes much; `make test-quick` leaves all four out. `properties` are
-Hypothesis's, of which `make nightly` looks at more examples.
+the platform, `long` explores at random or makes much; `make test-quick` leaves all four out.
+`make nightly` looks at more examples of `properties`, and at all combinations of `sampled`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from tests.support.simulated import EXAMPLES, WIDE
 
 TESTS = Path(__file__).parents[1]
 SERVERS = {"postgres", "moto", "radosgw", "browser"}
@@ -26,6 +28,8 @@ FOLDERS = {
     "unit/gpu_ops/preflight": "model",
     "unit/gpu_ops/vlm": "model",
 }
+SAMPLED = {"contract/test_evidence_of_decisions.py": 4}
+"""On DynamoDB's emulator one of so many combinations is tried; `make nightly` tries all."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
 """What takes long begins first, so that no process works on it alone when the others are done."""
 MARKS = {
@@ -34,6 +38,7 @@ MARKS = {
     "instance": "starts a whole instance of the platform",
     "long": "explores at random or makes much, for long",
     "properties": "is asked of random examples",
+    "sampled": "is one of many combinations on an emulator, of which few are tried by day",
 }
 
 
@@ -42,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
@@ -53,7 +58,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
         if mark := MODULES.get(_place(item)):
             item.add_marker(mark)
+    _sample(config, items)
     items.sort(key=_turn)
+
+
+def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out what only a night has the time for."""
+    left_out: list[pytest.Item] = []
+    for module, one_of in SAMPLED.items():
+        many = [one for one in items if _place(one) == module and "dynamodb" in one.name]
+        for item in many:
+            item.add_marker("sampled")
+        if EXAMPLES < WIDE:
+            left_out += [item for n, item in enumerate(many) if n % one_of]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        kept = set(items) - set(left_out)
+        items[:] = [item for item in items if item in kept]
 
 
 def _place(item: pytest.Item) -> str:

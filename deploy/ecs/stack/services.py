@@ -128,7 +128,16 @@ class Services(Construct):
         self.uploads = self._service(
             "Uploads",
             Size(512, 1024),
-            ["parjanya", "uploads", "serve", "--host", "0.0.0.0", "--port", str(UPLOADS_PORT)],
+            [
+                "parjanya",
+                "web",
+                "--only",
+                "uploads",
+                "--host",
+                "0.0.0.0",
+                "--port",
+                str(UPLOADS_PORT),
+            ],
             uploads,
             port=UPLOADS_PORT,
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),

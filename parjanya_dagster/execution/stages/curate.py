@@ -161,4 +161,5 @@ class Curate:
                 "reasons": [reason.message for reason in decision.reasons],
                 "policy": policy.ref,
             },
+            asks_again=policy.asks_again,
         )

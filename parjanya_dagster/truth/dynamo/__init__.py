@@ -21,6 +21,7 @@ from parjanya_dagster.truth.dynamo.publishing import Publishing
 from parjanya_dagster.truth.dynamo.reads import Reads
 from parjanya_dagster.truth.dynamo.records import Records
 from parjanya_dagster.truth.dynamo.regrading import Regrading
+from parjanya_dagster.truth.dynamo.reviewing import Reviewing
 from parjanya_dagster.truth.dynamo.stream import Stream
 from parjanya_dagster.truth.dynamo.trouble import Trouble
 from parjanya_dagster.truth.dynamo.uploads import Uploading
@@ -43,6 +44,7 @@ class DynamoStore(
     Trouble,
     Publishing,
     Regrading,
+    Reviewing,
     Uploading,
     Records,
 ):

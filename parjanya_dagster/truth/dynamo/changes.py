@@ -97,11 +97,13 @@ def change(
     marks = (*stored.marks, mark) if mark else stored.marks
     new = Stored(changed(stored.row, change_), stored.events + 1, marks)
     image_id = stored.row.image_id
+    made = change_.review
     return Writing(
         image_id,
         [
             Put(keys.image(image_id), item_of(new), stored.unchanged if expect is None else expect),
             event_put(change_.event, new.events),
+            *([Put(keys.review(image_id, made.number), codec.pack(made))] if made else []),
             *more,
         ],
         moved(stored.row, new.row, [change_.event]),
@@ -162,6 +164,10 @@ def kinds(row: ImageRow) -> tuple[str, ...]:
     named = [f"status:{row.pipeline_status}"]
     if row.pipeline_status == Status.CURATED and row.verdict:
         named.append(f"verdict:{row.verdict}")
+        if row.effective_verdict != row.verdict:
+            named += [f"overruled:{row.verdict}", f"overruling:{row.effective_verdict}"]
+        if row.person_verdict:
+            named.append(f"person:{row.person_verdict}")
     if row.pipeline_status == Status.FAILED:
         named.append(f"failure:{row.failure_class or 'unknown'}")
     return tuple(named)

@@ -7,12 +7,14 @@ is consistent by itself. So their sum is consistent too, whenever each of them i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.changes import kinds
 from parjanya_dagster.truth.dynamo.reads import Reads
+from parjanya_dagster.truth.dynamo.wire import Wire
 from parjanya_dagster.truth.store import Counts
 
 
@@ -24,25 +26,21 @@ class Counting(Reads):
             slugs = [codec.text(item, "slug") for item in self.wire.query("tenants")]
         else:
             slugs = [tenant] if self.wire.get(keys.tenant(tenant)) else []
-        items = self.wire.get_all(key for slug in slugs for key in keys.tallies(slug))
         in_flight = self._in_flight()
-        counted = []
-        for slug in slugs:
-            named: Counter[str] = Counter()
-            for item in (items[key] for key in keys.tallies(slug) if key in items):
-                named.update({n: int(v["N"]) for n, v in item.items() if "N" in v})
-            counted.append(
-                Counts(
-                    tenant=slug,
-                    by_status=_under(named, "status:"),
-                    by_verdict=_under(named, "verdict:"),
-                    by_failure=_under(named, "failure:"),
-                    in_flight=in_flight[slug],
-                    registered=named["registered"],
-                    departed=named["departed"],
-                )
+        return [
+            Counts(
+                tenant=slug,
+                by_status=_under(named, "status:"),
+                by_verdict=_under(named, "verdict:"),
+                by_failure=_under(named, "failure:"),
+                in_flight=in_flight[slug],
+                registered=named["registered"],
+                departed=named["departed"],
+                by_effective=effective(named),
+                by_person=_under(named, "person:"),
             )
-        return counted
+            for slug, named in tallied(self.wire, slugs).items()
+        ]
 
     def counted(self, tenant: str | None = None) -> list[Counts]:
         counted = []
@@ -60,6 +58,8 @@ class Counting(Reads):
                     by_verdict=_under(named, "verdict:"),
                     by_failure=_under(named, "failure:"),
                     departed=named["departed"],
+                    by_effective=effective(named),
+                    by_person=_under(named, "person:"),
                 )
             )
         return counted
@@ -82,6 +82,25 @@ class Counting(Reads):
             return [codec.text(item, "tenant") for item in items]
 
         return Counter(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+
+
+def tallied(wire: Wire, slugs: Sequence[str]) -> dict[str, Counter[str]]:
+    """What is counted of each tenant, by the names of `changes.kinds`."""
+    items = wire.get_all(key for slug in slugs for key in keys.tallies(slug))
+    counted: dict[str, Counter[str]] = {}
+    for slug in slugs:
+        named = counted.setdefault(slug, Counter())
+        for item in (items[key] for key in keys.tallies(slug) if key in items):
+            named.update({n: int(v["N"]) for n, v in item.items() if "N" in v})
+    return counted
+
+
+def effective(named: Counter[str]) -> dict[str, int]:
+    """Rows by the verdict that counts. Where people overrule policies, both are counted apart."""
+    sums = Counter(_under(named, "verdict:"))
+    sums.update(_under(named, "overruling:"))
+    sums.subtract(_under(named, "overruled:"))
+    return {verdict: n for verdict, n in sums.items() if n}
 
 
 def _under(named: Counter[str], prefix: str) -> dict[str, int]:

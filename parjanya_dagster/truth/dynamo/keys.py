@@ -9,6 +9,8 @@ only give candidates, which are then read by key and checked again.
 | its events | `image#id` | `event#n` |
 | its evidence | `image#id` | `evidence#stage#fingerprint` |
 | its last decision under a policy | `image#id` | `under#hash` |
+| decisions of people on it | `image#id` | `review#n` |
+| for whom it is kept | `image#id` | `review_claim` |
 | a later version of an image | `location#id` | `location` |
 | parts of large evidence | `part#sha256` | `n` |
 | rows of a batch | `batch#key` | image id |
@@ -49,6 +51,7 @@ INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "listed": ("list_pk", "image_id", ()),  # a tenant's present rows
     "failed": ("fail_pk", "image_id", ()),
     "twins": ("twin_pk", "twin_sk", ()),
+    "review": ("review_pk", "review_sk", ()),  # a tenant's images that wait for a person
     "stale": ("stale_pk", "batch", ()),  # batches whose manifest is out of date
 }
 
@@ -92,6 +95,14 @@ def evidence(image_id: str, stage: str, fingerprint: str) -> Key:
 
 def under(image_id: str, policy_hash: str) -> Key:
     return f"image#{image_id}", f"under#{policy_hash}"
+
+
+def review(image_id: str, number: int) -> Key:
+    return f"image#{image_id}", f"review#{number:06d}"
+
+
+def review_claim(image_id: str) -> Key:
+    return f"image#{image_id}", "review_claim"
 
 
 def part(digest: str, number: int) -> Key:
@@ -272,6 +283,8 @@ def places(row: ImageRow) -> dict[str, Any]:
         "fail_pk": failed(row.tenant, str(row.failure_class)) if is_failed else None,
         "twin_pk": twin(row.tenant, row.sha256) if row.sha256 and is_present else None,
         "twin_sk": arrival(row) if row.sha256 and is_present else None,
+        "review_pk": row.tenant if row.waits_for_person else None,
+        "review_sk": arrival(row) if row.waits_for_person else None,
     }
 
 

@@ -59,6 +59,22 @@ class Reads(Base):
         rows.sort(key=lambda row: (row.landed_at, row.arrived_at), reverse=True)
         return rows[:MOST_FOUND]
 
+    def starting_with(
+        self, prefix: str, tenant: str | None = None, limit: int = 20
+    ) -> list[ImageRow]:
+        if not prefix:
+            return []
+        slugs = [tenant] if tenant else [one.slug for one in self.tenants()]
+
+        def listed(slug: str) -> list[str]:
+            pk = keys.listed(slug, prefix)
+            items = self.wire.query(pk, ("begins", prefix), index="listed", most=limit)
+            return [codec.text(item, "image_id") for item in items]
+
+        ids = heapq.merge(*self.wire.each(listed, slugs))
+        rows = self._rows(islice(ids, limit))
+        return [row for row in rows if row.object_state == PRESENT]
+
     def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
         def members(batch: str) -> list[str]:
             pk, _ = keys.member(batch, "")
@@ -116,6 +132,20 @@ class Reads(Base):
             registered = {"registered": codec.number(item, "registered")}
             if self.wire.write(Put(keys.batch(batch), new, expect | registered)) is None:
                 return
+
+    def batch_marks(self) -> dict[str, str]:
+        def marks(tenant: str) -> dict[str, str]:
+            items = self.wire.query(f"tenant#{tenant}", ("begins", "batch#"))
+            return {
+                codec.text(item, "batch"): f"{codec.number(item, 'registered')}"
+                f".{codec.number(item, 'decided')}"
+                for item in items
+            }
+
+        tenants = [codec.text(item, "slug") for item in self.wire.query("tenants")]
+        return {
+            batch: mark for each in self.wire.each(marks, tenants) for batch, mark in each.items()
+        }
 
     def evidence(
         self, rows: Sequence[ImageRow], stages: Collection[str] | None = None

@@ -10,9 +10,10 @@ from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
 from parjanya_dagster.truth.dynamo.carry_over import carry_over
 from parjanya_dagster.truth.dynamo.codec import attributes, number
 from parjanya_dagster.truth.dynamo.keys import INDEXES
+from parjanya_dagster.truth.dynamo.review_index import file_for_review
 from parjanya_dagster.truth.dynamo.wire import Wire
 
-VERSION = 2  # 1: what `truth.records` has was still among the heartbeats
+VERSION = 3  # 2: no index of what waits for a person; 1: records were among the heartbeats
 SCHEMA = ("schema", "schema")
 PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
@@ -68,6 +69,8 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     recorded = wire.get(SCHEMA)
     _check_known(recorded)
     carry_over(wire)
+    if recorded and number(recorded, "version") < 3:
+        file_for_review(wire)
     wire.put(SCHEMA, attributes({"version": VERSION}))
 
 

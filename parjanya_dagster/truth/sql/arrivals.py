@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
@@ -21,8 +22,8 @@ from parjanya_dagster.truth.models import (
     image_id,
 )
 from parjanya_dagster.truth.registration import inheriting, new_row, require_storable, settle
-from parjanya_dagster.truth.sql.engine import reading, writing
-from parjanya_dagster.truth.sql.heirs import heirs_of
+from parjanya_dagster.truth.sql.engine import reading
+from parjanya_dagster.truth.sql.heirs import Heirs, with_heirs
 from parjanya_dagster.truth.sql.mapping import (
     Base,
     apply,
@@ -56,12 +57,11 @@ class Registration(Base):
         registered: list[Registered] = []
         for tenant, theirs in by_tenant.items():
             for chunk in chunks(theirs.values()):
-                with writing(self.engine) as connection:
-                    registered += self._register(connection, tenant, chunk, now)
+                registered += with_heirs(self.engine, partial(self._register, tenant, chunk, now))
         return registered
 
     def _register(
-        self, connection: Connection, tenant: str, arrivals: list[Arrival], now: float
+        self, tenant: str, arrivals: list[Arrival], now: float, connection: Connection
     ) -> list[Registered]:
         # The lock on the tenant serializes registration, so its batches fill one by one.
         lock = select(tenants.c.slug).where(tenants.c.slug == tenant).with_for_update()
@@ -150,38 +150,40 @@ class Registration(Base):
             images.c.bucket.in_({arrival.bucket for arrival in seen.values()}),
         )
         wanted = and_(of_keys, or_(images.c.object_state == PRESENT, images.c.image_id.in_(seen)))
-        heirs = heirs_of(connection, of_keys)
-        if heirs:
-            wanted = or_(wanted, images.c.image_id.in_(heirs))
+        heirs = Heirs(connection, of_keys)
+        if heirs.ids:
+            wanted = or_(wanted, images.c.image_id.in_(heirs.ids))
         rows = connection.execute(
             select(images).where(wanted).order_by(images.c.image_id).with_for_update()
         )
         locked = [row_of(row) for row in rows]
-        return (
-            [row for row in locked if row.image_id not in heirs],
-            [row for row in locked if row.image_id in heirs],
-        )
+        versions = [row for row in locked if row.image_id not in heirs.ids]
+        heirs.require_all_of(versions)
+        return versions, [row for row in locked if row.image_id in heirs.ids]
 
     def depart(self, image_ids: Sequence[str], now: float, reason: str) -> int:
         departed = 0
         for chunk in chunks(image_ids):
-            with writing(self.engine) as connection:
-                theirs = select(images.c.tenant).where(images.c.image_id.in_(chunk))
-                # The lock that registration takes: rows leave and return one after the other.
-                lock = select(tenants.c.slug).where(tenants.c.slug.in_(theirs))
-                connection.execute(lock.order_by(tenants.c.slug).with_for_update()).all()
-                heirs = heirs_of(connection, images.c.image_id.in_(chunk))
-                present = select(images).where(
-                    images.c.image_id.in_([*chunk, *heirs]), images.c.object_state == PRESENT
-                )
-                rows = connection.execute(present.order_by(images.c.image_id).with_for_update())
-                locked = [row_of(row) for row in rows]
-                left = [row for row in locked if row.image_id not in heirs]
-                staying = [row for row in locked if row.image_id in heirs]
-                changes = [transitions.leave_bucket(row, DELETED, now, reason) for row in left]
-                apply(connection, changes + inheriting(left, staying, now))
-                departed += len(left)
+            departed += with_heirs(self.engine, partial(self._depart, chunk, now, reason))
         return departed
+
+    def _depart(self, image_ids: list[str], now: float, reason: str, connection: Connection) -> int:
+        theirs = select(images.c.tenant).where(images.c.image_id.in_(image_ids))
+        # The lock that registration takes: rows leave and return one after the other.
+        lock = select(tenants.c.slug).where(tenants.c.slug.in_(theirs))
+        connection.execute(lock.order_by(tenants.c.slug).with_for_update()).all()
+        heirs = Heirs(connection, images.c.image_id.in_(image_ids))
+        present = select(images).where(
+            images.c.image_id.in_([*image_ids, *heirs.ids]), images.c.object_state == PRESENT
+        )
+        rows = connection.execute(present.order_by(images.c.image_id).with_for_update())
+        locked = [row_of(row) for row in rows]
+        left = [row for row in locked if row.image_id not in heirs.ids]
+        heirs.require_all_of(left)
+        staying = [row for row in locked if row.image_id in heirs.ids]
+        changes = [transitions.leave_bucket(row, DELETED, now, reason) for row in left]
+        apply(connection, changes + inheriting(left, staying, now))
+        return len(left)
 
     def known(self, image_ids: Iterable[str]) -> set[str]:
         known: set[str] = set()

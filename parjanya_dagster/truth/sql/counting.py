@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal, select, text
+from sqlalchemy import Connection, Row, Select, case, delete, func, literal, select, text
 
 from parjanya_dagster.truth.models import PRESENT
+from parjanya_dagster.truth.reviews import counts_as
 from parjanya_dagster.truth.sql.engine import insert, reading, snapshot, writing
 from parjanya_dagster.truth.sql.mapping import Base
 from parjanya_dagster.truth.sql.schema import batches, images, tallies, tenants
+from parjanya_dagster.truth.sql.tally_triggers import LAPSED
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import Counts
 
@@ -24,6 +26,7 @@ _KINDS = (
     tallies.c.pipeline_status,
     tallies.c.verdict,
     tallies.c.failure_class,
+    tallies.c.people,
 )
 _OF_ROWS = (
     images.c.tenant,
@@ -31,6 +34,9 @@ _OF_ROWS = (
     images.c.pipeline_status,
     func.coalesce(images.c.verdict, "").label("verdict"),
     func.coalesce(images.c.failure_class, "").label("failure_class"),
+    func.coalesce(images.c.person_verdict, case((images.c.lapsed, LAPSED), else_="")).label(
+        "people"
+    ),
 )
 """What the counters tell apart, as it stands in rows."""
 
@@ -46,17 +52,17 @@ class Counting(Base):
 
     def counted(self, tenant: str | None = None) -> list[Counts]:
         """All columns are in one index, so that no row is read."""
-        columns = (images.c.tenant, *(images.c[kind.name] for kind in _KINDS[1:]))
-        tally = select(*columns, func.count().label("n")).group_by(*columns)
+        tally = select(*_OF_ROWS, func.count().label("n")).group_by(*_OF_ROWS)
         if tenant is not None:
             tally = tally.where(images.c.tenant == tenant)
         return self._counts(tally, tenant)
 
     def _counts(self, tally: Select[Any], tenant: str | None) -> list[Counts]:
+        whose = images.c.tenant.concat("")  # else SQLite walks through an index that has tenants
         leased = (
-            select(images.c.tenant, func.count())
-            .where(images.c.lease_owner.is_not(None))
-            .group_by(images.c.tenant)
+            select(whose, func.count())
+            .where(images.c.lease_owner.is_not(None), images.c.lease_until > 0.0)
+            .group_by(whose)
         )
         registered = select(batches.c.tenant, func.sum(batches.c.registered)).group_by(
             batches.c.tenant
@@ -82,6 +88,8 @@ class Counting(Base):
                 in_flight=in_flight.get(slug, 0),
                 registered=int(ever.get(slug, 0)),
                 departed=sums.departed,
+                by_effective=dict(sums.effective),
+                by_person=dict(sums.people),
             )
             for slug, sums in counting.items()
         ]
@@ -142,6 +150,8 @@ class _Tally:
         self.statuses: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.effective: Counter[str] = Counter()
+        self.people: Counter[str] = Counter()
         self.departed = 0
 
     def add(self, row: Row[Any]) -> None:
@@ -155,5 +165,10 @@ class _Tally:
         self.statuses[status] += n
         if status == Status.CURATED and row.verdict:
             self.verdicts[row.verdict] += n
+            lapsed = row.people == LAPSED
+            person = None if lapsed else row.people or None
+            self.effective[counts_as(row.verdict, person, lapsed)] += n
+            if person:
+                self.people[person] += n
         if status == Status.FAILED:
             self.failures[row.failure_class or "unknown"] += n

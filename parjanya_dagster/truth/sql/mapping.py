@@ -14,7 +14,7 @@ from sqlalchemy import JSON, Connection, Engine, Row, Table, update
 from parjanya_dagster.truth.models import Event, ImageRow
 from parjanya_dagster.truth.sql.documents import dumps
 from parjanya_dagster.truth.sql.engine import CHUNK
-from parjanya_dagster.truth.sql.schema import batches, events, images
+from parjanya_dagster.truth.sql.schema import batches, events, images, reviews
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Change, Rules
 
@@ -97,7 +97,7 @@ def insert_rows(
 def apply(
     connection: Connection, changes: Sequence[Change], registered: Mapping[str, int] | None = None
 ) -> None:
-    """Write changes, their events, and what they mean for their batches.
+    """Write changes, their events and reviews, and what they mean for their batches.
 
     The caller's transaction has locked the rows and calls this once, as its last step. Batches are
     locked after rows, and both in the order of their keys, so no two transactions deadlock.
@@ -109,6 +109,8 @@ def apply(
     for columns, alike in by_columns.items():
         _update(connection, columns, alike)
     record(connection, [change.event for change in changes])
+    made = [change.review for change in changes if change.review is not None]
+    insert_rows(connection, reviews, [columns_of(review) for review in made])
     _note(connection, changes, registered or {})
 
 

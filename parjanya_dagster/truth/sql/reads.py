@@ -73,6 +73,21 @@ class Reads(Base):
         with reading(self.engine) as connection:
             return [row_of(row) for row in connection.execute(query)]
 
+    def starting_with(
+        self, prefix: str, tenant: str | None = None, limit: int = 20
+    ) -> list[ImageRow]:
+        after_all = prefix + "\U0010ffff"
+        query = select(images).where(
+            images.c.image_id >= prefix,
+            images.c.image_id < after_all,
+            images.c.object_state == PRESENT,
+        )
+        if tenant is not None:
+            query = query.where(images.c.tenant == tenant)
+        query = query.order_by(images.c.image_id).limit(limit)
+        with reading(self.engine) as connection:
+            return [row_of(row) for row in connection.execute(query)]
+
     def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
         query = (
             select(images)
@@ -132,6 +147,11 @@ class Reads(Base):
                 .where(batches.c.batch == batch, batches.c.manifest < decided)
                 .values(manifest=decided)
             )
+
+    def batch_marks(self) -> dict[str, str]:
+        query = select(batches.c.batch, batches.c.registered, batches.c.decided)
+        with reading(self.engine) as connection:
+            return {row[0]: f"{row[1]}.{row[2]}" for row in connection.execute(query)}
 
     def evidence(
         self, rows: Sequence[ImageRow], stages: Collection[str] | None = None

@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -35,6 +36,10 @@ FAILED = "pipeline_status = 'failed'"
 TROUBLED = "due_at IS NOT NULL AND (retry_since IS NOT NULL OR suspect)"
 DECIDED = "pipeline_status = 'curated' AND object_state = 'present'"
 TARGETED = "target IS NOT NULL"
+FOR_REVIEW = (  # what `ImageRow.waits_for_person` says of a row
+    "pipeline_status = 'curated' AND object_state = 'present' AND person_verdict IS NULL "
+    "AND (verdict = 'review' OR lapsed)"
+)
 """Conditions of partial indexes. A query must repeat them word for word to use the index."""
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
@@ -78,6 +83,7 @@ tallies = Table(
     Column("pipeline_status", Text, primary_key=True),
     Column("verdict", Text, primary_key=True),  # empty: none
     Column("failure_class", Text, primary_key=True),  # empty: none
+    Column("people", Text, primary_key=True),  # a person's verdict; lapsed; empty: none
     Column("part", BigInteger, primary_key=True),  # 0, or the transaction that wrote it
     Column("n", BigInteger, nullable=False),
 )
@@ -121,10 +127,31 @@ images = Table(
     Column("failed_stage", Text),
     Column("target", Text),
     Column("replaced_by", Text),
+    Column("person_verdict", Text),
+    Column("person", Text),
+    Column("reviewed_at", Time),
+    Column("reviewed_under", Text),
+    Column("reviews", Integer, nullable=False, server_default=text("0")),
+    Column("lapsed", Boolean, nullable=False, server_default=false()),
     Index(None, "batch", "image_id"),
     Index("ix_images_key", "key"),
     Index(
-        "ix_images_tally", "tenant", "object_state", "pipeline_status", "verdict", "failure_class"
+        "ix_images_tally",
+        "tenant",
+        "object_state",
+        "pipeline_status",
+        "verdict",
+        "failure_class",
+        "person_verdict",
+        "lapsed",
+    ),
+    Index(
+        "ix_images_review",
+        "tenant",
+        "landed_at",
+        "image_id",
+        sqlite_where=text(FOR_REVIEW),
+        postgresql_where=text(FOR_REVIEW),
     ),
     Index(
         "ix_images_present",
@@ -229,6 +256,32 @@ events = Table(
     Column("fence", BigInteger, nullable=False),
     Column("changes", Json, nullable=False),
     Index(None, "image_id", "event_id"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("image_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Column("policy", Text),
+    Column("policy_verdict", Text),
+    Column("sha256", Text),
+    Column("request_id", Text, nullable=False),
+)
+
+review_claims = Table(  # for whom an image is kept; it means nothing once it is past
+    "review_claims",
+    metadata,
+    Column("image_id", Text, primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("until", Time, nullable=False),
 )
 
 locations = Table(

@@ -3,26 +3,33 @@
 A trigger misses no statement, whoever makes it. On PostgreSQL each transaction writes what it moved
 under its own number, so no two wait for each other; `Counting.fold_counts` adds up what is over.
 
-Migration 0012 makes them as they stand here, and a backup that is brought back needs the functions.
+Migration 0011 makes them as they stand here, and a backup that is brought back needs the functions.
 So nothing here may change: a trigger that does something else has another name and a migration.
 """
 
 from __future__ import annotations
 
-KIND = ("tenant", "object_state", "pipeline_status", "verdict", "failure_class")
+KIND = ("tenant", "object_state", "pipeline_status", "verdict", "failure_class", "people")
 NAMES = ", ".join(KIND)
+LAPSED = "lapsed"  # in place of a person's verdict
 COUNTED = (
     "tenant, object_state, pipeline_status, coalesce(verdict, '') AS verdict, "
-    "coalesce(failure_class, '') AS failure_class"
+    "coalesce(failure_class, '') AS failure_class, "
+    f"coalesce(person_verdict, CASE WHEN lapsed THEN '{LAPSED}' ELSE '' END) AS people"
 )
+MOVING = (
+    *("object_state", "pipeline_status", "verdict", "failure_class"),
+    *("person_verdict", "lapsed"),
+)
+"""The columns of a row by which it is counted elsewhere."""
 CHANGES = {"insert": ("new",), "update": ("new", "old"), "delete": ("old",)}
 """What the trigger of each change sees of a row. A new one adds one, an old one takes one away."""
 
 
 def sqlite_triggers() -> list[str]:
     """A trigger per row. There is one writer at a time, so all counters are in part 0."""
-    columns = ", ".join(KIND[1:])
-    moved = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in KIND[1:])
+    columns = ", ".join(MOVING)
+    moved = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in MOVING)
     when = {"insert": "INSERT", "update": f"UPDATE OF {columns}", "delete": "DELETE"}
     only = {"update": f"WHEN {moved}"}
     return [
@@ -37,7 +44,8 @@ def _counted_in_sqlite(side: str) -> str:
     return (
         f"INSERT INTO tallies ({NAMES}, part, n) VALUES ({side}.tenant, {side}.object_state, "
         f"{side}.pipeline_status, coalesce({side}.verdict, ''), "
-        f"coalesce({side}.failure_class, ''), 0, {by}) "
+        f"coalesce({side}.failure_class, ''), coalesce({side}.person_verdict, "
+        f"CASE WHEN {side}.lapsed THEN '{LAPSED}' ELSE '' END), 0, {by}) "
         f"ON CONFLICT ({NAMES}, part) DO UPDATE SET n = n + ({by});"
     )
 

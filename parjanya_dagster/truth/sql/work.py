@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     Select,
@@ -68,6 +69,19 @@ def _chosen(
         each = each.with_for_update(skip_locked=True)
     per_batch = each.lateral("per_batch")
     return select(per_batch.c.image_id).select_from(wanted.join(per_batch, true())).limit(limit)
+
+
+def _batches_waiting(status: str) -> CTE:
+    """The batches with rows of a status that are or will be due, one look into the index each."""
+
+    def first(*beyond: ColumnElement[bool]) -> Select[tuple[str]]:
+        return select(func.min(images.c.batch)).where(
+            images.c.pipeline_status == str(status), images.c.due_at.is_not(None), *beyond
+        )
+
+    found = select(first().scalar_subquery().label("batch")).cte("waiting", recursive=True)
+    following = first(images.c.batch > found.c.batch).correlate(found).scalar_subquery()
+    return found.union_all(select(following).where(found.c.batch.is_not(None)))
 
 
 class Work(Base):
@@ -286,13 +300,19 @@ class Work(Base):
         return len(dead)
 
     def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
-        query = (
-            select(images)
-            .where(images.c.pipeline_status.in_(list(WORKABLE)), images.c.due_at > than)
-            .limit(limit)
-        )
+        """Batch by batch, since the index has times within them: what is due now is not read."""
+        rows: list[ImageRow] = []
         with reading(self.engine) as connection:
-            return list(map(row_of, connection.execute(query)))
+            for status in WORKABLE:
+                waiting = _batches_waiting(status)
+                query = (
+                    select(images)
+                    .join_from(waiting, images, images.c.batch == waiting.c.batch)
+                    .where(images.c.pipeline_status == str(status), images.c.due_at > than)
+                    .limit(limit - len(rows))
+                )
+                rows += map(row_of, connection.execute(query))
+        return rows
 
     def pull_back(self, image_ids: Sequence[str], now: float, lease: float, than: float) -> int:
         total = 0

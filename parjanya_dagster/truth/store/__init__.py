@@ -27,6 +27,7 @@ from parjanya_dagster.truth.store.messages import Messages
 from parjanya_dagster.truth.store.policies import Policies
 from parjanya_dagster.truth.store.reconciliations import Reconciliations
 from parjanya_dagster.truth.store.regrades import Regrades
+from parjanya_dagster.truth.store.reviews import Reviews
 from parjanya_dagster.truth.store.tenants import Tenants
 from parjanya_dagster.truth.store.tokens import Tokens
 from parjanya_dagster.truth.store.uploads import Uploads
@@ -50,6 +51,7 @@ __all__ = [
     "Policies",
     "Reconciliations",
     "Regrades",
+    "Reviews",
     "Store",
     "Tenants",
     "Tokens",
@@ -69,6 +71,7 @@ class Store(
     Likenesses,
     Manifests,
     Regrades,
+    Reviews,
     Uploads,
     Tokens,
     Declarations,

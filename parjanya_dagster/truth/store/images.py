@@ -39,6 +39,11 @@ class Images(Protocol):
     def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
         """Rows whose key is `key`, newest first."""
 
+    def starting_with(
+        self, prefix: str, tenant: str | None = None, limit: int = 20
+    ) -> list[ImageRow]:
+        """Present rows whose id begins with this, in the order of ids."""
+
     def rows(self, batches: Sequence[str], after: str = "", limit: int = 1000) -> list[ImageRow]:
         """A page of the rows of these batches in the order of their ids, after an id."""
 

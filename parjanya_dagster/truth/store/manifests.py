@@ -1,4 +1,4 @@
-"""Which batches need a new manifest, because a decision in them changed."""
+"""Which batches changed, and which need a new manifest because a decision in them did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Manifests(Protocol):
-    """Batches whose manifest is stale."""
+    """Changes of batches, and whether their manifests show them."""
 
     def stale_manifests(self) -> dict[str, int]:
         """Batches whose decided rows changed since their manifest was written.
@@ -20,3 +20,10 @@ class Manifests(Protocol):
 
     def manifest_written(self, batch: str, decided: int) -> None:
         """Record that the manifest of a batch shows all changes up to that count."""
+
+    def batch_marks(self) -> dict[str, str]:
+        """Every batch, with a mark of what it holds.
+
+        The mark changes when rows are added to the batch, and when one that is decided or failed
+        changes or becomes so. The cost grows with the batches, not with their rows.
+        """

@@ -13,7 +13,7 @@ from parjanya_dagster.doctor.rules_runs import living
 from parjanya_dagster.intent.demand import by_key, needs_of
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.truth.stages import Status
-from parjanya_dagster.web.overview.words import ago, number, span
+from parjanya_dagster.web.text import ago, number, span
 
 GOOD, WARN, BAD, UNKNOWN = "good", "warn", "bad", "unknown"
 

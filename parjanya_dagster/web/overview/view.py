@@ -11,7 +11,7 @@ from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR, WORKABLE, Status
 from parjanya_dagster.web.overview import layers
 from parjanya_dagster.web.overview.layers import BAD, GOOD, UNKNOWN, WARN
-from parjanya_dagster.web.overview.words import ago, number, span
+from parjanya_dagster.web.text import ago, number, span
 
 MOST_TENANTS, MOST_FINDINGS = 8, 6
 VERDICTS = ("accept", "review", "reject")
@@ -102,7 +102,7 @@ def _flow(seen: Measured) -> list[dict[str, Any]]:
 def _verdicts(seen: Measured) -> list[dict[str, Any]]:
     totals: Counter[str] = Counter()
     for count in seen.facts.counts:
-        totals.update(count.by_verdict)
+        totals.update(count.by_effective)
         totals["failed"] += count.by_status.get(Status.FAILED, 0)
     whole = max(1, totals.total())
     return [
@@ -123,7 +123,7 @@ def _tenants(seen: Measured) -> list[dict[str, Any]]:
             "images": number(count.rows),
             "pending": number(sum(count.by_status.get(status, 0) for status in WORKABLE)),
             "working": number(count.in_flight),
-            **{verdict: number(count.by_verdict.get(verdict, 0)) for verdict in VERDICTS},
+            **{verdict: number(count.by_effective.get(verdict, 0)) for verdict in VERDICTS},
             "failed": number(count.by_status.get(Status.FAILED, 0)),
         }
         for count in seen.facts.counts

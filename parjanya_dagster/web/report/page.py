@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from parjanya_dagster.web.text import fact, visible
 
 # What becomes of an image, in the order in which people want to read it.
 OUTCOMES: Mapping[str, str] = {
@@ -110,7 +111,7 @@ def render(rows: Sequence[ReportImage], title: str, generated_at: datetime) -> s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_uri": data_uri, "fact": fact_text}
+    environment.filters |= {"data_uri": data_uri, "fact": fact}
     script = environment.loader.get_source(environment, "page.js.j2")[0]  # type: ignore[union-attr]
     return environment.get_template("page.html.j2").render(
         title=visible(title),
@@ -125,15 +126,6 @@ def render(rows: Sequence[ReportImage], title: str, generated_at: datetime) -> s
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def visible(text: str) -> str:
-    """The text with characters that hide or reorder others written out, such as U+202E.
-
-    A name like `gpj.exe` behind a right-to-left override must not read as `exe.jpg`.
-    """
-    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    return "".join(f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in hidden else c for c in text)
 
 
 def _all_visible(row: ReportImage) -> ReportImage:
@@ -161,19 +153,6 @@ def data_uri(picture: bytes) -> str:
     else:
         raise ValueError("a thumbnail must be JPEG, PNG or WebP bytes")
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
-
-
-def fact_text(value: Any) -> str:
-    """A fact as people read it: yes and no for truth, at most four digits for fractions."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(fact_text(item) for item in value)
-    return visible(str(value))
 
 
 def _examples(rows: Sequence[ReportImage]) -> list[tuple[str, str, int, list[ReportImage]]]:

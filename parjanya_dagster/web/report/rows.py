@@ -32,7 +32,7 @@ def _image(row: ImageRow, evidence: Mapping[str, Evidence], objects: Objects) ->
         key=row.key,
         image_id=row.image_id,
         status=row.pipeline_status,
-        verdict=row.verdict if curated else None,
+        verdict=row.effective_verdict if curated else None,
         reasons=_reasons(row, bodies.get("curated", {})),
         thumbnail=_thumbnail(row, objects),
         category=enriched.get("category"),

@@ -88,7 +88,7 @@ class UploadStatus(_Message):
             status=progress.status,
             done=progress.done,
             image_id=image.image_id if image else None,
-            verdict=image.verdict if image else None,
+            verdict=image.effective_verdict if image else None,
             reasons=reasons,
         )
 

@@ -17,6 +17,7 @@ from parjanya_dagster.defs.metadata import _cell, histogram, partition_metadata
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import Claim, Outcome, TerminalFailure
+from parjanya_dagster.truth.reviews import ReviewDecision
 from tests.support import world
 
 HOSTILE = [
@@ -124,6 +125,22 @@ def test_what_is_gone_counts_as_gone_and_not_as_accepted(platform: Platform) -> 
     assert (metadata["images"], metadata["gone"]) == (12 - gone, gone)
     assert (metadata["accept"], metadata["failed"]) == (0, 0)
     assert "failures" not in partition_metadata(platform, "validated", batch, Tally())
+
+
+def test_what_people_decided_counts_and_says_who_and_against_what(platform: Platform) -> None:
+    batch = decided(platform, 12)
+    before = partition_metadata(platform, "curated", batch, Tally())
+    for row in platform.store.rows([batch]):
+        if row.verdict == "accept":
+            decision = ReviewDecision(
+                image_id=row.image_id, who="ana", action="reject", request_id="r"
+            )
+            platform.store.review(decision, world.NOON, seen=0)
+    after = partition_metadata(platform, "curated", batch, Tally())
+    assert (before["by_people"], after["by_people"]) == (0, before["accept"])
+    assert (after["accept"], after["reject"]) == (0, before["accept"] + before["reject"])
+    assert "by ana" in after["reasons"].value
+    assert "said accept" in after["reasons"].value
 
 
 def test_missing_and_damaged_thumbnails_fail_no_run(platform: Platform) -> None:

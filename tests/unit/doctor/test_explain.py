@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from parjanya_dagster.doctor.explain import explanation, find_image, why
+from parjanya_dagster.doctor.explain import explanation, why
+from parjanya_dagster.doctor.find import find_image
 from parjanya_dagster.doctor.status import status_of
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.reviews import ReviewDecision
 from tests.support import world
 from tests.support.clock import NOON, Clock
 
@@ -47,6 +49,20 @@ STATES = [
     (
         {"pipeline_status": "curated", "verdict": "review", "policy": "default@2"},
         "Decided: review under default@2.",
+    ),
+    (
+        {
+            "pipeline_status": "curated",
+            "verdict": "review",
+            "policy": "default@2",
+            "person_verdict": "accept",
+            "person": "ana",
+        },
+        "Decided: accept by ana (the policy: review under default@2).",
+    ),
+    (
+        {"pipeline_status": "curated", "verdict": "accept", "policy": "again@1", "lapsed": True},
+        "A person is asked again, since a verdict lapsed (the policy: accept under again@1).",
     ),
     (
         {"pipeline_status": "failed", "failed_stage": "validated", "failure_reason": "It is cut."},
@@ -105,6 +121,37 @@ def test_everything_known_of_an_image_is_json(platform: Platform, clock: Clock) 
     assert failed["failure"] == {"class": "corrupt", "reason": "Cut.", "stage": "validated"}
     for found in (going, failed):
         assert json.loads(json.dumps(found, allow_nan=False))["image_id"]
+
+
+def test_what_people_decided_is_explained_of_an_image_and_of_its_copies(
+    platform: Platform, clock: Clock
+) -> None:
+    store = platform.store
+    image, copy = world.arrive(store, 2)
+    world.carry(store, through="scored")
+    for one in world.claim(store, "curated"):
+        columns = {"verdict": "review", "policy": "default@1", "sha256": "s"}
+        world.commit(store, [one], world.completed(one, **columns))
+    for action in ("reject", "undo", "accept"):
+        made = world.row(store, image).reviews
+        decision = ReviewDecision(
+            image_id=image, who="ana", action=action, request_id=action, note="look"
+        )
+        store.review(decision, NOON, seen=made)
+    mine = explanation(store, world.row(store, image), clock())
+    assert (mine["effective_verdict"], mine["decided_by"]) == ("accept", "person")
+    assert mine["person"] == {"verdict": "accept", "who": "ana", "at": NOON}
+    assert [one["action"] for one in mine["reviews"]] == ["reject", "undo", "accept"]
+    other = explanation(store, world.row(store, copy), clock())
+    assert (other["effective_verdict"], other["reviews"]) == ("review", [])
+    assert other["copies"] == [
+        {"image_id": image, "key": world.row(store, image).key, "person_verdict": "accept"}
+    ]
+    assert json.loads(json.dumps(mine, allow_nan=False))["image_id"] == image
+    (one,) = status_of(store, "acme", clock())["tenants"]
+    assert one["verdicts"] == {"accept": 1, "review": 1, "reject": 0}
+    assert one["by_policies"]["review"] == 2
+    assert one["by_people"] == {"accept": 1, "reject": 0}
 
 
 def test_the_numbers_of_a_tenant_add_up_while_work_goes_on(

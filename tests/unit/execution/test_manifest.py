@@ -19,6 +19,7 @@ from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.truth.store import Store
 from tests.support.clock import NOON
 from tests.support.world import arrival, arrive, claim, commit, completed
@@ -168,3 +169,25 @@ def test_the_documentation_tells_the_schema() -> None:
     assert dict(rows) == written
     assert [name for name, _ in rows] == list(written)
     assert manifest_key("acme/2025-10-09/001") in DOCUMENT.read_text()
+
+
+def test_a_persons_verdict_is_what_counts_and_the_policys_stays_beside_it(
+    store: Store, objects: Objects
+) -> None:
+    ((batch, early),) = store.stale_manifests().items()
+    write_manifest(store, objects, batch, early)
+    before = table(objects, batch).set_index("image_id")
+    image = arrival(0).image_id
+    assert before.loc[image, ["effective_verdict", "decided_by"]].tolist() == ["accept", "policy"]
+    decision = ReviewDecision(image_id=image, who="ana", action="reject", request_id="r")
+    store.review(decision, NOON + 200, seen=0)
+    ((batch, later),) = store.stale_manifests().items()
+    write_manifest(store, objects, batch, later)
+    shown = table(objects, batch).set_index("image_id")
+    columns = ["verdict", "effective_verdict", "decided_by", "reviewer"]
+    assert shown.loc[image, columns].tolist() == ["accept", "reject", "person", "ana"]
+    assert shown.loc[image, "reviewed_at"].timestamp() == NOON + 200
+    other = shown.drop(image).iloc[0]
+    assert [other["effective_verdict"], other["decided_by"]] == ["accept", "policy"]
+    assert pandas.isna(other["reviewer"])
+    assert pandas.isna(other["reviewed_at"])

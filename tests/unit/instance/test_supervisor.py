@@ -31,7 +31,7 @@ def supervisor(
 ) -> Iterator[Supervisor]:
     monkeypatch.setattr(module, "PATIENCE", 0.3)
     (tmp_path / "logs").mkdir()
-    supervisor = Supervisor(Settings(home=tmp_path), 0, clock)
+    supervisor = Supervisor(Settings(home=tmp_path), 0, 0, clock)
     yield supervisor
     supervisor.stop()
 

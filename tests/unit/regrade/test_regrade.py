@@ -15,6 +15,7 @@ from parjanya_dagster.regrade.report import compare_decided, progress, report
 from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.truth.models import Evidence, Published
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
+from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.truth.sql import open_store
 from tests.support.clock import NOON, Clock
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled
@@ -260,6 +261,69 @@ def test_the_preview_says_what_happens_and_changes_nothing(place: Platform) -> N
     for flip in said["flips"]:
         assert flip["examples"][0]["reasons"]
         assert flip["rules"]
+
+
+def people_decide(place: Platform, tenant: str, count: int) -> list[str]:
+    """Ana decides otherwise than the policy on the first images."""
+    images = sorted(rows(place, tenant).values(), key=lambda row: row.image_id)[:count]
+    for row in images:
+        action = "reject" if row.verdict == "accept" else "accept"
+        decision = ReviewDecision(
+            image_id=row.image_id, who="ana", action=action, request_id=row.image_id
+        )
+        place.store.review(decision, place.clock(), seen=0)
+    return [row.image_id for row in images]
+
+
+def foreseen(place: Platform, to: str, *tenants: str) -> dict[str, int]:
+    wanted = selection(place.store, place.registry.get(to), tenants, "", "", place.clock())
+    people: dict[str, int] = preview(place.store, place.registry.get, wanted, place.clock)["people"]
+    return people
+
+
+def test_peoples_verdicts_stand_through_a_regrade_and_its_way_back(place: Platform) -> None:
+    images = people_decide(place, "acme", 9)
+    before = rows(place, "acme")
+    assert foreseen(place, "default@2", "acme") == {"verdicts": 9, "stand": 9, "asked_again": 0}
+    for to in ("default@2", "default@1"):
+        regrade(place, to, "acme")
+        decide(place)
+        after = rows(place, "acme")
+        assert {row.policy for row in after.values()} == {to}
+        assert [after[one].person_verdict for one in images] == [
+            before[one].person_verdict for one in images
+        ]
+        assert {after[one].reviews for one in images} == {1}
+
+
+def test_a_regrade_to_a_policy_that_asks_again_asks_those_who_decided_under_another(
+    place: Platform,
+) -> None:
+    text = policy.builtin()["default@2"].text
+    again = text.replace("name: default", "name: again").replace("version: 2", "version: 1")
+    place.registry.publish(policy.load(f"{again}\npeople: ask_again\n"))
+    images = people_decide(place, "acme", 9)
+    others = people_decide(place, "bolt", 3)
+    assert foreseen(place, "again@1", "acme") == {"verdicts": 9, "stand": 0, "asked_again": 9}
+    regrade(place, "again@1", "acme")
+    assert all(rows(place, "acme")[one].person_verdict for one in images)  # until it is decided
+    decide(place)
+    after = rows(place, "acme")
+    assert {after[one].effective_verdict for one in images} == {"review"}
+    assert {one.image_id for one in after.values() if one.lapsed} == set(images)
+    assert {row.image_id for row in place.store.to_review("acme")} >= set(images)
+    assert all(rows(place, "bolt")[one].person_verdict for one in others)
+    first = place.store.get(images[0])
+    assert first is not None
+    decision = ReviewDecision(image_id=images[0], who="ben", action="accept", request_id="anew")
+    place.store.review(decision, place.clock(), seen=2, evidence=first.evidence)
+    # Back to where nothing is asked again, and there once more: Ben decided under it.
+    regrade(place, "default@1", "acme")
+    decide(place)
+    assert foreseen(place, "again@1", "acme") == {"verdicts": 1, "stand": 1, "asked_again": 0}
+    regrade(place, "again@1", "acme")
+    decide(place)
+    assert rows(place, "acme")[images[0]].person == "ben"
 
 
 def test_a_report_leaves_out_what_is_gone(place: Platform) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,13 @@ from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.metrics.exporter import Exporter
 from parjanya_dagster.metrics.measure import Measured
+from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Heartbeat
 from parjanya_dagster.truth.store import Counts
-from parjanya_dagster.web.overview.app import Watch, application
+from parjanya_dagster.web.app import create_app, open_desk
 from parjanya_dagster.web.overview.view import view
-from parjanya_dagster.web.overview.words import line_points
+from parjanya_dagster.web.overview.watch import Watch
+from parjanya_dagster.web.text import line_points
 from tests.support.clock import Clock
 from tests.support.snapshots import NOW, batch, due, pulse, run
 
@@ -32,6 +33,7 @@ def counts(tenant: str = "acme", **columns: Any) -> Counts:
         tenant=tenant,
         by_status={"curated": 7, "failed": 1, "pending_iqa": 2},
         by_verdict={"accept": 5, "reject": 2},
+        by_effective={"accept": 5, "reject": 2},
         by_failure={"truncated": 1},
         in_flight=1,
         registered=10,
@@ -128,28 +130,34 @@ def test_a_curve_stays_in_its_box() -> None:
     assert all(0 <= y <= 46 for _, y in points)
 
 
-def client(seen: Measured, clock: Clock | None = None) -> TestClient:
-    watch = Watch(lambda: seen, clock or Clock(), 5.0)
-    return TestClient(application(watch, ["testserver"]))
+def shown_by(seen: Measured, platform: Platform) -> TestClient:
+    """The page over a measurement, for the operator."""
+    desk = replace(open_desk(platform), watch=Watch(lambda: seen, Clock(), 5.0))
+    client = TestClient(create_app(desk, ["testserver"]))
+    client.headers["Authorization"] = f"Bearer {desk.keys.token}"
+    return client
 
 
-def test_names_never_become_markup() -> None:
+def test_names_never_become_markup(platform: Platform) -> None:
     evil = finding("crash_loop", "<img src=x onerror=alert(1)>", NOW)
-    for path in ("/", "/part"):
-        text = client(measured(evil)).get(path).text
+    for path in ("/", "/?part=1"):
+        text = shown_by(measured(evil), platform).get(path).text
         assert "<img" not in text
         assert "&lt;img" in text
 
 
-def test_the_page_allows_no_script_but_its_own_and_no_other_site() -> None:
-    answer = client(measured()).get("/")
+def test_the_page_allows_no_script_but_its_own_and_no_other_site(platform: Platform) -> None:
+    client = shown_by(measured(), platform)
+    answer = client.get("/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+    assert "<style" not in answer.text
+    assert " style=" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
-    assert client(measured()).get("/", headers={"host": "evil.example"}).status_code == 400
-    assert client(measured()).post("/").status_code == 405
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert client.post("/").status_code == 405
 
 
 def test_many_who_look_cost_one_measurement() -> None:
@@ -190,10 +198,3 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
         rows["curated"] += 5
         shown = watch.look()
     assert dict(shown["layers"][3].lines)["images per minute"] == "30"
-
-
-def test_the_templates_are_shipped() -> None:
-    import parjanya_dagster.web.overview as package
-
-    folder = Path(str(package.__file__)).parent
-    assert {one.name for one in folder.glob("*.j2")} == {"page.html.j2", "part.html.j2"}

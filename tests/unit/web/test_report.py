@@ -17,11 +17,10 @@ from parjanya_dagster.web.report.page import (
     ReportImage,
     ReportReason,
     data_uri,
-    fact_text,
     render,
     summarize,
-    visible,
 )
+from parjanya_dagster.web.text import fact, visible
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}.jpg"
@@ -161,4 +160,4 @@ def test_a_thumbnail_of_another_kind_is_refused():
     [(True, "yes"), (1234567, "1,234,567"), (0.123456, "0.1235"), (["a", 1], "a, 1")],
 )
 def test_facts_read_as_people_write_them(value, text):
-    assert fact_text(value) == text
+    assert fact(value) == text

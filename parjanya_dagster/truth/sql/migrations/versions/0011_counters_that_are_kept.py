@@ -15,8 +15,8 @@ from parjanya_dagster.truth.sql.tally_triggers import (
     sqlite_triggers,
 )
 
-revision = "0012"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -31,7 +31,7 @@ def upgrade() -> None:
     )
     op.execute(
         f"INSERT INTO tallies ({NAMES}, part, n) SELECT {COUNTED}, 0, count(*) FROM images "
-        "GROUP BY 1, 2, 3, 4, 5"
+        "GROUP BY 1, 2, 3, 4, 5, 6"
     )
     made = sqlite_triggers()
     if op.get_bind().dialect.name == "postgresql":

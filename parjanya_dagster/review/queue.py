@@ -1,0 +1,64 @@
+"""The queue of what waits for people, in the order in which they should look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.store import EvidenceLog, Store
+
+Order = Literal["oldest", "doubt"]
+ORDERS: tuple[Order, ...] = ("oldest", "doubt")
+WINDOW = 500
+"""Images that are put in order at once, the oldest. Without a bound, asking for one image would
+read the evidence of all that wait."""
+
+
+def next_images(
+    store: Store,
+    tenant: str,
+    who: str,
+    now: float,
+    *,
+    lease: float,
+    n: int,
+    skip: Collection[str] = (),
+    order: Order = "oldest",
+) -> list[ImageRow]:
+    """The next images for a person, kept for nobody else while the lease lives.
+
+    `skip`: those that the person has, or wants to see later.
+    """
+    if order == "oldest":
+        return store.claim_review(tenant, who, now, lease, n, skip)
+    waiting = [row for row in store.to_review(tenant, WINDOW) if row.image_id not in skip]
+    among = [row.image_id for row in in_order(store, waiting, order)]
+    return store.claim_review(tenant, who, now, lease, n, skip, among)
+
+
+def in_order(store: EvidenceLog, waiting: Sequence[ImageRow], order: Order) -> list[ImageRow]:
+    """By doubt: the least certain first. Those of which nothing is known come last, as they were.
+
+    `waiting` has the earliest arrival first.
+    """
+    if order == "oldest":
+        return list(waiting)
+    recorded = store.evidence(waiting, ("enriched",))
+
+    def certainty(row: ImageRow) -> float:
+        enriched = recorded.get(row.image_id, {}).get("enriched")
+        doubt = doubt_of(enriched.body) if enriched else None
+        return 1.0 if doubt is None else -doubt
+
+    return sorted(waiting, key=certainty)
+
+
+def doubt_of(enriched: Mapping[str, Any]) -> float | None:
+    """How uncertain the category is, 0 to 1. None: no probability was recorded."""
+    known = [
+        float(value)
+        for name in ("confidence", "group_confidence")
+        if isinstance(value := enriched.get(name), (int, float)) and not isinstance(value, bool)
+    ]
+    return 1.0 - max(known) if known else None

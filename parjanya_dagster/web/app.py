@@ -1,0 +1,120 @@
+"""Wires the pages, the pictures, the API and the uploads into one application."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from parjanya_dagster.catalog import Catalog
+from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.metrics.measure import measure_home
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.web import api, api_review, image, images, pages, review
+from parjanya_dagster.web.access import open_keys, read_roles
+from parjanya_dagster.web.desk import Desk
+from parjanya_dagster.web.door import Door, Guard
+from parjanya_dagster.web.overview import page as overview
+from parjanya_dagster.web.overview.watch import Watch
+from parjanya_dagster.web.uploads import create_app as uploads
+
+LOOPBACK = ("127.0.0.1", "localhost")
+RETRY_AFTER = "5"  # seconds
+
+
+def open_desk(platform: Platform, every: float = 5.0) -> Desk:
+    """The desk over a platform. `every`: seconds between two measurements of the layers."""
+    home = platform.settings.home
+    return Desk(
+        platform=platform,
+        catalog=Catalog(home),
+        keys=open_keys(home),
+        watch=Watch(lambda: measure_home(platform), platform.clock, every),
+    )
+
+
+def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
+    """The application. `hosts`: more host names by which browsers may ask for it.
+
+    Other names are refused, so that a script of another page cannot use a name of its own.
+    """
+    web = desk.platform.settings.web
+    app = FastAPI(
+        title="Parjanya",
+        version="1",
+        description="Find images and look at them. Lists come in pages: follow `next`.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=_following,
+    )
+    app.state.desk = desk
+    app.add_exception_handler(ParjanyaError, _explain)
+    for path, answer in (
+        ("/", overview.page),
+        ("/images", images.page),
+        ("/images/{image_id}", image.page),
+        ("/review", review.page),
+        ("/media/{kind}/{image_id}/{seal}", _media),
+        ("/static/{hash}/{name}", pages.static),
+        ("/healthz", _healthz),
+    ):
+        app.add_route(path, answer, ["GET"], include_in_schema=False)
+    app.include_router(api.router)
+    app.include_router(api_review.router)
+    app.mount("/uploads", uploads(desk.platform))
+    door = Door(
+        keys=desk.keys,
+        clock=desk.clock,
+        identity_header=web.identity_header,
+        proxies=tuple(web.trusted_proxies.split()),
+        roles=read_roles(web.roles),
+    )
+    app.add_middleware(Guard, door=door)
+    app.add_middleware(
+        TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *web.hosts.split(), *(hosts or ())]
+    )
+    return app
+
+
+@asynccontextmanager
+async def _following(app: FastAPI) -> AsyncIterator[None]:
+    """While the application runs, the catalog follows Truth."""
+    desk: Desk = app.state.desk
+    following = threading.Thread(target=desk.follow, name="catalog", daemon=True)
+    following.start()
+    yield
+    desk.stopping.set()
+    desk.nudge.set()
+    following.join(30)
+    desk.catalog.close()
+
+
+def _media(request: Request) -> Response:
+    desk: Desk = request.app.state.desk
+    place = request.path_params
+    return desk.media.serve(
+        request.state.person,
+        place["kind"],
+        place["image_id"],
+        place["seal"],
+        request.headers.get("range"),
+        request.headers.get("if-none-match", ""),
+    )
+
+
+def _healthz(request: Request) -> Response:
+    """Whether Truth answers."""
+    request.app.state.desk.platform.probe()
+    return JSONResponse({"status": "ok"})
+
+
+async def _explain(_request: Request, error: Exception) -> Response:
+    """The answer to an error: a sentence, and a status that says whether to try again."""
+    assert isinstance(error, ParjanyaError)
+    status, headers = (503, {"Retry-After": RETRY_AFTER}) if error.transient else (422, {})
+    return JSONResponse({"detail": str(error)}, status, {**pages.PRIVATE, **headers})

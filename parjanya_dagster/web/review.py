@@ -1,0 +1,77 @@
+"""The page Review: what waits for a person, one image at a time or as a grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from parjanya_dagster.objects.keys import INCOMING
+from parjanya_dagster.review.queue import ORDERS
+from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.web.access import Person
+from parjanya_dagster.web.desk import Desk
+from parjanya_dagster.web.pages import render
+
+
+def page(request: Request) -> Response:
+    """The queue of one tenant; without one, what waits for whom."""
+    desk: Desk = request.app.state.desk
+    person: Person = request.state.person
+    store = desk.platform.store
+    waiting = [
+        {"tenant": tenant.slug, "waiting": store.waiting_for_review(tenant.slug)}
+        for tenant in store.tenants()
+        if person.may("reviewer", tenant.slug)
+    ]
+    chosen = request.query_params.get("tenant")
+    if chosen is None and len(waiting) == 1:
+        return RedirectResponse(f"/review?tenant={waiting[0]['tenant']}", 303)
+    if chosen is None:
+        return render(request, "queues.html.j2", queues=waiting)
+    if not any(one["tenant"] == chosen for one in waiting):
+        return render(request, "missing.html.j2", status=404)
+    order = request.query_params.get("order", ORDERS[0])
+    return render(
+        request,
+        "review.html.j2",
+        tenant=chosen,
+        order=order if order in ORDERS else ORDERS[0],
+        queues=waiting,
+    )
+
+
+def asked(desk: Desk, person: Person, rows: list[ImageRow]) -> list[dict[str, Any]]:
+    """What a reviewer is shown of images, and what a decision about them must name."""
+    evidence = desk.platform.store.evidence(rows)
+    address = desk.media.address
+    shown = []
+    for row in rows:
+        bodies = {stage: one.body for stage, one in evidence.get(row.image_id, {}).items()}
+        enriched, validated = bodies.get("enriched", {}), bodies.get("validated", {})
+        reasons = bodies.get("curated", {}).get("reasons", ())
+        shown.append(
+            {
+                "image_id": row.image_id,
+                "tenant": row.tenant,
+                "name": row.key.removeprefix(INCOMING),
+                "seen": row.reviews,
+                "evidence": dict(row.evidence),
+                "policy": row.policy,
+                "verdict": row.effective_verdict,
+                "reasons": [reason["message"] for reason in reasons] or list(row.reasons),
+                "category": enriched.get("category"),
+                "caption": enriched.get("caption"),
+                "quality": bodies.get("scored", {}).get("quality"),
+                "width": validated.get("width"),
+                "height": validated.get("height"),
+                "thumbnail": address(person, row.tenant, row.image_id, "thumbnail")
+                if row.thumbnail_key
+                else None,
+                "preview": address(person, row.tenant, row.image_id, "preview")
+                if row.preview_key
+                else None,
+            }
+        )
+    return shown

@@ -1,0 +1,137 @@
+"""The desk over a platform with images in every state, served to a real browser or a client."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from fastapi.testclient import TestClient
+
+from parjanya_dagster.catalog import Follower
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.outcomes import TerminalFailure
+from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.web.access import Person
+from parjanya_dagster.web.app import create_app, open_desk
+from parjanya_dagster.web.desk import Desk
+from tests.support.clock import NOON
+from tests.support.pictures import picture
+from tests.support.world import claim, found
+
+CATEGORIES = ("photo", "screenshot", "slide")
+
+
+@dataclass
+class DeskSite:
+    """A platform whose desk is served, and short words for what tests do with it."""
+
+    place: Platform
+
+    def __post_init__(self) -> None:
+        self.desk = open_desk(self.place)
+
+    def add_tenant(self, slug: str) -> None:
+        self.place.store.put_tenant(
+            Tenant(slug=slug, bucket=slug, prefix="incoming/", policy="default@2", created_at=NOON)
+        )
+
+    def add(self, tenant: str, *names: str, verdict: str | None = "review") -> list[str]:
+        """Images of a tenant with pictures, decided unless the verdict is None. Their ids."""
+        self.add_tenant(tenant)
+        for n, name in enumerate(names):
+            data = picture(n, 64 + 16 * (n % 3), 48)
+            self.place.objects.put(tenant, f"incoming/{name}", data, "image/jpeg")
+        self.place.sweeper.sweep(1e12)
+        rows = {
+            row.key.removeprefix("incoming/"): row
+            for row in self.place.store.present(tenant, "", 10_000)
+        }
+        if verdict is not None:
+            self._decide(verdict)
+        self.follow()
+        return [rows[name].image_id for name in names]
+
+    def _decide(self, verdict: str) -> None:
+        """Do the work of all stages in the place of a worker."""
+        now = self.place.clock()
+        for stage in STAGES:
+            while claims := claim(self.place.store, stage, now=now):
+                outcomes = [(one, self._outcome(one, verdict)) for one in claims]
+                self.place.store.commit(outcomes, now, "run-1")
+
+    def _outcome(self, one: Any, verdict: str) -> Any:
+        from parjanya_dagster.truth.outcomes import Completed
+
+        row = self.place.store.get(one.image_id)
+        assert row is not None
+        number = int(one.image_id[:6], 16)
+        category = CATEGORIES[number % 3]
+        if one.stage == "validated":
+            if verdict == "failed":
+                return TerminalFailure("truncated", "It ends too early.")
+            data = self.place.objects.get(row.bucket, row.key).data
+            for folder in ("previews", "thumbnails"):
+                key = f"{folder}/{one.image_id}.jpg"
+                self.place.objects.put(row.bucket, key, data, "image/jpeg")
+            body: dict[str, Any] = {"width": 64, "height": 48, "format": "jpeg", "exif": {},
+                                    "technical": {"sharpness": 0.5}}  # fmt: skip
+            columns: dict[str, Any] = {
+                "preview_bucket": row.bucket,
+                "preview_key": f"previews/{one.image_id}.jpg",
+                "thumbnail_key": f"thumbnails/{one.image_id}.jpg",
+            }
+            return Completed(found(one, body=body), columns)
+        if one.stage == "enriched":
+            body = {"category": category, "probabilities": {category: 0.7, "poster": 0.3},
+                    "confidence": 0.7, "caption": None, "tags": [],
+                    "text": {"words": 2, "lines": [{"text": f"shown {number}"}]}}  # fmt: skip
+            return Completed(found(one, body=body), {})
+        if one.stage == "scored":
+            return Completed(found(one, body={"quality": number % 100}), {})
+        reasons = [{"rule": "poor_quality", "verdict": verdict, "message": "The quality is low.",
+                    "evidence": {"scored.quality": number % 100}}]  # fmt: skip
+        body = {"verdict": verdict, "policy": "default@2", "reasons": reasons, "duplicate_of": None}
+        return Completed(
+            found(one, body=body),
+            {"verdict": verdict, "reasons": ["The quality is low."], "policy": "default@2"},
+        )
+
+    def follow(self) -> None:
+        """Bring the catalog up to date."""
+        follower = Follower(self.place.store, self.place.settings.home, self.place.clock)
+        follower.follow()
+        follower.close()
+
+    def client(self, desk: Desk | None = None) -> TestClient:
+        """Requests as the operator makes them."""
+        client = TestClient(create_app(desk or self.desk, ["testserver"]))
+        client.headers["Authorization"] = f"Bearer {self.desk.keys.token}"
+        return client
+
+    def person(self, name: str = "anna", **roles: str) -> Person:
+        return Person(name=name, roles=roles or {"*": "operator"}, session=f"session-{name}")
+
+
+@contextmanager
+def served_desk(site: DeskSite) -> Iterator[str]:
+    """The desk on a free port of 127.0.0.1. Yields the address that opens it."""
+    config = uvicorn.Config(
+        create_app(site.desk), host="127.0.0.1", port=0, log_level="error",
+        timeout_graceful_shutdown=5,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    sock = config.bind_socket()
+    sock.listen()  # whoever comes before the server is up waits in the queue
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}/?token={site.desk.keys.token}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        sock.close()

@@ -1,0 +1,243 @@
+"""Review in Chromium: by keyboard, two at once, without a connection, on a page that is old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from parjanya_dagster.truth.reviews import ReviewDecision
+from parjanya_dagster.web.app import create_app
+from tests.support.browser import PATIENCE
+from tests.support.clock import Clock
+from tests.support.desk_site import DeskSite, served_desk
+
+
+@contextmanager
+def reviewer(browser: Any, address: str, path: str = "/review?tenant=acme") -> Iterator[Any]:
+    """A person at a browser of their own, on a page of the desk."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    page.wait_for_url(lambda url: "token" not in url)
+    page.goto(address.partition("/?")[0] + path)
+    yield page
+    assert not wrong, wrong
+    context.close()
+
+
+def shown(page: Any) -> str:
+    """The name of the image that is looked at, once there is one."""
+    page.locator("#about:not([hidden]) #name").wait_for()
+    return str(page.locator("#name").text_content())
+
+
+def sent(page: Any) -> None:
+    """Wait until no decision is on its way."""
+    page.wait_for_function(
+        "() => Object.keys(localStorage).filter((k) => k.startsWith('outbox'))"
+        ".every((k) => localStorage.getItem(k) === '[]')"
+    )
+
+
+def verdicts(site: DeskSite, ids: list[str]) -> list[str | None]:
+    rows = [site.place.store.get(image_id) for image_id in ids]
+    return [row.person_verdict if row else None for row in rows]
+
+
+def test_twenty_images_are_decided_by_keyboard_and_the_last_taken_back(
+    site: DeskSite, browser: Any
+) -> None:
+    ids = site.add("acme", *(f"{n:02}.jpg" for n in range(22)))
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        seen = []
+        for n in range(20):
+            name = shown(page)
+            seen.append(name)
+            page.keyboard.press("r" if n % 2 else "a")
+            page.wait_for_function(
+                "(before) => document.getElementById('name').textContent !== before", arg=name
+            )
+        assert len(set(seen)) == 20
+        page.keyboard.press("u")
+        page.wait_for_function(
+            "(last) => document.getElementById('name').textContent === last", arg=seen[-1]
+        )
+        sent(page)
+        by_name = dict(zip((f"{n:02}.jpg" for n in range(22)), ids, strict=True))
+        found = verdicts(site, [by_name[name] for name in seen])
+        assert found == ["reject" if n % 2 else "accept" for n in range(19)] + [None]
+        last = site.place.store.reviews(by_name[seen[-1]])
+        assert [one.action for one in last] == ["reject", "undo"]
+        assert site.place.store.waiting_for_review("acme") == 3
+
+
+def test_a_note_is_kept_and_its_letters_decide_nothing(site: DeskSite, browser: Any) -> None:
+    (one,) = site.add("acme", "one.jpg")
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        shown(page)
+        page.keyboard.press("n")
+        page.keyboard.type("a rather good one")
+        page.keyboard.press("Escape")
+        page.keyboard.press("a")
+        page.get_by_text("Nothing waits here.").wait_for()
+        sent(page)
+    (review,) = site.place.store.reviews(one)
+    assert (review.action, review.note) == ("accept", "a rather good one")
+
+
+def test_a_lost_connection_loses_no_decision_and_makes_none_twice(
+    site: DeskSite, browser: Any
+) -> None:
+    ids = site.add("acme", *(f"{n}.jpg" for n in range(6)))
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        shown(page)
+        answered = []
+
+        def lose_the_answer(route: Any) -> None:
+            """The first request arrives, and its answer does not; the next do not even arrive."""
+            if not answered:
+                answered.append(route.fetch())
+            route.abort()
+
+        page.route("**/review", lose_the_answer)
+        for n in range(3):
+            name = shown(page)
+            page.keyboard.press("a")
+            page.wait_for_function(
+                "(before) => document.getElementById('name').textContent !== before", arg=name
+            )
+            page.get_by_text(f"{n + 1} decision").wait_for()
+        assert page.locator("#outbox.late").is_visible()
+        page.unroute("**/review")
+        page.reload()  # the browser was closed meanwhile
+        sent(page)
+    assert verdicts(site, ids) == ["accept"] * 3 + [None] * 3
+    assert [len(site.place.store.reviews(one)) for one in ids] == [1, 1, 1, 0, 0, 0]
+
+
+def test_two_reviewers_never_get_the_same_image(site: DeskSite) -> None:
+    """Each by their own login. What one has, the other is not given, until the lease ends."""
+    ids = set(site.add("acme", *(f"{n}.jpg" for n in range(10))))
+    anna, bert = client(site, "anna"), client(site, "bert")
+    first, second = claim(anna, 6), claim(bert, 6)
+    assert len(first) == 6
+    assert len(second) == 4
+    assert first | second == ids
+    assert claim(anna, 6) == first, "what is kept comes again"
+    assert anna.post("/api/v1/review/extend", json={"image_ids": sorted(ids)}).json() == {
+        "kept": sorted(first)
+    }
+    anna.post("/api/v1/review/release", json={"image_ids": sorted(ids)})
+    assert claim(bert, 10) == ids
+
+
+def test_an_image_comes_to_others_once_its_lease_ended(site: DeskSite, clock: Clock) -> None:
+    ids = set(site.add("acme", "one.jpg", "two.jpg"))
+    assert claim(client(site, "anna"), 6) == ids
+    clock.pass_by(60.0)
+    assert claim(client(site, "bert"), 6) == set()
+    clock.pass_by(61.0)
+    assert claim(client(site, "bert"), 6) == ids
+
+
+def test_a_page_that_is_old_overwrites_nothing_and_says_who_decided(
+    site: DeskSite, browser: Any
+) -> None:
+    (one,) = site.add("acme", "one.jpg")
+    with (
+        served_desk(site) as address,
+        reviewer(browser, address, f"/images/{one}") as old,
+        reviewer(browser, address) as queue,
+    ):
+        shown(queue)
+        decide(site, one, "bert", "reject", seen=0)
+        old.keyboard.press("a")
+        old.get_by_text("Your accept was not recorded").wait_for()
+        assert "bert" in old.locator("#refusal").inner_text()
+        queue.keyboard.press("a")
+        queue.locator("#refusals", has_text="was not recorded").wait_for()
+        assert "bert: reject" in queue.locator("#refusals").inner_text()
+        assert verdicts(site, [one]) == ["reject"]
+        old.reload()
+        old.get_by_text("by bert; the policy default@2 says review").wait_for()
+        old.keyboard.press("u")
+        old.wait_for_function("() => document.querySelectorAll('#reviews li').length === 2")
+        assert verdicts(site, [one]) == [None]
+
+
+def test_a_selection_is_decided_and_what_is_refused_stays_selected(
+    site: DeskSite, browser: Any
+) -> None:
+    ids = site.add("acme", *(f"{n}.jpg" for n in range(4)))
+    with served_desk(site) as address, reviewer(browser, address, "/images") as page:
+        page.locator(".tile").first.wait_for()
+        page.locator(".tile").nth(0).hover()
+        page.locator(".tile .pick").nth(0).check()
+        page.get_by_role("button", name="Select all that are shown").click()
+        decide(site, ids[2], "bert", "reject", seen=0)
+        page.get_by_role("button", name="Accept", exact=True).click()
+        page.get_by_text("3 decided. 1 not, and still selected").wait_for()
+        assert page.locator(".tile.on").get_attribute("data-id") == ids[2]
+        assert page.locator("#chosen-n").text_content() == "1"
+        assert verdicts(site, ids) == ["accept", "accept", "reject", "accept"]
+        site.follow()
+        page.goto(page.url + "?verdict=accept")
+        assert page.locator("#total").text_content() == "3"
+
+
+def test_who_may_only_look_decides_nothing(shared_site: DeskSite) -> None:
+    (ours,) = shared_site.add("acme", "a.jpg")
+    (theirs,) = shared_site.add("bolt", "b.jpg")
+    app = create_app(shared_site.desk, ["testserver"])
+    for name, image_id, status in (
+        ("bob", theirs, 422),
+        ("bob", ours, 404),
+        ("anna", theirs, 404),
+        ("anna", ours, 200),
+    ):
+        person = TestClient(app, client=("10.1.1.1", 5000))
+        person.headers["X-Person"] = name
+        text = person.get("/images").text
+        token = text.partition('name="form-token" content="')[2].partition('"')[0]
+        person.headers["X-Form"] = token
+        decision = {"action": "accept", "request_id": f"request-{name}"}
+        answer = person.post(f"/api/v1/images/{image_id}/review", json=decision)
+        assert answer.status_code == status, (name, answer.text)
+        missing = person.post(f"/api/v1/images/{'0' * 24}/review", json=decision)
+        if status == 404:
+            assert answer.json()["says"] == missing.json()["says"]
+    assert person.post("/api/v1/review/claim", json={"tenant": "bolt"}).status_code == 404
+    assert person.get("/review?tenant=bolt").status_code == 404
+    assert "bolt" not in person.get("/review?tenant=acme").text
+
+
+def client(site: DeskSite, name: str) -> TestClient:
+    """Requests of a person with a session of their own."""
+    made = TestClient(create_app(replace(site.desk), ["testserver"]))
+    keys = site.desk.keys
+    cookie = keys.session(name, site.place.clock())
+    made.cookies.set(keys.cookie, cookie)
+    person = keys.person(cookie, site.place.clock())
+    assert person is not None
+    made.headers["X-Form"] = keys.form_token(person)
+    return made
+
+
+def claim(who: TestClient, n: int) -> set[str]:
+    answer = who.post("/api/v1/review/claim", json={"tenant": "acme", "n": n})
+    assert answer.status_code == 200, answer.text
+    return {one["image_id"] for one in answer.json()["images"]}
+
+
+def decide(site: DeskSite, image_id: str, who: str, action: str, *, seen: int) -> None:
+    decision = ReviewDecision(
+        image_id=image_id, who=who, action=action, request_id=f"{who} {action} {seen}"
+    )
+    site.place.store.review(decision, site.place.clock(), seen=seen)
