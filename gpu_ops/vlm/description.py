@@ -82,7 +82,7 @@ def bare(raw: str) -> str:
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)(?:\n\s*```)?", re.DOTALL | re.IGNORECASE)
 _WORD: TypeAdapter[Any] = TypeAdapter(Word)
 _FIELDS: dict[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(Annotated[field.annotation, *field.metadata])
+    name: TypeAdapter(Annotated[field.annotation, *field.metadata])  # type: ignore[arg-type]
     for name, field in Description.model_fields.items()
 }
 
