@@ -107,6 +107,13 @@ def measuring() -> Figures:
     yield from measurements()
 
 
+def catalog() -> Figures:
+    """The desk's questions to a catalog of a million images."""
+    from bench.catalog import measure
+
+    yield from ((f"catalog.{name}", value) for name, value in measure().items())
+
+
 def regrade() -> Figures:
     """Rows per second of a policy-only regrade of 100,000 images, Dagster included."""
     from bench.regrade import regraded
@@ -126,6 +133,7 @@ SUITES: dict[str, Callable[[], Figures]] = {
     "scattered": scattered,
     "planning": planning,
     "copies": copies,
+    "catalog": catalog,
 }
 
 

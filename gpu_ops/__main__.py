@@ -48,6 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
         model.add_argument("--prompt", default=Options.prompt)
         model.add_argument("--visual-tokens", type=int, default=Options.visual_tokens)
         model.add_argument("--device", default=Options.device)
+        model.add_argument(
+            "--answer-mass",
+            type=float,
+            default=Options.answer_mass,
+            help="least probability of an answer that is a kind at all; less is unknown",
+        )
     endpoint = describe.add_argument_group("the engine `openai`; its key is OPENAI_API_KEY")
     endpoint.add_argument("--endpoint", default="", help="URL of the server, up to and with /v1")
     iqa = describe.add_argument_group("the scorer `pyiqa`")
@@ -73,6 +79,7 @@ def _describe(options: argparse.Namespace) -> int:
             options.prompt,
             not options.category_only,
             os.environ.get("OPENAI_API_KEY", ""),
+            answer_mass=options.answer_mass,
         )
     enricher = engines.enricher(options.engine, chosen)
     metrics = tuple(filter(None, options.metrics.split(",")))
@@ -122,6 +129,7 @@ def _model(options: argparse.Namespace) -> Options:
         visual_tokens=options.visual_tokens,
         device=options.device,
         calibration=options.calibration,
+        answer_mass=options.answer_mass,
     )
 
 

@@ -132,6 +132,10 @@ class DecisionStale(ReviewRefused):
         self.row, self.newer = row, newer
 
 
+class QueryInvalid(ParjanyaError):
+    """This asks for something that the catalog does not have."""
+
+
 class TokenRefused(ParjanyaError):
     """This is no valid token. `parjanya uploads token add TENANT` makes one."""
 

@@ -67,8 +67,9 @@ RUN if [ "${MODEL_STAGE}" = baked ]; then set -- --model /models/vlm; fi \
 
 FROM ${MODEL_STAGE}
 COPY --from=checked /tmp/checked /opt/parjanya/.checked
-# Files, GPU and one image: what a run finds out anyway, found out before it claims anything.
+# Files and the GPU alone. One image through the model is the preflight of each run: here it would load
+# a second model beside the one at work.
 HEALTHCHECK --interval=5m --timeout=2m --start-period=10m --retries=2 \
-    CMD ["parjanya", "preflight"]
+    CMD ["parjanya", "preflight", "--quick"]
 CMD ["dagster", "api", "grpc", "-m", "parjanya_dagster.definitions", "-h", "0.0.0.0", "-p", "4000", \
      "--location-name", "parjanya"]

@@ -21,9 +21,20 @@ from gpu_ops.vlm import categories, description, evidence, prompts
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "endpoint-enricher@1"
+VERSION = "endpoint-enricher@2"
 JPEG_QUALITY = 95
 TOP = 20  # tokens whose likelihood is asked for: the most that servers give
+GREEDY: Mapping[str, float] = {
+    "temperature": 0,
+    "top_p": 1,
+    "top_k": -1,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "seed": 0,
+}
+"""Always sent: what is not, vLLM and SGLang take from the checkpoint's generation_config.json."""
 LIKELIHOOD, VOTES = "none", "votes"
 """`calibration` of the evidence: the model's own likelihoods, or shares of bare answers."""
 
@@ -49,9 +60,11 @@ class EndpointEnricher:
         revision: str = "",
         prompt: str = prompts.DEFAULT,
         describe: bool = True,
+        answer_mass: float = evidence.LEAST_MASS,
     ) -> None:
         self._client, self._model, self._revision = client, model, revision
         self._prompt, self._describe = prompts.load(prompt), describe
+        self._least_mass = answer_mass
         self._orders = categories.orders(LABELS, self._prompt.category.orders)
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -60,12 +73,21 @@ class EndpointEnricher:
         """The same engine with another prompt. Raises ValueError where there is no such prompt."""
         if prompt == self._prompt.id:
             return self
-        return EndpointEnricher(self._client, self._model, self._revision, prompt, self._describe)
+        return EndpointEnricher(
+            self._client, self._model, self._revision, prompt, self._describe, self._least_mass
+        )
 
     @cached_property
     def identity(self) -> Identity:
         stated = self._revision or "unstated"
-        parts = [VERSION, stated, f"jpeg {JPEG_QUALITY}", f"top {TOP}"]
+        parts = [
+            VERSION,
+            stated,
+            f"jpeg {JPEG_QUALITY}",
+            f"top {TOP}",
+            json.dumps(GREEDY),
+            f"answer_mass {self._least_mass}",
+        ]
         if self._describe:
             parts.append(json.dumps(description.json_schema(), sort_keys=True))
         return Identity(
@@ -145,8 +167,7 @@ class EndpointEnricher:
         # cache reads them once.
         return {
             "model": self._model,
-            "temperature": 0,
-            "seed": 0,
+            **GREEDY,
             "messages": [
                 {"role": "system", "content": self._prompt.system},
                 {
@@ -169,19 +190,26 @@ class EndpointEnricher:
             wait(futures)  # no question is still under way when the caller gets the error
             raise
         kinds, description = answers[: len(self._orders)], answers[-1]
-        probabilities, calibration = self._category([answer["choices"][0] for answer in kinds])
-        words = str(description["choices"][0]["message"].get("content") or "")
+        choices = [answer["choices"][0] for answer in kinds]
+        probabilities, calibration = self._category(choices)
+        last = description["choices"][0]
+        said = last["message"]
+        words = str(said.get("content") or said.get("refusal") or "")
         body = evidence.body(
             engine="openai",
             prompt=self._prompt.id,
             probabilities=probabilities,
             calibration=calibration,
+            answer_mass=sum(letters.mass(c, len(LABELS)) for c in choices) / len(choices),
+            least_mass=self._least_mass,
             raw=words if self._describe else None,
         )
         served = {
             "model": description.get("model"),
             "fingerprint": description.get("system_fingerprint"),
         }
+        if self._describe:  # "length": cut off; "content_filter": withheld
+            served["finish_reason"] = last.get("finish_reason")
         return {**body, "served": served}
 
     def _category(self, choices: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], str]:
@@ -226,7 +254,12 @@ def from_options(options: Options) -> EndpointEnricher:
         patience=GracePeriods(timeout=options.timeout),
     )
     return EndpointEnricher(
-        client, options.model, options.revision, options.prompt, options.describe
+        client,
+        options.model,
+        options.revision,
+        options.prompt,
+        options.describe,
+        options.answer_mass,
     )
 
 

@@ -29,6 +29,17 @@ def log_likelihoods(choice: Mapping[str, Any], count: int) -> list[float] | None
     return [max(value, floor) for value in likelihoods.values()]
 
 
+def mass(choice: Mapping[str, Any], count: int) -> float:
+    """The probability that the server gives to one of the first `count` letters.
+
+    Without log-probabilities: 1 where the answer is one of them, and 0 where it is not.
+    """
+    listed = _listed(choice)
+    if not listed:
+        return 0.0 if letter(choice, count) is None else 1.0
+    return sum(math.exp(value) for token, value in listed if token.strip() in set(LETTERS[:count]))
+
+
 def letter(choice: Mapping[str, Any], count: int) -> int | None:
     """The position of the letter that an answer is, or None where it is none."""
     text = str(choice["message"].get("content") or "").strip().rstrip(".):")

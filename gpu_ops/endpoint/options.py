@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpu_ops.vlm.evidence import LEAST_MASS
 from gpu_ops.vlm.prompts import DEFAULT
 
 
@@ -19,6 +20,7 @@ class Options:
     key: str = field(default="", repr=False)
     connections: int = 16  # requests at once
     timeout: float = 120.0  # seconds, of one attempt
+    answer_mass: float = LEAST_MASS  # less probability on the letters: the category is unknown
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):

@@ -32,7 +32,9 @@ def preflight(
 
     `options` as `gpu_ops.engines` takes them, or the error that making them raised.
     `memory_gib`: GPU memory that must be free; 0: by the size of the weights.
-    `smoke`: load the models and try one image; without it only files, GPU and server are looked at.
+    `smoke`: load the models and try one image. Without it only files and the GPU are looked at, as
+    health checks should: nothing is loaded, hashed or asked, and memory need not be free, since
+    whatever is at work beside the check may hold it.
     """
     checks: list[Check] = []
     identity: dict[str, str] = {}
@@ -57,11 +59,12 @@ def _checks(
         return
     sound = True
     if name == "transformers":
-        for check in _model(options, memory_gib, probe):
+        for check in _model(options, memory_gib, probe, smoke):
             sound &= check.ok
             yield check
     if name == "pyiqa":
-        check = gpu.check(options.device, probe(options.device), gpu.needed(0, memory_gib))
+        memory = gpu.needed(0, memory_gib) if smoke else 0
+        check = gpu.check(options.device, probe(options.device), memory)
         sound &= check.ok
         yield check
     if not sound:
@@ -70,17 +73,19 @@ def _checks(
         engine: Enricher | Scorer = (
             engines.enricher(name, options) if kind == "enricher" else engines.scorer(name, options)
         )
+        if not smoke:
+            yield Check("engine", True, "can be built; nothing of it was tried")
+            return
         engine.check()
         identity |= engine.identity.as_dict()
         yield Check("engine", True, f"{identity['model']}, {identity['revision']}")
     except Exception as error:
         yield Check("engine", False, _said(error))
         return
-    if smoke:
-        yield _smoke(kind, engine)
+    yield _smoke(kind, engine)
 
 
-def _model(options: Any, memory_gib: float, probe: Probe) -> Iterator[Check]:
+def _model(options: Any, memory_gib: float, probe: Probe, smoke: bool) -> Iterator[Check]:
     from gpu_ops.vlm import checkpoint
 
     try:
@@ -88,8 +93,8 @@ def _model(options: Any, memory_gib: float, probe: Probe) -> Iterator[Check]:
     except Exception as error:
         yield Check("model", False, _said(error))
         return
-    yield from folder.checks(path)
-    memory = gpu.needed(folder.weight_bytes(path), memory_gib)
+    yield from folder.checks(path, hashing=smoke)
+    memory = gpu.needed(folder.weight_bytes(path), memory_gib) if smoke else 0
     yield gpu.check(options.device, probe(options.device), memory)
 
 
@@ -113,6 +118,11 @@ def _smoke(kind: str, engine: Enricher | Scorer) -> Check:
 
 def _wrong_enriched(body: Any) -> str:
     chances = body.get("probabilities", {})
+    if body.get("category") is None:
+        return (
+            f"the model does not answer with a letter (probability {body.get('answer_mass')}): "
+            "does it think or greet first? Use a model that answers at once, or turn thinking off"
+        )
     if sorted(chances) != sorted(LABELS):
         return f"the probabilities are over {', '.join(chances) or 'nothing'}"
     total = math.fsum(chances.values())

@@ -57,8 +57,8 @@ def by_length(
     for length, places in _places(cu_seq_lens_q).items():
         # (sequences, heads, length, size)
         q, k, v = (tensor[places].unflatten(0, (-1, length)).transpose(1, 2) for tensor in tokens)
-        attended = scaled_dot_product_attention(q, k, v, scale=scaling)
-        output[places] = attended.transpose(1, 2).flatten(0, 1)
+        seen = scaled_dot_product_attention(q, k, v, scale=scaling)
+        output[places] = seen.transpose(1, 2).flatten(0, 1)
     return output[None], None
 
 

@@ -56,6 +56,11 @@ def scores(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return totals
 
 
+def mass(answers: Sequence[Sequence[float]]) -> float:
+    """Mean probability that an answer is a letter at all. `answers` are their log-likelihoods."""
+    return sum(math.exp(value) for answer in answers for value in answer) / len(answers)
+
+
 def probabilities(means: Mapping[str, float], temperature: float = 1.0) -> dict[str, float]:
     """Label -> probability, summing to 1: softmax of mean log-likelihoods over a temperature.
 

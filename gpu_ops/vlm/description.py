@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from annotated_types import MaxLen
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import from_json
 
 Caption = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -30,6 +40,56 @@ def json_schema() -> dict[str, Any]:
 def parse(raw: str) -> Description | None:
     """The description in an answer. None: it is not valid (cut off, for example)."""
     try:
-        return Description.model_validate_json(raw)
+        return Description.model_validate_json(bare(raw))
     except ValidationError:
         return None
+
+
+def salvage(raw: str) -> dict[str, Any]:
+    """The fields of an answer that are whole and valid, each by itself; lists item by item.
+
+    Of an answer that was cut off that is everything before the cut. May be empty.
+    """
+    try:
+        body = from_json(bare(raw), allow_partial=True)
+    except ValueError:
+        return {}
+    found: dict[str, Any] = {}
+    for name, field in Description.model_fields.items():
+        if not isinstance(body, dict) or name not in body:
+            continue
+        value = body[name]
+        if isinstance(value, list):
+            most = next(m.max_length for m in field.metadata if isinstance(m, MaxLen))
+            value = [item for item in value if _valid(_WORD, item)][:most]
+        if _valid(_FIELDS[name], value):
+            found[name] = value
+    return found
+
+
+def unicode(raw: str) -> str:
+    """Half a character, as JSON escapes can hold and no store takes, becomes a question mark."""
+    return raw.encode("utf-8", "replace").decode()
+
+
+def bare(raw: str) -> str:
+    """An answer without thoughts before it and without a Markdown fence around it."""
+    said = unicode(raw).rpartition("</think>")[2].strip()
+    fenced = _FENCE.fullmatch(said)
+    return fenced[1].strip() if fenced else said
+
+
+_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)(?:\n\s*```)?", re.DOTALL | re.IGNORECASE)
+_WORD: TypeAdapter[Any] = TypeAdapter(Word)
+_FIELDS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(Annotated[field.annotation, *field.metadata])  # type: ignore[arg-type]
+    for name, field in Description.model_fields.items()
+}
+
+
+def _valid(kind: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        kind.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True

@@ -70,7 +70,7 @@ class TransformersEnricher:
         files = checkpoint.revision_of(folder)
         self._calibration.require(files, self._prompt.identity)
         parts = [VERSION, files, f"visual_tokens {options.visual_tokens}", *self._asked()]
-        parts.append(self._calibration.identity)
+        parts += [self._calibration.identity, f"answer_mass {options.answer_mass}"]
         return Identity(
             engine=ENGINE,
             model=f"{checkpoint.name_of(options.model, folder)}@{files}",
@@ -211,6 +211,8 @@ class TransformersEnricher:
             prompt=self._prompt.id,
             probabilities=categories.probabilities(means, self._calibration.temperature),
             calibration=self._calibration.identity,
+            answer_mass=categories.mass(answer.letters),
+            least_mass=self._options.answer_mass,
             raw=answer.written,
         )
 

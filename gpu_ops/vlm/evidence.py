@@ -8,6 +8,9 @@ from typing import Any
 from gpu_ops.interface import LABELS
 from gpu_ops.vlm import description
 
+LEAST_MASS = 0.5
+"""Under this probability of answering with one of the letters at all, the category is unknown."""
+
 
 def body(
     *,
@@ -15,6 +18,8 @@ def body(
     prompt: str,
     probabilities: Mapping[str, float],
     calibration: str,
+    answer_mass: float,
+    least_mass: float = LEAST_MASS,
     raw: str | None,
 ) -> dict[str, Any]:
     """One evidence body.
@@ -22,18 +27,25 @@ def body(
     `probabilities` is label -> probability over all `LABELS`. `calibration` names what made them
     probabilities: "none" where they are the model's own. `raw` is the description as the model
     wrote it, None where none was asked; it is kept where it is not a valid description.
+    `answer_mass` is the probability that the model's answer is one of the letters. Where it is less
+    than `least_mass`, what the letters share says nothing: a model that thinks first, or refuses,
+    leaves them crumbs. The category is then unknown, and policies send the image to review.
     `prompt` is the prompt's id, which a policy may ask for.
     """
     if sorted(probabilities) != sorted(LABELS):
         raise ValueError(f"probabilities must be over exactly {', '.join(LABELS)}")
-    rounded = {label: round(probabilities[label], 6) for label in LABELS}
-    category = max(LABELS, key=lambda label: probabilities[label])
+    known = answer_mass >= least_mass
+    category = max(LABELS, key=lambda label: probabilities[label]) if known else None
+    confidence = round(probabilities[category], 6) if category else None
     return {
         "category": category,
-        "probabilities": rounded,
-        "confidence": rounded[category],
-        "group": [category],
-        "group_confidence": rounded[category],
+        "probabilities": {
+            label: round(probabilities[label], 6) if known else None for label in LABELS
+        },
+        "confidence": confidence,
+        "group": [category] if category else None,
+        "group_confidence": confidence,
+        "answer_mass": round(min(1.0, answer_mass), 4),
         "distinguishes": [[label] for label in LABELS],
         "calibration": calibration,
         **_words(raw),
@@ -43,31 +55,38 @@ def body(
 
 
 def _words(raw: str | None) -> dict[str, Any]:
-    """The fields that come from the description. A model gives no confidence in a tag."""
+    """The fields that come from the description. A model gives no confidence in a tag.
+
+    Of a description that is not valid, the fields that are: `caption` is null where it is not.
+    """
     described = description.parse(raw) if raw is not None else None
-    if described is None:
-        nothing: dict[str, Any] = {
-            "caption": None,
-            "caption_source": "none",
-            "tags": [],
-            "objects": [],
-            "visible_text": None,
-            "text": {"words": None, "lines": None, "boxes": None, "area_share": None,
-                     "examined": "none"},
-        }  # fmt: skip
-        return nothing if raw is None else {**nothing, "description_raw": raw}
-    lines = [line.strip() for line in described.visible_text.splitlines() if line.strip()]
+    fields: dict[str, Any] = {}
+    if described:
+        fields = described.model_dump()
+    elif raw is not None:
+        fields = description.salvage(raw)
+    caption, seen = fields.get("caption"), fields.get("visible_text")
+    kept = {} if raw is None or described else {"description_raw": description.unicode(raw)}
     return {
-        "caption": described.caption,
-        "caption_source": "model",
-        "tags": [{"name": tag, "confidence": None} for tag in described.tags],
-        "objects": described.objects,
-        "visible_text": described.visible_text,
-        "text": {
-            "words": len(described.visible_text.split()),
-            "lines": [{"text": line, "confidence": None} for line in lines],
-            "boxes": None,  # a model says what is written, not where
-            "area_share": None,
-            "examined": "model",
-        },
+        "caption": caption,
+        "caption_source": "none" if caption is None else "model",
+        "tags": [{"name": tag, "confidence": None} for tag in fields.get("tags", ())],
+        "objects": fields.get("objects", []),
+        "visible_text": seen,
+        "text": _text(seen),
+        **kept,
+    }
+
+
+def _text(seen: str | None) -> dict[str, Any]:
+    if seen is None:
+        return {"words": None, "lines": None, "boxes": None, "area_share": None,
+                "examined": "none"}  # fmt: skip
+    lines = [line.strip() for line in seen.splitlines() if line.strip()]
+    return {
+        "words": len(seen.split()),
+        "lines": [{"text": line, "confidence": None} for line in lines],
+        "boxes": None,  # a model says what is written, not where
+        "area_share": None,
+        "examined": "model",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpu_ops.vlm.evidence import LEAST_MASS
 from gpu_ops.vlm.prompts import DEFAULT
 
 
@@ -19,6 +20,7 @@ class Options:
     batch_tokens: int = 65_536  # of a forward pass, padding included
     device: str = "auto"  # "auto" is CUDA where there is one; or "cpu", "cuda", "cuda:1"
     calibration: str = ""  # a file that `python -m gpu_ops calibrate` wrote
+    answer_mass: float = LEAST_MASS  # less probability on the letters: the category is unknown
 
     def __post_init__(self) -> None:
         if not self.model:

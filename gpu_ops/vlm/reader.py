@@ -26,7 +26,7 @@ from gpu_ops.vlm.steps import Steps, length_for, told
 class Answer:
     """What the model said of one picture."""
 
-    letters: list[list[float]]  # logit of each letter, per order of the labels
+    letters: list[list[float]]  # log-likelihood of each letter, per order of the labels
     written: str | None  # the description as written, None where none was asked
 
 
@@ -112,7 +112,9 @@ class Reader:
             hidden, cache = self._read(pictures, layout)
             first = 1 if questions.describes else 0
             asked = hidden[:, list(layout.ends[first:])]
-            letters = (asked @ self._head.weight[questions.letters].T).float().tolist()
+            logits = self._head(asked).float()
+            whole = logits.logsumexp(-1, keepdim=True)
+            letters = (logits[..., questions.letters] - whole).tolist()
             written: Sequence[str | None] = [None] * len(pictures)
             if self._grammar:
                 written = self._write(hidden[:, layout.ends[0]], layout, cache)

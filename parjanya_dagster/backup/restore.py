@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from parjanya_dagster import catalog
 from parjanya_dagster.backup import postgres, sqlite
 from parjanya_dagster.backup.contents import Contents, read_contents, sync
 from parjanya_dagster.backup.write import DYNAMO
@@ -61,6 +62,7 @@ def restore_backup(settings: Settings, source: Path, replace: bool, now: float) 
             _allow(replace, "a Truth in this database")
             aside.append(f"the schema {name} of the database")
         postgres.load(make_url(settings.truth_url), source / postgres.FILE, name)
+    catalog.remove(settings.home / catalog.FILE)  # it is of the time after the backup, too
     # What Dagster believes is of the time after the backup. It is made anew.
     believed = settings.home / "dagster" / "storage"
     if believed.exists():

@@ -74,6 +74,12 @@ class Catalog:
             self._refresh()
             return self._columns.counts(query.filters, facets, self._having(query))
 
+    def values(self, facet: str) -> set[str]:
+        """Every value of a facet, whether an image has it now or not."""
+        with self._lock:
+            self._refresh()
+            return self._columns.values(facet)
+
     def beside(self, query: Query, image_id: str) -> tuple[str | None, str | None]:
         """The ids before and after an image in a view. It need not be in the view itself."""
         with self._lock:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from parjanya_dagster.catalog.facets import FACETS, PLACE, SORT_PLACE, SORTS
 from parjanya_dagster.catalog.file import Delta, Values
 
+MOST_VALUES = 1000
+"""Of a facet are counted: the most frequent. Few facets have more: batches, originals of copies."""
+
 Mask = NDArray[np.bool_]
 Filters = Mapping[str, Collection[str]]
 
@@ -30,6 +33,7 @@ class Columns:
         self._sorts = np.zeros((len(SORTS), 0), np.float64)
         self._present = np.zeros(0, np.bool_)
         self._vocabulary: list[list[Values]] = [[()] for _ in FACETS]
+        self._single = [True for _ in FACETS]  # whether no image has several values
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -47,6 +51,7 @@ class Columns:
             for code, value in sorted(new):
                 if code == len(values):
                     values.append(value)
+                    self._single[PLACE[facet]] &= len(value) < 2
         if len(delta.slots):
             self._grow(int(delta.slots.max()) + 1)
             self._codes[:, delta.slots] = delta.packed["codes"].T
@@ -64,6 +69,10 @@ class Columns:
             self._present = np.pad(self._present, (0, more))
 
     # questions
+
+    def values(self, facet: str) -> set[str]:
+        """Every value that an image has or had."""
+        return {value for values in self._vocabulary[PLACE[facet]] for value in values}
 
     def matching(self, filters: Filters, having: Mask | None = None) -> Mask:
         """Which slots match: one of the values of each facet that is filtered by."""
@@ -96,7 +105,7 @@ class Columns:
                 tally = np.bincount(codes[mask])
             else:
                 tally = np.bincount(codes if whole else codes[at])
-            counted[facet] = self._named(facet, tally)
+            counted[facet] = self._named(facet, tally, filters.get(facet, ()))
         return counted
 
     def page(
@@ -158,10 +167,19 @@ class Columns:
         named = [bool(chosen.intersection(values)) for values in self._vocabulary[place]]
         return np.array(named, np.bool_)[codes]
 
-    def _named(self, facet: str, tally: NDArray[np.int64]) -> Counter[str]:
+    def _named(self, facet: str, tally: NDArray[np.int64], wanted: Collection[str]) -> Counter[str]:
+        """Counts by value: of the most frequent values, and of those that are wanted."""
         values: Sequence[Values] = self._vocabulary[PLACE[facet]]
+        codes = np.flatnonzero(tally)
+        if len(codes) > MOST_VALUES and self._single[PLACE[facet]]:
+            often = np.argpartition(tally[codes], -MOST_VALUES)[-MOST_VALUES:]
+            kept = codes[often]
+            if wanted:
+                asked = [code for code in codes.tolist() if set(values[code]) & set(wanted)]
+                kept = np.union1d(kept, np.array(asked, kept.dtype))
+            codes = kept
         counter: Counter[str] = Counter()
-        for code in np.flatnonzero(tally).tolist():
+        for code in codes.tolist():
             for value in values[code]:
                 counter[value] += int(tally[code])
         return counter

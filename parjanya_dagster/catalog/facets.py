@@ -27,7 +27,7 @@ FACETS = (
     Facet(name="format", label="Format"),
     Facet(name="camera", label="Camera"),
     Facet(name="day", label="Day", ordered=True),
-    Facet(name="batch", label="Batch", ordered=True),
+    Facet(name="batch", label="Batch"),
     Facet(name="policy", label="Policy"),
     Facet(name="decided_by", label="Decided by"),
     Facet(name="original", label="Duplicates of"),

@@ -9,14 +9,10 @@ from urllib.parse import urlencode
 
 from parjanya_dagster.catalog.facets import BY_NAME, SORTS
 from parjanya_dagster.catalog.words import words
-from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.errors import QueryInvalid
 
 FIRST_SORT = "-landed"
 MOST_TEXT = 200  # characters that are searched for
-
-
-class QueryInvalid(ParjanyaError):
-    """This asks for something that the catalog does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

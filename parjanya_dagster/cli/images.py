@@ -63,7 +63,7 @@ def images(
     with closing(Catalog(platform.settings.home)) as catalog:
         bring_up_to_date(platform, catalog)
         if since:
-            days = [day for day in catalog.counts(Query(), ["day"])["day"] if day >= since]
+            days = [day for day in catalog.values("day") if day >= since]
             query = query.within("day", days)
         _print(platform, catalog, query, limit, as_json, paths)
 

@@ -27,7 +27,7 @@ def preflight(
     home: Home = None,
     stage: Annotated[Stage | None, typer.Option("--stage", help="One stage only.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Files, GPU and server only: load no model.")
+        bool, typer.Option("--quick", help="Files and GPU only: nothing is loaded or asked.")
     ] = False,
     record: Annotated[
         bool,
@@ -39,7 +39,7 @@ def preflight(
 ) -> None:
     """Check models, weights, GPU and one image, as runs do before they claim. Exit 0 fit, 1 not.
 
-    Needs no Truth and no Dagster, so it serves as a container's health check.
+    Needs no Truth and no Dagster. With --quick it serves as a container's health check.
     """
     from parjanya_dagster.execution.preflight import STAGES, examine
 

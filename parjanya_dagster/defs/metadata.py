@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from dagster import MetadataValue
 
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.execution.manifest import Contents, all_rows, contents, manifest_key
 from parjanya_dagster.execution.worker import Tally
+from parjanya_dagster.instance.home import DESK_FILE
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 from parjanya_dagster.truth.stages import Status
@@ -51,6 +53,14 @@ def partition_metadata(
     return metadata
 
 
+def _desk(platform: Platform) -> str:
+    """The address of the desk that is served over this home. Empty: not known."""
+    try:
+        return (platform.settings.home / DESK_FILE).read_text().strip()
+    except OSError:
+        return ""
+
+
 def _decided(platform: Platform, key: str, known: Contents) -> dict[str, Any]:
     rows = [row for row in known.rows if row.object_state == PRESENT]
     evidence = {row.image_id: known.evidence.get(row.image_id, {}) for row in rows}
@@ -65,6 +75,9 @@ def _decided(platform: Platform, key: str, known: Contents) -> dict[str, Any]:
         "policy": ", ".join(f"{ref}: {count}" for ref, count in sorted(policies.items())) or "none",
         "manifest": f"{bucket}/{manifest_key(key)}",
     }
+    desk = _desk(platform)
+    if desk:
+        metadata["desk"] = MetadataValue.url(f"{desk}/images?{urlencode({'batch': key})}")
     sheet = _sheet(platform, rows)
     if sheet:
         metadata["contact_sheet"] = MetadataValue.md(

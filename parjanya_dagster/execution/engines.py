@@ -32,6 +32,7 @@ def options_of(settings: Settings, stage: str) -> Any:
             settings.vlm.batch_tokens,
             settings.engines.device,
             settings.vlm.calibration,
+            settings.vlm.answer_mass,
         )
     if name == "openai":
         return EndpointOptions(
@@ -43,6 +44,7 @@ def options_of(settings: Settings, stage: str) -> Any:
             settings.endpoint.key.get_secret_value(),
             settings.endpoint.connections,
             settings.endpoint.timeout,
+            settings.vlm.answer_mass,
         )
     if name == "pyiqa":
         named = (metric.strip() for metric in settings.iqa.metrics.split(","))

@@ -126,7 +126,7 @@ class _Noted:
 
     @property
     def load_seconds(self) -> float:
-        return float(getattr(self._work, "load_seconds", 0.0))
+        return self._work.load_seconds
 
     def prepare(self) -> None:
         self._work.prepare()

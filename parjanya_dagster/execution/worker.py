@@ -36,6 +36,10 @@ class StageWork(Protocol):
 
     stage: str
 
+    @property
+    def load_seconds(self) -> float:
+        """Spent on models so far, by work that loads them as it goes; else 0."""
+
     def prepare(self) -> None:
         """Load what the work needs. Raising fails the run before a row is claimed."""
 
@@ -101,7 +105,7 @@ def work_off(
     work.prepare()
     tally.load_seconds = clock() - began
     size = min(pace.rows, most or pace.rows)
-    loaded = _loading(work)
+    loaded = work.load_seconds
     while not stop() and not 0 < most <= tally.rows:
         started = clock()
         claims = store.claim(
@@ -125,7 +129,7 @@ def work_off(
                 _hand_back(store, claims, error, owner, clock)
                 raise
         # The first image that needs a model waits for it, and is not slow for that.
-        loading = _loading(work) - loaded
+        loading = work.load_seconds - loaded
         loaded += loading
         tally.load_seconds += loading
         tally.image_seconds -= loading
@@ -188,11 +192,6 @@ def _one_batch(
     ]
     if pending:
         commit()
-
-
-def _loading(work: StageWork) -> float:
-    """Seconds that the work has spent on models so far, where it loads them as it goes."""
-    return float(getattr(work, "load_seconds", 0.0))
 
 
 def _hand_back(

@@ -1,7 +1,8 @@
 """Decisions from a file: CSV with a header, JSON lines, a JSON list, or an id on each line.
 
 A line that cannot be understood is told, and the others go on. Each decision's request follows from
-the file's bytes and the line, so a file that was interrupted may simply be applied again.
+the file's bytes, who applies it, and the line, so a file that was interrupted may simply be applied
+again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _ALSO = {"image_id": IMAGE, "id": IMAGE, "key": IMAGE, "action": VERDICT, "revie
 
 def read_decisions(data: bytes, who: str, action: str = "", note: str = "") -> list[Asked]:
     """What a file asks for. `action` is that of lines that name none, and others are refused."""
-    digest = hashlib.sha256(data).hexdigest()[:24]
+    digest = hashlib.sha256(data + b"\0" + who.encode("utf-8", "replace")).hexdigest()[:24]
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

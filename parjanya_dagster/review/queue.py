@@ -11,8 +11,8 @@ from parjanya_dagster.truth.store import EvidenceLog, Store
 Order = Literal["oldest", "doubt"]
 ORDERS: tuple[Order, ...] = ("oldest", "doubt")
 WINDOW = 500
-"""Images that are put in order at once, the oldest. Without a bound, asking for one image would
-read the evidence of all that wait."""
+"""Images that are put in order at once, the oldest ones first. Without a bound, asking for one
+image would read the evidence of all that wait."""
 
 
 def next_images(
@@ -32,9 +32,13 @@ def next_images(
     """
     if order == "oldest":
         return store.claim_review(tenant, who, now, lease, n, skip)
-    waiting = [row for row in store.to_review(tenant, WINDOW) if row.image_id not in skip]
-    among = [row.image_id for row in in_order(store, waiting, order)]
-    return store.claim_review(tenant, who, now, lease, n, skip, among)
+    but, taken, last = set(skip), list[ImageRow](), None
+    while len(taken) < n and (window := store.to_review(tenant, WINDOW, last)):
+        last = window[-1]
+        waiting = [row for row in window if row.image_id not in but]
+        among = [row.image_id for row in in_order(store, waiting, order)]
+        taken += store.claim_review(tenant, who, now, lease, n - len(taken), skip, among)
+    return taken
 
 
 def in_order(store: EvidenceLog, waiting: Sequence[ImageRow], order: Order) -> list[ImageRow]:

@@ -277,6 +277,12 @@ class Vlm(Group):
     batch_tokens: int = Field(
         default=65_536, ge=1, description="`transformers`: tokens of one forward pass."
     )
+    answer_mass: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Least probability of an answer that is a kind at all; less is unknown.",
+    )
     calibration: str = Field(
         default="", description="`transformers`: a file that `python -m gpu_ops calibrate` wrote."
     )

@@ -34,7 +34,7 @@ def review(
     Raises ReviewRefused, NotDecidedNow, DecisionStale.
     """
     _require_whole(decision)
-    if any(made.request_id == decision.request_id for made in history):
+    if _recorded(decision, history):
         return None
     _require_reviewable(row)
     _require_fresh(row, history, seen, evidence)
@@ -57,6 +57,19 @@ def review(
         request_id=storable_text(decision.request_id),
     )
     return transitions.review(row, made, before.after(made).columns, now)
+
+
+def _recorded(decision: ReviewDecision, history: Sequence[Review]) -> bool:
+    """Whether this very request was recorded before. An id means one decision of one person."""
+    for made in history:
+        if made.request_id == storable_text(decision.request_id):
+            if (made.who, made.action) != (storable_text(decision.who), decision.action):
+                raise ReviewRefused(
+                    f"The request {made.request_id!r} was another decision: {made.action} by "
+                    f"{made.who}. Give each decision an id of its own."
+                )
+            return True
+    return False
 
 
 def _require_whole(decision: ReviewDecision) -> None:

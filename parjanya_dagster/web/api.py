@@ -55,7 +55,10 @@ class ImagesListed(BaseModel):
 
 
 class Facets(BaseModel):
-    """Images by value of each facet, among those that match all filters but its own."""
+    """Images by value of each facet, among those that match all filters but its own.
+
+    Of a facet with more than 1,000 values, the most frequent are here.
+    """
 
     facets: dict[str, dict[str, int]]
 

@@ -21,6 +21,7 @@ from parjanya_dagster.web.door import Door, Guard
 from parjanya_dagster.web.overview import page as overview
 from parjanya_dagster.web.overview.watch import Watch
 from parjanya_dagster.web.uploads import create_app as uploads
+from parjanya_dagster.web.uploads.body_limit import BodyLimit
 
 LOOPBACK = ("127.0.0.1", "localhost")
 RETRY_AFTER = "5"  # seconds
@@ -74,6 +75,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         proxies=tuple(web.trusted_proxies.split()),
         roles=read_roles(web.roles),
     )
+    app.add_middleware(BodyLimit)
     app.add_middleware(Guard, door=door)
     app.add_middleware(
         TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *web.hosts.split(), *(hosts or ())]

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from parjanya_dagster.catalog import Query, QueryInvalid
+from parjanya_dagster.catalog import Query
 from parjanya_dagster.catalog.entry import verdict_of
-from parjanya_dagster.errors import PolicyUnusable
+from parjanya_dagster.errors import PolicyUnusable, QueryInvalid
 from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow
 from parjanya_dagster.truth.stages import STAGES

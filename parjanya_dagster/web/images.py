@@ -10,9 +10,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from parjanya_dagster.catalog import FACETS, SORTS, Query, QueryInvalid
+from parjanya_dagster.catalog import FACETS, SORTS, Query
 from parjanya_dagster.catalog.catalog import Listed
 from parjanya_dagster.catalog.facets import VERDICTS, Facet
+from parjanya_dagster.errors import QueryInvalid
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.pages import render

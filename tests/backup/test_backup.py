@@ -264,8 +264,11 @@ def test_dagsters_records_of_the_time_after_the_backup_are_put_aside(
     storage = embedded.settings.home / "dagster" / "storage"
     storage.mkdir(parents=True)
     (storage / "runs.db").write_bytes(b"x")
+    catalog = embedded.settings.home / "catalog.db"
+    catalog.write_bytes(b"of the time after the backup")
     assert run("restore", str(tmp_path / "kept"), "--replace", home=embedded).exit_code == 0
     assert not storage.exists()
+    assert not catalog.exists()
     (kept,) = storage.parent.glob("storage.before-restore-*")
     assert (kept / "runs.db").exists()
 

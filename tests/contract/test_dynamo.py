@@ -54,6 +54,9 @@ def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
     carry(store, through="scored")
     decision = claim(store, "curated")
     commit(store, decision, lambda one: completed(one, verdict="accept", sha256="s", policy="p@1"))
+    store.review(
+        ReviewDecision(image_id=ids[1], who="ana", action="accept", request_id="r"), NOON, seen=0
+    )
     store.depart(ids[:1], NOON, "deleted")
     store.reset(store.batches(), Reset(stage="scored", reason="again"), NOON, "replay-1")
     store.twins("acme", ["s"])
@@ -66,9 +69,6 @@ def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
     store.to_review("acme")
     store.waiting_for_review("acme")
     store.starting_with(ids[1][:5])
-    store.review(
-        ReviewDecision(image_id=ids[1], who="ana", action="accept", request_id="r"), NOON, seen=0
-    )
     store.find("nowhere.jpg")
     assert store.present("acme")
     assert requests.made["Scan"] == 0

@@ -146,6 +146,15 @@ def test_the_same_request_twice_is_one_decision_however_late(store: Store) -> No
     agrees(store, image)
 
 
+def test_a_request_that_was_another_decision_is_refused(store: Store) -> None:
+    (image,) = decided(store, 1)
+    decide(store, image, "accept", request="r-1")
+    for other in ({"action": "reject"}, {"who": "ben"}):
+        with pytest.raises(ReviewRefused, match="accept by ana"):
+            decide(store, image, **{"action": "accept", "request": "r-1", **other})
+    assert len(store.reviews(image)) == 1
+
+
 def test_of_many_people_at_once_one_decides_and_the_others_are_told(backend: Backend) -> None:
     store = backend.open()
     (image,) = decided(store, 1)

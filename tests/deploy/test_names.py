@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import takewhile
 from typing import Any
 
 from typer.main import get_command
@@ -26,7 +27,7 @@ def test_settings_that_are_given_are_settings() -> None:
 def test_commands_that_are_run_are_commands() -> None:
     said = {
         *(
-            tuple(word for word in one["args"] if word.isidentifier())
+            tuple(takewhile(str.isidentifier, one["args"]))  # options follow
             for deployment in [*of("Deployment").values(), *of("Job").values()]
             for one in deployment["spec"]["template"]["spec"]["containers"]
             if "args" in one
@@ -38,8 +39,9 @@ def test_commands_that_are_run_are_commands() -> None:
         place: Any = get_command(app)
         for word in command[1:]:
             place = place.commands[word]
-    quick = [option for one in get_command(app).commands["doctor"].params for option in one.opts]
-    assert "--quick" in quick
+    for name in ("doctor", "preflight"):
+        params = get_command(app).commands[name].params
+        assert "--quick" in [option for one in params for option in one.opts]
 
 
 def test_the_stack_makes_the_table_that_migrating_would() -> None:

@@ -248,10 +248,7 @@ class House:
             assert not unfit(self.store, decided_by, [row]), (
                 f"decided by {row.policy} from evidence that it did not ask for"
             )
-        curated = row.pipeline_status == Status.CURATED and row.policy is not None
-        self.people.check_row(
-            self.store, row, self.policies.published(str(row.policy)) if curated else None
-        )
+        self.people.check_row(self.store, row, self.policies.published)
         if row.pipeline_status == Status.FAILED:
             assert row.failure_class
             assert row.failure_reason
@@ -353,7 +350,6 @@ class House:
 
     def _check_end(self) -> None:
         self.people.check(self.store)
-        self.counted["decisions of people"] = len(self.people.told)
         for row in self._rows():
             if row.image_id in self.poison and row.object_state == "present":
                 assert row.failure_class in ("crashed_repeatedly", "undecodable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +45,9 @@ class People:
 
     def leave(self, store: Any, who: str) -> None:
         mine = [image for image, claim in self.kept.items() if claim.who == who]
-        store.release_review(mine, who)
-        for image in mine:
+        for image in mine:  # whether the store hears of it, or we die first
             del self.kept[image]
+        store.release_review(mine, who)
 
     def press(self, store: Any, truth: Store, page: ImageRow, who: str, action: str, now: float
               ) -> str:  # fmt: skip
@@ -94,7 +95,7 @@ class People:
         self.told.add(request)
         return "done"
 
-    def check_row(self, store: Store, row: ImageRow, policy: Policy | None) -> None:
+    def check_row(self, store: Store, row: ImageRow, published: Callable[[str], Policy]) -> None:
         """What people decided of a row follows from its reviews, and these from what was asked."""
         history = store.reviews(row.image_id)
         assert [one.number for one in history] == list(range(1, row.reviews + 1))
@@ -104,14 +105,16 @@ class People:
         assert len(made) == len(set(made)), "a decision was applied twice"
         for one in history:
             if one.action == LAPSE:
+                assert published(str(one.policy)).asks_again, "a verdict lapsed for nothing"
                 continue
             decision, page = self.asked[one.request_id]
             assert (one.who, one.action) == (decision.who, decision.action)
             assert one.evidence == page.evidence, "not what the person saw"
         events = [one for one in store.history(row.image_id) if one.kind == "reviewed"]
         assert len(events) == len(made)
-        if policy is not None and policy.asks_again and row.person_verdict is not None:
-            assert row.reviewed_under == row.policy, "a verdict stands that should have lapsed"
+        if row.pipeline_status == Status.CURATED and row.person_verdict is not None:
+            stands = row.reviewed_under == row.policy or not published(str(row.policy)).asks_again
+            assert stands, "a verdict stands that should have lapsed"
 
     def check(self, store: Store) -> None:
         """Nothing that was said to be done is lost."""
@@ -119,3 +122,7 @@ class People:
             decision, _ = self.asked[request]
             made = [one.request_id for one in store.reviews(decision.image_id)]
             assert made.count(request) == 1, "a decision is lost"
+
+    def lapses(self, store: Store) -> int:
+        images = {decision.image_id for decision, _ in self.asked.values()}
+        return sum(one.action == LAPSE for image in images for one in store.reviews(image))

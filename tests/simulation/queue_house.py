@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import ClassVar
 
 from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.execution.queue_worker import Worker
@@ -32,6 +33,7 @@ class Standing:
     """Stands in for a stage's work: outcomes by chance, and images that end the process."""
 
     stage: str
+    load_seconds: ClassVar[float] = 0.0
     kind: Callable[[], str]
     house: House
     store: Mortal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from parjanya_dagster.policy import builtin
 from parjanya_dagster.truth.outcomes import Claim, Outcome
@@ -15,6 +16,7 @@ class Standing:
     """Stands in for a stage's work: an outcome for each claim, in the order of the claims."""
 
     stage: str
+    load_seconds: ClassVar[float] = 0.0
     first: set[str]  # images whose first attempt at `scored` is a transient failure
 
     def prepare(self) -> None: ...

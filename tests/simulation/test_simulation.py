@@ -486,6 +486,7 @@ class Simulation(RuleBasedStateMachine):
             COUNTED["ticks until all was terminal, at most"] = max(
                 ticks, COUNTED["ticks until all was terminal, at most"]
             )
+            COUNTED["verdicts of people lapsed"] += self.house.people.lapses(self.house.store)
             COUNTED["commits of late workers refused"] += self.house.counted["lost commits"]
         finally:
             COUNTED["images lost"] += self.house.counted["images lost"]

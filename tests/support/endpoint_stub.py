@@ -107,6 +107,7 @@ class Stub:
 
 def completion(content: str | None, likelihoods: dict[str, float] | None = None) -> Reply:
     choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": content}}
+    choice["finish_reason"] = "stop"
     if likelihoods is not None:
         top = [{"token": token, "logprob": value} for token, value in likelihoods.items()]
         choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.web.access import SECRET_FILE, SESSION, TOKEN_FILE, open_keys, read_roles
 from parjanya_dagster.web.app import create_app
+from parjanya_dagster.web.uploads.body_limit import MOST
 from tests.support.clock import Clock
 from tests.support.desk_site import DeskSite
 
@@ -58,6 +59,11 @@ def test_a_form_of_another_site_changes_nothing(site: DeskSite) -> None:
     assert client.post("/images", headers={"X-Form": "wrong"}).status_code == 403
     token = client.get("/images").text.partition('name="form-token" content="')[2].partition('"')[0]
     assert client.post("/images", headers={"X-Form": token}).status_code == 405
+
+
+def test_a_request_that_is_too_long_is_refused(site: DeskSite) -> None:
+    answer = site.client().post("/api/v1/reviews", content=b" " * (MOST + 1))
+    assert answer.status_code == 413
 
 
 def test_the_keys_of_a_home_are_made_once_and_read_by_their_owner_alone(site: DeskSite) -> None:

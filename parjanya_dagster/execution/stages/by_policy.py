@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from gpu_ops.interface import Enricher, Identity, Scorer
 from parjanya_dagster.errors import ParjanyaError
@@ -19,12 +19,6 @@ from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry
 
 Wanted = str | tuple[str, ...]
 """A prompt, or metrics; empty: what the settings say."""
-
-
-class EngineWork(StageWork, Protocol):
-    """The work of a stage with an engine."""
-
-    load_seconds: float
 
 
 class CannotAsk(ParjanyaError):
@@ -105,13 +99,13 @@ class ByPolicy:
     def __init__(
         self,
         stage: str,
-        work_with: Callable[[Any], EngineWork],
+        work_with: Callable[[Any], StageWork],
         engine: Any,
         policy_of: Callable[[ImageRow], Policy],
     ) -> None:
         self.stage = stage
         self._work_with, self._engine, self._policy_of = work_with, engine, policy_of
-        self._works: dict[Wanted, EngineWork] = {}
+        self._works: dict[Wanted, StageWork] = {}
 
     @property
     def load_seconds(self) -> float:
@@ -136,7 +130,7 @@ class ByPolicy:
                 continue
             yield from work.work(some)
 
-    def _work(self, what: Wanted) -> EngineWork:
+    def _work(self, what: Wanted) -> StageWork:
         if what not in self._works:
             self._works[what] = self._work_with(fitted(self._engine, self.stage, what))
         return self._works[what]

@@ -27,6 +27,7 @@ class Curate:
     """Evaluates policies; loads no model."""
 
     stage = "curated"
+    load_seconds = 0.0
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class Validate:
     """Reads the object, decodes it completely, writes preview and thumbnail."""
 
     stage = "validated"
+    load_seconds = 0.0
 
     def __init__(
         self,

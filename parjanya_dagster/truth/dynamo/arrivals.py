@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any
 
 from parjanya_dagster.errors import TruthUnavailable, UnknownTenant
 from parjanya_dagster.truth import transitions
@@ -20,7 +19,7 @@ from parjanya_dagster.truth.dynamo.base import ROUNDS, Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
+from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Fill, Put, Write
 from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
@@ -273,7 +272,8 @@ def _pointing(
     for writing in writings:
         row = before[writing.image_id]
         key = keys.present(row.bucket, row.key)
-        item: Any = getattr(writing.writes[0], "item", {})
+        first = writing.writes[0]
+        item: Item = first.item if isinstance(first, Put | Fill) else {}
         touched.setdefault(key, None)
         if codec.text(item, "object_state") == PRESENT:
             touched[key] = row.image_id

@@ -15,7 +15,7 @@ from typing import Any
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
+from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Fill, Put, Write
 from parjanya_dagster.truth.models import PRESENT, Event, ImageRow
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Change
@@ -211,4 +211,4 @@ def share(writings: Sequence[Writing]) -> Iterator[list[Writing]]:
 
 
 def _size(write: Write) -> int:
-    return codec.size(write.item) if hasattr(write, "item") else 100
+    return codec.size(write.item) if isinstance(write, Put | Fill) else 100

@@ -86,7 +86,8 @@ class Reviewing(Base):
     ) -> list[ImageRow]:
         until = now + min(lease, LONGEST_LEASE)
         waiting = self._waiting_ids(tenant) if among is None else iter(dict.fromkeys(among))
-        ids = (image_id for image_id in waiting if image_id not in skip)
+        but = set(skip)
+        ids = (image_id for image_id in waiting if image_id not in but)
         taken: list[ImageRow] = []
         while len(taken) < n and (page := list(islice(ids, n - len(taken)))):
             ours = self._keep_for(page, who, now, until)

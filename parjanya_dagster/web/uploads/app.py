@@ -81,6 +81,8 @@ async def _explain(_request: Request, error: Exception) -> Response:
 
 async def _page(request: Request) -> Response:
     html = files(__package__).joinpath("page/index.html").read_text("utf-8")
+    if request.scope.get("root_path"):  # a part of the desk
+        html = html.replace("<header>", '<header><p><a href="/">← The desk</a></p>', 1)
     return HTMLResponse(html, headers=_guards(request.app.state.platform))
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from parjanya_dagster.catalog import FACETS, SORTS, Catalog, Query, QueryInvalid
+from parjanya_dagster.catalog import FACETS, SORTS, Catalog, Query
 from parjanya_dagster.catalog.catalog import FILE
+from parjanya_dagster.catalog.columns import MOST_VALUES
 from parjanya_dagster.catalog.entry import Entry, bucket, general
 from parjanya_dagster.catalog.file import CatalogFile
 from parjanya_dagster.catalog.query import cursor
 from parjanya_dagster.catalog.words import words
+from parjanya_dagster.errors import QueryInvalid
 
 NAMES = [facet.name for facet in FACETS]
 
@@ -103,6 +105,19 @@ def test_filters_counts_and_pages_are_those_of_the_plain_way(tmp_path: Path) -> 
         before, after = catalog.beside(query, image_id)
         assert before == (ids[position - 1] if position else None)
         assert after == (ids[position + 1] if position + 1 < len(ids) else None)
+
+
+def test_of_very_many_values_the_most_frequent_and_the_chosen_are_counted(tmp_path: Path) -> None:
+    many = [entry(n, original=[f"rare {n}"]) for n in range(MOST_VALUES + 50)]
+    often = [entry(10_000 + n, original=["often"]) for n in range(3)]
+    catalog = filled(tmp_path, many + often)
+    counted = catalog.counts(Query())["original"]
+    assert counted["often"] == 3
+    assert len(counted) == MOST_VALUES
+    missing = next(f"rare {n}" for n in range(len(many)) if f"rare {n}" not in counted)
+    chosen = catalog.counts(Query.of([("original", missing)]))["original"]
+    assert (chosen[missing], chosen["often"]) == (1, 3)
+    assert len(catalog.values("original")) == MOST_VALUES + 51
 
 
 def test_words_are_found_whatever_their_case_accents_and_script(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from parjanya_dagster.defs.metadata import _cell, histogram, partition_metadata
 from parjanya_dagster.execution.worker import Tally
+from parjanya_dagster.instance.home import DESK_FILE
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import Claim, Outcome, TerminalFailure
 from parjanya_dagster.truth.reviews import ReviewDecision
@@ -125,6 +126,15 @@ def test_what_is_gone_counts_as_gone_and_not_as_accepted(platform: Platform) -> 
     assert (metadata["images"], metadata["gone"]) == (12 - gone, gone)
     assert (metadata["accept"], metadata["failed"]) == (0, 0)
     assert "failures" not in partition_metadata(platform, "validated", batch, Tally())
+
+
+def test_a_partition_leads_to_its_images_at_the_desk_that_is_served(platform: Platform) -> None:
+    world.arrive(platform.store, 1)
+    (batch,) = platform.store.batches()
+    assert "desk" not in partition_metadata(platform, "curated", batch, Tally())
+    (platform.settings.home / DESK_FILE).write_text("http://127.0.0.1:3100")
+    link = partition_metadata(platform, "curated", batch, Tally())["desk"]
+    assert link.value == f"http://127.0.0.1:3100/images?batch={batch.replace('/', '%2F')}"
 
 
 def test_what_people_decided_counts_and_says_who_and_against_what(platform: Platform) -> None:

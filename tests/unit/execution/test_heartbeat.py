@@ -33,6 +33,7 @@ class Trying:
     """Work that yields an outcome for each claim."""
 
     stage = "validated"
+    load_seconds = 0.0
 
     def prepare(self) -> None: ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -38,6 +38,7 @@ class Refusing:
 
     stage: str
     clock: Clock
+    load_seconds: ClassVar[float] = 0.0
     away: bool = False
 
     def prepare(self) -> None: ...

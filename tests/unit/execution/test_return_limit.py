@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from parjanya_dagster.execution.return_limit import MOST, SENT_BACK_REPEATEDLY
 from parjanya_dagster.execution.worker import Pace, work_off
@@ -21,6 +22,7 @@ class Stage:
     """A stage that finds the preview missing, for these images, as often as it looks."""
 
     stage: str
+    load_seconds: ClassVar[float] = 0.0
     without_preview: Sequence[str] = ()
     looked: list[str] = field(default_factory=list)
 

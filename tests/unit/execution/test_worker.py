@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 
@@ -29,6 +30,7 @@ class Work:
     """A stage whose outcomes a test chooses: None forgets the claim."""
 
     step: Step = lambda _, claim: world.completed(claim)
+    load_seconds: ClassVar[float] = 0.0
     stage: str = "validated"
     seen: list[int] = field(default_factory=list)  # sizes of the claims that came
 

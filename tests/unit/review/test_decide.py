@@ -95,6 +95,16 @@ def test_the_least_certain_comes_first_where_that_is_wanted(store: Store) -> Non
     assert ask(order="doubt") == [unsure, sure, unknown]
 
 
+def test_where_the_oldest_are_taken_the_next_ones_are_put_in_order(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.review.queue.WINDOW", 2)
+    images = waiting(store, 6, confidences=[0.9, 0.9, 0.8, 0.7, 0.5, 0.6])
+    store.claim_review("acme", "ben", NOON, 60.0, 2)
+    asked_for = next_images(store, "acme", "ana", NOON, lease=60.0, n=3, order="doubt")
+    assert [one.image_id for one in asked_for] == [images[3], images[2], images[4]]
+
+
 @pytest.mark.parametrize(
     ("body", "doubt"),
     [

@@ -56,6 +56,7 @@ def test_the_same_file_asks_for_the_same_and_another_for_something_else() -> Non
     first, again = (read_decisions(CSV.encode(), "ana") for _ in range(2))
     assert first == again
     assert len({one.request_id for one in first if not one.wrong}) == 2
+    assert first[0].request_id != read_decisions(CSV.encode(), "ben")[0].request_id
     other = read_decisions(CSV.encode() + b"abc5,accept,,\n", "ana")
     assert first[0].request_id != other[0].request_id
     (named,) = read_decisions(b'{"image": "a", "request_id": "mine"}', "ana", "accept")

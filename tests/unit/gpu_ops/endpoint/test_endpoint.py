@@ -21,6 +21,7 @@ from PIL import Image
 
 from gpu_ops import LABELS, engines
 from gpu_ops.__main__ import main
+from gpu_ops.endpoint import enricher as endpoint
 from gpu_ops.endpoint import letters
 from gpu_ops.endpoint.client import (
     Client,
@@ -33,6 +34,7 @@ from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.endpoint.options import Options
 from gpu_ops.interface import InvalidImage, Prepares, SomeFailed
 from gpu_ops.vlm import description, prompts
+from parjanya_dagster.policy import builtin, evaluate
 from tests.support.endpoint_stub import (
     DESCRIPTION,
     MODEL,
@@ -108,7 +110,7 @@ def test_each_picture_gets_its_kind_and_words_in_order(worlds: Any) -> None:
         assert sum(body["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
         assert body["caption"] == DESCRIPTION["caption"]
         assert (body["engine"], body["prompt"]) == ("openai", prompts.DEFAULT)
-        assert body["served"] == {"model": MODEL, "fingerprint": "fp"}
+        assert body["served"] == {"model": MODEL, "fingerprint": "fp", "finish_reason": "stop"}
         json.dumps(body, allow_nan=False)
 
 
@@ -249,10 +251,60 @@ def test_a_letter_that_is_not_listed_is_as_unlikely_as_the_last_one_listed() -> 
     assert letters.log_likelihoods(nothing, 1) is None
 
 
+THINKS = {"<think>": math.log(0.999), "A": math.log(0.0004), "B": math.log(0.0002)}
+
+
+@pytest.mark.parametrize(
+    ("said", "likelihoods", "mass"),
+    [("<think>", THINKS, 0.0006), ("I", {"I": -0.01, "Sorry": -5.0}, 0.0), ("Both", None, 0.0)],
+    ids=["thinks", "refuses", "no letter"],
+)
+def test_a_model_that_answers_something_else_makes_the_category_unknown(
+    worlds: Any, said: str, likelihoods: dict[str, float] | None, mass: float
+) -> None:
+    world = worlds(lambda *_: completion(said, likelihoods))
+    (body,) = world.describe(PHOTO)
+    assert (body["category"], body["confidence"], body["answer_mass"]) == (None, None, mass)
+    assert set(body["probabilities"].values()) == {None}
+    decision = evaluate(builtin()["default@1"], {"enriched": body, "scored": {}, "validated": {}})
+    assert decision.verdict == "review"
+
+
 @pytest.mark.parametrize("said", [None, "", "Both", "Z", "AB"])
 def test_an_answer_that_is_no_letter_votes_for_nothing(said: str | None) -> None:
     assert letters.letter(completion(said).body["choices"][0], 8) is None
     assert letters.shares([None] * 8, LABELS) == dict.fromkeys(LABELS, 1 / 8)
+
+
+def test_every_sampling_parameter_is_sent_so_that_no_default_of_the_checkpoint_leaks_in(
+    worlds: Any,
+) -> None:
+    """vLLM and SGLang fill in what a request leaves out from generation_config.json."""
+    world = worlds()
+    world.describe(PHOTO)
+    for asked in world.stub.asked:
+        assert {name: asked[name] for name in endpoint.GREEDY} == endpoint.GREEDY
+    neutral = {"temperature": 0, "top_p": 1, "top_k": -1, "min_p": 0, "repetition_penalty": 1,
+               "presence_penalty": 0, "frequency_penalty": 0, "seed": 0}  # fmt: skip
+    assert neutral == endpoint.GREEDY
+
+
+def test_a_description_that_was_cut_off_keeps_its_fields_and_says_so(worlds: Any) -> None:
+    cut = completion('{"caption": "A field.", "tags": ["soft"], "visible_text": "EX')
+    cut.body["choices"][0]["finish_reason"] = "length"
+    world = worlds(lambda _, asked: cut if "response_format" in asked else None)
+    (body,) = world.describe(PHOTO)
+    assert (body["caption"], body["tags"][0]["name"]) == ("A field.", "soft")
+    assert body["served"]["finish_reason"] == "length"
+
+
+def test_a_refusal_is_kept_as_what_the_model_wrote(worlds: Any) -> None:
+    refusal = completion(None)
+    refusal.body["choices"][0]["message"]["refusal"] = "I cannot describe this."
+    world = worlds(lambda _, asked: refusal if "response_format" in asked else None)
+    (body,) = world.describe(PHOTO)
+    assert (body["caption"], body["description_raw"]) == (None, "I cannot describe this.")
+    assert body["category"] == LABELS[0]
 
 
 @pytest.mark.parametrize("said", ['{"caption": "A fie', "A field.", "", None])

@@ -38,8 +38,8 @@ def names(report: Report) -> list[str]:
 
 
 def enricher(folder: Path | str, **options: Any) -> Report:
-    chosen = Options(str(folder), visual_tokens=64, **{"device": "cpu", **options})
-    return preflight("enricher", "transformers", chosen)
+    settings = {"visual_tokens": 64, "device": "cpu", "answer_mass": 0.0, **options}
+    return preflight("enricher", "transformers", Options(str(folder), **settings))
 
 
 def test_a_whole_model_passes_to_the_last_check_and_states_its_identity(model: Path) -> None:
@@ -78,14 +78,28 @@ def test_too_small_a_gpu_is_found_out_by_the_size_of_the_weights(model: Path) ->
     assert report.problem.startswith("gpu: small has 0.5 of 1.0 GiB free")
 
 
+def test_a_health_check_hashes_nothing_and_leaves_memory_to_the_model_at_work(
+    model: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    (folder / "SHA256SUMS").write_text(f"{'0' * 64}  config.json\n")
+    full = GpuFacts("13.0", 1, "", "full", (9, 0), ("sm_90",), 0, GIB)
+    options = Options(str(folder), device="cuda")
+    report = preflight("enricher", "transformers", options, probe=lambda _: full, smoke=False)
+    assert report.ok, report.problem
+    assert "hashes" not in names(report)
+    assert report.identity == {}
+    whole = preflight("enricher", "transformers", options, probe=lambda _: full)
+    assert {check.name for check in whole.checks if not check.ok} == {"hashes", "gpu"}
+
+
 def test_a_server_that_serves_the_model_passes_with_one_image(stub: Stub) -> None:
     report = preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=2))
     assert report.ok, report.problem
     assert stub.asked
-    stub.asked.clear()
+    stub.stop()
     quick = EndpointOptions(stub.url, MODEL, connections=3)
-    assert preflight("enricher", "openai", quick, smoke=False).ok
-    assert stub.asked == []
+    assert preflight("enricher", "openai", quick, smoke=False).ok  # the server's health is its own
 
 
 def test_a_server_that_serves_something_else_or_answers_nonsense_does_not(stub: Stub) -> None:
@@ -96,7 +110,16 @@ def test_a_server_that_serves_something_else_or_answers_nonsense_does_not(stub: 
     assert report.problem.startswith("one image: ")
     assert "takes no images" in report.problem
     stub.behave = lambda *_: completion("nonsense")
-    assert preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=6)).ok
+    report = preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=6))
+    assert "one image: the model does not answer with a letter (probability 0.0)" in report.problem
+
+
+def test_a_model_that_thinks_first_does_not_pass(stub: Stub, model: Path) -> None:
+    stub.behave = lambda *_: completion("<think>", {"<think>": -0.0001, "A": -9.5, "B": -10.0})
+    report = preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=7))
+    assert "does it think or greet first" in report.problem
+    random_weights = enricher(model, answer_mass=0.5)  # prefer no letter either
+    assert "one image: the model does not answer with a letter" in random_weights.problem
 
 
 def test_weights_of_metrics_pass_and_fail_by_their_hashes(tmp_path: Path) -> None:

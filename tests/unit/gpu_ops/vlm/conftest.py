@@ -49,7 +49,8 @@ def engine(folder: Path) -> Engine:
     built: dict[Options, TransformersEnricher] = {}
 
     def with_options(**options: object) -> TransformersEnricher:
-        chosen = Options(model=str(folder), visual_tokens=64, device=DEVICE, **options)  # type: ignore[arg-type]
+        settings = {"model": str(folder), "visual_tokens": 64, "device": DEVICE, "answer_mass": 0.0}
+        chosen = Options(**{**settings, **options})  # type: ignore[arg-type]
         if chosen not in built:
             built[chosen] = TransformersEnricher(chosen)
         return built[chosen]

@@ -24,7 +24,12 @@ def test_describe_prints_the_evidence_of_the_model_in_the_folder(
 ) -> None:
     file = saved(tmp_path, "a.png", noise(80, 120))
     chosen = ["--engine", "transformers", "--model", str(folder), "--visual-tokens", "64"]
-    assert main(["describe", *chosen, "--device", "cpu", "--category-only", file]) == 0
+    assert (
+        main(
+            ["describe", *chosen, "--device", "cpu", "--answer-mass", "0", "--category-only", file]
+        )
+        == 0
+    )
     (line,) = capsys.readouterr().out.splitlines()
     enriched = json.loads(line)["enriched"]
     assert (enriched["engine"], enriched["prompt"]) == ("transformers", "default@1")
@@ -47,7 +52,16 @@ def test_what_calibrate_prints_the_engine_takes(
     for number in range(3):
         saved(labelled / "photo", f"{number}.png", noise(60, 60, number))
         saved(labelled / "slide", f"{number}.png", gradient(60 + 10 * number, 60))
-    chosen = ["--model", str(folder), "--visual-tokens", "64", "--device", "cpu"]
+    chosen = [
+        "--model",
+        str(folder),
+        "--visual-tokens",
+        "64",
+        "--device",
+        "cpu",
+        "--answer-mass",
+        "0",
+    ]
     assert main(["calibrate", *chosen, str(labelled)]) == 0
     file = tmp_path / "calibration.json"
     file.write_text(capsys.readouterr().out)

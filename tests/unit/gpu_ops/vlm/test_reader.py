@@ -76,8 +76,8 @@ def test_the_letters_are_those_of_a_plain_forward_pass_per_question(
         for order, letters in zip(orders, answer.letters, strict=True):
             inputs = asked_plainly(reader, picture, prompt.category_question(order))
             with torch.inference_mode():
-                logits = library(**inputs).logits[0, -1]
-            plain = logits[reader.questions.letters].tolist()
+                likelihoods = library(**inputs).logits[0, -1].log_softmax(-1)
+            plain = likelihoods[reader.questions.letters].tolist()
             assert letters == pytest.approx(plain, abs=1e-5)
 
 

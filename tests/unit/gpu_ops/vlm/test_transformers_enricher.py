@@ -48,13 +48,26 @@ def test_every_image_gets_finite_evidence_whose_probabilities_sum_to_one(engine:
         assert body["caption_source"] == "model" or body["description_raw"].startswith("{")
 
 
+def test_an_answer_that_is_hardly_a_letter_is_unknown_and_its_probability_is_recorded(
+    engine: Engine,
+) -> None:
+    """Random weights spread over all words: the eight letters are about 8 of 640."""
+    (guess,) = engine(describe=False).describe(IMAGES[:1])
+    (body,) = engine(describe=False, answer_mass=0.5).describe(IMAGES[:1])
+    assert body["answer_mass"] == guess["answer_mass"]
+    assert 0 < body["answer_mass"] < 0.1
+    for field in ("category", "confidence", "group", "group_confidence"):
+        assert (guess[field] is None, body[field]) == (False, None)
+    assert body["probabilities"] == dict.fromkeys(LABELS)
+
+
 def test_a_batch_says_of_each_image_what_it_says_of_it_alone(engine: Engine) -> None:
     for together, image in zip(engine().describe(IMAGES), IMAGES, strict=True):
         (alone,) = engine().describe([image])
         probabilities = together.pop("probabilities")
         assert probabilities == pytest.approx(alone.pop("probabilities"), abs=2e-6)
         for body in (together, alone):
-            for rounded in ("category", "confidence", "group", "group_confidence"):
+            for rounded in ("category", "confidence", "group", "group_confidence", "answer_mass"):
                 del body[rounded]  # follow from the probabilities, which round apart
         assert together == alone
 
@@ -300,7 +313,7 @@ def test_a_fitted_temperature_makes_the_engine_more_modest_and_is_named(
     folder: Path, tmp_path: Path
 ) -> None:
     plain = TransformersEnricher(
-        Options(model=str(folder), device=DEVICE, visual_tokens=64, describe=False)
+        Options(model=str(folder), device=DEVICE, visual_tokens=64, describe=False, answer_mass=0.0)
     )
     means = plain.scores(IMAGES[:2])
     body = calibration.fit(
@@ -317,6 +330,7 @@ def test_a_fitted_temperature_makes_the_engine_more_modest_and_is_named(
             visual_tokens=64,
             describe=False,
             calibration=str(file),
+            answer_mass=0.0,
         )
     )
     assert cool.identity.revision != plain.identity.revision

@@ -1,0 +1,66 @@
+"""parjanya images, catalog and explain, as somebody types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from parjanya_dagster.catalog import FILE
+from parjanya_dagster.cli.main import app
+from parjanya_dagster.errors import AmbiguousImage, QueryInvalid
+from parjanya_dagster.platform import Platform
+from tests.support.desk_site import DeskSite
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(platform: Platform) -> Run:
+    platform.registry.publish_builtin()
+    site = DeskSite(platform)
+    site.add("acme", "holiday/Dune.jpg", "work/Dune.jpg", verdict="reject")
+    site.add("bolt", "three.jpg", verdict="accept")
+    site.desk.catalog.close()
+    return lambda *words: CliRunner().invoke(app, [*words, "--home", str(platform.settings.home)])
+
+
+def listed(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return sorted(json.loads(line)["name"] for line in result.stdout.splitlines())
+
+
+def test_images_are_listed_by_what_is_known_of_them(run: Run) -> None:
+    dunes = ["holiday/Dune.jpg", "work/Dune.jpg"]
+    assert listed(run("images", "--json")) == [*dunes[:1], "three.jpg", *dunes[1:]]
+    assert listed(run("images", "--json", "--verdict", "reject")) == dunes
+    assert listed(
+        run("images", "--json", "--tenant", "bolt", "--tenant", "acme", "--text", "thr")
+    ) == ["three.jpg"]
+    assert len(listed(run("images", "--json", "--limit", "2"))) == 2
+    assert listed(run("images", "--json", "--since", "2999-01-01")) == []
+    assert len(listed(run("images", "--json", "--since", "2000-01-01"))) == 3
+    assert "three.jpg" in run("images").stdout
+    assert isinstance(run("images", "--sort", "beauty").exception, QueryInvalid)
+
+
+def test_paths_are_those_of_files(run: Run) -> None:
+    paths = [Path(line) for line in run("images", "--paths", "--text", "dune").stdout.splitlines()]
+    assert len(paths) == 2
+    assert all(path.is_file() for path in paths)
+
+
+def test_a_catalog_is_built_anew_where_it_is_gone(platform: Platform, run: Run) -> None:
+    (platform.settings.home / FILE).unlink()
+    assert len(listed(run("images", "--json"))) == 3
+    assert "3 images of 2 batches" in run("catalog", "rebuild").stdout
+
+
+def test_explain_takes_a_name_and_lists_several(run: Run) -> None:
+    assert "three.jpg  (bolt)" in run("explain", "three.jpg").stdout
+    several = run("explain", "Dune.jpg").exception
+    assert isinstance(several, AmbiguousImage)
+    assert "holiday/Dune.jpg" in str(several)
