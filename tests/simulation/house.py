@@ -40,7 +40,7 @@ from tests.simulation.worker import Poisoned, Worker, preview_key
 from tests.support.clock import Clock
 
 LIMITS = Limits(
-    run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, light_runs=1, unmeasured_rows=6
+    run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, light_runs=3, unmeasured_rows=6
 )
 TICK = 60.0  # seconds between two ticks when all is quiet
 TIMING = Timing(tick=1.5, gap=2 * TICK)  # short ticks: between them, other things happen
