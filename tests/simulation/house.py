@@ -210,7 +210,7 @@ class House:
                 assert row.object_state != DELETED, "an image that is there counts as deleted"
             if self.seen.get(image) != row:
                 self._check_row(row, self.seen.get(image))
-        for counts in self.store.counts():
+        for counts in kept:
             waiting = sum(r.waits_for_person for r in rows.values() if r.tenant == counts.tenant)
             assert self.store.waiting_for_review(counts.tenant) == waiting
             assert counts.by_effective.get("review", 0) == waiting
