@@ -74,49 +74,24 @@ def list_(
             typer.echo(f"  {row.image_id[:SHORT]}  {row.key}  {why}")
 
 
-@app.command()
-def accept(
-    images: Images = None,
-    file: File = None,
-    note: Note = "",
-    who: As = "",
-    tenant: OneTenant = None,
-    copies: Copies = False,
-    as_json: Json = False,
-    home: Home = None,
-) -> None:
-    """Accept images, whatever their policy says."""
-    _decide("accept", images, file, note, who, tenant, copies, as_json, home)
+def _command(action: str, what: str) -> None:
+    @app.command(action, help=what)
+    def command(
+        images: Images = None,
+        file: File = None,
+        note: Note = "",
+        who: As = "",
+        tenant: OneTenant = None,
+        copies: Copies = False,
+        as_json: Json = False,
+        home: Home = None,
+    ) -> None:
+        _decide(action, images, file, note, who, tenant, copies, as_json, home)
 
 
-@app.command()
-def reject(
-    images: Images = None,
-    file: File = None,
-    note: Note = "",
-    who: As = "",
-    tenant: OneTenant = None,
-    copies: Copies = False,
-    as_json: Json = False,
-    home: Home = None,
-) -> None:
-    """Reject images, whatever their policy says."""
-    _decide("reject", images, file, note, who, tenant, copies, as_json, home)
-
-
-@app.command()
-def undo(
-    images: Images = None,
-    file: File = None,
-    note: Note = "",
-    who: As = "",
-    tenant: OneTenant = None,
-    copies: Copies = False,
-    as_json: Json = False,
-    home: Home = None,
-) -> None:
-    """Take the last decision of a person back. What stood before it counts again."""
-    _decide("undo", images, file, note, who, tenant, copies, as_json, home)
+_command("accept", "Accept images, whatever their policy says.")
+_command("reject", "Reject images, whatever their policy says.")
+_command("undo", "Take the last decision of a person back. What stood before it counts again.")
 
 
 @app.command()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
 from fastapi.testclient import TestClient
 
 from parjanya_dagster.catalog import Follower
@@ -21,6 +19,7 @@ from parjanya_dagster.web.app import create_app, open_desk
 from parjanya_dagster.web.desk import Desk
 from tests.support.clock import NOON
 from tests.support.pictures import picture
+from tests.support.serving import serving
 from tests.support.world import claim, found
 
 CATEGORIES = ("photo", "screenshot", "slide")
@@ -120,18 +119,5 @@ class DeskSite:
 @contextmanager
 def served_desk(site: DeskSite) -> Iterator[str]:
     """The desk on a free port of 127.0.0.1. Yields the address that opens it."""
-    config = uvicorn.Config(
-        create_app(site.desk), host="127.0.0.1", port=0, log_level="error",
-        timeout_graceful_shutdown=5,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    sock = config.bind_socket()
-    sock.listen()  # whoever comes before the server is up waits in the queue
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}/?token={site.desk.keys.token}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        sock.close()
+    with serving(create_app(site.desk)) as address:
+        yield f"{address}/?token={site.desk.keys.token}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import uvicorn
 
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
@@ -18,6 +15,7 @@ from parjanya_dagster.uploads import tokens
 from parjanya_dagster.web.uploads import create_app
 from tests.support.clock import NOON
 from tests.support.radosgw import Radosgw
+from tests.support.serving import serving
 
 ALLOWING = {
     "AllowedMethods": ["PUT"],
@@ -68,17 +66,5 @@ def allow(radosgw: Radosgw, bucket: str, *rules: Mapping[str, Any]) -> None:
 @contextmanager
 def served(place: Platform) -> Iterator[str]:
     """The application on a free port of 127.0.0.1, as a browser sees it."""
-    config = uvicorn.Config(
-        create_app(place), host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=5
-    )
-    server = uvicorn.Server(config)
-    sock = config.bind_socket()
-    sock.listen()  # whoever comes before the server is up waits in the queue
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        sock.close()
+    with serving(create_app(place)) as address:
+        yield address
