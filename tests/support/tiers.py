@@ -33,8 +33,17 @@ FUNCTIONS = {
     "test_processes_claim_and_commit_each_row_exactly_once": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
+    # a second for each example
+    "test_there_and_back_is_the_identity_in_any_order": "long",
 }
 """By the names of their functions."""
+THINNED = {
+    "test_a_chain_has_one_answer_in_any_order": 5,
+    "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 3,
+    "test_the_scene_comes_out": 5,
+    "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 5,
+}
+"""A quick run takes one of so many combinations."""
 FOLDERS = {
     "deploy": "instance",
     "end_to_end": "instance",
@@ -90,6 +99,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(
             config, items, (i for i in items if LEFT_OUT & {m.name for m in i.iter_markers()})
         )
+        for function, one_of in THINNED.items():
+            many = [item for item in items if getattr(item, "originalname", "") == function]
+            _leave_out(config, items, set(many) - set(many[::one_of]))
     items.sort(key=_turn)
 
 
