@@ -21,19 +21,26 @@ LEFT_OUT = {"server", "model", "instance", "long"}
 SERVERS = {"postgres", "moto", "radosgw", "browser"}
 MODULES = {
     "incidents/test_h_a_model_folder_without_its_processor.py": "model",
+    "unit/cli/test_operator.py": "long",  # an instance of Dagster is opened for each check
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
     "unit/media/test_fuzz.py": "long",
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
 }
 FUNCTIONS = {
-    # processes that import the platform anew, several for each test
+    # processes that import the platform anew
     "test_a_backup_that_is_killed_leaves_none_and_the_next_one_is_whole": "long",
     "test_a_restore_that_is_killed_leaves_the_old_truth_and_can_be_done_again": "long",
+    "test_loading_imports_no_model_library_and_makes_no_files": "long",
     "test_many_processes_may_open_an_empty_database_at_once": "long",
     "test_processes_claim_and_commit_each_row_exactly_once": "long",
+    "test_the_split_lanes_are_a_job_each": "long",
+    "test_what_is_asked_often_imports_nothing_heavy": "long",
+    # it imports torch
+    "test_torchvision_imports_and_suppresses_overlapping_boxes_after_the_cure": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
-    # a second for each example
+    # worlds of images, one for each example
+    "test_any_interleaving_ends_in_the_same_decisions": "long",
     "test_there_and_back_is_the_identity_in_any_order": "long",
 }
 """By the names of their functions."""
