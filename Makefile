@@ -7,12 +7,16 @@ IMAGES ?= 600
 MUTATIONS ?= 5000
 SOAK ?=
 EXAMPLES ?= 1000
-# Processes of pytest: two more than there are cores, since whole instances wait much.
+# Processes of pytest: two more than there are cores, since whole instances wait much. Quick tests do
+# not wait, and each process more imports all of them.
 WORKERS ?= $(shell expr $$(nproc) + 2)
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+QUICK_WORKERS ?= $(shell nproc)
+PYTEST := $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# What was compiled is kept, in any shell: otherwise each process of the tests compiles it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-quick servers lint deploy-check format bench soak fuzz nightly \
@@ -28,10 +32,10 @@ up: $(VENV)/.demo ## run the platform over .parjanya
 	$(BIN)/parjanya up
 
 test: $(VENV)/.dev ## the whole test suite, in parallel
-	$(PYTEST) --durations=50
+	$(PYTEST) -n $(WORKERS) --durations=50
 
 test-quick: $(VENV)/.dev ## the tests that need no server, no model and no patience
-	PROPERTIES_WIDER=0.2 $(PYTEST) -m "not (server or model or instance or long)"
+	PROPERTIES_WIDER=0.2 $(PYTEST) -n $(QUICK_WORKERS) --quick
 
 servers: ## install what tests skip otherwise: PostgreSQL, radosgw, Chromium, Prometheus, npm
 	tools/servers
@@ -60,7 +64,7 @@ fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
 	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
 nightly: soak fuzz ## what takes long: wide simulations and properties, soak, fuzz
-	SIMULATION_EXAMPLES=$(EXAMPLES) PROPERTIES_WIDER=20 $(PYTEST) -m "long or properties or sampled"
+	SIMULATION_EXAMPLES=$(EXAMPLES) PROPERTIES_WIDER=20 $(PYTEST) -n $(WORKERS) -m "long or properties or sampled"
 
 constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins && $(PYTHON) -m venv .pins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,8 +97,10 @@ def _fitted(text: str, font: Any, width: int) -> str:
     text = " ".join(text.split())[:200]
     if font.getlength(text) <= width:
         return text
-    for keep in range(len(text) - 1, 1, -1):
-        short = text[: (keep + 1) // 2] + "…" + text[len(text) - keep // 2 :]
-        if font.getlength(short) <= width:
-            return short
-    return text[:1]
+
+    def short(keep: int) -> str:
+        return text[: (keep + 1) // 2] + "…" + text[len(text) - keep // 2 :]
+
+    lengths = range(2, len(text))
+    fit = bisect_right(lengths, width, key=lambda keep: font.getlength(short(keep)))
+    return short(lengths[fit - 1]) if fit else text[:1]

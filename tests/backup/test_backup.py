@@ -24,13 +24,12 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings, read
 from parjanya_dagster.truth.sql.engine import writing
 from parjanya_dagster.truth.store import Store
+from tests.support.backends import POSTGRESQL
 from tests.support.pictures import picture
 from tests.support.servers import MotoServer, PostgresServer, postgres_binaries
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)]
 
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["sqlite", POSTGRESQL])
 def opened(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Platform]]:

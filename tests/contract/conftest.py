@@ -11,7 +11,7 @@ import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.store import Store
-from tests.support.backends import Backend, dynamo_table, empty_table
+from tests.support.backends import DYNAMODB, POSTGRESQL, Backend, dynamo_table, empty_table
 from tests.support.servers import MotoServer, PostgresServer
 
 
@@ -31,10 +31,6 @@ def shared_table(moto: MotoServer) -> Iterator[str]:
             patch.setenv(name, value)
         with dynamo_table(moto) as url:
             yield url
-
-
-POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
-DYNAMODB = pytest.param("dynamodb", marks=pytest.mark.server)
 
 
 @pytest.fixture(params=["sqlite", POSTGRESQL])

@@ -127,9 +127,11 @@ class World:
         """The slow worker commits what it has; then everything runs until nothing is due."""
         self.store.commit(self.held, self.now, "slow")
         for _ in range(12):
+            if not self.store.due(self.now + 1e6):
+                return
             for stage in STAGES:
                 self.work(stage)
-        assert self.store.due(self.now + 1e6) == []
+        raise AssertionError(self.store.due(self.now + 1e6))
 
     def regrade(self, to: Policy) -> None:
         self.now += 1

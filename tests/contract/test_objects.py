@@ -47,7 +47,7 @@ def s3(radosgw: Radosgw, bucket: str, monkeypatch: pytest.MonkeyPatch) -> S3Obje
     return S3Objects()
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.server)])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Objects]:
     if request.param == "folder":
         folder = FolderObjects(tmp_path / "buckets", 0.0)

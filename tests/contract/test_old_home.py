@@ -31,7 +31,7 @@ from parjanya_dagster.truth.dynamo import keys, open_wire
 from parjanya_dagster.truth.dynamo.schema import SCHEMA, table
 from parjanya_dagster.truth.dynamo.wire import Wire
 from parjanya_dagster.truth.store import Counts, Store
-from tests.support.backends import Backend
+from tests.support.backends import DYNAMODB, POSTGRESQL, Backend
 from tests.support.servers import MotoServer, PostgresServer
 from tests.support.world import NOON, arrive, carry, claim, commit, completed
 
@@ -174,7 +174,7 @@ def as_expected(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
+@pytest.fixture(params=["sqlite", POSTGRESQL, DYNAMODB])
 def old_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     """A home that the version before left, and that nobody has opened since."""
     if request.param == "sqlite":

@@ -24,7 +24,7 @@ from parjanya_dagster.truth.sql.revisions import (
     newest_revision,
 )
 from parjanya_dagster.truth.sql.schema import metadata
-from tests.support.backends import Backend
+from tests.support.backends import POSTGRESQL, Backend
 from tests.support.world import arrive, due_rows
 
 
@@ -61,7 +61,7 @@ def open_at_once(url: str, barrier: Any, results: Any) -> None:
         results.put(repr(error))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", POSTGRESQL])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without any schema."""
     if request.param == "sqlite":

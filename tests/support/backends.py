@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import open_wire
 from parjanya_dagster.truth.dynamo.schema import SCHEMA
 from parjanya_dagster.truth.dynamo.wire import PUTS
 from parjanya_dagster.truth.store import Store
 from tests.support.servers import MotoServer
+
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
+DYNAMODB = pytest.param("dynamodb", marks=pytest.mark.server)
 
 
 @dataclass

@@ -1,12 +1,15 @@
 """Which tests need more than this process: marked by what they use, never by hand.
 
 `server` needs a server or a browser, `model` loads a model, `instance` starts whole instances of
-the platform, `long` explores at random or makes much; `make test-quick` leaves all four out.
+the platform, `long` explores at random or makes much. With `--quick` all four are left out, and
+what is left out whole is not even imported.
 `make nightly` looks at more examples of `properties`, and at all combinations of `sampled`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,33 @@ import pytest
 from tests.support.simulated import EXAMPLES, WIDE
 
 TESTS = Path(__file__).parents[1]
+LEFT_OUT = {"server", "model", "instance", "long"}
 SERVERS = {"postgres", "moto", "radosgw", "browser"}
 MODULES = {
     "incidents/test_h_a_model_folder_without_its_processor.py": "model",
+    "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
+    "unit/media/test_fuzz.py": "long",
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
 }
+FUNCTIONS = {
+    # processes that import the platform anew, several for each test
+    "test_a_backup_that_is_killed_leaves_none_and_the_next_one_is_whole": "long",
+    "test_a_restore_that_is_killed_leaves_the_old_truth_and_can_be_done_again": "long",
+    "test_many_processes_may_open_an_empty_database_at_once": "long",
+    "test_processes_claim_and_commit_each_row_exactly_once": "long",
+    # pictures of 15 million pixels
+    "test_a_picture_beyond_memory_is_the_same_picture": "long",
+    # a second for each example
+    "test_there_and_back_is_the_identity_in_any_order": "long",
+}
+"""By the names of their functions."""
+THINNED = {
+    "test_a_chain_has_one_answer_in_any_order": 5,
+    "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 3,
+    "test_the_scene_comes_out": 5,
+    "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 5,
+}
+"""A quick run takes one of so many combinations."""
 FOLDERS = {
     "deploy": "instance",
     "end_to_end": "instance",
@@ -42,23 +67,41 @@ MARKS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help=f"without {', '.join(sorted(LEFT_OUT))}")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    place = _place(collection_path)
+    marks = {FOLDERS.get(place), MODULES.get(place)}
+    return True if config.getoption("quick") and marks & LEFT_OUT else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        place, function = _place(item.path), getattr(item, "originalname", "")
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("properties")
         for folder, mark in FOLDERS.items():
-            if _place(item).startswith(f"{folder}/"):
+            if place.startswith(f"{folder}/"):
                 item.add_marker(mark)
-        if mark := MODULES.get(_place(item)):
+        if mark := MODULES.get(place) or FUNCTIONS.get(function):
             item.add_marker(mark)
     _sample(config, items)
+    if config.getoption("quick"):
+        _leave_out(
+            config, items, (i for i in items if LEFT_OUT & {m.name for m in i.iter_markers()})
+        )
+        for function, one_of in THINNED.items():
+            many = [item for item in items if getattr(item, "originalname", "") == function]
+            _leave_out(config, items, set(many) - set(many[::one_of]))
     items.sort(key=_turn)
 
 
@@ -66,23 +109,29 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out what only a night has the time for."""
     left_out: list[pytest.Item] = []
     for module, one_of in SAMPLED.items():
-        many = [one for one in items if _place(one) == module and "dynamodb" in one.name]
+        many = [one for one in items if _place(one.path) == module and "dynamodb" in one.name]
         for item in many:
             item.add_marker("sampled")
         if EXAMPLES < WIDE:
             left_out += [item for n, item in enumerate(many) if n % one_of]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        kept = set(items) - set(left_out)
-        items[:] = [item for item in items if item in kept]
+    _leave_out(config, items, left_out)
 
 
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+def _leave_out(
+    config: pytest.Config, items: list[pytest.Item], left_out: Iterable[pytest.Item]
+) -> None:
+    if gone := set(left_out):
+        config.hook.pytest_deselected(items=[*gone])
+        items[:] = [item for item in items if item not in gone]
+
+
+@cache
+def _place(path: Path) -> str:
+    return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
 
 
 def _turn(item: pytest.Item) -> int:
     for turn, folder in enumerate(LONGEST_FIRST):
-        if _place(item).startswith(f"{folder}/"):
+        if _place(item.path).startswith(f"{folder}/"):
             return turn
     return len(LONGEST_FIRST)

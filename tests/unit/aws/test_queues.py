@@ -25,7 +25,7 @@ class Case:
     drop: Callable[[], None]
 
 
-@pytest.fixture(params=["moto", "model"])
+@pytest.fixture(params=[pytest.param("moto", marks=pytest.mark.server), "model"])
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "model":
         model = QueueModel(Clock())

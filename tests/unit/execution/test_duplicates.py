@@ -243,19 +243,21 @@ def test_any_interleaving_ends_in_the_same_decisions(template: Path, data: st.Da
         one.store.close()
 
 
+@pytest.mark.parametrize("names", list(permutations("abc")), ids="".join)
 @pytest.mark.parametrize("places", list(permutations(range(3))))
-def test_a_chain_has_one_answer_in_any_order(template: Path, places: tuple[int, ...]) -> None:
+def test_a_chain_has_one_answer_in_any_order(
+    template: Path, places: tuple[int, ...], names: tuple[str, ...]
+) -> None:
     """Each image is decided before the next one is validated."""
-    for names in permutations(["a", "b", "c"]):
-        images = [Landed(*pair) for pair in zip(names, places, strict=True)]
-        one = world(template, images)
-        for _ in images:
-            one.bring(1)
-            one.begin(0, 10)
-            one.finish(0)
-        one.settle()
-        assert one.decided() == expected(images)
-        one.store.close()
+    images = [Landed(*pair) for pair in zip(names, places, strict=True)]
+    one = world(template, images)
+    for _ in images:
+        one.bring(1)
+        one.begin(0, 10)
+        one.finish(0)
+    one.settle()
+    assert one.decided() == expected(images)
+    one.store.close()
 
 
 def test_an_earlier_twin_sends_a_decided_image_back(template: Path) -> None:

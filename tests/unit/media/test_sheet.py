@@ -3,9 +3,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageFont
 
 from parjanya_dagster.media import VERDICT_COLOURS, Tile, contact_sheet, validate
+from parjanya_dagster.media.sheet import _fitted
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,16 @@ def test_an_image_without_thumbnail_still_has_its_tile():
     sheet = contact_sheet([Tile(b"", "broken.jpg with a very, very long name" * 3, "failed")])
 
     assert Image.open(io.BytesIO(sheet)).size[0] > 100
+
+
+@pytest.mark.parametrize("name", ["IMG_0001.jpg", "käse-" * 12 + ".png", "i" * 199, "W" * 199])
+@pytest.mark.parametrize("width", [5, 20, 96, 128])
+def test_a_caption_keeps_as_much_of_both_ends_as_fits(name, width):
+    font = ImageFont.load_default(size=11)
+    shorter = [name[: (n + 1) // 2] + "…" + name[len(name) - n // 2 :] for n in range(2, len(name))]
+    fitting = [text for text in [*shorter, name] if font.getlength(text) <= width]
+
+    assert _fitted(name, font, width) == (fitting[-1] if fitting else name[:1])
 
 
 def test_a_sheet_of_nothing_is_refused():
