@@ -11,7 +11,7 @@ from tests.simulation.house import LIMITS, TICK, House
 def test_what_is_asked_for_is_not_asked_for_again_however_long_it_waits(house: House) -> None:
     upload(house, "acme", 20)
     house.sweep()
-    for _ in range(600):
+    for _ in range(200):
         house.dagster.apply(house.tick())
         house.clock.pass_by(TICK)
         house.check()

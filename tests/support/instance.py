@@ -23,7 +23,7 @@ from parjanya_dagster.settings import read
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import Status
 from tests.support import command_line
-from tests.support.waiting import is_alive, tail, wait_for_end, wait_until, work_of
+from tests.support.waiting import is_alive, tail, used_by, wait_for_end, wait_until
 
 
 class Instance:
@@ -41,6 +41,7 @@ class Instance:
         self.settings = read(home, self.environment)
         self.process: subprocess.Popen[bytes] | None = None
         self._platform: Platform | None = None
+        self._dagster: DagsterInstance | None = None
 
     @property
     def platform(self) -> Platform:
@@ -54,6 +55,7 @@ class Instance:
 
     def start(self) -> None:
         """Start it and wait until the UI answers."""
+        self._forget_dagster()
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "up.log").open("ab") as output:
             self.process = subprocess.Popen(
@@ -95,6 +97,7 @@ class Instance:
             self.process.wait()
         if self._platform is not None:
             self._platform.store.close()
+        self._forget_dagster()
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this instance: they carry its home in their environment."""
@@ -120,7 +123,7 @@ class Instance:
         wait_until(true, what, moves=self._moves, died=self._died, log=self.logs)
 
     def _moves(self) -> object:
-        return work_of(*(one.pid for one in self.processes()))
+        return used_by(self.processes())
 
     def _died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
@@ -149,10 +152,17 @@ class Instance:
         return not self.platform.store.stale_manifests()
 
     def idle(self) -> bool:
-        """Whether no run waits or works."""
+        """Whether no run waits or works. Dagster's records stay open: waits ask often."""
         alive = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
-        with self.dagster() as dagster:
-            return not dagster.get_runs(RunsFilter(statuses=alive))
+        if self._dagster is None:
+            self._dagster = DagsterInstance.from_config(str(self.home / "dagster"))
+        return not self._dagster.get_runs_count(RunsFilter(statuses=alive))
+
+    def _forget_dagster(self) -> None:
+        """Its storage may be another after a start."""
+        if self._dagster is not None:
+            self._dagster.dispose()
+            self._dagster = None
 
     @contextmanager
     def dagster(self) -> Iterator[DagsterInstance]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import psutil
 
 STILL = 240.0  # seconds without any progress
 CAP = 900.0  # seconds in all
+LOOKS = 100  # at what moves, while it may stand still: each costs more than asking what is awaited
 
 
 def nothing() -> object:
@@ -41,12 +42,14 @@ def wait_until(
     `moves` answers a value that changes while something happens. Raises AssertionError, with the
     log, where it did not change for `still` seconds, where `died`, or after `cap` seconds.
     """
-    began = moved = clock()
+    began = moved = looked = clock()
     seen = moves()
     while not true():
         now = clock()
-        if (newly := moves()) != seen:
-            seen, moved = newly, now
+        if now - looked >= still / LOOKS:
+            looked = now
+            if (newly := moves()) != seen:
+                seen, moved = newly, now
         if died():
             if true():  # it became so, and then the process ended
                 return
@@ -78,7 +81,12 @@ def work_of(*pids: int) -> tuple[int, float]:
             family |= {parent, *parent.children(recursive=True)}
         except psutil.NoSuchProcess:
             continue
-    return len(family), sum(_used(one) for one in family)
+    return used_by(family)
+
+
+def used_by(processes: Collection[psutil.Process]) -> tuple[int, float]:
+    """How many these are, and the processor time that they used, without that of children."""
+    return len(processes), sum(_used(one) for one in processes)
 
 
 def is_alive(process: psutil.Process) -> bool:

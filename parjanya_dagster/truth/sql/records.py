@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, delete, select, tuple_, update
+from sqlalchemy import Select, Table, delete, select, tuple_, update
 
 from parjanya_dagster.truth.records import (
     Declaration,
@@ -171,12 +172,17 @@ class Records(Base):
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
 
     def _kept(self, table: Table, kind: type[T]) -> list[T]:
-        columns = [table.c[name] for name in kind.__slots__]  # type: ignore[attr-defined]
         with reading(self.engine) as connection:
-            rows = connection.execute(select(*columns)).all()
+            rows = connection.execute(_all_of(table, tuple(kind.__slots__))).all()  # type: ignore[attr-defined]
         return [
             kind(**{name: _typed(value) for name, value in row._mapping.items()}) for row in rows
         ]
+
+
+@cache
+def _all_of(table: Table, names: tuple[str, ...]) -> Select[Any]:
+    """Built once, since it is asked in each pass of the reconciler."""
+    return select(*(table.c[name] for name in names))
 
 
 def _plain(value: Any) -> Any:

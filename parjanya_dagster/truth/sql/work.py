@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     literal,
@@ -39,10 +43,6 @@ from parjanya_dagster.truth.sql.mapping import (
 from parjanya_dagster.truth.sql.schema import evidence, images, replays
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, WORKABLE, Status
 from parjanya_dagster.truth.storable import storable
-
-
-def _expired(now: float) -> ColumnElement[bool]:
-    return and_(images.c.lease_owner.is_not(None), images.c.lease_until <= now)
 
 
 def _chosen(
@@ -84,23 +84,56 @@ def _batches_waiting(status: str) -> CTE:
     return found.union_all(select(following).where(found.c.batch.is_not(None)))
 
 
+# What the reconciler asks in each pass is built once: building costs more than asking.
+@cache
+def _due(statuses: tuple[Status, ...]) -> Select[Any]:
+    """The groups that are due at `now`."""
+    return (
+        select(
+            images.c.batch,
+            images.c.pipeline_status,
+            func.count().label("total"),
+            func.min(images.c.due_at).label("oldest"),
+        )
+        .where(images.c.pipeline_status.in_(statuses), images.c.due_at <= bindparam("now"))
+        .group_by(images.c.batch, images.c.pipeline_status)
+    )
+
+
+@cache
+def _due_later(status: str) -> Select[Any]:
+    """Up to `most` rows of a status that are due later `than` a time."""
+    waiting = _batches_waiting(status)
+    return (
+        select(images)
+        .join_from(waiting, images, images.c.batch == waiting.c.batch)
+        .where(images.c.pipeline_status == str(status), images.c.due_at > bindparam("than"))
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+def _of_expired(*where: ColumnElement[bool]) -> Select[Any]:
+    """Up to `most` rows whose lease has ended by `now`, locked."""
+    ended = and_(images.c.lease_owner.is_not(None), images.c.lease_until <= bindparam("now"))
+    return (
+        select(images)
+        .where(ended, *where)
+        .order_by(images.c.lease_until)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_OF_ALL_EXPIRED = _of_expired()
+
+
 class Work(Base):
     """The part of the store that workers and the reconciler use."""
 
     def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
-        statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
-        query = (
-            select(
-                images.c.batch,
-                images.c.pipeline_status,
-                func.count().label("total"),
-                func.min(images.c.due_at).label("oldest"),
-            )
-            .where(images.c.pipeline_status.in_(statuses), images.c.due_at <= now)
-            .group_by(images.c.batch, images.c.pipeline_status)
-        )
+        statuses = WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages]
         with reading(self.engine) as connection:
-            groups = connection.execute(query).all()
+            groups = connection.execute(_due(tuple(statuses)), {"now": now}).all()
         due = [
             DueBatch(
                 batch=row.batch,
@@ -136,7 +169,7 @@ class Work(Base):
             # The expression keeps SQLite and PostgreSQL from the index of batches, by which each
             # claim would read all rows of its run. By the index of leases it reads expired ones.
             ours = images.c.batch.concat("").in_(list(request.batches))
-            self._expire(connection, and_(_expired(now), ours), now, request.limit)
+            self._expire(connection, _of_expired(ours), now, request.limit)
             free = (
                 images.c.pipeline_status == str(WAITS_FOR[request.stage]),
                 images.c.due_at <= now,
@@ -284,18 +317,10 @@ class Work(Base):
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
         with writing(self.engine) as connection:
-            return self._expire(connection, _expired(now), now, limit)
+            return self._expire(connection, _OF_ALL_EXPIRED, now, limit)
 
-    def _expire(
-        self, connection: Connection, where: ColumnElement[bool], now: float, limit: int
-    ) -> int:
-        dead = connection.execute(
-            select(images)
-            .where(where)
-            .order_by(images.c.lease_until)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).all()
+    def _expire(self, connection: Connection, which: Select[Any], now: float, limit: int) -> int:
+        dead = connection.execute(which, {"now": now, "most": limit}).all()
         apply(connection, [transitions.expire_lease(row_of(row), now, self.rules) for row in dead])
         return len(dead)
 
@@ -304,14 +329,8 @@ class Work(Base):
         rows: list[ImageRow] = []
         with reading(self.engine) as connection:
             for status in WORKABLE:
-                waiting = _batches_waiting(status)
-                query = (
-                    select(images)
-                    .join_from(waiting, images, images.c.batch == waiting.c.batch)
-                    .where(images.c.pipeline_status == str(status), images.c.due_at > than)
-                    .limit(limit - len(rows))
-                )
-                rows += map(row_of, connection.execute(query))
+                asked = {"than": than, "most": limit - len(rows)}
+                rows += map(row_of, connection.execute(_due_later(status), asked))
         return rows
 
     def pull_back(self, image_ids: Sequence[str], now: float, lease: float, than: float) -> int:
