@@ -20,7 +20,11 @@ TESTS = Path(__file__).parents[1]
 LEFT_OUT = {"server", "model", "instance", "long"}
 SERVERS = {"postgres", "moto", "radosgw", "browser"}
 MODULES = {
+    "incidents/test_a_work_item_destroyed_by_a_transient_failure.py": "long",  # days pass
+    "incidents/test_e_workers_dead_over_a_weekend.py": "long",
+    "incidents/test_f_a_replay_storm.py": "long",
     "incidents/test_h_a_model_folder_without_its_processor.py": "model",
+    "incidents/test_w_postgresql_fails_over.py": "server",
     "unit/cli/test_operator.py": "long",  # an instance of Dagster is opened for each check
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
     "unit/media/test_fuzz.py": "long",
