@@ -7,6 +7,7 @@ none say so in other words. The words of CUDA were read off an H100 with torch 2
 from __future__ import annotations
 
 import re
+import sys
 
 _MEMORY = re.compile(
     r"out of memory"  # CUDA and HIP: pinned memory, a context, a kernel's own needs
@@ -19,9 +20,8 @@ _DEVICE = re.compile(r"(CUDA|HIP|cuDNN|NCCL) error|CU(BLAS|DNN)_STATUS_\w+", re.
 
 def too_much(error: BaseException) -> bool:
     """Whether memory ran out, so that less may succeed."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    torch = sys.modules.get("torch")  # where it was never loaded, it raised nothing
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and bool(_MEMORY.search(str(error)))
 

@@ -20,14 +20,12 @@ TESTS = Path(__file__).parents[1]
 LEFT_OUT = {"server", "model", "instance", "long"}
 SERVERS = {"postgres", "moto", "radosgw", "browser"}
 MODULES = {
-    "incidents/test_a_work_item_destroyed_by_a_transient_failure.py": "long",  # days pass
-    "incidents/test_e_workers_dead_over_a_weekend.py": "long",
-    "incidents/test_f_a_replay_storm.py": "long",
-    "incidents/test_h_a_model_folder_without_its_processor.py": "model",
-    "incidents/test_w_postgresql_fails_over.py": "server",
+    "backup/test_backup.py": "long",
+    "contract/test_concurrency.py": "long",
     "unit/cli/test_operator.py": "long",  # an instance of Dagster is opened for each check
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
     "unit/media/test_fuzz.py": "long",
+    "unit/media/test_pool.py": "long",  # processes
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
 }
 FUNCTIONS = {
@@ -39,7 +37,8 @@ FUNCTIONS = {
     "test_processes_claim_and_commit_each_row_exactly_once": "long",
     "test_the_split_lanes_are_a_job_each": "long",
     "test_what_is_asked_often_imports_nothing_heavy": "long",
-    # it imports torch
+    # they import torch
+    "test_a_cup_of_espresso_is_tagged_and_noise_and_a_drawing_are_not": "long",
     "test_torchvision_imports_and_suppresses_overlapping_boxes_after_the_cure": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
@@ -58,6 +57,7 @@ THINNED = {
 FOLDERS = {
     "deploy": "instance",
     "end_to_end": "instance",
+    "incidents": "long",  # days pass
     "simulation": "long",
     "unit/demo": "long",  # it makes the whole sample set, twice
     "unit/gpu_ops/iqa": "model",
