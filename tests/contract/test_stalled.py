@@ -26,6 +26,7 @@ from parjanya_dagster.truth.bounded import OneAtATime
 from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.sql import SqlStore, postgres
 from parjanya_dagster.truth.sql.engine import reading, writing
+from parjanya_dagster.truth.sql.silence import hung_up_after
 from parjanya_dagster.web.uploads import create_app
 from tests.support.backends import Backend
 from tests.support.fixtures import running_postgres
@@ -114,9 +115,30 @@ def test_a_transaction_that_is_silent_is_hung_up_on(
     with platform.store.engine.connect() as connection:
         ours = connection.connection.dbapi_connection
         paused_server.pause()
-        with postgres.hung_up_after(ours, 0.2), pytest.raises(OperationalError, match="closed"):
+        with hung_up_after(ours, 0.2), pytest.raises(OperationalError, match="closed"):
             connection.execute(text("SELECT 1"))
         assert connection.invalidated
+
+
+def test_of_two_transactions_the_silent_one_is_hung_up_on_and_the_other_goes_on(
+    platform: Platform,
+) -> None:
+    assert isinstance(platform.store, SqlStore)
+    with platform.store.engine.connect() as one, platform.store.engine.connect() as other:
+        ours, others = (each.connection.dbapi_connection for each in (one, other))
+        with hung_up_after(others, 60.0), hung_up_after(ours, 0.2):
+            with pytest.raises(OperationalError, match="closed"):
+                one.execute(text("SELECT pg_sleep(60)"))
+            assert other.scalar(text("SELECT 1")) == 1
+
+
+def test_what_ended_in_time_is_not_hung_up_on(platform: Platform) -> None:
+    assert isinstance(platform.store, SqlStore)
+    with platform.store.engine.connect() as connection:
+        ours = connection.connection.dbapi_connection
+        with hung_up_after(ours, 0.1):
+            connection.execute(text("SELECT 1"))
+        assert connection.scalar(text("SELECT pg_sleep(0.3)::text")) == ""
 
 
 def test_a_statement_of_work_has_minutes_and_a_migration_has_for_ever(platform: Platform) -> None:

@@ -130,7 +130,8 @@ def _transaction(
             with connection.begin():
                 yield connection
             return
-        from parjanya_dagster.truth.sql.postgres import PATIENT, WORK, hung_up_after
+        from parjanya_dagster.truth.sql.postgres import PATIENT, WORK
+        from parjanya_dagster.truth.sql.silence import hung_up_after
 
         silence = 0.0 if patient else WORK.silence
         with hung_up_after(connection.connection.dbapi_connection, silence), connection.begin():

@@ -10,11 +10,6 @@ connection is dropped with all that are pooled, and a new one is made to whoever
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +18,8 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool
+
+from parjanya_dagster.truth.sql.silence import hung_up_after
 
 READ_ONLY = "25006"  # the code of an error: this server takes no writes at present
 PING = 10.0  # seconds that a pooled connection has to say that it is alive
@@ -92,33 +89,6 @@ def open_postgres(url: URL, patience: Patience = WORK, **options: Any) -> Engine
     event.listen(engine, "checkout", _ping)
     event.listen(engine, "handle_error", _judge)
     return engine
-
-
-@contextmanager
-def hung_up_after(connection: Any, seconds: float) -> Iterator[None]:
-    """Close the socket of a psycopg2 connection if what happens within takes longer. 0: never.
-
-    Whoever waits for the server then gets the error of a lost connection.
-    """
-    lock = threading.Lock()
-    over = False
-
-    def hang_up() -> None:
-        with lock:  # afterwards the descriptor may be another's
-            if not over and not connection.closed:
-                with socket.socket(fileno=os.dup(connection.fileno())) as ours:
-                    ours.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, hang_up)
-    timer.daemon = True
-    if seconds:
-        timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            over = True
-        timer.cancel()
 
 
 def _ping(connection: Any, record: Any, _fairy: Any) -> None:

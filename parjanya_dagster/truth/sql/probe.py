@@ -66,7 +66,8 @@ def _sqlite(url: URL) -> Callable[[], None]:
 
 
 def _postgres(url: URL) -> Callable[[], None]:
-    from parjanya_dagster.truth.sql.postgres import PROBE, hung_up_after, open_postgres
+    from parjanya_dagster.truth.sql.postgres import PROBE, open_postgres
+    from parjanya_dagster.truth.sql.silence import hung_up_after
 
     engine = open_postgres(url, PROBE)
 
