@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -38,13 +39,28 @@ from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"parjanya {version('parjanya')}")
+        raise typer.Exit
+
+
 @app.callback()
-def parjanya(home: Home = None) -> None:
+def parjanya(
+    home: Home = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
     """Parjanya curates tenants' images: validated, enriched, scored, curated."""
 
 

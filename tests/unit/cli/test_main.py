@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,28 @@ def test_the_home_may_be_named_before_the_command_and_the_commands_own_counts(
     missing = CliRunner().invoke(app, ["--home", str(home), "tenant", "list", *elsewhere])
     assert missing.exit_code == 1
     assert "There is no home at" in str(missing.exception)
+
+
+def test_the_version_is_that_of_the_package_and_needs_no_home(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["--home", str(tmp_path / "none"), "--version"])
+    assert done.exit_code == 0, done.output
+    assert done.output == f"parjanya {version('parjanya')}\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ({"COMP_WORDS": "parjanya stat", "COMP_CWORD": "1"}, ["status"]),
+        ({"COMP_WORDS": "parjanya tenant li", "COMP_CWORD": "2"}, ["list"]),
+    ],
+    ids=["a command", "a command of a group"],
+)
+def test_a_shell_completes(asked: dict[str, str], answer: list[str]) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("parjanya")],
+        env=os.environ | {"_PARJANYA_COMPLETE": "complete_bash"} | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == answer, done.stderr
