@@ -16,7 +16,7 @@ from parjanya_dagster.platform import shared_platform
 from parjanya_dagster.truth.stages import STAGES
 
 log = structlog.get_logger(__name__)
-LAZY = ("pyarrow.parquet", "parjanya_dagster.execution.stages.curate")
+LAZY = ("pandas", "pyarrow.parquet", "parjanya_dagster.execution.stages.curate")
 """What a run imports where it needs it. Some of it starts threads, so no fork may follow it."""
 
 
@@ -39,8 +39,17 @@ def load(stages: Sequence[str]) -> None:
         preload(platform.settings, stages, platform.clock)
         for module in LAZY:
             importlib.import_module(module)
+        _open_storage()
     except Exception as error:
         log.warning("standby_not_warm", error=f"{type(error).__name__}: {error}")
+
+
+def _open_storage() -> None:
+    """Dagster imports its storage, and what that needs, when an instance is first opened."""
+    from dagster import DagsterInstance
+
+    with DagsterInstance.get() as instance:
+        instance.get_runs(limit=1)
 
 
 def begin(command: str) -> None:
