@@ -5,7 +5,6 @@ And what is deployed around them fits: nodes take the pods of their lanes, names
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,15 @@ import yaml
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config_schema
 from dagster_aws.ecs import EcsRunLauncher
-from dagster_k8s import K8sRunLauncher
 
 from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.lanes import BY_NAME, SPLIT
 from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.settings import Settings
+from tests.deploy import chart
 from tests.deploy.objects import DEPLOY, of
 
-VALUES: dict[str, Any] = yaml.safe_load(
-    (DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text()
-)
+VALUES = chart.values()
 ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yaml").read_text())
 
 
@@ -78,19 +75,24 @@ def test_dagster_takes_the_instance_of_ecs(monkeypatch: pytest.MonkeyPatch) -> N
     assert launcher.success, launcher.errors
 
 
-def test_the_kubernetes_launcher_takes_what_the_values_give_it() -> None:
-    """The chart hands these on in snake case, with its own account and home."""
-    said = dict(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
-    blocks = {snake(name): value for name, value in said.pop("runK8sConfig").items()}
-    config = {
-        **{snake(name): value for name, value in said.items()},
-        "run_k8s_config": blocks,
-        "service_account_name": VALUES["global"]["serviceAccountName"],
-        "dagster_home": VALUES["global"]["dagsterHome"],
-        "instance_config_map": "dagster-instance",
-    }
-    done = process_config(K8sRunLauncher.config_type(), config)
-    assert done.success, done.errors
+def test_the_ui_is_asked_where_it_listens() -> None:
+    listens, asked = chart.readiness_of_the_ui(VALUES)
+    assert asked == listens
+    (port,) = of("Service")["parjanya-ui"]["spec"]["ports"]
+    assert port["targetPort"] == listens
+
+
+def test_the_code_location_may_take_minutes_to_start() -> None:
+    probe = chart.startup_probe(VALUES)
+    assert probe is not None
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
+
+
+def test_the_chart_grants_nothing_and_makes_no_account() -> None:
+    """Neither of its two parts: what may be done is in base/accounts.yaml alone."""
+    for part in (VALUES, VALUES["dagster-user-deployments"]):
+        assert part["rbacEnabled"] is False
+        assert part["serviceAccount"]["create"] is False
 
 
 def test_lanes_fit_the_nodes_that_are_made_for_them() -> None:
@@ -110,12 +112,12 @@ def test_a_lanes_nodes_take_no_other_lanes_runs() -> None:
         assert ("parjanya/lane", lane) in taints
 
 
-def test_each_lane_has_its_priority_class_and_none_stands_before_the_control_plane() -> None:
+def test_each_lane_has_its_priority_class() -> None:
     classes = of("PriorityClass")
     for lanes in BY_NAME.values():
         for lane in placed(lanes, "kubernetes", {}):
             name = lane.tags["dagster-k8s/config"]["pod_spec_config"]["priority_class_name"]
-            assert classes[name]["value"] < classes["parjanya-control"]["value"]
+            assert classes[name]["preemptionPolicy"] == "Never"
 
 
 def test_accounts_that_are_named_exist_and_runs_have_no_token() -> None:
@@ -152,10 +154,6 @@ def test_only_the_login_reaches_the_ui() -> None:
         "policyTypes": ["Ingress", "Egress"],
     }
     assert VALUES["ingress"]["enabled"] is False
-
-
-def snake(name: str) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower().replace("k8_s", "k8s")
 
 
 def tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:

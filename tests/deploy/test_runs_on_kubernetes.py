@@ -17,17 +17,22 @@ from dagster import DagsterRunStatus
 from tests.deploy.cluster import CPU_IMAGE, GPU, GPU_IMAGE, Cluster
 from tests.deploy.kubernetes_api import KubernetesApi
 from tests.support.pictures import picture
+from tests.support.servers import PostgresServer
 
 IMAGES = 3
 KUBERNETES = "1.34"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> Iterator[Cluster]:
     """Images have landed; the node has no GPU yet, and only the image of the cpu lane."""
     api = KubernetesApi()
     api.start()
-    cluster = Cluster(tmp_path_factory.mktemp("cluster") / "home", api)
+    database = postgres.create_database()
+    home = tmp_path_factory.mktemp("cluster") / "home"
+    cluster = Cluster(home, api, postgres.url(database))
     try:
         incoming = cluster.incoming("acme")
         incoming.mkdir(parents=True)
@@ -39,6 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     finally:
         cluster.close()
         api.stop()
+        postgres.drop_database(database)
 
 
 def jobs(cluster: Cluster, lane: str) -> list[dict[str, Any]]:
