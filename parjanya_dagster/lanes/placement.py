@@ -94,9 +94,6 @@ def _kubernetes(lane: Lane, wishes: Placement) -> dict[str, Any]:
     }
     if wishes.image:
         container["image"] = wishes.image
-        # By its old name too, for one release: a cluster's settings may still have that one.
-        names = ("PARJANYA_IDENTITY__IMAGE", "PARJANYA_IMAGE")
-        container["env"] = [{"name": name, "value": wishes.image} for name in names]
     pod: dict[str, Any] = {
         "node_selector": {LANE_LABEL: lane.name},
         "priority_class_name": f"parjanya-{lane.name}-runs",
