@@ -143,3 +143,25 @@ def test_every_container_asks_for_disk(objects: list[Object]) -> None:
     for name, pod in pods(objects):
         for one in containers(pod):
             assert "ephemeral-storage" in one["resources"]["requests"], name
+
+
+def test_each_secret_that_pods_read_has_the_keys_that_they_read(objects: list[Object]) -> None:
+    """By reference: deploy/kubernetes/secrets makes them of the site's own store."""
+    text = (KUBERNETES / "secrets" / "secrets.yaml").read_text()
+    made = {
+        one["metadata"]["name"]: {each["secretKey"] for each in one["spec"]["data"]}
+        for one in yaml.safe_load_all(text)
+    }
+    login = {f"OAUTH2_PROXY_{name}" for name in ("CLIENT_ID", "CLIENT_SECRET", "COOKIE_SECRET")}
+    whole = {"parjanya-truth": {"PARJANYA_TRUTH__URL"}, "parjanya-login": login}
+    read: dict[str, set[str]] = {}
+    for _, pod in pods(objects):
+        for one in containers(pod):
+            for source in one.get("envFrom", []):
+                if name := source.get("secretRef", {}).get("name"):
+                    read.setdefault(name, set()).update(whole[name])
+            for variable in one.get("env", []):
+                if key := variable.get("valueFrom", {}).get("secretKeyRef"):
+                    read.setdefault(key["name"], set()).add(key["key"])
+    assert read == made
+    assert VALUES["global"]["postgresqlSecretName"] in made

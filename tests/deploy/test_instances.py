@@ -13,6 +13,7 @@ import yaml
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config_schema
 from dagster_aws.ecs import EcsRunLauncher
+from dagster_aws.s3 import S3ComputeLogManager
 
 from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.lanes import BY_NAME, SPLIT
@@ -93,6 +94,38 @@ def test_the_chart_grants_nothing_and_makes_no_account() -> None:
     for part in (VALUES, VALUES["dagster-user-deployments"]):
         assert part["rbacEnabled"] is False
         assert part["serviceAccount"]["create"] is False
+
+
+def test_what_runs_print_is_kept_where_the_ui_reads_it() -> None:
+    said = VALUES["computeLogManager"]
+    assert said["type"] == S3ComputeLogManager.__name__
+    (config,) = said["config"].values()
+    config = {chart.snake(name): value for name, value in config.items()}
+    taken = process_config(S3ComputeLogManager.config_type(), config)
+    assert taken.success, taken.errors
+
+
+def test_every_image_of_the_chart_comes_from_a_registry_that_we_name() -> None:
+    """Those of its init containers too: it would take them from Docker Hub."""
+    images = [
+        VALUES["postgresql"]["image"],
+        VALUES["busybox"]["image"],
+        VALUES["dagsterWebserver"]["image"],
+        VALUES["dagsterDaemon"]["image"],
+        chart.location(VALUES)["image"],
+    ]
+    for image in images:
+        name = f"{image.get('registry', '')}/{image['repository']}".removeprefix("/")
+        assert name.startswith("registry.example/")
+        assert image["tag"] not in ("", "latest")
+
+
+def test_only_operators_are_let_in_to_the_ui() -> None:
+    """Dagster's UI knows nobody: whoever is in may launch, end and delete."""
+    (container,) = of("Deployment")["parjanya-login"]["spec"]["template"]["spec"]["containers"]
+    said = {one["name"]: one["value"] for one in container["env"]}
+    assert said["OAUTH2_PROXY_ALLOWED_GROUPS"] == "parjanya-operators"
+    assert "groups" in said["OAUTH2_PROXY_SCOPE"].split()
 
 
 def test_lanes_fit_the_nodes_that_are_made_for_them() -> None:
