@@ -141,3 +141,14 @@ def test_a_terminated_run_takes_its_job_with_it(cluster: Cluster) -> None:
         assert dagster.run_launcher.terminate(run_id)
         assert dagster.get_run_by_id(run_id).status is DagsterRunStatus.CANCELING
     assert name not in cluster.api.all("jobs")
+
+
+def test_a_process_of_the_control_plane_that_is_away_is_named(cluster: Cluster) -> None:
+    """Last, since neither comes back."""
+    assert {"code_location_away", "daemon_away"}.isdisjoint(findings(cluster))
+    cluster.kill("code")
+    cluster.until(lambda: "code_location_away" in findings(cluster), "the code location is named")
+    assert "daemon_away" not in findings(cluster)
+    cluster.kill("daemon")
+    cluster.until(lambda: "daemon_away" in findings(cluster), "the daemon is named")
+    assert "code_location_away" not in findings(cluster)
