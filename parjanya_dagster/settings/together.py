@@ -27,6 +27,23 @@ def disagreements(settings: Settings) -> Iterator[str]:
             yield from _wrong_node(settings, lane)
 
 
+def told_twice(image: str, launched: str) -> Iterator[str]:
+    """What is wrong where an image says that it is one, and who launched it says another tag."""
+    tags = {tag for tag in map(_tag, (image, launched)) if tag}
+    if len(tags) > 1:
+        yield (
+            f"this process is launched as {launched} (DAGSTER_CURRENT_IMAGE), and its image says "
+            f"that it is {image} (PARJANYA_IDENTITY__IMAGE): it was pushed under a wrong tag, the "
+            "tag was moved, or a setting speaks for the image. Push it again, or unset the setting"
+        )
+
+
+def _tag(image: str) -> str:
+    """The tag of an image's name; empty where it has none, or is named by its digest."""
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "" if "@" in image else tag
+
+
 def _strange_lanes(settings: Settings) -> Iterator[str]:
     names = [lane.name for lane in BY_NAME[settings.lanes.layout]]
     if strangers := [name for name in settings.lanes.by_name if name not in names]:

@@ -85,3 +85,29 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     said = refused(truth__url="", engines__enricher="embedded")
     assert "a Truth of its own" in said
     assert "runs on one" in said
+
+
+IMAGE = "PARJANYA_IDENTITY__IMAGE"
+
+
+@pytest.mark.parametrize(
+    ("says", "launched"),
+    [
+        ("parjanya-cpu:1.2.0", "registry:5000/team/parjanya-cpu:1.2.0"),
+        ("parjanya-cpu:1.2.0", "registry:5000/team/parjanya-cpu@sha256:00ff"),
+        ("parjanya-cpu:1.2.0", ""),
+        ("", "registry/parjanya-cpu:1.2.0"),
+    ],
+)
+def test_an_image_that_is_what_it_was_launched_as_starts(says: str, launched: str) -> None:
+    environment = {IMAGE: says, "DAGSTER_CURRENT_IMAGE": launched}
+    assert read(Path("/home"), environment).identity.image == says
+
+
+def test_an_image_that_is_told_by_two_voices_does_not_start() -> None:
+    """The stale image: v20 was pushed as v23, or a node kept it under that name."""
+    environment = {IMAGE: "parjanya-cpu:v20", "DAGSTER_CURRENT_IMAGE": "registry/parjanya-cpu:v23"}
+    with pytest.raises(SettingsInvalid) as caught:
+        read(Path("/home"), environment)
+    for words in ("registry/parjanya-cpu:v23", "parjanya-cpu:v20", "a wrong tag"):
+        assert words in str(caught.value)
