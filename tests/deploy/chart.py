@@ -36,15 +36,17 @@ def container_context(values: Values) -> dict[str, Any]:
     context = {
         "image_pull_policy": ours["image"]["pullPolicy"],
         "env_config_maps": [
-            "dagster-parjanya-user-env",
+            "dagster-dagster-user-deployments-parjanya-user-env",
             *(one["name"] for one in ours["envConfigMaps"]),
         ],
         "env_secrets": [one["name"] for one in ours["envSecrets"]],
         "namespace": NAMESPACE,
         "service_account_name": values["global"]["serviceAccountName"],
+        "run_k8s_config": {"pod_spec_config": {"automount_service_account_token": True}},
     }
-    same = ("labels", "resources", "volumes", "env")
-    return {"k8s": context | {name: ours[name] for name in same if ours.get(name)}}
+    same = {"labels": "labels", "resources": "resources", "volumes": "volumes",
+            "volumeMounts": "volume_mounts", "env": "env"}  # fmt: skip
+    return {"k8s": context | {name: ours[key] for key, name in same.items() if ours.get(key)}}
 
 
 def launcher_config(values: Values) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def launcher_config(values: Values) -> dict[str, Any]:
     return {
         **{snake(name): value for name, value in said.items()},
         "run_k8s_config": blocks,
-        "env_config_maps": ["dagster-pipeline-env", *maps],
+        "env_config_maps": maps,
         "env_secrets": secrets,
         "service_account_name": values["global"]["serviceAccountName"],
         "dagster_home": values["global"]["dagsterHome"],
