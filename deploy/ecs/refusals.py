@@ -20,10 +20,13 @@ Rule = Callable[[Template, "Expected"], Found]
 class Expected:
     """What the site says, as far as the rules need it."""
 
-    def __init__(self, images: set[str], version: str, dormancy_days: int) -> None:
+    def __init__(
+        self, images: set[str], version: str, dormancy_days: int, upload_origin: str
+    ) -> None:
         self.images = images
         self.version = version
         self.dormancy_days = dormancy_days
+        self.upload_origin = upload_origin  # of our own upload page
 
 
 def refuse(template: Template, expected: Expected) -> list[str]:
@@ -84,7 +87,8 @@ def cors_that_browsers_reject(template: Template, expected: Expected) -> Found:
     """Presigned URLs were right, and no browser ever reached PUT."""
     for name, one in _resources(template, "AWS::S3::Bucket"):
         rules = one["Properties"].get("CorsConfiguration", {}).get("CorsRules", [])
-        for why in objections(rules):
+        takes_uploads = "NotificationConfiguration" in one["Properties"]
+        for why in objections(rules, [expected.upload_origin] if takes_uploads else []):
             yield name, why
         for rule in rules:
             if "*" in rule["AllowedOrigins"]:
@@ -117,6 +121,45 @@ def launcher_on_a_capacity_provider(template: Template, expected: Expected) -> F
             yield name, "a default strategy would be given to every service of the cluster"
 
 
+def clients_without_a_region(template: Template, expected: Expected) -> Found:
+    """Every run on a machine of ours died at its start: boto3 does not read AWS_REGION."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            given = {each["Name"] for each in container.get("Environment", [])}
+            if missing := {"AWS_REGION", "AWS_DEFAULT_REGION"} - given:
+                yield name, f"{container['Name']} is not told {' and '.join(sorted(missing))}"
+
+
+def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
+    """A topic's own policy replaces the usual one, and no alarm was ever mailed."""
+    policies = [one["Properties"] for _, one in _resources(template, "AWS::SNS::TopicPolicy")]
+    for name, _ in _resources(template, "AWS::SNS::Topic"):
+        own = [policy for policy in policies if {"Ref": name} in policy["Topics"]]
+        said = [each for policy in own for each in policy["PolicyDocument"]["Statement"]]
+        if own and not any(_lets_alarms_publish(each) for each in said):
+            yield name, "its policy does not let cloudwatch.amazonaws.com publish: no alarm arrives"
+
+
+def _lets_alarms_publish(statement: Mapping[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    services = _list(principal.get("Service", [])) if isinstance(principal, dict) else []
+    return (
+        statement["Effect"] == "Allow"
+        and "cloudwatch.amazonaws.com" in services
+        and "sns:Publish" in _list(statement["Action"])
+    )
+
+
+def versions_kept_for_ever(template: Template, expected: Expected) -> Found:
+    """Access logs "expired" and were paid for all the same: versions of them stayed."""
+    for name, one in _resources(template, "AWS::S3::Bucket"):
+        said = one["Properties"]
+        rules = said.get("LifecycleConfiguration", {}).get("Rules", [])
+        versioned = said.get("VersioningConfiguration", {}).get("Status") == "Enabled"
+        if versioned and not any("NoncurrentVersionExpiration" in rule for rule in rules):
+            yield name, "it is versioned, and no rule ever deletes a version that is not current"
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -128,4 +171,7 @@ RULES: tuple[Rule, ...] = (
     cors_that_browsers_reject,
     queue_read_blindly,
     launcher_on_a_capacity_provider,
+    clients_without_a_region,
+    alarms_that_reach_nobody,
+    versions_kept_for_ever,
 )

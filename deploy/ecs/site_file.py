@@ -58,6 +58,11 @@ class Ui:
     upload_host: str
     oidc: Oidc
 
+    @property
+    def upload_origin(self) -> str:
+        """The web origin of our own upload page."""
+        return f"https://{self.upload_host}"
+
 
 @dataclass(frozen=True)
 class Site:

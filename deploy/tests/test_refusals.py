@@ -85,7 +85,7 @@ def test_a_queue_that_forgets_over_a_weekend(
 )
 def test_cors_that_browsers_reject(template: dict[str, Any], wanted: Expected, origin: str) -> None:
     bucket = first(template, "AWS::S3::Bucket", "Bucketsacme")
-    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"] = [origin]
+    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"].append(origin)
     (why,) = refuse(template, wanted)
     assert origin in why
 
@@ -106,6 +106,41 @@ def test_a_launcher_that_dagster_cannot_read(template: dict[str, Any], wanted: E
     daemon["CapacityProviderStrategy"] = [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
     (why,) = refuse(template, wanted)
     assert "launch type" in why
+
+
+def test_a_bucket_that_our_own_upload_page_cannot_reach(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    bucket = first(template, "AWS::S3::Bucket", "Bucketsacme")
+    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"] = ["https://upload.acme.example"]
+    (why,) = refuse(template, wanted)
+    assert "https://upload.parjanya.example" in why
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_a_container_that_knows_no_region(
+    template: dict[str, Any], wanted: Expected, name: str
+) -> None:
+    container = first(template, "AWS::ECS::TaskDefinition", "GpuRun")["ContainerDefinitions"][0]
+    container["Environment"] = [one for one in container["Environment"] if one["Name"] != name]
+    (why,) = refuse(template, wanted)
+    assert f"run is not told {name}" in why
+
+
+def test_alarms_that_no_topic_takes(template: dict[str, Any], wanted: Expected) -> None:
+    policy = first(template, "AWS::SNS::TopicPolicy")["PolicyDocument"]
+    policy["Statement"] = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
+    (why,) = refuse(template, wanted)
+    assert "no alarm arrives" in why
+
+
+def test_access_logs_whose_versions_are_never_deleted(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    for rule in first(template, "AWS::S3::Bucket", "AccessLogs")["LifecycleConfiguration"]["Rules"]:
+        rule.pop("NoncurrentVersionExpiration", None)
+    (why,) = refuse(template, wanted)
+    assert "not current" in why
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,21 @@ def test_dead_letters_outlive_the_queue_they_come_from(synthesized: dict[str, An
     assert 4 * 86_400 < queue < dead
 
 
+def test_uploads_go_on_while_a_release_replaces_them(synthesized: dict[str, Any]) -> None:
+    uploads = only(synthesized, "AWS::ECS::Service", "Uploads")
+    assert uploads["DesiredCount"] == 2
+    assert uploads["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
+    assert uploads["DeploymentConfiguration"]["MaximumPercent"] == 200
+
+
+def test_a_connection_lasts_as_long_as_what_serves_uploads_expects(
+    synthesized: dict[str, Any],
+) -> None:
+    balancer = only(synthesized, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    attributes = {one["Key"]: one["Value"] for one in balancer["LoadBalancerAttributes"]}
+    assert attributes["idle_timeout.timeout_seconds"] == "60"
+
+
 def test_nobody_reaches_the_ui_without_a_login(synthesized: dict[str, Any]) -> None:
     rules = [one for _, one in of(synthesized, "AWS::ElasticLoadBalancingV2::ListenerRule")]
     for rule in rules:

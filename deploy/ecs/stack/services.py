@@ -141,6 +141,7 @@ class Services(Construct):
             uploads,
             port=UPLOADS_PORT,
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),
+            copies=2,
         )
         metrics = self._tasks.role("Metrics")
         access.use_truth(metrics, truth)
@@ -175,7 +176,9 @@ class Services(Construct):
         port: int | None = None,
         healthy: str,
         environment: Mapping[str, str] | None = None,
+        copies: int = 1,
     ) -> ecs.FargateService:
+        """A service. Of more copies than one, all serve until new ones are healthy."""
         definition = self._tasks.fargate(
             name, size, command, role, port=port, healthy=healthy, environment=environment
         )
@@ -184,10 +187,10 @@ class Services(Construct):
             name,
             cluster=self._machines.cluster,
             task_definition=definition,
-            desired_count=1,
+            desired_count=copies,
             # One daemon, one set of sensors: the old one stops before the new one starts.
-            min_healthy_percent=0,
-            max_healthy_percent=100,
+            min_healthy_percent=0 if copies == 1 else 100,
+            max_healthy_percent=100 if copies == 1 else 200,
             assign_public_ip=False,
             security_groups=[self.inside],
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),

@@ -99,11 +99,19 @@ class Buckets(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             versioned=True,
-            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+            lifecycle_rules=[
+                # Expiry only hides an object in a versioned bucket: the version behind it stays.
+                s3.LifecycleRule(
+                    expiration=Duration.days(90), noncurrent_version_expiration=Duration.days(1)
+                ),
+                s3.LifecycleRule(expired_object_delete_marker=True),
+            ],
             removal_policy=RemovalPolicy.RETAIN,
         )
         self.by_tenant = {
-            slug: self._bucket(slug, tenant.bucket, tenant.origins, arrivals)
+            slug: self._bucket(
+                slug, tenant.bucket, [site.ui.upload_origin, *tenant.origins], arrivals
+            )
             for slug, tenant in site.tenants.items()
         }
 

@@ -53,7 +53,9 @@ class Tasks(Construct):
         self._site = site
         self._records = records
         self._environment = {
+            # ECS sets neither on machines of ours, and boto3 reads the second name only.
             "AWS_REGION": Stack.of(self).region,
+            "AWS_DEFAULT_REGION": Stack.of(self).region,
             "PARJANYA_TRUTH__URL": f"dynamodb://{truth.table.table_name}",
             "PARJANYA_OBJECTS__URL": "s3://",
             "PARJANYA_LANES__LAYOUT": "split",
