@@ -83,6 +83,13 @@ def retention_below_dormancy(template: Template, expected: Expected) -> Found:
             yield name, f"it keeps messages {seconds} s, and nobody may look for {least} s"
 
 
+def receipts_that_an_outage_uses_up(template: Template, expected: Expected) -> Found:
+    """Good messages became dead letters, since nobody could handle them for a while."""
+    for name, one in _resources(template, "AWS::SQS::Queue"):
+        if "RedrivePolicy" in one["Properties"]:
+            yield name, "it has a redrive policy, and the doctor would report it for ever"
+
+
 def cors_that_browsers_reject(template: Template, expected: Expected) -> Found:
     """Presigned URLs were right, and no browser ever reached PUT."""
     for name, one in _resources(template, "AWS::S3::Bucket"):
@@ -168,6 +175,7 @@ RULES: tuple[Rule, ...] = (
     images_not_of_the_release,
     launch_template_ignored,
     retention_below_dormancy,
+    receipts_that_an_outage_uses_up,
     cors_that_browsers_reject,
     queue_read_blindly,
     launcher_on_a_capacity_provider,

@@ -80,6 +80,15 @@ def test_a_queue_that_forgets_over_a_weekend(
     assert "nobody may look for 345600 s" in why
 
 
+def test_a_queue_whose_receipts_an_outage_uses_up(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    queue = first(template, "AWS::SQS::Queue", "ArrivalsQueue")
+    queue["RedrivePolicy"] = {"deadLetterTargetArn": "arn", "maxReceiveCount": 10}
+    (why,) = refuse(template, wanted)
+    assert "redrive" in why
+
+
 @pytest.mark.parametrize(
     "origin", ["*", "*.acme.example", "https://upload.acme.example/", "https://*.*.example"]
 )

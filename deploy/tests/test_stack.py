@@ -109,7 +109,12 @@ def test_truth_is_never_scanned_and_never_deleted(synthesized: dict[str, Any]) -
 def test_runs_may_not_touch_queues_or_tasks_or_what_was_uploaded(
     synthesized: dict[str, Any],
 ) -> None:
-    assert not any(one.startswith(("sqs:", "ecs:", "iam:")) for one in actions(synthesized, "Runs"))
+    mine = actions(synthesized, "Runs")
+    assert not any(one.startswith(("ecs:", "iam:")) for one in mine)
+    assert {one for one in mine if one.startswith("sqs:")} == {
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+    }
     for statement in statements(synthesized, "Runs"):
         if "s3:PutObject" in statement["Action"]:
             assert "incoming" not in json.dumps(statement["Resource"])
@@ -153,6 +158,70 @@ def test_dead_letters_outlive_the_queue_they_come_from(synthesized: dict[str, An
     (queue,) = [seconds for name, seconds in kept.items() if "Dead" not in name]
     (dead,) = [seconds for name, seconds in kept.items() if "Dead" in name]
     assert 4 * 86_400 < queue < dead
+
+
+def test_what_strangers_reach_holds_no_secret_and_does_not_know_dagsters_records(
+    synthesized: dict[str, Any],
+) -> None:
+    (container,) = only(synthesized, "AWS::ECS::TaskDefinition", "TasksUploads")[
+        "ContainerDefinitions"
+    ]
+    assert "Secrets" not in container
+    assert not [one["Name"] for one in container["Environment"] if "DAGSTER" in one["Name"]]
+    role = only(synthesized, "AWS::IAM::Policy", "TasksUploadsExecutionRole")
+    assert "secretsmanager" not in json.dumps(role)
+
+
+def test_what_strangers_reach_writes_promises_and_nothing_else_of_truth(
+    synthesized: dict[str, Any],
+) -> None:
+    mine = {one for one in actions(synthesized, "Uploads") if one.startswith("dynamodb:")}
+    assert mine == {"dynamodb:" + one for one in ("GetItem", "BatchGetItem", "Query", "PutItem")}
+    mine_too = statements(synthesized, "Uploads")
+    (writing,) = [one for one in mine_too if one["Action"] == "dynamodb:PutItem"]
+    assert writing["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["upload#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def reached_by(template: dict[str, Any], group: str) -> set[tuple[str, str]]:
+    """Which groups reach a service's group, and at which port."""
+    return {
+        (one["SourceSecurityGroupId"]["Fn::GetAtt"][0], str(one["FromPort"]))
+        for _, one in of(template, "AWS::EC2::SecurityGroupIngress")
+        if group in one["GroupId"]["Fn::GetAtt"][0]
+    }
+
+
+def test_only_the_login_reaches_the_ui_and_strangers_reach_nothing_else(
+    synthesized: dict[str, Any],
+) -> None:
+    services = dict(of(synthesized, "AWS::ECS::Service"))
+    groups = [
+        json.dumps(one["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"])
+        for one in services.values()
+    ]
+    assert len(set(groups)) == len(services)  # each has its own
+    for part, port in (("UiGroup", "3000"), ("UploadsGroup", "8400")):
+        ((source, at),) = reached_by(synthesized, part)
+        assert source.startswith("DoorsBalancer")
+        assert at == port
+    for part in ("CodeGroup", "MetricsGroup", "Postgres"):
+        sources = " ".join(source for source, _ in reached_by(synthesized, part))
+        assert sources
+        assert "Uploads" not in sources
+        assert "Balancer" not in sources
+
+
+def test_what_strangers_reach_calls_by_tls_only(synthesized: dict[str, Any]) -> None:
+    (egress,) = only(synthesized, "AWS::EC2::SecurityGroup", "UploadsGroup")["SecurityGroupEgress"]
+    assert (egress["FromPort"], egress["ToPort"], egress["IpProtocol"]) == (443, 443, "tcp")
+
+
+def test_whoever_runs_the_doctor_sees_the_queues(synthesized: dict[str, Any]) -> None:
+    for role in ("Runs", "Code", "Metrics"):
+        assert "sqs:GetQueueAttributes" in actions(synthesized, role), role
 
 
 def test_uploads_go_on_while_a_release_replaces_them(synthesized: dict[str, Any]) -> None:

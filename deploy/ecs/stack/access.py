@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+from rights import Right
 
 from stack.stores import Truth
 
@@ -14,39 +15,14 @@ OURS = ("previews/*", "thumbnails/*", "curated/*")
 """Keys that are written beside what tenants upload."""
 
 
-def use_truth(role: iam.IRole, truth: Truth, *, reads_stream: bool = False) -> None:
-    """Items by key and by index. No Scan, no table of its own making."""
-    _allow(
-        role,
-        [truth.arn, f"{truth.arn}/index/*"],
-        "dynamodb:GetItem",
-        "dynamodb:BatchGetItem",
-        "dynamodb:Query",
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:BatchWriteItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DescribeTable",
-    )
-    if reads_stream:
-        _allow(
-            role,
-            [f"{truth.arn}/stream/*"],
-            "dynamodb:DescribeStream",
-            "dynamodb:GetRecords",
-            "dynamodb:GetShardIterator",
-        )
-
-
-def migrate_truth(role: iam.IRole, truth: Truth) -> None:
-    _allow(
-        role,
-        [truth.arn],
-        "dynamodb:DescribeContinuousBackups",
-        "dynamodb:UpdateContinuousBackups",
-        "dynamodb:UpdateTable",
-    )
+def use_truth(role: iam.IRole, truth: Truth, *rights: Sequence[Right]) -> None:
+    """Truth, as far as `rights` says."""
+    for right in (each for kind in rights for each in kind):
+        on = [f"{truth.arn}{part}" for part in right.on]
+        keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(right.keys)}}
+        # Without any key in the request, "all of them" holds: so there has to be one.
+        some = {"Null": {"dynamodb:LeadingKeys": "false"}}
+        _allow(role, on, *right.actions, when={**keys, **some} if right.keys else None)
 
 
 def read_images(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
@@ -71,7 +47,7 @@ def check_buckets(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
             "s3:GetBucketNotification",
             "s3:GetBucketPublicAccessBlock",
             "s3:GetEncryptionConfiguration",
-            "s3:GetBucketVersioning",
+            "s3:GetLifecycleConfiguration",
         )
 
 
@@ -79,6 +55,12 @@ def promise_uploads(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
     """A presigned URL can do what its signer may do."""
     for bucket in buckets:
         _allow(role, [bucket.arn_for_objects("incoming/*")], "s3:PutObject")
+
+
+def see_queues(role: iam.IRole, *queues: sqs.IQueue) -> None:
+    """How full they are: what the doctor asks."""
+    arns = [queue.queue_arn for queue in queues]
+    _allow(role, arns, "sqs:GetQueueAttributes", "sqs:GetQueueUrl")
 
 
 def take_arrivals(role: iam.IRole, queue: sqs.IQueue, dead: sqs.IQueue) -> None:

@@ -39,7 +39,6 @@ TABLE = Path(__file__).parents[1] / "table.json"
 """What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""
 
 INCOMING = "incoming/"
-UNREADABLE_AFTER = 10  # receives; what cannot be read goes to the dead letters long before
 HIDDEN = Duration.minutes(5)  # a tick registers what it received, then deletes it
 
 
@@ -55,9 +54,8 @@ class Arrivals(Construct):
             "Queue",
             Duration.days(min(14, max(7, 2 * site.dormancy_days))),
             visibility_timeout=HIDDEN,
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self.dead, max_receive_count=UNREADABLE_AFTER
-            ),
+            # No redrive: an outage would use up the receipts. Who cannot read a message sends it to
+            # the dead letters, with the reason.
         )
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(
