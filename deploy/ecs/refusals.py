@@ -49,6 +49,21 @@ def images_not_of_the_release(template: Template, expected: Expected) -> Found:
                 yield name, f"the image {image!r} is not of the release {expected.version}"
 
 
+def tags_that_are_never_pulled_again(template: Template, expected: Expected) -> Found:
+    """A tag was moved, and machines went on with what they had under it."""
+    cached = [
+        name
+        for name, one in _resources(template, "AWS::EC2::LaunchTemplate")
+        if "prefer-cached" in json.dumps(one["Properties"]["LaunchTemplateData"]["UserData"])
+    ]
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        if "EC2" not in one["Properties"].get("RequiresCompatibilities", []):
+            continue
+        for container in one["Properties"]["ContainerDefinitions"]:
+            if cached and "@sha256:" not in container["Image"]:
+                yield name, f"{container['Image']} is no digest, and {cached[0]} pulls no tag again"
+
+
 def launch_template_ignored(template: Template, expected: Expected) -> Found:
     """New machines kept starting from the first version of their template."""
     for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
@@ -137,6 +152,25 @@ def clients_without_a_region(template: Template, expected: Expected) -> Found:
                 yield name, f"{container['Name']} is not told {' and '.join(sorted(missing))}"
 
 
+USE_A_GPU = {"PARJANYA_ENGINES__ENRICHER": "transformers", "PARJANYA_ENGINES__SCORER": "pyiqa"}
+"""Engines that compute on a GPU. What is not named here computes elsewhere."""
+
+
+def gpus_that_nothing_uses(template: Template, expected: Expected) -> Found:
+    """Machines with a GPU ran the engines of a laptop."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            kinds = [each["Type"] for each in container.get("ResourceRequirements", [])]
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            if "GPU" not in kinds:
+                continue
+            if not any(given.get(setting) == engine for setting, engine in USE_A_GPU.items()):
+                chosen = given.get("PARJANYA_ENGINES__ENRICHER", "embedded")
+                yield name, f"it reserves a GPU, and its engine {chosen!r} does not use one"
+            elif not (given.get("PARJANYA_VLM__MODEL") or given.get("PARJANYA_IQA__WEIGHTS")):
+                yield name, "its engine has no model: PARJANYA_VLM__MODEL"
+
+
 def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
     """A topic's own policy replaces the usual one, and no alarm was ever mailed."""
     policies = [one["Properties"] for _, one in _resources(template, "AWS::SNS::TopicPolicy")]
@@ -173,6 +207,7 @@ def _list(value: Any) -> list[Any]:
 
 RULES: tuple[Rule, ...] = (
     images_not_of_the_release,
+    tags_that_are_never_pulled_again,
     launch_template_ignored,
     retention_below_dormancy,
     receipts_that_an_outage_uses_up,
@@ -180,6 +215,7 @@ RULES: tuple[Rule, ...] = (
     queue_read_blindly,
     launcher_on_a_capacity_provider,
     clients_without_a_region,
+    gpus_that_nothing_uses,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
 )

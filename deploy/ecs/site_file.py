@@ -39,6 +39,7 @@ class Tenant:
 class Gpu:
     instance_type: str
     most: int
+    model: str  # of the engine `transformers`: a folder of the gpu image, or an id
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ def _objections(one: Site) -> list[str]:
         found.append("dormancy_days: SQS keeps a message 14 days at most, so 1 to 13")
     if len(one.zones) < 2 or not all(zone.startswith(one.region) for zone in one.zones):
         found.append(f"zones: two or more of {one.region}, such as {one.region}a")
+    if not one.gpu.model:
+        found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")
     if one.gpu.most < 1:
         found.append("gpu.most: 1 or more")
     return found

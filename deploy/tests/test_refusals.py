@@ -38,6 +38,13 @@ def test_an_image_tag_written_a_second_time(template: dict[str, Any], wanted: Ex
     assert "not of the release 0.1.0" in why
 
 
+def test_a_tag_that_machines_never_pull_again(template: dict[str, Any], wanted: Expected) -> None:
+    data = first(template, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    data["UserData"] = {"Fn::Base64": "echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> ecs.config"}
+    (why,) = refuse(template, wanted)
+    assert "no digest" in why
+
+
 @pytest.mark.parametrize("version", ["$Latest", "$Default", "1"])
 def test_a_launch_template_whose_changes_are_ignored(
     template: dict[str, Any], wanted: Expected, version: str
@@ -136,6 +143,27 @@ def test_a_container_that_knows_no_region(
     assert f"run is not told {name}" in why
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PARJANYA_ENGINES__ENRICHER", None, "'embedded' does not use one"),
+        ("PARJANYA_ENGINES__ENRICHER", "embedded-tags", "'embedded-tags' does not use one"),
+        ("PARJANYA_ENGINES__ENRICHER", "openai", "'openai' does not use one"),
+        ("PARJANYA_VLM__MODEL", None, "no model"),
+        ("PARJANYA_VLM__MODEL", "", "no model"),
+    ],
+)
+def test_a_gpu_that_nothing_uses(
+    template: dict[str, Any], wanted: Expected, name: str, value: str | None, says: str
+) -> None:
+    container = first(template, "AWS::ECS::TaskDefinition", "GpuRun")["ContainerDefinitions"][0]
+    container["Environment"] = [one for one in container["Environment"] if one["Name"] != name]
+    if value is not None:
+        container["Environment"].append({"Name": name, "Value": value})
+    (why,) = refuse(template, wanted)
+    assert says in why
+
+
 def test_alarms_that_no_topic_takes(template: dict[str, Any], wanted: Expected) -> None:
     policy = first(template, "AWS::SNS::TopicPolicy")["PolicyDocument"]
     policy["Statement"] = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
@@ -158,6 +186,7 @@ def test_access_logs_whose_versions_are_never_deleted(
         ("dormancy_days", 14, "14 days at most"),
         ("account", 123, "twelve digits"),
         ("zones", ["us-east-1a", "us-east-1b"], "zones"),
+        ("gpu", {"instance_type": "g6.2xlarge", "most": 1, "model": ""}, "gpu.model"),
         ("release", {"version": "latest", "registry": "r"}, "no version that stays itself"),
         (
             "release",

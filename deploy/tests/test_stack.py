@@ -84,6 +84,8 @@ def test_digests_take_the_place_of_tags(said: dict[str, Any]) -> None:
         for container in one["ContainerDefinitions"]
     }
     assert all(image.endswith(f"@{digest}") for image in images)
+    assert "prefer-cached" in json.dumps(only(template, "AWS::EC2::LaunchTemplate"))
+    assert refuse(template, expected(site(pinned))) == []
 
 
 def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None:

@@ -65,6 +65,8 @@ class Tasks(Construct):
         self._of_dagster = {
             "PARJANYA_LANES__LAYOUT": "split",
             "PARJANYA_LANES__LAUNCHER": "ecs",
+            "PARJANYA_ENGINES__ENRICHER": "transformers",
+            "PARJANYA_VLM__MODEL": site.gpu.model,
             "PARJANYA_ARRIVALS__QUEUE": arrivals.queue.queue_url,
             "PARJANYA_ARRIVALS__DEAD_LETTERS": arrivals.dead.queue_url,
             "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
@@ -122,7 +124,9 @@ class Tasks(Construct):
         definition = ecs.Ec2TaskDefinition(
             self, "GpuRun", network_mode=ecs.NetworkMode.AWS_VPC, task_role=role
         )
-        self._container(definition, RUN, "gpu", None, None, None, size=size, gpus=gpus)
+        # Named, so that a run which finds no GPU says so, and does not go on without.
+        on_gpu = {"PARJANYA_ENGINES__DEVICE": "cuda"}
+        self._container(definition, RUN, "gpu", None, None, on_gpu, size=size, gpus=gpus)
         return definition
 
     def migrating(self, definition: ecs.FargateTaskDefinition) -> None:
