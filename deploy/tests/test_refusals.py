@@ -186,6 +186,12 @@ def test_access_logs_whose_versions_are_never_deleted(
         ("dormancy_days", 14, "14 days at most"),
         ("account", 123, "twelve digits"),
         ("zones", ["us-east-1a", "us-east-1b"], "zones"),
+        ("tenants", {"acme; rm": {"bucket": "acme-images", "origins": []}}, "no name of a tenant"),
+        ("tenants", {"acme": {"bucket": "Acme", "origins": []}}, "no name of a tenant or bucket"),
+        ("bucket_names", "{tenant}", "bucket_names"),
+        ("bucket_names", "images-example", "bucket_names"),
+        ("bucket_names", "{tenant}-{tenant}-images", "bucket_names"),
+        ("tenants", {"bolt": {"bucket": "acme-images-example", "origins": []}}, "that of 'acme'"),
         ("gpu", {"instance_type": "g6.2xlarge", "most": 1, "model": ""}, "gpu.model"),
         ("release", {"version": "latest", "registry": "r"}, "no version that stays itself"),
         (

@@ -144,6 +144,57 @@ def test_the_table_is_the_one_that_migrating_makes(synthesized: dict[str, Any]) 
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
+def containers(template: dict[str, Any], part: str) -> dict[str, dict[str, Any]]:
+    definition = only(template, "AWS::ECS::TaskDefinition", f"Tasks{part}")
+    return {one["Name"]: one for one in definition["ContainerDefinitions"]}
+
+
+def test_tenants_of_the_site_are_registered_before_a_message_is_read(
+    synthesized: dict[str, Any],
+) -> None:
+    code = containers(synthesized, "Code")
+    assert code["migrate"]["Command"][-1].split(" && ") == [
+        "parjanya migrate",
+        "parjanya tenant add acme --bucket acme-images-example",
+    ]
+    assert {"ContainerName": "migrate", "Condition": "SUCCESS"} in code["code"]["DependsOn"]
+
+
+def buckets_of(template: dict[str, Any], role: str, action: str) -> list[str]:
+    (one,) = [s for s in statements(template, role) if action in s["Action"]]
+    assert one["Condition"] == {"StringEquals": {"s3:ResourceAccount": "123456789012"}}
+    said: str | list[str] = one["Resource"]
+    return said if isinstance(said, list) else [said]
+
+
+def let_in(template: dict[str, Any]) -> list[str]:
+    policy = only(template, "AWS::SQS::QueuePolicy", "ArrivalsQueue")["PolicyDocument"]
+    (one,) = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+    assert one["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+    said: list[str] = one["Condition"]["ArnLike"]["aws:SourceArn"]
+    return said
+
+
+def test_tenants_come_without_a_deployment(synthesized: dict[str, Any]) -> None:
+    every = "arn:aws:s3:::*-images-example"
+    assert let_in(synthesized) == [every]
+    assert buckets_of(synthesized, "Runs", "s3:ListBucket") == [every]
+    assert buckets_of(synthesized, "Uploads", "s3:PutObject") == [f"{every}/incoming/*"]
+    assert "s3:ListAllMyBuckets" in actions(synthesized, "Code")
+    environment = containers(synthesized, "Code")["code"]["Environment"]
+    named = {"Name": "PARJANYA_TENANTS__BUCKETS", "Value": "{tenant}-images-example"}
+    assert named in environment
+
+
+def test_without_a_pattern_only_the_tenants_of_the_site_are_served(said: dict[str, Any]) -> None:
+    closed = copy.deepcopy(said)
+    del closed["bucket_names"]
+    template = synthesize(site(closed))
+    assert let_in(template) == ["arn:aws:s3:::acme-images-example"]
+    assert buckets_of(template, "Runs", "s3:ListBucket") == ["arn:aws:s3:::acme-images-example"]
+    assert "s3:ListAllMyBuckets" not in actions(template, "Code")
+
+
 def test_what_landed_is_told_after_the_queue_lets_s3_in(synthesized: dict[str, Any]) -> None:
     (bucket,) = [
         one

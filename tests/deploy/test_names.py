@@ -44,6 +44,8 @@ def test_commands_that_are_run_are_commands() -> None:
         ),
         ("parjanya", "doctor"),
         ("parjanya", "preflight"),
+        ("parjanya", "migrate"),
+        ("parjanya", "tenant", "add"),
     }
     for command in said:
         place: Any = get_command(app)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from rights import Right
+from site_file import Site
 
 from stack.stores import Truth
 
@@ -25,36 +25,46 @@ def use_truth(role: iam.IRole, truth: Truth, *rights: Sequence[Right]) -> None:
         _allow(role, on, *right.actions, when={**keys, **some} if right.keys else None)
 
 
-def read_images(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    for bucket in buckets:
-        _allow(role, [bucket.bucket_arn], "s3:ListBucket")
-        _allow(role, [bucket.arn_for_objects("*")], "s3:GetObject", "s3:GetObjectVersion")
+class Images:
+    """The buckets of tenants, as far as roles know them: by patterns of names, in this account."""
 
+    def __init__(self, site: Site) -> None:
+        self._arns = [f"arn:aws:s3:::{pattern}" for pattern in site.bucket_patterns]
+        self._ours: dict[str, object] = {"StringEquals": {"s3:ResourceAccount": site.account}}
+        self._more_come = bool(site.bucket_names)
 
-def write_results(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    """Beside the uploads, never over them."""
-    for bucket in buckets:
-        _allow(role, [bucket.arn_for_objects(keys) for keys in OURS], "s3:PutObject")
+    def read(self, role: iam.IRole) -> None:
+        _allow(role, self._arns, "s3:ListBucket", when=self._ours)
+        _allow(role, self._keys("*"), "s3:GetObject", when=self._ours)
 
+    def write_results(self, role: iam.IRole) -> None:
+        """Beside the uploads, never over them."""
+        _allow(role, self._keys(*OURS), "s3:PutObject", when=self._ours)
 
-def check_buckets(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    """What `parjanya tenant check` looks at."""
-    for bucket in buckets:
+    def promise(self, role: iam.IRole) -> None:
+        """A presigned URL can do what its signer may do."""
+        _allow(role, self._keys("incoming/*"), "s3:PutObject", when=self._ours)
+
+    def check(self, role: iam.IRole) -> None:
+        """What `parjanya tenant check` looks at."""
         _allow(
             role,
-            [bucket.bucket_arn],
+            self._arns,
             "s3:GetBucketCORS",
             "s3:GetBucketNotification",
             "s3:GetBucketPublicAccessBlock",
             "s3:GetEncryptionConfiguration",
             "s3:GetLifecycleConfiguration",
+            when=self._ours,
         )
 
+    def discover(self, role: iam.IRole) -> None:
+        """New tenants' buckets, by their names."""
+        if self._more_come:
+            _allow(role, ["*"], "s3:ListAllMyBuckets")  # it has no resource to name
 
-def promise_uploads(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    """A presigned URL can do what its signer may do."""
-    for bucket in buckets:
-        _allow(role, [bucket.arn_for_objects("incoming/*")], "s3:PutObject")
+    def _keys(self, *patterns: str) -> list[str]:
+        return [f"{arn}/{pattern}" for arn in self._arns for pattern in patterns]
 
 
 def see_queues(role: iam.IRole, *queues: sqs.IQueue) -> None:

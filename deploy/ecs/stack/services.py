@@ -26,7 +26,7 @@ from constructs import Construct
 from parjanya_dagster.lanes import SPLIT
 from stack import access
 from stack.machines import Machines
-from stack.stores import Arrivals, Buckets, Records, Truth
+from stack.stores import Arrivals, Records, Truth
 from stack.tasks import Size, Tasks
 
 NAMESPACE = "parjanya.internal"
@@ -48,20 +48,19 @@ class Services(Construct):
         tasks: Tasks,
         truth: Truth,
         arrivals: Arrivals,
-        buckets: Buckets,
+        images: access.Images,
         records: Records,
     ) -> None:
         super().__init__(scope, name)
         self._machines, self._tasks = machines, tasks
         self._names = discovery.PrivateDnsNamespace(self, "Names", name=NAMESPACE, vpc=vpc)
         self._network(vpc, records)
-        every = list(buckets.by_tenant.values())
 
         runs = self._tasks.role("Runs")
         access.use_truth(runs, truth, rights.WORK)
         access.see_queues(runs, arrivals.queue, arrivals.dead)  # the doctor's check runs there
-        access.read_images(runs, every)
-        access.write_results(runs, every)
+        images.read(runs)
+        images.write_results(runs)
         self.cpu_run = tasks.cpu_run(_size("cpu"), runs)
         self.gpu_run = tasks.gpu_run(_size("gpu"), _LANES["gpu"].gpus, runs)
         where = {
@@ -74,8 +73,9 @@ class Services(Construct):
 
         code = self._tasks.role("Code")  # sensors run here
         access.use_truth(code, truth, rights.WORK, rights.FOLLOW, rights.MIGRATE)
-        access.read_images(code, every)
-        access.check_buckets(code, every)
+        images.read(code)
+        images.check(code)
+        images.discover(code)
         access.take_arrivals(code, arrivals.queue, arrivals.dead)
         self.code = self._service(
             "Code",
@@ -120,7 +120,7 @@ class Services(Construct):
         )
         uploads = self._tasks.role("Uploads")
         access.use_truth(uploads, truth, rights.PROMISE)
-        access.promise_uploads(uploads, every)
+        images.promise(uploads)
         self.uploads = self._service(
             "Uploads",
             Size(512, 1024),

@@ -64,9 +64,9 @@ class Arrivals(Construct):
                 resources=[self.queue.queue_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": site.account},
-                    "ArnEquals": {
+                    "ArnLike": {
                         "aws:SourceArn": [
-                            f"arn:aws:s3:::{tenant.bucket}" for tenant in site.tenants.values()
+                            f"arn:aws:s3:::{pattern}" for pattern in site.bucket_patterns
                         ]
                     },
                 },
@@ -106,14 +106,11 @@ class Buckets(Construct):
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )
-        self.by_tenant = {
-            slug: self._bucket(
-                slug, tenant.bucket, [site.ui.upload_origin, *tenant.origins], arrivals
-            )
-            for slug, tenant in site.tenants.items()
-        }
+        for slug, tenant in site.tenants.items():
+            origins = [site.ui.upload_origin, *tenant.origins]
+            self._bucket(slug, tenant.bucket, origins, arrivals)
 
-    def _bucket(self, slug: str, name: str, origins: list[str], arrivals: Arrivals) -> s3.Bucket:
+    def _bucket(self, slug: str, name: str, origins: list[str], arrivals: Arrivals) -> None:
         bucket = s3.Bucket(
             self,
             slug,
@@ -158,7 +155,6 @@ class Buckets(Construct):
         )
         # S3 tries the queue when it is named, so the queue must let it in by then.
         plain.node.add_dependency(arrivals.queue.node.find_child("Policy"))
-        return bucket
 
 
 class Truth(Construct):

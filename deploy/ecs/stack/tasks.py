@@ -63,6 +63,7 @@ class Tasks(Construct):
             ),
         }
         self._of_dagster = {
+            "PARJANYA_TENANTS__BUCKETS": site.bucket_names,
             "PARJANYA_LANES__LAYOUT": "split",
             "PARJANYA_LANES__LAUNCHER": "ecs",
             "PARJANYA_ENGINES__ENRICHER": "transformers",
@@ -130,10 +131,18 @@ class Tasks(Construct):
         return definition
 
     def migrating(self, definition: ecs.FargateTaskDefinition) -> None:
-        """Bring Truth to the schema of this release before the task's own container starts."""
-        first = self._container(
-            definition, "migrate", "cpu", ["parjanya", "migrate"], None, None, essential=False
-        )
+        """Before the task's own container starts: Truth has the schema of this release, and knows
+        the tenants of the site. An event of a bucket that nobody knows is of no use to anybody.
+        """
+        commands = [
+            "parjanya migrate",
+            *(
+                f"parjanya tenant add {slug} --bucket {tenant.bucket}"
+                for slug, tenant in self._site.tenants.items()
+            ),
+        ]
+        command = ["sh", "-c", " && ".join(commands)]
+        first = self._container(definition, "migrate", "cpu", command, None, None, essential=False)
         definition.default_container.add_container_dependencies(
             ecs.ContainerDependency(
                 container=first, condition=ecs.ContainerDependencyCondition.SUCCESS
