@@ -303,7 +303,7 @@ class Work(Base):
 
 
 def _image_id(item: Item) -> str:
-    return item["pk"]["S"].partition("#")[2]
+    return codec.text(item, "pk").partition("#")[2]
 
 
 def _is_free(row: ImageRow, now: float) -> bool:
