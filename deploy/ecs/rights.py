@@ -54,7 +54,7 @@ LOOK = (Right(actions=_dynamodb("GetItem", "BatchGetItem", "Query"), on=(TABLE, 
 PROMISE = (
     Right(
         actions=_dynamodb("GetItem", "BatchGetItem"),
-        keys=("schema", "tenants", "token#*", "upload#*", "image#*"),
+        keys=("schema", "tenants", "token#*", "upload#*", "key#*", "image#*"),
     ),
     Right(actions=_dynamodb("Query"), on=("/index/named",)),
     Right(actions=_dynamodb("PutItem"), keys=("upload#*",)),
