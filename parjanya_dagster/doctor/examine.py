@@ -111,6 +111,7 @@ class Examiner:
         with self._part("what loops cannot see"):
             read["blind"] = self.store.heartbeats(BLIND)
             read["groups"] = self.store.group_notes()
+            read["dead_letters"] = tuple(self.store.dead_letters().values())
         read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
             read["preflights"] = self.store.preflights()
