@@ -27,7 +27,7 @@ from dagster._serdes import ConfigurableClassData, serialize_value
 from parjanya_dagster.instance.standby import wire
 
 PROCESS_TAG = "parjanya/process"
-"""Of a run: `pid:time` of the process that a stand-by became for it."""
+"""Of a run: the name of the process that has it."""
 PATIENCE = 5.0  # seconds that the server has to answer
 
 
@@ -63,10 +63,10 @@ class StandbyLauncher(DefaultRunLauncher):
         if PROCESS_TAG not in run.tags:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
-        process = process_of(run)
-        if process is None:
+        pid = process_of(run)
+        if pid is None:
             return False
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
         return True
 
     @property
@@ -98,17 +98,24 @@ class StandbyLauncher(DefaultRunLauncher):
 
 
 def process_name(pid: int) -> str:
-    """What a run calls this process. It is never another's, though ids of processes come again."""
-    return f"{pid}:{psutil.Process(pid).create_time():.2f}"
+    """What a run calls a process: its id, when it began, and the boot of the machine.
+
+    Ids of processes come again. The time is in ticks since the boot, so no clock that is set moves
+    it. Raises OSError where there is no such process.
+    """
+    status = Path(f"/proc/{pid}/stat").read_text()
+    began = status.rpartition(")")[2].split()[19]  # `starttime` of proc_pid_stat(5)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    return f"{pid}:{began}:{boot}"
 
 
-def process_of(run: DagsterRun) -> psutil.Process | None:
-    """The process that this run names, while it lives."""
-    pid = run.tags[PROCESS_TAG].partition(":")[0]
+def process_of(run: DagsterRun) -> int | None:
+    """The id of the process that this run names, while it lives."""
+    name = run.tags[PROCESS_TAG]
     try:
-        process = psutil.Process(int(pid))
-        if process.status() == psutil.STATUS_ZOMBIE:
+        pid = int(name.partition(":")[0])
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return None
-        return process if process_name(process.pid) == run.tags[PROCESS_TAG] else None
-    except (ValueError, psutil.Error):
+        return pid if process_name(pid) == name else None
+    except (ValueError, OSError, psutil.Error):
         return None

@@ -20,7 +20,7 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 from parjanya_dagster.instance.home import dagster_config, stands_by, write_home
 from parjanya_dagster.instance.standby import wire
-from parjanya_dagster.instance.standby.launcher import PROCESS_TAG, StandbyLauncher
+from parjanya_dagster.instance.standby.launcher import PROCESS_TAG, StandbyLauncher, process_name
 from parjanya_dagster.instance.standby.worker import RUNNING, WAITING
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.platform import open_platform
@@ -77,7 +77,9 @@ class House:
         return [
             child
             for child in psutil.Process(self.process.pid).children()
-            if _name(child) == WAITING and len(child.children()) >= self.settings.media.workers
+            if is_alive(child)
+            and _name(child) == WAITING
+            and _children(child) >= self.settings.media.workers
         ]
 
     def until_one_waits(self) -> psutil.Process:
@@ -126,6 +128,13 @@ def _name(process: psutil.Process) -> str:
         return str(process.name())
     except psutil.Error:
         return ""
+
+
+def _children(process: psutil.Process) -> int:
+    try:
+        return len(process.children())
+    except psutil.Error:  # it has just ended
+        return 0
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +189,7 @@ def test_a_process_takes_its_run_while_it_still_loads(house: House) -> None:
 
     def loading() -> list[psutil.Process]:
         children = psutil.Process(house.process.pid).children()
-        return [child for child in children if _name(child) == WAITING]
+        return [child for child in children if is_alive(child) and _name(child) == WAITING]
 
     house.until(loading, "another one loads")
     (process,) = loading()
@@ -269,7 +278,8 @@ def test_a_process_id_that_has_come_again_is_not_taken_for_the_run(
     house: House,
 ) -> None:
     run = house.run()
-    house.instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{os.getpid()}:1.00"})
+    began = process_name(os.getpid()).split(":")
+    house.instance.add_run_tags(run.run_id, {PROCESS_TAG: f"{os.getpid()}:1:{began[2]}"})
     run = house.again(run)
     assert house.launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
     assert not house.launcher.terminate(run.run_id)
