@@ -10,7 +10,7 @@ should expect answers of an index that are not up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from parjanya_dagster.truth.dynamo.codec import Item, attribute
@@ -49,9 +49,10 @@ class LateIndexes:
             most: int | None = None,
             page: int | None = None,
             backwards: bool = False,
+            only: Sequence[str] = (),
         ) -> Iterator[Item]:
             if not index:
-                return query(pk, where, most=most, page=page, backwards=backwards)
+                return query(pk, where, most=most, page=page, backwards=backwards, only=only)
             return iter(self._query(pk, where, index, most, backwards))
 
         wire.query = late  # type: ignore[method-assign]
