@@ -92,6 +92,7 @@ class Facts:
     loops: Mapping[str, Heartbeat] | None = None
     totals: Mapping[str, float] = field(default_factory=dict)  # of all reconciliations
     sensors: tuple[SensorSeen, ...] = ()
+    daemon: float | None = None  # when Dagster's daemon last gave a sign of life
     ahead: float | None = None  # seconds by which Truth's clock is ahead of ours
     stranded: Mapping[str, int] = field(default_factory=dict)  # tenant -> rows nobody can claim
     troubled: tuple[Troubled, ...] = ()

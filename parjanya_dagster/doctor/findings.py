@@ -120,6 +120,18 @@ KINDS: Mapping[str, Kind] = {
     "arrivals_blind": Kind(
         _B, _ERROR, "Is parjanya up running? Then read the failed ticks of the sensor arrivals."
     ),
+    "daemon_away": Kind(
+        _B,
+        _ERROR,
+        "Start Dagster's daemon, or read its log: parjanya up, or the Deployment or service of "
+        "the daemon.",
+    ),
+    "code_location_away": Kind(
+        _B,
+        _ERROR,
+        "Start the code location, or read in its log why it does not load: parjanya up, or the "
+        "Deployment or service of the code.",
+    ),
     "ticks_failing": Kind(
         _B, _ERROR, "Read the error of the last tick in the UI, under Automation."
     ),

@@ -27,7 +27,7 @@ from parjanya_dagster.ingest.owners import BucketNames, Owners
 from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import MailResult
-from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
+from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, set_aside, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.queues.messages import Message, Queue
 from parjanya_dagster.truth import dead_letters
@@ -179,7 +179,10 @@ class _Inspection:
         return refused[0] if refused else dead_letters.UNREADABLE
 
     def _keys_to_look_at(self, event: ObjectEvent) -> list[str]:
-        """The keys of an event that may be a tenant's uploads."""
+        """The keys of an event that may be a tenant's uploads.
+
+        What is set aside is nobody's mistake: the sweep counts it.
+        """
         tenant = self.owners.known(event.bucket)
         if tenant is None:
             try:
@@ -190,7 +193,11 @@ class _Inspection:
         elif tenant.status != "active":
             return []  # its files are found by the sweep once it is active again
         prefix = tenant.prefix if tenant else INCOMING
-        uploads = [key for key in event.keys if key.startswith(prefix) and not is_folder(key)]
+        uploads = [
+            key
+            for key in event.keys
+            if key.startswith(prefix) and not is_folder(key) and set_aside(key) is None
+        ]
         accepted = [key for key in uploads if refusal(key) is None]
         if uploads and not accepted:
             self.refused[event] = f"{shown(uploads[0])}: {refusal(uploads[0])}"

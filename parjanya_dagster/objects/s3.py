@@ -12,7 +12,14 @@ from typing import Any
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
 from parjanya_dagster.objects.aws_environment import region, s3_addressing
-from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.store import (
+    Digest,
+    LeftOut,
+    NewObject,
+    Object,
+    ObjectInfo,
+    PresignedPut,
+)
 
 _GONE = ("404", "NoSuchKey")
 _OTHERWISE = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
@@ -98,7 +105,9 @@ class S3Objects:
         modified_at = answer["LastModified"].timestamp()
         return ObjectInfo(key, _etag(answer), answer["ContentLength"], modified_at)
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket,
             Prefix=prefix,

@@ -43,7 +43,8 @@ class Arrivals(Group):
     settle: float = Field(
         default=1.0,
         ge=0,
-        description="A file in a bucket folder must have been still for this long.",
+        description="A file in a bucket folder must have been still for this long, where it cannot "
+        "be told that nobody writes to it.",
     )
     batch_size: int = Field(default=1000, ge=1, le=100_000, description="Images per partition.")
     sweep_seconds: float = Field(

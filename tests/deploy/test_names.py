@@ -38,9 +38,10 @@ def test_commands_that_are_run_are_commands() -> None:
     said = {
         *(
             tuple(takewhile(str.isidentifier, one["args"]))  # options follow
-            for deployment in [*of("Deployment").values(), *of("Job").values()]
-            for one in deployment["spec"]["template"]["spec"]["containers"]
-            if "args" in one
+            for made in [*of("Deployment").values(), *of("Job").values()]
+            for kind in ("initContainers", "containers")
+            for one in made["spec"]["template"]["spec"].get(kind, [])
+            if one.get("args", [""])[0] == "parjanya"
         ),
         ("parjanya", "doctor"),
         ("parjanya", "preflight"),
