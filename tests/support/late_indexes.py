@@ -16,9 +16,9 @@ from typing import Any
 from parjanya_dagster.truth.dynamo.codec import Item, attribute
 from parjanya_dagster.truth.dynamo.keys import INDEXES
 from parjanya_dagster.truth.dynamo.wire import Wire
-from tests.contract.dynamo import WRITES
 from tests.support.clock import Clock
 
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 _COMPARE = {
     "<=": lambda one, other: one <= other,
     ">": lambda one, other: one > other,
@@ -60,7 +60,7 @@ class LateIndexes:
             self._copies.append((float("-inf"), self._items(wire)))
 
     def _copy(self, wire: Wire, operation: str) -> None:
-        if operation in WRITES and not self._copying:
+        if operation in _WRITES and not self._copying:
             self._copies.append((self.clock(), self._items(wire)))
 
     def _items(self, wire: Wire) -> list[Item]:
