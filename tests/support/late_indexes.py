@@ -10,15 +10,15 @@ should expect answers of an index that are not up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from parjanya_dagster.truth.dynamo.codec import Item, attribute
 from parjanya_dagster.truth.dynamo.keys import INDEXES
 from parjanya_dagster.truth.dynamo.wire import Wire
-from tests.contract.dynamo import WRITES
 from tests.support.clock import Clock
 
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 _COMPARE = {
     "<=": lambda one, other: one <= other,
     ">": lambda one, other: one > other,
@@ -49,9 +49,10 @@ class LateIndexes:
             most: int | None = None,
             page: int | None = None,
             backwards: bool = False,
+            only: Sequence[str] = (),
         ) -> Iterator[Item]:
             if not index:
-                return query(pk, where, most=most, page=page, backwards=backwards)
+                return query(pk, where, most=most, page=page, backwards=backwards, only=only)
             return iter(self._query(pk, where, index, most, backwards))
 
         wire.query = late  # type: ignore[method-assign]
@@ -59,7 +60,7 @@ class LateIndexes:
             self._copies.append((float("-inf"), self._items(wire)))
 
     def _copy(self, wire: Wire, operation: str) -> None:
-        if operation in WRITES and not self._copying:
+        if operation in _WRITES and not self._copying:
             self._copies.append((self.clock(), self._items(wire)))
 
     def _items(self, wire: Wire) -> list[Item]:

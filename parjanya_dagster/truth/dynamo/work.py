@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
@@ -30,27 +31,38 @@ class Work(Base):
     def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
         statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
         places = [(status, shard) for status in statuses for shard in range(keys.SHARDS)]
-        due_ats: dict[tuple[str, str], list[float]] = {}
-        pages = self.wire.each(lambda place: self._due(*place, now), places)
-        for (status, _), items in zip(places, pages, strict=True):
-            for item in items:
-                waits = due_ats.setdefault((codec.text(item, "batch"), str(status)), [])
-                waits.append(float(item["due_at"]["N"]))
+        rows: Counter[tuple[str, str]] = Counter()  # by batch and status
+        oldest: dict[tuple[str, str], float] = {}
+        counted = self.wire.each(lambda place: self._due(*place, now), places)
+        for (status, _), (here, first) in zip(places, counted, strict=True):
+            for batch, number in here.items():
+                of = batch, str(status)
+                rows[of] += number
+                oldest[of] = min(first[batch], oldest.get(of, first[batch]))
         due = [
             DueBatch(
                 batch=batch,
                 tenant=parse_batch(batch)[0],
                 stage=STAGE_OF[Status(status)],
-                rows=len(at),
-                oldest=min(at),
+                rows=number,
+                oldest=oldest[batch, status],
             )
-            for (batch, status), at in due_ats.items()
+            for (batch, status), number in rows.items()
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
-    def _due(self, status: str, shard: int, now: float) -> list[Item]:
-        pk = keys.due(status, shard)
-        return list(self.wire.query(pk, ("<=", now), index="due"))
+    def _due(self, status: str, shard: int, now: float) -> tuple[Counter[str], dict[str, float]]:
+        """Due rows of one partition by batch, and when the first of each was. Keeps no row."""
+        rows: Counter[str] = Counter()
+        first: dict[str, float] = {}
+        items = self.wire.query(
+            keys.due(status, shard), ("<=", now), index="due", only=("batch", "due_at")
+        )
+        for item in items:
+            batch = codec.text(item, "batch")
+            rows[batch] += 1
+            first.setdefault(batch, float(item["due_at"]["N"]))  # the longest due come first
+        return rows, first
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
