@@ -87,6 +87,7 @@ class Examiner:
     objects: Objects
     belief: Belief | None  # None: there is none to read, and `unread` should say so
     sensors: Callable[[], Sequence[SensorSeen]]
+    daemon: Callable[[], float | None] = lambda: None  # its last sign of life
     clock: Callable[[], float]
     tenant: str | None = None  # one only
     bounds: Bounds = field(default_factory=Bounds)
@@ -110,6 +111,7 @@ class Examiner:
         with self._part("what loops cannot see"):
             read["blind"] = self.store.heartbeats(BLIND)
             read["groups"] = self.store.group_notes()
+            read["dead_letters"] = tuple(self.store.dead_letters().values())
         read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
             read["preflights"] = self.store.preflights()
@@ -130,6 +132,8 @@ class Examiner:
                 read["obstacles"] = tuple(self.workers.obstacles(_suspects(read["snapshot"])))
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
+        with self._part("the heartbeats of Dagster's daemon"):
+            read["daemon"] = self.daemon()
         with self._part("what runs and what was declared"):
             read["drifts"] = tuple(drifts(self.store))
         with self._part("rows in trouble"):

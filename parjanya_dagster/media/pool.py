@@ -114,6 +114,17 @@ class DecoderPool:
 
         return list(self._threads.map(outcome, datas))
 
+    def start(self) -> None:
+        """Start every child that is not there. Raises MediaError."""
+        seats = [self._seats.get() for _ in range(self._workers)]
+        starts = [self._threads.submit(self._started) for seat in seats if seat is None]
+        children = [seat for seat in seats if seat is not None]
+        try:
+            children += [start.result() for start in starts]
+        finally:
+            for index in range(self._workers):
+                self._seats.put(children[index] if index < len(children) else None)
+
     def close(self) -> None:
         """End every child. Images in work fail with MediaError. Idempotent."""
         with self._lock:

@@ -40,6 +40,9 @@ MARKER = ".parjanya-bucket"
 """The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
 LOCK = ".parjanya-lock"
 """The file in a bucket's folder that is locked by who writes over a version. Hidden, and empty."""
+CLOSED = 0.25
+"""Seconds for which a file that no process writes to must have been still: many programs write a
+file in one go, some open it a second time."""
 LOOKS, LOOK = 200, 0.05  # how often, and after how many seconds, a lock that is held is tried
 
 
@@ -288,23 +291,26 @@ class FolderObjects:
     def complete(self, bucket: str, info: ObjectInfo, now: float) -> bool:
         """A file is complete when no process has it open for writing and it has settled.
 
-        A read lease of Linux tells the first. Where the file system has no leases, only the
-        second is known.
+        A read lease of Linux tells the first; then a moment of stillness is enough. Where it
+        cannot be told (no leases on this file system, another user's file), it must have been
+        still for `settle` seconds.
         """
-        if is_unfinished(info.key) or 0 <= now - info.modified_at < self.settle:
+        age = now - info.modified_at
+        settled = not 0 <= age < self.settle  # the clock of a file server may be ahead
+        if is_unfinished(info.key) or 0 <= age < min(CLOSED, self.settle):
             return False
         try:
             handle = os.open(self._path(bucket, info.key), os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
         except OSError:
-            return True  # unreadable is not unfinished: validation will say what is wrong
+            return settled  # unreadable is not unfinished: validation will say what is wrong
         try:
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         except OSError as error:
             # EAGAIN: someone writes. Otherwise (another user's file, no leases) nothing is known.
-            return error.errno != errno.EAGAIN
+            return settled and error.errno != errno.EAGAIN
         finally:
             os.close(handle)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -294,11 +295,26 @@ def test_a_file_that_is_open_for_writing_is_not_complete_however_still(
         assert objects.complete("acme", info(objects, "a.jpg"), later)
 
 
-def test_a_file_is_complete_only_after_it_has_been_still(
+def test_a_file_that_nobody_writes_to_is_complete_after_a_moment_of_stillness(
     objects: FolderObjects, root: Path
 ) -> None:
     (root / "acme" / "incoming" / "a.jpg").write_bytes(b"x")
     one = info(objects, "a.jpg")
+    assert not objects.complete("acme", one, one.modified_at + 0.2)
+    assert objects.complete("acme", one, one.modified_at + 0.3)
+
+
+@pytest.mark.parametrize("why", [errno.EACCES, errno.EINVAL])
+def test_where_nobody_can_tell_who_writes_a_file_must_have_been_still(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    (root / "acme" / "incoming" / "a.jpg").write_bytes(b"x")
+    one = info(objects, "a.jpg")
+
+    def no_leases(*_: object) -> None:
+        raise OSError(why, "no leases")
+
+    monkeypatch.setattr(fcntl, "fcntl", no_leases)
     assert not objects.complete("acme", one, one.modified_at + 0.5)
     assert objects.complete("acme", one, one.modified_at + 1.5)
 
