@@ -10,7 +10,7 @@ from parjanya_dagster.belief.snapshot import SensorSeen, Snapshot
 from parjanya_dagster.doctor.launch_obstacles import Obstacle
 from parjanya_dagster.queues.messages import QueueState
 from parjanya_dagster.truth.models import Heartbeat, ImageRow
-from parjanya_dagster.truth.records import DepartureHold, GroupNote, PreflightVerdict
+from parjanya_dagster.truth.records import DeadLetters, DepartureHold, GroupNote, PreflightVerdict
 from parjanya_dagster.truth.store import Counts
 
 
@@ -109,6 +109,7 @@ class Facts:
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()
+    dead_letters: tuple[DeadLetters, ...] = ()  # what nobody could use, by where it came from
     groups: Mapping[str, GroupNote] = field(default_factory=dict)  # by lane, what was asked of it
     obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
     preflights: Mapping[str, PreflightVerdict] = field(default_factory=dict)  # the last, by stage

@@ -156,6 +156,12 @@ KINDS: Mapping[str, Kind] = {
         _WARNING,
         "Read their attribute `reason`, fix the cause, then move them back or delete them.",
     ),
+    "messages_refused": Kind(
+        _T,
+        _WARNING,
+        "If it is a tenant's bucket: parjanya tenant add SLUG --bucket BUCKET, and the sweep finds "
+        "what landed there. Else correct what sends them.",
+    ),
     "queue_missing": Kind(
         _I,
         _ERROR,

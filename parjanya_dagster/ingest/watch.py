@@ -197,6 +197,7 @@ class Watch:
             "unread": swept.unread,
             "departed": swept.departed,
             "refused": self.sweeper.refusals.body(),
+            "set_aside": self.sweeper.refusals.body_of_aside(),
             "complete": swept.complete,
         }
         if mail is not None:

@@ -26,10 +26,16 @@ from parjanya_dagster.errors import (
     StorageUnavailable,
 )
 from parjanya_dagster.objects import durable
-from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.keys import Aside, is_unfinished
+from parjanya_dagster.objects.store import (
+    Digest,
+    LeftOut,
+    NewObject,
+    Object,
+    ObjectInfo,
+    PresignedPut,
+)
 
-UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
-"""Endings of files that a program is still writing."""
 MARKER = ".parjanya-bucket"
 """The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
 LOCK = ".parjanya-lock"
@@ -198,13 +204,19 @@ class FolderObjects:
         with self._open(bucket, key) as file:
             return _info(key, os.fstat(file.fileno()))
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         base = self._path(bucket, prefix) if prefix else self.root / bucket
         top = base if prefix.endswith("/") or not prefix else base.parent
         unread: dict[str, str] = {}  # folder or file -> why
         above = "" if top == self.root / bucket else f"{os.path.relpath(top, self.root / bucket)}/"
         for path, key in self._walk(top, above, after, unread):
             if not key.startswith(prefix):
+                continue
+            if (aside := _aside(path)) is not None:
+                if left_out is not None and not _is_ours(path.name):
+                    left_out(key.rstrip("/"), aside)
                 continue
             try:
                 info = _info(key, path.stat(follow_symlinks=True))
@@ -229,32 +241,29 @@ class FolderObjects:
     def _walk(
         self, top: Path, above: str, after: str, unread: dict[str, str]
     ) -> Iterator[tuple[os.DirEntry[str], str]]:
-        """Files and their keys beyond `after`, in the order of keys.
+        """Files and their keys beyond `after`, in the order of keys, and what is none of these.
 
-        A folder sorts as its name and a slash. `above`: what the keys of all of them begin with.
+        A folder sorts as its name and a slash. Nothing below a hidden one is looked at.
+        `above`: what the keys of all of them begin with.
         Folders below the first that cannot be listed are noted in `unread`.
         """
         waiting = self._entries(str(top), above, after)
         while waiting:
             key, entry = waiting.pop()
-            if key.endswith("/"):
+            if key.endswith("/") and not entry.name.startswith("."):
                 try:
                     waiting += self._entries(entry.path, key, after)
                 except StorageUnavailable as error:
                     self._require_root()
                     unread[entry.path] = str(error)
-            elif _is_file(entry):
+            else:
                 yield entry, key
 
     def _entries(self, folder: str, above: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
         """The entries of a folder with their keys, the last first; those beyond `after` alone."""
         try:
             with os.scandir(folder) as entries:
-                keyed = [
-                    (above + _in_order(entry), entry)
-                    for entry in entries
-                    if not entry.name.startswith(".")
-                ]
+                keyed = [(above + _in_order(entry), entry) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):
             self._require_root()
             return []
@@ -288,7 +297,7 @@ class FolderObjects:
         """
         age = now - info.modified_at
         settled = not 0 <= age < self.settle  # the clock of a file server may be ahead
-        if info.key.lower().endswith(UNFINISHED) or 0 <= age < min(CLOSED, self.settle):
+        if is_unfinished(info.key) or 0 <= age < min(CLOSED, self.settle):
             return False
         try:
             handle = os.open(self._path(bucket, info.key), os.O_RDONLY | os.O_NONBLOCK)
@@ -366,12 +375,21 @@ def _may_be_folder(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Circular links, links to where we may not look, and pipes are not files."""
+def _aside(entry: os.DirEntry[str]) -> Aside | None:
+    """What an entry is that is no object. Circular and dead links, and pipes, are not files."""
+    if entry.name.startswith("."):
+        return Aside.HIDDEN
     try:
-        return entry.is_file()
+        if entry.is_file():
+            return None
+        return Aside.LINK if entry.is_dir() else Aside.NO_FILE
     except OSError:
-        return False
+        return Aside.NO_FILE
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a hidden file is this module's: a bucket's marker or lock, or half an object."""
+    return name in (MARKER, LOCK) or name.endswith(".part")
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

@@ -127,7 +127,7 @@ class Server:
 
     def _stand_by(self, *, warm: bool) -> Worker:
         ours, theirs = socket.socketpair()
-        one = self._forked(self._in_standby, theirs, warm)
+        one = self._forked(self._in_standby, ours, theirs, warm)
         theirs.close()
         one.control = ours
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(one))
@@ -141,7 +141,8 @@ class Server:
         self._selector.register(process.sentinel, selectors.EVENT_READ, lambda: self._reap(one))
         return one
 
-    def _in_standby(self, control: socket.socket, warm: bool) -> None:
+    def _in_standby(self, theirs: socket.socket, control: socket.socket, warm: bool) -> None:
+        theirs.close()  # or it would never see that the server has closed its end
         self._leave_to_parent()
         self.live(control, warm)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -16,16 +18,20 @@ from parjanya_dagster.platform import shared_platform
 from parjanya_dagster.truth.stages import STAGES
 
 log = structlog.get_logger(__name__)
+WAITING, RUNNING = "parjanya-wait", "parjanya-run"
+"""Names of processes, as `top` and `ps -e` show them."""
 LAZY = ("pandas", "pyarrow.parquet", "parjanya_dagster.execution.stages.curate")
 """What a run imports where it needs it. Some of it starts threads, so no fork may follow it."""
 
 
 def live(control: socket.socket, warm: bool) -> None:
     """Load where it is to be `warm`, say so, wait for a run. Ends with the server, without one."""
+    _be_called(WAITING)
     with control:
         if warm:
             load(STAGES)
-            wire.send(control, {"ready": True})
+            with suppress(OSError):  # it may have got its run meanwhile, and then nobody listens
+                wire.send(control, {"ready": True})
         message = wire.receive(control)
     if message is not None:
         begin(str(message["command"]))
@@ -44,6 +50,11 @@ def load(stages: Sequence[str]) -> None:
         log.warning("standby_not_warm", error=f"{type(error).__name__}: {error}")
 
 
+def _be_called(name: str) -> None:
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
+
+
 def _open_storage() -> None:
     """Dagster imports its storage, and what that needs, when an instance is first opened."""
     from dagster import DagsterInstance
@@ -59,5 +70,6 @@ def begin(command: str) -> None:
     """
     from dagster._cli.api import execute_run_command
 
+    _be_called(RUNNING)
     run_start.taken_over()
     execute_run_command.main([command], standalone_mode=False)

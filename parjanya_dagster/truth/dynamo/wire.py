@@ -96,6 +96,8 @@ class Wire:
         self.client, self.table = client, table
         self._pause, self._rng = pause, rng or random.Random()
         self._pool: ThreadPoolExecutor | None = None
+        self.wrote: Callable[[Sequence[Write]], None] = lambda _: None
+        """Is told of conditional writes that were done."""
 
     # --- reading ---
 
@@ -127,12 +129,14 @@ class Wire:
         *,
         index: str = "",
         most: int | None = None,
+        page: int | None = None,
         backwards: bool = False,
     ) -> Iterator[Item]:
         """The items of a partition in the order of their sort key, page by page.
 
         `where` is a condition on the sort key: ("<=", 7) or ("begins", "x"). Without an index the
-        answer is consistent. An index lags a moment behind.
+        answer is consistent. An index lags a moment behind. `most`: items in all; `page`: items of
+        one request, for who may need no more.
         """
         partition, sort = INDEXES[index][:2] if index else ("pk", "sk")
         names, values = {"#p": partition}, {":p": attribute(pk)}
@@ -150,6 +154,8 @@ class Wire:
             **({"IndexName": index} if index else {"ConsistentRead": True}),
         }
         left = most
+        if page is not None:
+            asked["Limit"] = page
         while left is None or left > 0:
             if left is not None:
                 asked["Limit"] = left
@@ -190,6 +196,7 @@ class Wire:
                 raise
             there: Item = error.response.get("Item", {})
             return there
+        self.wrote([write])
         return None
 
     def transact(self, writes: Sequence[Write]) -> list[int]:
@@ -209,6 +216,7 @@ class Wire:
                     raise
                 tries = self._wait(tries)
             else:
+                self.wrote(writes)
                 return []
 
     # --- the table itself ---
