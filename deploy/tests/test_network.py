@@ -13,6 +13,7 @@ from reach import Pod, part, sends, takes
 
 OVERLAYS = sorted((Path(__file__).parents[1] / "kubernetes" / "overlays").iterdir())
 PARTS = ("code", "daemon", "ui", "run", "uploads", "metrics", "migrate", "declare")
+DOORS = ("login", "viewers")
 INSIDE, OUTSIDE = "10.0.3.7", "8.8.8.8"
 METADATA = "169.254.169.254"  # a machine's own credentials
 DNS = Pod(labels={"k8s-app": "kube-dns"}, namespace="kube-system")
@@ -29,7 +30,7 @@ def policies(request: pytest.FixtureRequest) -> Policies:
     return [one for one in objects if one["kind"] == "NetworkPolicy"]
 
 
-@pytest.mark.parametrize("name", [*PARTS, "login"])
+@pytest.mark.parametrize("name", [*PARTS, *DOORS])
 def test_everybody_finds_names_by_the_cluster_or_the_node(policies: Policies, name: str) -> None:
     assert sends(policies, part(name), DNS, 53)
     assert sends(policies, part(name), NODE_DNS, 53)
@@ -45,21 +46,21 @@ def test_databases_and_buckets_are_inside_the_site(policies: Policies, name: str
 
 
 def test_the_api_of_the_cluster_is_for_those_who_launch_and_look(policies: Policies) -> None:
-    asking = {name for name in (*PARTS, "login") if sends(policies, part(name), INSIDE, 6443)}
+    asking = {name for name in (*PARTS, *DOORS) if sends(policies, part(name), INSIDE, 6443)}
     assert asking == {"daemon", "ui", "metrics"}
 
 
-def test_only_the_login_asks_the_internet_and_it_asks_nobody_inside(policies: Policies) -> None:
-    login = part("login")
-    assert sends(policies, login, OUTSIDE, 443)
-    assert not sends(policies, login, OUTSIDE, 80)
-    for inside in (INSIDE, "172.20.0.1", "192.168.0.9", METADATA):
-        assert not sends(policies, login, inside, 443)
-        assert not sends(policies, login, inside, 5432)
+def test_only_logins_ask_the_internet_and_they_ask_nobody_inside(policies: Policies) -> None:
+    for door in map(part, DOORS):
+        assert sends(policies, door, OUTSIDE, 443)
+        assert not sends(policies, door, OUTSIDE, 80)
+        for inside in (INSIDE, "172.20.0.1", "192.168.0.9", METADATA):
+            assert not sends(policies, door, inside, 443)
+            assert not sends(policies, door, inside, 5432)
 
 
 def test_runs_reach_a_model_server_and_nobody_else_does(policies: Policies) -> None:
-    for name in (*PARTS, "login"):
+    for name in (*PARTS, *DOORS):
         allowed = name in ("run", "declare")
         assert sends(policies, part(name), part("model"), 8000) is allowed
         assert takes(policies, part("model"), part(name), 8000) is allowed
@@ -75,3 +76,9 @@ def test_the_ui_and_the_daemon_ask_the_code_location(policies: Policies) -> None
     for name in ("ui", "daemon"):
         assert sends(policies, part(name), part("code"), 4000)
         assert takes(policies, part("code"), part(name), 4000)
+
+
+def test_only_the_logins_reach_the_uis(policies: Policies) -> None:
+    for name in (*PARTS, *DOORS):
+        assert takes(policies, part("ui"), part(name), 3000) is (name in DOORS), name
+        assert sends(policies, part(name), part("ui"), 3000) is (name in DOORS), name

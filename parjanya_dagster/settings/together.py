@@ -22,7 +22,6 @@ def disagreements(settings: Settings) -> Iterator[str]:
     yield from _strange_lanes(settings)
     if settings.lanes.launcher != "local":
         yield from _not_shared(settings)
-    if settings.lanes.launcher == "kubernetes":
         for lane in BY_NAME[settings.lanes.layout]:
             yield from _wrong_node(settings, lane)
 

@@ -49,6 +49,7 @@ def launched(moto: MotoServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 "PARJANYA_LANES__LAYOUT": "split",
                 "PARJANYA_LANES__LAUNCHER": "ecs",
                 "PARJANYA_TRUTH__URL": "dynamodb://truth",
+                "PARJANYA_ENGINES__ENRICHER": "transformers",
                 "PARJANYA_OBJECTS__URL": (home / "buckets").as_uri(),
                 "PARJANYA_RUN_TASK_DEFINITION": account.cpu_run,
                 "PARJANYA_LANES__GPU__TASK_DEFINITION": account.gpu_run,

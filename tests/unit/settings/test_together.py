@@ -51,6 +51,7 @@ def test_a_server_is_shared(url: str) -> None:
     assert settings(truth__url=url).truth_url == url
 
 
+@pytest.mark.parametrize("launcher", ["kubernetes", "ecs"])
 @pytest.mark.parametrize(
     "engines",
     [
@@ -60,7 +61,8 @@ def test_a_server_is_shared(url: str) -> None:
         {"engines__enricher": "transformers", "engines__device": "cpu"},
     ],
 )
-def test_a_gpu_that_no_engine_uses_is_not_asked_for(engines: dict[str, str]) -> None:
+def test_a_gpu_that_no_engine_uses_is_not_asked_for(engines: dict[str, str], launcher: str) -> None:
+    engines = engines | {"lanes__launcher": launcher}
     said = refused(**engines)
     assert "lane gpu ask for 1 GPU, and nothing in them runs on one" in said
     assert "PARJANYA_LANES__GPU__GPUS=0" in said
