@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from parjanya_dagster.lanes import BY_NAME, Lane
-from parjanya_dagster.settings.groups import OneLane
-
-if TYPE_CHECKING:
-    from parjanya_dagster.settings.model import Settings
+from parjanya_dagster.settings import groups
 
 ON_GPU = {"enriched": {"transformers"}, "scored": {"pyiqa"}}
 """Stage -> its engines that run on a GPU. All others run on the CPU, or ask a server."""
 
 
-def disagreements(settings: Settings) -> Iterator[str]:
+class Chosen(Protocol):
+    """The settings that rules look at."""
+
+    @property
+    def truth(self) -> groups.Truth: ...
+    @property
+    def truth_url(self) -> str: ...
+    @property
+    def objects(self) -> groups.Objects: ...
+    @property
+    def arrivals(self) -> groups.Arrivals: ...
+    @property
+    def lanes(self) -> groups.Lanes: ...
+    @property
+    def engines(self) -> groups.Engines: ...
+
+
+def disagreements(settings: Chosen) -> Iterator[str]:
     """What of these settings cannot be true at once."""
     if settings.arrivals.queue and not settings.arrivals.dead_letters:
         yield "PARJANYA_ARRIVALS__QUEUE needs PARJANYA_ARRIVALS__DEAD_LETTERS beside it"
@@ -43,7 +57,7 @@ def _tag(image: str) -> str:
     return "" if "@" in image else tag
 
 
-def _strange_lanes(settings: Settings) -> Iterator[str]:
+def _strange_lanes(settings: Chosen) -> Iterator[str]:
     names = [lane.name for lane in BY_NAME[settings.lanes.layout]]
     if strangers := [name for name in settings.lanes.by_name if name not in names]:
         yield (
@@ -52,7 +66,7 @@ def _strange_lanes(settings: Settings) -> Iterator[str]:
         )
 
 
-def _not_shared(settings: Settings) -> Iterator[str]:
+def _not_shared(settings: Chosen) -> Iterator[str]:
     """A cluster's pods or tasks share a server. They do not share a file of their own disks."""
     launcher = f"PARJANYA_LANES__LAUNCHER={settings.lanes.launcher}"
     if settings.truth_url.startswith("sqlite"):
@@ -69,9 +83,9 @@ def _not_shared(settings: Settings) -> Iterator[str]:
         )
 
 
-def _wrong_node(settings: Settings, lane: Lane) -> Iterator[str]:
+def _wrong_node(settings: Chosen, lane: Lane) -> Iterator[str]:
     """Runs that hold a GPU and use none cost as much as runs that use it."""
-    wishes = settings.lanes.by_name.get(lane.name, OneLane())
+    wishes = settings.lanes.by_name.get(lane.name, groups.OneLane())
     gpus = wishes.needs(lane.needs).gpus
     engines = {"enriched": settings.engines.enricher, "scored": settings.engines.scorer}
     ours = {stage: engines[stage] for stage in lane.stages if stage in engines}
