@@ -79,7 +79,7 @@ def measure(count: int) -> Journey:
         for index, data in enumerate(images(count)):
             path = Path(folder, f"{index:04d}.jpg")
             path.write_bytes(data)
-            files.append(Upload(path, f"incoming/{path.name}", len(data)))
+            files.append(Upload(path, f"incoming/{path.name}"))
         settings = load(Path(folder) / "home")
         with running(settings) as platform:
             tenant = platform.sweeper.add_tenant("bench")

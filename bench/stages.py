@@ -87,7 +87,7 @@ def validated_rate(paths: list[Path]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         platform = open_platform(load(Path(folder) / "home"), migrating=True)
         tenant = platform.sweeper.add_tenant("bench")
-        files = [Upload(path, f"incoming/{path.name}", path.stat().st_size) for path in paths]
+        files = [Upload(path, f"incoming/{path.name}") for path in paths]
         for _ in upload(platform.objects, tenant, files):
             pass
         time.sleep(platform.settings.arrivals.settle)

@@ -88,7 +88,7 @@ def _upload(platform: Platform, folder: Path, expected: list[dict[str, Any]]) ->
     for tenant in dict.fromkeys(entry["path"].split("/")[0] for entry in expected):
         recorded = platform.sweeper.add_tenant(tenant)
         files = [
-            Upload(folder / entry["path"], _key(entry["path"]), 0)
+            Upload(folder / entry["path"], _key(entry["path"]))
             for entry in expected
             if entry["path"].startswith(f"{tenant}/")
         ]

@@ -107,6 +107,23 @@ def _merged(base: object, over: object) -> object:
     return over
 
 
+def settings() -> Iterator[Objection]:
+    """The values read the settings that the overlays make, by a name that changes with them."""
+    values = (DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text()
+    named = set(re.findall(r"parjanya-settings[\w-]*", values))
+    for overlay in sorted((DEPLOY / "kubernetes" / "overlays").iterdir()):
+        objects = yaml.safe_load_all(_output(["kubectl", "kustomize", str(overlay)]))
+        made = {one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"}
+        made = {name for name in made if name.startswith("parjanya-settings")}
+        if named != made:
+            said = f"helm/values.yaml names {_listed(named)}: write {_listed(made)}"
+            yield Objection("settings", "another-name", overlay.name, said)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
 def versions() -> Iterator[Objection]:
     """One release in everything that names an image on Kubernetes."""
     found: dict[str, set[str]] = {}
@@ -183,7 +200,7 @@ def tests() -> Iterator[Objection]:
         yield Objection("pytest", "failed", "deploy/tests", done.stdout[-6000:] + done.stderr)
 
 
-STEPS: tuple[Step, ...] = (images, kubernetes, chart, versions, ecs, prometheus, tests)
+STEPS: tuple[Step, ...] = (images, kubernetes, chart, settings, versions, ecs, prometheus, tests)
 
 
 def _checkov(framework: str, file: Path) -> Iterator[Objection]:

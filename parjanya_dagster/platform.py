@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -125,6 +126,7 @@ class Platform:
             sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,
+            landed=self.landed.set,
             pacing=self.pacing,
         )
 
@@ -132,6 +134,18 @@ class Platform:
     def pacing(self) -> Pacing:
         """The pace of sweeps, kept from tick to tick."""
         return Pacing()
+
+    @cached_property
+    def landed(self) -> threading.Event:
+        """Set where the watch of this process has registered something. A hint, no more."""
+        return threading.Event()
+
+    def _pause_unless_landed(self, seconds: float) -> None:
+        """The reconciler looks sooner where the arrivals of the same process know of something."""
+        if self.pause is not time.sleep:  # a test steps the time
+            self.pause(seconds)
+        elif self.landed.wait(seconds):
+            self.landed.clear()
 
     def loop(self, dagster: Belief) -> Loop:
         """The loop of the sensor `pending_rows`, over what Dagster is believed to do."""
@@ -146,7 +160,7 @@ class Platform:
             advance_regrades=Rescuer(self.store, self.registry.get, self.clock).advance,
             hints=self.hints,
             clock=self.clock,
-            pause=self.pause,
+            pause=self._pause_unless_landed,
         )
 
     @property

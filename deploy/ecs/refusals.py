@@ -20,10 +20,13 @@ Rule = Callable[[Template, "Expected"], Found]
 class Expected:
     """What the site says, as far as the rules need it."""
 
-    def __init__(self, images: set[str], version: str, dormancy_days: int) -> None:
+    def __init__(
+        self, images: set[str], version: str, dormancy_days: int, upload_origin: str
+    ) -> None:
         self.images = images
         self.version = version
         self.dormancy_days = dormancy_days
+        self.upload_origin = upload_origin  # of our own upload page
 
 
 def refuse(template: Template, expected: Expected) -> list[str]:
@@ -44,6 +47,21 @@ def images_not_of_the_release(template: Template, expected: Expected) -> Found:
             image = container["Image"]
             if image not in expected.images:
                 yield name, f"the image {image!r} is not of the release {expected.version}"
+
+
+def tags_that_are_never_pulled_again(template: Template, expected: Expected) -> Found:
+    """A tag was moved, and machines went on with what they had under it."""
+    cached = [
+        name
+        for name, one in _resources(template, "AWS::EC2::LaunchTemplate")
+        if "prefer-cached" in json.dumps(one["Properties"]["LaunchTemplateData"]["UserData"])
+    ]
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        if "EC2" not in one["Properties"].get("RequiresCompatibilities", []):
+            continue
+        for container in one["Properties"]["ContainerDefinitions"]:
+            if cached and "@sha256:" not in container["Image"]:
+                yield name, f"{container['Image']} is no digest, and {cached[0]} pulls no tag again"
 
 
 def launch_template_ignored(template: Template, expected: Expected) -> Found:
@@ -80,11 +98,19 @@ def retention_below_dormancy(template: Template, expected: Expected) -> Found:
             yield name, f"it keeps messages {seconds} s, and nobody may look for {least} s"
 
 
+def receipts_that_an_outage_uses_up(template: Template, expected: Expected) -> Found:
+    """Good messages became dead letters, since nobody could handle them for a while."""
+    for name, one in _resources(template, "AWS::SQS::Queue"):
+        if "RedrivePolicy" in one["Properties"]:
+            yield name, "it has a redrive policy, and the doctor would report it for ever"
+
+
 def cors_that_browsers_reject(template: Template, expected: Expected) -> Found:
     """Presigned URLs were right, and no browser ever reached PUT."""
     for name, one in _resources(template, "AWS::S3::Bucket"):
         rules = one["Properties"].get("CorsConfiguration", {}).get("CorsRules", [])
-        for why in objections(rules):
+        takes_uploads = "NotificationConfiguration" in one["Properties"]
+        for why in objections(rules, [expected.upload_origin] if takes_uploads else []):
             yield name, why
         for rule in rules:
             if "*" in rule["AllowedOrigins"]:
@@ -117,15 +143,79 @@ def launcher_on_a_capacity_provider(template: Template, expected: Expected) -> F
             yield name, "a default strategy would be given to every service of the cluster"
 
 
+def clients_without_a_region(template: Template, expected: Expected) -> Found:
+    """Every run on a machine of ours died at its start: boto3 does not read AWS_REGION."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            given = {each["Name"] for each in container.get("Environment", [])}
+            if missing := {"AWS_REGION", "AWS_DEFAULT_REGION"} - given:
+                yield name, f"{container['Name']} is not told {' and '.join(sorted(missing))}"
+
+
+USE_A_GPU = {"PARJANYA_ENGINES__ENRICHER": "transformers", "PARJANYA_ENGINES__SCORER": "pyiqa"}
+"""Engines that compute on a GPU. What is not named here computes elsewhere."""
+
+
+def gpus_that_nothing_uses(template: Template, expected: Expected) -> Found:
+    """Machines with a GPU ran the engines of a laptop."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            kinds = [each["Type"] for each in container.get("ResourceRequirements", [])]
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            if "GPU" not in kinds:
+                continue
+            if not any(given.get(setting) == engine for setting, engine in USE_A_GPU.items()):
+                chosen = given.get("PARJANYA_ENGINES__ENRICHER", "embedded")
+                yield name, f"it reserves a GPU, and its engine {chosen!r} does not use one"
+            elif not (given.get("PARJANYA_VLM__MODEL") or given.get("PARJANYA_IQA__WEIGHTS")):
+                yield name, "its engine has no model: PARJANYA_VLM__MODEL"
+
+
+def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
+    """A topic's own policy replaces the usual one, and no alarm was ever mailed."""
+    policies = [one["Properties"] for _, one in _resources(template, "AWS::SNS::TopicPolicy")]
+    for name, _ in _resources(template, "AWS::SNS::Topic"):
+        own = [policy for policy in policies if {"Ref": name} in policy["Topics"]]
+        said = [each for policy in own for each in policy["PolicyDocument"]["Statement"]]
+        if own and not any(_lets_alarms_publish(each) for each in said):
+            yield name, "its policy does not let cloudwatch.amazonaws.com publish: no alarm arrives"
+
+
+def _lets_alarms_publish(statement: Mapping[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    services = _list(principal.get("Service", [])) if isinstance(principal, dict) else []
+    return (
+        statement["Effect"] == "Allow"
+        and "cloudwatch.amazonaws.com" in services
+        and "sns:Publish" in _list(statement["Action"])
+    )
+
+
+def versions_kept_for_ever(template: Template, expected: Expected) -> Found:
+    """Access logs "expired" and were paid for all the same: versions of them stayed."""
+    for name, one in _resources(template, "AWS::S3::Bucket"):
+        said = one["Properties"]
+        rules = said.get("LifecycleConfiguration", {}).get("Rules", [])
+        versioned = said.get("VersioningConfiguration", {}).get("Status") == "Enabled"
+        if versioned and not any("NoncurrentVersionExpiration" in rule for rule in rules):
+            yield name, "it is versioned, and no rule ever deletes a version that is not current"
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 RULES: tuple[Rule, ...] = (
     images_not_of_the_release,
+    tags_that_are_never_pulled_again,
     launch_template_ignored,
     retention_below_dormancy,
+    receipts_that_an_outage_uses_up,
     cors_that_browsers_reject,
     queue_read_blindly,
     launcher_on_a_capacity_provider,
+    clients_without_a_region,
+    gpus_that_nothing_uses,
+    alarms_that_reach_nobody,
+    versions_kept_for_ever,
 )

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+TENANT = "{tenant}"
+LEAST_FIXED = 4  # characters of a bucket's name beside the tenant's: else it fits any bucket
+
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class SiteInvalid(Exception):
@@ -39,6 +47,7 @@ class Tenant:
 class Gpu:
     instance_type: str
     most: int
+    model: str  # of the engine `transformers`: a folder of the gpu image, or an id
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,11 @@ class Ui:
     upload_host: str
     oidc: Oidc
 
+    @property
+    def upload_origin(self) -> str:
+        """The web origin of our own upload page."""
+        return f"https://{self.upload_host}"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -72,6 +86,14 @@ class Site:
     gpu: Gpu
     ui: Ui
     alarms_to: str
+    bucket_names: str = ""  # of tenants that are not named here: `{tenant}-images-example`
+
+    @property
+    def bucket_patterns(self) -> list[str]:
+        """Tenants' buckets, as patterns of names. `*` stands for any tenant."""
+        every = self.bucket_names.replace(TENANT, "*")
+        alone = [one.bucket for one in self.tenants.values() if not fnmatchcase(one.bucket, every)]
+        return [every, *alone] if every else alone
 
 
 def read(path: Path) -> Site:
@@ -96,6 +118,7 @@ def site(said: dict[str, Any]) -> Site:
         gpu=Gpu(**said["gpu"]),
         ui=Ui(oidc=Oidc(**ui.pop("oidc")), **ui),
         alarms_to=said["alarms_to"],
+        bucket_names=said.get("bucket_names", ""),
     )
     if objections := list(_objections(made)):
         raise SiteInvalid("; ".join(objections))
@@ -115,6 +138,33 @@ def _objections(one: Site) -> list[str]:
         found.append("dormancy_days: SQS keeps a message 14 days at most, so 1 to 13")
     if len(one.zones) < 2 or not all(zone.startswith(one.region) for zone in one.zones):
         found.append(f"zones: two or more of {one.region}, such as {one.region}a")
+    found += _objections_to_buckets(one)
+    if not one.gpu.model:
+        found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")
     if one.gpu.most < 1:
         found.append("gpu.most: 1 or more")
+    return found
+
+
+def _objections_to_buckets(one: Site) -> list[str]:
+    wrong = [slug for slug in one.tenants if not _SLUG.fullmatch(str(slug))]
+    wrong += [each.bucket for each in one.tenants.values() if not _BUCKET.fullmatch(each.bucket)]
+    if wrong:
+        return [f"tenants: {name!r} is no name of a tenant or bucket" for name in wrong]
+    names = one.bucket_names
+    if not names:
+        return []
+    if names.count(TENANT) != 1 or len(names) < len(TENANT) + LEAST_FIXED:
+        return [
+            f"bucket_names: {names!r} needs {TENANT} once, and {LEAST_FIXED} characters or more "
+            f"beside it that other buckets lack, such as {TENANT}-images-example"
+        ]
+    found = []
+    before, _, after = names.partition(TENANT)
+    for slug, tenant in one.tenants.items():
+        named = re.fullmatch(f"{re.escape(before)}(.+){re.escape(after)}", tenant.bucket)
+        if named and named[1] != slug:
+            found.append(
+                f"tenants.{slug}.bucket: {tenant.bucket!r} is by its name that of {named[1]!r}"
+            )
     return found

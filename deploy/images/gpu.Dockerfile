@@ -31,7 +31,9 @@ ARG VERSION
 LABEL org.opencontainers.image.title="parjanya-gpu" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN groupadd --gid 10001 parjanya \
+# What it is, it says itself: who deploys it cannot say otherwise by mistake.
+RUN test -n "${VERSION}" \
+    && groupadd --gid 10001 parjanya \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /opt/parjanya parjanya \
     && install -d -o parjanya -g parjanya /opt/parjanya /opt/parjanya/dagster /models
 COPY --from=build /opt/venv /opt/venv
@@ -40,6 +42,7 @@ ENV PATH=/opt/venv/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PARJANYA_HOME=/opt/parjanya \
+    PARJANYA_IDENTITY__IMAGE=parjanya-gpu:${VERSION} \
     DAGSTER_HOME=/opt/parjanya/dagster \
     DAGSTER_EVENT_BATCH_SIZE=100 \
     HF_HUB_OFFLINE=1 \

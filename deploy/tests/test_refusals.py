@@ -38,6 +38,13 @@ def test_an_image_tag_written_a_second_time(template: dict[str, Any], wanted: Ex
     assert "not of the release 0.1.0" in why
 
 
+def test_a_tag_that_machines_never_pull_again(template: dict[str, Any], wanted: Expected) -> None:
+    data = first(template, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    data["UserData"] = {"Fn::Base64": "echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> ecs.config"}
+    (why,) = refuse(template, wanted)
+    assert "no digest" in why
+
+
 @pytest.mark.parametrize("version", ["$Latest", "$Default", "1"])
 def test_a_launch_template_whose_changes_are_ignored(
     template: dict[str, Any], wanted: Expected, version: str
@@ -80,12 +87,21 @@ def test_a_queue_that_forgets_over_a_weekend(
     assert "nobody may look for 345600 s" in why
 
 
+def test_a_queue_whose_receipts_an_outage_uses_up(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    queue = first(template, "AWS::SQS::Queue", "ArrivalsQueue")
+    queue["RedrivePolicy"] = {"deadLetterTargetArn": "arn", "maxReceiveCount": 10}
+    (why,) = refuse(template, wanted)
+    assert "redrive" in why
+
+
 @pytest.mark.parametrize(
     "origin", ["*", "*.acme.example", "https://upload.acme.example/", "https://*.*.example"]
 )
 def test_cors_that_browsers_reject(template: dict[str, Any], wanted: Expected, origin: str) -> None:
     bucket = first(template, "AWS::S3::Bucket", "Bucketsacme")
-    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"] = [origin]
+    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"].append(origin)
     (why,) = refuse(template, wanted)
     assert origin in why
 
@@ -108,12 +124,75 @@ def test_a_launcher_that_dagster_cannot_read(template: dict[str, Any], wanted: E
     assert "launch type" in why
 
 
+def test_a_bucket_that_our_own_upload_page_cannot_reach(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    bucket = first(template, "AWS::S3::Bucket", "Bucketsacme")
+    bucket["CorsConfiguration"]["CorsRules"][0]["AllowedOrigins"] = ["https://upload.acme.example"]
+    (why,) = refuse(template, wanted)
+    assert "https://upload.parjanya.example" in why
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_a_container_that_knows_no_region(
+    template: dict[str, Any], wanted: Expected, name: str
+) -> None:
+    container = first(template, "AWS::ECS::TaskDefinition", "GpuRun")["ContainerDefinitions"][0]
+    container["Environment"] = [one for one in container["Environment"] if one["Name"] != name]
+    (why,) = refuse(template, wanted)
+    assert f"run is not told {name}" in why
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PARJANYA_ENGINES__ENRICHER", None, "'embedded' does not use one"),
+        ("PARJANYA_ENGINES__ENRICHER", "embedded-tags", "'embedded-tags' does not use one"),
+        ("PARJANYA_ENGINES__ENRICHER", "openai", "'openai' does not use one"),
+        ("PARJANYA_VLM__MODEL", None, "no model"),
+        ("PARJANYA_VLM__MODEL", "", "no model"),
+    ],
+)
+def test_a_gpu_that_nothing_uses(
+    template: dict[str, Any], wanted: Expected, name: str, value: str | None, says: str
+) -> None:
+    container = first(template, "AWS::ECS::TaskDefinition", "GpuRun")["ContainerDefinitions"][0]
+    container["Environment"] = [one for one in container["Environment"] if one["Name"] != name]
+    if value is not None:
+        container["Environment"].append({"Name": name, "Value": value})
+    (why,) = refuse(template, wanted)
+    assert says in why
+
+
+def test_alarms_that_no_topic_takes(template: dict[str, Any], wanted: Expected) -> None:
+    policy = first(template, "AWS::SNS::TopicPolicy")["PolicyDocument"]
+    policy["Statement"] = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
+    (why,) = refuse(template, wanted)
+    assert "no alarm arrives" in why
+
+
+def test_access_logs_whose_versions_are_never_deleted(
+    template: dict[str, Any], wanted: Expected
+) -> None:
+    for rule in first(template, "AWS::S3::Bucket", "AccessLogs")["LifecycleConfiguration"]["Rules"]:
+        rule.pop("NoncurrentVersionExpiration", None)
+    (why,) = refuse(template, wanted)
+    assert "not current" in why
+
+
 @pytest.mark.parametrize(
     ("part", "value", "says"),
     [
         ("dormancy_days", 14, "14 days at most"),
         ("account", 123, "twelve digits"),
         ("zones", ["us-east-1a", "us-east-1b"], "zones"),
+        ("tenants", {"acme; rm": {"bucket": "acme-images", "origins": []}}, "no name of a tenant"),
+        ("tenants", {"acme": {"bucket": "Acme", "origins": []}}, "no name of a tenant or bucket"),
+        ("bucket_names", "{tenant}", "bucket_names"),
+        ("bucket_names", "images-example", "bucket_names"),
+        ("bucket_names", "{tenant}-{tenant}-images", "bucket_names"),
+        ("tenants", {"bolt": {"bucket": "acme-images-example", "origins": []}}, "that of 'acme'"),
+        ("gpu", {"instance_type": "g6.2xlarge", "most": 1, "model": ""}, "gpu.model"),
         ("release", {"version": "latest", "registry": "r"}, "no version that stays itself"),
         (
             "release",

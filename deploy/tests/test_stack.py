@@ -84,6 +84,8 @@ def test_digests_take_the_place_of_tags(said: dict[str, Any]) -> None:
         for container in one["ContainerDefinitions"]
     }
     assert all(image.endswith(f"@{digest}") for image in images)
+    assert "prefer-cached" in json.dumps(only(template, "AWS::EC2::LaunchTemplate"))
+    assert refuse(template, expected(site(pinned))) == []
 
 
 def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None:
@@ -109,7 +111,12 @@ def test_truth_is_never_scanned_and_never_deleted(synthesized: dict[str, Any]) -
 def test_runs_may_not_touch_queues_or_tasks_or_what_was_uploaded(
     synthesized: dict[str, Any],
 ) -> None:
-    assert not any(one.startswith(("sqs:", "ecs:", "iam:")) for one in actions(synthesized, "Runs"))
+    mine = actions(synthesized, "Runs")
+    assert not any(one.startswith(("ecs:", "iam:")) for one in mine)
+    assert {one for one in mine if one.startswith("sqs:")} == {
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+    }
     for statement in statements(synthesized, "Runs"):
         if "s3:PutObject" in statement["Action"]:
             assert "incoming" not in json.dumps(statement["Resource"])
@@ -137,6 +144,57 @@ def test_the_table_is_the_one_that_migrating_makes(synthesized: dict[str, Any]) 
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
+def containers(template: dict[str, Any], part: str) -> dict[str, dict[str, Any]]:
+    definition = only(template, "AWS::ECS::TaskDefinition", f"Tasks{part}")
+    return {one["Name"]: one for one in definition["ContainerDefinitions"]}
+
+
+def test_tenants_of_the_site_are_registered_before_a_message_is_read(
+    synthesized: dict[str, Any],
+) -> None:
+    code = containers(synthesized, "Code")
+    assert code["migrate"]["Command"][-1].split(" && ") == [
+        "parjanya migrate",
+        "parjanya tenant add acme --bucket acme-images-example",
+    ]
+    assert {"ContainerName": "migrate", "Condition": "SUCCESS"} in code["code"]["DependsOn"]
+
+
+def buckets_of(template: dict[str, Any], role: str, action: str) -> list[str]:
+    (one,) = [s for s in statements(template, role) if action in s["Action"]]
+    assert one["Condition"] == {"StringEquals": {"s3:ResourceAccount": "123456789012"}}
+    said: str | list[str] = one["Resource"]
+    return said if isinstance(said, list) else [said]
+
+
+def let_in(template: dict[str, Any]) -> list[str]:
+    policy = only(template, "AWS::SQS::QueuePolicy", "ArrivalsQueue")["PolicyDocument"]
+    (one,) = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+    assert one["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+    said: list[str] = one["Condition"]["ArnLike"]["aws:SourceArn"]
+    return said
+
+
+def test_tenants_come_without_a_deployment(synthesized: dict[str, Any]) -> None:
+    every = "arn:aws:s3:::*-images-example"
+    assert let_in(synthesized) == [every]
+    assert buckets_of(synthesized, "Runs", "s3:ListBucket") == [every]
+    assert buckets_of(synthesized, "Uploads", "s3:PutObject") == [f"{every}/incoming/*"]
+    assert "s3:ListAllMyBuckets" in actions(synthesized, "Code")
+    environment = containers(synthesized, "Code")["code"]["Environment"]
+    named = {"Name": "PARJANYA_TENANTS__BUCKETS", "Value": "{tenant}-images-example"}
+    assert named in environment
+
+
+def test_without_a_pattern_only_the_tenants_of_the_site_are_served(said: dict[str, Any]) -> None:
+    closed = copy.deepcopy(said)
+    del closed["bucket_names"]
+    template = synthesize(site(closed))
+    assert let_in(template) == ["arn:aws:s3:::acme-images-example"]
+    assert buckets_of(template, "Runs", "s3:ListBucket") == ["arn:aws:s3:::acme-images-example"]
+    assert "s3:ListAllMyBuckets" not in actions(template, "Code")
+
+
 def test_what_landed_is_told_after_the_queue_lets_s3_in(synthesized: dict[str, Any]) -> None:
     (bucket,) = [
         one
@@ -153,6 +211,85 @@ def test_dead_letters_outlive_the_queue_they_come_from(synthesized: dict[str, An
     (queue,) = [seconds for name, seconds in kept.items() if "Dead" not in name]
     (dead,) = [seconds for name, seconds in kept.items() if "Dead" in name]
     assert 4 * 86_400 < queue < dead
+
+
+def test_what_strangers_reach_holds_no_secret_and_does_not_know_dagsters_records(
+    synthesized: dict[str, Any],
+) -> None:
+    (container,) = only(synthesized, "AWS::ECS::TaskDefinition", "TasksUploads")[
+        "ContainerDefinitions"
+    ]
+    assert "Secrets" not in container
+    assert not [one["Name"] for one in container["Environment"] if "DAGSTER" in one["Name"]]
+    role = only(synthesized, "AWS::IAM::Policy", "TasksUploadsExecutionRole")
+    assert "secretsmanager" not in json.dumps(role)
+
+
+def test_what_strangers_reach_writes_promises_and_nothing_else_of_truth(
+    synthesized: dict[str, Any],
+) -> None:
+    mine = {one for one in actions(synthesized, "Uploads") if one.startswith("dynamodb:")}
+    assert mine == {"dynamodb:" + one for one in ("GetItem", "BatchGetItem", "Query", "PutItem")}
+    mine_too = statements(synthesized, "Uploads")
+    (writing,) = [one for one in mine_too if one["Action"] == "dynamodb:PutItem"]
+    assert writing["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["upload#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def reached_by(template: dict[str, Any], group: str) -> set[tuple[str, str]]:
+    """Which groups reach a service's group, and at which port."""
+    return {
+        (one["SourceSecurityGroupId"]["Fn::GetAtt"][0], str(one["FromPort"]))
+        for _, one in of(template, "AWS::EC2::SecurityGroupIngress")
+        if group in one["GroupId"]["Fn::GetAtt"][0]
+    }
+
+
+def test_only_the_login_reaches_the_ui_and_strangers_reach_nothing_else(
+    synthesized: dict[str, Any],
+) -> None:
+    services = dict(of(synthesized, "AWS::ECS::Service"))
+    groups = [
+        json.dumps(one["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"])
+        for one in services.values()
+    ]
+    assert len(set(groups)) == len(services)  # each has its own
+    for part, port in (("UiGroup", "3000"), ("UploadsGroup", "8400")):
+        ((source, at),) = reached_by(synthesized, part)
+        assert source.startswith("DoorsBalancer")
+        assert at == port
+    for part in ("CodeGroup", "MetricsGroup", "Postgres"):
+        sources = " ".join(source for source, _ in reached_by(synthesized, part))
+        assert sources
+        assert "Uploads" not in sources
+        assert "Balancer" not in sources
+
+
+def test_what_strangers_reach_calls_by_tls_only(synthesized: dict[str, Any]) -> None:
+    (egress,) = only(synthesized, "AWS::EC2::SecurityGroup", "UploadsGroup")["SecurityGroupEgress"]
+    assert (egress["FromPort"], egress["ToPort"], egress["IpProtocol"]) == (443, 443, "tcp")
+
+
+def test_whoever_runs_the_doctor_sees_the_queues(synthesized: dict[str, Any]) -> None:
+    for role in ("Runs", "Code", "Metrics"):
+        assert "sqs:GetQueueAttributes" in actions(synthesized, role), role
+
+
+def test_uploads_go_on_while_a_release_replaces_them(synthesized: dict[str, Any]) -> None:
+    uploads = only(synthesized, "AWS::ECS::Service", "Uploads")
+    assert uploads["DesiredCount"] == 2
+    assert uploads["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
+    assert uploads["DeploymentConfiguration"]["MaximumPercent"] == 200
+
+
+def test_a_connection_lasts_as_long_as_what_serves_uploads_expects(
+    synthesized: dict[str, Any],
+) -> None:
+    balancer = only(synthesized, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    attributes = {one["Key"]: one["Value"] for one in balancer["LoadBalancerAttributes"]}
+    assert attributes["idle_timeout.timeout_seconds"] == "60"
 
 
 def test_nobody_reaches_the_ui_without_a_login(synthesized: dict[str, Any]) -> None:

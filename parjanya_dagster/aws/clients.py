@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from parjanya_dagster.errors import CloudDenied, CloudUnavailable, SettingsInvalid
+from parjanya_dagster.objects.aws_environment import region, s3_addressing
 
 LONG_POLL = 20.0  # seconds, the most that SQS allows
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403"}
@@ -33,18 +34,15 @@ def _client(service: str, environment: tuple[tuple[str, str], ...]) -> Any:
         raise SettingsInvalid(
             "AWS needs boto3. Install the extra: pip install 'parjanya[aws]'."
         ) from None
-    elsewhere = {name for name, _ in environment} & {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}
     patience = Config(
-        # A server that is not AWS has no host name for each bucket.
-        s3={"addressing_style": "path" if elsewhere else "auto"},
+        s3={"addressing_style": s3_addressing()},
         retries={"mode": "standard", "max_attempts": 4},
         connect_timeout=5,
         read_timeout=LONG_POLL + 10,
         max_pool_connections=32,
     )
-    region = os.environ.get("AWS_REGION") or None
     try:
-        return boto3.session.Session().client(service, region_name=region, config=patience)
+        return boto3.session.Session().client(service, region_name=region(), config=patience)
     except (BotoCoreError, ValueError) as error:
         raise SettingsInvalid(f"AWS is not set up for {service}: {error}") from error
 

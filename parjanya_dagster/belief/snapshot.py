@@ -120,6 +120,9 @@ class SensorSeen:
     failures: int  # failed ticks in a row, up to now
     failing_since: float | None
     error: str  # of the last failed tick, its first line
+    ticked_at: float | None = None  # when the last tick began
+    ticking: bool = False  # and it has not ended yet
+    unreachable: bool = False  # the last tick found no code location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from parjanya_dagster.cli.options import Home, platform_of
-from parjanya_dagster.cli.output import print_warning
+from parjanya_dagster.cli.output import kinds_told, print_warning
+
+if TYPE_CHECKING:
+    from parjanya_dagster.objects.keys import Aside
+
+SHOWN = 20  # paths of each kind that is set aside
 
 
 def ingest(
@@ -33,10 +40,28 @@ def ingest(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"into {tenant}", total=len(collected.uploads))
-        for _ in upload(platform.objects, owner, collected.uploads):
+        copied = 0
+        for _ in upload(platform.objects, owner, collected.uploads, collected.refused):
+            copied += 1
             progress.advance(task)
-    typer.echo(f"{len(collected.uploads)} files are in the bucket of {tenant}.")
+    typer.echo(f"{copied} files are in the bucket of {tenant}.")
+    _print_aside(collected.aside)
     for path, reason in collected.refused.items():
         print_warning(f"Left out: {path}: {reason}")
     if collected.refused:
+        print_warning(f"Left out: {len(collected.refused)} in all.")
         raise typer.Exit(1)
+
+
+def _print_aside(aside: Mapping[str, Aside]) -> None:
+    """How many are set aside, by kind, with the first of each kind."""
+    if not aside:
+        return
+    counts = Counter(what.value for what in aside.values())
+    print_warning(f"Set aside, since they are no images: {kinds_told(counts)}.")
+    for kind in counts:
+        paths = [path for path, what in aside.items() if what == kind]
+        for path in paths[:SHOWN]:
+            print_warning(f"  {path}: {kind}")
+        if len(paths) > SHOWN:
+            print_warning(f"  … and {len(paths) - SHOWN} more of this kind")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,12 @@ def print_warning(text: str) -> None:
 def print_error(text: str) -> None:
     """To standard error, so that it does not mix with what a program reads."""
     typer.secho(text, fg=BAD, err=True)
+
+
+def kinds_told(counts: Mapping[str, int]) -> str:
+    """Such as "12 (sidecar 8, film 4)"."""
+    told = ", ".join(f"{kind} {count}" for kind, count in counts.items())
+    return f"{sum(counts.values())} ({told})"
 
 
 def second(at: float) -> str:

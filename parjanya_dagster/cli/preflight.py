@@ -42,6 +42,7 @@ def preflight(
     Needs no Truth and no Dagster. With --quick it serves as a container's health check.
     """
     from parjanya_dagster.execution.preflight import STAGES, examine
+    from parjanya_dagster.media import jail
 
     settings = settings_of(home)
     stages = [stage.value] if stage else list(STAGES)
@@ -51,10 +52,11 @@ def preflight(
     fit = all(report.ok for report in reports.values())
     if as_json:
         by_stage = {name: report.as_dict() for name, report in reports.items()}
-        print_json({"ok": fit, "stages": by_stage})
+        print_json({"ok": fit, "stages": by_stage, "jail": str(jail.offered())})
     else:
         for name, report in reports.items():
             _print(name, report)
+        typer.echo(f"jail of the decoders: {jail.offered()}")
     raise typer.Exit(0 if fit else 1)
 
 

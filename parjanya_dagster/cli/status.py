@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
-from parjanya_dagster.cli.output import print_json
+from parjanya_dagster.cli.output import kinds_told, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,6 +29,9 @@ def status(home: Home = None, tenant: OneTenant = None, as_json: Json = False) -
     Console().print(status_table(summary["tenants"]))
     for name, loop in summary["loops"].items():
         typer.echo(f"{name}: completed {loop['seconds_ago']:.0f} s ago")
+    for slug, aside in summary["loops"].get("arrivals", {}).get("set_aside", {}).items():
+        if tenant in (None, slug):
+            typer.echo(f"{slug}: set aside {kinds_told(aside['kinds'])}")
     if not summary["loops"]:
         typer.echo("No loop has completed yet: is `parjanya up` running over this home?")
 

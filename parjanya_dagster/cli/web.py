@@ -9,6 +9,10 @@ import typer
 from parjanya_dagster.cli.options import Home, platform_of
 from parjanya_dagster.errors import SettingsInvalid
 
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays open: longer than the minute for which a load balancer
+keeps it. Whoever closes first races with the next request, which the balancer answers with 502."""
+
 
 def web(
     home: Home = None,
@@ -56,4 +60,11 @@ def web(
         application = create_app(open_desk(platform, every), [host])
         known.write_text(url)
         typer.echo(f"The desk is at {entrance(platform.settings.home, url)}")
-    uvicorn.run(application, host=host, port=chosen, log_level="warning", server_header=False)
+    uvicorn.run(
+        application,
+        host=host,
+        port=chosen,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )

@@ -17,6 +17,7 @@ from parjanya_dagster.doctor.examine import OURS
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding, Severity, some
 from parjanya_dagster.errors import ParjanyaError, PolicyMissing
+from parjanya_dagster.media import jail
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.recount import miscounted
 
@@ -118,6 +119,17 @@ def logs_are_small(ground: Ground) -> Checked:
     return Checked(name="logs_are_small", passed=size < MOST_LOG_BYTES, said=text, next_step=step)
 
 
+def decoders_are_shut_in(ground: Ground) -> Checked:
+    """Of this machine: workers on others may have another kernel."""
+    offered = jail.offered()
+    return Checked(
+        name="decoders_are_shut_in",
+        passed=offered.whole,
+        said=f"the jail of decoders on this machine: {offered}",
+        next_step="Allow seccomp(2) in the container, or run workers on Linux (x86-64, ARM64).",
+    )
+
+
 def old_runs_are_let_go(ground: Ground) -> Checked:
     days = ground.platform.settings.retention.runs_days
     if not days:
@@ -208,6 +220,7 @@ CHECKS: tuple[Check, ...] = (
     counters_are_right,
     room_on_the_disk,
     logs_are_small,
+    decoders_are_shut_in,
     old_runs_are_let_go,
     partition_keys_are_few,
     lanes_are_declared,

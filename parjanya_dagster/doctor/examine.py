@@ -39,7 +39,7 @@ from parjanya_dagster.errors import (
 )
 from parjanya_dagster.ingest.known_buckets import objection
 from parjanya_dagster.intent.future_times import too_late
-from parjanya_dagster.objects.keys import refusal
+from parjanya_dagster.objects.keys import refusal, set_aside
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.queues.messages import Queue
@@ -87,6 +87,7 @@ class Examiner:
     objects: Objects
     belief: Belief | None  # None: there is none to read, and `unread` should say so
     sensors: Callable[[], Sequence[SensorSeen]]
+    daemon: Callable[[], float | None] = lambda: None  # its last sign of life
     clock: Callable[[], float]
     tenant: str | None = None  # one only
     bounds: Bounds = field(default_factory=Bounds)
@@ -110,6 +111,7 @@ class Examiner:
         with self._part("what loops cannot see"):
             read["blind"] = self.store.heartbeats(BLIND)
             read["groups"] = self.store.group_notes()
+            read["dead_letters"] = tuple(self.store.dead_letters().values())
         read["queues"] = tuple(self._queues())
         with self._part("the preflights"):
             read["preflights"] = self.store.preflights()
@@ -130,6 +132,8 @@ class Examiner:
                 read["obstacles"] = tuple(self.workers.obstacles(_suspects(read["snapshot"])))
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())
+        with self._part("the heartbeats of Dagster's daemon"):
+            read["daemon"] = self.daemon()
         with self._part("what runs and what was declared"):
             read["drifts"] = tuple(drifts(self.store))
         with self._part("rows in trouble"):
@@ -350,6 +354,7 @@ class Examiner:
                 ids[image]
                 for image in ids.keys() - self.store.known(ids)
                 if now - ids[image].modified_at > self.grace.landed
+                and set_aside(ids[image].key) is None
                 and refusal(ids[image].key) is None  # the others are named by `arrivals`
                 and self.objects.complete(tenant.bucket, ids[image], now)
             ]

@@ -10,7 +10,7 @@ from parjanya_dagster.belief.snapshot import SensorSeen, Snapshot
 from parjanya_dagster.doctor.launch_obstacles import Obstacle
 from parjanya_dagster.queues.messages import QueueState
 from parjanya_dagster.truth.models import Heartbeat, ImageRow
-from parjanya_dagster.truth.records import DepartureHold, GroupNote, PreflightVerdict
+from parjanya_dagster.truth.records import DeadLetters, DepartureHold, GroupNote, PreflightVerdict
 from parjanya_dagster.truth.store import Counts
 
 
@@ -92,6 +92,7 @@ class Facts:
     loops: Mapping[str, Heartbeat] | None = None
     totals: Mapping[str, float] = field(default_factory=dict)  # of all reconciliations
     sensors: tuple[SensorSeen, ...] = ()
+    daemon: float | None = None  # when Dagster's daemon last gave a sign of life
     ahead: float | None = None  # seconds by which Truth's clock is ahead of ours
     stranded: Mapping[str, int] = field(default_factory=dict)  # tenant -> rows nobody can claim
     troubled: tuple[Troubled, ...] = ()
@@ -108,6 +109,7 @@ class Facts:
     drifts: tuple[Drift, ...] = ()  # lanes that run something else than was declared
     blind: Mapping[str, Heartbeat] = field(default_factory=dict)  # what loops cannot see
     queues: tuple[QueueSeen, ...] = ()
+    dead_letters: tuple[DeadLetters, ...] = ()  # what nobody could use, by where it came from
     groups: Mapping[str, GroupNote] = field(default_factory=dict)  # by lane, what was asked of it
     obstacles: tuple[Obstacle, ...] = ()  # what keeps pods or tasks of runs from running
     preflights: Mapping[str, PreflightVerdict] = field(default_factory=dict)  # the last, by stage

@@ -120,6 +120,18 @@ KINDS: Mapping[str, Kind] = {
     "arrivals_blind": Kind(
         _B, _ERROR, "Is parjanya up running? Then read the failed ticks of the sensor arrivals."
     ),
+    "daemon_away": Kind(
+        _B,
+        _ERROR,
+        "Start Dagster's daemon, or read its log: parjanya up, or the Deployment or service of "
+        "the daemon.",
+    ),
+    "code_location_away": Kind(
+        _B,
+        _ERROR,
+        "Start the code location, or read in its log why it does not load: parjanya up, or the "
+        "Deployment or service of the code.",
+    ),
     "ticks_failing": Kind(
         _B, _ERROR, "Read the error of the last tick in the UI, under Automation."
     ),
@@ -143,6 +155,12 @@ KINDS: Mapping[str, Kind] = {
         _T,
         _WARNING,
         "Read their attribute `reason`, fix the cause, then move them back or delete them.",
+    ),
+    "messages_refused": Kind(
+        _T,
+        _WARNING,
+        "If it is a tenant's bucket: parjanya tenant add SLUG --bucket BUCKET, and the sweep finds "
+        "what landed there. Else correct what sends them.",
     ),
     "queue_missing": Kind(
         _I,

@@ -10,7 +10,7 @@ from parjanya_dagster.belief.instance import Unreadable, oldest_ended_run, open_
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.snapshot import Belief, LiveRun
-from parjanya_dagster.belief.ticks import sensors_seen
+from parjanya_dagster.belief.ticks import daemon_beat, sensors_seen
 from parjanya_dagster.doctor.case import SENSOR_OF, Case
 from parjanya_dagster.doctor.checklist import Ground
 from parjanya_dagster.doctor.examine import Examiner
@@ -29,19 +29,22 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
     with ExitStack() as open_things:
         belief: Belief
         sensors: Callable[[], Any]
+        daemon: Callable[[], Any]
         workers: Workers = Nowhere()
         try:
             instance = open_things.enter_context(open_dagster(platform.settings))
             belief = platform.believing(DagsterBelief(instance, platform.lanes))
             sensors = lambda: sensors_seen(instance, list(SENSOR_OF.values()))  # noqa: E731
+            daemon = lambda: daemon_beat(instance)  # noqa: E731
             workers = OfInstance(instance)
         except BeliefUnreadable as error:
-            belief, sensors = Unreadable(error), Unreadable(error)
+            belief, sensors, daemon = Unreadable(error), Unreadable(error), lambda: None
         examiner = Examiner(
             store=platform.store,
             objects=platform.objects,
             belief=belief,
             sensors=sensors,
+            daemon=daemon,
             clock=platform.clock,
             tenant=tenant,
             queues=platform.all_queues,

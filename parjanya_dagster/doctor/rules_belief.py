@@ -34,6 +34,36 @@ def _blind(case: Case) -> Iterator[Finding]:
             )
 
 
+def _processes(case: Case) -> Iterator[Finding]:
+    """Which of Dagster's processes is away, by name: before the loops' age shows that one is."""
+    facts = case.facts
+    if facts.daemon is None:
+        return
+    silent = facts.now - facts.daemon
+    if silent > case.grace.daemon:
+        yield finding(
+            "daemon_away",
+            f"Dagster's daemon last gave a sign of life {silent:.0f} s ago: nothing ticks, nothing "
+            "is launched",
+            facts.daemon,
+        )
+        return
+    on = [sensor for sensor in facts.sensors if sensor.running and sensor.ticked_at is not None]
+    quiet = [
+        sensor
+        for sensor in on
+        if sensor.unreachable
+        or (not sensor.ticking and facts.now - (sensor.ticked_at or 0.0) > case.grace.ticks)
+    ]
+    if on and len(quiet) == len(on):
+        since = min(sensor.failing_since or sensor.ticked_at or facts.now for sensor in quiet)
+        yield finding(
+            "code_location_away",
+            "The daemon is there and reaches no code location: no sensor ticks",
+            since,
+        )
+
+
 def _sensors(case: Case) -> Iterator[Finding]:
     for sensor in case.facts.sensors:
         if not sensor.running:
@@ -50,5 +80,6 @@ def _sensors(case: Case) -> Iterator[Finding]:
 
 BELIEF_RULES: tuple[Rule, ...] = (
     _blind,
+    _processes,
     _sensors,
 )

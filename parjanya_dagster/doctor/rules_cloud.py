@@ -11,6 +11,7 @@ from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.queues.messages import DEAD_LETTERS
 
 HOUR = 3600.0
+LATELY = 30 * 24 * HOUR  # dead letters are gone from their queue after two weeks
 Rule = Callable[[Facts, GracePeriods], Iterator[Finding]]
 
 
@@ -87,4 +88,18 @@ def _groups(facts: Facts, grace: GracePeriods) -> Iterator[Finding]:
         )
 
 
-CLOUD_RULES: tuple[Rule, ...] = (_loop_blind, _queues, _groups)
+def _refused(facts: Facts, _grace: GracePeriods) -> Iterator[Finding]:
+    """What was refused lately. An older record stays in Truth, and is nobody's task any more."""
+    for one in facts.dead_letters:
+        if facts.now - one.last_at <= LATELY:
+            yield finding(
+                "messages_refused",
+                f"{some(one.messages, 'message')} of {one.source} could not be used: {one.reason}",
+                one.first_at,
+                source=one.source,
+                messages=one.messages,
+                example=one.example,
+            )
+
+
+CLOUD_RULES: tuple[Rule, ...] = (_loop_blind, _queues, _refused, _groups)

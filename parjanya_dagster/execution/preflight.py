@@ -109,5 +109,4 @@ def anything_to_do(
     """
     if stage not in STAGES or name_of(settings, stage) in SHIPPED:
         return True
-    batches = set(keys)
-    return any(due.batch in batches for due in store.due(now, [stage]))
+    return bool(store.due_rows(keys, [stage], now, limit=1))

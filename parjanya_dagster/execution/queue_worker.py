@@ -25,6 +25,7 @@ from parjanya_dagster.execution.stage_run import StageRunner, Work
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
+from parjanya_dagster.truth.dead_letters import DeadLetter, record
 from parjanya_dagster.truth.stages import WAITS_FOR
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.truth.store.paging import batch_rows
@@ -158,10 +159,13 @@ class Worker:
         return assignment
 
     def _refuse(self, message: Message, error: MessageUnreadable) -> None:
-        """It asks for nothing that Truth does not know, so nothing is lost with it."""
+        """It asks for nothing that Truth does not know. That it came is recorded."""
         log.error("assignment_refused", queue=self._queue.name, reason=str(error))
         if self._dead_letters is not None:
             self._dead_letters.send(message.body, ascii(str(error))[1:-1])
+        resources = self._resources
+        letter = DeadLetter(source=f"lane {self._lane.name}", reason=str(error), body=message.body)
+        record(resources.store, [letter], resources.clock())
         self._queue.delete([message])
 
 

@@ -5,6 +5,7 @@ A run is one of Dagster's, or a message that a queue's worker took.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 import psutil
@@ -23,9 +24,17 @@ Announce = Callable[[Identity], None]
 """Is told what this process is."""
 
 
+_taken: list[float] = []
+
+
+def taken_over() -> None:
+    """This process stood by until now. What it loaded before is no cost of the run it has got."""
+    _taken[:] = [time.time()]
+
+
 def process_began() -> float:
-    """When this process was created, in Unix seconds."""
-    return float(psutil.Process().create_time())
+    """When this process was created for its run, or taken for it, in Unix seconds."""
+    return _taken[0] if _taken else float(psutil.Process().create_time())
 
 
 def report_identity(

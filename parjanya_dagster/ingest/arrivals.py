@@ -28,7 +28,7 @@ from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.refusals import NOBODY, Refusals
 from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
-from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
+from parjanya_dagster.objects.keys import INCOMING, Aside, is_folder, refusal, set_aside, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant, image_id
 from parjanya_dagster.truth.store import Store
@@ -95,7 +95,8 @@ class Sweeper:
             if owners.known(bucket) is not None:
                 continue
             try:
-                if next(self.objects.listing(bucket, INCOMING), None) is None:
+                listed = self.objects.listing(bucket, INCOMING)
+                if all(set_aside(info.key) is not None for info in listed):
                     continue
                 swept.tenants.append(owners.register(bucket, self.add_tenant).slug)
             except (
@@ -120,6 +121,10 @@ class Sweeper:
     def _refuse(self, tenant: str, name: str, why: str, swept: SweepResult) -> None:
         swept.refused[name] = why
         self.refusals.add(tenant, name, why)
+
+    def _set_aside(self, tenant: Tenant, key: str, what: Aside, swept: SweepResult) -> None:
+        swept.set_aside += 1
+        self.refusals.set_aside(tenant.slug, f"{tenant.bucket}/{shown(key)}", what)
 
     def add_tenant(self, slug: str, bucket: str | None = None) -> Tenant:
         """Register a tenant, or return the one that is registered. Raises InvalidTenant."""
@@ -228,8 +233,12 @@ class Sweeper:
             recognition = Recognition(
                 store=self.store, objects=self.objects, clock=self.clock, seconds=self.reading
             )
-            after = (at.after,) if at.after else ()
-            listed = self.objects.listing(tenant.bucket, tenant.prefix, *after)
+            listed = self.objects.listing(
+                tenant.bucket,
+                tenant.prefix,
+                at.after,
+                lambda key, what: self._set_aside(tenant, key, what, swept),
+            )
             try:
                 for infos in _chunks(listed):
                     by_id = {
@@ -266,7 +275,9 @@ class Sweeper:
         for info in new:
             if is_folder(info.key):
                 continue
-            if (why := refusal(info.key)) is not None:
+            if (what := set_aside(info.key)) is not None:
+                self._set_aside(tenant, info.key, what, swept)
+            elif (why := refusal(info.key)) is not None:
                 self._refuse(tenant.slug, f"{tenant.bucket}/{shown(info.key)}", why, swept)
             elif not self.objects.complete(tenant.bucket, info, self.clock()):
                 swept.unfinished += 1

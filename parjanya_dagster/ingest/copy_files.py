@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.objects.keys import INCOMING, too_long
-from parjanya_dagster.objects.local import UNFINISHED
+from parjanya_dagster.objects.keys import (
+    INCOMING,
+    Aside,
+    is_unfinished,
+    refusal,
+    set_aside,
+    shown,
+)
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import Tenant
+
+HIDDEN = "Its name begins with a dot, so it counts as hidden. Rename it."
+VANISHED = "It was there when the folder was listed, and is not any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,89 +31,119 @@ class Upload:
 
     path: Path
     key: str
-    size: int
 
 
 @dataclass(slots=True)
 class Collected:
-    """What can be uploaded, and what cannot and why."""
+    """What can be uploaded, what is set aside, and what cannot be uploaded and why."""
 
     by_key: dict[str, Upload] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # path as text -> one sentence
+    aside: dict[str, Aside] = field(default_factory=dict)  # path as text -> what it is
 
     @property
     def uploads(self) -> list[Upload]:
         """In the order they were named."""
         return list(self.by_key.values())
 
+    def refuse(self, path: Path | str, why: str) -> None:
+        self.refused[shown(str(path))] = why
+
     def add(self, path: Path, key: str) -> None:
         """Take a file in, unless it would never be curated under this key."""
-        shown = str(path).encode("utf-8", "backslashreplace").decode()
-        if (why := _objection(path, key)) is not None:
-            self.refused[shown] = why
-            return
+        if (what := set_aside(key)) is not None:
+            self.aside[shown(str(path))] = what
+        elif (why := self._objection(path, key)) is not None:
+            self.refuse(path, why)
+        else:
+            self.by_key.setdefault(key, Upload(path, key))
+
+    def _objection(self, path: Path, key: str) -> str | None:
+        if (why := refusal(key)) is not None:
+            return why
+        if is_unfinished(key):
+            return "Its name ends like that of an unfinished download. Rename it."
         same = self.by_key.get(key)
-        if same is None:
-            self.by_key[key] = Upload(path, key, path.stat().st_size)
-        elif not os.path.samefile(same.path, path):
-            self.refused[shown] = f"Its key {key} is that of {same.path}. Ingest it by its folder."
-
-
-def _objection(path: Path, key: str) -> str | None:
-    name = key.rsplit("/", 1)[-1]
-    if (why := too_long(key)) is not None:
-        return why
-    if not key.isprintable():
-        return "Its name is not printable UTF-8. Rename it."
-    if name.startswith("."):
-        return "Its name begins with a dot, so it counts as hidden. Rename it."
-    if name.lower().endswith(UNFINISHED):
-        return "Its name ends like that of an unfinished download. Rename it."
-    if not path.exists():
-        return "It is a link that leads nowhere."
-    return None if path.is_file() else "It is neither a file nor a folder."
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                return "It is neither a file nor a folder."
+            if same is None or os.path.samefile(path, same.path):
+                return None
+        except OSError as error:
+            return _unreadable(path, error)
+        return f"Its key {key} is that of {same.path}. Ingest it by its folder."
 
 
 def collect(paths: Sequence[Path]) -> Collected:
     """Every file under `paths`; a folder keeps its structure below its own name.
 
-    Hidden files of a folder are left out. Raises FileNotFoundError for a path that does not exist.
+    Hidden files and links to folders, inside a folder, are set aside. Raises FileNotFoundError for
+    a path that does not exist.
     """
     collected = Collected()
     for path in paths:
-        if path.is_dir():
-            base = path.resolve().parent
-            for file in _files(path.resolve()):
-                collected.add(file, INCOMING + file.relative_to(base).as_posix())
-        elif os.path.lexists(path):
-            collected.add(path, INCOMING + path.name)
-        else:
+        if not os.path.lexists(path):
             raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
+        named = path.resolve() if path.is_dir() else path
+        if named.name.startswith("."):
+            collected.refuse(path, HIDDEN)
+        elif path.is_dir():
+            _walk(named, collected)
+        else:
+            collected.add(path, INCOMING + path.name)
     return collected
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
+def _walk(top: Path, collected: Collected) -> None:
+    """Every file of a folder, in the order of names. What cannot be listed is named."""
+
+    def unlisted(error: OSError) -> None:
+        collected.refuse(error.filename, f"It cannot be listed: {error.strerror}.")
+
+    for base, folders, names in os.walk(top, onerror=unlisted):
+        for name in sorted(folders):
+            if name.startswith("."):
+                collected.aside[shown(os.path.join(base, name))] = Aside.HIDDEN
+            elif os.path.islink(os.path.join(base, name)):
+                collected.aside[shown(os.path.join(base, name))] = Aside.LINK
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(base, name)
+            file = Path(base, name)
+            collected.add(file, INCOMING + file.relative_to(top.parent).as_posix())
 
 
-def upload(objects: Objects, tenant: Tenant, uploads: Sequence[Upload]) -> Iterator[Upload]:
+def upload(
+    objects: Objects,
+    tenant: Tenant,
+    uploads: Sequence[Upload],
+    unread: dict[str, str] | None = None,
+) -> Iterator[Upload]:
     """Copy each file; yield it once it is in the bucket and survives a loss of power.
 
     What lies there already, byte for byte, is left alone, so doing it again costs no work.
     The order is kept, so of two equal files the first named is the earlier arrival.
+    A file that cannot be read is noted in `unread`, if that is given, and stops no other.
     Raises StorageUnavailable and OSError; what was yielded stays.
     """
     for file in uploads:
         content_type = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
-        data = file.path.read_bytes()
+        try:
+            data = file.path.read_bytes()
+        except OSError as error:
+            if unread is None:
+                raise
+            unread[shown(str(file.path))] = _unreadable(file.path, error)
+            continue
         if not _is_there(objects, tenant.bucket, file.key, data):
             # One by one: files that are put in place together have landed at the same moment.
             objects.put(tenant.bucket, file.key, data, content_type)
         yield file
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return f"It cannot be read: {error.strerror}."
+    return "It is a link that leads nowhere." if path.is_symlink() else VANISHED
 
 
 def _is_there(objects: Objects, bucket: str, key: str, data: bytes) -> bool:

@@ -1,8 +1,8 @@
 """The mailbox: look where a notification points, register what lies there, then delete the message.
 
 A death in between repeats the look, which registers nothing twice. A message that cannot be read,
-or that names a bucket of no tenant, goes to the dead letters with its reason and stops no other. A
-message whose bucket does not answer stays in the queue and comes again.
+or that names a bucket of no tenant, goes to the dead letters with its reason, is recorded in Truth
+and stops no other. A message whose bucket does not answer stays in the queue and comes again.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from parjanya_dagster.ingest.owners import BucketNames, Owners
 from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import MailResult
-from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, shown
+from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, set_aside, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.queues.messages import Message, Queue
+from parjanya_dagster.truth import dead_letters
+from parjanya_dagster.truth.dead_letters import DeadLetter
 from parjanya_dagster.truth.models import PRESENT, Arrival, Tenant
 from parjanya_dagster.truth.store import Store
 
@@ -57,6 +59,7 @@ class Mailbox:
         Raises TruthUnavailable before a message is received, and CloudUnavailable.
         """
         owners = Owners.read(self.store, self.names)
+        dead_letters.settle(self.store, list(owners.tenants))
         messages = self._receive(wait)
         taken = MailResult(messages=len(messages))
         if not messages:
@@ -65,6 +68,7 @@ class Mailbox:
         inspection = _Inspection(self, owners, taken)
         inspection.inspect(event for notification in notifications for event in notification.events)
         done: list[Message] = []
+        dead: list[DeadLetter] = []
         not_sent: CloudUnavailable | None = None
         for message, notification in zip(messages, notifications, strict=True):
             if any(event in inspection.unanswered for event in notification.events):
@@ -78,7 +82,10 @@ class Mailbox:
                     continue
                 log.warning("dead_letter", queue=self.queue.name, reason=reason)
                 taken.dead_letters.append(reason)
+                source = inspection.source(notification)
+                dead.append(DeadLetter(source=source, reason=reason, body=message.body))
             done.append(message)
+        dead_letters.record(self.store, dead, self.clock())
         self.queue.delete(done)
         if not_sent is not None:
             raise not_sent
@@ -166,8 +173,16 @@ class _Inspection:
         ]
         return _printable("; ".join(dict.fromkeys(filter(None, reasons))))
 
+    def source(self, notification: Notification) -> str:
+        """What a message that nobody can use tells of: a bucket, if it can be read."""
+        refused = [event.bucket for event in notification.events if event in self.refused]
+        return refused[0] if refused else dead_letters.UNREADABLE
+
     def _keys_to_look_at(self, event: ObjectEvent) -> list[str]:
-        """The keys of an event that may be a tenant's uploads."""
+        """The keys of an event that may be a tenant's uploads.
+
+        What is set aside is nobody's mistake: the sweep counts it.
+        """
         tenant = self.owners.known(event.bucket)
         if tenant is None:
             try:
@@ -178,7 +193,11 @@ class _Inspection:
         elif tenant.status != "active":
             return []  # its files are found by the sweep once it is active again
         prefix = tenant.prefix if tenant else INCOMING
-        uploads = [key for key in event.keys if key.startswith(prefix) and not is_folder(key)]
+        uploads = [
+            key
+            for key in event.keys
+            if key.startswith(prefix) and not is_folder(key) and set_aside(key) is None
+        ]
         accepted = [key for key in uploads if refusal(key) is None]
         if uploads and not accepted:
             self.refused[event] = f"{shown(uploads[0])}: {refusal(uploads[0])}"

@@ -57,6 +57,7 @@ class SweepResult:
     departed: int = 0  # rows whose object is gone
     held: dict[str, int] = field(default_factory=dict)  # tenant -> missing, and not believed gone
     refused: dict[str, str] = field(default_factory=dict)  # what cannot be taken in, and why
+    set_aside: int = 0  # what is no image by its name, or no file
     tenants: list[str] = field(default_factory=list)  # registered by this sweep
     stopped: Unfinished | None = None
     shared: float = 0.0  # seconds that no tenant pays for: see `pacing`
@@ -72,6 +73,7 @@ class SweepResult:
         self.absorb_mail(later)
         self.seen, self.unfinished, self.unread = later.seen, later.unfinished, later.unread
         self.refused, self.stopped, self.held = later.refused, later.stopped, later.held
+        self.set_aside = later.set_aside
 
     def absorb_mail(self, later: SweepResult | MailResult) -> None:
         """Add the rows, departures and tenants that messages brought."""

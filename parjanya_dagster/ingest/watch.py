@@ -30,6 +30,7 @@ class Timing:
     tick: float = 20.0  # a tick goes on looking, so that what lands is seen at once
     budget: float = 40.0  # a sweep of a tick stops after this; Dagster ends a tick at 60
     look: float = 0.5  # between sweeps that cost little
+    soon: float = 0.1  # between those where a file is still being written
     long_poll: float = 5.0  # a look into the queue waits this long for a message
     slice: float = 10.0  # a sweep beside messages stops after this, to look at them again
     uploads: float = 5.0  # of a tick, for uploads whose time is up
@@ -75,6 +76,7 @@ class Watch:
     sweep_every: float  # seconds between sweeps; 0: as often as costs little
     clock: Callable[[], float]
     pause: Callable[[float], None]
+    landed: Callable[[], None] = lambda: None  # called once something is registered
     pacing: Pacing = field(default_factory=Pacing)
     timing: Timing = Timing()
 
@@ -98,13 +100,23 @@ class Watch:
         while True:
             swept, seconds = self._sweep(cursor, began + self.timing.budget)
             total.absorb(swept)
+            if swept.registered:
+                self.landed()
             self._beat(swept, seconds)
             pause = 0.0
             if swept.complete:
-                pause = max(self.timing.look, cursor.next_sweep - self.clock())
+                look = self.timing.look if not swept.unfinished else self._soon(seconds)
+                pause = max(look, cursor.next_sweep - self.clock())
             if self.clock() + pause >= began + self.timing.tick:
                 return total
             self.pause(pause)
+
+    def _soon(self, seconds: float) -> float:
+        """Seconds until the next sweep where something is about to be complete.
+
+        Sweeps take at most a third of the time, however large the buckets are.
+        """
+        return min(self.timing.look, max(self.timing.soon, 2.0 * seconds))
 
     def _take_messages(self, mailbox: Mailbox, cursor: Cursor) -> SweepResult:
         """Take messages as they come, and sweep when it is time.
@@ -116,6 +128,8 @@ class Watch:
         while True:
             taken = self._take(mailbox, end - self.clock())
             if taken is not None:
+                if taken.registered:
+                    self.landed()
                 total.absorb_mail(taken)
                 mail.absorb(taken)
             seconds = 0.0
@@ -183,6 +197,7 @@ class Watch:
             "unread": swept.unread,
             "departed": swept.departed,
             "refused": self.sweeper.refusals.body(),
+            "set_aside": self.sweeper.refusals.body_of_aside(),
             "complete": swept.complete,
         }
         if mail is not None:

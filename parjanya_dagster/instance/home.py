@@ -14,6 +14,7 @@ import yaml
 from sqlalchemy import make_url
 
 from parjanya_dagster.errors import HomeBusy, PortBusy
+from parjanya_dagster.instance.standby import wire
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import Settings
 
@@ -28,6 +29,11 @@ BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arriv
 def runs_at_once(lanes: int) -> int:
     """Enough for every share, so that none waits for another's runs to end."""
     return lanes * SHARES * RUNS_PER_SHARE + BACKFILL_RUNS
+
+
+def stands_by(settings: Settings) -> bool:
+    """Whether processes wait for runs in this home."""
+    return wire.AVAILABLE and settings.runs.standby > 0
 
 
 def dagster_config(settings: Settings) -> dict[str, Any]:
@@ -69,6 +75,12 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 1, "failure": 30, "success": 7}},
         },
     }
+    if stands_by(settings):
+        config["run_launcher"] = {
+            "module": "parjanya_dagster.instance.standby.launcher",
+            "class": "StandbyLauncher",
+            "config": {"socket": str(settings.home / "dagster" / wire.SOCKET_NAME)},
+        }
     url = make_url(settings.truth_url)
     if url.get_backend_name() == "postgresql":
         address = url.set(drivername="postgresql").render_as_string(hide_password=False)

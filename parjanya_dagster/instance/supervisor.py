@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from parjanya_dagster.instance.home import HOST, free_port, write_home
+from parjanya_dagster.instance.home import HOST, free_port, stands_by, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.regrade.launch import UI_FILE
 from parjanya_dagster.settings import Settings, process_environment
@@ -72,6 +72,11 @@ class Supervisor:
             Service("desk", [*python, "parjanya_dagster.cli", "web",
                              "--home", str(self.settings.home), "--port", str(self.desk_port)]),
         ]  # fmt: skip
+        if stands_by(self.settings):
+            self.services.append(
+                Service("standby", [*python, "parjanya_dagster.instance.standby.server",
+                                    "parjanya_dagster.definitions"])
+            )  # fmt: skip
         for service in self.services:
             self._spawn(service)
 

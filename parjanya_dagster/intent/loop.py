@@ -78,14 +78,17 @@ class Loop:
         """
         end = self.clock() + self.timing.tick
         due: list[DueBatch] = []
+        settled = False
         while True:
             self.advance_regrades(end)
-            due = self._settle(end, due)
+            if not settled:
+                due = self._settle(end, due)
             emission = self.run_pass(end)
             yield emission
             if emission.asks_for_work:
                 return
-            if emission.add_keys and self.clock() < end:
+            settled = bool(emission.add_keys) and self.clock() < end
+            if settled:  # it has stood still already
                 continue
             if emission.add_keys or not self._await_change(due, end):
                 return

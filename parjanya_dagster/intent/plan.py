@@ -118,7 +118,8 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
             and not gathering(need, ended, snapshot.now, budget)
             and lane.name not in limits.held_lanes
         ]
-        placed = [need for need in warm if need.batch in order]
+        unplaced = _unplaced(snapshot, ours, missing)
+        placed = [need for need in warm if need.batch in order.keys() - unplaced]
         history = [need for need in placed if of_history(need, snapshot)]
         arrived = [need for need in placed if not of_history(need, snapshot)]
         fresh = [run for run in ours if not run.regrade]
@@ -161,6 +162,20 @@ def _living(
         else:
             dead.append(DeadRun(run.run_id, reason))
     return live, tuple(dead)
+
+
+def _unplaced(
+    snapshot: Snapshot, live: Sequence[LiveRun], missing: Sequence[str]
+) -> frozenset[str]:
+    """Batches that a live run may cover, though nobody can tell until their keys are back.
+
+    Of a range whose ends Dagster no longer lists, because its partitions were wiped, only the ends
+    are known. What lacks a key then waits for the next reconciliation, when it has one.
+    """
+    known = frozenset(snapshot.keys)
+    if all(known.issuperset(run.keys) for run in live):
+        return frozenset()
+    return frozenset(missing)
 
 
 def _positions(keys: Sequence[str], missing: Sequence[str]) -> dict[str, int]:

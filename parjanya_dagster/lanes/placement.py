@@ -23,6 +23,8 @@ LANE_LABEL = "parjanya/lane"
 GPU = "nvidia.com/gpu"
 GRACE = 60  # seconds a pod gets to hand back what it holds
 KEPT = 86_400  # seconds that a finished Job can be looked at
+MODELS = "/models"  # where images have their models, and where a claim with models is mounted
+DISK = "4Gi"  # of the node, for logs and temporary files: a pod that asks for none goes first
 SHARED_MEMORY = "2Gi"  # data loaders hand over pixels through /dev/shm; the default is 64 MiB
 
 _FARGATE = {  # CPU units -> least and most memory in MiB
@@ -45,6 +47,10 @@ class Placement(BaseModel):
     memory_mib: int | None = Field(default=None, ge=512, description="Memory of one run, in MiB.")
     gpus: int | None = Field(default=None, ge=0, description="GPUs of one run.")
     image: str | None = Field(default=None, description="Kubernetes: the image of the lane's runs.")
+    models: str | None = Field(
+        default=None,
+        description="Kubernetes: the claim of a volume with models, mounted at /models to read.",
+    )
     task_definition: str | None = Field(
         default=None, description="ECS: the definition of the lane's tasks."
     )
@@ -80,14 +86,14 @@ def _kubernetes(lane: Lane, wishes: Placement) -> dict[str, Any]:
     limits = {"memory": memory} | ({GPU: str(needs.gpus)} if needs.gpus else {})
     container: dict[str, Any] = {
         # No limit on CPU: decoding may use what is idle.
-        "resources": {"requests": {"cpu": f"{needs.cpu:g}", "memory": memory}, "limits": limits},
+        "resources": {
+            "requests": {"cpu": f"{needs.cpu:g}", "memory": memory, "ephemeral-storage": DISK},
+            "limits": limits,
+        },
         "volume_mounts": [{"name": "shared-memory", "mount_path": "/dev/shm"}],
     }
     if wishes.image:
         container["image"] = wishes.image
-        # By its old name too, for one release: a cluster's settings may still have that one.
-        names = ("PARJANYA_IDENTITY__IMAGE", "PARJANYA_IMAGE")
-        container["env"] = [{"name": name, "value": wishes.image} for name in names]
     pod: dict[str, Any] = {
         "node_selector": {LANE_LABEL: lane.name},
         "priority_class_name": f"parjanya-{lane.name}-runs",
@@ -102,6 +108,12 @@ def _kubernetes(lane: Lane, wishes: Placement) -> dict[str, Any]:
             {"key": LANE_LABEL, "operator": "Equal", "value": lane.name, "effect": "NoSchedule"}
         ],
     }
+    if wishes.models:
+        claim = {"claim_name": wishes.models, "read_only": True}
+        pod["volumes"].append({"name": "models", "persistent_volume_claim": claim})
+        container["volume_mounts"].append(
+            {"name": "models", "mount_path": MODELS, "read_only": True}
+        )
     if needs.gpus:
         pod["tolerations"].append({"key": GPU, "operator": "Exists", "effect": "NoSchedule"})
     config = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import wire
+from .jail import Jail
 
 _START_SECONDS: Final = 120.0
 _PIPE_BYTES: Final = 1 << 20
@@ -55,7 +56,7 @@ class DeadlinePassed(Exception):
 class Child:
     """A decoder process. Not safe to share between threads, except for `end`."""
 
-    def __init__(self, entry: str, memory_bytes: int, alarm_seconds: int) -> None:
+    def __init__(self, entry: str, memory_bytes: int, alarm_seconds: int, jailed: bool) -> None:
         self.images = 0
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         root = str(Path(__file__).resolve().parents[2])
@@ -67,13 +68,18 @@ class Child:
             "OPENBLAS_NUM_THREADS": "1",
             "VIPS_CONCURRENCY": "1",
             "MALLOC_ARENA_MAX": "2",
+            # What is too large for memory is refused, and not put into a file: there are none.
+            "VIPS_DISC_THRESHOLD": "1000g",
             # Freed memory is kept for the next image, not given back to the system.
             "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
             "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
         }
         module = f"{__package__}.decoder_process"
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, entry, str(memory_bytes), str(alarm_seconds)],
+            [
+                *(sys.executable, "-P", "-m", module, entry, str(memory_bytes)),
+                *(str(alarm_seconds), "jailed" if jailed else "free"),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -89,10 +95,11 @@ class Child:
             with contextlib.suppress(AttributeError, OSError):  # Linux only, and limited per user
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
-    def wait_until_ready(self) -> None:
-        """Block until imports are done. Raises ChildDied."""
+    def wait_until_ready(self) -> Jail:
+        """Block until imports are done. Returns what holds it. Raises ChildDied."""
         try:
-            self._converse([], _START_SECONDS)
+            ready, _ = self._converse([], _START_SECONDS)
+            return Jail(**ready["jail"])
         except DeadlinePassed:
             raise ChildDied(None, f"it was not ready after {_START_SECONDS:g} seconds") from None
 

@@ -1,9 +1,10 @@
 """The child of a `DecoderPool`: reads images from its standard input, answers on its output.
 
 Runs native decoders on bytes that strangers sent, so it expects to die: by a crash, by its memory
-limit, or by the parent's hand. It never outlives its parent. See `wire` for the messages.
+limit, or by the parent's hand. It never outlives its parent. Before the first image it shuts itself
+in (see `jail`), so that one that is taken over reaches nothing. See `wire` for the messages.
 
-    python -P -m parjanya_dagster.media.decoder_process ENTRY MEMORY_BYTES ALARM_SECONDS
+    python -P -m parjanya_dagster.media.decoder_process ENTRY MEMORY_BYTES ALARM_SECONDS JAILED
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from . import wire
+from . import jail, wire
 from .errors import Rejected
 from .limits import Limits
 
 
-def main(entry: str, memory_bytes: int, alarm_seconds: int) -> None:
+def main(entry: str, memory_bytes: int, alarm_seconds: int, jailed: bool) -> None:
     replies = _private_output()
     # Ctrl-C in a terminal reaches the whole group; the parent decides when children end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     work = _load(entry)
     _limit_memory(memory_bytes)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    wire.send(replies, {"ready": True})
+    held = jail.close() if jailed else jail.Jail()
+    wire.send(replies, {"ready": True, "jail": asdict(held)})
     while True:
         request = wire.receive(sys.stdin.buffer)
         if request is None:
@@ -71,6 +74,7 @@ def _load(entry: str) -> Callable[..., Any]:
     """Import the work, and run the real one once, so that later limits do not count imports."""
     module, name = entry.split(":")
     work: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    jail.import_all()
     if module.startswith("parjanya_dagster.media."):
         work(_SMALLEST_GIF, Limits())
     return work
@@ -99,4 +103,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "jailed")

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from .child import Child, ChildDied, DeadlinePassed
 from .errors import FAILURE_CLASSES, MediaError, Rejected
+from .jail import Jail
 from .limits import Limits
 from .validation import Validated
 
@@ -29,6 +30,7 @@ class DecoderPool:
     `deadline_s` is meant for one image on a core of its own: a child that has had less than half
     of it in CPU time, because the machine is busy, is given up to four times as long on the clock.
     `memory_bytes` is what one child may add to what its libraries need. Safe to use from threads.
+    `jailed` takes every right from them that the kernel lets them give up: see `jail`.
     `entry` names the function the children call, as module:function.
     """
 
@@ -40,6 +42,7 @@ class DecoderPool:
         *,
         images_per_child: int = 1000,
         entry: str = DEFAULT_ENTRY,
+        jailed: bool = True,
     ) -> None:
         if workers < 1 or deadline_s <= 0:
             raise ValueError("a pool needs workers ≥ 1 and deadline_s > 0")
@@ -47,6 +50,7 @@ class DecoderPool:
         self._memory_bytes = memory_bytes
         self._images_per_child = images_per_child
         self._entry = entry
+        self._jailed = jailed
         self._seats: queue.LifoQueue[Child | None] = queue.LifoQueue()
         for _ in range(workers):
             self._seats.put(None)
@@ -56,6 +60,8 @@ class DecoderPool:
         self._lock = threading.Lock()
         self._closed = False
         self._peak = 0
+        self.jail: Jail | None = None
+        """What holds the child that was started last. None: none was started yet."""
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -108,6 +114,17 @@ class DecoderPool:
 
         return list(self._threads.map(outcome, datas))
 
+    def start(self) -> None:
+        """Start every child that is not there. Raises MediaError."""
+        seats = [self._seats.get() for _ in range(self._workers)]
+        starts = [self._threads.submit(self._started) for seat in seats if seat is None]
+        children = [seat for seat in seats if seat is not None]
+        try:
+            children += [start.result() for start in starts]
+        finally:
+            for index in range(self._workers):
+                self._seats.put(children[index] if index < len(children) else None)
+
     def close(self) -> None:
         """End every child. Images in work fail with MediaError. Idempotent."""
         with self._lock:
@@ -159,10 +176,10 @@ class DecoderPool:
         with self._lock:  # so that close() sees every child there is
             if self._closed:
                 raise MediaError("the decoder pool is closed")
-            child = Child(self._entry, self._memory_bytes, alarm_seconds)
+            child = Child(self._entry, self._memory_bytes, alarm_seconds, self._jailed)
             self._live.add(child)
         try:
-            child.wait_until_ready()
+            self.jail = child.wait_until_ready()
         except ChildDied as death:
             self._dispose(child)
             raise MediaError(f"no decoder process could be started: {death}") from death

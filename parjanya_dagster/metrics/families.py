@@ -160,6 +160,7 @@ def _runs(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
     live, _ = living(snapshot, seen.lanes, seen.limits)
     for lane in seen.lanes:
         ours = [run for run in live if set(run.stages) & set(lane.stages)]
+        sheet.set("launch_deadline_seconds", lane.launch_deadline, lane.name)
         states: dict[str, list[LiveRun]] = defaultdict(list)
         for run in ours:
             states[run.state].append(run)

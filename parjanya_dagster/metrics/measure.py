@@ -49,7 +49,10 @@ class Measured:
 
 
 def measure(
-    platform: Platform, belief: Belief | None, sensors: Callable[[], Sequence[SensorSeen]]
+    platform: Platform,
+    belief: Belief | None,
+    sensors: Callable[[], Sequence[SensorSeen]],
+    daemon: Callable[[], float | None] = lambda: None,
 ) -> Measured:
     """Read everything that can be read. An error of reading is named in `unread`, not raised."""
     began = platform.clock()
@@ -59,6 +62,7 @@ def measure(
         objects=platform.objects,
         belief=belief,
         sensors=sensors,
+        daemon=daemon,
         clock=platform.clock,
         bounds=WITHOUT_BUCKETS,
     )
@@ -112,7 +116,7 @@ def measure_home(platform: Platform) -> Measured:
     """Measure an instance from outside: open the Dagster of its home, and close it again."""
     from parjanya_dagster.belief.instance import Unreadable, open_dagster
     from parjanya_dagster.belief.runs import DagsterBelief
-    from parjanya_dagster.belief.ticks import sensors_seen
+    from parjanya_dagster.belief.ticks import daemon_beat, sensors_seen
 
     began = platform.clock()
     try:
@@ -129,4 +133,5 @@ def measure_home(platform: Platform) -> Measured:
             platform,
             DagsterBelief(instance, platform.lanes),
             lambda: sensors_seen(instance, list(SENSOR_OF.values())),
+            lambda: daemon_beat(instance),
         )

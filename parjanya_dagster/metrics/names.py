@@ -54,6 +54,9 @@ METRICS: dict[str, Metric] = {
     "run_oldest_seconds": Metric(
         "gauge", ("lane", "state"), "Since when the oldest of them is in that state."
     ),
+    "launch_deadline_seconds": Metric(
+        "gauge", ("lane",), "How long a launched run of the lane may take until its process runs."
+    ),
     "uncovered": Metric("gauge", ("lane",), "Images due that no live run has before it."),
     "uncovered_oldest_seconds": Metric(
         "gauge", ("lane",), "Since when the oldest of them is due. 0: all are covered."

@@ -26,14 +26,23 @@ from parjanya_dagster.errors import (
     StorageUnavailable,
 )
 from parjanya_dagster.objects import durable
-from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.keys import Aside, is_unfinished
+from parjanya_dagster.objects.store import (
+    Digest,
+    LeftOut,
+    NewObject,
+    Object,
+    ObjectInfo,
+    PresignedPut,
+)
 
-UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".download", ".swp", "~")
-"""Endings of files that a program is still writing."""
 MARKER = ".parjanya-bucket"
 """The file in a bucket's folder that says which bucket it is. Hidden, so no listing has it."""
 LOCK = ".parjanya-lock"
 """The file in a bucket's folder that is locked by who writes over a version. Hidden, and empty."""
+CLOSED = 0.25
+"""Seconds for which a file that no process writes to must have been still: many programs write a
+file in one go, some open it a second time."""
 LOOKS, LOOK = 200, 0.05  # how often, and after how many seconds, a lock that is held is tried
 
 
@@ -195,13 +204,19 @@ class FolderObjects:
         with self._open(bucket, key) as file:
             return _info(key, os.fstat(file.fileno()))
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         base = self._path(bucket, prefix) if prefix else self.root / bucket
         top = base if prefix.endswith("/") or not prefix else base.parent
         unread: dict[str, str] = {}  # folder or file -> why
         above = "" if top == self.root / bucket else f"{os.path.relpath(top, self.root / bucket)}/"
         for path, key in self._walk(top, above, after, unread):
             if not key.startswith(prefix):
+                continue
+            if (aside := _aside(path)) is not None:
+                if left_out is not None and not _is_ours(path.name):
+                    left_out(key.rstrip("/"), aside)
                 continue
             try:
                 info = _info(key, path.stat(follow_symlinks=True))
@@ -226,32 +241,29 @@ class FolderObjects:
     def _walk(
         self, top: Path, above: str, after: str, unread: dict[str, str]
     ) -> Iterator[tuple[os.DirEntry[str], str]]:
-        """Files and their keys beyond `after`, in the order of keys.
+        """Files and their keys beyond `after`, in the order of keys, and what is none of these.
 
-        A folder sorts as its name and a slash. `above`: what the keys of all of them begin with.
+        A folder sorts as its name and a slash. Nothing below a hidden one is looked at.
+        `above`: what the keys of all of them begin with.
         Folders below the first that cannot be listed are noted in `unread`.
         """
         waiting = self._entries(str(top), above, after)
         while waiting:
             key, entry = waiting.pop()
-            if key.endswith("/"):
+            if key.endswith("/") and not entry.name.startswith("."):
                 try:
                     waiting += self._entries(entry.path, key, after)
                 except StorageUnavailable as error:
                     self._require_root()
                     unread[entry.path] = str(error)
-            elif _is_file(entry):
+            else:
                 yield entry, key
 
     def _entries(self, folder: str, above: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
         """The entries of a folder with their keys, the last first; those beyond `after` alone."""
         try:
             with os.scandir(folder) as entries:
-                keyed = [
-                    (above + _in_order(entry), entry)
-                    for entry in entries
-                    if not entry.name.startswith(".")
-                ]
+                keyed = [(above + _in_order(entry), entry) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):
             self._require_root()
             return []
@@ -279,23 +291,26 @@ class FolderObjects:
     def complete(self, bucket: str, info: ObjectInfo, now: float) -> bool:
         """A file is complete when no process has it open for writing and it has settled.
 
-        A read lease of Linux tells the first. Where the file system has no leases, only the
-        second is known.
+        A read lease of Linux tells the first; then a moment of stillness is enough. Where it
+        cannot be told (no leases on this file system, another user's file), it must have been
+        still for `settle` seconds.
         """
-        if info.key.lower().endswith(UNFINISHED) or 0 <= now - info.modified_at < self.settle:
+        age = now - info.modified_at
+        settled = not 0 <= age < self.settle  # the clock of a file server may be ahead
+        if is_unfinished(info.key) or 0 <= age < min(CLOSED, self.settle):
             return False
         try:
             handle = os.open(self._path(bucket, info.key), os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
         except OSError:
-            return True  # unreadable is not unfinished: validation will say what is wrong
+            return settled  # unreadable is not unfinished: validation will say what is wrong
         try:
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         except OSError as error:
             # EAGAIN: someone writes. Otherwise (another user's file, no leases) nothing is known.
-            return error.errno != errno.EAGAIN
+            return settled and error.errno != errno.EAGAIN
         finally:
             os.close(handle)
         return True
@@ -360,12 +375,21 @@ def _may_be_folder(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Circular links, links to where we may not look, and pipes are not files."""
+def _aside(entry: os.DirEntry[str]) -> Aside | None:
+    """What an entry is that is no object. Circular and dead links, and pipes, are not files."""
+    if entry.name.startswith("."):
+        return Aside.HIDDEN
     try:
-        return entry.is_file()
+        if entry.is_file():
+            return None
+        return Aside.LINK if entry.is_dir() else Aside.NO_FILE
     except OSError:
-        return False
+        return Aside.NO_FILE
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a hidden file is this module's: a bucket's marker or lock, or half an object."""
+    return name in (MARKER, LOCK) or name.endswith(".part")
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

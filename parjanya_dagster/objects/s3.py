@@ -6,13 +6,20 @@ Credentials, region and endpoint come from the usual AWS variables (`AWS_ENDPOIN
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
-from parjanya_dagster.objects.store import Digest, NewObject, Object, ObjectInfo, PresignedPut
+from parjanya_dagster.objects.aws_environment import region, s3_addressing
+from parjanya_dagster.objects.store import (
+    Digest,
+    LeftOut,
+    NewObject,
+    Object,
+    ObjectInfo,
+    PresignedPut,
+)
 
 _GONE = ("404", "NoSuchKey")
 _OTHERWISE = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
@@ -98,7 +105,9 @@ class S3Objects:
         modified_at = answer["LastModified"].timestamp()
         return ObjectInfo(key, _etag(answer), answer["ContentLength"], modified_at)
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket,
             Prefix=prefix,
@@ -147,14 +156,13 @@ def s3_client() -> Any:
             "Buckets in S3 need boto3: pip install 'parjanya[aws]', or set PARJANYA_OBJECTS__URL "
             "to a folder."
         ) from None
-    elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     try:
         return boto3.session.Session().client(
             "s3",
-            region_name=os.environ.get("AWS_REGION") or None,
+            region_name=region(),
             config=Config(
                 signature_version="s3v4",
-                s3={"addressing_style": "path" if elsewhere else "auto"},
+                s3={"addressing_style": s3_addressing()},
                 retries={"mode": "standard", "max_attempts": 4},
                 connect_timeout=5,
                 read_timeout=60,

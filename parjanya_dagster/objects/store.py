@@ -5,9 +5,14 @@ Writes are atomic: a reader sees the whole object or none. A bucket and a key co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from parjanya_dagster.objects.keys import Aside
+
+LeftOut = Callable[[str, Aside], None]
+"""Is told of what lies among the objects and is none: its key, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,12 @@ class Objects(Protocol):
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Raises ObjectGone where there is no such object."""
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         """The objects whose key begins with the prefix, in the order of keys, after a key.
+
+        `left_out` is told of hidden files and folders, links to folders and the like.
 
         Raises ListingIncomplete after the last one where some folders could not be looked into.
         """

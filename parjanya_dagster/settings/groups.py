@@ -43,7 +43,8 @@ class Arrivals(Group):
     settle: float = Field(
         default=1.0,
         ge=0,
-        description="A file in a bucket folder must have been still for this long.",
+        description="A file in a bucket folder must have been still for this long, where it cannot "
+        "be told that nobody writes to it.",
     )
     batch_size: int = Field(default=1000, ge=1, le=100_000, description="Images per partition.")
     sweep_seconds: float = Field(
@@ -195,6 +196,11 @@ class Runs(Group):
     )
     stall: float = Field(
         default=1800.0, gt=0, description="A run that has no outcome for this long ends itself."
+    )
+    standby: int = Field(
+        default=1,
+        ge=0,
+        description="Processes that have loaded code and models and wait for a run; 0: none.",
     )
     retry_horizon_hours: float = Field(
         default=72.0, gt=0, description="A row is tried again for so long: longer than a weekend."

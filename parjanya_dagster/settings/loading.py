@@ -18,8 +18,10 @@ from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.settings.given import Given, lines_of
 from parjanya_dagster.settings.model import Settings
 from parjanya_dagster.settings.names import FIELDS, PATHS, is_ours, variable
+from parjanya_dagster.settings.together import told_twice
 
 ENV_FILE = "parjanya.env"
+LAUNCHED_AS = "DAGSTER_CURRENT_IMAGE"  # Dagster's chart says it to its code locations
 
 
 def read(home: Path, environment: Mapping[str, str], file: str = "") -> Settings:
@@ -49,8 +51,12 @@ def read(home: Path, environment: Mapping[str, str], file: str = "") -> Settings
         for group in groups:
             branch = branch.setdefault(group, {})
         branch[last] = value
+    wrong: Iterable[str]
     try:
-        return Settings.model_validate(tree | {"home": home})
+        settings = Settings.model_validate(tree | {"home": home})
+        wrong = list(told_twice(settings.identity.image, variables.get(LAUNCHED_AS, "")))
+        if not wrong:
+            return settings
     except ValidationError as error:
         wrong = map(_explain, error.errors(include_url=False))
     raise _invalid(wrong)  # outside, since the error carries the values of a whole group

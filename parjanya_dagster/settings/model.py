@@ -7,8 +7,8 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import groups
+from parjanya_dagster.settings.together import disagreements
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
 
@@ -43,26 +43,8 @@ class Settings(groups.Group):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        if self.arrivals.queue and not self.arrivals.dead_letters:
-            raise ValueError(
-                "PARJANYA_ARRIVALS__QUEUE needs PARJANYA_ARRIVALS__DEAD_LETTERS beside it"
-            )
-        if self.lanes.launcher != "local" and not self.truth.url:
-            raise ValueError(
-                f"PARJANYA_LANES__LAUNCHER={self.lanes.launcher} needs PARJANYA_TRUTH__URL "
-                "(postgresql://… or dynamodb://…): else each pod or task keeps a Truth of its own"
-            )
-        if self.lanes.launcher != "local" and not self.objects.url:
-            raise ValueError(
-                f"PARJANYA_LANES__LAUNCHER={self.lanes.launcher} needs PARJANYA_OBJECTS__URL "
-                "(s3://, or a folder that all share): else each pod or task has buckets of its own"
-            )
-        names = [lane.name for lane in BY_NAME[self.lanes.layout]]
-        if strangers := [name for name in self.lanes.by_name if name not in names]:
-            raise ValueError(
-                f"there is no lane {', '.join(strangers)} in the layout {self.lanes.layout!r}; "
-                f"its lanes are {', '.join(names)} (PARJANYA_LANES__LAYOUT)"
-            )
+        if wrong := list(disagreements(self)):
+            raise ValueError("; ".join(wrong))
         return self
 
     @property

@@ -156,3 +156,15 @@ class DepartureHold:
     present: int  # images that Truth said were there
     since: float
     confirmed_at: float | None  # when a person said that they were deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters:
+    """Messages of one source that nobody could use. The queue that has them forgets them."""
+
+    source: str  # the bucket that they tell of, or which messages they are
+    messages: int
+    reason: str  # why the last of them is one
+    example: str  # the last of them, as far as it is text and short
+    first_at: float
+    last_at: float

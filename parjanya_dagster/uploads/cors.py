@@ -83,6 +83,8 @@ def judge(
     def refused(why: str) -> Verdict:
         return Verdict(False, why, status)
 
+    if 300 <= status < 400:
+        return refused(f"The preflight was answered {status}: no browser follows it elsewhere.")
     if not 200 <= status < 300:
         return refused(f"The preflight from {origin} was answered {status}: no rule allows it.")
     allowed = headers.get("Access-Control-Allow-Origin")

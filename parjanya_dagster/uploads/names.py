@@ -1,6 +1,7 @@
 """File names that strangers chose, and the keys they get.
 
 A key is the tenant's prefix, an id of ours, and the name, so no name can reach another object.
+The rule is that of buckets (`objects.keys`): names keep their characters.
 Names that would mean something else to another program are refused all the same: after
 percent-decoding, and after folding look-alikes (U+FF0F is a slash to some).
 """
@@ -11,24 +12,20 @@ import unicodedata
 from urllib.parse import unquote
 
 from parjanya_dagster.errors import UploadRefused
-from parjanya_dagster.objects.local import UNFINISHED
+from parjanya_dagster.objects.keys import is_unfinished, set_aside, shown, untellable
 
 MOST_BYTES = 200
 """Bytes of a name in UTF-8: file systems allow 255, and a whole key may have 1,024."""
 
 
 def safe_name(name: str) -> str:
-    """The name in Unicode's form NFC, every space a plain one. Raises UploadRefused.
-
-    macOS writes a narrow no-break space into the name of each screenshot.
-    """
+    """The name in Unicode's form NFC. Raises UploadRefused."""
     name = unicodedata.normalize("NFC", name)
-    name = "".join(
-        " " if unicodedata.category(character) == "Zs" else character for character in name
-    )
     for seen in _readings(name):
         if (why := _objection(seen)) is not None:
             raise UploadRefused(f"{_shown(name)} cannot be a file name: {why} Rename the file.")
+    if (what := set_aside(name)) is not None:
+        raise UploadRefused(f"{_shown(name)} is by its name a {what}, and no image. Leave it out.")
     return name
 
 
@@ -53,16 +50,16 @@ def _objection(name: str) -> str | None:
         return f"it is longer than {MOST_BYTES} bytes."
     if "/" in name or "\\" in name:
         return "it has a slash or a backslash in it."
-    if not name.isprintable():
-        return "it has characters in it that cannot be shown."
+    if (why := untellable(name)) is not None:
+        return f"it has {why}."
     if name.startswith("."):
         return "it begins with a dot, so it counts as hidden."
     if name != name.strip():
         return "it begins or ends with a space."
-    if name.lower().endswith(UNFINISHED):
+    if is_unfinished(name):
         return "it ends like that of an unfinished download."
     return None
 
 
 def _shown(name: str) -> str:
-    return ascii(name[:60] + ("…" if len(name) > 60 else ""))
+    return f"'{shown(name[:60])}{'…' if len(name) > 60 else ''}'"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -162,19 +162,49 @@ class Uploads:
 
     def own(self, tenant: Tenant, upload_id: str) -> UploadRow:
         """A tenant's upload. Raises UnknownUpload, for another tenant's too."""
-        row = self.store.upload(upload_id)
+        return self._owned(tenant, upload_id, self.store.upload(upload_id))
+
+    def _owned(self, tenant: Tenant, upload_id: str, row: UploadRow | None) -> UploadRow:
         if row is None or row.tenant != tenant.slug:
             raise UnknownUpload(f"There is no upload {upload_id[:40]!r}.")
         return row
 
     def progress(self, tenant: Tenant, upload_id: str) -> Progress:
         """How far an upload has come. Raises UnknownUpload."""
-        row = self.own(tenant, upload_id)
-        image = self._image(row)
-        if image is not None and row.status != ARRIVED:
-            self.store.upload_arrived(row.upload_id, image.image_id, self.clock())
-            row = self.own(tenant, upload_id)
-        return Progress(row, image)
+        return self.progress_of_many(tenant, [upload_id])[0]
+
+    def progress_of_many(self, tenant: Tenant, upload_ids: Sequence[str]) -> list[Progress]:
+        """How far uploads have come, in their order. Raises UnknownUpload.
+
+        Pages ask for many every few seconds, so many cost hardly more than one.
+        """
+        known = self.store.uploads_named(list(dict.fromkeys(upload_ids)))
+        rows = [self._owned(tenant, upload_id, known.get(upload_id)) for upload_id in upload_ids]
+        images = self.store.get_many([row.image_id for row in rows if row.image_id])
+        landed = self._landed([row for row in rows if row.image_id is None])
+        progress = []
+        for row in rows:
+            image = landed.get((row.bucket, row.key))
+            if image is not None:
+                self.store.upload_arrived(row.upload_id, image.image_id, self.clock())
+                row = replace(row, status=ARRIVED, image_id=image.image_id)
+            elif row.image_id is not None:
+                image = images.get(row.image_id)
+            progress.append(Progress(row, image))
+        return progress
+
+    def _landed(self, rows: Sequence[UploadRow]) -> dict[tuple[str, str], ImageRow]:
+        """The newest image of each promised bucket and key: of the size that was promised."""
+        sizes: dict[str, dict[str, int]] = {}
+        for row in rows:
+            sizes.setdefault(row.bucket, {})[row.key] = row.size
+        images = [
+            image
+            for bucket, of_bucket in sizes.items()
+            for image in self.store.versions(bucket, of_bucket)
+        ]
+        images.sort(key=lambda image: (image.landed_at, image.arrived_at))
+        return {(image.bucket, image.key): image for image in images}
 
     def probe(self, row: UploadRow, origin: str) -> cors.Verdict:
         """Whether a browser on a page of `origin` may put this upload: a real preflight."""

@@ -361,9 +361,23 @@ def test_an_index_that_is_missing_is_added(aws: MotoServer) -> None:
     wire.close()
 
 
-def test_a_schema_of_a_newer_parjanya_is_refused(backend: Backend) -> None:
+@pytest.mark.parametrize("migrating", [False, True])
+def test_a_schema_that_a_newer_parjanya_only_added_to_is_used_and_left_as_it_is(
+    backend: Backend, migrating: bool
+) -> None:
+    later = codec.attributes({"version": schema.VERSION + 1, "usable_from": schema.VERSION})
     wire = open_wire(backend.url)
-    wire.put(schema.SCHEMA, codec.attributes({"version": 99}))
+    wire.put(schema.SCHEMA, later)
+    arrive(backend.open(migrating=migrating), 2)
+    recorded = wire.get(schema.SCHEMA) or {}
+    assert codec.number(recorded, "version") == schema.VERSION + 1
+    wire.close()
+
+
+@pytest.mark.parametrize("more", [{}, {"usable_from": schema.VERSION + 1}])
+def test_a_schema_of_a_newer_parjanya_is_refused(backend: Backend, more: dict[str, int]) -> None:
+    wire = open_wire(backend.url)
+    wire.put(schema.SCHEMA, codec.attributes({"version": 99} | more))
     wire.close()
     for migrating in (False, True):
         with pytest.raises(SchemaOutdated, match="newer"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.truth.records import (
+    DeadLetters,
     Declaration,
     DepartureHold,
     GroupNote,
@@ -212,6 +213,20 @@ def test_a_bucket_is_known_by_the_identity_that_was_adopted_last(store: Store) -
     for bucket in (first, first, second):
         store.adopt_bucket(bucket)
     assert store.known_buckets() == {"acme": second}
+
+
+def test_dead_letters_are_kept_by_their_source_and_dropped(store: Store) -> None:
+    first = DeadLetters(
+        source="foreign", messages=1, reason="no tenant", example="{}", first_at=NOON, last_at=NOON
+    )
+    second = replace(first, messages=2, last_at=NOON + 1)
+    other = replace(first, source="messages that cannot be read", reason="no JSON")
+    for letters in (first, second, other):
+        store.note_dead_letters(letters)
+    assert store.dead_letters() == {one.source: one for one in (second, other)}
+    for _ in range(2):
+        store.drop_dead_letters("foreign")
+    assert store.dead_letters() == {other.source: other}
 
 
 def test_a_held_departure_is_confirmed_and_dropped(store: Store) -> None:

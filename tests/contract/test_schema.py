@@ -130,6 +130,27 @@ def test_a_schema_of_a_newer_parjanya_is_refused(sql_backend: Backend, migrating
         sql_backend.open(migrating=migrating)
 
 
+@pytest.mark.parametrize("migrating", [False, True])
+def test_a_schema_that_a_newer_parjanya_only_added_to_is_used_and_left_as_it_is(
+    sql_backend: Backend, migrating: bool
+) -> None:
+    newest = newest_revision().partition(".")[0]
+    later = f"{int(newest) + 1:04d}.{newest}"
+    stamp(sql_backend.url, later)
+    arrive(sql_backend.open(migrating=migrating), 2)
+    engine = open_engine(sql_backend.url)
+    assert current_revision(engine) == later
+    engine.dispose()
+
+
+def test_a_schema_that_only_code_after_this_one_can_use_is_refused(sql_backend: Backend) -> None:
+    number = int(newest_revision().partition(".")[0])
+    stamp(sql_backend.url, f"{number + 2:04d}.{number + 1:04d}")
+    for migrating in (False, True):
+        with pytest.raises(SchemaOutdated, match="newer Parjanya"):
+            sql_backend.open(migrating=migrating)
+
+
 def test_many_processes_may_open_an_empty_database_at_once(empty: str) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(4), context.Queue()

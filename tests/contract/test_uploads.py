@@ -10,7 +10,7 @@ from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token
 from tests.support.backends import Backend
-from tests.support.world import NOON, promised, tenant
+from tests.support.world import NOON, arrive, promised, tenant
 
 HOUR = 3600.0
 TOKEN = Token(token_id="t-1", tenant="acme", name="the web shop", hash="ab" * 32, created_at=NOON)
@@ -21,6 +21,20 @@ def test_a_promise_comes_back_as_it_was_made(backend: Backend) -> None:
     backend.open().add_uploads([one])
     assert backend.open().upload("u-1") == one
     assert backend.open().upload("u-2") is None
+
+
+def test_many_are_read_at_once_and_what_is_not_there_is_left_out(store: Store) -> None:
+    made = [promised(f"u-{n:03}") for n in range(120)]
+    store.add_uploads(made)
+    found = store.uploads_named([*(one.upload_id for one in made), "nobody"])
+    assert found == {one.upload_id: one for one in made}
+    assert store.uploads_named([]) == {}
+
+
+def test_images_are_read_at_once(store: Store) -> None:
+    ids = arrive(store, 3)
+    assert store.get_many([*ids, "nobody"]) == {one: store.get(one) for one in ids}
+    assert store.get_many([]) == {}
 
 
 def test_promising_again_changes_nothing(store: Store) -> None:

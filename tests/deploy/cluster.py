@@ -80,20 +80,23 @@ class Node:
 class Cluster(Instance):
     """An instance with lanes of their own, launched on Kubernetes. It has no web UI."""
 
-    def __init__(self, home: Path, api: KubernetesApi, **settings: str) -> None:
-        super().__init__(home, lanes__layout="split", arrivals__settle="0", **settings)
+    def __init__(self, home: Path, api: KubernetesApi, truth_url: str, **settings: str) -> None:
+        settings = {"truth__url": truth_url, "arrivals__settle": "0"} | settings
+        super().__init__(home, lanes__layout="split", **settings)
         self.api = api
         self.environment |= {
             "PARJANYA_LANES__LAUNCHER": "kubernetes",
-            # All pods are processes of this machine, so they share files.
-            "PARJANYA_TRUTH__URL": f"sqlite:///{home / 'truth.db'}",
+            # All pods are processes of this machine, so they share folders.
             "PARJANYA_OBJECTS__URL": (home / "buckets").as_uri(),
             "PARJANYA_LANES__GPU__IMAGE": GPU_IMAGE,
+            "PARJANYA_ENGINES__ENRICHER": "transformers",
             "DAGSTER_CURRENT_IMAGE": CPU_IMAGE,  # as the chart tells its code servers
             "DAGSTER_HOME": str(home / "dagster"),
         }
-        self.node = Node(api, self.environment)
-        self._services: list[subprocess.Popen[bytes]] = []
+        # There is no GPU and no model here: what a pod starts describes with the small engine.
+        without_gpu = {"PARJANYA_ENGINES__ENRICHER": "embedded", "PARJANYA_LANES__GPU__GPUS": "0"}
+        self.node = Node(api, self.environment | without_gpu)
+        self._services: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
         self._turning = threading.Thread(target=self._turn, name="node")
 
@@ -108,13 +111,18 @@ class Cluster(Instance):
         self._spawn("daemon", "dagster._daemon", "run", "-w", workspace)
         self._turning.start()
 
+    def kill(self, name: str) -> None:
+        """End a process of the control plane for good: `code` or `daemon`."""
+        self._services[name].kill()
+        self._services[name].wait()
+
     def close(self) -> None:
         self._stopping.set()
         if self._turning.ident is not None:
             self._turning.join()
         for process in self.processes():
             with_suppressed_kill(process)
-        for child in (*self._services, *self.node.processes.values()):
+        for child in (*self._services.values(), *self.node.processes.values()):
             child.wait()
         super().close()
 
@@ -125,15 +133,13 @@ class Cluster(Instance):
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
-            self._services.append(
-                subprocess.Popen(
-                    [sys.executable, "-W", "ignore", "-m", *arguments],
-                    env=self.environment,
-                    cwd=self.home,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
+            self._services[name] = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", *arguments],
+                env=self.environment,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def _launch_on_kubernetes(self) -> None:

@@ -5,7 +5,6 @@ And what is deployed around them fits: nodes take the pods of their lanes, names
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,16 @@ import yaml
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config_schema
 from dagster_aws.ecs import EcsRunLauncher
-from dagster_k8s import K8sRunLauncher
+from dagster_aws.s3 import S3ComputeLogManager
 
 from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.lanes import BY_NAME, SPLIT
 from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.settings import Settings
+from tests.deploy import chart
 from tests.deploy.objects import DEPLOY, of
 
-VALUES: dict[str, Any] = yaml.safe_load(
-    (DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text()
-)
+VALUES = chart.values()
 ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yaml").read_text())
 
 
@@ -78,19 +76,64 @@ def test_dagster_takes_the_instance_of_ecs(monkeypatch: pytest.MonkeyPatch) -> N
     assert launcher.success, launcher.errors
 
 
-def test_the_kubernetes_launcher_takes_what_the_values_give_it() -> None:
-    """The chart hands these on in snake case, with its own account and home."""
-    said = dict(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
-    blocks = {snake(name): value for name, value in said.pop("runK8sConfig").items()}
-    config = {
-        **{snake(name): value for name, value in said.items()},
-        "run_k8s_config": blocks,
-        "service_account_name": VALUES["global"]["serviceAccountName"],
-        "dagster_home": VALUES["global"]["dagsterHome"],
-        "instance_config_map": "dagster-instance",
-    }
-    done = process_config(K8sRunLauncher.config_type(), config)
-    assert done.success, done.errors
+def test_the_ui_is_asked_where_it_listens() -> None:
+    listens, asked = chart.readiness_of_the_ui(VALUES)
+    assert asked == listens
+    (port,) = of("Service")["parjanya-ui"]["spec"]["ports"]
+    assert port["targetPort"] == listens
+
+
+def test_the_code_location_may_take_minutes_to_start() -> None:
+    probe = chart.startup_probe(VALUES)
+    assert probe is not None
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
+
+
+def test_the_chart_grants_nothing_and_makes_no_account() -> None:
+    """Neither of its two parts: what may be done is in base/accounts.yaml alone."""
+    for part in (VALUES, VALUES["dagster-user-deployments"]):
+        assert part["rbacEnabled"] is False
+        assert part["serviceAccount"]["create"] is False
+
+
+def test_what_runs_print_is_kept_where_the_ui_reads_it() -> None:
+    said = VALUES["computeLogManager"]
+    assert said["type"] == S3ComputeLogManager.__name__
+    (config,) = said["config"].values()
+    config = {chart.snake(name): value for name, value in config.items()}
+    taken = process_config(S3ComputeLogManager.config_type(), config)
+    assert taken.success, taken.errors
+
+
+def test_every_image_of_the_chart_comes_from_a_registry_that_we_name() -> None:
+    """Those of its init containers too: it would take them from Docker Hub."""
+    images = [
+        VALUES["postgresql"]["image"],
+        VALUES["busybox"]["image"],
+        VALUES["dagsterWebserver"]["image"],
+        VALUES["dagsterDaemon"]["image"],
+        chart.location(VALUES)["image"],
+    ]
+    for image in images:
+        name = f"{image.get('registry', '')}/{image['repository']}".removeprefix("/")
+        assert name.startswith("registry.example/")
+        assert image["tag"] not in ("", "latest")
+
+
+def test_operators_alone_reach_the_ui_that_can_do_everything() -> None:
+    """Dagster's UI knows nobody: whoever is in may launch, end and delete. Others get the other."""
+    assert VALUES["dagsterWebserver"]["enableReadOnly"] is True
+    for door, groups, component in (
+        ("parjanya-login", {"parjanya-operators"}, "dagster-webserver"),
+        ("parjanya-viewers", {"parjanya-operators", "parjanya-viewers"},
+         "dagster-webserver-read-only"),
+    ):  # fmt: skip
+        (container,) = of("Deployment")[door]["spec"]["template"]["spec"]["containers"]
+        said = {one["name"]: one["value"] for one in container["env"]}
+        assert set(said["OAUTH2_PROXY_ALLOWED_GROUPS"].split(",")) == groups
+        assert "groups" in said["OAUTH2_PROXY_SCOPE"].split()
+        host = said["OAUTH2_PROXY_UPSTREAMS"].removeprefix("http://").partition(":")[0]
+        assert of("Service")[host]["spec"]["selector"]["component"] == component
 
 
 def test_lanes_fit_the_nodes_that_are_made_for_them() -> None:
@@ -110,12 +153,12 @@ def test_a_lanes_nodes_take_no_other_lanes_runs() -> None:
         assert ("parjanya/lane", lane) in taints
 
 
-def test_each_lane_has_its_priority_class_and_none_stands_before_the_control_plane() -> None:
+def test_each_lane_has_its_priority_class() -> None:
     classes = of("PriorityClass")
     for lanes in BY_NAME.values():
         for lane in placed(lanes, "kubernetes", {}):
             name = lane.tags["dagster-k8s/config"]["pod_spec_config"]["priority_class_name"]
-            assert classes[name]["value"] < classes["parjanya-control"]["value"]
+            assert classes[name]["preemptionPolicy"] == "Never"
 
 
 def test_accounts_that_are_named_exist_and_runs_have_no_token() -> None:
@@ -138,24 +181,13 @@ def test_no_role_reads_secrets_or_enters_pods() -> None:
             assert not {"secrets", "pods/exec"} & set(rule["resources"])
 
 
-def test_only_the_login_reaches_the_ui() -> None:
-    (into,) = [
-        one
-        for one in of("NetworkPolicy").values()
-        if one["spec"]["podSelector"].get("matchLabels") == {"parjanya/part": "ui"}
-    ]
-    (rule,) = into["spec"]["ingress"]
-    (peer,) = rule["from"]
-    assert peer == {"podSelector": {"matchLabels": {"parjanya/part": "login"}}}
+def test_nothing_is_reached_that_no_policy_names() -> None:
+    """Connection by connection: deploy/tests/test_network.py."""
     assert of("NetworkPolicy")["nothing-by-default"]["spec"] == {
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
     }
     assert VALUES["ingress"]["enabled"] is False
-
-
-def snake(name: str) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower().replace("k8_s", "k8s")
 
 
 def tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:

@@ -17,17 +17,22 @@ from dagster import DagsterRunStatus
 from tests.deploy.cluster import CPU_IMAGE, GPU, GPU_IMAGE, Cluster
 from tests.deploy.kubernetes_api import KubernetesApi
 from tests.support.pictures import picture
+from tests.support.servers import PostgresServer
 
 IMAGES = 3
 KUBERNETES = "1.34"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> Iterator[Cluster]:
     """Images have landed; the node has no GPU yet, and only the image of the cpu lane."""
     api = KubernetesApi()
     api.start()
-    cluster = Cluster(tmp_path_factory.mktemp("cluster") / "home", api)
+    database = postgres.create_database()
+    home = tmp_path_factory.mktemp("cluster") / "home"
+    cluster = Cluster(home, api, postgres.url(database))
     try:
         incoming = cluster.incoming("acme")
         incoming.mkdir(parents=True)
@@ -39,6 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     finally:
         cluster.close()
         api.stop()
+        postgres.drop_database(database)
 
 
 def jobs(cluster: Cluster, lane: str) -> list[dict[str, Any]]:
@@ -75,8 +81,6 @@ def test_a_gpu_is_asked_for_exactly_in_the_gpu_lane(cluster: Cluster) -> None:
             assert one["resources"]["limits"].get(GPU) == gpus
             assert GPU not in one["resources"]["requests"]
             assert one["image"] == image
-            told = {each["name"]: each.get("value") for each in one["env"]}
-            assert told.get("PARJANYA_IDENTITY__IMAGE") == (image if lane == "gpu" else None)
             assert pod["nodeSelector"] == {"parjanya/lane": lane}
             assert pod["priorityClassName"] == f"parjanya-{lane}-runs"
             tolerated = {toleration["key"] for toleration in pod["tolerations"]}
@@ -137,3 +141,14 @@ def test_a_terminated_run_takes_its_job_with_it(cluster: Cluster) -> None:
         assert dagster.run_launcher.terminate(run_id)
         assert dagster.get_run_by_id(run_id).status is DagsterRunStatus.CANCELING
     assert name not in cluster.api.all("jobs")
+
+
+def test_a_process_of_the_control_plane_that_is_away_is_named(cluster: Cluster) -> None:
+    """Last, since neither comes back."""
+    assert {"code_location_away", "daemon_away"}.isdisjoint(findings(cluster))
+    cluster.kill("code")
+    cluster.until(lambda: "code_location_away" in findings(cluster), "the code location is named")
+    assert "daemon_away" not in findings(cluster)
+    cluster.kill("daemon")
+    cluster.until(lambda: "daemon_away" in findings(cluster), "the daemon is named")
+    assert "code_location_away" not in findings(cluster)

@@ -27,6 +27,7 @@ from pathlib import Path
 import psutil
 
 from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.instance.standby.worker import RUNNING
 from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.stages import STAGES, Status
@@ -171,7 +172,8 @@ class Soak:
     def _kill_one(self) -> None:
         victims = self._victims()
         # What does the work is killed more often than what serves it.
-        weights = {"run": 8, "decoder": 1, "daemon": 2, "code": 2, "webserver": 1, "postgresql": 2}
+        weights = {"run": 8, "decoder": 1, "daemon": 2, "code": 2, "webserver": 1, "postgresql": 2,
+                   "standby": 2}  # fmt: skip
         roles = sorted(role for role in victims if victims[role])
         role = self.rng.choices(roles, [weights[role] for role in roles])[0]
         if role == "postgresql":
@@ -183,7 +185,7 @@ class Soak:
 
     def _victims(self) -> dict[str, list[psutil.Process]]:
         found: dict[str, list[psutil.Process]] = {"code": [], "daemon": [], "webserver": []}
-        found |= {"run": [], "decoder": []}
+        found |= {"run": [], "decoder": [], "standby": []}
         for process in self.instance.processes():
             role = _role(process)
             if role is not None:
@@ -310,9 +312,18 @@ def _role(process: psutil.Process) -> str | None:
         return "webserver"
     if "decoder_process" in command:
         return "decoder"
+    if "standby.server" in command:  # a run is forked from it, and says so by its name
+        return "run" if _name(process) == RUNNING else "standby"
     if "spawn_main" in command:
         return "run"
     return None
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
 
 
 def _is_postgres(process: psutil.Process) -> bool:

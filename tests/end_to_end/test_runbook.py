@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.scheduler.instigation import TickStatus
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.belief.drift import declare, note_running
@@ -47,6 +49,7 @@ from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES
 from tests.support import world
 from tests.support.dagster_runs import make_run
+from tests.support.dagster_ticks import daemon_lives, make_tick, switch_on
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 HEADING = "## It hangs at 02:00"
@@ -210,6 +213,27 @@ def reconciler_blind(b: Broken) -> Cure:
     return b.tick
 
 
+def daemon_away(b: Broken) -> Cure:
+    def lives(at: float) -> None:
+        with b.dagster() as instance:
+            daemon_lives(instance, at)
+
+    lives(b.now - 10 * MINUTE)
+    return lambda: lives(b.now)
+
+
+def code_location_away(b: Broken) -> Cure:
+    def ticks(status: TickStatus, error: Exception | None = None) -> None:
+        with b.dagster() as instance:
+            daemon_lives(instance, b.now)
+            make_tick(instance, status, b.now, error)
+
+    with b.dagster() as instance:
+        switch_on(instance)
+    ticks(TickStatus.FAILURE, DagsterUserCodeUnreachableError("Unable to reach it"))
+    return lambda: ticks(TickStatus.SKIPPED)
+
+
 def run_dead(b: Broken) -> Cure:
     b.with_run(DagsterRunStatus.STARTED, minutes_ago=60)
     b.watch(b.now - 2 * HOUR)
@@ -364,6 +388,8 @@ BREAKS: dict[str, Callable[[Broken], Cure]] = {
         for one in (
             rows_missing,
             objects_unregistered,
+            daemon_away,
+            code_location_away,
             reconciler_blind,
             run_dead,
             keys_missing,

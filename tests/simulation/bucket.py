@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parjanya_dagster.errors import ListingIncomplete, ObjectGone, StorageUnavailable
-from parjanya_dagster.objects.store import NewObject, Object, ObjectInfo
+from parjanya_dagster.objects.store import LeftOut, NewObject, Object, ObjectInfo
 from parjanya_dagster.truth.models import Arrival
 
 PREVIEWS = "previews/"
@@ -70,7 +70,9 @@ class Buckets:
         except KeyError:
             raise ObjectGone(key) from None
 
-    def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         for (name, key), info in list(self.objects.items()):
             seen = bucket not in self.away and not self._hidden(bucket, key)
             if name == bucket and seen and key.startswith(prefix):

@@ -198,3 +198,30 @@ def test_a_storage_that_is_busy_is_tried_again(site: Site, page: Any, pictures: 
         choose(page, pictures[:1])
         item(page, pictures[0].name).get_by_text("Stored. Waits to be taken in").wait_for()
     assert len(list(site.place.objects.listing("acme", "incoming/"))) == 1
+
+
+def test_a_page_that_waits_looks_less_and_less_often_and_soon_again_after_news(
+    s3_site: Site, radosgw: Radosgw, page: Any, pictures: list[Path]
+) -> None:
+    """Two minutes by the page's own clock: 80 looks at the pace of its first ones."""
+    looks: list[str] = []
+    page.on("request", lambda one: looks.append(one.url) if "/v1/uploads?id=" in one.url else None)
+    with served(s3_site.place) as url:
+        allow(radosgw, s3_site.tenant("acme").bucket, {**ALLOWING, "AllowedOrigins": [url]})
+        page.clock.install()
+        enter(page, s3_site, url)
+        choose(page, pictures[:1])
+        item(page, pictures[0].name).get_by_text("Stored. Waits to be taken in").wait_for()
+
+        def pass_by(seconds: int) -> int:
+            before = len(looks)
+            for _ in range(seconds):
+                with page.expect_event("console"):  # so that what a timer asked for has left
+                    page.clock.run_for(1000)
+                    page.evaluate("fetch('v1/me').finally(() => console.log('answered'))")
+            return len(looks) - before
+
+        assert 5 <= pass_by(120) <= 15
+        s3_site.place.sweeper.sweep(1e12)
+        assert pass_by(26) >= 4  # one that finds it, after 15 s at most, and soon the next ones
+        item(page, pictures[0].name).get_by_text("Waits to be validated").wait_for()

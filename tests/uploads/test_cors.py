@@ -48,6 +48,7 @@ def test_an_answer_that_allows_it_passes(change: dict[str, str]) -> None:
     [
         (403, {}, "answered 403"),
         (301, {}, "answered 301"),
+        (307, {}, "no browser follows it"),
         (200, {"Access-Control-Allow-Origin": None}, "allows no origin"),
         (200, {"Access-Control-Allow-Origin": "https://app.example/"}, "not https://app.example"),
         (200, {"Access-Control-Allow-Origin": "http://app.example"}, "allows http://app.example"),

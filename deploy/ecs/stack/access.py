@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+from rights import Right
+from site_file import Site
 
 from stack.stores import Truth
 
@@ -14,71 +15,62 @@ OURS = ("previews/*", "thumbnails/*", "curated/*")
 """Keys that are written beside what tenants upload."""
 
 
-def use_truth(role: iam.IRole, truth: Truth, *, reads_stream: bool = False) -> None:
-    """Items by key and by index. No Scan, no table of its own making."""
-    _allow(
-        role,
-        [truth.arn, f"{truth.arn}/index/*"],
-        "dynamodb:GetItem",
-        "dynamodb:BatchGetItem",
-        "dynamodb:Query",
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:BatchWriteItem",
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DescribeTable",
-    )
-    if reads_stream:
+def use_truth(role: iam.IRole, truth: Truth, *rights: Sequence[Right]) -> None:
+    """Truth, as far as `rights` says."""
+    for right in (each for kind in rights for each in kind):
+        on = [f"{truth.arn}{part}" for part in right.on]
+        keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(right.keys)}}
+        # Without any key in the request, "all of them" holds: so there has to be one.
+        some = {"Null": {"dynamodb:LeadingKeys": "false"}}
+        _allow(role, on, *right.actions, when={**keys, **some} if right.keys else None)
+
+
+class Images:
+    """The buckets of tenants, as far as roles know them: by patterns of names, in this account."""
+
+    def __init__(self, site: Site) -> None:
+        self._arns = [f"arn:aws:s3:::{pattern}" for pattern in site.bucket_patterns]
+        self._ours: dict[str, object] = {"StringEquals": {"s3:ResourceAccount": site.account}}
+        self._more_come = bool(site.bucket_names)
+
+    def read(self, role: iam.IRole) -> None:
+        _allow(role, self._arns, "s3:ListBucket", when=self._ours)
+        _allow(role, self._keys("*"), "s3:GetObject", when=self._ours)
+
+    def write_results(self, role: iam.IRole) -> None:
+        """Beside the uploads, never over them."""
+        _allow(role, self._keys(*OURS), "s3:PutObject", when=self._ours)
+
+    def promise(self, role: iam.IRole) -> None:
+        """A presigned URL can do what its signer may do."""
+        _allow(role, self._keys("incoming/*"), "s3:PutObject", when=self._ours)
+
+    def check(self, role: iam.IRole) -> None:
+        """What `parjanya tenant check` looks at."""
         _allow(
             role,
-            [f"{truth.arn}/stream/*"],
-            "dynamodb:DescribeStream",
-            "dynamodb:GetRecords",
-            "dynamodb:GetShardIterator",
-        )
-
-
-def migrate_truth(role: iam.IRole, truth: Truth) -> None:
-    _allow(
-        role,
-        [truth.arn],
-        "dynamodb:DescribeContinuousBackups",
-        "dynamodb:UpdateContinuousBackups",
-        "dynamodb:UpdateTable",
-    )
-
-
-def read_images(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    for bucket in buckets:
-        _allow(role, [bucket.bucket_arn], "s3:ListBucket")
-        _allow(role, [bucket.arn_for_objects("*")], "s3:GetObject", "s3:GetObjectVersion")
-
-
-def write_results(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    """Beside the uploads, never over them."""
-    for bucket in buckets:
-        _allow(role, [bucket.arn_for_objects(keys) for keys in OURS], "s3:PutObject")
-
-
-def check_buckets(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    """What `parjanya tenant check` looks at."""
-    for bucket in buckets:
-        _allow(
-            role,
-            [bucket.bucket_arn],
+            self._arns,
             "s3:GetBucketCORS",
             "s3:GetBucketNotification",
             "s3:GetBucketPublicAccessBlock",
             "s3:GetEncryptionConfiguration",
-            "s3:GetBucketVersioning",
+            "s3:GetLifecycleConfiguration",
+            when=self._ours,
         )
 
+    def discover(self, role: iam.IRole) -> None:
+        """New tenants' buckets, by their names."""
+        if self._more_come:
+            _allow(role, ["*"], "s3:ListAllMyBuckets")  # it has no resource to name
 
-def promise_uploads(role: iam.IRole, buckets: Iterable[s3.IBucket]) -> None:
-    """A presigned URL can do what its signer may do."""
-    for bucket in buckets:
-        _allow(role, [bucket.arn_for_objects("incoming/*")], "s3:PutObject")
+    def _keys(self, *patterns: str) -> list[str]:
+        return [f"{arn}/{pattern}" for arn in self._arns for pattern in patterns]
+
+
+def see_queues(role: iam.IRole, *queues: sqs.IQueue) -> None:
+    """How full they are: what the doctor asks."""
+    arns = [queue.queue_arn for queue in queues]
+    _allow(role, arns, "sqs:GetQueueAttributes", "sqs:GetQueueUrl")
 
 
 def take_arrivals(role: iam.IRole, queue: sqs.IQueue, dead: sqs.IQueue) -> None:

@@ -55,10 +55,19 @@ class Alarms(Construct):
         key = kms.Key(self, "Key", enable_key_rotation=True)
         key.grant_encrypt_decrypt(iam.ServicePrincipal("cloudwatch.amazonaws.com"))
         self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        # A policy of its own (that of `enforce_ssl`) takes the place of the one that let alarms in.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": site.account}},
+            )
+        )
         self.topic.add_subscription(subscriptions.EmailSubscription(site.alarms_to))
         self._arrivals(arrivals)
         self._machines(machines)
-        for service in (services.code, services.daemon, services.ui):
+        for service in (services.code, services.daemon, services.ui, services.uploads):
             running = cloudwatch.Metric(
                 namespace="ECS/ContainerInsights",
                 metric_name="RunningTaskCount",
@@ -71,6 +80,8 @@ class Alarms(Construct):
             )
             self._alarm(f"{service.node.id}Away", running, 1, 2, missing=BREACHING, below=True)
         self._alarm("UiUnhealthy", doors.ui.metrics.unhealthy_host_count(period=FIVE), 1, 3)
+        uploads = doors.uploads.metrics.unhealthy_host_count(period=FIVE)
+        self._alarm("UploadsUnhealthy", uploads, 1, 3)
         free = records.database.metric_free_storage_space(period=FIVE)
         self._alarm("RecordsFull", free, 5 * 1024**3, 1, below=True)
 

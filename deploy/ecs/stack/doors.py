@@ -23,6 +23,9 @@ from site_file import Site
 
 from stack.services import UI_PORT, UPLOADS_PORT, Services
 
+IDLE = Duration.seconds(60)
+"""How long the load balancer keeps a connection. What serves uploads keeps it longer."""
+
 
 class Doors(Construct):
     """One load balancer, two host names. Anything else is not found."""
@@ -45,6 +48,7 @@ class Doors(Construct):
             internet_facing=True,
             drop_invalid_header_fields=True,
             deletion_protection=True,
+            idle_timeout=IDLE,
         )
         self.balancer.log_access_logs(logs, "doors")
         self.balancer.add_redirect()

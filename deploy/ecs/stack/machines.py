@@ -79,8 +79,7 @@ class Machines(Construct):
         setup = ec2.UserData.for_linux()
         setup.add_commands(
             "echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config",
-            # An image of a release never changes, so what is here need not be pulled again.
-            "echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> /etc/ecs/ecs.config",
+            f"echo ECS_IMAGE_PULL_BEHAVIOR={_pulls(site)} >> /etc/ecs/ecs.config",
             "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config",
         )
         template = ec2.LaunchTemplate(
@@ -99,3 +98,8 @@ class Machines(Construct):
         # A release changes the template, a changed template changes the group.
         Tags.of(template).add(RELEASE_TAG, site.release.version)
         return template
+
+
+def _pulls(site: Site) -> str:
+    """What a digest names never changes, so it need not be pulled again. A tag may be moved."""
+    return "prefer-cached" if site.release.digests.get("gpu") else "default"

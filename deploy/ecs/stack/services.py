@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import rights
 from aws_cdk import (
     Duration,
     Stack,
@@ -25,7 +26,7 @@ from constructs import Construct
 from parjanya_dagster.lanes import SPLIT
 from stack import access
 from stack.machines import Machines
-from stack.stores import Arrivals, Buckets, Records, Truth
+from stack.stores import Arrivals, Records, Truth
 from stack.tasks import Size, Tasks
 
 NAMESPACE = "parjanya.internal"
@@ -47,24 +48,19 @@ class Services(Construct):
         tasks: Tasks,
         truth: Truth,
         arrivals: Arrivals,
-        buckets: Buckets,
+        images: access.Images,
         records: Records,
     ) -> None:
         super().__init__(scope, name)
         self._machines, self._tasks = machines, tasks
         self._names = discovery.PrivateDnsNamespace(self, "Names", name=NAMESPACE, vpc=vpc)
-        self.inside = ec2.SecurityGroup(
-            self, "Inside", vpc=vpc, description="Services and runs of Parjanya"
-        )
-        for port in (CODE_PORT, UI_PORT, METRICS_PORT):
-            self.inside.add_ingress_rule(self.inside, ec2.Port.tcp(port), "each other")
-        records.database.connections.allow_default_port_from(self.inside)
-        every = list(buckets.by_tenant.values())
+        self._network(vpc, records)
 
         runs = self._tasks.role("Runs")
-        access.use_truth(runs, truth)
-        access.read_images(runs, every)
-        access.write_results(runs, every)
+        access.use_truth(runs, truth, rights.WORK)
+        access.see_queues(runs, arrivals.queue, arrivals.dead)  # the doctor's check runs there
+        images.read(runs)
+        images.write_results(runs)
         self.cpu_run = tasks.cpu_run(_size("cpu"), runs)
         self.gpu_run = tasks.gpu_run(_size("gpu"), _LANES["gpu"].gpus, runs)
         where = {
@@ -76,10 +72,10 @@ class Services(Construct):
         }
 
         code = self._tasks.role("Code")  # sensors run here
-        access.use_truth(code, truth, reads_stream=True)
-        access.migrate_truth(code, truth)
-        access.read_images(code, every)
-        access.check_buckets(code, every)
+        access.use_truth(code, truth, rights.WORK, rights.FOLLOW, rights.MIGRATE)
+        images.read(code)
+        images.check(code)
+        images.discover(code)
         access.take_arrivals(code, arrivals.queue, arrivals.dead)
         self.code = self._service(
             "Code",
@@ -94,7 +90,7 @@ class Services(Construct):
         tasks.migrating(self.code.task_definition)
 
         daemon = self._tasks.role("Daemon")
-        access.use_truth(daemon, truth)  # its health check is the doctor
+        access.use_truth(daemon, truth, rights.LOOK)  # its health check is the doctor
         definitions = [self.cpu_run, self.gpu_run]
         access.launch_runs(
             daemon,
@@ -123,8 +119,8 @@ class Services(Construct):
             environment=where,
         )
         uploads = self._tasks.role("Uploads")
-        access.use_truth(uploads, truth)
-        access.promise_uploads(uploads, every)
+        access.use_truth(uploads, truth, rights.PROMISE)
+        images.promise(uploads)
         self.uploads = self._service(
             "Uploads",
             Size(512, 1024),
@@ -141,9 +137,12 @@ class Services(Construct):
             uploads,
             port=UPLOADS_PORT,
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),
+            copies=2,
+            strangers=True,
         )
         metrics = self._tasks.role("Metrics")
-        access.use_truth(metrics, truth)
+        access.use_truth(metrics, truth, rights.LOOK)
+        access.see_queues(metrics, arrivals.queue, arrivals.dead)
         self._stops_runs(metrics, only_look=True)
         self.metrics = self._service(
             "Metrics",
@@ -154,6 +153,34 @@ class Services(Construct):
             healthy=_answers(METRICS_PORT, "/metrics"),
             environment=where,
         )
+
+    def _network(self, vpc: ec2.IVpc, records: Records) -> None:
+        """A group for each service, and who reaches whom. Runs have the daemon's group.
+
+        What faces the internet reaches none of ours: the storage and AWS itself, by TLS.
+        """
+        said = {
+            "Code": "Code location",
+            "Daemon": "Daemon and runs",
+            "Ui": "Web UI",
+            "Metrics": "Exporter",
+        }
+        self.groups = {
+            name: ec2.SecurityGroup(self, f"{name}Group", vpc=vpc, description=what)
+            for name, what in said.items()
+        }
+        for name in said:
+            records.database.connections.allow_default_port_from(self.groups[name])
+        for name in ("Daemon", "Ui"):
+            self.groups["Code"].add_ingress_rule(self.groups[name], ec2.Port.tcp(CODE_PORT))
+        scrapers = ec2.SecurityGroup(
+            self, "Scrapers", vpc=vpc, description="Whoever reads the metrics of Parjanya"
+        )
+        self.groups["Metrics"].add_ingress_rule(scrapers, ec2.Port.tcp(METRICS_PORT))
+        self.groups["Uploads"] = ec2.SecurityGroup(
+            self, "UploadsGroup", vpc=vpc, description="Uploads", allow_all_outbound=False
+        )
+        self.groups["Uploads"].add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443))
 
     def _stops_runs(self, role: iam.IRole, *, only_look: bool = False) -> None:
         cluster = self._machines.cluster
@@ -175,21 +202,34 @@ class Services(Construct):
         port: int | None = None,
         healthy: str,
         environment: Mapping[str, str] | None = None,
+        copies: int = 1,
+        strangers: bool = False,
     ) -> ecs.FargateService:
+        """A service. Of more copies than one, all serve until new ones are healthy.
+
+        One that `strangers` reach knows nothing of Dagster and its records.
+        """
         definition = self._tasks.fargate(
-            name, size, command, role, port=port, healthy=healthy, environment=environment
+            name,
+            size,
+            command,
+            role,
+            port=port,
+            healthy=healthy,
+            environment=environment,
+            of_dagster=not strangers,
         )
         return ecs.FargateService(
             self,
             name,
             cluster=self._machines.cluster,
             task_definition=definition,
-            desired_count=1,
+            desired_count=copies,
             # One daemon, one set of sensors: the old one stops before the new one starts.
-            min_healthy_percent=0,
-            max_healthy_percent=100,
+            min_healthy_percent=0 if copies == 1 else 100,
+            max_healthy_percent=100 if copies == 1 else 200,
             assign_public_ip=False,
-            security_groups=[self.inside],
+            security_groups=[self.groups[name]],
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             cloud_map_options=ecs.CloudMapOptions(
                 cloud_map_namespace=self._names,

@@ -6,6 +6,7 @@ from aws_cdk import Environment, Stack, Tags
 from constructs import Construct
 from site_file import Site
 
+from stack.access import Images
 from stack.alarms import Alarms
 from stack.doors import Doors
 from stack.machines import RELEASE_TAG, Machines
@@ -40,7 +41,7 @@ class SiteStack(Stack):
             tasks=Tasks(self, "Tasks", site, truth, arrivals, records.database),
             truth=truth,
             arrivals=arrivals,
-            buckets=buckets,
+            images=Images(site),
             records=records,
         )
         doors = Doors(

@@ -39,7 +39,6 @@ TABLE = Path(__file__).parents[1] / "table.json"
 """What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""
 
 INCOMING = "incoming/"
-UNREADABLE_AFTER = 10  # receives; what cannot be read goes to the dead letters long before
 HIDDEN = Duration.minutes(5)  # a tick registers what it received, then deletes it
 
 
@@ -55,9 +54,8 @@ class Arrivals(Construct):
             "Queue",
             Duration.days(min(14, max(7, 2 * site.dormancy_days))),
             visibility_timeout=HIDDEN,
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self.dead, max_receive_count=UNREADABLE_AFTER
-            ),
+            # No redrive: an outage would use up the receipts. Who cannot read a message sends it to
+            # the dead letters, with the reason.
         )
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(
@@ -66,9 +64,9 @@ class Arrivals(Construct):
                 resources=[self.queue.queue_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": site.account},
-                    "ArnEquals": {
+                    "ArnLike": {
                         "aws:SourceArn": [
-                            f"arn:aws:s3:::{tenant.bucket}" for tenant in site.tenants.values()
+                            f"arn:aws:s3:::{pattern}" for pattern in site.bucket_patterns
                         ]
                     },
                 },
@@ -99,15 +97,20 @@ class Buckets(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             versioned=True,
-            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(90))],
+            lifecycle_rules=[
+                # Expiry only hides an object in a versioned bucket: the version behind it stays.
+                s3.LifecycleRule(
+                    expiration=Duration.days(90), noncurrent_version_expiration=Duration.days(1)
+                ),
+                s3.LifecycleRule(expired_object_delete_marker=True),
+            ],
             removal_policy=RemovalPolicy.RETAIN,
         )
-        self.by_tenant = {
-            slug: self._bucket(slug, tenant.bucket, tenant.origins, arrivals)
-            for slug, tenant in site.tenants.items()
-        }
+        for slug, tenant in site.tenants.items():
+            origins = [site.ui.upload_origin, *tenant.origins]
+            self._bucket(slug, tenant.bucket, origins, arrivals)
 
-    def _bucket(self, slug: str, name: str, origins: list[str], arrivals: Arrivals) -> s3.Bucket:
+    def _bucket(self, slug: str, name: str, origins: list[str], arrivals: Arrivals) -> None:
         bucket = s3.Bucket(
             self,
             slug,
@@ -152,7 +155,6 @@ class Buckets(Construct):
         )
         # S3 tries the queue when it is named, so the queue must let it in by then.
         plain.node.add_dependency(arrivals.queue.node.find_child("Policy"))
-        return bucket
 
 
 class Truth(Construct):

@@ -52,18 +52,25 @@ class Tasks(Construct):
         super().__init__(scope, name)
         self._site = site
         self._records = records
-        self._environment = {
+        self._everywhere = {
+            # ECS sets neither on machines of ours, and boto3 reads the second name only.
             "AWS_REGION": Stack.of(self).region,
+            "AWS_DEFAULT_REGION": Stack.of(self).region,
             "PARJANYA_TRUTH__URL": f"dynamodb://{truth.table.table_name}",
             "PARJANYA_OBJECTS__URL": "s3://",
-            "PARJANYA_LANES__LAYOUT": "split",
-            "PARJANYA_LANES__LAUNCHER": "ecs",
-            "PARJANYA_ARRIVALS__QUEUE": arrivals.queue.queue_url,
-            "PARJANYA_ARRIVALS__DEAD_LETTERS": arrivals.dead.queue_url,
-            "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
             "PARJANYA_UPLOADS__ORIGINS": " ".join(
                 origin for tenant in site.tenants.values() for origin in tenant.origins
             ),
+        }
+        self._of_dagster = {
+            "PARJANYA_TENANTS__BUCKETS": site.bucket_names,
+            "PARJANYA_LANES__LAYOUT": "split",
+            "PARJANYA_LANES__LAUNCHER": "ecs",
+            "PARJANYA_ENGINES__ENRICHER": "transformers",
+            "PARJANYA_VLM__MODEL": site.gpu.model,
+            "PARJANYA_ARRIVALS__QUEUE": arrivals.queue.queue_url,
+            "PARJANYA_ARRIVALS__DEAD_LETTERS": arrivals.dead.queue_url,
+            "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
             "DAGSTER_POSTGRES_HOST": records.db_instance_endpoint_address,
         }
 
@@ -83,12 +90,24 @@ class Tasks(Construct):
         port: int | None = None,
         healthy: str | None = None,
         environment: Mapping[str, str] | None = None,
+        of_dagster: bool = True,
     ) -> ecs.FargateTaskDefinition:
-        """A service's definition, on the CPU side. `healthy`: a shell command, exit 0 if it is."""
+        """A service's definition, on the CPU side. `healthy`: a shell command, exit 0 if it is.
+
+        Only what is `of_dagster` knows where its records are, and their password.
+        """
         definition = ecs.FargateTaskDefinition(
             self, name, cpu=size.cpu, memory_limit_mib=size.memory_mib, task_role=role
         )
-        container = self._container(definition, name.lower(), "cpu", command, healthy, environment)
+        container = self._container(
+            definition,
+            name.lower(),
+            "cpu",
+            command,
+            healthy,
+            environment,
+            of_dagster=of_dagster,
+        )
         if port is not None:
             container.add_port_mappings(ecs.PortMapping(container_port=port))
         return definition
@@ -106,14 +125,24 @@ class Tasks(Construct):
         definition = ecs.Ec2TaskDefinition(
             self, "GpuRun", network_mode=ecs.NetworkMode.AWS_VPC, task_role=role
         )
-        self._container(definition, RUN, "gpu", None, None, None, size=size, gpus=gpus)
+        # Named, so that a run which finds no GPU says so, and does not go on without.
+        on_gpu = {"PARJANYA_ENGINES__DEVICE": "cuda"}
+        self._container(definition, RUN, "gpu", None, None, on_gpu, size=size, gpus=gpus)
         return definition
 
     def migrating(self, definition: ecs.FargateTaskDefinition) -> None:
-        """Bring Truth to the schema of this release before the task's own container starts."""
-        first = self._container(
-            definition, "migrate", "cpu", ["parjanya", "migrate"], None, None, essential=False
-        )
+        """Before the task's own container starts: Truth has the schema of this release, and knows
+        the tenants of the site. An event of a bucket that nobody knows is of no use to anybody.
+        """
+        commands = [
+            "parjanya migrate",
+            *(
+                f"parjanya tenant add {slug} --bucket {tenant.bucket}"
+                for slug, tenant in self._site.tenants.items()
+            ),
+        ]
+        command = ["sh", "-c", " && ".join(commands)]
+        first = self._container(definition, "migrate", "cpu", command, None, None, essential=False)
         definition.default_container.add_container_dependencies(
             ecs.ContainerDependency(
                 container=first, condition=ecs.ContainerDependencyCondition.SUCCESS
@@ -132,6 +161,7 @@ class Tasks(Construct):
         size: Size | None = None,
         gpus: int | None = None,
         essential: bool = True,
+        of_dagster: bool = True,
     ) -> ecs.ContainerDefinition:
         image = self._site.release.image(side)
         group = logs.LogGroup(
@@ -141,6 +171,10 @@ class Tasks(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         secret = self._records.secret
+        secrets = {
+            "DAGSTER_POSTGRES_USER": ecs.Secret.from_secrets_manager(secret, "username"),
+            "DAGSTER_POSTGRES_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
+        }
         health = None
         if healthy is not None:
             health = ecs.HealthCheck(
@@ -167,14 +201,12 @@ class Tasks(Construct):
             essential=essential,
             user="10001",
             environment={
-                **self._environment,
+                **self._everywhere,
+                **(self._of_dagster if of_dagster else {}),
                 "PARJANYA_IDENTITY__IMAGE": image,
                 **(environment or {}),
             },
-            secrets={
-                "DAGSTER_POSTGRES_USER": ecs.Secret.from_secrets_manager(secret, "username"),
-                "DAGSTER_POSTGRES_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
-            },
+            secrets=secrets if of_dagster else None,
             logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=group),
             health_check=health,
             stop_timeout=Duration.seconds(60),

@@ -49,4 +49,5 @@ def _landed(swept: SweepResult) -> AssetMaterialization:
 def _idle(swept: SweepResult) -> str:
     waiting = f", {swept.unfinished} still being written" if swept.unfinished else ""
     refused = f", {len(swept.refused)} refused" if swept.refused else ""
-    return f"Nothing new among {swept.seen} objects{waiting}{refused}."
+    aside = f", {swept.set_aside} set aside" if swept.set_aside else ""
+    return f"Nothing new among {swept.seen} objects{waiting}{refused}{aside}."

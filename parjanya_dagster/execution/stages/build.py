@@ -9,6 +9,7 @@ from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.media import DecoderPool, Limits
 from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.settings import Settings
 
 
 def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
@@ -23,11 +24,7 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
             clock=clock,
             threads=settings.media.workers + 1,  # one more reads and writes while the others decode
             limits=Limits(settings.media.max_bytes, settings.media.max_pixels),
-            decode=decoders(
-                settings.media.workers,
-                settings.media.decode_deadline,
-                settings.media.decode_memory_mib,
-            ).validate,
+            decode=decoders_of(settings).validate,
             coordinates=settings.media.coordinates,
         )
     if stage == "curated":
@@ -62,9 +59,20 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
     )
 
 
+def decoders_of(settings: Settings) -> DecoderPool:
+    """The decoder processes of this process, as the settings want them."""
+    media = settings.media
+    return _decoders(media.workers, media.decode_deadline, media.decode_memory_mib)
+
+
+def start_decoders(settings: Settings) -> None:
+    """Start the decoder processes before the first image. Raises MediaError."""
+    decoders_of(settings).start()
+
+
 @cache
-def decoders(workers: int, deadline: float, memory_mib: int) -> DecoderPool:
-    """The decoder processes of this process. They end with it, however it ends."""
+def _decoders(workers: int, deadline: float, memory_mib: int) -> DecoderPool:
+    """They end with this process, however it ends."""
     return DecoderPool(workers, deadline, memory_mib << 20)
 
 

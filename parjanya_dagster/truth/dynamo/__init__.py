@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import NoRegionError
 
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.objects.aws_environment import region
 from parjanya_dagster.truth.dynamo import schema
 from parjanya_dagster.truth.dynamo.arrivals import Registration
 from parjanya_dagster.truth.dynamo.counting import Counting
@@ -136,7 +137,7 @@ def client(
     try:
         return boto3.session.Session().client(
             service,
-            region_name=options.get("region"),
+            region_name=options.get("region") or region(),
             endpoint_url=options.get("endpoint"),
             config=config,
         )

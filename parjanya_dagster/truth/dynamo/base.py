@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.truth.dynamo import changes, keys
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
+from parjanya_dagster.truth.dynamo.recent import Recent
 from parjanya_dagster.truth.dynamo.wire import Wire, Write
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.transitions import Rules
@@ -27,6 +28,8 @@ class Base:
         rng: random.Random | None = None,
     ) -> None:
         self.wire = wire
+        self.recent = Recent()
+        wire.wrote = self.recent.note
         self.rules = rules or Rules()
         self.batch_size = batch_size
         self.rng = rng or random.Random()

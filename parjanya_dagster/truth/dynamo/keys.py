@@ -70,6 +70,7 @@ KINDS: dict[type[Any], str] = {
     records.GroupNote: "group_notes",
     records.KnownBucket: "known_buckets",
     records.DepartureHold: "departure_holds",
+    records.DeadLetters: "dead_letters",
 }
 """The partition of each kind of record. They are few, and read whole."""
 
@@ -184,6 +185,8 @@ def record(record: Any) -> Key:
             name = record.stage
         case records.KnownBucket():
             name = record.bucket
+        case records.DeadLetters():
+            return dead_letters(record.source)
         case records.DepartureHold():
             return departure_hold(record.tenant)
         case records.Reconciliation():
@@ -195,6 +198,10 @@ def record(record: Any) -> Key:
 
 def message(message_id: str) -> Key:
     return "messages", message_id
+
+
+def dead_letters(source: str) -> Key:
+    return "dead_letters", source
 
 
 def departure_hold(tenant: str) -> Key:

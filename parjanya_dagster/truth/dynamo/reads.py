@@ -48,6 +48,9 @@ class Reads(Base):
     def get(self, image_id: str) -> ImageRow | None:
         return next(iter(self._rows([image_id])), None)
 
+    def get_many(self, image_ids: Sequence[str]) -> dict[str, ImageRow]:
+        return {row.image_id: row for row in self._rows(image_ids)}
+
     def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
         pages = self.wire.query(keys.named(key), index="named", backwards=True)
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)

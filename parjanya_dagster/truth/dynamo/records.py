@@ -11,6 +11,7 @@ from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import Delete, Put
 from parjanya_dagster.truth.records import (
+    DeadLetters,
     Declaration,
     DepartureHold,
     GroupNote,
@@ -97,6 +98,15 @@ class Records(Base):
 
     def known_buckets(self) -> dict[str, KnownBucket]:
         return {one.bucket: one for one in self._kept(KnownBucket)}
+
+    def note_dead_letters(self, letters: DeadLetters) -> None:
+        self._keep(letters)
+
+    def dead_letters(self) -> dict[str, DeadLetters]:
+        return {one.source: one for one in self._kept(DeadLetters)}
+
+    def drop_dead_letters(self, source: str) -> None:
+        self._drop([keys.dead_letters(source)])
 
     def hold_departures(self, hold: DepartureHold) -> None:
         self._keep(hold)

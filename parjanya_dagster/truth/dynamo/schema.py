@@ -14,6 +14,7 @@ from parjanya_dagster.truth.dynamo.review_index import file_for_review
 from parjanya_dagster.truth.dynamo.wire import Wire
 
 VERSION = 3  # 2: no index of what waits for a person; 1: records were among the heartbeats
+USABLE_FROM = 3  # the oldest version whose code can use the table too: what a version adds only
 SCHEMA = ("schema", "schema")
 PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
@@ -61,38 +62,45 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     if described is None:
         wire.create(table(wire.table))
     described = _active(wire, pause)
+    recorded = wire.get(SCHEMA)
+    if _is_newer(recorded):
+        return  # a release that was taken back leaves the table as it is
     for missing in sorted(INDEXES.keys() - {index["IndexName"] for index in _indexes(described)}):
         pk, sk, _ = INDEXES[missing]
         wire.add_index(_definitions({pk, sk}), _index(missing))
         _active(wire, pause)
     wire.keep_backups()
-    recorded = wire.get(SCHEMA)
-    _check_known(recorded)
     carry_over(wire)
     if recorded and number(recorded, "version") < 3:
         file_for_review(wire)
-    wire.put(SCHEMA, attributes({"version": VERSION}))
+    wire.put(SCHEMA, attributes({"version": VERSION, "usable_from": USABLE_FROM}))
 
 
 def check(wire: Wire) -> None:
-    """Raise SchemaOutdated unless the table has the schema of this code."""
+    """Raise SchemaOutdated unless the table has a schema that this code can use."""
     recorded = wire.get(SCHEMA)
-    _check_known(recorded)
     has = number(recorded, "version") if recorded else 0
-    if has != VERSION:
+    if has != VERSION and not _is_newer(recorded):
         raise SchemaOutdated(
             f"The table {wire.table} has schema {has or 'none'}, this code needs {VERSION}. "
             "Run `parjanya migrate` with the same settings."
         )
 
 
-def _check_known(recorded: Any) -> None:
+def _is_newer(recorded: Any) -> bool:
+    """Whether a newer Parjanya migrated the table, to a schema that this code can use too.
+
+    Raises SchemaOutdated where it cannot.
+    """
     has = number(recorded, "version") if recorded else 0
-    if has > VERSION:
+    if has <= VERSION:
+        return False
+    if "usable_from" not in recorded or number(recorded, "usable_from") > VERSION:
         raise SchemaOutdated(
             f"Truth has schema {has}, which this code does not know: it was migrated by a newer "
             "Parjanya. Install that version."
         )
+    return True
 
 
 def _active(wire: Wire, pause: Callable[[float], None]) -> dict[str, Any]:

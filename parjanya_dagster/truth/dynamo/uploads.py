@@ -31,6 +31,11 @@ class Uploading(Base):
         item = self.wire.get(keys.upload(upload_id))
         return codec.unpack(UploadRow, item) if item else None
 
+    def uploads_named(self, upload_ids: Sequence[str]) -> dict[str, UploadRow]:
+        items = self.wire.get_all(keys.upload(upload_id) for upload_id in upload_ids)
+        rows = [codec.unpack(UploadRow, item) for item in items.values()]
+        return {row.upload_id: row for row in rows}
+
     def uploads_due(self, now: float, limit: int = 200) -> list[UploadRow]:
         def read(shard: int) -> list[Key]:
             pk = keys.due(Status.PENDING_UPLOAD, shard)

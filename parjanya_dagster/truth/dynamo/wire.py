@@ -96,6 +96,8 @@ class Wire:
         self.client, self.table = client, table
         self._pause, self._rng = pause, rng or random.Random()
         self._pool: ThreadPoolExecutor | None = None
+        self.wrote: Callable[[Sequence[Write]], None] = lambda _: None
+        """Is told of conditional writes that were done."""
 
     # --- reading ---
 
@@ -127,12 +129,15 @@ class Wire:
         *,
         index: str = "",
         most: int | None = None,
+        page: int | None = None,
         backwards: bool = False,
+        only: Sequence[str] = (),
     ) -> Iterator[Item]:
         """The items of a partition in the order of their sort key, page by page.
 
         `where` is a condition on the sort key: ("<=", 7) or ("begins", "x"). Without an index the
-        answer is consistent. An index lags a moment behind.
+        answer is consistent. An index lags a moment behind. `most`: items in all; `page`: items of
+        one request, for who may need no more. `only`: attributes that are sent.
         """
         partition, sort = INDEXES[index][:2] if index else ("pk", "sk")
         names, values = {"#p": partition}, {":p": attribute(pk)}
@@ -150,6 +155,11 @@ class Wire:
             **({"IndexName": index} if index else {"ConsistentRead": True}),
         }
         left = most
+        if page is not None:
+            asked["Limit"] = page
+        if only:
+            asked["ProjectionExpression"] = ", ".join(f"#o{n}" for n in range(len(only)))
+            names.update({f"#o{n}": attribute_name for n, attribute_name in enumerate(only)})
         while left is None or left > 0:
             if left is not None:
                 asked["Limit"] = left
@@ -190,6 +200,7 @@ class Wire:
                 raise
             there: Item = error.response.get("Item", {})
             return there
+        self.wrote([write])
         return None
 
     def transact(self, writes: Sequence[Write]) -> list[int]:
@@ -209,6 +220,7 @@ class Wire:
                     raise
                 tries = self._wait(tries)
             else:
+                self.wrote(writes)
                 return []
 
     # --- the table itself ---

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -30,27 +31,38 @@ class Work(Base):
     def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
         statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
         places = [(status, shard) for status in statuses for shard in range(keys.SHARDS)]
-        due_ats: dict[tuple[str, str], list[float]] = {}
-        pages = self.wire.each(lambda place: self._due(*place, now), places)
-        for (status, _), items in zip(places, pages, strict=True):
-            for item in items:
-                waits = due_ats.setdefault((codec.text(item, "batch"), str(status)), [])
-                waits.append(float(item["due_at"]["N"]))
+        rows: Counter[tuple[str, str]] = Counter()  # by batch and status
+        oldest: dict[tuple[str, str], float] = {}
+        counted = self.wire.each(lambda place: self._due(*place, now), places)
+        for (status, _), (here, first) in zip(places, counted, strict=True):
+            for batch, number in here.items():
+                of = batch, str(status)
+                rows[of] += number
+                oldest[of] = min(first[batch], oldest.get(of, first[batch]))
         due = [
             DueBatch(
                 batch=batch,
                 tenant=parse_batch(batch)[0],
                 stage=STAGE_OF[Status(status)],
-                rows=len(at),
-                oldest=min(at),
+                rows=number,
+                oldest=oldest[batch, status],
             )
-            for (batch, status), at in due_ats.items()
+            for (batch, status), number in rows.items()
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
-    def _due(self, status: str, shard: int, now: float) -> list[Item]:
-        pk = keys.due(status, shard)
-        return list(self.wire.query(pk, ("<=", now), index="due"))
+    def _due(self, status: str, shard: int, now: float) -> tuple[Counter[str], dict[str, float]]:
+        """Due rows of one partition by batch, and when the first of each was. Keeps no row."""
+        rows: Counter[str] = Counter()
+        first: dict[str, float] = {}
+        items = self.wire.query(
+            keys.due(status, shard), ("<=", now), index="due", only=("batch", "due_at")
+        )
+        for item in items:
+            batch = codec.text(item, "batch")
+            rows[batch] += 1
+            first.setdefault(batch, float(item["due_at"]["N"]))  # the longest due come first
+        return rows, first
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
@@ -67,7 +79,8 @@ class Work(Base):
             if len(rows) >= limit:
                 break
             heads = self.wire.each(
-                lambda pk: self._candidates(pk, limit, now), places[start : start + THREADS]
+                lambda pk: list(islice(self._candidates(pk, limit, now), limit)),
+                places[start : start + THREADS],
             )
             rows += [
                 row
@@ -94,7 +107,8 @@ class Work(Base):
     def _any_suspect(self, request: ClaimRequest, now: float) -> bool:
         status = str(WAITS_FOR[request.stage])
         places = [keys.work(status, batch, True) for batch in dict.fromkeys(request.batches)]
-        return any(self.wire.each(lambda pk: self._candidates(pk, 1, now), places))
+        heads = self.wire.each(lambda pk: next(self._candidates(pk, 1, now), None), places)
+        return any(head is not None for head in heads)
 
     def _oldest_calm(self, request: ClaimRequest, now: float) -> float:
         """Since when the longest waiting row is due that would die with a suspect."""
@@ -114,30 +128,32 @@ class Work(Base):
         """Lease rows of a request, one batch after the other, each by a conditional write."""
         due_by = now if due_by is None else due_by
         status, limit = str(WAITS_FOR[request.stage]), request.limit
+        page = limit + SPARE
         taken: list[ImageRow] = []
         wanted = list(dict.fromkeys(request.batches))
         for start in range(0, len(wanted), THREADS):
             group = wanted[start : start + THREADS]
             places = [keys.work(status, batch, suspect) for batch in group]
-            heads = self.wire.each(lambda pk: self._candidates(pk, limit + SPARE, due_by), places)
-            for pk, head in zip(places, heads, strict=True):
-                tried: set[str] = set()
-                # Other workers may have taken all of these. Then look for more behind them.
-                while len(taken) < limit and (
-                    ids := [image_id for image_id in head if image_id not in tried]
-                ):
-                    tried.update(ids)
+            streams = [self._candidates(pk, page, due_by) for pk in places]
+            heads = self.wire.each(lambda stream: list(islice(stream, page)), streams)
+            for stream, head in zip(streams, heads, strict=True):
+                # Others may have taken all of these, whatever the index says. More are behind them.
+                while head and len(taken) < limit:
                     rest = replace(request, limit=limit - len(taken))
-                    taken += self._lease(ids, rest, suspect, now)
-                    if len(taken) < limit and len(head) == limit + SPARE:
-                        head = self._candidates(pk, limit + SPARE, due_by)
+                    taken += self._lease(head, rest, suspect, now)
+                    full = len(head) == page
+                    head = list(islice(stream, page)) if full and len(taken) < limit else []
                 if len(taken) == limit:
                     return taken
         return taken
 
-    def _candidates(self, pk: str, most: int, now: float) -> list[str]:
-        items = self.wire.query(pk, ("<=", now), index="work", most=most)
-        return [item["pk"]["S"].partition("#")[2] for item in items]
+    def _candidates(self, pk: str, page: int, now: float) -> Iterator[str]:
+        """Rows that may be had: what the index says, the longest due first, then our own latest."""
+        named: set[str] = set()
+        for item in self.wire.query(pk, ("<=", now), index="work", page=page):
+            named.add(_image_id(item))
+            yield _image_id(item)
+        yield from (one for one in self.recent.due(pk, now) if one not in named)
 
     def _lease(
         self, image_ids: Sequence[str], request: ClaimRequest, suspect: bool, now: float
@@ -258,7 +274,7 @@ class Work(Base):
             self._leased(("<=", now)), key=lambda item: float(item["lease_until"]["N"])
         )
         ours = [
-            item["pk"]["S"].partition("#")[2]
+            _image_id(item)
             for item in expired
             if batches is None or codec.text(item, "batch") in batches
         ]
@@ -276,7 +292,7 @@ class Work(Base):
         pages = self.wire.each(
             lambda pk: list(self.wire.query(pk, (">", than), index="due", most=limit)), places
         )
-        ids = [item["pk"]["S"].partition("#")[2] for item in chain.from_iterable(pages)]
+        ids = [_image_id(item) for item in chain.from_iterable(pages)]
         found = self._read(ids[:limit])
         return [
             stored.row
@@ -296,6 +312,10 @@ class Work(Base):
             return list(self.wire.query(str(shard), where, index="leased"))
 
         return list(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+
+
+def _image_id(item: Item) -> str:
+    return codec.text(item, "pk").partition("#")[2]
 
 
 def _is_free(row: ImageRow, now: float) -> bool:

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 
 from parjanya_dagster.truth.sql.engine import writing
-from parjanya_dagster.truth.sql.revisions import MIGRATIONS, VERSION_TABLE, check_known
+from parjanya_dagster.truth.sql.revisions import MIGRATIONS, VERSION_TABLE, is_newer
 
 _LOCK = 7_061_726_6  # any number, the same in every process
 
@@ -25,9 +25,13 @@ def _context(connection: Connection) -> MigrationContext:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the database to the newest schema. Safe to call from many processes at once."""
+    """Bring the database to the newest schema. Safe to call from many processes at once.
+
+    Raises SchemaOutdated where a newer Parjanya made a schema that this code cannot use.
+    """
     with writing(engine, patient=True) as connection:  # on SQLite nobody else writes meanwhile
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        check_known(_context(connection).get_current_revision())
+        if is_newer(_context(connection).get_current_revision()):
+            return  # a release that was taken back leaves the schema as it is
         command.upgrade(_config(connection), "head")

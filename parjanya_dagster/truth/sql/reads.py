@@ -65,6 +65,14 @@ class Reads(Base):
             row = connection.execute(select(images).where(images.c.image_id == image_id)).first()
         return row_of(row) if row else None
 
+    def get_many(self, image_ids: Sequence[str]) -> dict[str, ImageRow]:
+        found: dict[str, ImageRow] = {}
+        with reading(self.engine) as connection:
+            for chunk in chunks(image_ids):
+                query = select(images).where(images.c.image_id.in_(chunk))
+                found.update({row.image_id: row for row in map(row_of, connection.execute(query))})
+        return found
+
     def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
         query = select(images).where(images.c.key == key)
         if tenant is not None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, Table, delete, select, tuple_, update
 
 from parjanya_dagster.truth.records import (
+    DeadLetters,
     Declaration,
     DepartureHold,
     GroupNote,
@@ -26,6 +27,7 @@ from parjanya_dagster.truth.sql.engine import insert, reading, writing
 from parjanya_dagster.truth.sql.mapping import Base, chunks, columns_of
 from parjanya_dagster.truth.sql.schema import (
     books,
+    dead_letters,
     declarations,
     departure_holds,
     group_notes,
@@ -117,6 +119,16 @@ class Records(Base):
 
     def known_buckets(self) -> dict[str, KnownBucket]:
         return {one.bucket: one for one in self._kept(known_buckets, KnownBucket)}
+
+    def note_dead_letters(self, letters: DeadLetters) -> None:
+        self._keep(dead_letters, letters)
+
+    def dead_letters(self) -> dict[str, DeadLetters]:
+        return {one.source: one for one in self._kept(dead_letters, DeadLetters)}
+
+    def drop_dead_letters(self, source: str) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(delete(dead_letters).where(dead_letters.c.source == source))
 
     def hold_departures(self, hold: DepartureHold) -> None:
         self._keep(departure_holds, hold)

@@ -1,5 +1,9 @@
 """Revisions of the schema: that of a database, and those that this code knows.
 
+A revision that only adds names in its id the oldest revision whose code can use the result:
+`0012.0011` adds what code of 0011 need not know. So the release before goes on while a release is
+rolled out, and after it was taken back. A plain number is for code of its own alone.
+
 Alembic is not imported to compare them: every command does that when it opens Truth.
 """
 
@@ -21,7 +25,7 @@ VERSION_TABLE = "parjanya_schema"
 
 @cache
 def known_revisions() -> tuple[str, ...]:
-    """Every revision, the oldest first: the number with which the name of its file begins."""
+    """Every revision, the oldest first: the id with which the name of its file begins."""
     scripts = (MIGRATIONS / "versions").glob("[0-9]*.py")
     return tuple(sorted(script.name.partition("_")[0] for script in scripts))
 
@@ -41,14 +45,27 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise SchemaOutdated unless the database has the schema of this code."""
+    """Raise SchemaOutdated unless the database has a schema that this code can use."""
     current, newest = current_revision(engine), newest_revision()
-    check_known(current)
-    if current != newest:
+    if current != newest and not is_newer(current):
         raise SchemaOutdated(
             f"Truth has schema {current or 'none'}, this code needs {newest}. "
             "Run `parjanya migrate` with the same settings."
         )
+
+
+def is_newer(current: str | None) -> bool:
+    """Whether a newer Parjanya migrated the database, to a schema that this code can use too.
+
+    Raises SchemaOutdated where it cannot.
+    """
+    if current is None or current in known_revisions():
+        return False
+    number, _, oldest = current.partition(".")
+    newest = newest_revision().partition(".")[0]
+    if not oldest or not oldest <= newest < number:
+        check_known(current)
+    return True
 
 
 def check_known(current: str | None) -> None:

@@ -433,6 +433,17 @@ known_buckets = Table(
     Column("adopted_at", Time, nullable=False),
 )
 
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("example", Text, nullable=False),
+    Column("first_at", Time, nullable=False),
+    Column("last_at", Time, nullable=False),
+)
+
 departure_holds = Table(
     "departure_holds",
     metadata,

@@ -29,6 +29,15 @@ class Uploading(Base):
             row = connection.execute(query).first()
         return UploadRow(**row._mapping) if row else None
 
+    def uploads_named(self, upload_ids: Sequence[str]) -> dict[str, UploadRow]:
+        found: dict[str, UploadRow] = {}
+        with reading(self.engine) as connection:
+            for chunk in chunks(upload_ids):
+                query = select(uploads).where(uploads.c.upload_id.in_(chunk))
+                rows = (UploadRow(**row._mapping) for row in connection.execute(query))
+                found.update({row.upload_id: row for row in rows})
+        return found
+
     def uploads_due(self, now: float, limit: int = 200) -> list[UploadRow]:
         query = (
             select(uploads)

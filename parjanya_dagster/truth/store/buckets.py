@@ -1,14 +1,14 @@
-"""Which buckets Truth speaks of, and departures from them that nobody believes yet."""
+"""Which buckets Truth speaks of, what nobody believes of them yet, and what nobody could use."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from parjanya_dagster.truth.records import DepartureHold, KnownBucket
+from parjanya_dagster.truth.records import DeadLetters, DepartureHold, KnownBucket
 
 
 class Buckets(Protocol):
-    """Known buckets and held departures."""
+    """Known buckets, held departures, and messages that nobody could use."""
 
     def adopt_bucket(self, bucket: KnownBucket) -> None:
         """From now on the bucket of this name is the one with this identity."""
@@ -24,3 +24,12 @@ class Buckets(Protocol):
 
     def drop_departure_hold(self, tenant: str) -> None:
         """The departures were recorded, or nothing is missing any more."""
+
+    def note_dead_letters(self, letters: DeadLetters) -> None:
+        """Messages of a source could not be used: all of them so far."""
+
+    def dead_letters(self) -> dict[str, DeadLetters]:
+        """By source."""
+
+    def drop_dead_letters(self, source: str) -> None:
+        """Somebody can use them now, or looked after them."""

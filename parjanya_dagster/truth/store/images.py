@@ -36,6 +36,9 @@ class Images(Protocol):
 
     def get(self, image_id: str) -> ImageRow | None: ...
 
+    def get_many(self, image_ids: Sequence[str]) -> dict[str, ImageRow]:
+        """Those of these ids that there are, by id. Together they cost about what one costs."""
+
     def find(self, key: str, tenant: str | None = None) -> list[ImageRow]:
         """Rows whose key is `key`, newest first."""
 

@@ -16,6 +16,9 @@ class Uploads(Protocol):
 
     def upload(self, upload_id: str) -> UploadRow | None: ...
 
+    def uploads_named(self, upload_ids: Sequence[str]) -> dict[str, UploadRow]:
+        """Those of these ids that there are, by id. Together they cost about what one costs."""
+
     def uploads_due(self, now: float, limit: int = 200) -> list[UploadRow]:
         """Pending uploads whose check is due. The longest due come first.
 

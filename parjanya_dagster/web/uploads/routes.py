@@ -87,7 +87,7 @@ def statuses(
     ids: Annotated[list[str], Query(alias="id", max_length=MOST_IDS)],
 ) -> UploadStatuses:
     """How far several uploads have come."""
-    uploads = [platform.uploads.progress(caller[1], upload_id) for upload_id in ids]
+    uploads = platform.uploads.progress_of_many(caller[1], ids)
     return UploadStatuses(uploads=[UploadStatus.of(upload) for upload in uploads])
 
 

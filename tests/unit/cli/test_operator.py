@@ -97,9 +97,10 @@ def test_maintenance_of_an_instance_in_order_is_zero(platform: Platform, home: P
     done = run("doctor", "--maintenance", "--json", home=home)
     lines = json.loads(done.stdout)
     assert [one["name"] for one in lines] == [check.__name__ for check in CHECKS]
-    wrong = [one for one in lines if not one["passed"] and one["name"] != "room_on_the_disk"]
+    of_the_machine = ("room_on_the_disk", "decoders_are_shut_in")
+    wrong = [one for one in lines if not one["passed"] and one["name"] not in of_the_machine]
     assert wrong == []
-    assert done.exit_code in (0, 1)  # 1 on a machine whose disk is nearly full
+    assert done.exit_code in (0, 1)  # 1 where the disk is nearly full, or the kernel has no jail
 
 
 def ground(platform: Platform, **changed: Any) -> Ground:

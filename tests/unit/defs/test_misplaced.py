@@ -12,7 +12,7 @@ import pytest
 from parjanya_dagster.defs.assets import _stop_where_misplaced, _wanted_policy
 from parjanya_dagster.errors import WrongJob
 from parjanya_dagster.lanes import SPLIT, Lane
-from parjanya_dagster.platform import open_platform
+from parjanya_dagster.platform import lanes_of
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.stages import STAGES
 
@@ -43,18 +43,15 @@ def test_the_lane_job_goes_on_and_so_does_a_lane_that_runs_anywhere() -> None:
 def test_where_runs_go_to_a_cluster_every_lane_has_nodes_of_its_own(tmp_path: Path) -> None:
     settings = Settings(
         home=tmp_path,
-        truth={"url": f"sqlite:///{tmp_path / 'truth.db'}"},
+        truth={"url": "postgresql://server/truth"},
         objects={"url": "s3://"},
-        lanes={"layout": "split", "launcher": "kubernetes"},
+        lanes={"layout": "split", "launcher": "kubernetes", "gpu": {"gpus": 0}},
     )
-    platform = open_platform(settings, migrating=True)
-    try:
-        for stage in STAGES:
-            with pytest.raises(WrongJob):
-                stop("__ASSET_JOB", stage, *platform.lanes)
-        stop("gpu_lane_job", "enriched", *platform.lanes)
-    finally:
-        platform.store.close()
+    lanes = lanes_of(settings)
+    for stage in STAGES:
+        with pytest.raises(WrongJob):
+            stop("__ASSET_JOB", stage, *lanes)
+    stop("gpu_lane_job", "enriched", *lanes)
 
 
 def test_the_policy_of_the_run_config_is_found_at_whichever_asset_names_it() -> None:

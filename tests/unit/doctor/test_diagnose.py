@@ -183,6 +183,45 @@ def test_failing_ticks_count_from_the_third_in_a_row() -> None:
     assert "TruthUnavailable: away" in one.summary
 
 
+TICKING = SensorSeen(
+    name="pending_rows", running=True, failures=0, failing_since=None, error="", ticked_at=NOW - 5
+)
+
+
+def test_the_daemon_is_named_when_it_gives_no_sign_of_life() -> None:
+    assert codes(daemon=NOW - 40, sensors=(TICKING,)) == []
+    (one,) = found(daemon=NOW - 80, sensors=(replace(TICKING, ticked_at=NOW - 80),))
+    assert (one.code, one.since, one.boundary) == ("daemon_away", NOW - 80, "Belief")
+    assert codes(daemon=None, sensors=(replace(TICKING, ticked_at=NOW - 80),)) == []
+
+
+def test_the_code_location_is_named_when_the_daemon_reaches_none() -> None:
+    """The first tick that finds none tells it; where none is made any more, a minute does."""
+    away = replace(TICKING, failures=1, failing_since=NOW - 3, unreachable=True)
+    (one,) = found(daemon=NOW - 1, sensors=(away,))
+    assert (one.code, one.since, one.boundary) == ("code_location_away", NOW - 3, "Belief")
+    assert "code location" in one.summary
+    (one,) = found(daemon=NOW - 1, sensors=(replace(TICKING, ticked_at=NOW - 70),))
+    assert (one.code, one.since) == ("code_location_away", NOW - 70)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "arrivals"},  # one of two ticks: they are in one location
+        {"name": "arrivals", "ticked_at": NOW - 300, "ticking": True},  # a large sweep
+    ],
+)
+def test_one_sensor_that_is_quiet_is_no_code_location_that_is_away(other: dict[str, Any]) -> None:
+    quiet = replace(TICKING, ticked_at=NOW - 300)
+    assert codes(daemon=NOW - 1, sensors=(quiet, replace(TICKING, **other))) == []
+
+
+def test_sensors_that_are_all_switched_off_say_nothing_of_the_code_location() -> None:
+    off = replace(TICKING, running=False, ticked_at=NOW - 300)
+    assert codes(daemon=NOW - 1, sensors=(off,)) == ["sensor_stopped"]
+
+
 def test_a_sensor_that_is_switched_off_is_a_finding() -> None:
     assert codes(
         sensors=(

@@ -10,7 +10,7 @@ import pytest
 from parjanya_dagster.doctor.facts import QueueSeen
 from parjanya_dagster.queues.messages import QueueState
 from parjanya_dagster.truth.models import Heartbeat
-from parjanya_dagster.truth.records import GroupNote
+from parjanya_dagster.truth.records import DeadLetters, GroupNote
 from tests.support.snapshots import NOW
 from tests.unit.doctor.cases import codes, found
 
@@ -52,6 +52,21 @@ def test_a_queue_that_forgets_over_a_weekend_is_found(role: str) -> None:
 def test_dead_letters_are_found_and_other_messages_are_not() -> None:
     (one,) = found(queues=(queue("dead letters"), queue("arrivals")))
     assert (one.code, one.evidence["messages"]) == ("dead_letters", 4)
+
+
+def test_what_truth_keeps_of_dead_letters_is_found_while_it_is_new() -> None:
+    kept = DeadLetters(
+        source="foreign",
+        messages=2,
+        reason="no tenant",
+        example="{}",
+        first_at=NOW - 90_000,
+        last_at=NOW - 60,
+    )
+    (one,) = found(dead_letters=(kept,))
+    assert (one.code, one.boundary, one.since) == ("messages_refused", "Truth", NOW - 90_000)
+    assert "2 messages of foreign could not be used: no tenant" in one.summary
+    assert codes(dead_letters=(replace(kept, last_at=NOW - 31 * 86_400),)) == []
 
 
 def test_a_queue_that_counts_receipts_is_found() -> None:

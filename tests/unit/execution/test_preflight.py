@@ -20,6 +20,7 @@ from parjanya_dagster.execution.preflight import (
     record,
     require_fit,
 )
+from parjanya_dagster.media import jail
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from tests.support.clock import Clock
@@ -158,6 +159,7 @@ def test_the_command_tells_programs_and_keeps_its_result_where_asked(
     assert done.exit_code == 1
     stages = json.loads(done.stdout)["stages"]
     assert (stages["enriched"]["ok"], stages["scored"]["ok"]) == (True, False)
+    assert json.loads(done.stdout)["jail"] == str(jail.offered())
     assert stages["scored"]["problem"] == "options: the engine `pyiqa` needs a folder of weights"
     kept = beat(platform)
     assert kept is not None

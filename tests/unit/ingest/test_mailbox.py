@@ -18,6 +18,8 @@ from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.messages import Message, QueueState
+from parjanya_dagster.truth.dead_letters import MOST_SOURCES, OTHERS, UNREADABLE, DeadLetter
+from parjanya_dagster.truth.dead_letters import record as record_dead
 from tests.support.clock import Clock
 from tests.support.mailbox import Cloud, rows, take
 from tests.support.s3_events import message, record
@@ -172,6 +174,52 @@ def test_a_bucket_of_no_tenant_is_dead_lettered_and_never_looked_into(
     assert foreign in reason
     assert "parjanya tenant add" in reason
     assert platform.store.find("incoming/a.jpg") == []
+
+
+def test_truth_keeps_what_the_dead_letters_told_until_their_bucket_is_a_tenants(
+    cloud: Cloud, box: Mailbox, platform: Platform, aws: MotoServer, clock: Clock
+) -> None:
+    foreign = cloud.bucket(aws.name("foreign"))
+    take(box)
+    for name in ("a.jpg", "b.jpg"):
+        cloud.upload(foreign, name)
+        take(box)
+        clock.pass_by(10.0)
+    cloud.queue.send("this is no event")
+    take(box)
+    kept = platform.store.dead_letters()
+    assert kept.keys() == {foreign, UNREADABLE}
+    assert kept[foreign].messages == 2
+    assert kept[foreign].last_at - kept[foreign].first_at == 10.0
+    assert "b.jpg" in kept[foreign].example
+    assert "no JSON" in kept[UNREADABLE].reason
+    platform.sweeper.add_tenant("foreign", foreign)
+    take(box)
+    assert platform.store.dead_letters().keys() == {UNREADABLE}
+
+
+def test_a_dead_letter_is_not_deleted_before_truth_has_it(
+    cloud: Cloud, box: Mailbox, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(box)
+    cloud.queue.send("this is no event")
+
+    def away(*_: object) -> None:
+        raise TruthUnavailable("Truth is away.")
+
+    monkeypatch.setattr(type(platform.store), "note_dead_letters", away)
+    with pytest.raises(TruthUnavailable):
+        box.take(0)
+    assert cloud.waiting() == 1
+
+
+def test_records_of_dead_letters_are_bounded(platform: Platform) -> None:
+    for n in range(MOST_SOURCES + 3):
+        letter = DeadLetter(source=f"bucket-{n}", reason="no tenant", body="{}")
+        record_dead(platform.store, [letter], platform.clock())
+    kept = platform.store.dead_letters()
+    assert len(kept) == MOST_SOURCES + 1
+    assert kept[OTHERS].messages == 3
 
 
 def test_a_tenants_key_in_another_ones_bucket_is_that_buckets(

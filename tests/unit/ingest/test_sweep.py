@@ -17,10 +17,11 @@ from parjanya_dagster.ingest.departures import THREADS
 from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.results import SweepResult, Unfinished
 from parjanya_dagster.objects.local import MARKER
-from parjanya_dagster.objects.store import ObjectInfo
+from parjanya_dagster.objects.store import LeftOut, ObjectInfo
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Arrival, Registered, image_id
 from tests.support.clock import NOON, Clock
+from tests.support.names import TELLABLE
 
 FOREVER = NOON + 1e9
 
@@ -132,7 +133,9 @@ def test_a_file_that_landed_during_the_sweep_is_not_taken_for_deleted(
         def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
             return getattr(platform.objects, name)
 
-        def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
             clock.pass_by(-1)  # the row is newer than the sweep
             return iter(())
 
@@ -151,7 +154,9 @@ def test_a_listing_that_misses_a_file_is_not_believed(
         def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
             return getattr(platform.objects, name)
 
-        def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
             return iter(())
 
     assert replace(sweeper, objects=Blind()).sweep(FOREVER).departed == 0
@@ -174,7 +179,7 @@ def test_an_unfinished_file_waits_and_is_registered_when_it_is_whole(
 @pytest.mark.parametrize(
     "name", ["line\nbreak.jpg", "tab\t.jpg", "bell\a.jpg", os.fsdecode(b"not-\xff-utf8.jpg")]
 )
-def test_a_name_that_no_one_can_print_is_refused_with_what_to_do(
+def test_a_name_that_cannot_be_told_is_refused_with_what_to_do(
     platform: Platform, sweeper: Sweeper, buckets: Path, name: str
 ) -> None:
     drop(buckets, name)
@@ -184,6 +189,36 @@ def test_a_name_that_no_one_can_print_is_refused_with_what_to_do(
     ((shown, why),) = swept.refused.items()
     shown.encode("utf-8")  # heartbeats and logs can hold it
     assert "Rename" in why
+
+
+@pytest.mark.parametrize("name", TELLABLE)
+def test_a_name_that_people_have_is_taken_in(
+    platform: Platform, sweeper: Sweeper, buckets: Path, name: str
+) -> None:
+    drop(buckets, name)
+    swept = sweep(sweeper)
+    assert swept.refused == {}
+    assert len(platform.store.find(f"incoming/{name}", "acme")) == 1
+
+
+def test_what_is_no_image_by_its_name_is_set_aside_counted_and_gets_no_row(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    for name in ("a.jpg", "a.xmp", "b.json", "clip.mov", ".DS_Store", "Thumbs.db"):
+        drop(buckets, name)
+    swept = sweep(sweeper)
+    assert (sum(swept.registered.values()), swept.set_aside, swept.refused) == (1, 5, {})
+    told = sweeper.refusals.body_of_aside()["acme"]
+    assert told["kinds"] == {"sidecar": 2, "film": 1, "hidden": 1, "system file": 1}
+    assert told["such_as"]["acme/incoming/clip.mov"] == "film"
+    assert sweeper.refusals.body() == {}
+
+
+def test_a_bucket_of_films_alone_is_no_new_tenant(
+    platform: Platform, sweeper: Sweeper, buckets: Path
+) -> None:
+    drop(buckets, "clip.mov", tenant="films")
+    assert sweep(sweeper).tenants == []
 
 
 def test_a_sweep_out_of_time_says_so_and_the_next_one_goes_on(
@@ -382,7 +417,9 @@ def test_a_bucket_that_does_not_answer_stops_no_other_tenant(
         def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
             return getattr(platform.objects, name)
 
-        def listing(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
             if bucket == "acme":
                 raise error("The bucket does not answer.")
             yield from platform.objects.listing(bucket, prefix)
@@ -434,7 +471,9 @@ class Pages:
     def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
         return getattr(self._objects, name)
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         for info in self._objects.listing(bucket, prefix, after):
             self._clock.pass_by(1.0)
             self.listed.append(f"{bucket}/{info.key}")
@@ -528,7 +567,9 @@ def test_a_first_bucket_that_never_answers_does_not_keep_sweeps_from_the_others(
         def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
             return getattr(platform.objects, name)
 
-        def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
             if bucket == "acme":
                 clock.pass_by(30.0)
                 raise StorageUnavailable("timed out")
@@ -597,7 +638,9 @@ def test_what_was_listed_before_a_listing_failed_is_taken_in(
         def __getattr__(self, name: str) -> object:
             return getattr(platform.objects, name)
 
-        def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
             yield from platform.objects.listing(bucket, prefix)
             raise StorageUnavailable("Cannot list the folder behind it.")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from parjanya_dagster.ingest.copy_files import collect, upload
+from parjanya_dagster.ingest.copy_files import HIDDEN, VANISHED, collect, upload
 from parjanya_dagster.platform import Platform
 
 FOREVER = 1e12
@@ -34,6 +36,7 @@ def test_a_folder_keeps_its_structure_below_its_name_and_leaves_hidden_files_out
         "incoming/photos/2024/may/b.jpg",
     ]
     assert found.refused == {}
+    assert found.aside == {str(folder / ".hidden"): "hidden", str(folder / ".cache"): "hidden"}
 
 
 def test_a_single_file_lands_under_its_name(folder: Path) -> None:
@@ -55,8 +58,9 @@ def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("line\nbreak.jpg", "not printable"),
-        (os.fsdecode(b"not-\xff-utf8.jpg"), "not printable"),
+        ("line\nbreak.jpg", "U+000A"),
+        ("line\u2028break.jpg", "line separator U+2028"),
+        (os.fsdecode(b"not-\xff-utf8.jpg"), "not UTF-8"),
         (".hidden.jpg", "hidden"),
         ("a.jpg.part", "unfinished download"),
         ("a.jpg~", "unfinished download"),
@@ -83,6 +87,53 @@ def test_pipes_and_dangling_links_are_named_and_not_waited_for(tmp_path: Path) -
         "It is neither a file nor a folder.",
         "It is a link that leads nowhere.",
     }
+
+
+def test_a_hidden_folder_that_is_named_is_refused_and_not_copied_in_silence(folder: Path) -> None:
+    found = collect([folder / ".cache"])
+    assert found.uploads == []
+    assert found.refused == {str(folder / ".cache"): HIDDEN}
+
+
+def test_links_to_folders_sidecars_and_films_are_set_aside_and_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "e.jpg").write_bytes(b"e")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    for name in ("a.xmp", "a.jpg.json", "clip.MOV", "Thumbs.db"):
+        (folder / name).write_bytes(b"x")
+    found = collect([folder])
+    assert len(found.uploads) == 2
+    assert found.refused == {}
+    assert Counter(found.aside.values()) == {
+        "hidden": 2, "link to a folder": 1, "sidecar": 2, "film": 1, "system file": 1
+    }  # fmt: skip
+
+
+def test_a_file_that_vanishes_is_named_and_stops_no_other(platform: Platform, folder: Path) -> None:
+    tenant = platform.sweeper.add_tenant("acme")
+    found = collect([folder])
+    (folder / "a.jpg").unlink()
+    copied = list(upload(platform.objects, tenant, found.uploads, found.refused))
+    assert [one.path.name for one in copied] == ["b.jpg"]
+    assert found.refused == {str(folder / "a.jpg"): VANISHED}
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def denied(path: str) -> Any:
+        if str(path).endswith("2024"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    found = collect([folder])
+    assert [one.path.name for one in found.uploads] == ["a.jpg"]
+    assert found.refused == {str(folder / "2024"): "It cannot be listed: Permission denied."}
 
 
 def test_two_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
 from parjanya_dagster.ingest.watch import ARRIVALS_BEAT, MAILBOX, Cursor, Timing
 from parjanya_dagster.objects.s3 import S3Objects
-from parjanya_dagster.objects.store import ObjectInfo, Objects
+from parjanya_dagster.objects.store import LeftOut, ObjectInfo, Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from tests.support.clock import NOON, Clock
@@ -183,7 +183,9 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.objects, name)
 
-    def listing(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
+    def listing(
+        self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+    ) -> Iterator[ObjectInfo]:
         self.listed.append(bucket)
         self.clock.pass_by(self.seconds.get(bucket, 0.0))
         yield from self.objects.listing(bucket, prefix, after)

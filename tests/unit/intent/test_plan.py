@@ -55,6 +55,19 @@ def test_a_range_covers_each_of_its_keys() -> None:
     assert sorted(key for one in ranges(decided) for key in one) == [keys[0], keys[4]]
 
 
+def test_what_a_queued_run_may_cover_waits_for_its_key_where_partitions_were_wiped() -> None:
+    """Of its range only the ends are told: the middle would be asked for a second time."""
+    first, middle, last = keys = numbered(3)
+    queued = run(first, last, state=RunState.QUEUED)
+    decided = decide([due(middle)], runs=[queued], keys=[])
+    assert (decided.add_keys, ranges(decided)) == ((middle,), [])
+    # The others' keys are no longer needed. Then nothing tells what the run covers, and it is
+    # better asked for twice than never.
+    assert ranges(decide([due(middle)], runs=[queued], keys=[middle])) == [(middle,)]
+    everything = run(*keys, state=RunState.QUEUED)
+    assert ranges(decide([due(middle)], runs=[everything], keys=keys)) == []
+
+
 def test_a_run_covers_only_the_stages_it_still_has_before_it() -> None:
     """Rows whose backoff ended behind a run do not wait for its end."""
     at_scoring = run(batch(), pulse=pulse("scored"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from pydantic import ValidationError
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import EMBEDDED, SPLIT, Lane
 from parjanya_dagster.lanes.placement import GPU, Placement, placed
-from parjanya_dagster.settings import read
 
 GPUS = {"gpu": Placement(capacity_provider="gpus")}
 
@@ -46,11 +44,9 @@ def test_an_operator_may_say_otherwise_lane_by_lane() -> None:
     said = Placement(cpu=15, memory_mib=60_000, gpus=4, image="r/parjanya-gpu:2")
     container = kubernetes(gpu=said)["gpu"]["container_config"]
     assert container["image"] == "r/parjanya-gpu:2"
-    told = {one["name"]: one["value"] for one in container["env"]}
-    cluster = {"PARJANYA_IMAGE": "r/parjanya-cpu:2"}  # for all pods, by the name of before
-    assert read(Path("/home"), cluster | told).identity.image == "r/parjanya-gpu:2"
+    assert "env" not in container  # which image it is, the image itself says
     assert container["resources"] == {
-        "requests": {"cpu": "15", "memory": "60000Mi"},
+        "requests": {"cpu": "15", "memory": "60000Mi", "ephemeral-storage": "4Gi"},
         "limits": {"memory": "60000Mi", GPU: "4"},
     }
     assert "image" not in kubernetes(gpu=said)["cpu"]["container_config"]
@@ -58,7 +54,30 @@ def test_an_operator_may_say_otherwise_lane_by_lane() -> None:
 
 def test_what_is_left_out_stays_as_the_lane_has_it() -> None:
     resources = kubernetes(gpu=Placement(image="i"))["gpu"]["container_config"]["resources"]
-    assert resources["requests"] == {"cpu": "7", "memory": "26624Mi"}
+    assert (resources["requests"]["cpu"], resources["requests"]["memory"]) == ("7", "26624Mi")
+
+
+def test_a_lane_reads_its_models_from_a_volume_that_it_cannot_change() -> None:
+    config = kubernetes(gpu=Placement(models="parjanya-models"))
+    (mount,) = [
+        one
+        for one in config["gpu"]["container_config"]["volume_mounts"]
+        if one["mount_path"] == "/models"
+    ]
+    (volume,) = [
+        one for one in config["gpu"]["pod_spec_config"]["volumes"] if one["name"] == mount["name"]
+    ]
+    assert mount["read_only"] is True
+    assert volume["persistent_volume_claim"] == {
+        "claim_name": "parjanya-models",
+        "read_only": True,
+    }
+    assert "persistent_volume_claim" not in str(config["cpu"])
+
+
+def test_a_run_asks_for_disk_so_that_a_full_node_does_not_take_it_first() -> None:
+    for config in kubernetes().values():
+        assert config["container_config"]["resources"]["requests"]["ephemeral-storage"] == "4Gi"
 
 
 def test_data_loaders_get_shared_memory() -> None:

@@ -39,7 +39,7 @@ def family(used: str) -> str:
 def test_every_metric_and_label_of_a_query_is_exported(where: str, expression: str) -> None:
     used = [(family(name), matchers or "") for name, matchers in _USE.findall(expression)]
     assert used or "up{" in expression, "it asks for nothing of ours"
-    allowed = {"le"}
+    allowed = {"le", "job", "namespace", "instance"}  # of the histogram, and of every target
     for name, matchers in used:
         assert name in METRICS, f"{where} asks for {name}, which is not exported"
         labels = set(METRICS[name].labels)
@@ -92,8 +92,18 @@ def test_promtool_accepts_the_rules_and_their_tests_pass() -> None:
         ("parjanya_conservation != 0", "parjanya_conservation > 100"),
         ("> 120 + 25 *", "> 99999 + 25 *"),
         ("parjanya_uncovered_oldest_seconds > 720", "parjanya_uncovered_oldest_seconds > 99999"),
-        ("unless on () parjanya_heartbeat_age_seconds", "or on () parjanya_clock_ahead_seconds"),
-        ("and on (lane) parjanya_queue_full == 0", ""),
+        (
+            "unless on (job, instance) parjanya_heartbeat_age_seconds",
+            "or on () parjanya_clock_ahead_seconds",
+        ),
+        (
+            "unless on (job, instance) parjanya_heartbeat_age_seconds",
+            "unless on () parjanya_heartbeat_age_seconds",
+        ),
+        ("and on (job, instance, lane) parjanya_queue_full == 0", ""),
+        ("sum by (job, instance, tenant, stage)", "sum by (tenant, stage)"),
+        ("0.9 * parjanya_launch_deadline_seconds", "600 + 0 * parjanya_launch_deadline_seconds"),
+        ("by (job, namespace)", "by (job)"),
         ("parjanya_drifted == 1", "parjanya_drifted == 2"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
 from parjanya_dagster.objects import open_objects
+from parjanya_dagster.objects.keys import Aside
 from parjanya_dagster.objects.local import LOCK, MARKER, FolderObjects
 from parjanya_dagster.objects.store import ObjectInfo
 
@@ -293,11 +295,26 @@ def test_a_file_that_is_open_for_writing_is_not_complete_however_still(
         assert objects.complete("acme", info(objects, "a.jpg"), later)
 
 
-def test_a_file_is_complete_only_after_it_has_been_still(
+def test_a_file_that_nobody_writes_to_is_complete_after_a_moment_of_stillness(
     objects: FolderObjects, root: Path
 ) -> None:
     (root / "acme" / "incoming" / "a.jpg").write_bytes(b"x")
     one = info(objects, "a.jpg")
+    assert not objects.complete("acme", one, one.modified_at + 0.2)
+    assert objects.complete("acme", one, one.modified_at + 0.3)
+
+
+@pytest.mark.parametrize("why", [errno.EACCES, errno.EINVAL])
+def test_where_nobody_can_tell_who_writes_a_file_must_have_been_still(
+    objects: FolderObjects, root: Path, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    (root / "acme" / "incoming" / "a.jpg").write_bytes(b"x")
+    one = info(objects, "a.jpg")
+
+    def no_leases(*_: object) -> None:
+        raise OSError(why, "no leases")
+
+    monkeypatch.setattr(fcntl, "fcntl", no_leases)
     assert not objects.complete("acme", one, one.modified_at + 0.5)
     assert objects.complete("acme", one, one.modified_at + 1.5)
 
@@ -323,6 +340,41 @@ def test_hidden_files_are_nobodys_images(objects: FolderObjects, root: Path) -> 
     (root / "acme" / ".trash").mkdir()
     (root / "acme" / ".trash" / "a.jpg").write_bytes(b"x")
     assert keys(objects, "") == set()
+
+
+def test_what_a_listing_leaves_out_is_told_once_wherever_it_goes_on(
+    objects: FolderObjects, root: Path
+) -> None:
+    """Nothing is told of our own files, nor of what lies below a hidden or a linked folder."""
+    objects.mark("acme")
+    incoming = root / "acme" / "incoming"
+    (incoming / ".trash").mkdir()
+    (incoming / ".trash" / "a.jpg").write_bytes(b"x")
+    for name in ("b.jpg", "d.jpg", ".DS_Store", ".x.part"):
+        (incoming / name).write_bytes(b"x")
+    (incoming / "a").symlink_to(incoming / ".trash")
+    (incoming / "c").symlink_to("nowhere")
+    os.mkfifo(incoming / "e")
+    whole: list[tuple[str, Aside]] = []
+    pieces: list[tuple[str, Aside]] = []
+    listed = [
+        info.key for info in objects.listing("acme", "", "", lambda *left: whole.append(left))
+    ]
+    assert listed == ["incoming/b.jpg", "incoming/d.jpg"]
+    assert whole == [
+        ("incoming/.DS_Store", "hidden"),
+        ("incoming/.trash", "hidden"),
+        ("incoming/a", "link to a folder"),
+        ("incoming/c", "not a file"),
+        ("incoming/e", "not a file"),
+    ]
+    after = ""
+    for key in listed:
+        one = objects.listing("acme", "", after, lambda *left: pieces.append(left))
+        assert next(one).key == key
+        after = key
+    list(objects.listing("acme", "", after, lambda *left: pieces.append(left)))
+    assert pieces == whole
 
 
 def test_only_folders_are_buckets(objects: FolderObjects, root: Path) -> None:

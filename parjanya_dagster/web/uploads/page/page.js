@@ -2,7 +2,8 @@
 // Nothing of a file is sent anywhere but to the URL that was given for it.
 
 const AT_ONCE = 3; // files on their way
-const LOOK_EVERY = 1500; // milliseconds between looks at what is not decided
+const LOOK_FIRST = 1500; // milliseconds between looks at what is not decided
+const LOOK_LAST = 15000; // the same while nothing happens: each look without news waits half as long again
 const PAUSES = [1, 2, 4, 8, 16]; // seconds before each new try where the storage is busy
 const BUSY = new Set([429, 500, 502, 503, 504]); // answers that say nothing about the file
 const MOST_IDS = 50; // of one look
@@ -173,9 +174,11 @@ class Item {
     this.state = "stored";
     this.node.classList.add("stored");
     this.follow({ status: "pending_upload", reasons: [], done: false });
+    soon();
   }
 
   follow(now) {
+    this.status = now.status;
     // The first step is done once the bytes are stored; what failed is not said to have got further.
     const at = Math.max(1, STEPS.indexOf(now.status) + 1);
     const working = !now.done && now.status !== "pending_upload";
@@ -223,19 +226,35 @@ function next() {
   summarize();
 }
 
+let pause = LOOK_FIRST;
+let timer;
+
+// Something was stored, or the page is looked at again: look soon.
+function soon() {
+  pause = LOOK_FIRST;
+  clearTimeout(timer);
+  timer = setTimeout(look, pause);
+}
+
 async function look() {
+  clearTimeout(timer);
   const ids = new Map(items.filter((one) => one.state === "stored").slice(0, MOST_IDS).map((one) => [one.id, one]));
   try {
     if (ids.size && !document.hidden) {
       const asked = new URLSearchParams([...ids.keys()].map((id) => ["id", id]));
       const { uploads } = await api(`v1/uploads?${asked}`);
+      const before = [...ids.values()].map((one) => one.status);
       for (const one of uploads) ids.get(one.upload_id).follow(one);
+      const news = [...ids.values()].some((one, n) => one.status !== before[n]);
+      pause = news ? LOOK_FIRST : Math.min(LOOK_LAST, pause * 1.5);
       summarize();
     }
   } catch {
+    pause = Math.min(LOOK_LAST, pause * 2);
     // The next look asks again: what was uploaded goes on without this page.
   } finally {
-    setTimeout(look, LOOK_EVERY);
+    clearTimeout(timer);
+    timer = setTimeout(look, pause);
   }
 }
 
@@ -277,6 +296,8 @@ $("files").addEventListener("change", (event) => {
 window.addEventListener("beforeunload", (event) => {
   if (items.some((one) => ["waiting", "sending"].includes(one.state))) event.preventDefault();
 });
+
+document.addEventListener("visibilitychange", () => document.hidden || soon());
 
 if (token) enter();
 else show(false);

@@ -1,0 +1,107 @@
+"""A stand-in for a decoder that a hostile image has taken over: it tries what the bytes say.
+
+It answers what came of it. What an exploit would do by machine code is tried through ctypes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from parjanya_dagster.media import Limits, Validated
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _called(number: int, *arguments: int) -> int:
+    """A system call by its number. Raises OSError."""
+    result = LIBC.syscall(number, *map(ctypes.c_long, arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(result)
+
+
+def _call(function: Callable[..., int], *arguments: object) -> None:
+    if function(*arguments) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _in_a_thread_from_before(place: str) -> None:
+    """Landlock holds the threads that come after it; the filter holds all."""
+    told: list[OSError] = []
+    _jobs.append((lambda: Path(place).read_bytes(), told))
+    _wake.release()
+    _done.acquire()
+    if told:
+        raise told[0]
+
+
+_jobs: list[tuple[Callable[[], object], list[OSError]]] = []
+_wake, _done = threading.Semaphore(0), threading.Semaphore(0)
+
+
+def _wait_for_jobs() -> None:
+    while True:
+        _wake.acquire()
+        job, told = _jobs.pop()
+        try:
+            job()
+        except OSError as error:
+            told.append(error)
+        _done.release()
+
+
+threading.Thread(target=_wait_for_jobs, daemon=True).start()
+
+ATTEMPTS: dict[str, Callable[[str], object]] = {
+    "read a file": lambda place: Path(place).read_bytes(),
+    "read a file by another thread": _in_a_thread_from_before,
+    "write a file": lambda place: Path(place).write_bytes(b"x"),
+    "create a file": lambda place: Path(f"{place}.new").touch(),
+    "rename a file": lambda place: Path(place).rename(f"{place}.moved"),
+    "delete a file": lambda place: Path(place).unlink(),
+    "link to a file": lambda place: Path(f"{place}.link").symlink_to(place),
+    "change a file's mode": lambda place: Path(place).chmod(0o777),
+    "list a folder": lambda place: os.listdir(Path(place).parent),
+    "read the secrets of its parent": lambda _: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
+    "make a socket": lambda _: socket.socket(),
+    "make a local socket": lambda _: socket.socket(socket.AF_UNIX),
+    "make a pair of sockets": lambda _: socket.socketpair(),
+    "resolve a name": lambda _: socket.getaddrinfo("localhost", 80),
+    "run a program": lambda _: subprocess.run([sys.executable, "-c", ""], check=True),
+    "become a program": lambda _: os.execv("/bin/true", ["true"]),
+    "fork": lambda _: os.fork() or os._exit(0),
+    "signal its parent": lambda _: os.kill(os.getppid(), signal.SIGTERM),
+    "ask for its parent": lambda _: os.kill(os.getppid(), 0),
+    "signal everybody": lambda _: os.kill(-1, 0),
+    "trace its parent": lambda _: _call(LIBC.ptrace, 16, os.getppid(), 0, 0),
+    "make memory a program": lambda _: mmap.mmap(
+        -1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+    ),
+    "make a file of memory": lambda _: os.memfd_create("x"),
+    "mount": lambda _: _call(LIBC.mount, b"none", b"/mnt", b"tmpfs", 0, None),
+    "enter a namespace": lambda _: _call(LIBC.unshare, 0x10000000),
+    "ring a queue of calls": lambda _: _called(425, 1, 0),  # io_uring_setup
+    "raise its priority": lambda _: _call(LIBC.setpriority, 0, 0, -20),
+}
+
+
+def work(data: bytes, limits: Limits, *, coordinates: bool = False) -> Validated:
+    attempt, _, place = data.decode().partition("|")
+    try:
+        ATTEMPTS[attempt](place)
+    except OSError as error:
+        said = type(error).__name__
+    else:
+        said = "done"
+    return Validated({"said": said, "pid": os.getpid()}, b"", b"")
