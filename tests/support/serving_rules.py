@@ -1,8 +1,11 @@
-"""What vLLM and SGLang refuse in a chat completion, each rule with the source it was read from.
+"""What vLLM and SGLang refuse in a chat completion, each rule with its source.
 
 Paths are of vllm-project/vllm (commit 002032ee) and sgl-project/sglang (commit 004c82e0). Both
 ignore a field that they do not know: vLLM's models allow extra fields and log them, SGLang's drop
 them. A setting that is ignored is a fault of the client, so here it is refused.
+
+Only the two protocol.py files were read for this, vLLM's in part. Rules marked "unread" are as
+their documentation and use have it, and wait to be compared with the file named.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Server = Literal["vllm", "sglang"]
-MAX_LOGPROBS = 20  # vLLM's --max-logprobs as it comes: vllm/config/model.py
+MAX_LOGPROBS = 20  # vLLM's --max-logprobs as it comes: unread, vllm/config/model.py
 
 # ChatCompletionRequest in vllm/entrypoints/openai/chat_completion/protocol.py and in
 # python/sglang/srt/entrypoints/openai/protocol.py: what both of them know, and what one does.
@@ -62,7 +65,7 @@ def refusal(server: Server, model: str, payload: Mapping[str, Any]) -> tuple[int
     unknown = sorted(payload.keys() - KNOWN[server])
     if unknown:
         return 400, f"ignored, so a fault: {', '.join(unknown)}"
-    # vllm/entrypoints/openai/models/serving.py: a name that is not served is not found. SGLang
+    # unread, vllm/entrypoints/openai/models/serving.py: a name that is not served is not found. SGLang
     # takes any name; a client that sends a wrong one is wrong nevertheless.
     if payload.get("model") != model:
         return 404, f"The model `{payload.get('model')}` does not exist."
@@ -70,7 +73,7 @@ def refusal(server: Server, model: str, payload: Mapping[str, Any]) -> tuple[int
     # check_logprobs in vLLM's protocol.py. SGLang would ignore the number.
     if top and not payload.get("logprobs"):
         return 400, "when using `top_logprobs`, `logprobs` must be set to true."
-    if server == "vllm" and top > MAX_LOGPROBS:  # vllm/sampling_params.py
+    if server == "vllm" and top > MAX_LOGPROBS:  # unread, vllm/sampling_params.py
         return 400, f"Requested sample logprobs of {top}, greater than max allowed: {MAX_LOGPROBS}"
     # validate_response_format in vLLM's protocol.py
     form = payload.get("response_format")
@@ -81,7 +84,7 @@ def refusal(server: Server, model: str, payload: Mapping[str, Any]) -> tuple[int
 
 
 def _out_of_range(payload: Mapping[str, Any]) -> str:
-    """SamplingParams._verify_args in vllm/sampling_params.py; SamplingParams.verify in
+    """Unread: SamplingParams._verify_args in vllm/sampling_params.py; SamplingParams.verify in
     python/sglang/srt/sampling/sampling_params.py has the same bounds where both have one."""
     given = payload.get
     ranges = {
