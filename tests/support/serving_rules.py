@@ -65,8 +65,8 @@ def refusal(server: Server, model: str, payload: Mapping[str, Any]) -> tuple[int
     unknown = sorted(payload.keys() - KNOWN[server])
     if unknown:
         return 400, f"ignored, so a fault: {', '.join(unknown)}"
-    # unread, vllm/entrypoints/openai/models/serving.py: a name that is not served is not found. SGLang
-    # takes any name; a client that sends a wrong one is wrong nevertheless.
+    # unread, vllm/entrypoints/openai/models/serving.py: a name that is not served is not found.
+    # SGLang takes any name (unread); a client that sends a wrong one is wrong nevertheless.
     if payload.get("model") != model:
         return 404, f"The model `{payload.get('model')}` does not exist."
     top = payload.get("top_logprobs") or 0
