@@ -41,7 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     calibrate = commands.add_parser("calibrate", help="fit a temperature, print it as JSON")
     calibrate.add_argument("folder", type=Path, help="holds a folder of images per label")
     calibrate.set_defaults(calibration="")  # a fit starts from none
+    calibrate.add_argument("--engine", default="transformers", choices=("transformers", "openai"))
     for command in (describe, calibrate):
+        endpoint = command.add_argument_group("the engine `openai`; its key is OPENAI_API_KEY")
+        endpoint.add_argument(
+            "--endpoint", default="", help="URL of the server, up to and with /v1"
+        )
         model = command.add_argument_group("the engine `transformers`")
         model.add_argument("--model", default="", help="a folder, or an id in the local cache")
         model.add_argument("--revision", default="", help="branch, tag or commit of an id")
@@ -54,8 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
             default=Options.answer_mass,
             help="least probability of an answer that is a kind at all; less is unknown",
         )
-    endpoint = describe.add_argument_group("the engine `openai`; its key is OPENAI_API_KEY")
-    endpoint.add_argument("--endpoint", default="", help="URL of the server, up to and with /v1")
     iqa = describe.add_argument_group("the scorer `pyiqa`")
     iqa.add_argument("--weights", default="", help="a folder of weights and their SHA256SUMS")
     iqa.add_argument("--metrics", default="", help="comma-separated, such as topiq_nr,musiq")
@@ -72,15 +75,7 @@ def _describe(options: argparse.Namespace) -> int:
     if options.engine == "transformers":
         chosen = _model(options)
     elif options.engine == "openai":
-        chosen = EndpointOptions(
-            options.endpoint,
-            options.model,
-            options.revision,
-            options.prompt,
-            not options.category_only,
-            os.environ.get("OPENAI_API_KEY", ""),
-            answer_mass=options.answer_mass,
-        )
+        chosen = _served(options)
     enricher = engines.enricher(options.engine, chosen)
     metrics = tuple(filter(None, options.metrics.split(",")))
     pyiqa = options.scorer == "pyiqa"
@@ -99,6 +94,7 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
+    from gpu_ops.endpoint.enricher import EndpointEnricher, from_options
     from gpu_ops.vlm import calibration
     from gpu_ops.vlm.enricher import TransformersEnricher
 
@@ -112,7 +108,11 @@ def _calibrate(options: argparse.Namespace) -> int:
     if not images:
         raise ValueError(f"{options.folder} holds no images in folders named {', '.join(LABELS)}")
     truth = dict(labelled)
-    engine = TransformersEnricher(_model(options))
+    engine: TransformersEnricher | EndpointEnricher
+    if options.engine == "openai":
+        engine = from_options(_served(options))
+    else:
+        engine = TransformersEnricher(_model(options))
     examples = [
         (means, truth[file]) for file, means in zip(files, engine.scores(images), strict=True)
     ]
@@ -130,6 +130,19 @@ def _model(options: argparse.Namespace) -> Options:
         device=options.device,
         calibration=options.calibration,
         answer_mass=options.answer_mass,
+    )
+
+
+def _served(options: argparse.Namespace) -> EndpointOptions:
+    return EndpointOptions(
+        options.endpoint,
+        options.model,
+        options.revision,
+        options.prompt,
+        options.command == "calibrate" or not options.category_only,
+        os.environ.get("OPENAI_API_KEY", ""),
+        answer_mass=options.answer_mass,
+        calibration=options.calibration,
     )
 
 

@@ -14,11 +14,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gpu_ops.endpoint.window import Window
+
 if TYPE_CHECKING:
     import httpx
 
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
+TOO_MUCH = frozenset({429, 503})
+"""Statuses of a server that is asked for more than it can do."""
+ABORTED = frozenset({"abort", "error"})
+"""Reasons of vLLM and SGLang to end an answer that are a fault of the server."""
 REFUSED = frozenset({400, 413, 415, 422})
 """Statuses that speak of the request itself: this image, or how it was asked about."""
 SAID = 300  # characters of an error body that are repeated
@@ -62,7 +68,7 @@ class Client:
 
     url: str  # up to and with /v1
     key: str = ""
-    connections: int = 16
+    connections: int = 64  # at most; how many the server wants is found by feedback
     patience: GracePeriods = field(default_factory=GracePeriods)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -70,7 +76,11 @@ class Client:
     rng: random.Random = field(default_factory=random.Random)
     _http: Any = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _window: Window = field(init=False)
     _away: tuple[float, str] = field(default=(0.0, ""), init=False)  # until when, and why
+
+    def __post_init__(self) -> None:
+        self._window = Window(self.connections)
 
     def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One chat completion. Raises EndpointUnavailable, EndpointMisconfigured, RequestRefused.
@@ -120,10 +130,16 @@ class Client:
         """The answer, or what went wrong. Also the wait that the server asks for, if it does."""
         import httpx
 
+        entered, began, too_much = self._window.enter(), self.clock(), False
         try:
             response = self._connected().request(method, path, json=payload)
+            slow = self.clock() - began > self.patience.timeout / 2  # the next might be too late
+            too_much = slow or response.status_code in TOO_MUCH
         except httpx.HTTPError as error:
+            too_much = isinstance(error, httpx.TimeoutException)
             return None, f"{type(error).__name__}: {error}"
+        finally:
+            self._window.leave(entered, busy=too_much)
         status = response.status_code
         if status in REFUSED:
             raise RequestRefused(f"{self.url} answered {status}: {_body(response)}")
@@ -181,7 +197,8 @@ class Client:
 
 def _is_completion(answer: Any) -> bool:
     try:
-        return isinstance(answer["choices"][0]["message"], dict)
+        choice = answer["choices"][0]
+        return isinstance(choice["message"], dict) and choice.get("finish_reason") not in ABORTED
     except (KeyError, IndexError, TypeError):
         return False
 

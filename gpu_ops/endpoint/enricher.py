@@ -8,47 +8,48 @@ import io
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops.endpoint import letters
+from gpu_ops.endpoint import questions
 from gpu_ops.endpoint.client import Client, GracePeriods
+from gpu_ops.endpoint.looks import Look, look
 from gpu_ops.endpoint.options import Options
 from gpu_ops.interface import LABELS, Identity, SomeFailed, require_images
-from gpu_ops.vlm import categories, description, evidence, prompts
+from gpu_ops.vlm import categories, evidence, prompts
+from gpu_ops.vlm.calibration import UNCALIBRATED, Calibration
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "endpoint-enricher@2"
+VERSION = "endpoint-enricher@3"
 JPEG_QUALITY = 95
-TOP = 20  # tokens whose likelihood is asked for: the most that servers give
-GREEDY: Mapping[str, float] = {
-    "temperature": 0,
-    "top_p": 1,
-    "top_k": -1,
-    "min_p": 0,
-    "repetition_penalty": 1,
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "seed": 0,
-}
-"""Always sent: what is not, vLLM and SGLang take from the checkpoint's generation_config.json."""
-LIKELIHOOD, VOTES = "none", "votes"
-"""`calibration` of the evidence: the model's own likelihoods, or shares of bare answers."""
+SURE = 0.9
+"""A kind that is less probable is asked for in the other orders too."""
+SAMPLE = 32
+"""So is one picture of this many, by its bytes, whatever the answer was."""
+VOTES = "votes"
+"""`calibration` of the evidence where the probabilities are shares of bare answers."""
 
 
-class Sendable(str):
-    """An image as a data URL."""
+class Asked:
+    """A picture about which the server is being asked. Forgotten, it is not asked any more."""
+
+    def __init__(self, look: Future[Look]) -> None:
+        self.look = look
+
+    def __del__(self) -> None:
+        self.look.cancel()
 
 
 class EndpointEnricher:
-    """Asks an OpenAI-compatible server about each image: its kind, in several orders, and a
-    description as JSON by a schema.
+    """Asks an OpenAI-compatible server about each image: one question, whose answer is JSON by a
+    schema, the kind first. Where that leaves doubt, the kind again in other orders.
 
     `model` and `revision` are what the operator says is served: the protocol tells no revision.
-    `ahead` images are held ready, so that the server is never short of requests.
+    `ahead` images are held ready. They are asked about as soon as they are prepared, so a batch
+    need not end before the next begins.
     """
 
     ahead = 64
@@ -61,16 +62,20 @@ class EndpointEnricher:
         prompt: str = prompts.DEFAULT,
         describe: bool = True,
         answer_mass: float = evidence.LEAST_MASS,
+        calibration: Calibration = UNCALIBRATED,
     ) -> None:
         self._client, self._model, self._revision = client, model, revision
         self._prompt, self._describe = prompts.load(prompt), describe
-        self._least_mass = answer_mass
+        self._least_mass, self._calibration = answer_mass, calibration
         self._orders = categories.orders(LABELS, self._prompt.category.orders)
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
 
     def asking(self, prompt: str) -> EndpointEnricher:
-        """The same engine with another prompt. Raises ValueError where there is no such prompt."""
+        """The same engine with another prompt, which has no calibration.
+
+        Raises ValueError where there is no such prompt.
+        """
         if prompt == self._prompt.id:
             return self
         return EndpointEnricher(
@@ -79,17 +84,22 @@ class EndpointEnricher:
 
     @cached_property
     def identity(self) -> Identity:
+        """Raises ValueError where the calibration was fitted for something else."""
+        self._calibration.require(**self.calibrated_for())
         stated = self._revision or "unstated"
         parts = [
             VERSION,
             stated,
             f"jpeg {JPEG_QUALITY}",
-            f"top {TOP}",
-            json.dumps(GREEDY),
+            f"top {questions.TOP}",
+            json.dumps(questions.GREEDY),
             f"answer_mass {self._least_mass}",
+            f"sure {SURE}, sample {SAMPLE}",
+            self._calibration.identity,
         ]
         if self._describe:
-            parts.append(json.dumps(description.json_schema(), sort_keys=True))
+            schema = questions.json_schema(len(LABELS))
+            parts += [questions.BEGIN, json.dumps(schema)]  # unsorted: the kind must come first
         return Identity(
             engine="openai",
             model=self._model,
@@ -98,25 +108,34 @@ class EndpointEnricher:
             determinism="numerical",
         )
 
+    def calibrated_for(self) -> dict[str, str]:
+        """The model, as the operator states it, and the prompt, as a calibration names them."""
+        model = f"{self._model}@{self._revision or 'unstated'}"
+        return {"model": model, "prompt": self._prompt.identity}
+
     def warm(self) -> None:
         """Loads nothing: the server keeps the model warm."""
 
     def check(self) -> None:
-        """Ask the server whether it serves the model. Raises EndpointError, ValueError."""
+        """Ask the server whether it serves the model, and the model whether it answers with a
+        letter where no schema forces it to. Raises EndpointError, ValueError."""
         served = self._client.models()
         if self._model not in served:
             raise ValueError(
                 f"{self._client.url} does not serve {self._model!r}, but {', '.join(served)}"
             )
+        mass = self._look(data_url(plain()), describe=False).mass
+        if mass is not None and mass < self._least_mass:
+            raise ValueError(evidence.no_letter(mass))
 
-    def prepare(self, image: Image) -> Sendable:
-        """The image as it is sent, for threads that run ahead. Raises InvalidImage."""
+    def prepare(self, image: Image) -> Asked:
+        """Begin to ask about an image, for threads that run ahead. Raises InvalidImage."""
         require_images([image])
-        return Sendable(data_url(image))
+        return Asked(self._pool().submit(self._look, data_url(image), self._describe))
 
     def describe(
         self,
-        images: Sequence[Image | Sendable],
+        images: Sequence[Image | Asked],
         hints: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[dict[str, Any]]:
         """Return one `enriched` evidence body per image, in order. `hints` are not used.
@@ -124,118 +143,85 @@ class EndpointEnricher:
         Images may have been prepared already.
         Raises `SomeFailed` where images have no answer; the others are not asked again.
         """
-        require_images([image for image in images if not isinstance(image, Sendable)])
-        urls = [i if isinstance(i, Sendable) else Sendable(data_url(i)) for i in images]
-        asked = [self._ask(url) for url in urls]
-        bodies: list[dict[str, Any]] = []
-        errors: dict[int, Exception] = {}
-        for position, futures in enumerate(asked):
-            try:
-                bodies.append(self._answer(futures))
-            except Exception as error:
-                errors[position] = error
+        looks = self._looks(images)
+        errors = {i: look for i, look in enumerate(looks) if isinstance(look, Exception)}
+        bodies = [None if isinstance(look, Exception) else self._body(look) for look in looks]
         if errors:
-            answered = iter(bodies)
-            raise SomeFailed(
-                [None if i in errors else next(answered) for i in range(len(images))], errors
-            )
-        return bodies
+            raise SomeFailed(bodies, errors)
+        return [body for body in bodies if body is not None]
 
-    def _ask(self, url: str) -> list[Future[dict[str, Any]]]:
-        """All questions about one image at once: the category in each order, the description."""
-        payloads = [
-            {
-                **self._question(url, self._prompt.category_question(order)),
-                "max_tokens": 1,
-                "logprobs": True,
-                "top_logprobs": TOP,
-            }
-            for order in self._orders
-        ]
-        if self._describe:
-            payloads.append(
-                {
-                    **self._question(url, self._prompt.description.question),
-                    "max_tokens": self._prompt.description.max_tokens,
-                    "response_format": {"type": "json_schema", "json_schema": _schema()},
-                }
-            )
-        return [self._pool().submit(self._client.chat, payload) for payload in payloads]
+    def scores(self, images: Sequence[Image]) -> list[dict[str, float]]:
+        """Mean log-likelihood per label and image, before calibration. To calibrate with.
 
-    def _question(self, url: str, question: str) -> dict[str, Any]:
-        # The system text and the image come first in every question, so a server with a prefix
-        # cache reads them once.
-        return {
-            "model": self._model,
-            **GREEDY,
-            "messages": [
-                {"role": "system", "content": self._prompt.system},
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "image_url", "image_url": {"url": url}},
-                        {"type": "text", "text": question},
-                    ],
-                },
-            ],
-        }
+        Raises the first error that an image meets, and ValueError without likelihoods.
+        """
+        found = []
+        for seen in self._looks(images):
+            if isinstance(seen, Exception):
+                raise seen
+            means = seen.scores()
+            if means is None:
+                raise ValueError("the server gives no log-probabilities: nothing can be fitted")
+            found.append(means)
+        return found
 
-    def _answer(self, futures: Sequence[Future[dict[str, Any]]]) -> dict[str, Any]:
-        """The evidence of one image. Raises whatever its questions raised."""
-        try:
-            answers = [future.result() for future in futures]
-        except Exception:
-            for future in futures:
-                future.cancel()  # the image's other questions need no answer any more
-            wait(futures)  # no question is still under way when the caller gets the error
-            raise
-        kinds, description = answers[: len(self._orders)], answers[-1]
-        choices = [answer["choices"][0] for answer in kinds]
-        probabilities, calibration = self._category(choices)
-        last = description["choices"][0]
-        said = last["message"]
-        words = str(said.get("content") or said.get("refusal") or "")
+    def _looks(self, images: Sequence[Image | Asked]) -> list[Look | Exception]:
+        require_images([image for image in images if not isinstance(image, Asked)])
+        asked = [i if isinstance(i, Asked) else self.prepare(i) for i in images]
+        looks: list[Look | Exception] = []
+        for one in asked:
+            try:
+                looks.append(one.look.result())
+            except Exception as error:
+                looks.append(error)
+        return looks
+
+    def _look(self, url: str, describe: bool) -> Look:
+        sampled = int(hashlib.sha256(url.encode()).hexdigest(), 16) % SAMPLE == 0
+        return look(
+            self._client.chat,
+            self._model,
+            self._prompt,
+            self._orders,
+            url,
+            describe=describe,
+            doubtful=lambda seen: sampled or max(self._category(seen)[0].values()) < SURE,
+        )
+
+    def _category(self, seen: Look) -> tuple[dict[str, float], str]:
+        """Label -> probability, and which method made the probabilities."""
+        means = seen.scores()
+        if means is None:
+            return seen.votes(), VOTES
+        temperature = self._calibration.temperature
+        return categories.probabilities(means, temperature), self._calibration.identity
+
+    def _body(self, seen: Look) -> dict[str, Any]:
+        probabilities, calibration = self._category(seen)
         body = evidence.body(
             engine="openai",
             prompt=self._prompt.id,
             probabilities=probabilities,
             calibration=calibration,
-            answer_mass=sum(letters.mass(c, len(LABELS)) for c in choices) / len(choices),
+            answer_mass=seen.mass,
             least_mass=self._least_mass,
-            raw=words if self._describe else None,
+            raw=seen.words,
         )
         served = {
-            "model": description.get("model"),
-            "fingerprint": description.get("system_fingerprint"),
+            "model": seen.first.get("model"),
+            "fingerprint": seen.first.get("system_fingerprint"),
+            "orders": len(seen.kinds),
         }
         if self._describe:  # "length": cut off; "content_filter": withheld
-            served["finish_reason"] = last.get("finish_reason")
+            served["finish_reason"] = seen.first["choices"][0].get("finish_reason")
         return {**body, "served": served}
-
-    def _category(self, choices: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], str]:
-        """Label -> probability, and which method made the probabilities."""
-        count = len(LABELS)
-        likelihoods = [letters.log_likelihoods(choice, count) for choice in choices]
-        known = [likelihood for likelihood in likelihoods if likelihood is not None]
-        if len(known) == len(choices):
-            answers = [
-                categories.by_label(order, likelihood)
-                for order, likelihood in zip(self._orders, known, strict=True)
-            ]
-            return categories.probabilities(categories.scores(answers)), LIKELIHOOD
-        votes = [letters.letter(choice, count) for choice in choices]
-        labels = [
-            None if vote is None else order[vote]
-            for order, vote in zip(self._orders, votes, strict=True)
-        ]
-        return letters.shares(labels, LABELS), VOTES
 
     def close(self) -> None:
         """Close connections and end threads. The next call opens others."""
         with self._lock:
             pool, self._threads = self._threads, None
         if pool is not None:
-            pool.shutdown()
+            pool.shutdown(cancel_futures=True)
         self._client.close()
 
     def _pool(self) -> ThreadPoolExecutor:
@@ -260,11 +246,8 @@ def from_options(options: Options) -> EndpointEnricher:
         options.prompt,
         options.describe,
         options.answer_mass,
+        Calibration.read(options.calibration) if options.calibration else UNCALIBRATED,
     )
-
-
-def _schema() -> dict[str, Any]:
-    return {"name": "description", "schema": description.json_schema(), "strict": True}
 
 
 def data_url(image: Image) -> str:
@@ -274,3 +257,10 @@ def data_url(image: Image) -> str:
     buffer = io.BytesIO()
     Pillow.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def plain() -> Image:
+    """A grey picture: any model can look at it."""
+    import numpy as np
+
+    return np.full((224, 224, 3), 128, np.uint8)

@@ -18,9 +18,10 @@ class Options:
     prompt: str = DEFAULT
     describe: bool = True  # without it, the category alone is asked for
     key: str = field(default="", repr=False)
-    connections: int = 16  # requests at once
+    connections: int = 64  # most requests at once; how many the server wants is found out
     timeout: float = 120.0  # seconds, of one attempt
     answer_mass: float = LEAST_MASS  # less probability on the letters: the category is unknown
+    calibration: str = ""  # a file that `python -m gpu_ops calibrate` wrote
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):

@@ -11,6 +11,7 @@ from gpu_ops import engines
 from gpu_ops.interface import LABELS, SomeFailed
 from gpu_ops.preflight import folder, gpu
 from gpu_ops.preflight.report import Check, Report
+from gpu_ops.vlm.evidence import no_letter
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Enricher, Image, Scorer
@@ -119,10 +120,7 @@ def _smoke(kind: str, engine: Enricher | Scorer) -> Check:
 def _wrong_enriched(body: Any) -> str:
     chances = body.get("probabilities", {})
     if body.get("category") is None:
-        return (
-            f"the model does not answer with a letter (probability {body.get('answer_mass')}): "
-            "does it think or greet first? Use a model that answers at once, or turn thinking off"
-        )
+        return no_letter(float(body.get("answer_mass") or 0.0))
     if sorted(chances) != sorted(LABELS):
         return f"the probabilities are over {', '.join(chances) or 'nothing'}"
     total = math.fsum(chances.values())

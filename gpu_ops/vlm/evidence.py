@@ -18,7 +18,7 @@ def body(
     prompt: str,
     probabilities: Mapping[str, float],
     calibration: str,
-    answer_mass: float,
+    answer_mass: float | None,
     least_mass: float = LEAST_MASS,
     raw: str | None,
 ) -> dict[str, Any]:
@@ -30,11 +30,12 @@ def body(
     `answer_mass` is the probability that the model's answer is one of the letters. Where it is less
     than `least_mass`, what the letters share says nothing: a model that thinks first, or refuses,
     leaves them crumbs. The category is then unknown, and policies send the image to review.
+    None: it was not measured, since a schema allowed nothing but letters.
     `prompt` is the prompt's id, which a policy may ask for.
     """
     if sorted(probabilities) != sorted(LABELS):
         raise ValueError(f"probabilities must be over exactly {', '.join(LABELS)}")
-    known = answer_mass >= least_mass
+    known = answer_mass is None or answer_mass >= least_mass
     category = max(LABELS, key=lambda label: probabilities[label]) if known else None
     confidence = round(probabilities[category], 6) if category else None
     return {
@@ -45,13 +46,21 @@ def body(
         "confidence": confidence,
         "group": [category] if category else None,
         "group_confidence": confidence,
-        "answer_mass": round(min(1.0, answer_mass), 4),
+        "answer_mass": None if answer_mass is None else round(min(1.0, answer_mass), 4),
         "distinguishes": [[label] for label in LABELS],
         "calibration": calibration,
         **_words(raw),
         "engine": engine,
         "prompt": prompt,
     }
+
+
+def no_letter(answer_mass: float) -> str:
+    """What is wrong with a model whose answers are no letters, in words for the operator."""
+    return (
+        f"the model does not answer with a letter (probability {answer_mass:.4g}): "
+        "does it think or greet first? Use a model that answers at once, or turn thinking off"
+    )
 
 
 def _words(raw: str | None) -> dict[str, Any]:

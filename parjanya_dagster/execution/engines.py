@@ -45,6 +45,7 @@ def options_of(settings: Settings, stage: str) -> Any:
             settings.endpoint.connections,
             settings.endpoint.timeout,
             settings.vlm.answer_mass,
+            settings.vlm.calibration,
         )
     if name == "pyiqa":
         named = (metric.strip() for metric in settings.iqa.metrics.split(","))

@@ -290,7 +290,7 @@ class Vlm(Group):
         description="Least probability of an answer that is a kind at all; less is unknown.",
     )
     calibration: str = Field(
-        default="", description="`transformers`: a file that `python -m gpu_ops calibrate` wrote."
+        default="", description="A file that `python -m gpu_ops calibrate` wrote."
     )
 
 
@@ -299,7 +299,11 @@ class Endpoint(Group):
 
     url: str = Field(default="", description="URL of the server, up to and with /v1.")
     key: SecretStr = Field(default=SecretStr(""), description="Its key, if it has one.")
-    connections: int = Field(default=16, ge=1, description="Requests at once.")
+    connections: int = Field(
+        default=64,
+        ge=1,
+        description="Most requests at once; how many the server wants is found by feedback.",
+    )
     timeout: float = Field(default=120.0, gt=0, description="Of one request.")
 
 

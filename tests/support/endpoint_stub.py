@@ -1,5 +1,6 @@
 """A stand-in for a vLLM or SGLang server: it speaks their protocol and has no model.
 
+It refuses what they refuse (`tests.support.serving_rules`), and what they would ignore.
 It answers by the mean colour of the picture, with a bias for the letter A as models have. It shows
 what the client does with answers and with failures, and nothing of what a model would say.
 """
@@ -10,6 +11,8 @@ import base64
 import contextlib
 import io
 import json
+import math
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -20,6 +23,7 @@ from typing import Any
 from gpu_ops import LABELS, engines
 from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.vlm import prompts
+from tests.support.serving_rules import Server, refusal
 
 MODEL = "stub-vl"
 DESCRIPTION = {"caption": "A field.", "tags": ["soft"], "visible_text": "", "objects": ["field"]}
@@ -34,6 +38,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False  # say nothing until the stub is closed
     drop: bool = False  # close the connection without a word
+    cut: bool = False  # close it after half of the body
 
 
 Behaviour = Callable[[int, dict[str, Any]], Reply | None]
@@ -43,8 +48,13 @@ Behaviour = Callable[[int, dict[str, Any]], Reply | None]
 class Stub:
     """The server, on a free port of 127.0.0.1, until the block is left."""
 
-    def __init__(self, behave: Behaviour = lambda _, __: None, logprobs: bool = True) -> None:
-        self.behave, self.logprobs = behave, logprobs
+    def __init__(
+        self,
+        behave: Behaviour = lambda _, __: None,
+        logprobs: bool = True,
+        server: Server = "vllm",
+    ) -> None:
+        self.behave, self.logprobs, self.server = behave, logprobs, server
         self.asked: list[dict[str, Any]] = []  # payloads, in order
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
@@ -93,8 +103,9 @@ class Stub:
                 self._at_once -= 1
 
     def usual(self, payload: dict[str, Any]) -> Reply:
-        if "response_format" in payload:
-            return completion(json.dumps(DESCRIPTION))
+        refused = refusal(self.server, MODEL, payload)
+        if refused:
+            return Reply({"error": {"message": refused[1]}}, refused[0])
         favourite = LABELS[int(mean(payload)) * len(LABELS) // 256]
         lettered = options(payload)
         likelihoods = {
@@ -102,6 +113,8 @@ class Stub:
             for letter, label in lettered.items()
         }
         best = max(likelihoods, key=lambda letter: likelihoods[letter])
+        if "response_format" in payload:
+            return answered(best, likelihoods if self.logprobs else None)
         return completion(best, likelihoods if self.logprobs else None)
 
 
@@ -114,6 +127,31 @@ def completion(content: str | None, likelihoods: dict[str, float] | None = None)
     return Reply({"id": "1", "model": MODEL, "system_fingerprint": "fp", "choices": [choice]})
 
 
+def answered(
+    letter: str,
+    likelihoods: dict[str, float] | None = None,
+    description: dict[str, Any] = DESCRIPTION,
+) -> Reply:
+    """JSON by the schema. Its grammar is laid over the logits before likelihoods are taken
+    (`apply_grammar_bitmask` in vllm/v1/worker/gpu_model_runner.py), so they sum to one over what
+    it allows. What it forbids is listed with -9999 (`_create_chat_logprobs` in
+    vllm/entrypoints/openai/chat_completion/serving.py)."""
+    said = json.dumps({"category": letter, **description})
+    reply = completion(said)
+    if likelihoods is not None:
+        total = math.log(sum(math.exp(value) for value in likelihoods.values()))
+        allowed = {name: value - total for name, value in likelihoods.items()}
+        content: list[dict[str, Any]] = []
+        for token in re.findall(r"\w+|[^\w\s]+| [^\w\s]*", said):
+            at_letter = len(content) == 4
+            top = allowed if at_letter else {token: 0.0}
+            listed = [{"token": t, "logprob": v} for t, v in (top | {"The": -9999.0}).items()]
+            content.append({"token": token, "logprob": top[token], "top_logprobs": listed})
+        assert content[4]["token"] == letter
+        reply.body["choices"][0]["logprobs"] = {"content": content}
+    return reply
+
+
 def options(payload: dict[str, Any]) -> dict[str, str]:
     """Letter -> label, as the question lists them."""
     question = payload["messages"][1]["content"][1]["text"]
@@ -121,7 +159,7 @@ def options(payload: dict[str, Any]) -> dict[str, str]:
     found = {}
     for label, name in names.items():
         for letter in "ABCDEFGH":
-            if f"{letter} {name}," in question or f"{letter} {name}." in question:
+            if re.search(rf"\b{letter} {name}[,.]", question):
                 found[letter] = label
     assert sorted(found.values()) == sorted(LABELS), question
     return found
@@ -165,7 +203,8 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[: len(body) // 2] if reply.cut else body)
+                self.close_connection = self.close_connection or reply.cut
             except OSError:
                 self.close_connection = True  # the client did not wait
 

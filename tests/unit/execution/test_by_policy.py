@@ -10,7 +10,10 @@ import pytest
 
 from gpu_ops.embedded.scorer import EmbeddedScorer
 from gpu_ops.endpoint.client import Client, GracePeriods
-from gpu_ops.endpoint.enricher import EndpointEnricher
+from gpu_ops.endpoint.enricher import EndpointEnricher, data_url
+from gpu_ops.endpoint.questions import kind
+from gpu_ops.interface import LABELS
+from gpu_ops.vlm.prompts import load
 from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyMissing
 from parjanya_dagster.execution.previews import Previews
@@ -219,7 +222,7 @@ def test_an_image_that_the_server_refuses_fails_in_the_end_and_alone(
     engine = endpoint(stub, house.clock)
     from tests.support.endpoint_stub import mean
 
-    levels = sorted({round(mean({"messages": _message(engine, house, n)})) for n in range(2)})
+    levels = sorted({round(mean({"messages": _message(house, n)})) for n in range(2)})
     stub.behave = lambda _, asked: (
         Reply({"error": "cannot read it"}, 400) if round(mean(asked)) == levels[0] else None
     )
@@ -232,9 +235,9 @@ def test_an_image_that_the_server_refuses_fails_in_the_end_and_alone(
     engine.close()
 
 
-def _message(engine: EndpointEnricher, house: House, n: int) -> Any:
+def _message(house: House, n: int) -> Any:
     pixels = Previews(house.platform.objects).pixels(house.row(f"{n}.jpg"))
-    return engine._question(engine.prepare(pixels), "?")["messages"]
+    return kind(MODEL, load(), LABELS, data_url(pixels))["messages"]
 
 
 def _flat() -> Any:

@@ -1,7 +1,7 @@
 """The engine `openai` against a server that is slow, wrong, rate-limiting, dying, or well.
 
-The server is a stub (`tests.endpoint_stub`): no vLLM or SGLang runs here. Waits are recorded, never
-waited for.
+The server is a stub (`tests.support.endpoint_stub`): no vLLM or SGLang runs here. Waits are
+recorded, never waited for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 from gpu_ops import LABELS, engines
 from gpu_ops.__main__ import main
 from gpu_ops.endpoint import enricher as endpoint
-from gpu_ops.endpoint import letters
+from gpu_ops.endpoint import letters, questions
 from gpu_ops.endpoint.client import (
     Client,
     EndpointMisconfigured,
@@ -41,6 +41,7 @@ from tests.support.endpoint_stub import (
     Behaviour,
     Reply,
     Stub,
+    answered,
     close_clients,
     completion,
     mean,
@@ -50,12 +51,16 @@ ORDERS = prompts.load().category.orders
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
+LABELS_SORTED = sorted(LABELS)
+
+
 def grey(level: int) -> np.ndarray:
     """A picture of one colour: the stub's favourite label follows from it."""
     return np.full((48, 64, 3), level, np.uint8)
 
 
 PHOTO, BANNER = grey(8), grey(80)  # the first label, and the third
+SURE = {"A": -0.01, "B": -6.0, "C": -8.0}
 
 
 class World:
@@ -106,31 +111,59 @@ def test_each_picture_gets_its_kind_and_words_in_order(worlds: Any) -> None:
     world = worlds()
     photo, banner = world.describe(PHOTO, BANNER)
     assert (photo["category"], banner["category"]) == (LABELS[0], LABELS[2])
-    for body in (photo, banner):
+    for body, orders in ((photo, ORDERS), (banner, 1)):  # one was in doubt
         assert sum(body["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
         assert body["caption"] == DESCRIPTION["caption"]
         assert (body["engine"], body["prompt"]) == ("openai", prompts.DEFAULT)
-        assert body["served"] == {"model": MODEL, "fingerprint": "fp", "finish_reason": "stop"}
+        assert body["served"] == {
+            "model": MODEL, "fingerprint": "fp", "finish_reason": "stop", "orders": orders
+        }  # fmt: skip
         json.dumps(body, allow_nan=False)
 
 
 def test_the_bias_for_a_letter_cancels(worlds: Any) -> None:
-    (body,) = worlds().describe(BANNER)
-    others = [p for label, p in body["probabilities"].items() if label != LABELS[2]]
+    (body,) = worlds().describe(PHOTO)
+    others = [p for label, p in body["probabilities"].items() if label != LABELS[0]]
     assert others == pytest.approx([others[0]] * 7)
     assert body["confidence"] / others[0] == pytest.approx(math.exp(3.0), rel=1e-4)
 
 
-def test_the_schema_and_greedy_decoding_are_asked_for(worlds: Any) -> None:
+def test_a_sure_answer_costs_one_request(worlds: Any) -> None:
+    world = worlds(lambda *_: answered("A", SURE))
+    (body,) = world.describe(BANNER)
+    (asked,) = world.stub.asked
+    schema = asked["response_format"]["json_schema"]["schema"]
+    assert list(schema["properties"]) == ["category", *description.json_schema()["properties"]]
+    assert schema["required"] == list(schema["properties"])
+    assert schema["properties"]["category"]["enum"] == list("ABCDEFGH")
+    assert asked["max_tokens"] > prompts.load().description.max_tokens
+    assert (body["category"], body["served"]["orders"]) == (LABELS_SORTED[0], 1)
+    assert body["confidence"] > 0.9
+    assert body["answer_mass"] is None  # under a schema nobody can know
+    assert body["caption"] == DESCRIPTION["caption"]
+    assert "description_raw" not in body
+
+
+def test_where_it_is_in_doubt_the_kind_is_asked_for_in_the_other_orders(worlds: Any) -> None:
     world = worlds()
-    world.describe(PHOTO)
-    kinds = [asked for asked in world.stub.asked if "response_format" not in asked]
-    (words,) = [asked for asked in world.stub.asked if "response_format" in asked]
-    assert len(kinds) == ORDERS
-    assert all(asked["max_tokens"] == 1 and asked["logprobs"] for asked in kinds)
-    assert words["response_format"]["json_schema"]["schema"] == description.json_schema()
-    assert words["max_tokens"] == prompts.load().description.max_tokens
-    assert all(asked["temperature"] == 0 and asked["model"] == MODEL for asked in world.stub.asked)
+    (body,) = world.describe(PHOTO)
+    first, *others = world.stub.asked
+    assert "response_format" in first
+    assert len(others) == ORDERS - 1
+    assert all(a["max_tokens"] == 1 and "response_format" not in a for a in others)
+    assert len({str(a["messages"]) for a in world.stub.asked}) == ORDERS
+    assert all(a["logprobs"] and a["temperature"] == 0 for a in world.stub.asked)
+    assert body["answer_mass"] is not None
+
+
+def test_some_sure_answers_are_looked_at_again_to_see_what_the_order_does(worlds: Any) -> None:
+    world = worlds(lambda _, asked: answered("A", SURE) if "response_format" in asked else None)
+    bodies = world.describe(*[grey(level) for level in range(0, 256, 2)])
+    orders = [body["served"]["orders"] for body in bodies]
+    assert set(orders) == {1, ORDERS}
+    assert orders.count(ORDERS) < len(orders) / 8
+    again = world.describe(*[grey(level) for level in range(0, 256, 2)])
+    assert [body["served"]["orders"] for body in again] == orders  # always the same ones
 
 
 def test_the_kind_alone_can_be_asked_for(worlds: Any) -> None:
@@ -139,7 +172,9 @@ def test_the_kind_alone_can_be_asked_for(worlds: Any) -> None:
     (body,) = engine.describe([BANNER])
     assert (body["category"], body["caption"]) == (LABELS[2], None)
     assert "description_raw" not in body
-    assert len(world.stub.asked) == ORDERS
+    (asked,) = world.stub.asked  # one token, and sure at once
+    assert asked["max_tokens"] == 1
+    assert body["answer_mass"] is not None
     assert engine.identity.revision != world.engine.identity.revision
 
 
@@ -196,7 +231,7 @@ def test_no_more_is_asked_at_once_than_connections_allow_and_no_less(worlds: Any
             together.wait(timeout=600)  # fewer at once would break the barrier
 
     world = worlds(wait_for_four)
-    assert len(world.describe(PHOTO, BANNER, PHOTO)) == 3
+    assert len(world.describe(*[PHOTO] * 6)) == 6
     assert world.stub.most_at_once == 4
 
 
@@ -244,11 +279,48 @@ def test_without_likelihoods_the_letters_are_counted_and_stay_doubtful(worlds: A
 def test_a_letter_that_is_not_listed_is_as_unlikely_as_the_last_one_listed() -> None:
     top = {"A": -0.1, " B": -3.0, "The": -5.0}
     choice = completion("A", top).body["choices"][0]
-    assert letters.log_likelihoods(choice, 4) == pytest.approx([-0.1, -3.0, -5.0, -5.0])
+    assert _read(choice, 4) == pytest.approx([-0.1, -3.0, -5.0, -5.0])
     both = completion("A", {"A": math.log(0.3), " A": math.log(0.2)}).body["choices"][0]
-    assert letters.log_likelihoods(both, 1) == pytest.approx([math.log(0.5)])
+    assert _read(both, 1) == pytest.approx([math.log(0.5)])
     nothing = completion("A", {"A": -math.inf}).body["choices"][0]
-    assert letters.log_likelihoods(nothing, 1) is None
+    assert _read(nothing, 1) is None
+
+
+def _read(choice: dict[str, Any], count: int) -> list[float] | None:
+    return letters.log_likelihoods(letters.alone(choice), count)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ['{"', "category", '":', ' "', "B", '",'],
+        ['{"category":"', 'B",'],
+        ["{", ' "category" ', ": ", '"B', '", "caption'],
+        ['```json\n{"', "category", '": "', 'B"', "}"],
+        ['<think>{"category": "A"}</think>', '{"category": "', "B", '"'],
+    ],
+    ids=["plain", "with what follows", "with its quotation mark", "fenced", "thought first"],
+)
+def test_the_letter_is_found_wherever_tokens_end(tokens: list[str]) -> None:
+    others = [
+        {"token": token.replace("B", letter), "logprob": math.log(chance)}
+        for token in tokens if "B" in token
+        for letter, chance in (("B", 0.5), ("A", 0.25), ("H", 0.125))
+    ]  # fmt: skip
+    also = {"token": "Both", "logprob": -1.0}
+    content = [
+        {"token": t, "logprob": 0.0, "top_logprobs": [*others, also] if "B" in t else []}
+        for t in tokens
+    ]
+    choice = {"message": {"content": "".join(tokens)}, "logprobs": {"content": content}}
+    read = letters.log_likelihoods(letters.in_json(choice), 2)
+    assert read == pytest.approx([math.log(0.25), math.log(0.5)])
+
+
+def test_what_a_schema_forbids_is_no_floor_for_what_is_not_listed() -> None:
+    choice = answered("A", {"A": -0.1, "B": -3.0}).body["choices"][0]
+    a, b, c = letters.log_likelihoods(letters.in_json(choice), 3) or []
+    assert a > b == c > -10.0
 
 
 THINKS = {"<think>": math.log(0.999), "A": math.log(0.0004), "B": math.log(0.0002)}
@@ -283,14 +355,15 @@ def test_every_sampling_parameter_is_sent_so_that_no_default_of_the_checkpoint_l
     world = worlds()
     world.describe(PHOTO)
     for asked in world.stub.asked:
-        assert {name: asked[name] for name in endpoint.GREEDY} == endpoint.GREEDY
+        assert {name: asked[name] for name in questions.GREEDY} == questions.GREEDY
     neutral = {"temperature": 0, "top_p": 1, "top_k": -1, "min_p": 0, "repetition_penalty": 1,
                "presence_penalty": 0, "frequency_penalty": 0, "seed": 0}  # fmt: skip
-    assert neutral == endpoint.GREEDY
+    assert neutral == questions.GREEDY
 
 
 def test_a_description_that_was_cut_off_keeps_its_fields_and_says_so(worlds: Any) -> None:
-    cut = completion('{"caption": "A field.", "tags": ["soft"], "visible_text": "EX')
+    cut = completion('{"category": "A", "caption": "A field.", "tags": ["soft"], '
+                     '"visible_text": "EX')  # fmt: skip
     cut.body["choices"][0]["finish_reason"] = "length"
     world = worlds(lambda _, asked: cut if "response_format" in asked else None)
     (body,) = world.describe(PHOTO)
@@ -305,6 +378,16 @@ def test_a_refusal_is_kept_as_what_the_model_wrote(worlds: Any) -> None:
     (body,) = world.describe(PHOTO)
     assert (body["caption"], body["description_raw"]) == (None, "I cannot describe this.")
     assert body["category"] == LABELS[0]
+
+
+def test_blanks_up_to_the_cap_cost_the_words_and_not_the_kind(worlds: Any) -> None:
+    """A schema allows them between JSON's parts, and a model may write nothing else."""
+    blank = completion('{"category": "A"' + " \n" * 90)
+    blank.body["choices"][0]["finish_reason"] = "length"
+    world = worlds(lambda _, asked: blank if "response_format" in asked else None)
+    (body,) = world.describe(PHOTO)
+    assert (body["category"], body["caption"]) == (LABELS[0], None)
+    assert (body["description_raw"], body["served"]["finish_reason"]) == ("{", "length")
 
 
 @pytest.mark.parametrize("said", ['{"caption": "A fie', "A field.", "", None])
@@ -352,8 +435,10 @@ def test_the_waits_double_with_jitter_and_end(worlds: Any) -> None:
         Reply({"choices": []}),
         Reply([]),
         Reply(b"out of memory", 500),
+        Reply({"choices": [{"message": {"content": ""}, "finish_reason": "abort"}]}),
+        Reply({"object": "chat.completion", "choices": []}, cut=True),
     ],
-    ids=["dies", "html", "no choices", "empty choices", "a list", "500"],
+    ids=["dies", "html", "no choices", "empty choices", "a list", "500", "aborted", "half"],
 )
 def test_one_bad_moment_is_passed_over(worlds: Any, reply: Reply) -> None:
     world = worlds(lambda n, _: reply if n == 0 else None)
@@ -432,7 +517,5 @@ def test_an_empty_batch_asks_nothing(worlds: Any) -> None:
 
 def _asks() -> dict[str, Any]:
     """The payload of one question about a picture."""
-    engine = EndpointEnricher(Client("http://127.0.0.1:9/v1"), MODEL)
-    from gpu_ops.endpoint.enricher import data_url
-
-    return engine._question(data_url(PHOTO), prompts.load().category_question(sorted(LABELS)))
+    order = tuple(LABELS_SORTED)
+    return questions.kind(MODEL, prompts.load(), order, endpoint.data_url(PHOTO))

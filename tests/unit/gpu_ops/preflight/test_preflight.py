@@ -107,11 +107,11 @@ def test_a_server_that_serves_something_else_or_answers_nonsense_does_not(stub: 
     assert "does not serve 'other', but stub-vl" in other.problem
     stub.behave = lambda *_: Reply({"error": "this model takes no images"}, 400)
     report = preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=5))
-    assert report.problem.startswith("one image: ")
+    assert report.problem.startswith("engine: ")
     assert "takes no images" in report.problem
     stub.behave = lambda *_: completion("nonsense")
     report = preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=6))
-    assert "one image: the model does not answer with a letter (probability 0.0)" in report.problem
+    assert "engine: the model does not answer with a letter (probability 0)" in report.problem
 
 
 def test_a_model_that_thinks_first_does_not_pass(stub: Stub, model: Path) -> None:
