@@ -87,9 +87,10 @@ class Loop:
             yield emission
             if emission.asks_for_work:
                 return
-            settled = bool(emission.add_keys) and self.clock() < end
-            if settled:  # it has stood still already
+            if emission.add_keys and self.clock() < end:
+                settled = not settled  # it has stood still already; but keys may be slow to show
                 continue
+            settled = False
             if emission.add_keys or not self._await_change(due, end):
                 return
 

@@ -83,6 +83,21 @@ def test_keys_come_first_and_then_one_run_over_neighbours(
     assert [request.keys for request in second.runs] == [first.add_keys]
 
 
+def test_what_has_stood_still_does_not_settle_again_after_its_keys_were_added(
+    loop: Loop, store: Store, dagster: Idle, clock: Clock
+) -> None:
+    world.arrive(store, 3, now=NOON)
+    first, second = [clock() for _ in take(loop, dagster)]
+    assert second == first
+
+
+def test_keys_that_do_not_show_up_do_not_make_it_spin(loop: Loop, store: Store) -> None:
+    world.arrive(store, 3, now=NOON)
+    passes = list(loop.tick())  # and nobody adds the keys
+    assert len(passes) <= 2 * (TIMING.tick / TIMING.settle + 1)
+    assert all(one.add_keys and not one.runs for one in passes[:-1])
+
+
 def test_where_no_time_is_left_for_another_pass_keys_and_runs_come_together(
     loop: Loop, store: Store, dagster: Idle
 ) -> None:
