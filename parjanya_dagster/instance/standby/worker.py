@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
-
 from parjanya_dagster.execution import run_start
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.stages.build import start_decoders
 from parjanya_dagster.instance.standby import wire
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.platform import shared_platform
 from parjanya_dagster.truth.stages import STAGES
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 WAITING, RUNNING = "parjanya-wait", "parjanya-run"
 """Names of processes, as `top` and `ps -e` show them."""
 LAZY = ("pandas", "pyarrow.parquet", "parjanya_dagster.execution.stages.curate")
