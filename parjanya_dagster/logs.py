@@ -13,9 +13,7 @@ from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO
 
-import orjson
-import structlog
-
+from parjanya_dagster import lines
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.settings import Settings, load
 
@@ -28,6 +26,8 @@ Event = MutableMapping[str, Any]
 
 def configure(settings: Settings, output: TextIO | None = None) -> None:
     """Set up structlog for this process. Lines go to standard error unless told otherwise."""
+    import structlog
+
     output = output or sys.stderr
     readable = settings.logs.format == "console" or (
         settings.logs.format == "auto" and output.isatty()
@@ -50,13 +50,19 @@ def configure(settings: Settings, output: TextIO | None = None) -> None:
 
 
 def _json(event: Event, default: Callable[[Any], Any]) -> str:
+    import orjson
+
     return orjson.dumps(event, default, orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure_for_commands() -> None:
     """For the command line. A setting that is wrong is left for the command to complain of."""
-    with suppress(SettingsInvalid):
-        configure(load())
+
+    def configure_if_valid() -> None:
+        with suppress(SettingsInvalid):
+            configure(load())
+
+    lines.configure_at_first(configure_if_valid)
 
 
 def _process(_logger: Any, _method: str, event: Event) -> Event:

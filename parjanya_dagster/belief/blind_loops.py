@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def note(store: Store, loop: str, now: float, error: Exception) -> None:

@@ -12,17 +12,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-import structlog
-
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.execution.run_ledger import Book
 from parjanya_dagster.execution.worker import Clock, StageWork, Tally
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.outcomes import Claim, Outcome
 from parjanya_dagster.truth.records import StagePace
 from parjanya_dagster.truth.store import Heartbeats, Measurements
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 FEWEST = 5  # rows from which the seconds per row are worth noting
 NEW = 0.3  # weight of the newest measurement
 HUNG = 75  # exit status of a run that ended itself

@@ -12,16 +12,15 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-import structlog
-
 import gpu_ops
 import parjanya_dagster
 from parjanya_dagster.execution.engines import KIND, engine_of
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql.revisions import newest_revision
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from parjanya_dagster.execution.engines import KIND, engine_of
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def preload(

@@ -14,8 +14,6 @@ import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-import structlog
-
 from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import Drifted, MessageUnreadable, ParjanyaError, TransientError
 from parjanya_dagster.execution.preload import preload
@@ -23,6 +21,7 @@ from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_start import process_began, report_cold_start
 from parjanya_dagster.execution.stage_run import StageRunner, Work
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
 from parjanya_dagster.truth.dead_letters import DeadLetter, record
@@ -30,7 +29,7 @@ from parjanya_dagster.truth.stages import WAITS_FOR
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.truth.store.paging import batch_rows
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 HIDDEN = 120.0  # seconds that a message stays hidden without a sign of its worker
 AGAIN = 60.0  # seconds after which rows that wait, and rows that landed since, are looked at
 BROKEN = 30.0  # seconds that a worker waits for what is away

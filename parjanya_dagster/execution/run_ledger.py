@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
-
 from parjanya_dagster.belief.ledger import JOB, TENANT, entry
 from parjanya_dagster.execution.worker import Clock, Tally
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.records import RunBook
 from parjanya_dagster.truth.store import Ledgers
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds, of how long a start took
 
 

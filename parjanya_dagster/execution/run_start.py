@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 
 import psutil
-import structlog
 
 from parjanya_dagster.belief.drift import Identity, declared, differences, note_running
 from parjanya_dagster.errors import Drifted
@@ -17,8 +16,9 @@ from parjanya_dagster.execution.identity import identity_of
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_ledger import Book
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.lines import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Announce = Callable[[Identity], None]
 """Is told what this process is."""

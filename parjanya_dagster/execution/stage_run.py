@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import structlog
-
 from parjanya_dagster.belief import refusing
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.garbage_collection import seldom
@@ -26,12 +24,13 @@ from parjanya_dagster.execution.run_start import Announce, report_identity
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.records import KnownBucket
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 DECIDING = STAGES[-1]  # the stage whose outcomes are written to manifests
 
 Work = Callable[[str, str], StageWork]

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
-
 from parjanya_dagster.belief.ledger import kind_of
 from parjanya_dagster.execution.return_limit import no_more_than_often
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -27,7 +26,7 @@ from parjanya_dagster.truth.outcomes import (
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.store import Store, WorkQueue
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Clock = Callable[[], float]
 
 

@@ -10,15 +10,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import REPLACED, ImageRow, Tenant, image_id
 from parjanya_dagster.truth.records import DepartureHold
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 REASON = "the object is not in its bucket any more"
 FEW = 20  # images of a tenant may always depart at once
 WATCHED = 3600.0  # a hold that grew old while nobody looked is looked at for so long first

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import structlog
-
 from parjanya_dagster.errors import (
     CloudUnavailable,
     ObjectGone,
@@ -27,6 +25,7 @@ from parjanya_dagster.ingest.owners import BucketNames, Owners
 from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.registering import register
 from parjanya_dagster.ingest.results import MailResult
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, set_aside, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
 from parjanya_dagster.queues.messages import Message, Queue
@@ -35,7 +34,7 @@ from parjanya_dagster.truth.dead_letters import DeadLetter
 from parjanya_dagster.truth.models import PRESENT, Arrival, Tenant
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 MOST, SECONDS = 50, 5.0
 """A batch has at most so many messages, and is received for at most so long."""
 THREADS = 16  # objects looked at side by side

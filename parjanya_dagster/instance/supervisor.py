@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-import structlog
 
 from parjanya_dagster.instance.home import HOST, free_port, stands_by, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.regrade.launch import UI_FILE
 from parjanya_dagster.settings import Settings, process_environment
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 PATIENCE = 10.0  # seconds that a process gets to end by itself

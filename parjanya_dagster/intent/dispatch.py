@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.errors import CloudUnavailable, QueueMissing
 from parjanya_dagster.intent.plan import Request
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.queues.assignments import Assignment
 from parjanya_dagster.queues.messages import Queue
 from parjanya_dagster.truth.records import SentMessage
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import structlog
-
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.intent.plan import Request
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES, WAITS_FOR
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 THREADS = 16  # objects looked for side by side
 FIRST = STAGES[0]
 NO_PREVIEW = "its preview is missing, so it is validated again"

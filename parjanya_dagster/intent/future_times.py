@@ -6,12 +6,11 @@ runs, and pulled back.
 
 from __future__ import annotations
 
-import structlog
-
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 TRUSTED = 60.0  # seconds by which our clock may differ from Truth's while we correct times by it
 MOST = 2000  # rows at once; the next reconciliation goes on
 

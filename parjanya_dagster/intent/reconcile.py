@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.belief.ledger import entry, fold
 from parjanya_dagster.belief.observe import observe
@@ -22,10 +20,11 @@ from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.intent import future_times
 from parjanya_dagster.intent.plan import Limits, Plan, Request, plan
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 MOST_EXPIRED_RUNS = 20  # per reconciliation
 MOST_EXPIRED_LEASES = 2000  # rows per reconciliation; the next one goes on
 

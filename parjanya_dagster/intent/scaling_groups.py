@@ -10,16 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.errors import CloudUnavailable
 from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide
 from parjanya_dagster.lanes import Lane
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.records import GroupNote
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 EVERY = 30.0  # seconds between looks at a group
 
 

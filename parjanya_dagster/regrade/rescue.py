@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
-
 from parjanya_dagster.errors import PolicyUnusable, RegradeInvalid
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.advance import Advance, unattended
 from parjanya_dagster.truth.store import Store
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 SLICE = 5.0  # seconds at once for one regrade
 
 

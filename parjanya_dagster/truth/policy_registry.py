@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyConflict, PolicyInvalid, PolicyMissing
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import Published
 from parjanya_dagster.truth.store import Policies, Tenants
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class PolicyRegistry:

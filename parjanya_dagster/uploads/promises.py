@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from parjanya_dagster.errors import (
     ArrivalRefused,
     BucketMissing,
@@ -23,6 +21,7 @@ from parjanya_dagster.errors import (
     UnknownUpload,
     UploadRefused,
 )
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import ObjectInfo, Objects, PresignedPut
 from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant
 from parjanya_dagster.truth.stages import Status
@@ -31,7 +30,7 @@ from parjanya_dagster.truth.uploads import ARRIVED, EXPIRED, Token, UploadRow
 from parjanya_dagster.uploads import cors
 from parjanya_dagster.uploads.names import key_of
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 GRACE = 900.0
 """Seconds that an upload may go on after its URL expired: S3 checks only at its start."""

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from parjanya_dagster.catalog import Catalog, Follower
 from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.launch import UI_FILE
 from parjanya_dagster.truth.models import ImageRow
@@ -18,7 +17,7 @@ from parjanya_dagster.web.access import Keys, Person
 from parjanya_dagster.web.media import Media
 from parjanya_dagster.web.overview.watch import Watch
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 FOLLOW_EVERY = 2.0  # seconds between two passes over Truth
 PASS = 5.0  # seconds after which a pass lets readers see what it has
 

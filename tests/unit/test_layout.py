@@ -15,7 +15,7 @@ import parjanya_dagster
 
 ROOT = Path(str(parjanya_dagster.__file__)).parent
 TESTS = Path(__file__).parents[1]
-LOOSE = {"__init__", "definitions", "errors", "logs", "platform", "settings"}
+LOOSE = {"__init__", "definitions", "errors", "lines", "logs", "platform"}
 
 
 @pytest.fixture(scope="module")

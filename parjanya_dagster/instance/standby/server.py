@@ -23,17 +23,16 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import structlog
-
 from parjanya_dagster import logs
 from parjanya_dagster.execution import identity
 from parjanya_dagster.instance.standby import wire, worker
 from parjanya_dagster.instance.standby.crash import report_crash
 from parjanya_dagster.instance.standby.freshness import signature
 from parjanya_dagster.instance.standby.launcher import process_name
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.settings import load
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Fork = Callable[..., BaseProcess]
 
 

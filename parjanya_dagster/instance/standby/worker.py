@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import importlib
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
-
 from parjanya_dagster.execution import run_start
+from parjanya_dagster.execution.engines import KIND, name_of
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.stages.build import start_decoders
 from parjanya_dagster.instance.standby import wire
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.platform import shared_platform
-from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
+EMBEDDED = "embedded"
 WAITING, RUNNING = "parjanya-wait", "parjanya-run"
 """Names of processes, as `top` and `ps -e` show them."""
 LAZY = ("pandas", "pyarrow.parquet", "parjanya_dagster.execution.stages.curate")
@@ -29,7 +29,7 @@ def live(control: socket.socket, warm: bool) -> None:
     _be_called(WAITING)
     with control:
         if warm:
-            load(STAGES)
+            load()
             with suppress(OSError):  # it may have got its run meanwhile, and then nobody listens
                 wire.send(control, {"ready": True})
         message = wire.receive(control)
@@ -37,17 +37,26 @@ def live(control: socket.socket, warm: bool) -> None:
         begin(str(message["command"]))
 
 
-def load(stages: Sequence[str]) -> None:
+def load() -> None:
     """What a run would load. What cannot be loaded now is left to the run, which says why."""
     try:
         platform = shared_platform()
         start_decoders(platform.settings)
-        preload(platform.settings, stages, platform.clock)
+        preload(platform.settings, preloaded(platform.settings), platform.clock)
         for module in LAZY:
             importlib.import_module(module)
         _open_storage()
     except Exception as error:
         log.warning("standby_not_warm", error=f"{type(error).__name__}: {error}")
+
+
+def preloaded(settings: Settings) -> list[str]:
+    """Stages whose models are loaded before there is a run: those of the embedded engines.
+
+    Others are large. They may fill a GPU that a run needs, and their files may change on the disk.
+    """
+    engines = {stage: name_of(settings, stage) for stage in KIND}
+    return [stage for stage, engine in engines.items() if engine.startswith(EMBEDDED)]
 
 
 def _be_called(name: str) -> None:

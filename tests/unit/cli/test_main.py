@@ -16,7 +16,17 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import Settings
 
-HEAVY = ("alembic", "dagster", "numpy", "pandas", "pyarrow", "pyvips", "torch", "transformers")
+HEAVY = (
+    "alembic",
+    "dagster",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pyvips",
+    "structlog",
+    "torch",
+    "transformers",
+)
 LOADED = """
 import json, sys
 from parjanya_dagster.cli.main import app

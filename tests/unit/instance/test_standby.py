@@ -21,7 +21,7 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from parjanya_dagster.instance.home import dagster_config, stands_by, write_home
 from parjanya_dagster.instance.standby import wire
 from parjanya_dagster.instance.standby.launcher import PROCESS_TAG, StandbyLauncher, process_name
-from parjanya_dagster.instance.standby.worker import RUNNING, WAITING
+from parjanya_dagster.instance.standby.worker import RUNNING, WAITING, preloaded
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import ENV_FILE, Settings, process_environment
@@ -107,7 +107,11 @@ class House:
         return known
 
     def until_it_is(self, run: DagsterRun, status: DagsterRunStatus) -> None:
-        self.until(lambda: self.again(run).status == status, f"the run is {status.value}")
+        self.until(
+            lambda: self.again(run).status == status or self.again(run).is_finished,
+            f"the run is {status.value}",
+        )
+        assert self.again(run).status == status, self.messages(run)
 
     def started(self) -> tuple[DagsterRun, psutil.Process]:
         run = self.launched()
@@ -290,3 +294,9 @@ def test_a_home_without_stand_bys_leaves_runs_to_the_code_server(tmp_path: Path)
     assert not stands_by(settings)
     assert "run_launcher" not in dagster_config(settings)
     assert dagster_config(Settings(home=tmp_path))["run_launcher"]["class"] == "StandbyLauncher"
+
+
+def test_large_models_are_left_to_the_run_that_needs_them(tmp_path: Path) -> None:
+    assert preloaded(Settings(home=tmp_path)) == ["enriched", "scored"]
+    served = Settings(home=tmp_path, engines={"enricher": "transformers"}, vlm={"model": "x"})
+    assert preloaded(served) == ["scored"]
