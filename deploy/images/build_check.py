@@ -96,8 +96,11 @@ def definitions(side: str) -> Iterator[str]:
                 "PARJANYA_HOME": home,
                 "PARJANYA_LANES__LAYOUT": "split",
                 "PARJANYA_LANES__LAUNCHER": launcher,
-                "PARJANYA_TRUTH__URL": f"sqlite:///{home}/truth.db",
+                # Nobody asks them while definitions load.
+                "PARJANYA_TRUTH__URL": "postgresql://nobody@127.0.0.1:1/none",
                 "PARJANYA_OBJECTS__URL": "s3://",
+                "PARJANYA_ENGINES__ENRICHER": "transformers",
+                "PARJANYA_VLM__MODEL": "/models/none",
                 "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": "gpu",
             }
             done = subprocess.run(

@@ -35,7 +35,8 @@ DECISION = ["key", "status", "verdict", "reasons", "policy", "policy_hash", "dup
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """An instance over three tenants whose images were decided under default@1."""
     home = tmp_path_factory.mktemp("regrade") / "home"
-    instance = Instance(home, arrivals__batch_size="250")  # type: ignore[arg-type]
+    # Nothing stands by: a process that does has loaded models, whether its run needs them or not.
+    instance = Instance(home, arrivals__batch_size="250", runs__standby="0")  # type: ignore[arg-type]
     try:
         make_history(instance.platform)
         instance.start()
