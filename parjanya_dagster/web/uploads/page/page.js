@@ -129,38 +129,45 @@ class Item {
 
   async send() {
     this.state = "sending";
-    this.progress(0);
-    this.say("Uploading …");
+    if (this.file.size === 0) return this.break("The file is empty.", false);
+    if (this.file.size > most) return this.break(`It is larger than ${bytes(most)}.`, false);
+    this.upload = undefined;
+    for (const seconds of [...PAUSES, 0]) {
+      this.progress(0);
+      this.say("Uploading …");
+      const trouble = await this.attempt();
+      if (!trouble) return;
+      if (!seconds) return this.break(trouble);
+      this.say("The storage is busy. It will be tried again …");
+      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    }
+  }
+
+  // What kept the file from being stored, where that may pass. Nothing: it is stored, or broken for good.
+  async attempt() {
     try {
-      if (this.file.size === 0) return this.break("The file is empty.", false);
-      if (this.file.size > most) return this.break(`It is larger than ${bytes(most)}.`, false);
       const type = TYPES.has(this.file.type) ? this.file.type : "application/octet-stream";
       const wanted = { name: this.file.name, content_type: type, size: this.file.size };
-      const { uploads } = await api("v1/uploads", { files: [wanted] });
-      this.id = uploads[0].upload_id;
-      await this.put(uploads[0]);
+      // The same place for each try: what arrived though its answer was lost is then found there.
+      this.upload ??= (await api("v1/uploads", { files: [wanted] })).uploads[0];
+      this.id = this.upload.upload_id;
+      return await this.put(this.upload);
     } catch (error) {
-      if (!(error instanceof Refused)) this.break("The server does not answer. Is the network up?");
-      else if (error.status === 401) this.break("The token is not valid any more.");
-      else this.break(error.message);
+      if (!(error instanceof Refused)) return "The server does not answer. Is the network up?";
+      if (BUSY.has(error.status)) return error.message;
+      this.break(error.status === 401 ? "The token is not valid any more." : error.message);
     }
   }
 
   async put(upload) {
-    let status = await transfer(upload, this.file, (share) => this.progress(share));
-    for (const seconds of PAUSES) {
-      if (!BUSY.has(status)) break;
-      this.say("The storage is busy. It will be tried again …");
-      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-      this.say("Uploading …");
-      status = await transfer(upload, this.file, (share) => this.progress(share));
-    }
+    const status = await transfer(upload, this.file, (share) => this.progress(share));
     if (status === 200 || status === 201 || status === 412) return this.stored(); // 412: it is there already
+    if (BUSY.has(status)) return `The storage refused it (${status}). Try again later.`;
     if (status !== 0) return this.break(`The storage refused it (${status}). The link may have expired.`);
     // A browser tells a page nothing about why. The server asks the storage the same question.
     const verdict = await api(`v1/uploads/${upload.upload_id}/preflight`, {});
-    if (verdict.passed) this.break("The connection broke off, or the link has expired.");
-    else this.break(`This page is not allowed to upload there. ${verdict.reason}`);
+    if (verdict.passed) return "The connection broke off, or the link has expired.";
+    this.break(`This page is not allowed to upload there. ${verdict.reason}`);
   }
 
   progress(share) {
