@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,25 +17,32 @@ Signature = tuple[tuple[str, int, int], ...]
 
 
 def signature(settings: Settings) -> Signature:
-    """Of our sources, of the folders that packages are installed in, and of the settings' file.
+    """Of our sources, of the installed packages by name and version, and of the settings' file.
 
-    Take it before anything is loaded: what changes meanwhile is then noticed.
+    Take it before anything is loaded: what changes meanwhile is then noticed. Bytecode and folders
+    do not count, since Python itself writes them.
     """
-    return tuple(sorted(_described(_files(settings))))
+    return tuple(sorted((*_files(settings), *_packages())))
 
 
-def _files(settings: Settings) -> Iterator[Path]:
-    yield settings.home / ENV_FILE
-    yield from (Path(folder) for folder in sys.path if folder.endswith("-packages"))
+def _files(settings: Settings) -> Iterator[tuple[str, int, int]]:
+    yield from _described(settings.home / ENV_FILE)
     for package in (parjanya_dagster, gpu_ops):
-        root = Path(str(package.__file__)).parent
-        yield from (path for path in root.rglob("*") if "__pycache__" not in path.parts)
+        for path in Path(str(package.__file__)).parent.rglob("*"):
+            if "__pycache__" not in path.parts:
+                yield from _described(path)
 
 
-def _described(paths: Iterator[Path]) -> Iterator[tuple[str, int, int]]:
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
+def _described(path: Path) -> Iterator[tuple[str, int, int]]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return
+    if stat.S_ISREG(status.st_mode):
         yield str(path), status.st_mtime_ns, status.st_size
+
+
+def _packages() -> Iterator[tuple[str, int, int]]:
+    for folder in sys.path:
+        if folder.endswith("-packages"):
+            yield from ((str(path), 0, 0) for path in Path(folder).glob("*.dist-info"))

@@ -28,7 +28,7 @@ from parjanya_dagster.instance.standby import wire
 
 PROCESS_TAG = "parjanya/process"
 """Of a run: the name of the process that has it."""
-PATIENCE = 5.0  # seconds that the server has to answer
+PATIENCE = 10.0  # seconds that the server has to answer
 
 
 class StandbyLauncher(DefaultRunLauncher):
@@ -94,7 +94,9 @@ class StandbyLauncher(DefaultRunLauncher):
             # The run names its process before it begins: whoever comes later can find it.
             self._instance.add_run_tags(run.run_id, {PROCESS_TAG: str(answer["process"])})
             wire.send(connection, {"go": True})
-            return True
+            # Without an answer it may have come too late. A run that two processes begin is
+            # ignored by the second, and rows are fenced; one that none begins would wait.
+            return wire.receive(connection) is not None
 
 
 def process_name(pid: int) -> str:

@@ -43,7 +43,7 @@ class Timing:
     rest: float = 5.0  # after a run was handed over, in which it has the processors for itself
     longest_wait: float = 3600.0  # of a stand-by: then another takes its place
     longest_pause: float = 300.0  # before the next stand-by, where one after the other dies
-    answer: float = 5.0  # that a launcher has for what it says
+    answer: float = 10.0  # that a launcher has for what it says
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -215,6 +215,7 @@ class Server:
         wire.send(connection, {"process": process_name(one.process.pid or 0)})
         if wire.receive(connection) is not None:  # else it has turned to something else
             self._hand_over(one, request)
+            wire.send(connection, {"begun": True})
 
     def _readiest(self) -> Worker | None:
         standing_by = [one for one in self.workers if one.control is not None]

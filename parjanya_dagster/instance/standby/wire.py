@@ -2,6 +2,7 @@
 
 The launcher offers a run; the server answers with the process that will take it, or says no. The
 run begins only once the launcher has said "go", so an answer that is lost starts nothing.
+Then the server says that it has begun.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.launcher import LaunchRunContext, WorkerStatus
+from dagster._core.launcher import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 from parjanya_dagster.instance.home import dagster_config, stands_by, write_home
@@ -98,8 +98,14 @@ class House:
 
     def launched(self) -> DagsterRun:
         run = self.run()
-        self.launcher.launch_run(LaunchRunContext(run, None))
+        self.until(lambda: self._taken(run), "a process takes the run")
         return self.again(run)
+
+    def _taken(self, run: DagsterRun) -> bool:
+        try:
+            return self.launcher._hand_over(run)
+        except OSError:  # the machine is so busy that it did not answer in time
+            return False
 
     def again(self, run: DagsterRun) -> DagsterRun:
         known = self.instance.get_run_by_id(run.run_id)
@@ -227,6 +233,17 @@ def test_an_answer_that_is_lost_starts_nothing(house: House) -> None:
         assert wire.receive(connection) is not None
     assert house.until_one_waits() == stood_by
     assert house.again(run).status == DagsterRunStatus.STARTING
+
+
+def test_a_go_that_comes_too_late_is_told_so(house: House) -> None:
+    """The server gave up; the launcher must not believe that the run has begun."""
+    stood_by = house.until_one_waits()
+    run = house.run()
+    with wire.connect(house.folder / wire.SOCKET_NAME, 60.0) as connection:
+        wire.send(connection, {"run": run.run_id, "command": "{}"})
+        assert wire.receive(connection) is not None
+        assert wire.receive(connection) is None  # it waits for "go", and then closes
+    assert house.until_one_waits() == stood_by
 
 
 @pytest.mark.parametrize("said", [b"", b"\n", b"[]\n", b"no JSON\n", b'{"run": 1'])
