@@ -11,8 +11,8 @@ import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.store import Store
-from tests.support.backends import DYNAMODB, POSTGRESQL, Backend, dynamo_table, empty_table
-from tests.support.servers import MotoServer, PostgresServer
+from tests.support.backends import DYNAMODB, POSTGRESQL, Backend, empty_table
+from tests.support.servers import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -21,16 +21,6 @@ def migrated_template(postgres: PostgresServer) -> str:
     name = postgres.create_database()
     open_store(postgres.url(name), migrating=True).close()
     return name
-
-
-@pytest.fixture(scope="module")
-def shared_table(moto: MotoServer) -> Iterator[str]:
-    """A table for the tests of a module, which empty it: making one takes longer than a test."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in moto.environment.items():
-            patch.setenv(name, value)
-        with dynamo_table(moto) as url:
-            yield url
 
 
 @pytest.fixture(params=["sqlite", POSTGRESQL])

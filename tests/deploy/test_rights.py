@@ -25,7 +25,6 @@ from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.web.uploads import create_app
 from tests.contract.journey import CALLS
 from tests.deploy.objects import DEPLOY
-from tests.support.backends import dynamo_table
 from tests.support.permissions import Asked, Recorder, missing, spare
 from tests.support.servers import MotoServer
 from tests.support.upload_site import Site, files
@@ -47,18 +46,9 @@ def _rights() -> ModuleType:
 rights: Any = _rights()
 
 
-@pytest.fixture(scope="module")
-def table(moto: MotoServer) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in moto.environment.items():
-            patch.setenv(name, value)
-        with dynamo_table(moto) as url:
-            yield url
-
-
 @pytest.fixture
-def store(table: str, aws: MotoServer) -> Iterator[DynamoStore]:
-    store: Any = open_store(table)
+def store(shared_table: str, aws: MotoServer) -> Iterator[DynamoStore]:
+    store: Any = open_store(shared_table)
     yield store
     store.close()
 
@@ -127,7 +117,7 @@ def test_what_only_looks_reads(platform: Platform, store: DynamoStore) -> None:
 
 
 def test_migrating_a_table_of_the_stack_needs_no_right_to_make_one(
-    table: str, store: DynamoStore
+    shared_table: str, store: DynamoStore
 ) -> None:
     recorder = recording(store)
     schema.migrate(store.wire)

@@ -149,6 +149,18 @@ def moto(botocore_reads_once: None) -> Iterator[servers.MotoServer]:
         server.remove()
 
 
+@pytest.fixture(scope="module")
+def shared_table(moto: servers.MotoServer) -> Iterator[str]:
+    """A table for the tests of a module, which empty it: making one takes longer than a test."""
+    from tests.support.backends import dynamo_table  # it imports boto3, and few tests need it
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in moto.environment.items():
+            patch.setenv(name, value)
+        with dynamo_table(moto) as url:
+            yield url
+
+
 @pytest.fixture
 def aws(moto: servers.MotoServer, monkeypatch: pytest.MonkeyPatch) -> servers.MotoServer:
     """The same, and the environment of this test points to it."""

@@ -27,7 +27,7 @@ from dagster._serdes import ConfigurableClassData, serialize_value
 from parjanya_dagster.instance.standby import wire
 
 PROCESS_TAG = "parjanya/process"
-"""Of a run: the name of the process that has it."""
+"""Of a run: the name of the process that has it; empty where the code server started it."""
 PATIENCE = 10.0  # seconds that the server has to answer
 
 
@@ -54,13 +54,14 @@ class StandbyLauncher(DefaultRunLauncher):
         except OSError:  # nobody listens, or it does not answer: nothing has begun
             taken = False
         if not taken:
+            self._forget_process(context.dagster_run.run_id)
             super().launch_run(context)
 
     def terminate(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        if PROCESS_TAG not in run.tags:
+        if not run.tags.get(PROCESS_TAG):
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
         pid = process_of(run)
@@ -75,9 +76,16 @@ class StandbyLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether its process lives. Of a run in a child of the code server, that server tells."""
-        if PROCESS_TAG not in run.tags or process_of(run) is not None:
+        if not run.tags.get(PROCESS_TAG) or process_of(run) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "The process of this run is gone.")
+
+    def _forget_process(self, run_id: str) -> None:
+        """A name may be left: of a process that did not begin the run, or of a run that this one
+        repeats, whose tags it has. Whoever asks after that process would be misled."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and run.tags.get(PROCESS_TAG):
+            self._instance.add_run_tags(run_id, {PROCESS_TAG: ""})
 
     def _hand_over(self, run: DagsterRun) -> bool:
         """Whether a stand-by has taken the run. Raises OSError."""

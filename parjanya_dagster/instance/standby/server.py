@@ -246,11 +246,12 @@ def main(modules: Sequence[str]) -> None:
     settings = load()
     logs.configure(settings)
     loaded = signature(settings)
+    for module in ("dagster._cli.api", *modules):
+        importlib.import_module(module)
+    identity.code_version()  # of what is loaded now, for every process that is forked
+    identity.packages()
+    # Not before: until somebody listens, runs start without a stand-by, and do not wait for one.
     with wire.listen(settings.home / "dagster" / wire.SOCKET_NAME) as listening:
-        for module in ("dagster._cli.api", *modules):
-            importlib.import_module(module)
-        identity.code_version()  # of what is loaded now, for every process that is forked
-        identity.packages()
         server = Server(
             listening=listening,
             count=settings.runs.standby,

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.launcher import WorkerStatus
+from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 from parjanya_dagster.instance.home import dagster_config, stands_by, write_home
@@ -304,6 +304,27 @@ def test_a_process_id_that_has_come_again_is_not_taken_for_the_run(
     run = house.again(run)
     assert house.launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
     assert not house.launcher.terminate(run.run_id)
+
+
+def test_a_run_that_the_code_server_starts_names_no_other_process(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tags may be those of a run that it repeats, or of an offer that was not answered."""
+    stood_by = house.until_one_waits()
+    run = house.run()
+    house.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_name(stood_by.pid)})
+    started: list[str] = []
+    monkeypatch.setattr(house.launcher, "_hand_over", lambda run: False)
+    monkeypatch.setattr(
+        DefaultRunLauncher,
+        "launch_run",
+        lambda self, context: started.append(context.dagster_run.run_id),
+    )
+    house.launcher.launch_run(LaunchRunContext(house.again(run), None))
+    assert started == [run.run_id]
+    stood_by.kill()
+    health = house.launcher.check_run_worker_health(house.again(run))
+    assert health.status is WorkerStatus.RUNNING
 
 
 def test_a_home_without_stand_bys_leaves_runs_to_the_code_server(tmp_path: Path) -> None:
