@@ -27,7 +27,7 @@ REMEMBERED = 50  # requests, more than are ever answered at once
 
 
 class _Emulator(kmock.KubernetesEmulator):
-    """kmock looks through all requests that it ever had to answer the next one. This one forgets."""
+    """kmock looks through all requests that it ever had for each next one. This one forgets."""
 
     async def _handle(self, request: Any) -> Any:
         del self._requests[:-REMEMBERED]
