@@ -14,6 +14,7 @@ CHART = Path(__file__).with_name("chart")
 EXAMPLES_AT = CHART / "examples"
 EXAMPLES = tuple(sorted(EXAMPLES_AT.glob("*.yaml")))
 NAMESPACE = "parjanya"
+OF_THE_CLUSTER = {"PriorityClass", "NodePool", "EC2NodeClass"}
 
 Values = dict[str, Any]
 Object = dict[str, Any]
@@ -36,7 +37,11 @@ def render(site: Values | None = None, folder: Path = CHART) -> list[Object]:
         chart.validate_schema(site or {})
         files = chart.render(site or {}, name="parjanya", namespace=NAMESPACE)
     texts = [text for path, text in sorted(files.items()) if path.endswith(".yaml")]
-    return [one for text in texts for one in yaml.safe_load_all(text) if one]
+    objects = [one for text in texts for one in yaml.safe_load_all(text) if one]
+    for one in objects:
+        if one["kind"] not in OF_THE_CLUSTER:
+            one["metadata"].setdefault("namespace", NAMESPACE)
+    return objects
 
 
 @cache

@@ -85,14 +85,15 @@ def _whole_chart() -> Path:
 
     Its schema then judges our values, and its objects are judged with ours.
     """
-    theirs = os.environ.get("DAGSTER_CHART")
-    if not theirs:
-        print("  Dagster's chart is not at hand (DAGSTER_CHART): our values for it are not judged")
     whole = OUT / "chart"
     shutil.rmtree(whole, ignore_errors=True)
     shutil.copytree(chart_render.CHART, whole)
-    if theirs:
+    if theirs := os.environ.get("DAGSTER_CHART"):
         shutil.copytree(theirs, whole / "charts" / "dagster")
+    else:
+        print("  Dagster's chart is not at hand (DAGSTER_CHART): our values for it are not judged")
+        about = yaml.safe_load((whole / "Chart.yaml").read_text())
+        (whole / "Chart.yaml").write_text(yaml.safe_dump(about | {"dependencies": []}))
     return whole
 
 
