@@ -291,6 +291,7 @@ LAUNCHER = "dagster/runLauncher/config/k8sRunLauncher"
         ("settings/PARJANYA_LANES__LAYOUT", "embedded", "said by another value"),
         ("lanes/layout", "embedded", "set lanes.layout to split"),
         ("models/served/keda/enabled", True, "Prometheus"),
+        ("dagster/dagsterWebserver/enableReadOnly", False, "doors.viewers"),
         ("images/cpu/tag", "latest", "/images/cpu/tag"),
         ("images/cpu/tags", "0.1.0", "tags"),
         ("settings/PARJANYA_RUNS__ROWS", 10, "string"),
