@@ -73,10 +73,9 @@ def kubernetes() -> Iterator[Objection]:
                 yield Objection(
                     "helm", "lint", f"{file.stem}/{Path(one['path']).name}", one["error"]
                 )
-        objects = chart_render.render(site, chart)
-        yield from _against_schemas(objects)
-        built = OUT / f"{file.stem}.yaml"
-        built.write_text(yaml.safe_dump_all(objects))
+        yield from _against_schemas(chart_render.render(site, chart))
+        built = OUT / f"{file.stem}.yaml"  # what is ours to mend
+        built.write_text(yaml.safe_dump_all(chart_render.rendered(file.stem)))
         yield from _checkov("kubernetes", built)
 
 
