@@ -77,7 +77,7 @@ def create(
         str, typer.Option(help="For the dataset card: on what ground, whose consent.")
     ] = "",
     write: Annotated[
-        bool, typer.Option(help="Write it now. Otherwise `resume` does.")
+        bool, typer.Option(help="Write it here. Otherwise Dagster does, where it runs.")
     ] = True,
     who: As = "",
     as_json: Json = False,

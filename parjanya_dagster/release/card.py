@@ -92,7 +92,7 @@ def _files(options: Options) -> str:
             f"most {options.shard_images} images and {options.shard_bytes} bytes of originals |"
         )
     if IMAGEFOLDER in options.formats:
-        lines.append("| `imagefolder/SPLIT/` | pictures, and `metadata.jsonl` about them |")
+        lines.append("| `imagefolder/SPLIT/` | pictures, and `metadata.parquet` about them |")
     lines += [
         "| `croissant.json` | this release in the Croissant format (MLCommons) |",
         "| `release.json` | its id, what was asked for, and counts |",

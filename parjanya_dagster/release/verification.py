@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -57,9 +57,18 @@ def verify(objects: Objects, bucket: str, release: Release) -> Verified:
 
 
 def differences(
-    objects: Objects, bucket: str, root: str, files: Sequence[Made], *, alone: bool = True
+    objects: Objects,
+    bucket: str,
+    root: str,
+    files: Sequence[Made],
+    *,
+    alone: bool = True,
+    seen: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """What is wrong with files: missing, other bytes, and where they are `alone`, too many."""
+    """What is wrong with files: missing, other bytes, and where they are `alone`, too many.
+
+    `seen` is called for each file that was read.
+    """
 
     def look(file: Made) -> str | None:
         try:
@@ -69,7 +78,10 @@ def differences(
         return None if found.sha256 == file.sha256 else f"{file.path} has other bytes"
 
     with ThreadPoolExecutor(AT_ONCE, "verify") as pool:
-        wrong = [why for why in pool.map(look, files) if why is not None]
+        wrong = []
+        for why in pool.map(look, files):
+            seen()
+            wrong += [why] if why is not None else []
     if alone:
         named = {root + file.path for file in files} | {root + SUMS}
         there = (info.key for info in objects.listing(bucket, root))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from parjanya_dagster.errors import BucketUnknown, ObjectGone, ReleaseBroken, ReleaseInvalid
 from parjanya_dagster.objects.store import NewObject, Objects
 from parjanya_dagster.release import frozen as lists
+from parjanya_dagster.release.attendance import ATTENDED
 from parjanya_dagster.release.card import card
 from parjanya_dagster.release.croissant import croissant
 from parjanya_dagster.release.frozen import ROOT, Frozen, Part
@@ -28,7 +30,6 @@ from parjanya_dagster.release.verification import SUMS, differences, sums
 from parjanya_dagster.truth.releases import COMPLETE, WITHDRAWN, WRITING, Release
 from parjanya_dagster.truth.store import Buckets, Images, Releases, Tenants
 
-ATTENDED = 300.0  # seconds for which a writer is believed to live after its last part
 TOGETHER = 32  # pictures of a folder that are written at once
 _PARQUET = "application/vnd.apache.parquet"
 
@@ -53,9 +54,10 @@ class _Sofar:
 
     files: list[Made] = field(default_factory=list)
     tables: list[Made] = field(default_factory=list)
-    folders: dict[str, list[bytes]] = field(default_factory=dict)  # split -> lines of its metadata
+    folders: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # split -> rows
     images: int = 0
     kept: int = 0
+    attended_at: float = -math.inf
 
 
 def root_of(release: Release) -> str:
@@ -89,14 +91,20 @@ class Writer:
             )
         done = _Sofar()
         for number, part in enumerate(frozen.parts, 1):
-            self._attend(release)
+            self._attend(release, done)
             self._part(bucket, release, frozen, part, done)
             self.progress(
                 Progress(parts=number, of=len(frozen.parts), images=done.images, kept=done.kept)
             )
         body = self._last_files(bucket, release, frozen, done)
-        self._attend(release)
-        if wrong := differences(self.objects, bucket, root_of(release), done.files):
+        wrong = differences(
+            self.objects,
+            bucket,
+            root_of(release),
+            done.files,
+            seen=lambda: self._attend(release, done),
+        )
+        if wrong:
             raise ReleaseBroken(
                 f"{release.key} does not read back as it was written: {'; '.join(wrong[:5])}. "
                 "Resume it: what is wrong is written again."
@@ -136,12 +144,17 @@ class Writer:
             )
         return tenant.bucket
 
-    def _attend(self, release: Release) -> None:
+    def _attend(self, release: Release, done: _Sofar) -> None:
+        """Say now and then that somebody writes it. Raises ReleaseInvalid where it is withdrawn."""
+        now = self.clock()
+        if now - done.attended_at < ATTENDED / 5:
+            return
+        done.attended_at = now
         known = self.store.find_release(release.tenant, release.name, release.version)
         if known is not None and known.state == WITHDRAWN:
             raise ReleaseInvalid(f"{release.key} is withdrawn: {known.withdrawn_why}")
         if known is not None and known.state == WRITING:
-            self.store.attend_release(release, self.clock() + ATTENDED)
+            self.store.attend_release(release, now + ATTENDED)
 
     def _part(
         self, bucket: str, release: Release, frozen: Frozen, part: Part, done: _Sofar
@@ -155,14 +168,16 @@ class Writer:
             done.kept += 1
         else:
             items = lists.items(self.objects, bucket, frozen, part)
-            files, records, table = self._written(bucket, root, frozen, part, items)
+            coming = pictures(self.store, self.objects, bucket, items, frozen.options)
+            alive = self._alive(coming, release, done)
+            files, records, table = self._written(bucket, root, frozen, part, alive)
             self.objects.put(bucket, root + path, table, _PARQUET)
         made = _made(path, table)
         done.files += [*files, made]
         done.tables.append(made)
         done.images += part.images
         if IMAGEFOLDER in frozen.options.formats:
-            done.folders.setdefault(part.split, []).extend(map(_line, records))
+            done.folders.setdefault(part.split, []).extend(records)
 
     def _kept(self, bucket: str, root: str, frozen: Frozen, path: str) -> bytes | None:
         """The table of a part that is complete, and whose files are as it says."""
@@ -176,13 +191,12 @@ class Writer:
         return None if differences(self.objects, bucket, root, files, alone=False) else table
 
     def _written(
-        self, bucket: str, root: str, frozen: Frozen, part: Part, items: Sequence[Any]
+        self, bucket: str, root: str, frozen: Frozen, part: Part, coming: Iterator[Picture]
     ) -> tuple[list[Made], list[dict[str, Any]], bytes]:
         """Write the pictures of a part. Returns its files, its rows and its table."""
         options = frozen.options
         files: list[Made] = []
         seen: list[Picture] = []
-        coming = pictures(self.store, self.objects, bucket, items, options)
         if IMAGEFOLDER in options.formats:
             coming = self._into_folder(bucket, root, part, coming, files)
         seen.extend(coming)
@@ -194,6 +208,13 @@ class Writer:
             files.append(_made(path, tar))
         data = [picture.data for picture in seen] if PARQUET in options.formats else []
         return files, records, as_parquet(frozen.release_id, records, data, files)
+
+    def _alive(
+        self, coming: Iterator[Picture], release: Release, done: _Sofar
+    ) -> Iterator[Picture]:
+        for picture in coming:
+            self._attend(release, done)
+            yield picture
 
     def _into_folder(
         self,
@@ -230,8 +251,8 @@ class Writer:
             "options": frozen.options.body(),
         }
         last = {
-            f"imagefolder/{split}/metadata.jsonl": b"".join(lines)
-            for split, lines in done.folders.items()
+            f"imagefolder/{split}/metadata.parquet": as_parquet(frozen.release_id, rows, [], [])
+            for split, rows in done.folders.items()
         } | {
             "README.md": card(release, frozen),
             "croissant.json": croissant(release, frozen, done.tables),
@@ -257,11 +278,9 @@ def _made(path: str, data: bytes) -> Made:
     return Made(path=path, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-def _line(known: dict[str, Any]) -> bytes:
-    return json.dumps(known, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-
-
 def _type(path: str) -> str:
-    if path.endswith((".json", ".jsonl")):
+    if path.endswith(".parquet"):
+        return _PARQUET
+    if path.endswith(".json"):
         return "application/json"
     return "text/markdown" if path.endswith(".md") else "text/plain"

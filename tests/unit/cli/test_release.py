@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,23 +14,9 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import ParjanyaError, ReleaseInvalid, UnknownRelease
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.releases import WITHDRAWN
-from tests.support.clock import Clock
-from tests.support.releases import PICTURES, make_home, platform_in
+from tests.support.releases import PICTURES
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def decided_home(empty_truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_home(empty_truth, tmp_path_factory.mktemp("decided") / "home", Clock())
-
-
-@pytest.fixture
-def decided(decided_home: Path, tmp_path: Path, clock: Clock) -> Iterator[Platform]:
-    home = tmp_path / "home"
-    shutil.copytree(decided_home, home)
-    with platform_in(home, clock) as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def tables(made: dict[str, bytes]) -> pandas.DataFrame:
     return pandas.concat(
         pandas.read_parquet(io.BytesIO(data))
         for path, data in made.items()
-        if path.endswith(".parquet")
+        if path.endswith(".parquet") and (path.startswith("data/") or len(made) < 3)
     )
 
 
@@ -67,13 +67,8 @@ def test_every_image_is_in_every_format_once(decided: Platform) -> None:
         picture = made[f"imagefolder/{row['split']}/{row['file_name']}"]
         assert hashlib.sha256(picture).hexdigest() == row["file_sha256"]
         assert row["image"] == {"bytes": picture, "path": row["file_name"]}
-    lines = [
-        json.loads(line)
-        for path, data in made.items()
-        if path.endswith("metadata.jsonl")
-        for line in data.splitlines()
-    ]
-    assert sorted(line["file_name"] for line in lines) == sorted(known["file_name"])
+    beside = tables({path: data for path, data in made.items() if "metadata" in path})
+    assert sorted(beside["file_name"]) == sorted(known["file_name"])
     sums = dict(line.split("  ")[::-1] for line in made.pop("SHA256SUMS").decode().splitlines())
     assert sums == {path: hashlib.sha256(data).hexdigest() for path, data in made.items()}
 
