@@ -48,6 +48,8 @@ def select(store: Source, tenant: str, options: Options) -> Selected:
         for row, evidence in _matching(store, page, query):
             if row.pipeline_status != Status.CURATED or row.effective_verdict is None:
                 left_out["not decided"] += 1
+            elif row.sha256 is None or not evidence.keys() >= {"validated", "curated"}:
+                left_out["without its evidence"] += 1
             elif row.sha256 in withdrawn:
                 left_out["withdrawn"] += 1
             else:
