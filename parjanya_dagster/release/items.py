@@ -7,11 +7,12 @@ decided in the same way, are the same items wherever they lie. The bytes are the
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from parjanya_dagster.truth.models import Evidence, ImageRow
 
@@ -48,11 +49,11 @@ class Item:
 
     def line(self) -> bytes:
         """As a line of a list. Equal items give equal lines."""
-        return _canonical(asdict(self)).encode() + b"\n"
+        return _canonical({name: getattr(self, name) for name in self.__slots__}) + b"\n"
 
     @classmethod
     def of_line(cls, line: bytes) -> Item:
-        values = json.loads(line)
+        values = orjson.loads(line)
         return cls(**{**values, "reasons": tuple(values["reasons"])})
 
 
@@ -104,7 +105,7 @@ def _engine(evidence: Evidence) -> dict[str, str]:
 def _fingerprint(evidence: Evidence) -> str:
     """Evidence by its content. Truth's own fingerprint has the id of the image in it."""
     content = _canonical({"by": _engine(evidence), "found": dict(evidence.body)})
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _released(body: Mapping[str, Any], keep_exif: bool) -> dict[str, Any]:
@@ -113,4 +114,5 @@ def _released(body: Mapping[str, Any], keep_exif: bool) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in aside}
 
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+def _canonical(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -7,10 +7,11 @@ and no mode of their own. The format is POSIX's ustar, which every reader of tar
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import orjson
 
 from parjanya_dagster.release.pictures import Picture
 
@@ -21,7 +22,7 @@ def as_tar(images: Iterable[tuple[Picture, Mapping[str, Any]]]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for picture, known in images:
             _add(tar, picture.name, picture.data)
-            body = json.dumps(known, sort_keys=True, ensure_ascii=False).encode()
+            body = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
             _add(tar, f"{picture.item.name}.json", body)
     return buffer.getvalue()
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from parjanya_dagster.release.pictures import Picture
 
 MADE = b"parjanya.release"
@@ -191,7 +193,7 @@ def _text(enriched: Mapping[str, Any]) -> str | None:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _real(value: Any) -> float | None:
