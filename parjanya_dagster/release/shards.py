@@ -6,9 +6,8 @@ and no mode of their own. The format is POSIX's ustar, which every reader of tar
 
 from __future__ import annotations
 
-import io
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -18,16 +17,19 @@ from parjanya_dagster.release.pictures import Picture
 
 def as_tar(images: Iterable[tuple[Picture, Mapping[str, Any]]]) -> bytes:
     """The bytes of a shard of pictures with their records."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for picture, known in images:
-            _add(tar, picture.name, picture.data)
-            body = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
-            _add(tar, f"{picture.item.name}.json", body)
-    return buffer.getvalue()
+    pieces: list[bytes] = []
+    for picture, known in images:
+        pieces += _member(picture.name, picture.data)
+        body = orjson.dumps(known, option=orjson.OPT_SORT_KEYS)
+        pieces += _member(f"{picture.item.name}.json", body)
+    size = sum(map(len, pieces)) + 2 * tarfile.BLOCKSIZE  # two empty blocks are the end
+    pieces.append(bytes(2 * tarfile.BLOCKSIZE + -size % tarfile.RECORDSIZE))
+    return b"".join(pieces)  # at once: `tarfile` would copy each picture twice
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def _member(name: str, data: bytes) -> Iterator[bytes]:
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(data), 0o644
-    tar.addfile(member, io.BytesIO(data))
+    yield member.tobuf(tarfile.USTAR_FORMAT)
+    yield data
+    yield bytes(-len(data) % tarfile.BLOCKSIZE)
