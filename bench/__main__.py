@@ -121,6 +121,13 @@ def regrade() -> Figures:
     yield from regraded()
 
 
+def release() -> Figures:
+    """A release of 2,000 images against a plain tar of the same files."""
+    from bench.release import measurements
+
+    yield from measurements()
+
+
 SUITES: dict[str, Callable[[], Figures]] = {
     "chain": chain,
     "stages": stages,
@@ -134,6 +141,7 @@ SUITES: dict[str, Callable[[], Figures]] = {
     "planning": planning,
     "copies": copies,
     "catalog": catalog,
+    "release": release,
 }
 
 

@@ -176,6 +176,18 @@ class RegradeInvalid(ParjanyaError):
     """This cannot be regraded."""
 
 
+class ReleaseInvalid(ParjanyaError):
+    """This cannot be released."""
+
+
+class UnknownRelease(ParjanyaError):
+    """There is no such release. `parjanya release list` names them."""
+
+
+class ReleaseBroken(ParjanyaError):
+    """The files of this release are not what was written."""
+
+
 class BackfillRefused(ParjanyaError):
     """Dagster made no backfill."""
 

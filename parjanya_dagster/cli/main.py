@@ -23,6 +23,7 @@ from parjanya_dagster.cli import (
     preflight,
     recount,
     regrade,
+    release,
     replay,
     report,
     review,
@@ -85,7 +86,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, tenant, uploads, catalog):
+for group in (policy, review, release, tenant, uploads, catalog):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

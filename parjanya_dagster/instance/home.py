@@ -23,12 +23,13 @@ DESK_PORT = 3100
 DESK_FILE = "desk"  # in the home: the address of the desk that is served over it
 SHARES = 3  # of a lane: what arrives, what arrives for tenants with little to do, regrades
 RUNS_PER_SHARE = 2
+RELEASE_RUNS = 1
 BACKFILL_RUNS = 2  # of all backfills together, so that none holds up what arrives
 
 
 def runs_at_once(lanes: int) -> int:
     """Enough for every share, so that none waits for another's runs to end."""
-    return lanes * SHARES * RUNS_PER_SHARE + BACKFILL_RUNS
+    return lanes * SHARES * RUNS_PER_SHARE + BACKFILL_RUNS + RELEASE_RUNS
 
 
 def stands_by(settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from parjanya_dagster.catalog import Catalog
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.metrics.measure import measure_home
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.web import api, api_review, image, images, pages, review
+from parjanya_dagster.web import api, api_review, image, images, pages, releases, review
 from parjanya_dagster.web.access import open_keys, read_roles
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.door import Door, Guard
@@ -60,6 +60,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/images", images.page),
         ("/images/{image_id}", image.page),
         ("/review", review.page),
+        ("/releases", releases.page),
         ("/media/{kind}/{image_id}/{seal}", _media),
         ("/static/{hash}/{name}", pages.static),
         ("/healthz", _healthz),
@@ -67,6 +68,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         app.add_route(path, answer, ["GET"], include_in_schema=False)
     app.include_router(api.router)
     app.include_router(api_review.router)
+    app.include_router(releases.router)
     app.mount("/uploads", uploads(desk.platform))
     door = Door(
         keys=desk.keys,

@@ -73,6 +73,7 @@ def page(request: Request) -> Response:
         ],
         freshness=freshness(desk),
         reviewer=any(role != "viewer" for role in person.roles.values()),
+        releaser="operator" in person.roles.values(),
     )
 
 

@@ -28,7 +28,13 @@ PRIVATE = {
 }
 HEADERS = {**PRIVATE, "Content-Security-Policy": POLICY}
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-NAV = (("/", "Overview"), ("/images", "Images"), ("/review", "Review"), ("/uploads/", "Uploads"))
+NAV = (
+    ("/", "Overview"),
+    ("/images", "Images"),
+    ("/review", "Review"),
+    ("/releases", "Releases"),
+    ("/uploads/", "Uploads"),
+)
 
 
 def render(request: Request, template: str, status: int = 200, **shown: Any) -> Response:

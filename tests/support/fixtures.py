@@ -82,6 +82,25 @@ def platform(empty_truth: Path, tmp_path: Path, clock: Clock) -> Iterator[Platfo
     store.close()
 
 
+@pytest.fixture(scope="session")
+def decided_home(empty_truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a tenant whose pictures are decided, to copy from."""
+    from tests.support.releases import make_home  # it imports the stages, and few tests need them
+
+    return make_home(empty_truth, tmp_path_factory.mktemp("decided") / "home", Clock())
+
+
+@pytest.fixture
+def decided(decided_home: Path, tmp_path: Path, clock: Clock) -> Iterator[Platform]:
+    """A platform with pictures that are decided, on SQLite and folders."""
+    from tests.support.releases import platform_in
+
+    home = tmp_path / "home"
+    shutil.copytree(decided_home, home)
+    with platform_in(home, clock) as platform:
+        yield platform
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_decoder_is_left() -> Iterator[None]:
     """The decoders that a stage keeps for its process are closed before Python complains."""

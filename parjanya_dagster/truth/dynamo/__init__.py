@@ -22,6 +22,7 @@ from parjanya_dagster.truth.dynamo.publishing import Publishing
 from parjanya_dagster.truth.dynamo.reads import Reads
 from parjanya_dagster.truth.dynamo.records import Records
 from parjanya_dagster.truth.dynamo.regrading import Regrading
+from parjanya_dagster.truth.dynamo.releasing import Releasing
 from parjanya_dagster.truth.dynamo.reviewing import Reviewing
 from parjanya_dagster.truth.dynamo.stream import Stream
 from parjanya_dagster.truth.dynamo.trouble import Trouble
@@ -46,6 +47,7 @@ class DynamoStore(
     Publishing,
     Regrading,
     Reviewing,
+    Releasing,
     Uploading,
     Records,
 ):

@@ -21,6 +21,8 @@ only give candidates, which are then read by key and checked again.
 | rows decided under a policy | `decided#slug` | policy and batch |
 | rows that a regrade wants | `targeted` | batch |
 | near duplicates | `like#slug#key` | arrival and image id |
+| releases, and withdrawn images | `releases#slug`, `withdrawals#slug` | name and version, sha256 |
+| releases that are being written | `open_releases` | tenant, name and version |
 | promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
 | tokens of a tenant | `tokens#slug` | token id |
 | tenants, policies, beats, … | `tenants`, `policies`, `beats#family` | name |
@@ -74,6 +76,8 @@ KINDS: dict[type[Any], str] = {
 }
 """The partition of each kind of record. They are few, and read whole."""
 
+OPEN_RELEASES = "open_releases"
+"""The partition of pointers to releases that are being written."""
 LAST = "last"  # the name of a record of which there is one
 
 
@@ -222,6 +226,14 @@ def replay(replay_id: str, batch_key: str, stage: str) -> Key:
 
 def regrade(replay_id: str) -> Key:
     return f"regrade#{replay_id}", "regrade"
+
+
+def release(tenant_: str, name: str, version: int) -> Key:
+    return f"releases#{tenant_}", f"{name}@{version:06d}"
+
+
+def withdrawal(tenant_: str, sha256: str) -> Key:
+    return f"withdrawals#{tenant_}", sha256
 
 
 def upload(upload_id: str) -> Key:

@@ -12,6 +12,7 @@ from parjanya_dagster.truth.sql.publishing import Publishing
 from parjanya_dagster.truth.sql.reads import Reads
 from parjanya_dagster.truth.sql.records import Records
 from parjanya_dagster.truth.sql.regrading import Regrading
+from parjanya_dagster.truth.sql.releasing import Releasing
 from parjanya_dagster.truth.sql.reviewing import Reviewing
 from parjanya_dagster.truth.sql.revisions import check_schema, current_revision, newest_revision
 from parjanya_dagster.truth.sql.trouble import Trouble
@@ -30,6 +31,7 @@ class SqlStore(
     Publishing,
     Regrading,
     Reviewing,
+    Releasing,
     Uploading,
     Records,
 ):

@@ -328,6 +328,46 @@ regrades = Table(
     ),
 )
 
+releases = Table(
+    "releases",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("release_id", Text, nullable=False),
+    Column("selection", Json, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attended_until", Time, nullable=False),
+    Column("completed_at", Time),
+    Column("files", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sums", Text, nullable=False),
+    Column("withdrawn_at", Time),
+    Column("withdrawn_by", Text, nullable=False),
+    Column("withdrawn_why", Text, nullable=False),
+    Column("held", Json, nullable=False),
+    Index(
+        "ix_releases_open",
+        "tenant",
+        sqlite_where=text("completed_at IS NULL AND withdrawn_at IS NULL"),
+        postgresql_where=text("completed_at IS NULL AND withdrawn_at IS NULL"),
+    ),
+)
+
+withdrawals = Table(  # images that may not be passed on
+    "withdrawals",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 uploads = Table(
     "uploads",
     metadata,

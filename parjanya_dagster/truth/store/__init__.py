@@ -27,6 +27,7 @@ from parjanya_dagster.truth.store.messages import Messages
 from parjanya_dagster.truth.store.policies import Policies
 from parjanya_dagster.truth.store.reconciliations import Reconciliations
 from parjanya_dagster.truth.store.regrades import Regrades
+from parjanya_dagster.truth.store.releases import Releases
 from parjanya_dagster.truth.store.reviews import Reviews
 from parjanya_dagster.truth.store.tenants import Tenants
 from parjanya_dagster.truth.store.tokens import Tokens
@@ -51,6 +52,7 @@ __all__ = [
     "Policies",
     "Reconciliations",
     "Regrades",
+    "Releases",
     "Reviews",
     "Store",
     "Tenants",
@@ -72,6 +74,7 @@ class Store(
     Manifests,
     Regrades,
     Reviews,
+    Releases,
     Uploads,
     Tokens,
     Declarations,

@@ -119,6 +119,11 @@ def test_the_assets_are_the_stages_over_one_set_of_partitions(embedded: dict[str
         "enriched": stage("validated", "onnx"),
         "scored": stage("enriched", "numpy"),
         "curated": stage("scored", "parquet", "yaml"),
+        "released": {
+            **stage("curated", "parquet"),
+            "partitions": "releases",
+            "one run per range": False,
+        },
     }
 
 
@@ -129,7 +134,16 @@ def test_the_embedded_lane_is_one_job_with_all_stages(embedded: dict[str, Any]) 
         "partitions": "image_batches",
         "executor": "in_process",
     }
-    assert embedded["jobs"].keys() == {"embedded_lane_job", "retention_job"}
+    assert embedded["jobs"].keys() == {"embedded_lane_job", "release_job", "retention_job"}
+
+
+def test_a_release_is_a_partition_of_a_job_of_its_own(embedded: dict[str, Any]) -> None:
+    assert embedded["jobs"]["release_job"] == {
+        "assets": ["released"],
+        "lane": None,
+        "partitions": "releases",
+        "executor": "in_process",
+    }
 
 
 def test_what_is_launched_from_an_assets_page_is_one_process_too(embedded: dict[str, Any]) -> None:
@@ -163,6 +177,7 @@ def test_both_loops_run_by_default(embedded: dict[str, Any]) -> None:
     assert embedded["sensors"] == {
         "arrivals": ["RUNNING", []],
         "pending_rows": ["RUNNING", ["embedded_lane_job"]],
+        "releases": ["RUNNING", ["release_job"]],
     }
 
 

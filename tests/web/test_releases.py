@@ -1,0 +1,77 @@
+"""Releases at the desk: who sees them, who may make one, and what a form is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.web.app import create_app
+from tests.support.desk_site import DeskSite
+from tests.support.releases import PICTURES, released
+
+BIRDS = {"tenant": "acme", "name": "birds", "where": "decided_by=policy", "split": "a=0.5,b=0.5"}
+
+
+@pytest.fixture
+def site(decided: Platform) -> Iterator[DeskSite]:
+    web = {
+        "identity_header": "X-Person",
+        "trusted_proxies": "10.0.0.0/8",
+        "roles": "anna=reviewer:acme olga=operator:acme bob=operator:bolt",
+    }
+    site = DeskSite(replace(decided, settings=Settings(home=decided.settings.home, web=web)))
+    yield site
+    site.desk.catalog.close()
+
+
+def person(site: DeskSite, name: str) -> TestClient:
+    client = TestClient(create_app(site.desk, ["testserver"]), client=("10.1.1.1", 5000))
+    client.headers["X-Person"] = name
+    page = client.get("/releases").text
+    token = page.partition('name="form-token" content="')[2].partition('"')[0]
+    client.headers["X-Form"] = token
+    return client
+
+
+def test_an_operator_of_the_tenant_releases_a_view(decided: Platform, site: DeskSite) -> None:
+    olga = person(site, "olga")
+    assert 'value="category=photo&amp;q=x"' in olga.get("/releases?category=photo&q=x").text
+    made: dict[str, Any] = olga.post("/api/v1/releases", json=BIRDS).json()
+    assert (made["release"], made["new"], made["images"]) == ("acme/birds@1", True, PICTURES)
+    assert (made["state"], made["created_by"]) == ("writing", "olga")
+    assert olga.post("/api/v1/releases", json=BIRDS).json()["new"] is False
+    assert [one.key for one in decided.store.open_releases()] == ["acme/birds@1"]
+    assert "acme/birds@1" in olga.get("/releases").text
+    (told,) = olga.get("/api/v1/releases?tenant=acme").json()["releases"]
+    assert told["counts"]["decided_by"] == {"policy": PICTURES}
+
+
+def test_what_makes_no_sense_is_told_in_a_sentence(site: DeskSite) -> None:
+    wrong = person(site, "olga").post("/api/v1/releases", json=BIRDS | {"split": "a=2"})
+    assert (wrong.status_code, "is no split" in wrong.json()["detail"]) == (422, True)
+
+
+def test_a_reviewer_sees_releases_and_makes_none(decided: Platform, site: DeskSite) -> None:
+    released(decided)
+    anna = person(site, "anna")
+    page = anna.get("/releases").text
+    assert "acme/birds@1" in page
+    assert 'id="release"' not in page
+    assert anna.post("/api/v1/releases", json=BIRDS).status_code == 404
+    assert "Release this view" not in anna.get("/images").text
+
+
+def test_releases_of_others_do_not_exist(decided: Platform, site: DeskSite) -> None:
+    released(decided)
+    bob = person(site, "bob")
+    assert "birds" not in bob.get("/releases").text.partition('id="releases"')[2]
+    assert bob.get("/api/v1/releases?tenant=acme").status_code == 404
+    assert bob.post("/api/v1/releases", json=BIRDS).status_code == 404
+    del bob.headers["X-Form"]
+    assert bob.post("/api/v1/releases", json=BIRDS).status_code == 403
