@@ -148,6 +148,26 @@ class UnknownUpload(ParjanyaError):
     """There is no such upload."""
 
 
+class DeskUnavailable(TransientError):
+    """The desk does not answer. Check its address, and that `parjanya web` runs."""
+
+
+class DeskRefused(ParjanyaError):
+    """The desk refused a request."""
+
+    def __init__(self, message: str | None = None, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status  # of HTTP; 0: nothing was sent
+
+
+class DecisionNotMade(DeskRefused):
+    """The desk did not make a decision."""
+
+    def __init__(self, message: str, told: Any) -> None:
+        super().__init__(message)
+        self.told = told  # what became of it, as the desk says
+
+
 class PolicyUnusable(ParjanyaError):
     """A published policy cannot be used. It stops those who decide under it, and nobody else."""
 

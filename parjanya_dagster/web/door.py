@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parjanya_dagster.web.access import SESSION, Keys, Person
+from parjanya_dagster.web.access import SESSION, Keys, Person, Role
 
 OPEN = ("/static/", "/healthz", "/uploads/")
 """What needs no person: files that are everybody's, and uploads with tokens of their own."""
@@ -30,7 +30,9 @@ class Door:
     clock: Callable[[], float]
     identity_header: str = ""  # in which a proxy names who it signed in; empty: nobody does
     proxies: tuple[str, ...] = ()  # networks whose header is believed
-    roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # person -> tenant -> role
+    roles: Mapping[str, Mapping[str, Role]] = field(
+        default_factory=dict
+    )  # person -> tenant -> role
     secure: bool = False  # people come by https alone
 
     def person(self, request: Request) -> Person | None:

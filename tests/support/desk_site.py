@@ -14,7 +14,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.outcomes import TerminalFailure
 from parjanya_dagster.truth.stages import STAGES
-from parjanya_dagster.web.access import Person
+from parjanya_dagster.web.access import Person, Role
 from parjanya_dagster.web.app import create_app, open_desk
 from parjanya_dagster.web.desk import Desk
 from tests.support.clock import NOON
@@ -51,11 +51,11 @@ class DeskSite:
             for row in self.place.store.present(tenant, "", 10_000)
         }
         if verdict is not None:
-            self._decide(verdict)
+            self.work(verdict)
         self.follow()
         return [rows[name].image_id for name in names]
 
-    def _decide(self, verdict: str) -> None:
+    def work(self, verdict: str) -> None:
         """Do the work of all stages in the place of a worker."""
         now = self.place.clock()
         for stage in STAGES:
@@ -112,7 +112,7 @@ class DeskSite:
         client.headers["Authorization"] = f"Bearer {self.desk.keys.token}"
         return client
 
-    def person(self, name: str = "anna", **roles: str) -> Person:
+    def person(self, name: str = "anna", **roles: Role) -> Person:
         return Person(name=name, roles=roles or {"*": "operator"}, session=f"session-{name}")
 
 
