@@ -26,6 +26,8 @@ from parjanya_dagster.client.messages import (
     Upload,
     UploadStatus,
 )
+from parjanya_dagster.client.regrade_messages import PoliciesListed, PolicyListed
+from parjanya_dagster.client.regrades import Regrades
 from parjanya_dagster.client.uploads import Uploader
 from parjanya_dagster.client.view import View
 from parjanya_dagster.errors import DecisionNotMade, DeskRefused
@@ -175,6 +177,17 @@ class Parjanya:
         if not told.good:
             raise DecisionNotMade(told.says, told)
         return told
+
+    # policies and regrades
+
+    def policies(self) -> list[PolicyListed]:
+        """Every published version, and which of your tenants are pinned to it."""
+        return self._connection.get(PoliciesListed, "/api/v1/policies").policies
+
+    @property
+    def regrades(self) -> Regrades:
+        """Deciding history again under another policy, for operators."""
+        return Regrades(connection=self._connection)
 
     # upload
 

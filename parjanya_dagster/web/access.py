@@ -50,6 +50,10 @@ class Person:
         return self.roles.get(EVERY) == "operator"
 
     @property
+    def operates_some(self) -> bool:
+        return "operator" in self.roles.values()
+
+    @property
     def tenants(self) -> Sequence[str] | None:
         """The tenants that exist to this person. None: all."""
         return None if EVERY in self.roles else sorted(self.roles)

@@ -14,10 +14,20 @@ from parjanya_dagster.catalog import Catalog
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.metrics.measure import measure_home
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.web import api, api_review, image, images, pages, review
+from parjanya_dagster.web import (
+    api,
+    api_regrade,
+    api_review,
+    image,
+    images,
+    pages,
+    regrade,
+    review,
+)
 from parjanya_dagster.web.access import open_keys, read_roles
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.door import Door, Guard
+from parjanya_dagster.web.lookups import Lookups
 from parjanya_dagster.web.overview import page as overview
 from parjanya_dagster.web.overview.watch import Watch
 from parjanya_dagster.web.uploads import create_app as uploads
@@ -35,6 +45,8 @@ def open_desk(platform: Platform, every: float = 5.0) -> Desk:
         catalog=Catalog(home),
         keys=open_keys(home),
         watch=Watch(lambda: measure_home(platform), platform.clock, every),
+        lookups=Lookups(platform.clock),
+        start=lambda work: threading.Thread(target=work, daemon=True).start(),
     )
 
 
@@ -60,6 +72,8 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/images", images.page),
         ("/images/{image_id}", image.page),
         ("/review", review.page),
+        ("/regrade", regrade.page),
+        ("/regrade/{replay_id}", regrade.one),
         ("/media/{kind}/{image_id}/{seal}", _media),
         ("/static/{hash}/{name}", pages.static),
         ("/healthz", _healthz),
@@ -67,6 +81,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         app.add_route(path, answer, ["GET"], include_in_schema=False)
     app.include_router(api.router)
     app.include_router(api_review.router)
+    app.include_router(api_regrade.router)
     app.mount("/uploads", uploads(desk.platform))
     door = Door(
         keys=desk.keys,
@@ -91,6 +106,7 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
     following.start()
     yield
     desk.stopping.set()
+    desk.lookups.close()
     desk.nudge.set()
     following.join(30)
     desk.catalog.close()

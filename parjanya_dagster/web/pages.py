@@ -28,7 +28,14 @@ PRIVATE = {
 }
 HEADERS = {**PRIVATE, "Content-Security-Policy": POLICY}
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-NAV = (("/", "Overview"), ("/images", "Images"), ("/review", "Review"), ("/uploads/", "Uploads"))
+NAV = (
+    ("/", "Overview"),
+    ("/images", "Images"),
+    ("/review", "Review"),
+    ("/regrade", "Regrade"),
+    ("/uploads/", "Uploads"),
+)
+OPERATORS = frozenset({"/regrade"})  # pages for those who operate a tenant
 
 
 def render(request: Request, template: str, status: int = 200, **shown: Any) -> Response:
@@ -42,7 +49,11 @@ def render(request: Request, template: str, status: int = 200, **shown: Any) -> 
             person=person.name,
             form_token=desk.keys.form_token(person),
             here=request.url.path,
-            nav=NAV,
+            nav=[
+                (path, label)
+                for path, label in NAV
+                if path not in OPERATORS or person.operates_some
+            ],
             dagster=desk.dagster(),
             **shown,
         )
@@ -64,6 +75,7 @@ def environment() -> Environment:
         "fact": text.fact,
         "number": text.number,
         "size": text.size,
+        "span": text.span,
         "moment": moment,
         "aspect": aspect,
     }

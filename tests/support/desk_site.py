@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.testclient import TestClient
 
 from parjanya_dagster.catalog import Follower
+from parjanya_dagster.execution.stages.build import stage_work
+from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.outcomes import TerminalFailure
@@ -30,6 +32,7 @@ class DeskSite:
     """A platform whose desk is served, and short words for what tests do with it."""
 
     place: Platform
+    ids: list[str] = field(default_factory=list)  # of images, where a test keeps them
 
     def __post_init__(self) -> None:
         self.desk = open_desk(self.place)
@@ -99,6 +102,18 @@ class DeskSite:
             found(one, body=body),
             {"verdict": verdict, "reasons": ["The quality is low."], "policy": "default@2"},
         )
+
+    def decide_due(self) -> int:
+        """What waits for its decision is decided by its policy. Returns how many images."""
+        store = self.place.store
+        return work_off(
+            store,
+            stage_work(self.place, "curated", "run-1"),
+            store.batches(),
+            owner="run-1",
+            pace=Pace(rows=500),
+            clock=self.place.clock,
+        ).rows
 
     def follow(self) -> None:
         """Bring the catalog up to date."""
