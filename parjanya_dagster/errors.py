@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -138,6 +139,15 @@ class QueryInvalid(ParjanyaError):
 
 class TokenRefused(ParjanyaError):
     """This is no valid token. `parjanya uploads token add TENANT` makes one."""
+
+
+class TooManyRequests(TransientError):
+    """Too many requests: wait a little."""
+
+    def __init__(self, wait: float) -> None:
+        """`wait`: seconds until the next one may come."""
+        super().__init__(f"Too many requests. Try again in {math.ceil(wait)} s.")
+        self.retry_after = max(1, math.ceil(wait))
 
 
 class UploadRefused(ParjanyaError):

@@ -91,6 +91,9 @@ class Uploads(Group):
     origins: str = Field(
         default="", description="Web origins whose pages may ask for uploads, between spaces."
     )
+    files_per_minute: int = Field(
+        default=6000, ge=1, description="Uploads that one token may ask for, in each process."
+    )
 
 
 class Web(Group):
@@ -105,7 +108,7 @@ class Web(Group):
     )
     trusted_proxies: str = Field(
         default="127.0.0.1/32 ::1/128",
-        description="Networks whose identity header is believed, between spaces.",
+        description="Networks of proxies that are believed whom they pass on, between spaces.",
     )
     roles: str = Field(
         default="",

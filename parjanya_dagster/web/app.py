@@ -27,6 +27,8 @@ from parjanya_dagster.web import (
 from parjanya_dagster.web.access import open_keys, read_roles
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.door import Door, Guard
+from parjanya_dagster.web.hops import Hops, read_networks
+from parjanya_dagster.web.limits import Guesses
 from parjanya_dagster.web.lookups import Lookups
 from parjanya_dagster.web.overview import page as overview
 from parjanya_dagster.web.overview.watch import Watch
@@ -83,15 +85,18 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
     app.include_router(api_review.router)
     app.include_router(api_regrade.router)
     app.mount("/uploads", uploads(desk.platform))
+    networks = read_networks(web.trusted_proxies)
     door = Door(
         keys=desk.keys,
         clock=desk.clock,
         identity_header=web.identity_header,
-        proxies=tuple(web.trusted_proxies.split()),
+        proxies=networks,
+        guesses=Guesses(desk.clock),
         roles=read_roles(web.roles),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, door=door)
+    app.add_middleware(Hops, networks=networks)
     app.add_middleware(
         TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *web.hosts.split(), *(hosts or ())]
     )

@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from parjanya_dagster.client.messages import Uploads, UploadStatus, UploadStatuses
-from parjanya_dagster.errors import BucketMissing, ObjectGone, TokenRefused
+from parjanya_dagster.errors import BucketMissing, ObjectGone, TokenRefused, TooManyRequests
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.uploads import Token
 from parjanya_dagster.uploads import tokens
+from parjanya_dagster.web.limits import Guesses
 from parjanya_dagster.web.uploads.messages import (
     Preflight,
     UploadsWanted,
@@ -41,11 +42,22 @@ Origin = Annotated[str, Header(include_in_schema=False)]
 
 
 def _caller(
-    platform: Served, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    platform: Served,
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> tuple[Token, Tenant]:
+    """Raises TokenRefused, TooManyRequests."""
     if credentials is None:
         raise TokenRefused
-    return tokens.check(platform.store, credentials.credentials)
+    guesses: Guesses = request.app.state.guesses
+    guesses.require(request.state.sender, credentials.credentials)
+    try:
+        found = tokens.check(platform.store, credentials.credentials)
+    except TokenRefused:
+        guesses.wrong(request.state.sender)
+        raise
+    guesses.right(credentials.credentials)
+    return found
 
 
 Caller = Annotated[tuple[Token, Tenant], Depends(_caller)]
@@ -70,6 +82,9 @@ def ask(
 ) -> Uploads:
     """Ask for uploads. Each answer is good for one PUT of exactly that size and type."""
     token, tenant = caller
+    wait = request.app.state.asked.take(token.token_id, len(body.files))
+    if wait:
+        raise TooManyRequests(wait)
     made = platform.uploads.promise(tenant, token, [file.wanted() for file in body.files], origin)
     return Uploads(
         uploads=[
