@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import Field
 
@@ -17,7 +15,7 @@ from parjanya_dagster.client.messages import (
     Told,
 )
 from parjanya_dagster.review import decide as deciding
-from parjanya_dagster.review.queue import next_images
+from parjanya_dagster.review.queue import Order, next_groups, next_images
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.review import asked as shown
@@ -35,7 +33,9 @@ class Wanted(Asked):
     tenant: str
     n: int = Field(default=8, ge=1, le=MOST)
     skip: list[str] = Field(default=[], max_length=5000, description="Not these.")
-    order: Literal["oldest", "doubt"] = "oldest"
+    order: Order = Field(
+        default="oldest", description="`alike`: groups of look-alikes, each of them whole."
+    )
 
 
 class Kept(Asked):
@@ -48,6 +48,7 @@ class Shown(Told):
     """An image as it is shown to who decides about it, with what a decision must name."""
 
     image_id: str
+    group: str | None = Field(description="The same for those that look alike. Null: it is alone.")
     tenant: str
     name: str
     seen: int = Field(description="How many decisions of people there are.")
@@ -86,18 +87,36 @@ def claim(request: Request, wanted: Wanted) -> Claimed:
     desk, person = _who(request)
     _require(person, wanted.tenant)
     store = desk.platform.store
-    rows = next_images(
-        store,
-        wanted.tenant,
-        person.name,
-        desk.clock(),
-        lease=LEASE,
-        n=wanted.n,
-        skip=wanted.skip,
-        order=wanted.order,
-    )
+    now = desk.clock()
+    if wanted.order == "alike":
+        groups = next_groups(
+            store,
+            wanted.tenant,
+            person.name,
+            now,
+            lease=LEASE,
+            n=wanted.n,
+            most=MOST,
+            skip=wanted.skip,
+        )
+    else:
+        rows = next_images(
+            store,
+            wanted.tenant,
+            person.name,
+            now,
+            lease=LEASE,
+            n=wanted.n,
+            skip=wanted.skip,
+            order=wanted.order,
+        )
+        groups = [[row] for row in rows]
+    group_of = {row.image_id: group[0].image_id for group in groups for row in group if group[1:]}
+    found = shown(desk, person, [row for group in groups for row in group])
     return Claimed(
-        images=[Shown.model_validate(one) for one in shown(desk, person, rows)],
+        images=[
+            Shown.model_validate({**one, "group": group_of.get(one["image_id"])}) for one in found
+        ],
         waiting=store.waiting_for_review(wanted.tenant),
         lease=LEASE,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,11 +43,16 @@ class DeskSite:
             Tenant(slug=slug, bucket=slug, prefix="incoming/", policy="default@2", created_at=NOON)
         )
 
-    def add(self, tenant: str, *names: str, verdict: str | None = "review") -> list[str]:
-        """Images of a tenant with pictures, decided unless the verdict is None. Their ids."""
+    def add(
+        self, tenant: str, *names: str, verdict: str | None = "review", kinds: int = 10_000
+    ) -> list[str]:
+        """Images of a tenant with pictures, decided unless the verdict is None. Their ids.
+
+        `kinds`: so many pictures differ; the others have the bytes of one of them.
+        """
         self.add_tenant(tenant)
         for n, name in enumerate(names):
-            data = picture(n, 64 + 16 * (n % 3), 48)
+            data = picture(n % kinds, 64 + 16 * (n % kinds % 3), 48)
             self.place.objects.put(tenant, f"incoming/{name}", data, "image/jpeg")
         self.place.sweeper.sweep(1e12)
         rows = {
@@ -83,6 +89,7 @@ class DeskSite:
             body: dict[str, Any] = {"width": 64, "height": 48, "format": "jpeg", "exif": {},
                                     "technical": {"sharpness": 0.5}}  # fmt: skip
             columns: dict[str, Any] = {
+                "sha256": hashlib.sha256(data).hexdigest(),
                 "preview_bucket": row.bucket,
                 "preview_key": f"previews/{one.image_id}.jpg",
                 "thumbnail_key": f"thumbnails/{one.image_id}.jpg",
