@@ -124,5 +124,25 @@ class RegradeTold(Told):
         return self.sent_at is not None and not self.rows_waiting
 
 
+class Report(Told):
+    """What a regrade has changed, of the images that are in their buckets."""
+
+    replay_id: str
+    policy: str
+    decided_again: int
+    same_verdict: int
+    flips: list[Flip]
+    waiting: int
+    failed: int
+
+
+class Reported(Told):
+    """A report, or how far it is. Ask again until it is there."""
+
+    done: int = Field(description="Partitions that are read.")
+    of: int
+    report: Report | None
+
+
 class RegradesListed(Told):
     regrades: list[RegradeTold]

@@ -12,6 +12,8 @@ from parjanya_dagster.client.regrade_messages import (
     Previewed,
     RegradesListed,
     RegradeTold,
+    Report,
+    Reported,
     Selection,
 )
 
@@ -54,6 +56,15 @@ class Regrades:
     def get(self, replay_id: str) -> RegradeTold:
         """How far one is."""
         return self.connection.get(RegradeTold, f"/api/v1/regrades/{replay_id}")
+
+    def report(self, regrade: RegradeTold) -> Report:
+        """What one has changed: once it is done, the whole of it."""
+        while True:
+            path = f"/api/v1/regrades/{regrade.replay_id}/report"
+            found = self.connection.get(Reported, path)
+            if found.report is not None:
+                return found.report
+            self.connection.pause(LOOK_EVERY)
 
     def wait(self, regrade: RegradeTold) -> RegradeTold:
         """The same once every image is decided again."""

@@ -12,6 +12,8 @@ from parjanya_dagster.client.regrade_messages import (
     Previewed,
     RegradesListed,
     RegradeTold,
+    Report,
+    Reported,
     Selection,
 )
 from parjanya_dagster.truth.policy_registry import pinned
@@ -90,6 +92,18 @@ def regrade(request: Request, replay_id: str) -> RegradeTold:
     if found is None:
         raise HTTPException(404, "There is no such regrade.")
     return regrading.told(desk, found)
+
+
+@router.get("/regrades/{replay_id}/report")
+def report(request: Request, replay_id: str) -> Reported:
+    """What it has changed so far. Ask again until `report` is there."""
+    desk, person = _who(request)
+    found = regrading.own(desk, person, replay_id)
+    if found is None:
+        raise HTTPException(404, "There is no such regrade.")
+    looked = regrading.report_of(desk, found)
+    body = None if looked.body is None else Report.model_validate(looked.body)
+    return Reported(done=looked.done, of=looked.of, report=body)
 
 
 def _who(request: Request) -> tuple[Desk, Person]:

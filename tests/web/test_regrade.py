@@ -131,6 +131,8 @@ def test_the_client_previews_launches_and_waits(graded: DeskSite) -> None:
         begun = desk.regrades.launch(foreseen.policy, "acme")
         assert not begun.done
         assert desk.regrades.wait(begun).done
+        (flip,) = desk.regrades.report(begun).flips
+        assert (flip.before, flip.after, flip.images, flip.people) == ("accept", "reject", 5, 1)
         assert [one.policy for one in desk.regrades.last()] == ["strict@1", "open@1"]
     assert len(pauses) == 1
 
@@ -166,7 +168,8 @@ def test_only_operators_regrade_and_only_their_tenants(shared_site: DeskSite) ->
     assert (unknown.status_code, theirs.status_code) == (422, 422)
     assert unknown.json()["detail"].replace("nobody", "bolt") == theirs.json()["detail"]
     assert olaf.get(f"/regrade/{made['replay_id']}").status_code == 404, "bolt is in it"
-    assert olaf.get(f"/api/v1/regrades/{made['replay_id']}").status_code == 404
+    for path in ("", "/report"):
+        assert olaf.get(f"/api/v1/regrades/{made['replay_id']}{path}").status_code == 404
     assert "bolt" not in olaf.get("/regrade").text
     assert "bolt" not in olaf.get("/api/v1/policies").text
 

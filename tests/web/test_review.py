@@ -277,3 +277,13 @@ def test_look_alikes_are_decided_together_each_with_a_decision_of_its_own(
         sent(page)
         assert verdicts(site, others) == [None] * 3
         assert verdicts(site, alike) == ["reject", "reject", "accept"]
+
+
+def test_on_a_phone_the_picture_covers_no_button(site: DeskSite, browser: Any) -> None:
+    site.add("acme", "a.jpg")
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        shown(page)
+        page.get_by_role("button", name="Accept").click()
+        page.get_by_text("Nothing waits here.").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
