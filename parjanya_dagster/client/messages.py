@@ -238,6 +238,7 @@ class Media(Told):
     thumbnail: str | None
     preview: str | None
     original: str
+    download: str = Field(description="To save the original. It may lead to the storage.")
 
 
 # decisions

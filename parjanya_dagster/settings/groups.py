@@ -114,6 +114,10 @@ class Web(Group):
         default="",
         description="Who may do what: anna=reviewer:acme,globex bob=operator:*",
     )
+    storage_downloads: bool = Field(
+        default=False,
+        description="Originals in S3 are downloaded from there, by addresses good for a minute.",
+    )
 
 
 class OneLane(Placement):

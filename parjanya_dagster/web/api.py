@@ -104,6 +104,7 @@ def media(request: Request, image_id: str) -> Media:
         thumbnail=at(person, row.tenant, image_id, "thumbnail") if row.thumbnail_key else None,
         preview=at(person, row.tenant, image_id, "preview") if row.preview_key else None,
         original=at(person, row.tenant, image_id, "original"),
+        download=at(person, row.tenant, image_id, "download"),
     )
 
 

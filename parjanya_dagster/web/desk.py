@@ -49,6 +49,7 @@ class Desk:
             objects=self.platform.objects,
             keys=self.keys,
             clock=self.platform.clock,
+            from_storage=self.platform.settings.web.storage_downloads,
         )
 
     def dagster(self) -> str | None:
