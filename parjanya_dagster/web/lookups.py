@@ -73,6 +73,11 @@ class Lookups:
             raise
         return Looked(done=known.of, of=known.of, body=body)
 
+    def forget(self) -> None:
+        """What was asked about has changed: whoever asks next gets new answers."""
+        with self._lock:
+            self._known.clear()
+
     def close(self) -> None:
         self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -39,7 +39,7 @@ def page(request: Request) -> Response:
             asked = regrading.asked_for(desk, person, wanted, chosen, since, until)
             answer |= _previewed(desk, person, asked)
         except (RegradeInvalid, UnknownTenant, PolicyUnusable) as error:
-            answer["wrong"] = str(error).replace(": --tenant acme, or --all", "")
+            answer["wrong"] = str(error)
     shown = {**answer, "words": WORDS, "again": f"/regrade?{_address(request)}"}
     if "part" in query:
         return render(request, "regrade_preview.html.j2", **shown)

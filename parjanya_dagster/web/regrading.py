@@ -70,6 +70,7 @@ def report_of(desk: Desk, regrade: Regrade) -> Looked:
 def launch(desk: Desk, asked: Regrade) -> Regrade:
     """Record a regrade and carry it out. If this process ends, the reconciler goes on."""
     begun = begin(desk.platform, asked)
+    desk.lookups.forget()
 
     def carry_out() -> None:
         work = CarryOut(where=desk.platform, regrade=begun, reporter=Logged(), wait=False)

@@ -87,7 +87,9 @@ def test_a_preview_shows_what_flips_and_what_people_said_comes_first(graded: Des
 
 def test_a_regrade_is_launched_once_followed_and_taken_back(graded: DeskSite) -> None:
     client = graded.client(in_place(graded))
+    assert preview(client, "strict@1")["images"] == 5
     told = launch(client, "strict@1", "request-a")
+    assert preview(client, "strict@1")["images"] == 0, "no preview from before it"
     assert launch(client, "strict@1", "request-a") == told, "the same request"
     assert (told["rows_sent"], told["rows_waiting"]) == (5, 5)
     at = f"/regrade/{told['replay_id']}"
