@@ -13,7 +13,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.lines import get_logger
 
+log = get_logger(__name__)
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
@@ -53,6 +55,7 @@ class Hops:
 
     def __init__(self, app: ASGIApp, networks: Networks) -> None:
         self.app, self.networks = app, networks
+        self._told = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -60,9 +63,17 @@ class Hops:
             peer = client[0] if client else ""
             state = scope.setdefault("state", {})
             state["sender"] = sender(peer, headers.getlist("x-forwarded-for"), self.networks)
+            if "x-forwarded-for" in headers and not within(peer, self.networks):
+                self._tell(peer)
             if within(peer, self.networks) and headers.get("x-forwarded-proto") == "https":
                 scope["scheme"] = "https"
         await self.app(scope, receive, send)
+
+    def _tell(self, peer: str) -> None:
+        """Say once that a proxy may stand before us that nobody named: senders look like one."""
+        if not self._told:
+            self._told = True
+            log.warning("proxy_not_named", peer=peer, setting="PARJANYA_WEB__TRUSTED_PROXIES")
 
 
 def _is_address(text: str) -> bool:

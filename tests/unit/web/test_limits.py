@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from parjanya_dagster.errors import SettingsInvalid, TooManyRequests
-from parjanya_dagster.web import limits
+from parjanya_dagster.web import hops, limits
 from parjanya_dagster.web.hops import read_networks, sender
 from parjanya_dagster.web.limits import GUESSES, KNOWN, Guesses, Limiter
 from tests.support.clock import Clock
@@ -101,3 +103,16 @@ def test_the_sender_is_the_last_that_no_proxy_of_ours_has(
 def test_networks_are_read_or_refused() -> None:
     with pytest.raises(SettingsInvalid, match="PARJANYA_WEB__TRUSTED_PROXIES"):
         read_networks("10.0.0.1/8 nowhere")
+
+
+def test_a_proxy_that_nobody_named_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr(hops.log, "warning", lambda _event, **said: told.append(said))
+
+    async def app(*_: object) -> None: ...
+
+    served = hops.Hops(app, PROXIES)
+    for peer, forwarded in (("10.0.0.1", True), ("192.0.2.1", False), *[("192.0.2.1", True)] * 2):
+        headers = [(b"x-forwarded-for", b"203.0.113.9")] if forwarded else []
+        asyncio.run(served({"type": "http", "headers": headers, "client": (peer, 1)}, app, app))  # type: ignore[arg-type]
+    assert [one["peer"] for one in told] == ["192.0.2.1"]
