@@ -21,14 +21,16 @@ from rich.console import Console
 from rich.table import Table
 
 from demo import samples
+from parjanya_dagster.catalog import Query
+from parjanya_dagster.catalog.facets import VERDICTS
+from parjanya_dagster.cli.filters import current_catalog
 from parjanya_dagster.cli.status import status_table
 from parjanya_dagster.doctor.status import status_of
 from parjanya_dagster.ingest.copy_files import Upload, upload
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import load
 from parjanya_dagster.truth.models import ImageRow
-from parjanya_dagster.web.report.page import render, summarize
-from parjanya_dagster.web.report.rows import report_images
+from parjanya_dagster.web.report import Report
 
 PATIENCE = 600.0  # seconds without any progress before the demo gives up
 console = Console()
@@ -135,19 +137,21 @@ def _watch(platform: Platform, instance: subprocess.Popen[str], total: int) -> N
 def _show(platform: Platform, home: Path, expected: list[dict[str, Any]]) -> list[str]:
     found = status_of(platform.store, None, time.time())
     console.print(status_table(found["tenants"]))
-    images = list(
-        report_images(platform.store, platform.objects, [t["tenant"] for t in found["tenants"]])
-    )
     table = Table(title="Why")
     for column in ("tenant", "outcome", "reason"):
         table.add_column(column)
     table.add_column("images", justify="right")
-    for summary in summarize(images):
-        for outcome, rule, n in summary.reasons:
-            table.add_row(summary.tenant, outcome, rule, str(n))
-    console.print(table)
     report = home / "report.html"
-    report.write_text(render(images, "Parjanya demo", datetime.now(UTC)), encoding="utf-8")
+    with current_catalog(platform) as catalog:
+        for tenant in (one["tenant"] for one in found["tenants"]):
+            for verdict in VERDICTS[1:]:
+                filters = {"tenant": (tenant,), "verdict": (verdict,)}
+                counts = catalog.counts(Query(filters=filters), ("rule", "failure"))
+                for rule, n in (counts["rule"] + counts["failure"]).most_common():
+                    table.add_row(tenant, verdict, rule, str(n))
+        writer = Report(catalog=catalog, store=platform.store, objects=platform.objects)
+        writer.write(report, Query(), datetime.now(UTC), "Parjanya demo")
+    console.print(table)
     console.print(f"The report is {report}", markup=False)
     return list(_problems(platform, expected)) + [
         f"the conservation law of {one['tenant']} reads {one['law']}, not 0"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -140,12 +141,41 @@ class TokenRefused(ParjanyaError):
     """This is no valid token. `parjanya uploads token add TENANT` makes one."""
 
 
+class TooManyRequests(TransientError):
+    """Too many requests: wait a little."""
+
+    def __init__(self, wait: float) -> None:
+        """`wait`: seconds until the next one may come."""
+        super().__init__(f"Too many requests. Try again in {math.ceil(wait)} s.")
+        self.retry_after = max(1, math.ceil(wait))
+
+
 class UploadRefused(ParjanyaError):
     """This cannot be uploaded."""
 
 
 class UnknownUpload(ParjanyaError):
     """There is no such upload."""
+
+
+class DeskUnavailable(TransientError):
+    """The desk does not answer. Check its address, and that `parjanya web` runs."""
+
+
+class DeskRefused(ParjanyaError):
+    """The desk refused a request."""
+
+    def __init__(self, message: str | None = None, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status  # of HTTP; 0: nothing was sent
+
+
+class DecisionNotMade(DeskRefused):
+    """The desk did not make a decision."""
+
+    def __init__(self, message: str, told: Any) -> None:
+        super().__init__(message)
+        self.told = told  # what became of it, as the desk says
 
 
 class PolicyUnusable(ParjanyaError):

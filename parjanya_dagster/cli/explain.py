@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from parjanya_dagster.cli.images import bring_up_to_date
+from parjanya_dagster.cli.filters import bring_up_to_date
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
 from parjanya_dagster.cli.output import print_json, print_title, second
 

@@ -59,6 +59,8 @@ def regrade(
     slugs = [known.slug for known in store.tenants()] if everybody else list(tenant or ())
     if everybody and not slugs:
         raise RegradeInvalid("No tenant is registered yet, so there is nothing to regrade.")
+    if not slugs:
+        raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
     asked = selection(store, policy, slugs, since, until, platform.clock())
     if only_preview or not yes:
         foreseen = preview(store, platform.registry.get, asked, platform.clock)

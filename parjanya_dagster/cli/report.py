@@ -1,4 +1,4 @@
-"""`parjanya report`."""
+"""`parjanya report`: a view of images as a page to keep or to send."""
 
 from __future__ import annotations
 
@@ -8,18 +8,65 @@ from typing import Annotated
 
 import typer
 
-from parjanya_dagster.cli.options import Home, OneTenant, platform_of
+from parjanya_dagster.cli.filters import (
+    Batches,
+    Categories,
+    Failures,
+    Reasons,
+    Rules,
+    Since,
+    Sort,
+    Tenants,
+    Text,
+    Verdicts,
+    current_catalog,
+    view_of,
+)
+from parjanya_dagster.cli.options import Home, platform_of
+from parjanya_dagster.errors import SettingsInvalid
 
 
 def report(
     output: Annotated[Path, typer.Argument(help="The HTML file to write.")] = Path("report.html"),
     home: Home = None,
-    tenant: OneTenant = None,
+    tenant: Tenants = None,
+    verdict: Verdicts = None,
+    rule: Rules = None,
+    reason: Reasons = None,
+    category: Categories = None,
+    failure: Failures = None,
+    batch: Batches = None,
+    since: Since = "",
+    text: Text = "",
+    sort: Sort = "-landed",
+    limit: Annotated[
+        int, typer.Option(min=0, help="Show at most so many. All are counted.")
+    ] = 1000,
+    size: Annotated[float, typer.Option(min=0.1, help="Megabytes, with pictures, at most.")] = 25.0,
+    pictures: Annotated[
+        str, typer.Option(help="embed: in the page; beside: in a folder next to it; none.")
+    ] = "embed",
 ) -> None:
-    """Write an HTML page with every image, its verdict and its reasons."""
-    from parjanya_dagster.web.report.write import write_report
+    """Write a page with images, their verdicts and reasons. It counts all and shows the first."""
+    from parjanya_dagster.web.report import Report
 
+    if pictures not in ("embed", "beside", "none"):
+        raise SettingsInvalid(f"--pictures {pictures!r}: it is embed, beside or none.")
+    if not output.absolute().parent.is_dir():
+        raise SettingsInvalid(f"There is no folder {output.absolute().parent}.")
     platform = platform_of(home)
-    tenants = [tenant] if tenant else None
-    images = write_report(output, platform.store, platform.objects, datetime.now(UTC), tenants)
-    typer.echo(f"{images} images are in {output}.")
+    chosen = {
+        "tenant": tenant, "verdict": verdict, "rule": rule, "reason": reason, "category": category,
+        "failure": failure, "batch": batch,
+    }  # fmt: skip
+    with current_catalog(platform) as catalog:
+        written = Report(
+            catalog=catalog,
+            store=platform.store,
+            objects=platform.objects,
+            pictures=pictures,  # type: ignore[arg-type]
+            most=limit,
+            most_bytes=int(size * 1e6),
+        ).write(output, view_of(catalog, chosen, since, text, sort), datetime.now(UTC))
+    left = f" {written.left_out} more are counted and left out." if written.left_out else ""
+    typer.echo(f"{written.shown} images are in {output} ({written.size / 1e6:.1f} MB).{left}")

@@ -37,7 +37,12 @@ As = Annotated[
 Copies = Annotated[
     bool, typer.Option("--copies", help="Decide the other images with the same bytes too.")
 ]
-Order = Annotated[str, typer.Option("--order", help="oldest, or doubt: the least certain first.")]
+Order = Annotated[
+    str,
+    typer.Option(
+        "--order", help="oldest; doubt: the least certain first; alike: look-alikes together."
+    ),
+]
 
 
 @app.command("list")
@@ -60,7 +65,7 @@ def list_(
     rows: list[ImageRow] = []
     for slug in slugs:
         # Only the oldest are put in order: see `review.queue`.
-        first = store.to_review(slug, WINDOW if order == "doubt" else limit)
+        first = store.to_review(slug, limit if order == "oldest" else WINDOW)
         rows += in_order(store, first, order)
     if as_json:
         print_json([_waits(row) for row in rows[:limit]])

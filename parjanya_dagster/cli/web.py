@@ -66,5 +66,6 @@ def web(
         port=chosen,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,  # `web.hops` reads them, from the proxies that the settings name
         timeout_keep_alive=KEEP_ALIVE,
     )

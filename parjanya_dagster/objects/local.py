@@ -320,6 +320,11 @@ class FolderObjects:
     ) -> PresignedPut | None:
         return None
 
+    def presigned_download(
+        self, bucket: str, key: str, disposition: str, seconds: int
+    ) -> str | None:
+        return None
+
     def _open(self, bucket: str, key: str) -> BufferedReader:
         path = self._path(bucket, key)
         try:

@@ -145,6 +145,20 @@ class S3Objects:
             )
         return PresignedPut(url, {"Content-Type": content_type, "If-None-Match": "*"})
 
+    def presigned_download(self, bucket: str, key: str, disposition: str, seconds: int) -> str:
+        with _named(bucket, key):
+            url: str = self._client.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": bucket,
+                    "Key": key,
+                    "ResponseContentDisposition": disposition,
+                    "ResponseContentType": "application/octet-stream",
+                },
+                ExpiresIn=seconds,
+            )
+        return url
+
 
 def s3_client() -> Any:
     """An S3 client, configured by the environment. Raises SettingsInvalid."""

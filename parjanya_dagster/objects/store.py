@@ -129,3 +129,11 @@ class Objects(Protocol):
 
         None: this storage has no such URLs.
         """
+
+    def presigned_download(
+        self, bucket: str, key: str, disposition: str, seconds: int
+    ) -> str | None:
+        """A URL to get what lies there as unknown bytes, within so many seconds.
+
+        `disposition`: the answer's header Content-Disposition. None: this storage has no such URLs.
+        """

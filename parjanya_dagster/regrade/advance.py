@@ -37,7 +37,7 @@ def selection(
     Raises UnknownTenant, RegradeInvalid.
     """
     if not tenants:
-        raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
+        raise RegradeInvalid("Name the tenants to regrade.")
     known = {tenant.slug for tenant in store.tenants()}
     for slug in tenants:
         if slug not in known:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
+from parjanya_dagster.review.clusters import clusters
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store import EvidenceLog, Store
 
-Order = Literal["oldest", "doubt"]
-ORDERS: tuple[Order, ...] = ("oldest", "doubt")
+Order = Literal["oldest", "doubt", "alike"]
+ORDERS: tuple[Order, ...] = ("oldest", "doubt", "alike")
 WINDOW = 500
 """Images that are put in order at once, the oldest ones first. Without a bound, asking for one
 image would read the evidence of all that wait."""
@@ -41,13 +42,45 @@ def next_images(
     return taken
 
 
+def next_groups(
+    store: Store,
+    tenant: str,
+    who: str,
+    now: float,
+    *,
+    lease: float,
+    n: int,
+    most: int,
+    skip: Collection[str] = (),
+) -> list[list[ImageRow]]:
+    """The next groups of look-alikes for a person: whole ones, until there are n images.
+
+    Groups are made of WINDOW images at once, those that wait longest first. At most `most` images
+    are kept, so a larger group comes in parts. What somebody else keeps is in none.
+    """
+    but, taken, last = set(skip), list[list[ImageRow]](), None
+    while sum(map(len, taken)) < n and (window := store.to_review(tenant, WINDOW, last)):
+        last = window[-1]
+        for group in clusters(store, [row for row in window if row.image_id not in but]):
+            kept = sum(map(len, taken))
+            if kept >= n:
+                break
+            among = [row.image_id for row in group]
+            got = store.claim_review(tenant, who, now, lease, most - kept, skip, among)
+            taken += [got] if got else []
+    return taken
+
+
 def in_order(store: EvidenceLog, waiting: Sequence[ImageRow], order: Order) -> list[ImageRow]:
     """By doubt: the least certain first. Those of which nothing is known come last, as they were.
+    Alike: those that look alike come together.
 
     `waiting` has the earliest arrival first.
     """
     if order == "oldest":
         return list(waiting)
+    if order == "alike":
+        return [row for group in clusters(store, waiting) for row in group]
     recorded = store.evidence(waiting, ("enriched",))
 
     def certainty(row: ImageRow) -> float:

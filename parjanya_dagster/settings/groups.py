@@ -91,6 +91,9 @@ class Uploads(Group):
     origins: str = Field(
         default="", description="Web origins whose pages may ask for uploads, between spaces."
     )
+    files_per_minute: int = Field(
+        default=6000, ge=1, description="Uploads that one token may ask for, in each process."
+    )
 
 
 class Web(Group):
@@ -105,11 +108,15 @@ class Web(Group):
     )
     trusted_proxies: str = Field(
         default="127.0.0.1/32 ::1/128",
-        description="Networks whose identity header is believed, between spaces.",
+        description="Networks of proxies that are believed whom they pass on, between spaces.",
     )
     roles: str = Field(
         default="",
         description="Who may do what: anna=reviewer:acme,globex bob=operator:*",
+    )
+    storage_downloads: bool = Field(
+        default=False,
+        description="Originals in S3 are downloaded from there, by addresses good for a minute.",
     )
 
 

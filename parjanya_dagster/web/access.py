@@ -17,10 +17,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from parjanya_dagster.errors import SettingsInvalid
 
-ROLES = ("viewer", "reviewer", "operator")
+Role = Literal["viewer", "reviewer", "operator"]
+ROLES: tuple[Role, ...] = ("viewer", "reviewer", "operator")
 """Each may do what those before it may: look; decide about images; run the platform."""
 EVERY = "*"  # tenant
 SESSION = 7 * 86_400.0  # seconds that a session lasts
@@ -32,16 +34,24 @@ class Person:
     """Somebody, with a role for each tenant. A tenant without one does not exist to them."""
 
     name: str
-    roles: Mapping[str, str]
+    roles: Mapping[str, Role]
     session: str  # what addresses and forms of this session are bound to
 
-    def may(self, role: str, tenant: str) -> bool:
-        has = self.roles.get(tenant) or self.roles.get(EVERY)
+    def role(self, tenant: str) -> Role | None:
+        """What they are to a tenant. None: it does not exist to them."""
+        return self.roles.get(tenant) or self.roles.get(EVERY)
+
+    def may(self, role: Role, tenant: str) -> bool:
+        has = self.role(tenant)
         return has is not None and ROLES.index(has) >= ROLES.index(role)
 
     @property
     def operates(self) -> bool:
         return self.roles.get(EVERY) == "operator"
+
+    @property
+    def operates_some(self) -> bool:
+        return "operator" in self.roles.values()
 
     @property
     def tenants(self) -> Sequence[str] | None:
@@ -123,16 +133,17 @@ def _kept(path: Path, new: str) -> str:
     return path.read_text().strip()
 
 
-def read_roles(text: str) -> dict[str, dict[str, str]]:
+def read_roles(text: str) -> dict[str, dict[str, Role]]:
     """Person -> tenant -> role, from `anna=reviewer:acme,globex bob=operator:*`.
 
     Raises SettingsInvalid.
     """
-    people: dict[str, dict[str, str]] = {}
+    people: dict[str, dict[str, Role]] = {}
     for word in text.split():
         person, _, right = word.rpartition("=")
-        role, _, tenants = right.partition(":")
-        if not person or role not in ROLES or not tenants:
+        named, _, tenants = right.partition(":")
+        role = next((one for one in ROLES if one == named), None)
+        if not person or role is None or not tenants:
             raise SettingsInvalid(
                 f"PARJANYA_WEB__ROLES: {word!r} does not read person=role:tenant,tenant. A role is "
                 f"{', '.join(ROLES)}; the tenant * means all."

@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
-from pydantic import BaseModel, Field
 
 from parjanya_dagster.catalog import Query as View
 from parjanya_dagster.catalog.query import cursor
+from parjanya_dagster.client.messages import (
+    MOST_LISTED,
+    Facets,
+    ImageFacts,
+    ImageListed,
+    ImagesListed,
+    Me,
+    Media,
+    TenantListed,
+    TenantsListed,
+)
 from parjanya_dagster.doctor.explain import explanation
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.images import limited
-
-MOST = 1000  # images of one page
 
 router = APIRouter(prefix="/api/v1")
 
@@ -25,56 +33,36 @@ _VIEW = (
 )
 
 
-class ImageListed(BaseModel):
-    """One image as lists have it."""
-
-    image_id: str
-    tenant: str
-    name: str
-    verdict: str = Field(description="accept, review, reject, failed or pending.")
-    why: str
-    category: str | None
-    quality: float | None
-    reviews: int = Field(description="Decisions of people so far: name it as `seen` to decide.")
-    person: str | None = Field(description="Whose verdict it is. Null: a policy's.")
-    width: int | None
-    height: int | None
-    landed_at: float = Field(description="Seconds since the epoch.")
-    thumbnail: str | None = Field(description="An address that is good for this session, a while.")
+@router.get("/me")
+def me(request: Request) -> Me:
+    """Who you are here."""
+    desk, person = _who(request)
+    return Me(name=person.name, operates=person.operates, form_token=desk.keys.form_token(person))
 
 
-class ImagesListed(BaseModel):
-    """A page of a view."""
-
-    total: int
-    images: list[ImageListed]
-    next: str | None = Field(description="Give it as `after` to get the next page.")
-    complete_at: float | None = Field(
-        description="Everything that was in Truth then is counted. Null: not built yet."
+@router.get("/tenants")
+def tenants(request: Request) -> TenantsListed:
+    """The tenants that exist to you, what decides their images, and what waits for people."""
+    desk, person = _who(request)
+    store = desk.platform.store
+    return TenantsListed(
+        tenants=[
+            TenantListed(
+                tenant=tenant.slug,
+                policy=tenant.policy,
+                role=role,
+                waiting=store.waiting_for_review(tenant.slug),
+            )
+            for tenant in store.tenants()
+            if (role := person.role(tenant.slug)) is not None
+        ]
     )
-
-
-class Facets(BaseModel):
-    """Images by value of each facet, among those that match all filters but its own.
-
-    Of a facet with more than 1,000 values, the most frequent are here.
-    """
-
-    facets: dict[str, dict[str, int]]
-
-
-class Media(BaseModel):
-    """Addresses of an image's pictures, good for this session, for a while."""
-
-    thumbnail: str | None
-    preview: str | None
-    original: str
 
 
 @router.get("/images", description=f"Images of a view, page by page. {_VIEW}")
 def images(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
     after: Annotated[str, Query(description="`next` of the page before.")] = "",
 ) -> ImagesListed:
     desk, person = _who(request)
@@ -95,13 +83,13 @@ def facets(request: Request) -> Facets:
 
 
 @router.get("/images/{image_id}")
-def image(request: Request, image_id: str) -> dict[str, Any]:
+def image(request: Request, image_id: str) -> ImageFacts:
     """Everything about one image, as `parjanya explain --json` says it. From Truth."""
     desk, person = _who(request)
     row = desk.row(person, image_id)
     if row is None:
         raise HTTPException(404, "There is no such image.")
-    return explanation(desk.platform.store, row, desk.clock())
+    return ImageFacts.model_validate(explanation(desk.platform.store, row, desk.clock()))
 
 
 @router.get("/images/{image_id}/media")
@@ -116,6 +104,7 @@ def media(request: Request, image_id: str) -> Media:
         thumbnail=at(person, row.tenant, image_id, "thumbnail") if row.thumbnail_key else None,
         preview=at(person, row.tenant, image_id, "preview") if row.preview_key else None,
         original=at(person, row.tenant, image_id, "original"),
+        download=at(person, row.tenant, image_id, "download"),
     )
 
 

@@ -2,110 +2,145 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import Field
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
-
-from parjanya_dagster.review.decide import Asked, Told, decide
-from parjanya_dagster.review.queue import next_images
+from parjanya_dagster.client.messages import (
+    Asked,
+    Decision,
+    DecisionOf,
+    Decisions,
+    ReviewsTold,
+    ReviewTold,
+    Told,
+)
+from parjanya_dagster.review import decide as deciding
+from parjanya_dagster.review.queue import Order, next_groups, next_images
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.review import asked as shown
 
 LEASE = 120.0  # seconds for which images are kept for a person who has them on a page
 MOST = 60  # images that are kept for a person at once
-MOST_AT_ONCE = 500  # decisions of one request
 _STATUS = {"stale": 409, "not_now": 503, "refused": 422, "unknown": 404}
 
 router = APIRouter(prefix="/api/v1")
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Wanted(_Body):
+class Wanted(Asked):
     """The next images of a tenant's queue."""
 
     tenant: str
     n: int = Field(default=8, ge=1, le=MOST)
     skip: list[str] = Field(default=[], max_length=5000, description="Not these.")
-    order: Literal["oldest", "doubt"] = "oldest"
+    order: Order = Field(
+        default="oldest", description="`alike`: groups of look-alikes, each of them whole."
+    )
 
 
-class Kept(_Body):
+class Kept(Asked):
     """Images that are kept for the person who asks."""
 
     image_ids: list[str] = Field(max_length=MOST)
 
 
-class Decision(_Body):
-    """A decision, on what was shown."""
+class Shown(Told):
+    """An image as it is shown to who decides about it, with what a decision must name."""
 
-    action: Literal["accept", "reject", "undo"]
-    request_id: str = Field(
-        min_length=8, max_length=100, description="Yours: the same one twice is one decision."
-    )
-    note: str = Field(default="", max_length=2000)
-    seen: int | None = Field(default=None, description="How many decisions were shown with it.")
-    evidence: dict[str, str] | None = Field(
-        default=None, description="The evidence that was shown: stage, fingerprint."
-    )
-
-
-class Named(Decision):
     image_id: str
+    group: str | None = Field(description="The same for those that look alike. Null: it is alone.")
+    tenant: str
+    name: str
+    seen: int = Field(description="How many decisions of people there are.")
+    evidence: dict[str, str]
+    policy: str | None
+    verdict: str | None
+    reasons: list[str]
+    category: str | None
+    caption: str | None
+    quality: float | None
+    width: int | None
+    height: int | None
+    thumbnail: str | None
+    preview: str | None
 
 
-class Decisions(_Body):
-    """Several decisions. What one is refused for stops no other."""
+class Claimed(Told):
+    """Images that are kept for who asked."""
 
-    decisions: list[Named] = Field(max_length=MOST_AT_ONCE)
+    images: list[Shown]
+    waiting: int
+    lease: float = Field(description="Seconds.")
+
+
+class Extended(Told):
+    kept: list[str]
+
+
+class Released(Told):
+    released: bool
 
 
 @router.post("/review/claim")
-def claim(request: Request, wanted: Wanted) -> dict[str, Any]:
+def claim(request: Request, wanted: Wanted) -> Claimed:
     """Keep images for who asks, and for nobody else, for two minutes: extend it meanwhile."""
     desk, person = _who(request)
     _require(person, wanted.tenant)
     store = desk.platform.store
-    rows = next_images(
-        store,
-        wanted.tenant,
-        person.name,
-        desk.clock(),
+    now = desk.clock()
+    if wanted.order == "alike":
+        groups = next_groups(
+            store,
+            wanted.tenant,
+            person.name,
+            now,
+            lease=LEASE,
+            n=wanted.n,
+            most=MOST,
+            skip=wanted.skip,
+        )
+    else:
+        rows = next_images(
+            store,
+            wanted.tenant,
+            person.name,
+            now,
+            lease=LEASE,
+            n=wanted.n,
+            skip=wanted.skip,
+            order=wanted.order,
+        )
+        groups = [[row] for row in rows]
+    group_of = {row.image_id: group[0].image_id for group in groups for row in group if group[1:]}
+    found = shown(desk, person, [row for group in groups for row in group])
+    return Claimed(
+        images=[
+            Shown.model_validate({**one, "group": group_of.get(one["image_id"])}) for one in found
+        ],
+        waiting=store.waiting_for_review(wanted.tenant),
         lease=LEASE,
-        n=wanted.n,
-        skip=wanted.skip,
-        order=wanted.order,
     )
-    return {
-        "images": shown(desk, person, rows),
-        "waiting": store.waiting_for_review(wanted.tenant),
-        "lease": LEASE,
-    }
 
 
 @router.post("/review/extend")
-def extend(request: Request, kept: Kept) -> dict[str, list[str]]:
+def extend(request: Request, kept: Kept) -> Extended:
     """Keep them for longer. Those that come back are still kept for who asks."""
     desk, person = _who(request)
     store = desk.platform.store
-    return {"kept": sorted(store.extend_review(kept.image_ids, person.name, desk.clock(), LEASE))}
+    held = store.extend_review(kept.image_ids, person.name, desk.clock(), LEASE)
+    return Extended(kept=sorted(held))
 
 
 @router.post("/review/release")
-def release(request: Request, kept: Kept) -> dict[str, bool]:
+def release(request: Request, kept: Kept) -> Released:
     """Let others have them."""
     desk, person = _who(request)
     desk.platform.store.release_review(kept.image_ids, person.name)
-    return {"released": True}
+    return Released(released=True)
 
 
-@router.post("/images/{image_id}/review")
-def review(request: Request, image_id: str, decision: Decision) -> Response:
+@router.post("/images/{image_id}/review", responses={409: {"model": ReviewTold}})
+def review(request: Request, response: Response, image_id: str, decision: Decision) -> ReviewTold:
     """Decide one image.
 
     409: it was decided meanwhile, and `newer` says by whom. 503: the policy decides it just now,
@@ -114,20 +149,24 @@ def review(request: Request, image_id: str, decision: Decision) -> Response:
     desk, person = _who(request)
     told = _decided(desk, person, image_id, decision)
     desk.nudge.set()
-    return JSONResponse(_body(told), 200 if told.good else _STATUS[told.result])
+    if not told.good:
+        response.status_code = _STATUS[told.result]
+    return told
 
 
 @router.post("/reviews")
-def reviews(request: Request, body: Decisions) -> dict[str, list[dict[str, Any]]]:
+def reviews(request: Request, body: Decisions) -> ReviewsTold:
     """Decide several images. Each one's outcome is told."""
     desk, person = _who(request)
-    told = [_body(_decided(desk, person, one.image_id, one)) for one in body.decisions]
+    told = [_decided(desk, person, one.image_id, one) for one in body.decisions]
     desk.nudge.set()
-    return {"decisions": told}
+    return ReviewsTold(decisions=told)
 
 
-def _decided(desk: Desk, person: Person, image_id: str, decision: Decision) -> Told:
-    asked = Asked(
+def _decided(
+    desk: Desk, person: Person, image_id: str, decision: Decision | DecisionOf
+) -> ReviewTold:
+    asked = deciding.Asked(
         image=image_id,
         who=person.name,
         action=decision.action,
@@ -138,14 +177,14 @@ def _decided(desk: Desk, person: Person, image_id: str, decision: Decision) -> T
     )
     row = desk.row(person, image_id)
     if row is None:
-        return Told(asked=asked, result="unknown", says="There is no such image.")
-    if not person.may("reviewer", row.tenant):
-        return Told(asked=asked, result="refused", says="You may look at it, and not decide.")
-    return decide(desk.platform.store, asked, desk.clock())
-
-
-def _body(told: Told) -> dict[str, Any]:
-    return {**told.body(), "good": told.good}
+        told = deciding.Told(asked=asked, result="unknown", says="There is no such image.")
+    elif not person.may("reviewer", row.tenant):
+        told = deciding.Told(
+            asked=asked, result="refused", says="You may look at it, and not decide."
+        )
+    else:
+        told = deciding.decide(desk.platform.store, asked, desk.clock())
+    return ReviewTold.model_validate({**told.body(), "good": told.good})
 
 
 def _who(request: Request) -> tuple[Desk, Person]:

@@ -14,10 +14,23 @@ from parjanya_dagster.catalog import Catalog
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.metrics.measure import measure_home
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.web import api, api_review, image, images, pages, releases, review
+from parjanya_dagster.web import (
+    api,
+    api_regrade,
+    api_review,
+    image,
+    images,
+    pages,
+    regrade,
+    releases,
+    review,
+)
 from parjanya_dagster.web.access import open_keys, read_roles
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.door import Door, Guard
+from parjanya_dagster.web.hops import Hops, read_networks
+from parjanya_dagster.web.limits import Guesses
+from parjanya_dagster.web.lookups import Lookups
 from parjanya_dagster.web.overview import page as overview
 from parjanya_dagster.web.overview.watch import Watch
 from parjanya_dagster.web.uploads import create_app as uploads
@@ -35,6 +48,8 @@ def open_desk(platform: Platform, every: float = 5.0) -> Desk:
         catalog=Catalog(home),
         keys=open_keys(home),
         watch=Watch(lambda: measure_home(platform), platform.clock, every),
+        lookups=Lookups(platform.clock),
+        start=lambda work: threading.Thread(target=work, daemon=True).start(),
     )
 
 
@@ -61,6 +76,8 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/images/{image_id}", image.page),
         ("/review", review.page),
         ("/releases", releases.page),
+        ("/regrade", regrade.page),
+        ("/regrade/{replay_id}", regrade.one),
         ("/media/{kind}/{image_id}/{seal}", _media),
         ("/static/{hash}/{name}", pages.static),
         ("/healthz", _healthz),
@@ -69,16 +86,20 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
     app.include_router(api.router)
     app.include_router(api_review.router)
     app.include_router(releases.router)
+    app.include_router(api_regrade.router)
     app.mount("/uploads", uploads(desk.platform))
+    networks = read_networks(web.trusted_proxies)
     door = Door(
         keys=desk.keys,
         clock=desk.clock,
         identity_header=web.identity_header,
-        proxies=tuple(web.trusted_proxies.split()),
+        proxies=networks,
+        guesses=Guesses(desk.clock),
         roles=read_roles(web.roles),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, door=door)
+    app.add_middleware(Hops, networks=networks)
     app.add_middleware(
         TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *web.hosts.split(), *(hosts or ())]
     )
@@ -93,6 +114,7 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
     following.start()
     yield
     desk.stopping.set()
+    desk.lookups.close()
     desk.nudge.set()
     following.join(30)
     desk.catalog.close()

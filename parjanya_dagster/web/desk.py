@@ -14,6 +14,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.launch import UI_FILE
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.web.access import Keys, Person
+from parjanya_dagster.web.lookups import Lookups
 from parjanya_dagster.web.media import Media
 from parjanya_dagster.web.overview.watch import Watch
 
@@ -30,6 +31,8 @@ class Desk:
     catalog: Catalog
     keys: Keys
     watch: Watch
+    lookups: Lookups
+    start: Callable[[Callable[[], None]], None]  # begins work that outlives its request
     stopping: threading.Event = field(default_factory=threading.Event)
     nudge: threading.Event = field(
         default_factory=threading.Event
@@ -46,6 +49,7 @@ class Desk:
             objects=self.platform.objects,
             keys=self.keys,
             clock=self.platform.clock,
+            from_storage=self.platform.settings.web.storage_downloads,
         )
 
     def dagster(self) -> str | None:

@@ -7,14 +7,16 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from ipaddress import ip_address, ip_network
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from parjanya_dagster.web.access import SESSION, Keys, Person
+from parjanya_dagster.errors import TooManyRequests
+from parjanya_dagster.web.access import SESSION, Keys, Person, Role
+from parjanya_dagster.web.hops import Networks, within
+from parjanya_dagster.web.limits import Guesses
 
 OPEN = ("/static/", "/healthz", "/uploads/")
 """What needs no person: files that are everybody's, and uploads with tokens of their own."""
@@ -28,18 +30,23 @@ class Door:
 
     keys: Keys
     clock: Callable[[], float]
+    guesses: Guesses
     identity_header: str = ""  # in which a proxy names who it signed in; empty: nobody does
-    proxies: tuple[str, ...] = ()  # networks whose header is believed
-    roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # person -> tenant -> role
+    proxies: Networks = ()  # whose header is believed
+    roles: Mapping[str, Mapping[str, Role]] = field(
+        default_factory=dict
+    )  # person -> tenant -> role
     secure: bool = False  # people come by https alone
 
     def person(self, request: Request) -> Person | None:
-        """Whose request this is. None: nobody's."""
+        """Whose request this is. None: nobody's. Raises TooManyRequests."""
         if self.identity_header:
             return self._named(request)
         bearer = request.headers.get("authorization", "")
-        if bearer.startswith("Bearer ") and self.keys.opens(bearer.removeprefix("Bearer ")):
-            return Person(name=login_name(), roles={"*": "operator"}, session="bearer")
+        if bearer.startswith("Bearer "):
+            if self.keys.opens(bearer.removeprefix("Bearer ")):
+                return Person(name=login_name(), roles={"*": "operator"}, session="bearer")
+            self.guesses.wrong(request.state.sender)
         cookie = request.cookies.get(self.keys.cookie, "")
         return self.keys.person(cookie, self.clock()) if cookie else None
 
@@ -47,16 +54,9 @@ class Door:
         host = request.client.host if request.client else ""
         name = request.headers.get(self.identity_header, "")
         roles = self.roles.get(name)
-        if not name or not roles or not self._trusted(host):
+        if not name or not roles or not within(host, self.proxies):
             return None
         return Person(name=name, roles=roles, session=self.keys.signature("person", name))
-
-    def _trusted(self, host: str) -> bool:
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        return any(address in ip_network(network) for network in self.proxies)
 
     def forged(self, request: Request, person: Person) -> bool:
         """Whether a request that changes something was not made by one of our pages."""
@@ -66,11 +66,16 @@ class Door:
         return not hmac.compare_digest(given.encode(), self.keys.form_token(person).encode())
 
     def enter(self, request: Request) -> Response | None:
-        """Exchange the token of an address for a session. None: there is none in it."""
+        """Exchange the token of an address for a session. None: there is none in it.
+
+        A right token always opens. It cannot be guessed, and nobody beside its owner shall be able
+        to lock them out by guessing. Raises TooManyRequests.
+        """
         token = request.query_params.get("token")
         if token is None or self.identity_header or request.method not in SAFE:
             return None
         if not self.keys.opens(token):
+            self.guesses.wrong(request.state.sender)
             return PlainTextResponse(_NO_TOKEN, 403, _PRIVATE)
         rest = [(k, v) for k, v in request.query_params.multi_items() if k != "token"]
         address = request.url.path + (f"?{urlencode(rest)}" if rest else "")
@@ -98,17 +103,22 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        answer = self.door.enter(request)
-        if answer is None:
-            person = self.door.person(request)
-            if person is None:
-                answer = _refused(request, 401, _WHO_NAMED if self.door.identity_header else _WHO)
-            elif self.door.forged(request, person):
-                answer = _refused(request, 403, "This did not come from a page of this session.")
-            else:
-                request.state.person = person
-                answer = None
+        try:
+            answer = self.door.enter(request) or self._let_in(request)
+        except TooManyRequests as error:
+            answer = _refused(request, 429, str(error))
+            answer.headers["Retry-After"] = str(error.retry_after)
         await (answer or self.app)(scope, receive, send)
+
+    def _let_in(self, request: Request) -> Response | None:
+        """Say who it is in `state.person`. Otherwise, the answer that sends them away."""
+        person = self.door.person(request)
+        if person is None:
+            return _refused(request, 401, _WHO_NAMED if self.door.identity_header else _WHO)
+        if self.door.forged(request, person):
+            return _refused(request, 403, "This did not come from a page of this session.")
+        request.state.person = person
+        return None
 
 
 def login_name() -> str:

@@ -63,6 +63,7 @@ def facts(desk: Desk, person: Person, row: ImageRow) -> dict[str, Any]:
         "original": address(person, row.tenant, row.image_id, "original")
         if row.object_state == PRESENT
         else None,
+        "download": address(person, row.tenant, row.image_id, "download"),
         "inline": validated.get("format") in INLINE,
         "alt": enriched.get("caption") or f"{enriched.get('category') or 'image'}",
         "reasons": reasons,

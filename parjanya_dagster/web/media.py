@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
@@ -23,7 +23,9 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.web.access import Keys, Person
 
-Kind = Literal["thumbnail", "preview", "original"]
+Kind = Literal["thumbnail", "preview", "original", "download"]
+"""An original is served by the desk, and may be shown. A download may be sent to the storage."""
+FROM_STORAGE = 60  # seconds for which an address of the storage is good
 WINDOW = (
     3600  # seconds: an address stays the same within one, and is good until the end of the next
 )
@@ -46,6 +48,7 @@ class Media:
     objects: Objects
     keys: Keys
     clock: Callable[[], float]
+    from_storage: bool = False  # downloads come from the storage, where it has addresses
 
     def address(self, person: Person, tenant: str, image_id: str, kind: Kind) -> str:
         until = (int(self.clock()) // WINDOW + 2) * WINDOW
@@ -71,6 +74,14 @@ class Media:
             return PlainTextResponse(
                 "This address has expired. Load the page again.", 410, _fresh()
             )
+        try:
+            elsewhere = self._elsewhere(row) if kind == "download" else None
+        except ObjectGone:
+            return PlainTextResponse("There is no such picture any more.", 404, _fresh())
+        except StorageUnavailable as error:
+            return PlainTextResponse(str(error), 503, {**_fresh(), "Retry-After": "5"})
+        if elsewhere is not None:
+            return RedirectResponse(elsewhere, 303, _fresh())
         tag = f'"{_tag(row, kind)}"'
         headers = {
             **_ALWAYS,
@@ -88,8 +99,17 @@ class Media:
             return PlainTextResponse(str(error), 503, {**_fresh(), "Retry-After": "5"})
         return _part(found.data, wanted, headers | _described(row, kind, found.data))
 
+    def _elsewhere(self, row: ImageRow) -> str | None:
+        """Where the storage gives the original out itself. None: nowhere."""
+        if not self.from_storage:
+            return None
+        url = self.objects.presigned_download(row.bucket, row.key, _saved_as(row), FROM_STORAGE)
+        if url is not None and self.objects.head(row.bucket, row.key).version != row.version:
+            raise ObjectGone  # what lies there now is another image
+        return url
+
     def _bytes(self, row: ImageRow, kind: str) -> Object:
-        if kind == "original":
+        if kind in ("original", "download"):
             found = self.objects.get(row.bucket, row.key, row.version)
             if found.version != row.version:
                 raise ObjectGone  # what lies there now is another image
@@ -111,10 +131,14 @@ def _described(row: ImageRow, kind: str, data: bytes) -> dict[str, str]:
         found = ""
     shown = found in INLINE and len(data) > 0
     described = {"Content-Type": MIME[found] if shown else "application/octet-stream"}
-    if kind == "original":
-        name = quote(row.key.rpartition("/")[2], safe="", errors="surrogateescape")
-        described["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    if kind in ("original", "download"):
+        described["Content-Disposition"] = _saved_as(row)
     return described
+
+
+def _saved_as(row: ImageRow) -> str:
+    name = quote(row.key.rpartition("/")[2], safe="", errors="surrogateescape")
+    return f"attachment; filename*=UTF-8''{name}"
 
 
 def _tag(row: ImageRow, kind: str) -> str:

@@ -33,8 +33,10 @@ NAV = (
     ("/images", "Images"),
     ("/review", "Review"),
     ("/releases", "Releases"),
+    ("/regrade", "Regrade"),
     ("/uploads/", "Uploads"),
 )
+OPERATORS = frozenset({"/regrade"})  # pages for those who operate a tenant
 
 
 def render(request: Request, template: str, status: int = 200, **shown: Any) -> Response:
@@ -48,7 +50,11 @@ def render(request: Request, template: str, status: int = 200, **shown: Any) -> 
             person=person.name,
             form_token=desk.keys.form_token(person),
             here=request.url.path,
-            nav=NAV,
+            nav=[
+                (path, label)
+                for path, label in NAV
+                if path not in OPERATORS or person.operates_some
+            ],
             dagster=desk.dagster(),
             **shown,
         )
@@ -70,6 +76,7 @@ def environment() -> Environment:
         "fact": text.fact,
         "number": text.number,
         "size": text.size,
+        "span": text.span,
         "moment": moment,
         "aspect": aspect,
     }

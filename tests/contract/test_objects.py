@@ -292,3 +292,17 @@ def test_a_presigned_put_expires(
         given = s3.presigned_put(bucket, "incoming/a.jpg", "image/jpeg", 3, 60)
     assert put(given, b"abc") == 403
     assert keys(s3, bucket) == set()
+
+
+def test_a_presigned_download_is_a_file_to_save_for_a_while(
+    s3: S3Objects, bucket: str, tmp_path: Path
+) -> None:
+    s3.put(bucket, "incoming/a b.html", b"<script>", "text/html")
+    url = s3.presigned_download(bucket, "incoming/a b.html", "attachment; filename*=UTF-8''a", 60)
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"<script>"
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''a"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(url.replace("attachment", "inline"))
+    assert FolderObjects(tmp_path).presigned_download("b", "k", "attachment", 60) is None

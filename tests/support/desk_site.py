@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.testclient import TestClient
 
 from parjanya_dagster.catalog import Follower
+from parjanya_dagster.execution.stages.build import stage_work
+from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.outcomes import TerminalFailure
 from parjanya_dagster.truth.stages import STAGES
-from parjanya_dagster.web.access import Person
+from parjanya_dagster.web.access import Person, Role
 from parjanya_dagster.web.app import create_app, open_desk
 from parjanya_dagster.web.desk import Desk
 from tests.support.clock import NOON
@@ -30,6 +33,7 @@ class DeskSite:
     """A platform whose desk is served, and short words for what tests do with it."""
 
     place: Platform
+    ids: list[str] = field(default_factory=list)  # of images, where a test keeps them
 
     def __post_init__(self) -> None:
         self.desk = open_desk(self.place)
@@ -39,11 +43,16 @@ class DeskSite:
             Tenant(slug=slug, bucket=slug, prefix="incoming/", policy="default@2", created_at=NOON)
         )
 
-    def add(self, tenant: str, *names: str, verdict: str | None = "review") -> list[str]:
-        """Images of a tenant with pictures, decided unless the verdict is None. Their ids."""
+    def add(
+        self, tenant: str, *names: str, verdict: str | None = "review", kinds: int = 10_000
+    ) -> list[str]:
+        """Images of a tenant with pictures, decided unless the verdict is None. Their ids.
+
+        `kinds`: so many pictures differ; the others have the bytes of one of them.
+        """
         self.add_tenant(tenant)
         for n, name in enumerate(names):
-            data = picture(n, 64 + 16 * (n % 3), 48)
+            data = picture(n % kinds, 64 + 16 * (n % kinds % 3), 48)
             self.place.objects.put(tenant, f"incoming/{name}", data, "image/jpeg")
         self.place.sweeper.sweep(1e12)
         rows = {
@@ -51,11 +60,11 @@ class DeskSite:
             for row in self.place.store.present(tenant, "", 10_000)
         }
         if verdict is not None:
-            self._decide(verdict)
+            self.work(verdict)
         self.follow()
         return [rows[name].image_id for name in names]
 
-    def _decide(self, verdict: str) -> None:
+    def work(self, verdict: str) -> None:
         """Do the work of all stages in the place of a worker."""
         now = self.place.clock()
         for stage in STAGES:
@@ -80,6 +89,7 @@ class DeskSite:
             body: dict[str, Any] = {"width": 64, "height": 48, "format": "jpeg", "exif": {},
                                     "technical": {"sharpness": 0.5}}  # fmt: skip
             columns: dict[str, Any] = {
+                "sha256": hashlib.sha256(data).hexdigest(),
                 "preview_bucket": row.bucket,
                 "preview_key": f"previews/{one.image_id}.jpg",
                 "thumbnail_key": f"thumbnails/{one.image_id}.jpg",
@@ -100,6 +110,18 @@ class DeskSite:
             {"verdict": verdict, "reasons": ["The quality is low."], "policy": "default@2"},
         )
 
+    def decide_due(self) -> int:
+        """What waits for its decision is decided by its policy. Returns how many images."""
+        store = self.place.store
+        return work_off(
+            store,
+            stage_work(self.place, "curated", "run-1"),
+            store.batches(),
+            owner="run-1",
+            pace=Pace(rows=500),
+            clock=self.place.clock,
+        ).rows
+
     def follow(self) -> None:
         """Bring the catalog up to date."""
         follower = Follower(self.place.store, self.place.settings.home, self.place.clock)
@@ -112,7 +134,7 @@ class DeskSite:
         client.headers["Authorization"] = f"Bearer {self.desk.keys.token}"
         return client
 
-    def person(self, name: str = "anna", **roles: str) -> Person:
+    def person(self, name: str = "anna", **roles: Role) -> Person:
         return Person(name=name, roles=roles or {"*": "operator"}, session=f"session-{name}")
 
 

@@ -14,7 +14,12 @@ import uvicorn
 def serving(app: Any) -> Iterator[str]:
     """Serve it in a thread. Yields its address."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=5
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        timeout_graceful_shutdown=5,
+        proxy_headers=False,  # as `parjanya web` serves it
     )
     server = uvicorn.Server(config)
     sock = config.bind_socket()

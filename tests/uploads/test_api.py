@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.uploads.promises import GRACE
+from parjanya_dagster.web.limits import GUESSES
 from parjanya_dagster.web.uploads import create_app
 from parjanya_dagster.web.uploads.body_limit import MOST
 from tests.support.clock import Clock
@@ -233,3 +234,39 @@ def test_an_empty_folder_without_a_marker_takes_its_first_upload(
     (made,) = answer.json()["uploads"]
     made_for = {**made["headers"], **site.headers("cyan")}
     assert client.put(made["url"], content=b"abc", headers=made_for).status_code == 201
+
+
+def test_who_guesses_tokens_has_to_wait_and_who_has_one_has_not(site: Site) -> None:
+    app = create_app(site.place)
+    thief = TestClient(app, client=("192.0.2.1", 5000))
+    thief.get("/v1/me", headers=site.headers("acme"))
+    guess = {"Authorization": f"Bearer {site.tokens['acme'][:-1]}x"}
+    answers = [thief.get("/v1/me", headers=guess) for _ in range(GUESSES + 1)]
+    assert [one.status_code for one in answers] == [401] * GUESSES + [429]
+    assert answers[-1].headers["retry-after"] == "3"
+    assert thief.get("/v1/me", headers=site.headers("acme")).status_code == 200, "was right before"
+    assert thief.get("/v1/me", headers=site.headers("bolt")).status_code == 429
+    other = TestClient(app, client=("192.0.2.2", 5000))
+    assert other.get("/v1/me", headers=site.headers("bolt")).status_code == 200
+
+
+@pytest.mark.parametrize(("peer", "scheme"), [("127.0.0.1", "https"), ("192.0.2.1", "http")])
+def test_only_a_trusted_proxy_says_that_browsers_come_by_tls(
+    site: Site, peer: str, scheme: str
+) -> None:
+    client = TestClient(create_app(site.place), client=(peer, 5000))
+    headers = site.headers("acme", **{"X-Forwarded-Proto": "https"})
+    made = client.post("/v1/uploads", json=files("a.jpg"), headers=headers).json()
+    assert made["uploads"][0]["url"].startswith(f"{scheme}://")
+
+
+def test_a_token_may_ask_for_so_many_files_a_minute(site: Site, clock: Clock) -> None:
+    client = TestClient(create_app(with_settings(site.place, uploads={"files_per_minute": 6})))
+
+    def asked(slug: str, n: int) -> int:
+        names = files(*(f"{one}.jpg" for one in range(n)))
+        return client.post("/v1/uploads", json=names, headers=site.headers(slug)).status_code
+
+    assert [asked("acme", 5), asked("acme", 2), asked("bolt", 5)] == [201, 429, 201]
+    clock.pass_by(10)
+    assert asked("acme", 2) == 201

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.settings import Settings
 from parjanya_dagster.web.access import SECRET_FILE, SESSION, TOKEN_FILE, open_keys, read_roles
 from parjanya_dagster.web.app import create_app
+from parjanya_dagster.web.limits import GUESSES
 from parjanya_dagster.web.uploads.body_limit import MOST
 from tests.support.clock import Clock
-from tests.support.desk_site import DeskSite
+from tests.support.desk_site import DeskSite, served_desk
 
 PAGES = ("/", "/images", "/images/x", "/api/v1/images", "/api/v1/facets", "/api/v1/openapi.json",
          "/media/thumbnail/x/1-y")  # fmt: skip
@@ -116,3 +120,29 @@ def test_roles_are_read_or_refused() -> None:
     for wrong in ("anna", "anna=boss:acme", "anna=viewer", "=viewer:acme"):
         with pytest.raises(SettingsInvalid):
             read_roles(wrong)
+
+
+def test_who_guesses_tokens_has_to_wait_and_locks_nobody_out(site: DeskSite, clock: Clock) -> None:
+    app = create_app(site.desk, ["testserver"])
+    thief = TestClient(app, client=("192.0.2.1", 5000))
+    answers = [thief.get("/?token=guess") for _ in range(GUESSES + 1)]
+    assert [one.status_code for one in answers] == [403] * GUESSES + [429]
+    assert answers[-1].headers["retry-after"] == "3"
+    assert thief.get("/images", headers={"Authorization": "Bearer guess"}).status_code == 429
+    assert thief.get(f"/?token={site.desk.keys.token}").status_code == 200, "the right one opens"
+    other = TestClient(app, client=("192.0.2.2", 5000))
+    assert other.get("/?token=guess").status_code == 403
+    clock.pass_by(3)
+    thief.cookies.clear()
+    assert thief.get("/?token=guess").status_code == 403
+
+
+def test_behind_a_local_proxy_people_are_known_and_senders_told_apart(site: DeskSite) -> None:
+    web = {"identity_header": "X-Person", "roles": "ops=operator:*"}
+    place = replace(site.place, settings=Settings(home=site.place.settings.home, web=web))
+    shared = DeskSite(place)
+    with served_desk(shared) as address:
+        url = address.partition("/?")[0]
+        headers = {"X-Person": "ops", "X-Forwarded-For": "203.0.113.9"}
+        assert httpx.get(f"{url}/api/v1/me", headers=headers).status_code == 200
+    shared.desk.catalog.close()

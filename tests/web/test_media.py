@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.web.media import WINDOW
 from tests.support.clock import Clock
 from tests.support.desk_site import DeskSite
@@ -111,3 +112,31 @@ def test_a_name_that_would_break_a_header_does_not(site: DeskSite) -> None:
         assert header.isascii()
         assert '"' not in header
         assert header.count(";") == 1
+
+
+def test_downloads_come_from_the_storage_where_that_is_wanted_and_right(
+    site: DeskSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = site.add("acme", "Käse.jpg")
+    given: list[tuple[str, str]] = []
+
+    def presigned(_self: object, bucket: str, key: str, disposition: str, seconds: int) -> str:
+        given.append((key, disposition))
+        return f"https://s3.example/{bucket}/{key}?for={seconds}"
+
+    monkeypatch.setattr(FolderObjects, "presigned_download", presigned)
+    web = site.place.settings.web.model_copy(update={"storage_downloads": True})
+    settings = site.place.settings.model_copy(update={"web": web})
+    direct = site.client(replace(site.desk, platform=replace(site.place, settings=settings)))
+    found = addresses(site, one)
+    assert site.client().get(found["download"]).status_code == 200, "not by itself"
+    answer = direct.get(found["download"], follow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "https://s3.example/acme/incoming/K%C3%A4se.jpg?for=60"
+    assert answer.headers["cache-control"] == "no-store"
+    assert given == [("incoming/Käse.jpg", "attachment; filename*=UTF-8''K%C3%A4se.jpg")]
+    assert direct.get(found["original"], follow_redirects=False).status_code == 200
+    forged = found["preview"].replace("preview", "download")
+    assert direct.get(forged, follow_redirects=False).status_code == 404
+    site.place.objects.put("acme", "incoming/Käse.jpg", b"another", "image/jpeg")
+    assert direct.get(found["download"], follow_redirects=False).status_code == 404

@@ -241,3 +241,49 @@ def decide(site: DeskSite, image_id: str, who: str, action: str, *, seen: int) -
         image_id=image_id, who=who, action=action, request_id=f"{who} {action} {seen}"
     )
     site.place.store.review(decision, site.place.clock(), seen=seen)
+
+
+def test_look_alikes_are_decided_together_each_with_a_decision_of_its_own(
+    site: DeskSite, browser: Any
+) -> None:
+    ids = site.add("acme", *(f"{n}.jpg" for n in range(6)), kinds=2)
+    with (
+        served_desk(site) as address,
+        reviewer(browser, address, "/review?tenant=acme&order=alike") as page,
+    ):
+        shown(page)
+        page.get_by_text("3 look alike").wait_for()
+        together = page.evaluate(
+            "[...document.querySelectorAll('#group button')].map((b) => b.title)"
+        )
+        alike = [ids[int(name[0])] for name in together]
+        decide(site, alike[1], "bert", "reject", seen=0)
+        page.keyboard.press("Shift+R")
+        page.locator("#group .past").wait_for()
+        page.keyboard.press("a")
+        page.locator("#refusals", has_text="bert: reject").wait_for()
+        sent(page)
+        assert verdicts(site, alike) == ["reject", "reject", "accept"], "bert's stands"
+        assert [one.who for one in site.place.store.reviews(alike[1])] == ["bert"]
+        page.wait_for_function(
+            "(names) => !names.includes(document.getElementById('name').textContent)", arg=together
+        )
+        page.keyboard.press("a")
+        sent(page)
+        others = [one for one in ids if one not in alike]
+        assert verdicts(site, others) == ["accept"] * 3
+        assert all(len(site.place.store.reviews(one)) == 1 for one in others)
+        page.keyboard.press("u")
+        sent(page)
+        assert verdicts(site, others) == [None] * 3
+        assert verdicts(site, alike) == ["reject", "reject", "accept"]
+
+
+def test_on_a_phone_the_picture_covers_no_button(site: DeskSite, browser: Any) -> None:
+    site.add("acme", "a.jpg")
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        shown(page)
+        page.get_by_role("button", name="Accept").click()
+        page.get_by_text("Nothing waits here.").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -1,5 +1,6 @@
 // Review: one image after the other, decided by keyboard. A decision counts at once on the page, and
-// the outbox carries it to the server. Images are kept for this person while the page is open.
+// the outbox carries it to the server. Images are kept for this person while the page is open. Those that
+// look alike may come as a group: one key decides it, and each image gets a decision of its own.
 
 import { renewing, send } from "./desk.js";
 import { Outbox } from "./outbox.js";
@@ -79,30 +80,38 @@ function drop(id) {
 
 // --- decisions ---
 
-function decide(action, one = current()) {
+function members(one) {
+  return one.group ? queue.filter((each) => each.group === one.group && !each.said) : [one];
+}
+
+function decide(action, alone = false, one = current()) {
   if (!one || one.said) return;
   const note = $("note").value.trim();
-  one.said = action;
-  done += 1;
-  outbox.add({ image_id: one.image_id, action, note, seen: one.seen, evidence: one.evidence, request_id: crypto.randomUUID() });
-  one.seen += 1; // as it will be once it has arrived
-  decided.push(one);
+  const all = alone ? [one] : members(one);
+  for (const each of all) record(each, action, note);
+  done += all.length;
+  decided.push(all);
   $("note").value = "";
   if (!grid && one === current()) on();
   claim();
   paint();
 }
-const decided = []; // in this order: what undo takes back
+const decided = []; // in this order, what was decided by one key together: what undo takes back
+
+function record(one, action, note) {
+  one.said = action === "undo" ? "" : action;
+  outbox.add({ image_id: one.image_id, action, note, seen: one.seen, evidence: one.evidence, request_id: crypto.randomUUID() });
+  one.seen += 1; // as it will be once it has arrived
+}
 
 function undo() {
-  const one = current()?.said ? current() : decided[decided.length - 1];
-  if (!one?.said) return;
-  decided.splice(decided.lastIndexOf(one), 1);
-  one.said = "";
-  done -= 1;
-  outbox.add({ image_id: one.image_id, action: "undo", note: "", seen: one.seen, evidence: one.evidence, request_id: crypto.randomUUID() });
-  one.seen += 1;
-  at = queue.indexOf(one);
+  const here = current();
+  const all = here?.said ? decided.find((each) => each.includes(here)) : decided[decided.length - 1];
+  if (!all) return;
+  decided.splice(decided.indexOf(all), 1);
+  for (const one of all) record(one, "undo", "");
+  done -= all.length;
+  at = queue.indexOf(all[0]);
   paint();
 }
 
@@ -112,7 +121,7 @@ function answered(decision, body, status) {
   if (one) {
     if (one.said && decision.action !== "undo") done -= 1;
     one.said = body.result === "stale" ? "stale" : "refused";
-    decided.splice(0, decided.length, ...decided.filter((each) => each !== one));
+    decided.splice(0, decided.length, ...decided.map((all) => all.filter((each) => each !== one)).filter((all) => all.length));
   }
   const item = document.createElement("li");
   const link = document.createElement("a");
@@ -134,9 +143,12 @@ function on() {
 function skip() {
   const one = current();
   if (!one || one.said) return;
-  skipped.add(one.image_id);
-  drop(one.image_id);
-  release([one.image_id]);
+  const ids = members(one).map((each) => each.image_id);
+  for (const id of ids) {
+    skipped.add(id);
+    drop(id);
+  }
+  release(ids);
   claim();
   paint();
 }
@@ -191,6 +203,7 @@ function paint() {
   $("decided").textContent = one?.said ? WORDS[one.said] : "";
   $("decided").className = `said v-${one?.said ?? ""}`;
   strip();
+  paintGroup(one);
   const minutes = (Date.now() - started) / 60_000;
   const left = waiting === null ? "" : `${Math.max(0, waiting - 0)} wait`;
   $("pace").textContent = [done ? `${done} decided` : "", done > 2 ? `${(done / minutes).toFixed(0)} a minute` : "", left].filter(Boolean).join(" · ");
@@ -200,18 +213,30 @@ function paint() {
   $("outbox").classList.toggle("late", Boolean(outbox.trouble || claim.trouble));
 }
 
+function paintGroup(one) {
+  const all = one?.group ? queue.filter((each) => each.group === one.group) : [];
+  $("alike").hidden = all.length < 2;
+  $("alike-n").textContent = all.length;
+  const key = all.map((each) => `${each.image_id}${each.said}${each === one}`).join();
+  if (paintGroup.key === key) return;
+  paintGroup.key = key;
+  $("group").replaceChildren(...all.map((each) => small(each, each === one)));
+}
+
+function small(one, here) {
+  const item = element("li", `v-${one.said || "review"}${here ? " here" : ""}${one.said ? " past" : ""}`);
+  const button = element("button", "");
+  button.type = "button";
+  button.title = visible(one.name);
+  button.append(thumbnail(one));
+  button.onclick = () => { at = queue.indexOf(one); paint(); };
+  item.append(button);
+  return item;
+}
+
 function strip() {
   const near = queue.slice(Math.max(0, at - 4), at + 9);
-  $("strip").replaceChildren(...near.map((one) => {
-    const item = element("li", `v-${one.said || "review"}${one === current() ? " here" : ""}${one.said ? " past" : ""}`);
-    const button = element("button", "");
-    button.type = "button";
-    button.title = visible(one.name);
-    button.append(thumbnail(one));
-    button.onclick = () => { at = queue.indexOf(one); paint(); };
-    item.append(button);
-    return item;
-  }));
+  $("strip").replaceChildren(...near.map((one) => small(one, one === current())));
 }
 
 function paintMany() {
@@ -279,7 +304,7 @@ $("viewer").addEventListener("click", zoom);
 
 // --- keys ---
 
-const DO = { accept: () => decide("accept"), reject: () => decide("reject"), skip, undo };
+const DO = { accept: (alone) => decide("accept", alone), reject: (alone) => decide("reject", alone), skip, undo };
 const KEYS = { a: DO.accept, r: DO.reject, s: skip, u: undo, z: () => zoom(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), n: () => $("note").focus(), g: toggle };
 
 function toggle() {
@@ -305,9 +330,9 @@ document.addEventListener("keydown", (event) => {
     tiles[Math.max(0, Math.min(tiles.length - 1, here + (event.key === "ArrowLeft" ? -1 : 1)))]?.focus();
     return;
   }
-  act();
+  act(event.shiftKey);
 });
-document.addEventListener("click", (event) => DO[event.target.closest("[data-do]")?.dataset.do]?.());
+document.addEventListener("click", (event) => DO[event.target.closest("[data-do]")?.dataset.do]?.(event.shiftKey));
 document.querySelector(".queue").addEventListener("change", (event) => event.target.form.submit());
 renewing($("picture"), () => $("picture").dataset.id, "preview");
 

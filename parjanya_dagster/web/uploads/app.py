@@ -14,11 +14,14 @@ from parjanya_dagster.errors import (
     ParjanyaError,
     SettingsInvalid,
     TokenRefused,
+    TooManyRequests,
     UnknownUpload,
     UploadRefused,
 )
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.uploads.cors import is_origin
+from parjanya_dagster.web.hops import Hops, read_networks
+from parjanya_dagster.web.limits import Guesses, Limiter
 from parjanya_dagster.web.uploads import routes
 from parjanya_dagster.web.uploads.body_limit import BodyLimit
 
@@ -42,16 +45,21 @@ def create_app(platform: Platform) -> FastAPI:
         redoc_url=None,
     )
     app.state.platform = platform
+    app.state.guesses = Guesses(platform.clock)
+    rate = platform.settings.uploads.files_per_minute
+    app.state.asked = Limiter(rate, rate / 60, platform.clock)
     app.include_router(routes.router)
     app.add_exception_handler(ParjanyaError, _explain)
     app.add_api_route("/", _page, include_in_schema=False)
     app.add_api_route("/page/{name}", _asset, include_in_schema=False)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Hops, networks=read_networks(platform.settings.web.trusted_proxies))
     app.add_middleware(
         CORSMiddleware,
         allow_origins=_origins(platform.settings.uploads.origins),
         allow_methods=["GET", "POST", "PUT"],
         allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+        expose_headers=["Retry-After"],
     )
     return app
 
@@ -72,7 +80,9 @@ async def _explain(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ParjanyaError)
     headers = {}
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-    if error.transient:
+    if isinstance(error, TooManyRequests):
+        status, headers["Retry-After"] = 429, str(error.retry_after)
+    elif error.transient:
         status, headers["Retry-After"] = 503, RETRY_AFTER
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

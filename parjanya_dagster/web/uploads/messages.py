@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from parjanya_dagster.client.messages import Upload, UploadStatus
 from parjanya_dagster.uploads.cors import Verdict
 from parjanya_dagster.uploads.promises import MOST_FILES, Progress, Promise, Wanted
 
@@ -31,70 +30,36 @@ class UploadsWanted(_Message):
     files: list[FileWanted] = Field(min_length=1, max_length=MOST_FILES)
 
 
-class Upload(_Message):
-    """Where to put a file. Send exactly these headers, and the bearer token where `authorize`."""
-
-    upload_id: str
-    key: str
-    method: Literal["PUT"] = "PUT"
-    url: str
-    headers: dict[str, str]
-    authorize: bool = Field(description="The URL is ours: it wants the bearer token too.")
-    expires_at: float = Field(description="Seconds since the epoch; begin before.")
-
-    @classmethod
-    def of(cls, promise: Promise, ours: str) -> Upload:
-        row, put = promise.row, promise.put
-        return cls(
-            upload_id=row.upload_id,
-            key=row.key,
-            url=put.url if put else ours,
-            headers=dict(put.headers) if put else {"Content-Type": row.content_type},
-            authorize=put is None,
-            expires_at=row.expires_at,
-        )
-
-
-class Uploads(_Message):
-    uploads: list[Upload]
-
-
-class UploadStatus(_Message):
-    """How far an upload has come."""
-
-    upload_id: str
-    key: str
-    status: str = Field(
-        description="pending_upload, expired; then the image's: pending_validation, "
-        "pending_vlm_enrichment, pending_iqa, pending_curation, curated, failed."
+def upload_of(promise: Promise, ours: str) -> Upload:
+    """Where to put a promised file. `ours`: where this application takes it in itself."""
+    row, put = promise.row, promise.put
+    return Upload(
+        upload_id=row.upload_id,
+        key=row.key,
+        url=put.url if put else ours,
+        headers=dict(put.headers) if put else {"Content-Type": row.content_type},
+        authorize=put is None,
+        expires_at=row.expires_at,
     )
-    done: bool = Field(description="Nothing more will happen by itself.")
-    image_id: str | None
-    verdict: str | None = Field(description="accept, reject or review, once curated.")
-    reasons: list[str] = Field(description="Why: of the verdict, the failure or the expiry.")
-
-    @classmethod
-    def of(cls, progress: Progress) -> UploadStatus:
-        row, image = progress.row, progress.image
-        if image is None:
-            reasons = [row.reason] if row.reason else []
-        elif image.failure_reason:
-            reasons = [image.failure_reason]
-        else:
-            reasons = list(image.reasons)
-        return cls(
-            upload_id=row.upload_id,
-            key=row.key,
-            status=progress.status,
-            done=progress.done,
-            image_id=image.image_id if image else None,
-            verdict=image.effective_verdict if image else None,
-            reasons=reasons,
-        )
 
 
-class UploadStatuses(_Message):
-    uploads: list[UploadStatus]
+def status_of(progress: Progress) -> UploadStatus:
+    row, image = progress.row, progress.image
+    if image is None:
+        reasons = [row.reason] if row.reason else []
+    elif image.failure_reason:
+        reasons = [image.failure_reason]
+    else:
+        reasons = list(image.reasons)
+    return UploadStatus(
+        upload_id=row.upload_id,
+        key=row.key,
+        status=progress.status,
+        done=progress.done,
+        image_id=image.image_id if image else None,
+        verdict=image.effective_verdict if image else None,
+        reasons=reasons,
+    )
 
 
 class Preflight(_Message):

@@ -10,20 +10,20 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from parjanya_dagster.errors import BucketMissing, ObjectGone, TokenRefused
+from parjanya_dagster.client.messages import Uploads, UploadStatus, UploadStatuses
+from parjanya_dagster.errors import BucketMissing, ObjectGone, TokenRefused, TooManyRequests
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.uploads import Token
 from parjanya_dagster.uploads import tokens
+from parjanya_dagster.web.limits import Guesses
 from parjanya_dagster.web.uploads.messages import (
     Preflight,
-    Upload,
-    Uploads,
-    UploadStatus,
-    UploadStatuses,
     UploadsWanted,
     Whoami,
+    status_of,
+    upload_of,
 )
 
 MOST_IDS = 100
@@ -42,11 +42,22 @@ Origin = Annotated[str, Header(include_in_schema=False)]
 
 
 def _caller(
-    platform: Served, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    platform: Served,
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> tuple[Token, Tenant]:
+    """Raises TokenRefused, TooManyRequests."""
     if credentials is None:
         raise TokenRefused
-    return tokens.check(platform.store, credentials.credentials)
+    guesses: Guesses = request.app.state.guesses
+    guesses.require(request.state.sender, credentials.credentials)
+    try:
+        found = tokens.check(platform.store, credentials.credentials)
+    except TokenRefused:
+        guesses.wrong(request.state.sender)
+        raise
+    guesses.right(credentials.credentials)
+    return found
 
 
 Caller = Annotated[tuple[Token, Tenant], Depends(_caller)]
@@ -71,10 +82,13 @@ def ask(
 ) -> Uploads:
     """Ask for uploads. Each answer is good for one PUT of exactly that size and type."""
     token, tenant = caller
+    wait = request.app.state.asked.take(token.token_id, len(body.files))
+    if wait:
+        raise TooManyRequests(wait)
     made = platform.uploads.promise(tenant, token, [file.wanted() for file in body.files], origin)
     return Uploads(
         uploads=[
-            Upload.of(promise, str(request.url_for("take", upload_id=promise.row.upload_id)))
+            upload_of(promise, str(request.url_for("take", upload_id=promise.row.upload_id)))
             for promise in made
         ]
     )
@@ -88,13 +102,13 @@ def statuses(
 ) -> UploadStatuses:
     """How far several uploads have come."""
     uploads = platform.uploads.progress_of_many(caller[1], ids)
-    return UploadStatuses(uploads=[UploadStatus.of(upload) for upload in uploads])
+    return UploadStatuses(uploads=[status_of(upload) for upload in uploads])
 
 
 @router.get("/v1/uploads/{upload_id}")
 def status(platform: Served, caller: Caller, upload_id: str) -> UploadStatus:
     """How far an upload has come."""
-    return UploadStatus.of(platform.uploads.progress(caller[1], upload_id))
+    return status_of(platform.uploads.progress(caller[1], upload_id))
 
 
 @router.post("/v1/uploads/{upload_id}/preflight")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from parjanya_dagster.catalog import FILE
 from parjanya_dagster.cli.main import app
-from parjanya_dagster.errors import AmbiguousImage, QueryInvalid
+from parjanya_dagster.errors import AmbiguousImage, QueryInvalid, SettingsInvalid
 from parjanya_dagster.platform import Platform
 from tests.support.desk_site import DeskSite
 
@@ -64,3 +64,15 @@ def test_explain_takes_a_name_and_lists_several(run: Run) -> None:
     several = run("explain", "Dune.jpg").exception
     assert isinstance(several, AmbiguousImage)
     assert "holiday/Dune.jpg" in str(several)
+
+
+def test_a_report_has_the_view_that_its_options_name(run: Run, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    done = run("report", str(report), "--verdict", "reject", "--limit", "1", "--pictures", "none")
+    assert done.exit_code == 0, done.output
+    assert "1 images are in" in done.stdout
+    assert "1 more are counted and left out." in done.stdout
+    assert "Dune.jpg" in report.read_text()
+    assert "three.jpg" not in report.read_text()
+    for wrong in (["--pictures", "linked"], [str(tmp_path / "nowhere" / "report.html")]):
+        assert isinstance(run("report", *wrong).exception, SettingsInvalid)

@@ -380,7 +380,7 @@ def test_what_cannot_be_selected_is_named(place: Platform) -> None:
         selection(place.store, wanted, ["acme"], "yesterday", "", 0.0)
     with pytest.raises(RegradeInvalid, match="after"):
         selection(place.store, wanted, ["acme"], "2025-02-02", "2025-02-01", 0.0)
-    with pytest.raises(RegradeInvalid, match="--tenant"):
+    with pytest.raises(RegradeInvalid, match="Name the tenants"):
         selection(place.store, wanted, [], "", "", 0.0)
 
 

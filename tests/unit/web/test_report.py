@@ -1,44 +1,29 @@
-"""The HTML report counts every image once and trusts no name."""
+"""A report counts everything, shows a bounded part, trusts no name and needs nothing else."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
 
-from parjanya_dagster.web.report.page import (
-    OUTCOMES,
-    ReportImage,
-    ReportReason,
-    data_uri,
-    render,
-    summarize,
-)
-from parjanya_dagster.web.text import fact, visible
+from parjanya_dagster.catalog import Query
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.web.report import Report, Written, counted, kind_of
+from tests.support.desk_site import DeskSite
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
-HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}.jpg"
+HOSTILE = "\"'><script>alert(1)<img src=x onerror=alert(2)>{{ 7 * 7 }}\u202egpj.jpg"
 
-
-def picture() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 6), "teal").save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def image(name: str, tenant: str = "acme", **changes: object) -> ReportImage:
-    values = {"status": "curated", "verdict": "accept", "thumbnail": picture()} | changes
-    return ReportImage(tenant=tenant, key=name, image_id=f"id-{tenant}-{name}", **values)
+Write = Callable[..., Written]
 
 
 class Page(HTMLParser):
-    """Every tag with its attributes, and all text outside style and script."""
+    """Every tag with its attributes, and all text outside styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -49,115 +34,97 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self._raw = tag in ("style", "script")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._raw = False
+        self._raw = tag == "style"
 
     def handle_data(self, data: str) -> None:
-        if not self._raw:
-            self.text += data
+        self.text += "" if self._raw else data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [found for name, found in self.tags if name == tag]
 
 
-def cards(page: Page) -> list[dict[str, str | None]]:
-    return [attrs for tag, attrs in page.tags if tag == "article"]
+@pytest.fixture
+def write(platform: Platform, tmp_path: Path) -> Any:
+    """Writes a report over three rejected images and one that is accepted."""
+    platform.registry.publish_builtin()
+    site = DeskSite(platform)
+    site.add("acme", "a.jpg", "b.jpg", HOSTILE, verdict="reject")
+    site.add("bolt", "c.jpg", verdict="accept")
+
+    def written(query: Query | None = None, **options: Any) -> Written:
+        report = Report(
+            catalog=site.desk.catalog, store=platform.store, objects=platform.objects, **options
+        )
+        return report.write(tmp_path / "report.html", query or Query(), NOW)
+
+    yield written
+    site.desk.catalog.close()
 
 
-def test_every_image_is_counted_once_under_its_tenant_and_outcome():
-    rows = [
-        image("a"),
-        image("b", verdict="reject", reasons=(ReportReason("too_small", "It is small."),)),
-        image("c", verdict="review", reasons=(ReportReason("doubt", "It may be a slide."),)),
-        image("d", status="failed", verdict=None,
-              reasons=(ReportReason("truncated", "It ends early."),)),
-        image("e", status="pending_iqa", verdict=None),
-        image("f", tenant="globex"),
-    ]  # fmt: skip
-    acme, globex = summarize(rows)
-    assert acme.counts == {"accept": 1, "reject": 1, "review": 1, "failed": 1, "pending": 1}
-    assert (acme.total, globex.total) == (5, 1)
-    assert acme.reasons == [
-        ("reject", "too_small", 1), ("review", "doubt", 1), ("failed", "truncated", 1),
-    ]  # fmt: skip
-    assert [c["data-outcome"] for c in cards(Page(render(rows, "t", NOW)))] == [
-        "accept", "reject", "review", "failed", "pending", "accept",
-    ]  # fmt: skip
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text("utf-8"))
 
 
-def test_an_image_with_two_reasons_of_one_rule_counts_once_for_the_rule():
-    twice = (ReportReason("near", "Like x."), ReportReason("near", "Like y."))
-    (summary,) = summarize([image("a", verdict="reject", reasons=twice)])
-    assert summary.reasons == [("reject", "near", 1)]
+def test_a_filtered_view_is_counted_whole_and_shown_to_its_bound(
+    write: Write, tmp_path: Path
+) -> None:
+    written = write(Query(filters={"verdict": ("reject",)}), most=2)
+    assert (written.total, written.shown, written.left_out) == (3, 2, 1)
+    found = page(tmp_path)
+    assert len(found.all("img")) == 2
+    assert "1 more are counted and left out" in found.text
+    assert "c.jpg" not in found.text
+    assert re.search(r"Rejected\s*3", found.text)
+    assert "Accepted" not in found.text
 
 
-def test_curated_without_a_verdict_is_not_reported_as_accepted():
-    assert image("a", verdict=None).outcome == "pending"
+def test_it_stays_below_its_size(write: Write, tmp_path: Path) -> None:
+    whole = write()
+    assert whole.left_out == 0
+    small = write(most_bytes=whole.size // 3)
+    assert small.left_out > 0
+    assert write(most_bytes=1).shown == 0
+    assert "The first 0 are shown" in page(tmp_path).text
 
 
-def test_hostile_text_stays_text_wherever_it_comes_from():
-    row = ReportImage(
-        tenant=HOSTILE, key=HOSTILE, image_id=HOSTILE, status="failed", verdict=None,
-        reasons=(ReportReason(HOSTILE, HOSTILE),), category=HOSTILE, facts={HOSTILE: HOSTILE},
-    )  # fmt: skip
-    page = Page(render([row], HOSTILE, NOW))
-    assert [tag for tag, _ in page.tags].count("script") == 1
-    assert not [a for _, attrs in page.tags for a in attrs if a.startswith("on")]
-    assert not [tag for tag, _ in page.tags if tag == "img"]
-    assert "alert(1)" in page.text
-    assert "{{ 7 * 7 }}" in page.text
-    (card,) = cards(page)
-    assert card["data-tenant"] == HOSTILE
+@pytest.mark.parametrize("pictures", ["embed", "beside", "none"])
+def test_pictures_are_in_it_beside_it_or_not_there(
+    write: Write, tmp_path: Path, pictures: str
+) -> None:
+    write(pictures=pictures)
+    sources = [str(one["src"]) for one in page(tmp_path).all("img")]
+    files = list(tmp_path.glob("report-pictures/*"))
+    if pictures == "embed":
+        assert len(sources) == 4
+        assert all(one.startswith("data:image/jpeg;base64,") for one in sources)
+    elif pictures == "beside":
+        assert {tmp_path / one for one in sources} == set(files)
+        assert len(files) == 4
+    else:
+        assert sources == []
+    assert pictures == "beside" or files == []
 
 
-def test_a_name_cannot_hide_or_reorder_its_characters():
-    html = render([image("photo\u202egpj.exe\x00\ud800")], "t", NOW)
-    assert "photo⟨U+202E⟩gpj.exe⟨U+0000⟩⟨U+D800⟩" in html
-    html.encode()
-    assert visible("Blüte & キウイ.jpg") == "Blüte & キウイ.jpg"
+def test_hostile_names_stay_names_and_nothing_is_fetched(write: Write, tmp_path: Path) -> None:
+    write()
+    found = page(tmp_path)
+    assert found.all("script") == []
+    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
+    assert "alert(1)" in found.text
+    assert "{{ 7 * 7 }}" in found.text
+    assert "⟨U+202E⟩" in found.text
+    assert "\u202e" not in found.text
+    assert found.all("link") == []
+    policy = next(one["content"] for one in found.all("meta") if "http-equiv" in one)
+    assert str(policy).startswith("default-src 'none'; img-src 'self' file: data:;")
 
 
-def test_the_page_needs_nothing_but_itself():
-    page = Page(render([image("a")], "t", NOW))
-    for tag, attrs in page.tags:
-        assert tag not in ("link", "iframe", "object", "embed", "base")
-        for name in ("src", "href", "action"):
-            if name in attrs:
-                assert str(attrs[name]).startswith("data:image/jpeg;base64,")
-    assert "url(" not in render([image("a")], "t", NOW)
+def test_a_view_without_images_says_so(write: Write, tmp_path: Path) -> None:
+    assert write(Query(filters={"verdict": ()})).total == 0
+    assert "No image is like this." in page(tmp_path).text
 
 
-def test_the_policy_allows_exactly_the_script_that_is_there():
-    html = render([image("a")], "t", NOW)
-    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    (policy,) = [a["content"] for tag, a in Page(html).tags if "content" in a and "http-equiv" in a]
-    assert f"script-src 'sha256-{digest}'" in str(policy)
-    assert "default-src 'none'" in str(policy)
-
-
-def test_both_themes_are_styled():
-    html = render([], "t", NOW)
-    assert "prefers-color-scheme: dark" in html
-    assert all(f"--{outcome}" in html for outcome in OUTCOMES)
-
-
-def test_an_empty_report_says_that_there_are_no_images():
-    assert "0 images of 0 tenants" in Page(render([], "t", NOW)).text
-
-
-@pytest.mark.parametrize("quality", [-5.0, 0.0, 100.0, 108.0])
-def test_any_quality_falls_into_a_bin(quality):
-    assert "<rect" in render([image("a", quality=quality)], "t", NOW)
-
-
-def test_a_thumbnail_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match="JPEG, PNG or WebP"):
-        data_uri(b"<svg onload=alert(1)>")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(True, "yes"), (1234567, "1,234,567"), (0.123456, "0.1235"), (["a", 1], "a, 1")],
-)
-def test_facts_read_as_people_write_them(value, text):
-    assert fact(value) == text
+def test_only_what_pages_show_counts_as_a_picture() -> None:
+    assert kind_of(b"\xff\xd8\xff") == "jpeg"
+    assert kind_of(b"<svg xmlns=") is None
+    assert counted({}) == []

@@ -1,0 +1,236 @@
+"""What a program does at the desk: find images, read what is known, decide, upload."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+from parjanya_dagster.client.connection import open_connection
+from parjanya_dagster.client.messages import (
+    MOST_DECISIONS,
+    Action,
+    DecisionOf,
+    Decisions,
+    ImageFacts,
+    ImageListed,
+    Me,
+    Media,
+    ReviewsTold,
+    ReviewTold,
+    TenantListed,
+    TenantsListed,
+    Upload,
+    UploadStatus,
+)
+from parjanya_dagster.client.regrade_messages import PoliciesListed, PolicyListed
+from parjanya_dagster.client.regrades import Regrades
+from parjanya_dagster.client.uploads import Uploader
+from parjanya_dagster.client.view import View
+from parjanya_dagster.errors import DecisionNotMade, DeskRefused
+
+Values = str | Sequence[str] | None
+Image = str | ImageListed | ImageFacts
+PATIENCE = 600.0  # seconds to wait for what becomes of uploads
+
+
+class Parjanya:
+    """A desk. `address` is its own, or what `parjanya web --address` prints, token included.
+
+    `headers` go with every request: what a proxy before the desk wants. `upload_token` is a
+    tenant's (`parjanya uploads token add`). Requests that a desk is too busy for are tried again.
+    Raises DeskRefused where it says no, and DeskUnavailable where it does not answer.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        upload_token: str = "",
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = open_connection(address, token, headers or {}, pause)
+        self._upload_token = upload_token
+
+    def __enter__(self) -> Parjanya:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # who
+
+    def me(self) -> Me:
+        """Who the desk takes you for."""
+        return self._connection.get(Me, "/api/v1/me")
+
+    def tenants(self) -> list[TenantListed]:
+        """The tenants that exist to you, with your role and what waits for people."""
+        return self._connection.get(TenantsListed, "/api/v1/tenants").tenants
+
+    # find
+
+    def images(
+        self,
+        search: str = "",
+        *,
+        sort: str = "-landed",
+        verdict: Values = None,
+        tenant: Values = None,
+        rule: Values = None,
+        reason: Values = None,
+        failure: Values = None,
+        category: Values = None,
+        quality: Values = None,
+        duplicate: Values = None,
+        text: Values = None,
+        format: Values = None,
+        camera: Values = None,
+        day: Values = None,
+        batch: Values = None,
+        policy: Values = None,
+        decided_by: Values = None,
+        original: Values = None,
+    ) -> View:
+        """Images with one of the values of each facet that is named, and all words of `search`.
+
+        `sort`: landed, changed, quality, certainty, bytes, pixels; with `-` the largest first.
+        """
+        chosen = {
+            "verdict": verdict, "tenant": tenant, "rule": rule, "reason": reason,
+            "failure": failure, "category": category, "quality": quality, "duplicate": duplicate,
+            "text": text, "format": format, "camera": camera, "day": day, "batch": batch,
+            "policy": policy, "decided_by": decided_by, "original": original,
+        }  # fmt: skip
+        pairs = [(name, value) for name, values in chosen.items() for value in _several(values)]
+        return View(connection=self._connection, pairs=[*pairs, ("q", search), ("sort", sort)])
+
+    def image(self, image_id: str) -> ImageFacts:
+        """Everything about one image, from Truth: evidence, decisions, history."""
+        return self._connection.get(ImageFacts, f"/api/v1/images/{image_id}")
+
+    def original(self, image: Image) -> bytes:
+        """The original file."""
+        return self._picture(image, "original")
+
+    def preview(self, image: Image) -> bytes:
+        """The picture as JPEG, as large as pages show it. Raises DeskRefused without one."""
+        return self._picture(image, "preview")
+
+    def thumbnail(self, image: Image) -> bytes:
+        return self._picture(image, "thumbnail")
+
+    def _picture(self, image: Image, kind: str) -> bytes:
+        path = f"/api/v1/images/{_id(image)}/media"
+        address = getattr(self._connection.get(Media, path), kind)
+        if address is None:
+            raise DeskRefused(f"There is no {kind} of {_id(image)}.")
+        url, headers = str(address), dict(self._connection.headers)
+        return self._connection.answer("GET", url, headers=headers).content
+
+    # decide
+
+    def accept(self, image: Image, note: str = "") -> ReviewTold:
+        """Decide one image. Raises DecisionNotMade, with `told` saying why.
+
+        An image that was read before is decided only as it was then: if somebody or a policy
+        decided since, the result is `stale`. An id alone is decided whatever it is now.
+        """
+        return self._decide_one(image, "accept", note)
+
+    def reject(self, image: Image, note: str = "") -> ReviewTold:
+        """As `accept`."""
+        return self._decide_one(image, "reject", note)
+
+    def undo(self, image: Image, note: str = "") -> ReviewTold:
+        """Bring back what stood before the last decision of a person. Otherwise as `accept`."""
+        return self._decide_one(image, "undo", note)
+
+    def decide(
+        self, action: Action, images: Iterable[Image], note: str = ""
+    ) -> Iterator[ReviewTold]:
+        """Decide many, and say of each what became of it. None that is refused stops another.
+
+        What is yielded is recorded. Loop over all of it: a pack is sent when the one before it
+        was taken.
+        """
+        left = iter(images)
+        while pack := list(islice(left, MOST_DECISIONS)):
+            body = Decisions(decisions=[decision(action, one, note) for one in pack])
+            yield from self._connection.post(ReviewsTold, "/api/v1/reviews", body).decisions
+
+    def _decide_one(self, image: Image, action: Action, note: str) -> ReviewTold:
+        (told,) = self.decide(action, [image], note)
+        if not told.good:
+            raise DecisionNotMade(told.says, told)
+        return told
+
+    # policies and regrades
+
+    def policies(self) -> list[PolicyListed]:
+        """Every published version, and which of your tenants are pinned to it."""
+        return self._connection.get(PoliciesListed, "/api/v1/policies").policies
+
+    @property
+    def regrades(self) -> Regrades:
+        """Deciding history again under another policy, for operators."""
+        return Regrades(connection=self._connection)
+
+    # upload
+
+    def upload(self, *paths: str | Path) -> list[Upload]:
+        """Put files into the bucket of the upload token's tenant. All are there then."""
+        return list(self._uploader().upload([Path(path) for path in paths]))
+
+    def uploaded(self, uploads: Sequence[Upload], wait: float = PATIENCE) -> list[UploadStatus]:
+        """What became of uploads: once all are decided, or after so many seconds. 0: now."""
+        return self._uploader().wait(uploads, wait)
+
+    def _uploader(self) -> Uploader:
+        if not self._upload_token:
+            raise DeskRefused(
+                "Uploads need a token of a tenant: `parjanya uploads token add TENANT` makes one; "
+                "give it as upload_token."
+            )
+        return Uploader(connection=self._connection, token=self._upload_token)
+
+
+def decision(action: Action, image: Image, note: str = "") -> DecisionOf:
+    """A decision about an image as it was read. Its request gets an id of its own."""
+    seen: int | None = None
+    evidence: dict[str, str] | None = None
+    if isinstance(image, ImageListed):
+        seen = image.reviews
+    elif isinstance(image, ImageFacts):
+        seen, evidence = len(image.reviews), image.shown_evidence
+    return DecisionOf(
+        image_id=_id(image),
+        action=action,
+        request_id=uuid.uuid4().hex,
+        note=note,
+        seen=seen,
+        evidence=evidence,
+    )
+
+
+def _id(image: Image) -> str:
+    return image if isinstance(image, str) else image.image_id
+
+
+def _several(values: Values) -> Sequence[str]:
+    if values is None:
+        return ()
+    return (values,) if isinstance(values, str) else values

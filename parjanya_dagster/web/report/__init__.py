@@ -1,1 +1,0 @@
-"""The report: one self-contained page that says what became of every image."""
