@@ -18,6 +18,9 @@ from .likeness import SIDE, TINTS
 _PAGE, _PHOTOGRAPH, _TINT = 48, 32, 8
 """Samples per axis: of the comparison of pages, of photographs, of colours."""
 _PLAIN = 0.35  # share of one tone from which a picture is a page
+_ALIGNED = 0.97
+"""Correlation from which two pages lie over each other already: no crop explains what differs. So
+the thousandth page of one layout costs no search for each of the others."""
 _OFF = 12  # grey levels by which a marked cell differs
 
 
@@ -65,8 +68,8 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> Match:
     if mirrored:
         b = mirror
         match = _compared(a, b, WHOLE, WHOLE, mirrored=True)
-        if match.same:
-            return match
+    if match.same or (match.page and match.correlation >= _ALIGNED):
+        return match
     windows = align(a.luma, b.luma, a.windows, b.windows)
     return _compared(a, b, *windows, mirrored=mirrored)
 
