@@ -16,14 +16,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import chart_render
 import yaml
+from helm_python.chart import lint
 
 DEPLOY = Path(__file__).resolve().parent
 ROOT = DEPLOY.parent
 OUT = ROOT / ".deploy"
 BIN = Path(sys.executable).parent
 KUBERNETES = "1.34"
-CUSTOM = {"NodePool", "EC2NodeClass"}  # validated by Karpenter's own schemas
+CUSTOM = {
+    "NodePool",
+    "EC2NodeClass",
+    "HTTPRoute",
+    "ScaledObject",
+    "PrometheusRule",
+    "ServiceMonitor",
+    "ExternalSecret",
+}  # of operators, which publish schemas of their own
+INFO = 1  # helm's word for what need not be mended
 
 
 @dataclass(frozen=True)
@@ -53,100 +64,56 @@ def images() -> Iterator[Objection]:
 
 
 def kubernetes() -> Iterator[Objection]:
-    """Each overlay as it would be applied: built, against the schemas, and by checkov."""
-    import kubernetes_validate
-
-    for overlay in sorted((DEPLOY / "kubernetes" / "overlays").iterdir()):
-        built = OUT / f"{overlay.name}.yaml"
-        built.write_text(_output(["kubectl", "kustomize", str(overlay)]))
-        for one in _objects(built):
-            if one["kind"] in CUSTOM:
-                continue
-            try:
-                kubernetes_validate.validate(one, KUBERNETES, strict=True)
-            except kubernetes_validate.ValidationError as error:
-                name = f"{one['kind']}/{one['metadata']['name']}"
-                yield Objection("kubernetes-validate", "schema", name, error.message)
-        yield from _karpenter(overlay.name, built)
+    """The chart as each example would install it: linted, against the schemas, and by checkov."""
+    chart = _whole_chart()
+    for file in chart_render.EXAMPLES:
+        site = chart_render.example(file.stem)
+        for one in lint(chart, site, strict=True)["messages"]:
+            if one["severity"] > INFO:
+                yield Objection(
+                    "helm", "lint", f"{file.stem}/{Path(one['path']).name}", one["error"]
+                )
+        yield from _against_schemas(chart_render.render(site, chart))
+        built = OUT / f"{file.stem}.yaml"  # what is ours to mend
+        built.write_text(yaml.safe_dump_all(chart_render.rendered(file.stem)))
         yield from _checkov("kubernetes", built)
 
 
-def _karpenter(overlay: str, built: Path) -> Iterator[Objection]:
-    modules = BIN.parent / "node" / "node_modules"
-    shutil.copy(DEPLOY / "kubernetes" / "karpenter.mjs", BIN.parent / "node" / "karpenter.mjs")
-    if not (modules / "@kubernetes-models" / "karpenter").exists():
-        raise SystemExit("Karpenter's schemas are not installed: `make deploy-check` does it.")
-    ours = [one for one in _objects(built) if one["kind"] in CUSTOM]
-    command = ["node", str(BIN.parent / "node" / "karpenter.mjs")]
-    for one in json.loads(_output(command, stdin=json.dumps(ours))):
-        yield Objection("karpenter", "schema", f"{overlay}/{one['name']}", one["said"])
+def _whole_chart() -> Path:
+    """The chart with Dagster's own in it, where that is at hand: DAGSTER_CHART names its folder.
+
+    Its schema then judges our values, and its objects are judged with ours.
+    """
+    whole = OUT / "chart"
+    shutil.rmtree(whole, ignore_errors=True)
+    shutil.copytree(chart_render.CHART, whole)
+    if theirs := os.environ.get("DAGSTER_CHART"):
+        shutil.copytree(theirs, whole / "charts" / "dagster")
+    else:
+        print("  Dagster's chart is not at hand (DAGSTER_CHART): our values for it are not judged")
+        about = yaml.safe_load((whole / "Chart.yaml").read_text())
+        (whole / "Chart.yaml").write_text(yaml.safe_dump(about | {"dependencies": []}))
+    return whole
 
 
-def chart() -> Iterator[Objection]:
-    """The chart's own schema on our values, where the chart is at hand: DAGSTER_CHART names it."""
-    folder = os.environ.get("DAGSTER_CHART")
-    if not folder:
-        print("  the chart is not at hand (DAGSTER_CHART): its schema was not consulted")
-        return
-    import jsonschema
+def _against_schemas(objects: list[dict]) -> Iterator[Objection]:
+    import kubernetes_validate
 
-    values = yaml.safe_load((DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text())
-    usual = yaml.safe_load((Path(folder) / "values.yaml").read_text())
-    schema = json.loads((Path(folder) / "values.schema.json").read_text())
-    for error in jsonschema.Draft7Validator(schema).iter_errors(_merged(usual, values)):
-        where = ".".join(map(str, error.absolute_path))
-        yield Objection("chart", "schema", where, error.message)
-
-
-def _merged(base: object, over: object) -> object:
-    if isinstance(base, dict) and isinstance(over, dict):
-        return {
-            key: _merged(base.get(key), over[key]) if key in over else base[key]
-            for key in {**base, **over}
-        }
-    return over
-
-
-def settings() -> Iterator[Objection]:
-    """The values read the settings that the overlays make, by a name that changes with them."""
-    values = (DEPLOY / "kubernetes" / "helm" / "values.yaml").read_text()
-    named = set(re.findall(r"parjanya-settings[\w-]*", values))
-    for overlay in sorted((DEPLOY / "kubernetes" / "overlays").iterdir()):
-        objects = yaml.safe_load_all(_output(["kubectl", "kustomize", str(overlay)]))
-        made = {one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"}
-        made = {name for name in made if name.startswith("parjanya-settings")}
-        if named != made:
-            said = f"helm/values.yaml names {_listed(named)}: write {_listed(made)}"
-            yield Objection("settings", "another-name", overlay.name, said)
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
-
-
-def versions() -> Iterator[Objection]:
-    """One release in everything that names an image on Kubernetes."""
-    found: dict[str, set[str]] = {}
-    named = re.compile(r"parjanya-(?:cpu|gpu)[:@]([\w.+-]+)")
-    for file in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
-        said = yaml.safe_load_all(file.read_text())
-        for tag in [*_tags(list(said)), *named.findall(file.read_text())]:
-            found.setdefault(tag, set()).add(str(file.relative_to(DEPLOY)))
-    if len(found) != 1:
-        where = "; ".join(f"{tag} in {', '.join(sorted(files))}" for tag, files in found.items())
-        yield Objection("versions", "one-release", "kubernetes", where)
-
-
-def _tags(value: object) -> Iterator[str]:
-    """Tags beside a name: the chart's `repository` and kustomize's `newName`."""
-    if isinstance(value, dict):
-        for name, tag in (("repository", "tag"), ("newName", "newTag")):
-            if "parjanya-" in str(value.get(name, "")):
-                yield str(value.get(tag))
-        value = list(value.values())
-    if isinstance(value, list):
-        for one in value:
-            yield from _tags(one)
+    for one in objects:
+        if one["kind"] in CUSTOM:
+            continue
+        try:
+            kubernetes_validate.validate(one, KUBERNETES, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            name = f"{one['kind']}/{one['metadata']['name']}"
+            yield Objection("kubernetes-validate", "schema", name, error.message)
+    node = BIN.parent / "node"
+    shutil.copy(DEPLOY / "custom.mjs", node / "custom.mjs")
+    if not (node / "node_modules" / "@kubernetes-models" / "keda").exists():
+        raise SystemExit("The operators' schemas are not installed: `make deploy-check` does it.")
+    ours = json.dumps([one for one in objects if one["kind"] in CUSTOM])
+    for one in json.loads(_output(["node", str(node / "custom.mjs")], stdin=ours)):
+        yield Objection("operators", "schema", one["name"], one["said"])
 
 
 def ecs() -> Iterator[Objection]:
@@ -200,7 +167,7 @@ def tests() -> Iterator[Objection]:
         yield Objection("pytest", "failed", "deploy/tests", done.stdout[-6000:] + done.stderr)
 
 
-STEPS: tuple[Step, ...] = (images, kubernetes, chart, settings, versions, ecs, prometheus, tests)
+STEPS: tuple[Step, ...] = (images, kubernetes, ecs, prometheus, tests)
 
 
 def _checkov(framework: str, file: Path) -> Iterator[Objection]:
@@ -215,10 +182,6 @@ def _checkov(framework: str, file: Path) -> Iterator[Objection]:
     for one in said["results"]["failed_checks"]:
         on = one["resource"].removeprefix(f"{file.parent}/")
         yield Objection("checkov", one["check_id"], on, one["check_name"])
-
-
-def _objects(file: Path) -> list[dict]:
-    return [one for one in yaml.safe_load_all(file.read_text()) if one]
 
 
 def _output(command: list[str], ok: tuple[int, ...] = (0,), stdin: str | None = None) -> str:

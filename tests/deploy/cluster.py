@@ -38,6 +38,7 @@ class Node:
     gpus: int = 0
     images: set[str] = field(default_factory=lambda: {CPU_IMAGE})
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)  # the status of each pod
 
     def turn(self) -> None:
         """Go on with each Job as far as it can go."""
@@ -58,8 +59,9 @@ class Node:
                     self._start(name, container)
             elif (status := self.processes[name].poll()) is not None:
                 ended = "succeeded" if status == 0 else "failed"
-                self.api.patch("jobs", name, {"status": {ended: 1, "active": 0}})
-                self._say(name, {"phase": ended.capitalize()})
+                if self.said[name] != (phase := {"phase": ended.capitalize()}):
+                    self.api.patch("jobs", name, {"status": {ended: 1, "active": 0}})
+                    self._say(name, phase)
 
     def _start(self, name: str, container: Mapping[str, Any]) -> None:
         said = {one["name"]: one["value"] for one in container["env"] if "value" in one}
@@ -74,7 +76,10 @@ class Node:
         self._say(name, {"phase": "Running", "conditions": [], "containerStatuses": []})
 
     def _say(self, pod: str, status: dict[str, Any]) -> None:
-        self.api.patch("pods", pod, {"status": status})
+        """Write a status where it is another one: only events wake those who watch."""
+        if self.said.get(pod) != status:
+            self.api.patch("pods", pod, {"status": status})
+            self.said[pod] = status
 
 
 class Cluster(Instance):

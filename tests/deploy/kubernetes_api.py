@@ -23,6 +23,15 @@ _PATHS = {
     "events": f"/api/v1/namespaces/{NAMESPACE}/events",
 }
 PATIENCE = 600.0  # seconds: generous, since only a failure waits that long
+REMEMBERED = 50  # requests, more than are ever answered at once
+
+
+class _Emulator(kmock.KubernetesEmulator):
+    """kmock looks through all requests that it ever had for each next one. This one forgets."""
+
+    async def _handle(self, request: Any) -> Any:
+        del self._requests[:-REMEMBERED]
+        return await super()._handle(request)
 
 
 class KubernetesApi:
@@ -30,7 +39,7 @@ class KubernetesApi:
 
     def __init__(self) -> None:
         self.url = ""
-        self._emulator = kmock.KubernetesEmulator()
+        self._emulator = _Emulator()
         for resource, kind in (
             ("batch/v1/jobs", "Job"),
             ("v1/pods", "Pod"),

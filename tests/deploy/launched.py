@@ -36,8 +36,12 @@ def job(
     folder: Path,
     name: str,
     tags: dict[str, Any],
+    image: str,
 ) -> dict[str, Any]:
-    """The Job of a run of this job with these tags, as the API is sent it."""
+    """The Job of a run of this job with these tags, as the API is sent it.
+
+    `image` is what the code location says that it is. It hands on nothing else.
+    """
     recorder = Recorder()
     config = chart.launcher_config(values) | {
         "load_incluster_config": False,
@@ -50,9 +54,8 @@ def job(
     repository = RepositoryPythonOrigin(
         executable_path="python",
         code_pointer=ModuleCodePointer("parjanya_dagster.definitions", "defs"),
-        container_image=chart.code_image(values),
+        container_image=image,
         entry_point=["dagster"],
-        container_context=chart.container_context(values),
     )
     run = create_run_for_test(
         instance,

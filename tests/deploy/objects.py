@@ -1,23 +1,31 @@
-"""The Kubernetes objects of `deploy/`, as data."""
+"""The Kubernetes objects of `deploy/chart` for its examples, as data."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
+_spec = importlib.util.spec_from_file_location("chart_render", DEPLOY / "chart_render.py")
+assert _spec is not None
+assert _spec.loader is not None
+chart_render = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(chart_render)
 
-BASE = DEPLOY / "kubernetes" / "base"
+SITES: tuple[str, ...] = tuple(file.stem for file in chart_render.EXAMPLES)
 
 
-def objects(*files: Path) -> list[dict[str, Any]]:
-    found = files or tuple(sorted((DEPLOY / "kubernetes").rglob("*.yaml")))
-    every = [one for file in found for one in yaml.safe_load_all(file.read_text())]
-    return [one for one in every if one and "apiVersion" in one]
+def objects(site: str) -> tuple[dict[str, Any], ...]:
+    """What is installed at the site of an example."""
+    return chart_render.rendered(site)
 
 
-def of(kind: str) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in objects() if one["kind"] == kind}
+def of(kind: str, site: str) -> dict[str, dict[str, Any]]:
+    return {one["metadata"]["name"]: one for one in objects(site) if one["kind"] == kind}
+
+
+def pod(one: dict[str, Any]) -> dict[str, Any]:
+    """What a Deployment or a Job makes pods of."""
+    return one["spec"]["template"]["spec"]

@@ -16,13 +16,14 @@ from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 
 from parjanya_dagster.instance.home import dagster_config
-from parjanya_dagster.lanes import BY_NAME, SPLIT
-from parjanya_dagster.lanes.placement import placed
+from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.web.access import read_roles
 from tests.deploy import chart
-from tests.deploy.objects import DEPLOY, of
+from tests.deploy.objects import DEPLOY, SITES, of, pod
+from tests.deploy.sites import lanes_of, settings_of
 
-VALUES = chart.values()
+VALUES = chart.values("team")["dagster"]
 ECS: dict[str, Any] = yaml.safe_load((DEPLOY / "ecs" / "instance" / "dagster.yaml").read_text())
 
 
@@ -77,23 +78,36 @@ def test_dagster_takes_the_instance_of_ecs(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_ui_is_asked_where_it_listens() -> None:
-    listens, asked = chart.readiness_of_the_ui(VALUES)
+    listens, asked = chart.readiness_of_the_ui(chart.values("team"))
     assert asked == listens
-    (port,) = of("Service")["parjanya-ui"]["spec"]["ports"]
+    (port,) = of("Service", "team")["parjanya-ui"]["spec"]["ports"]
     assert port["targetPort"] == listens
 
 
 def test_the_code_location_may_take_minutes_to_start() -> None:
-    probe = chart.startup_probe(VALUES)
-    assert probe is not None
+    (code,) = pod(of("Deployment", "team")["parjanya-code"])["containers"]
+    probe = code["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
 
 
-def test_the_chart_grants_nothing_and_makes_no_account() -> None:
-    """Neither of its two parts: what may be done is in base/accounts.yaml alone."""
-    for part in (VALUES, VALUES["dagster-user-deployments"]):
-        assert part["rbacEnabled"] is False
-        assert part["serviceAccount"]["create"] is False
+def test_the_daemon_and_the_ui_find_the_code_location_where_it_listens() -> None:
+    workspace = yaml.safe_load(
+        of("ConfigMap", "team")["parjanya-workspace"]["data"]["workspace.yaml"]
+    )
+    (one,) = workspace["load_from"]
+    (port,) = of("Service", "team")[one["grpc_server"]["host"]]["spec"]["ports"]
+    (code,) = pod(of("Deployment", "team")["parjanya-code"])["containers"]
+    assert one["grpc_server"]["port"] == port["port"]
+    assert str(port["port"]) in code["args"]
+    assert code["ports"] == [{"name": port["targetPort"], "containerPort": port["port"]}]
+    assert VALUES["dagsterWebserver"]["workspace"]["externalConfigmap"] == "parjanya-workspace"
+
+
+def test_dagsters_chart_grants_nothing_and_makes_no_account() -> None:
+    """What may be done is in templates/accounts.yaml alone. Its part for code is not installed."""
+    assert VALUES["rbacEnabled"] is False
+    assert VALUES["serviceAccount"]["create"] is False
+    assert VALUES["dagster-user-deployments"]["enableSubchart"] is False
 
 
 def test_what_runs_print_is_kept_where_the_ui_reads_it() -> None:
@@ -109,14 +123,13 @@ def test_every_image_of_the_chart_comes_from_a_registry_that_we_name() -> None:
     """Those of its init containers too: it would take them from Docker Hub."""
     images = [
         VALUES["postgresql"]["image"],
-        VALUES["busybox"]["image"],
         VALUES["dagsterWebserver"]["image"],
         VALUES["dagsterDaemon"]["image"],
-        chart.location(VALUES)["image"],
     ]
+    assert "busybox" not in VALUES  # waits for a code location of the subchart
     for image in images:
         name = f"{image.get('registry', '')}/{image['repository']}".removeprefix("/")
-        assert name.startswith("registry.example/")
+        assert name.startswith("registry.team.example/")
         assert image["tag"] not in ("", "latest")
 
 
@@ -127,63 +140,97 @@ def test_operators_alone_reach_the_ui_that_can_do_everything() -> None:
         ("parjanya-login", {"parjanya-operators"}, "dagster-webserver"),
         ("parjanya-viewers", {"parjanya-operators", "parjanya-viewers"},
          "dagster-webserver-read-only"),
+        ("parjanya-desk-login", {"parjanya-operators", "parjanya-viewers"}, None),
     ):  # fmt: skip
-        (container,) = of("Deployment")[door]["spec"]["template"]["spec"]["containers"]
+        (container,) = pod(of("Deployment", "team")[door])["containers"]
         said = {one["name"]: one["value"] for one in container["env"]}
         assert set(said["OAUTH2_PROXY_ALLOWED_GROUPS"].split(",")) == groups
         assert "groups" in said["OAUTH2_PROXY_SCOPE"].split()
         host = said["OAUTH2_PROXY_UPSTREAMS"].removeprefix("http://").partition(":")[0]
-        assert of("Service")[host]["spec"]["selector"]["component"] == component
+        assert of("Service", "team")[host]["spec"]["selector"].get("component") == component
+
+
+def test_the_desk_believes_the_login_about_who_asks() -> None:
+    """Its address is asked by the kubelet under another name than by people."""
+    (desk,) = pod(of("Deployment", "team")["parjanya-desk"])["containers"]
+    web = settings_of("team", "desk").web
+    (login,) = pod(of("Deployment", "team")["parjanya-desk-login"])["containers"]
+    proxy = {one["name"]: one["value"] for one in login["env"]}
+    assert web.identity_header == "X-Forwarded-Email"
+    assert proxy["OAUTH2_PROXY_PASS_USER_HEADERS"] == "true"
+    assert proxy["OAUTH2_PROXY_REDIRECT_URL"] == f"https://{web.hosts}/oauth2/callback"
+    assert read_roles(web.roles)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        (header,) = desk[probe]["httpGet"]["httpHeaders"]
+        assert header == {"name": "Host", "value": "localhost"}
+        assert desk[probe]["httpGet"]["path"] == "/healthz"
+
+
+def pools() -> dict[str, dict[str, Any]]:
+    """The templates of nodes by lane, where Karpenter makes them."""
+    templates = [pool["spec"]["template"] for pool in of("NodePool", "fleet").values()]
+    return {one["metadata"]["labels"]["parjanya/lane"]: one for one in templates}
 
 
 def test_lanes_fit_the_nodes_that_are_made_for_them() -> None:
-    pools = {pool["spec"]["template"]["metadata"]["labels"]["parjanya/lane"]: pool
-             for pool in of("NodePool").values()}  # fmt: skip
-    for lane in placed(SPLIT, "kubernetes", {}):
-        pod = lane.tags["dagster-k8s/config"]["pod_spec_config"]
-        template = pools[pod["node_selector"]["parjanya/lane"]]["spec"]["template"]
-        for taint in template["spec"]["taints"]:
-            assert any(tolerates(each, taint) for each in pod["tolerations"]), (lane.name, taint)
+    """The model's server too, which runs on nodes of the lane that asks it."""
+    lanes = lanes_of("fleet").values()
+    asking = [lane.tags["dagster-k8s/config"]["pod_spec_config"] for lane in lanes]
+    model = pod(of("Deployment", "fleet")["parjanya-model"])
+    selected = [*(one["node_selector"] for one in asking), model["nodeSelector"]]
+    tolerated = [*(one["tolerations"] for one in asking), model["tolerations"]]
+    for selector, tolerations in zip(selected, tolerated, strict=True):
+        for taint in pools()[selector["parjanya/lane"]]["spec"]["taints"]:
+            assert any(tolerates(each, taint) for each in tolerations), (selector, taint)
 
 
 def test_a_lanes_nodes_take_no_other_lanes_runs() -> None:
-    for pool in of("NodePool").values():
-        lane = pool["spec"]["template"]["metadata"]["labels"]["parjanya/lane"]
-        taints = [(one["key"], one["value"]) for one in pool["spec"]["template"]["spec"]["taints"]]
+    for lane, template in pools().items():
+        taints = [(one["key"], one["value"]) for one in template["spec"]["taints"]]
         assert ("parjanya/lane", lane) in taints
 
 
-def test_each_lane_has_its_priority_class() -> None:
-    classes = of("PriorityClass")
-    for lanes in BY_NAME.values():
-        for lane in placed(lanes, "kubernetes", {}):
-            name = lane.tags["dagster-k8s/config"]["pod_spec_config"]["priority_class_name"]
-            assert classes[name]["preemptionPolicy"] == "Never"
+@pytest.mark.parametrize("site", SITES)
+def test_each_lane_has_its_priority_class(site: str) -> None:
+    for lane in lanes_of(site).values():
+        name = lane.tags["dagster-k8s/config"]["pod_spec_config"]["priority_class_name"]
+        assert name in of("PriorityClass", site)
 
 
-def test_accounts_that_are_named_exist_and_runs_have_no_token() -> None:
-    accounts = of("ServiceAccount")
-    named = {VALUES["global"]["serviceAccountName"]}
-    pod = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
-    named.add(pod["serviceAccountName"])
-    for one in [*of("Deployment").values(), *of("Job").values()]:
-        named.add(one["spec"]["template"]["spec"]["serviceAccountName"])
+@pytest.mark.parametrize("site", SITES)
+def test_accounts_that_are_named_exist_and_who_asks_the_cluster_for_nothing_has_no_token(
+    site: str,
+) -> None:
+    accounts = of("ServiceAccount", site)
+    values = chart.values(site)
+    launcher = values["dagster"]["runLauncher"]["config"]["k8sRunLauncher"]
+    runs = launcher["runK8sConfig"]["podSpecConfig"]
+    bound = {
+        subject["name"] for one in of("RoleBinding", site).values() for subject in one["subjects"]
+    }
+    assert bound == {"parjanya-control", "parjanya-metrics", "parjanya-desk"}
+    named = {values["global"]["serviceAccountName"], runs["serviceAccountName"]}
+    for one in (*of("Deployment", site).values(), *of("Job", site).values()):
+        made = pod(one)
+        named.add(made["serviceAccountName"])
+        assert made["automountServiceAccountToken"] is (made["serviceAccountName"] in bound)
     assert named <= set(accounts)
-    bound = {subject["name"] for one in of("RoleBinding").values() for subject in one["subjects"]}
-    assert bound == {"parjanya-control", "parjanya-metrics"}
-    assert pod["automountServiceAccountToken"] is False
+    with_token = {name for name, one in accounts.items() if one["automountServiceAccountToken"]}
+    assert with_token == bound
+    assert runs["automountServiceAccountToken"] is False
 
 
 def test_no_role_reads_secrets_or_enters_pods() -> None:
-    for role in of("Role").values():
+    for role in of("Role", "team").values():
         for rule in role["rules"]:
             assert "*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"]
             assert not {"secrets", "pods/exec"} & set(rule["resources"])
 
 
-def test_nothing_is_reached_that_no_policy_names() -> None:
+@pytest.mark.parametrize("site", SITES)
+def test_nothing_is_reached_that_no_policy_names(site: str) -> None:
     """Connection by connection: deploy/tests/test_network.py."""
-    assert of("NetworkPolicy")["nothing-by-default"]["spec"] == {
+    assert of("NetworkPolicy", site)["nothing-by-default"]["spec"] == {
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
     }

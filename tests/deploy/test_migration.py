@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.sql.revisions import newest_revision
-from tests.deploy.objects import BASE, of
+from tests.deploy.objects import of
 from tests.support.servers import PostgresServer
 from tests.support.world import arrive
 
@@ -33,7 +33,8 @@ def test_the_first_release_and_the_second_migrate_both_schemas(
         "DAGSTER_HOME": str(_storage(home / "dagster", dagster)),
         "DAGSTER_PG_PASSWORD": "any",
     }
-    pod = of("Job")["parjanya-migrate"]["spec"]["template"]["spec"]
+    (job,) = [one for name, one in of("Job", "team").items() if "migrate" in name]
+    pod = job["spec"]["template"]["spec"]
     for _release in range(2):
         for container in (*pod["initContainers"], *pod["containers"]):
             done = subprocess.run(
@@ -111,7 +112,9 @@ def test_a_release_that_only_adds_is_rolled_out_and_taken_back_under_work(
 def _storage(folder: Path, url: str) -> Path:
     """The dagster.yaml of the Job, with the server of this test in it."""
     folder.mkdir(parents=True)
-    config = yaml.safe_load((BASE / "dagster.yaml").read_text())
+    config = yaml.safe_load(
+        of("ConfigMap", "team")["parjanya-dagster-storage"]["data"]["dagster.yaml"]
+    )
     where = make_url(url)
     config["storage"]["postgres"]["postgres_db"] |= {
         "hostname": where.host,

@@ -13,13 +13,14 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.settings.groups import Engines
 from parjanya_dagster.settings.names import OTHERS, PATHS
 from parjanya_dagster.truth.dynamo.schema import table
-from tests.deploy.objects import DEPLOY, of
+from tests.deploy.objects import DEPLOY, SITES, objects, of
 
 
 def test_settings_that_are_given_are_settings() -> None:
     known = PATHS.keys() | OTHERS
-    for file in (DEPLOY / "kubernetes").rglob("kustomization.yaml"):
-        assert set(re.findall(r"PARJANYA_\w+", file.read_text())) <= known, file
+    for site in SITES:
+        said = re.findall(r"PARJANYA_\w+", str(objects(site)))
+        assert set(said) <= known, site
     stack = (DEPLOY / "ecs" / "stack").glob("*.py")
     for file in stack:
         assert set(re.findall(r"\"(PARJANYA_\w+)\"", file.read_text())) <= known, file
@@ -38,7 +39,7 @@ def test_commands_that_are_run_are_commands() -> None:
     said = {
         *(
             tuple(takewhile(str.isidentifier, one["args"]))  # options follow
-            for made in [*of("Deployment").values(), *of("Job").values()]
+            for made in [*of("Deployment", "team").values(), *of("Job", "team").values()]
             for kind in ("initContainers", "containers")
             for one in made["spec"]["template"]["spec"].get(kind, [])
             if one.get("args", [""])[0] == "parjanya"

@@ -94,13 +94,18 @@ def _failed(backend: DynamoDBBackend, kind: str, asked: dict[str, Any]) -> tuple
     return "ConditionalCheckFailed", "The conditional request failed", old
 
 
-def _one_at_a_time(application: Any) -> Callable[..., Iterable[bytes]]:
+def _one_at_a_time(application: DomainDispatcherApplication) -> Callable[..., Iterable[bytes]]:
+    """DynamoDB takes one request at a time. Which application answers is found out once."""
     lock = Lock()
+    found: dict[str, Any] = {}
 
     def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
+        api = environ.get("HTTP_X_AMZ_TARGET", "").partition("_")[0]
+        if api.startswith("DynamoDB"):
             with lock:
-                return application(environ, start_response)
+                if api not in found:
+                    found[api] = application.get_application(environ)
+                return found[api](environ, start_response)
         return application(environ, start_response)
 
     return serve
@@ -126,7 +131,7 @@ def main() -> None:
     run_simple(
         "127.0.0.1",
         int(sys.argv[1]),
-        _one_at_a_time(application),  # type: ignore[arg-type]
+        _one_at_a_time(application),
         threaded=True,
         request_handler=_KeepAlive,
     )

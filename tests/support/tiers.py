@@ -44,6 +44,8 @@ FUNCTIONS = {
     "test_torchvision_imports_and_suppresses_overlapping_boxes_after_the_cure": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
+    # its examples are drawn inside
+    "test_every_row_of_any_journey_can_be_rebuilt_from_its_events": "properties",
     # worlds of images, one for each example
     "test_any_interleaving_ends_in_the_same_decisions": "long",
     "test_there_and_back_is_the_identity_in_any_order": "long",

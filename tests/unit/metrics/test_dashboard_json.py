@@ -87,32 +87,49 @@ def test_promtool_accepts_the_rules_and_their_tests_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "broken"),
+    ("rule", "broken", "night"),
     [
-        ("parjanya_conservation != 0", "parjanya_conservation > 100"),
-        ("> 120 + 25 *", "> 99999 + 25 *"),
-        ("parjanya_uncovered_oldest_seconds > 720", "parjanya_uncovered_oldest_seconds > 99999"),
+        ("parjanya_conservation != 0", "parjanya_conservation > 100", "Truth: rows are missing"),
+        ("> 120 + 25 *", "> 99999 + 25 *", "Belief: the reconciler is blind"),
+        (
+            "parjanya_uncovered_oldest_seconds > 720",
+            "parjanya_uncovered_oldest_seconds > 99999",
+            "Intent: rows are due",
+        ),
         (
             "unless on (job, instance) parjanya_heartbeat_age_seconds",
             "or on () parjanya_clock_ahead_seconds",
+            "Belief: the reconciler is blind",
         ),
         (
             "unless on (job, instance) parjanya_heartbeat_age_seconds",
             "unless on () parjanya_heartbeat_age_seconds",
+            "two installations: neither silences",
         ),
-        ("and on (job, instance, lane) parjanya_queue_full == 0", ""),
-        ("sum by (job, instance, tenant, stage)", "sum by (tenant, stage)"),
-        ("0.9 * parjanya_launch_deadline_seconds", "600 + 0 * parjanya_launch_deadline_seconds"),
-        ("by (job, namespace)", "by (job)"),
-        ("parjanya_drifted == 1", "parjanya_drifted == 2"),
+        ("and on (job, instance, lane) parjanya_queue_full == 0", "", "Intent: a full queue"),
+        (
+            "sum by (job, instance, tenant, stage)",
+            "sum by (tenant, stage)",
+            "two installations: neither silences",
+        ),
+        (
+            "0.9 * parjanya_launch_deadline_seconds",
+            "600 + 0 * parjanya_launch_deadline_seconds",
+            "Execution: asked for",
+        ),
+        ("by (job, namespace)", "by (job)", "an exporter under any job's name"),
+        ("parjanya_drifted == 1", "parjanya_drifted == 2", "Execution: the lane runs v20"),
     ],
 )
 def test_the_tests_of_the_rules_notice_a_rule_that_is_broken(
-    tmp_path: Path, rule: str, broken: str
+    tmp_path: Path, rule: str, broken: str, night: str
 ) -> None:
+    """The night that knows of it; the others would take most of the time."""
     text = RULES.read_text()
     assert rule in text
     (tmp_path / "rules.yaml").write_text(text.replace(rule, broken))
-    tests = RULES.with_name("rules_test.yaml").read_text()
-    (tmp_path / "rules_test.yaml").write_text(tests)
+    tests = yaml.safe_load(RULES.with_name("rules_test.yaml").read_text())
+    tests["tests"] = [one for one in tests["tests"] if one["name"].startswith(night)]
+    assert len(tests["tests"]) == 1
+    (tmp_path / "rules_test.yaml").write_text(yaml.safe_dump(tests))
     assert promtool("test", "rules", "rules_test.yaml", folder=tmp_path).returncode == 1
