@@ -1,6 +1,6 @@
 """What finding near duplicates costs as a tenant's archive grows: `python -m bench.duplicates`.
 
-Hashes are drawn at random: each image has three views, as the platform makes them. Real hashes
+Hashes are drawn at random: each image has eight views, as the platform makes them. Real hashes
 crowd together more, which the limit per key bounds; `bench.resemblance` works on real images.
 """
 
@@ -69,9 +69,10 @@ def measure(images: int, crowd: int = 0, seed: int = 7) -> LookUps:
 
 
 def views(draw: random.Random) -> list[str]:
-    """The hashes of an image and of two crops of it: about 4 and 10 bits further on."""
+    """The hashes of an image, of six parts of it, and of it in a mirror."""
     first = draw.getrandbits(64)
-    return [f"{first ^ _flipped(draw, count):016x}" for count in (0, 4, 10)]
+    parts = [f"{first ^ _flipped(draw, count):016x}" for count in (0, 4, 10, 14, 14, 14, 14)]
+    return [*parts, f"{draw.getrandbits(64):016x}"]
 
 
 def _flipped(draw: random.Random, count: int) -> int:

@@ -152,8 +152,8 @@ def bodies_of(rng: random.Random, name: str) -> dict[str, dict[str, Any]]:
                 "flat_share": 0.05,
             },
             # As large as real ones. The keys of the views are not filed, so nothing looks alike.
-            "likeness": {"views": [f"{rng.getrandbits(64):016x}" for _ in range(3)],
-                         "thumbnail": base64.b64encode(rng.randbytes(1312)).decode()},
+            "likeness": {"views": [f"{rng.getrandbits(64):016x}" for _ in range(8)],
+                         "thumbnail": base64.b64encode(rng.randbytes(4384)).decode()},
             "preview": {"width": 1024, "height": 768, "bytes": 90_000},
         },
         "enriched": {

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "damage@2"
+VERSION = "damage@3"
 
 #: Each grows with its damage.
 NAMES = ("blur", "noise", "blockiness", "darkness", "highlights")
 
+# In grey levels. The preview is a JPEG too: in a calm sea or a dark photograph its own grid is the
+# largest step there is, and nobody sees it.
+VISIBLE = 1.0
 ACTIVE = 0.5  # mean step, of 255, under which a tile says nothing about sharpness
 BLUR_TILES = 6  # per side; the four sharpest decide, so a soft background is no damage
 NOISE_TILES = 12  # per side; the calmest tenth decides, so texture is no noise
@@ -35,7 +38,8 @@ def measure(image: Image) -> dict[str, float | None]:
     blur: 0..1, the share of gradients that blurring again would leave (after Crete et al. 2007).
         None on an image of one colour: it has no gradient.
     noise: standard deviation of the calmest areas, of 255 (after Immerkær 1996).
-    blockiness: steps on the 8-pixel grid over steps beside it, less 1; 0 without blocks.
+    blockiness: how much larger steps on the 8-pixel grid are than steps beside it, in shares of
+        those, or in grey levels where those are under one level; 0 without blocks.
     darkness: how far the 99th percentile of brightness stays under white, 0..1.
     highlights: share of pixels with a channel at its limit, less where the image looks drawn.
     """
@@ -134,5 +138,6 @@ def _blockiness(grey: Any) -> float:
         if len(steps) < 16:
             return 0.0
         phases = np.array([steps[phase::8].mean() for phase in range(8)])
-        ratios.append(phases[7] / max(phases[:7].mean(), 0.05))
-    return max(0.0, float(np.mean(ratios)) - 1)
+        beside = phases[:7].mean()
+        ratios.append((phases[7] - beside) / max(beside, VISIBLE))
+    return max(0.0, float(np.mean(ratios)))

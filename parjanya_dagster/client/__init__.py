@@ -6,6 +6,15 @@ It speaks to the JSON API of a desk that runs somewhere, and needs neither a hom
 
 from parjanya_dagster.client.desk import Parjanya
 from parjanya_dagster.client.messages import ImageFacts, ImageListed, ReviewTold, UploadStatus
+from parjanya_dagster.client.release_messages import ReleaseWanted
 from parjanya_dagster.client.view import View
 
-__all__ = ["ImageFacts", "ImageListed", "Parjanya", "ReviewTold", "UploadStatus", "View"]
+__all__ = [
+    "ImageFacts",
+    "ImageListed",
+    "Parjanya",
+    "ReleaseWanted",
+    "ReviewTold",
+    "UploadStatus",
+    "View",
+]

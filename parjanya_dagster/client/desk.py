@@ -28,6 +28,12 @@ from parjanya_dagster.client.messages import (
 )
 from parjanya_dagster.client.regrade_messages import PoliciesListed, PolicyListed
 from parjanya_dagster.client.regrades import Regrades
+from parjanya_dagster.client.release_messages import (
+    ReleaseBegun,
+    ReleasesListed,
+    ReleaseTold,
+    ReleaseWanted,
+)
 from parjanya_dagster.client.uploads import Uploader
 from parjanya_dagster.client.view import View
 from parjanya_dagster.errors import DecisionNotMade, DeskRefused
@@ -188,6 +194,18 @@ class Parjanya:
     def regrades(self) -> Regrades:
         """Deciding history again under another policy, for operators."""
         return Regrades(connection=self._connection)
+
+    # let out
+
+    def releases(self, tenant: str) -> list[ReleaseTold]:
+        """Every release of a tenant."""
+        return self._connection.get(
+            ReleasesListed, "/api/v1/releases", [("tenant", tenant)]
+        ).releases
+
+    def release(self, wanted: ReleaseWanted) -> ReleaseBegun:
+        """Begin a release of a view, for operators. Dagster writes it."""
+        return self._connection.post(ReleaseBegun, "/api/v1/releases", wanted)
 
     # upload
 

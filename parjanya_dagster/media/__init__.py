@@ -4,10 +4,10 @@ Knows nothing of Dagster, databases, tenants or buckets: bytes in, facts out.
 """
 
 from .errors import FAILURE_CLASSES, FailureClass, MediaError, Rejected
-from .likeness import Match, alike
 from .likeness import keys as likeness_keys
 from .limits import Limits
 from .pool import DecoderPool
+from .resemblance import Match, alike
 from .sheet import VERDICT_COLOURS, Tile, contact_sheet
 from .validation import VALIDATION_VERSION, Validated, validate
 

@@ -42,6 +42,7 @@ class Duplicate:
     kind: Literal["exact", "near"]
     of: str  # image id of the one that is kept
     distance: int = 0  # Hamming distance of the perceptual hashes, in bits of 64
+    mirrored: bool = False  # near only: it looks like the other in a mirror
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,10 @@ def _duplicate_reason(
             return None
         message = f"Duplicates cannot be judged: {', '.join(lost)} is missing."
         return Reason("duplicates", "review", message)
-    facts = {"duplicate.of": duplicate.of, "duplicate.distance": duplicate.distance}
+    facts: dict[str, Any] = {
+        "duplicate.of": duplicate.of,
+        "duplicate.distance": duplicate.distance,
+    }
     if duplicate.kind == "exact":
         if asked.exact == "ignore":
             return None
@@ -175,9 +179,11 @@ def _duplicate_reason(
         return Reason("duplicates.exact", asked.exact, message, facts)
     if near is None or near.verdict == "ignore" or duplicate.distance > (policy.near_distance or 0):
         return None
-    message = (
-        f"Looks like an earlier image, {duplicate.of} ({duplicate.distance} of 64 bits differ)."
-    )
+    how = "Looks like an earlier image"
+    if duplicate.mirrored:
+        facts["duplicate.mirrored"] = True
+        how = "Looks like a mirror image of an earlier one"
+    message = f"{how}, {duplicate.of} ({duplicate.distance} of 64 bits differ)."
     if duplicate.distance > near.distance:
         return Reason("duplicates.near", "review", f"{message} {_BAND}", facts)
     return Reason("duplicates.near", near.verdict, message, facts)

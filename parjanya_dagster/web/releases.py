@@ -6,37 +6,26 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from parjanya_dagster.client.release_messages import (
+    ReleaseBegun,
+    ReleasesListed,
+    ReleaseTold,
+    ReleaseWanted,
+)
 from parjanya_dagster.release.create import begin
 from parjanya_dagster.release.options import Options, read_formats, read_split, read_where
 from parjanya_dagster.release.writing import root_of
 from parjanya_dagster.truth.releases import Release
-from parjanya_dagster.web.access import Person
+from parjanya_dagster.web.access import Person, Role
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.pages import render
 
-ROLE = "operator"  # who may let images out of the house
+ROLE: Role = "operator"  # who may let images out of the house
 
 router = APIRouter(prefix="/api/v1")
-
-
-class Wanted(BaseModel):
-    """A release of a view. It is chosen now, and Dagster writes it where it runs."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    tenant: str
-    name: str
-    where: str = Field(default="", max_length=5000, description="A view: category=photo&q=dog.")
-    split: str = "train=1"
-    formats: str = "parquet"
-    bytes: str = "original"
-    description: str = Field(default="", max_length=5000)
-    licence: str = Field(default="", max_length=1000)
-    privacy: str = Field(default="", max_length=5000)
 
 
 def page(request: Request) -> Response:
@@ -57,16 +46,17 @@ def page(request: Request) -> Response:
 
 
 @router.get("/releases")
-def releases(request: Request, tenant: str) -> dict[str, list[dict[str, Any]]]:
+def releases(request: Request, tenant: str) -> ReleasesListed:
     """Every release of a tenant."""
     desk, person = _who(request)
     if not person.may("viewer", tenant):
         raise HTTPException(404, "There is no such tenant.")
-    return {"releases": [_told(desk, one) for one in desk.platform.store.releases(tenant)]}
+    every = desk.platform.store.releases(tenant)
+    return ReleasesListed(releases=[ReleaseTold(**_told(desk, one)) for one in every])
 
 
 @router.post("/releases")
-def create(request: Request, wanted: Wanted) -> dict[str, Any]:
+def create(request: Request, wanted: ReleaseWanted) -> ReleaseBegun:
     """Begin a release. Equal images and options are the same release, and `new` is false then.
 
     422: a sentence says what makes no sense.
@@ -93,7 +83,8 @@ def create(request: Request, wanted: Wanted) -> dict[str, Any]:
         who=person.name,
         clock=platform.clock,
     )
-    return {**_told(desk, begun.release), "new": begun.new, "left_out": dict(begun.left_out)}
+    told = _told(desk, begun.release)
+    return ReleaseBegun(**told, new=begun.new, left_out=dict(begun.left_out))
 
 
 def _told(desk: Desk, release: Release) -> dict[str, Any]:

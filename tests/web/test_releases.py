@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from parjanya_dagster.client import Parjanya, ReleaseWanted
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.web.app import create_app
-from tests.support.desk_site import DeskSite
+from tests.support.desk_site import DeskSite, served_desk
 from tests.support.releases import PICTURES, released
 
 BIRDS = {"tenant": "acme", "name": "birds", "where": "decided_by=policy", "split": "a=0.5,b=0.5"}
@@ -75,3 +76,14 @@ def test_releases_of_others_do_not_exist(decided: Platform, site: DeskSite) -> N
     assert bob.post("/api/v1/releases", json=BIRDS).status_code == 404
     del bob.headers["X-Form"]
     assert bob.post("/api/v1/releases", json=BIRDS).status_code == 403
+
+
+def test_a_program_releases_a_view(decided: Platform, site: DeskSite) -> None:
+    with (
+        served_desk(DeskSite(decided)) as address,
+        Parjanya(address) as desk,
+    ):
+        begun = desk.release(ReleaseWanted(**BIRDS))
+        assert (begun.new, begun.images, begun.left_out) == (True, PICTURES, {})
+        (told,) = desk.releases("acme")
+    assert (told.release, told.release_id) == ("acme/birds@1", begun.release_id)

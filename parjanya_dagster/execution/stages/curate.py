@@ -145,7 +145,7 @@ class Curate:
                 version=EVALUATION_VERSION,
                 policy=policy.hash,
                 used=used,
-                duplicate=[duplicate.kind, duplicate.of, duplicate.distance] if duplicate else None,
+                duplicate=_told(duplicate),
             ),
             body=body,
             engine="policy",
@@ -164,3 +164,11 @@ class Curate:
             },
             asks_again=policy.asks_again,
         )
+
+
+def _told(duplicate: Duplicate | None) -> list[str | int] | None:
+    """A duplicate as part of a fingerprint."""
+    if duplicate is None:
+        return None
+    mirrored = ["mirrored"] if duplicate.mirrored else []
+    return [duplicate.kind, duplicate.of, duplicate.distance, *mirrored]

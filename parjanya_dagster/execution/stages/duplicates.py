@@ -113,12 +113,12 @@ def _near(
                 continue  # an earlier one was found: candidates come in their order
             if later and not _may_be_overtaken(store, row, other, bodies[other.image_id]):
                 continue
-            if that is None or not media.alike(this, that).same:
+            if that is None or not (match := media.alike(this, that)).same:
                 continue
             if later:
                 overtaken.add(other.image_id)
             else:
-                duplicates[row.image_id] = Duplicate("near", other.image_id, bits)
+                duplicates[row.image_id] = Duplicate("near", other.image_id, bits, match.mirrored)
     return duplicates, overtaken
 
 

@@ -1,6 +1,6 @@
 """Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
 
-Images are filed before the commit that completes their validation, since thirty keys would crowd
+Images are filed before the commit that completes their validation, since so many keys would crowd
 its transaction. If that commit never comes, a reader finds no evidence of the image. The next try
 files the same again.
 """

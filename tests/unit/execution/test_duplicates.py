@@ -57,8 +57,8 @@ def pictures() -> dict[str, dict[str, Any]]:
     """Likeness evidence by name. a, b and c are a chain: a ~ b and b ~ c, but a is not like c."""
     made = {
         "a": scene(1),
-        "b": scene(1, margin=0.08),
-        "c": scene(1, margin=0.15),
+        "b": scene(1, margin=0.1),
+        "c": scene(1, margin=0.2),
         "other": scene(2),
         "flat": Image.new("RGB", (300, 200), "white"),
     }

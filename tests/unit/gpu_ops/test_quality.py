@@ -82,6 +82,16 @@ def test_drawn_white_is_no_over_exposure() -> None:
     assert damage.measure(page)["highlights"] == 0
 
 
+def test_the_grid_of_our_own_preview_is_no_damage() -> None:
+    """Where a picture is calm, as the sea is, it is the largest step there is."""
+    slope = np.linspace(90, 150, 600)[:, None, None] + np.random.default_rng(1).normal(0, 0.6, 3)
+    sea = np.clip(np.broadcast_to(slope, (600, 800, 3)), 0, 255).astype(np.uint8)
+    dark = (sea * 0.3).astype(np.uint8)
+    for calm in (sea, dark):
+        (body,) = engines.scorer().score([compressed(calm, 85)])
+        assert body["factors"]["blockiness"] > 0.85
+
+
 def test_windows_are_taken_at_the_images_own_pixels() -> None:
     image = np.arange(700 * 900 * 3, dtype=np.uint32).astype(np.uint8).reshape(700, 900, 3)
     cut = windows.windows(image)

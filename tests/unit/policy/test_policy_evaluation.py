@@ -263,6 +263,13 @@ def test_an_image_without_a_hash_cannot_be_called_unique(evidence: Build) -> Non
     assert "validated.sha256" in decision.reasons[0].message
 
 
+def test_a_mirror_image_is_told_as_such(evidence: Build) -> None:
+    asked = policy(FALSE, extra="duplicates: {near: {verdict: review, distance: 6}}")
+    (reason,) = evaluate(asked, evidence(), Duplicate("near", "img-1", 4, mirrored=True)).reasons
+    assert "mirror image" in reason.message
+    assert reason.evidence["duplicate.mirrored"] is True
+
+
 def test_near_duplicates_are_searched_as_far_as_the_policy_looks() -> None:
     def near(text: str) -> int | None:
         return policy(FALSE, extra=f"duplicates: {{near: {text}}}").near_distance

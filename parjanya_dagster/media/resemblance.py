@@ -1,0 +1,223 @@
+"""Whether two images show the same picture, by their small pictures laid over each other.
+
+Knows nothing of hashes: `likeness` records what is compared here. Thresholds are measured: see
+`docs/duplicates.md`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from .alignment import WHOLE, Window, align, correlation, resample
+from .likeness import SIDE, TINTS
+
+_PAGE, _PHOTOGRAPH, _TINT = 48, 32, 8
+"""Samples per axis: of the comparison of pages, of photographs, of colours."""
+_PLAIN = 0.35  # share of one tone from which a picture is a page
+_ALIGNED = 0.97
+"""Correlation from which two pages lie over each other already: no crop explains what differs. So
+the thousandth page of one layout costs no search for each of the others."""
+_OFF = 12  # grey levels by which a marked cell differs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """How well two small pictures lie over each other, after their tones were made equal."""
+
+    mirrored: bool
+    page: bool  # both are mostly of one tone, as pages, drawings and objects on paper are
+    correlation: float  # of luma, 1 for the same
+    detail: float  # the same, of what a blur takes away
+    odd: float  # the largest difference of a cell, in shares of the contrast around it
+    marked: float  # share of the cells that differ by more than a few grey levels
+    one_way: float  # share of those that all became lighter, or all darker
+    colours: bool  # whether colours agree, or one of the two has none
+
+    @property
+    def same(self) -> bool:
+        """Whether both show one picture.
+
+        A page is another as soon as anything in it is: a number, a name. A photograph may bear a
+        mark, a small one of any kind or a larger one that only lightens or only darkens it.
+        """
+        if not self.colours:
+            return False
+        if self.page:
+            return self.correlation >= 0.9 and self.odd <= 0.14
+        if self.correlation < 0.94 or self.detail < 0.88:
+            return False
+        return self.marked <= 0.02 or (self.marked <= 0.12 and self.one_way >= 0.9)
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> Match:
+    """Compare what `likeness` recorded of two images. The order of the two does not matter."""
+    first, second = sorted((one, other), key=lambda seen: str(seen["thumbnail"]))
+    a, b = _Small.of(first), _Small.of(second)
+    if a.side != b.side:  # evidence of an older version has fewer cells
+        side = min(a.side, b.side)
+        a, b = a.reduced(side), b.reduced(side)
+    match = _compared(a, b, WHOLE, WHOLE, mirrored=False)
+    if match.same:
+        return match
+    mirror = b.mirrored()
+    mirrored = _rough(a, mirror) > _rough(a, b)
+    if mirrored:
+        b = mirror
+        match = _compared(a, b, WHOLE, WHOLE, mirrored=True)
+    if match.same or (match.page and match.correlation >= _ALIGNED):
+        return match
+    windows = align(a.luma, b.luma, a.windows, b.windows)
+    return _compared(a, b, *windows, mirrored=mirrored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Small:
+    """A small picture: luma, chroma around 0, and where it may have its content."""
+
+    luma: Any
+    chroma: Any
+    windows: tuple[Window, ...]
+
+    @classmethod
+    def of(cls, seen: Mapping[str, Any]) -> _Small:
+        import numpy as np
+
+        data = np.frombuffer(base64.b64decode(seen["thumbnail"]), dtype=np.uint8)
+        tints = 2 * TINTS * TINTS
+        luma, chroma = data[:-tints].astype(np.float64), data[-tints:].astype(np.float64)
+        side = round(len(luma) ** 0.5)
+        box = seen.get("content")
+        windows = (WHOLE,) if box is None else (WHOLE, _window(box))
+        return cls(
+            luma=luma.reshape(side, side),
+            chroma=chroma.reshape(2, TINTS, TINTS) - 128.0,
+            windows=windows,
+        )
+
+    @property
+    def side(self) -> int:
+        return len(self.luma)
+
+    def reduced(self, side: int) -> _Small:
+        step = self.side // side
+        luma = self.luma.reshape(side, step, side, step).mean(axis=(1, 3))
+        return _Small(luma=luma, chroma=self.chroma, windows=self.windows)
+
+    def mirrored(self) -> _Small:
+        windows = tuple(
+            (1 - right, top, 1 - left, bottom) for left, top, right, bottom in self.windows
+        )
+        return _Small(luma=self.luma[:, ::-1], chroma=self.chroma[..., ::-1], windows=windows)
+
+
+def _window(box: Any) -> Window:
+    left, top, right, bottom = (edge / (2 * SIDE) for edge in box)
+    return left, top, right, bottom
+
+
+def _rough(a: _Small, b: _Small) -> float:
+    """How alike two are before any crop: enough to see which way round they are."""
+    return max(
+        correlation(resample(a.luma, mine, 12), resample(b.luma, its, 12))
+        for mine in a.windows
+        for its in b.windows
+    )
+
+
+def _compared(a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool) -> Match:
+    import numpy as np
+
+    one, other = resample(a.luma, mine, _PAGE), resample(b.luma, its, _PAGE)
+    page = min(_plain(one), _plain(other)) >= _PLAIN
+    odd = _odd(*_toned(one, other)) if page else 0.0
+    one, other = _toned(resample(a.luma, mine, _PHOTOGRAPH), resample(b.luma, its, _PHOTOGRAPH))
+    change = one - other
+    off = abs(change) > _OFF
+    lighter = float((change[off] > 0).mean()) if off.any() else 1.0
+    return Match(
+        mirrored=mirrored,
+        page=page,
+        correlation=correlation(one, other),
+        detail=correlation(_sharp(one), _sharp(other)),
+        odd=odd,
+        marked=float(off.mean()),
+        one_way=max(lighter, 1 - lighter),
+        colours=_same_colours(
+            *(
+                np.stack([resample(tint, window, _TINT) for tint in small.chroma])
+                for small, window in ((a, mine), (b, its))
+            )
+        ),
+    )
+
+
+def _plain(cells: Any) -> float:
+    """Share of the cells that have the most frequent tone, within two levels."""
+    import numpy as np
+
+    counts = np.bincount(np.round(cells).astype(np.int64).ravel(), minlength=256)
+    return float(np.convolve(counts, np.ones(5)).max() / cells.size)
+
+
+def _toned(one: Any, other: Any) -> tuple[Any, Any]:
+    """Both, one of them with the tones of the other: a change of brightness may burn tones out.
+
+    So the one that has more of them takes those of the other.
+    """
+    import numpy as np
+
+    found = []
+    for a, b in ((one, other), (other, one)):
+        tones, its = np.sort(a, axis=None), np.sort(b, axis=None)
+        places = np.linspace(0, a.size - 1, 65).astype(np.int64)
+        toned = np.interp(a, *_rising(tones[places], its[places]))
+        found.append((float(((toned - b) ** 2).mean()), toned, b))
+    _, a, b = min(found, key=lambda each: each[0])
+    return a, b
+
+
+def _rising(tones: Any, its: Any) -> tuple[Any, Any]:
+    """The curve with one point for each tone: where there are several, their mean."""
+    import numpy as np
+
+    _, which = np.unique(np.round(tones), return_inverse=True)
+    counts = np.bincount(which)
+    return np.bincount(which, tones) / counts, np.bincount(which, its) / counts
+
+
+def _odd(one: Any, other: Any) -> float:
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    around = [maximum_filter(each, 5) - minimum_filter(each, 5) for each in (one, other)]
+    contrast = 20 + around[0].clip(around[1])
+    return float((abs(one - other) / contrast).max())
+
+
+def _sharp(cells: Any) -> Any:
+    blur = _blur(len(cells))
+    return cells - blur @ cells @ blur.T
+
+
+@cache
+def _blur(count: int) -> Any:
+    import numpy as np
+
+    at = np.arange(count)
+    weights = np.exp(-(((at[:, None] - at) / 2) ** 2) / 2)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _same_colours(one: Any, other: Any) -> bool:
+    import numpy as np
+
+    if min(abs(one).max(), abs(other).max()) < 3:
+        return True
+    size, its = float((one * one).sum()), float((other * other).sum())
+    gain = float(np.clip(np.sqrt((size + 1) / (its + 1)), 0.6, 1.6))
+    apart = float(abs(one - gain * other).mean())
+    agree = float((one * other).sum()) / float(np.sqrt(size * its + 1e-3))
+    return apart <= 4 or (apart <= 10 and agree >= 0.9)
