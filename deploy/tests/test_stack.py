@@ -284,6 +284,14 @@ def test_uploads_go_on_while_a_release_replaces_them(synthesized: dict[str, Any]
     assert uploads["DeploymentConfiguration"]["MaximumPercent"] == 200
 
 
+def test_uploads_tell_senders_apart_behind_the_load_balancer(synthesized: dict[str, Any]) -> None:
+    """Else all of them share one limit of wrong tokens."""
+    told = containers(synthesized, "Uploads")["uploads"]["Environment"]
+    trusted = {one["Name"]: one["Value"] for one in told}["PARJANYA_WEB__TRUSTED_PROXIES"]
+    (vpc,) = [name for name, _ in of(synthesized, "AWS::EC2::VPC")]
+    assert trusted == {"Fn::GetAtt": [vpc, "CidrBlock"]}
+
+
 def test_a_connection_lasts_as_long_as_what_serves_uploads_expects(
     synthesized: dict[str, Any],
 ) -> None:

@@ -137,6 +137,8 @@ class Services(Construct):
             uploads,
             port=UPLOADS_PORT,
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),
+            # The load balancer is in it, and nothing else reaches this port: limits are by sender.
+            environment={"PARJANYA_WEB__TRUSTED_PROXIES": vpc.vpc_cidr_block},
             copies=2,
             strangers=True,
         )
