@@ -29,6 +29,7 @@ MODULES = {
     "unit/media/test_fuzz.py": "long",
     "unit/media/test_pool.py": "long",  # processes
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
+    "unit/test_wheel.py": "long",  # a package is built
 }
 FUNCTIONS = {
     # processes that import the platform anew
