@@ -16,7 +16,8 @@ HEAD = """# Commands
 Printed by `python -m tools.commands_page`. `parjanya COMMAND --help` says the same.
 
 `--home` may stand before the command or after it. Where a command has `--json`, standard output has
-JSON and nothing else. Colours are left out where the output is no terminal, and with `NO_COLOR`.
+JSON and nothing else. Progress and notes go to standard error; `parjanya --quiet COMMAND` leaves
+them out. Colours are left out where the output is no terminal, and with `NO_COLOR`.
 
 ## Exit codes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, platform_of, settings_of
-from parjanya_dagster.cli.output import print_warning, second
+from parjanya_dagster.cli.output import Line, print_warning, second
 
 if TYPE_CHECKING:
     from parjanya_dagster.platform import Platform
@@ -93,20 +92,3 @@ def _compare(platform: Platform) -> None:
         else:
             typer.echo(f"{one.tenant}: all that {one.images} images need is in {one.bucket}.")
     platform.store.close()
-
-
-class Line:
-    """One line of a terminal that changes. Nothing is shown where nobody looks."""
-
-    def __init__(self) -> None:
-        self._shown = False
-
-    def __call__(self, text: str) -> None:
-        if sys.stderr.isatty():
-            typer.echo(f"\r{text} \033[K", nl=False, err=True)
-            self._shown = True
-
-    def end(self) -> None:
-        if self._shown:
-            typer.echo("", err=True)
-            self._shown = False

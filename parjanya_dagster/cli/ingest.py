@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, platform_of
-from parjanya_dagster.cli.output import kinds_told, print_warning
+from parjanya_dagster.cli.output import kinds_told, print_warning, quiet
 
 if TYPE_CHECKING:
     from parjanya_dagster.objects.keys import Aside
@@ -38,7 +38,7 @@ def ingest(
     buckets.refresh()
     buckets.require(owner)  # files in an empty mount point would be hidden by its volume
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, disable=quiet() or not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"into {tenant}", total=len(collected.uploads))
         copied = 0
         for _ in upload(platform.objects, owner, collected.uploads, collected.refused):

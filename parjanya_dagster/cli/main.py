@@ -35,7 +35,7 @@ from parjanya_dagster.cli import (
     worker,
 )
 from parjanya_dagster.cli.options import Home
-from parjanya_dagster.cli.output import print_error
+from parjanya_dagster.cli.output import be_quiet, colours, print_error
 from parjanya_dagster.errors import ParjanyaError
 
 app = typer.Typer(
@@ -61,8 +61,12 @@ def parjanya(
             "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no notes: results and errors.")
+    ] = False,
 ) -> None:
     """Parjanya curates tenants' images: validated, enriched, scored, curated."""
+    be_quiet(quiet)
 
 
 for command in (
@@ -94,7 +98,7 @@ def main() -> None:
     """Run the command line. A ParjanyaError is a sentence and exit status 1, not a traceback."""
     logs.configure_for_commands()
     try:
-        app()
+        app(color=colours())
     except ParjanyaError as error:
         print_error(f"parjanya: {error}")
         sys.exit(1)

@@ -1,8 +1,10 @@
-"""How commands print: JSON, colours, points in time, and the exit codes of those that judge."""
+"""How commands print: JSON, colours, progress, points in time, exit codes of those that judge."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import typer
 
 HEALTHY, FINDINGS, CANNOT_TELL = 0, 1, 2  # exit codes
+
+_quiet = False
 
 GOOD, ATTENTION, BAD = typer.colors.GREEN, typer.colors.YELLOW, typer.colors.RED
 
@@ -22,14 +26,59 @@ def print_title(text: str) -> None:
     typer.secho(text, bold=True)
 
 
+def colours() -> bool | None:
+    """False where `NO_COLOR` asks for none (https://no-color.org), else None: as the output is."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def be_quiet(wanted: bool) -> None:
+    """From now on this process prints results and errors alone, or again notes and progress too."""
+    global _quiet
+    _quiet = wanted
+
+
+def quiet() -> bool:
+    return _quiet
+
+
+def print_note(text: str) -> None:
+    """What helps a person who waits, to standard error."""
+    if not quiet():
+        typer.echo(text, err=True)
+
+
+class Line:
+    """One line of a terminal that changes. Nothing is shown where nobody looks."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def __call__(self, text: str) -> None:
+        if sys.stderr.isatty() and not quiet():
+            typer.echo(f"\r{text} \033[K", nl=False, err=True)
+            self._shown = True
+
+    def end(self) -> None:
+        """Leave the line as it is, and begin the next one."""
+        if self._shown:
+            typer.echo("", err=True)
+            self._shown = False
+
+    def clear(self) -> None:
+        """Take the line away: what it told is over."""
+        if self._shown:
+            typer.echo("\r\033[K", nl=False, err=True)
+            self._shown = False
+
+
 def print_warning(text: str) -> None:
     """To standard error, so that it does not mix with what a program reads."""
-    typer.secho(text, fg=ATTENTION, err=True)
+    typer.secho(text, fg=ATTENTION, err=True, color=colours())
 
 
 def print_error(text: str) -> None:
     """To standard error, so that it does not mix with what a program reads."""
-    typer.secho(text, fg=BAD, err=True)
+    typer.secho(text, fg=BAD, err=True, color=colours())
 
 
 def kinds_told(counts: Mapping[str, int]) -> str:

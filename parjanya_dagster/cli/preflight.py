@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, platform_of, settings_of
-from parjanya_dagster.cli.output import BAD, GOOD, print_json, print_title
+from parjanya_dagster.cli.output import BAD, GOOD, Line, print_json, print_title
 
 if TYPE_CHECKING:
     from gpu_ops.preflight import Report
@@ -46,7 +46,11 @@ def preflight(
 
     settings = settings_of(home)
     stages = [stage.value] if stage else list(STAGES)
-    reports = {name: examine(settings, name, smoke=not quick) for name in stages}
+    line, reports = Line(), {}
+    for name in stages:
+        line(f"{name}: {'files and GPU' if quick else 'loading, and trying one image'} …")
+        reports[name] = examine(settings, name, smoke=not quick)
+    line.clear()
     if record:
         _record(home, reports)
     fit = all(report.ok for report in reports.values())

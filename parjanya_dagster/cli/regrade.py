@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, platform_of
-from parjanya_dagster.cli.output import print_json, print_title
+from parjanya_dagster.cli.output import print_json, print_title, quiet
 from parjanya_dagster.errors import RegradeInvalid
 
 if TYPE_CHECKING:
@@ -106,13 +106,14 @@ class Progress:
         self._waiting = -1
 
     def say(self, text: str) -> None:
-        typer.echo(text, err=self._to_stderr)
+        if not quiet():
+            typer.echo(text, err=self._to_stderr)
 
     def begun(self, regrade: Regrade) -> None:
         self.say(f"{regrade.replay_id}: {', '.join(regrade.tenants)} → {regrade.policy}")
 
     def sent_back(self, batch: str, total: int) -> None:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet():
             typer.echo(f"\r{total} images sent back, last {batch} ", nl=False, err=True)
 
     def all_sent_back(self, images: int, partitions: int) -> None:

@@ -14,6 +14,7 @@ from parjanya_dagster.cli.output import (
     BAD,
     GOOD,
     print_json,
+    print_note,
     print_title,
     second,
 )
@@ -119,11 +120,11 @@ def create(
         who=who or _login(),
         clock=platform.clock,
     )
-    _note(f"{begun.release.key}: {begun.release.images} images, {begun.release.release_id}")
+    print_note(f"{begun.release.key}: {begun.release.images} images, {begun.release.release_id}")
     if not begun.new:
-        _note("The last version has the same images and options: that is it.")
+        print_note("The last version has the same images and options: that is it.")
     for why, images in begun.left_out.items():
-        _note(f"{images} images are left out: {why}.")
+        print_note(f"{images} images are left out: {why}.")
     _finish(platform, begun.release, as_json, write)
 
 
@@ -297,12 +298,7 @@ def _finish(platform: Platform, release: Release, as_json: bool, write: bool) ->
 
 def _say_progress(progress: Progress) -> None:
     kept = f", {progress.kept} parts were there" if progress.kept else ""
-    _note(f"{progress.parts} of {progress.of} parts, {progress.images} images{kept}")
-
-
-def _note(text: str) -> None:
-    """To standard error, so that it does not mix with what a program reads."""
-    typer.echo(text, err=True)
+    print_note(f"{progress.parts} of {progress.of} parts, {progress.images} images{kept}")
 
 
 def _show(platform: Platform, owner: Tenant, release: Release, as_json: bool) -> None:

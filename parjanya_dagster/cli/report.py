@@ -23,6 +23,7 @@ from parjanya_dagster.cli.filters import (
     view_of,
 )
 from parjanya_dagster.cli.options import Home, platform_of
+from parjanya_dagster.cli.output import Line
 from parjanya_dagster.errors import SettingsInvalid
 
 
@@ -59,6 +60,8 @@ def report(
         "tenant": tenant, "verdict": verdict, "rule": rule, "reason": reason, "category": category,
         "failure": failure, "batch": batch,
     }  # fmt: skip
+    line = Line()
+    line("finding images, and reading their pictures …")
     with current_catalog(platform) as catalog:
         written = Report(
             catalog=catalog,
@@ -68,5 +71,6 @@ def report(
             most=limit,
             most_bytes=int(size * 1e6),
         ).write(output, view_of(catalog, chosen, since, text, sort), datetime.now(UTC))
+    line.clear()
     left = f" {written.left_out} more are counted and left out." if written.left_out else ""
     typer.echo(f"{written.shown} images are in {output} ({written.size / 1e6:.1f} MB).{left}")
