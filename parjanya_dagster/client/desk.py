@@ -1,4 +1,4 @@
-"""What a program does at the desk: find images, read what is known, decide, upload."""
+"""The class `Parjanya`: find images, read what is known, decide, regrade, release, upload."""
 
 from __future__ import annotations
 

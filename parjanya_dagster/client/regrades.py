@@ -1,4 +1,4 @@
-"""Deciding history again under another policy, from a program."""
+"""Regrades by a program: decide history again under another policy."""
 
 from __future__ import annotations
 
