@@ -12,6 +12,7 @@ from helm_python import HelmError
 
 WAVE = "argocd.argoproj.io/sync-wave"
 SITES = [file.stem for file in EXAMPLES]
+REACHED = ("parjanya-desk", "parjanya-uploads")
 PARTS = ("parjanya-code", "parjanya-metrics", "parjanya-desk", "parjanya-uploads")
 
 
@@ -237,6 +238,18 @@ def test_each_door_leads_to_a_service_by_an_ingress_or_a_route(
         found.add(host)
         assert backend in of(objects, "Service")
     assert found == hosts
+
+
+def test_whoever_strangers_reach_tells_them_apart_behind_the_ingress(
+    site: str, objects: tuple[Object, ...]
+) -> None:
+    """Else all of them share one limit of wrong tokens."""
+    networks = " ".join(values(example(site))["network"]["pods"])
+    reached = [(name, pod) for name, pod in pods(objects) if name in REACHED]
+    assert reached
+    for name, pod in reached:
+        told = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert told["PARJANYA_WEB__TRUSTED_PROXIES"] == networks, name
 
 
 def test_each_secret_that_pods_read_has_the_keys_that_they_read() -> None:
