@@ -9,6 +9,7 @@ from typing import Protocol
 from parjanya_dagster.errors import ReleaseInvalid, UnknownRelease
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.release import selection, writing
+from parjanya_dagster.release.bucket import proven
 from parjanya_dagster.release.frozen import freeze
 from parjanya_dagster.release.options import Options, check
 from parjanya_dagster.release.selection import select
@@ -46,15 +47,16 @@ def begin(
     """Choose the images of a release now, and record it. Nothing of it is written yet but its list.
 
     Where the last version of the name is the same release and not withdrawn, that is it. Raises
-    ReleaseInvalid.
+    ReleaseInvalid, StorageUnavailable.
     """
     check_name(name)
     if not who.strip() or len(who) > LONGEST_WHO:
         raise ReleaseInvalid(f"Who makes the release? A name of 1 to {LONGEST_WHO} characters.")
+    bucket = proven(store, objects, tenant)
     selected = select(store, tenant.slug, check(options))
     frozen, new_objects = freeze(selected.items, options)
     for new in new_objects:  # the head comes last: where it is, all of the list is
-        objects.put_many(tenant.bucket, [new])
+        objects.put_many(bucket, [new])
     for _ in range(TRIES):
         last = last_version(store, tenant.slug, name)
         if last and last.release_id == frozen.release_id and last.state != WITHDRAWN:

@@ -41,7 +41,7 @@ def strip(data: bytes, fmt: str, orientation: int = 1) -> bytes:
     try:
         return _RULES[fmt](data, orientation)
     except KeyError:
-        raise ReleaseBroken(f"Metadata cannot be taken out of {fmt}.") from None
+        raise ReleaseBroken(f"Metadata cannot be taken out of {fmt}") from None
     except (struct.error, IndexError, ValueError) as error:
         raise ReleaseBroken(f"This {fmt} cannot be taken apart: {error}") from error
 
