@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from parjanya_dagster.errors import BucketUnknown, ReleaseBroken, ReleaseInvalid
 from parjanya_dagster.objects.store import NewObject
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.release.create import Begun
 from parjanya_dagster.release.options import FORMATS, PREVIEW, RESIZED, Options
 from parjanya_dagster.release.verification import verify
 from parjanya_dagster.release.writing import Progress
@@ -294,6 +296,25 @@ def test_the_same_release_is_made_once_and_another_is_the_next_version(
     assert (other.release.ref, other.release.images) == ("birds@2", 1)
     accept(decided, "1.jpg", clock)
     assert begun(decided).release.ref == "birds@3"
+
+
+def test_files_of_a_release_that_truth_forgot_are_not_written_over(
+    decided: Platform, tmp_path: Path, clock: Clock
+) -> None:
+    """Truth is restored from a backup that is older than a release."""
+    restored = tmp_path / "restored"
+    shutil.copytree(decided.settings.home, restored)
+    old = released(decided)
+    made = files(decided, old)
+    shutil.rmtree(restored / "buckets")
+    shutil.copytree(decided.settings.home / "buckets", restored / "buckets")
+    with platform_in(restored, clock) as again:
+        new = released(again, Options(where=(("decided_by", "ann"), ("verdict", "accept"))))
+        assert (old.ref, new.ref) == ("birds@1", "birds@2")
+        assert files(again, old) == made
+        assert begun(again, Options(where=(("decided_by", "ann"), ("verdict", "accept")))) == (
+            Begun(release=new, new=False, left_out={})
+        )
 
 
 def test_a_view_without_images_and_one_that_is_not_decided_are_refused(decided: Platform) -> None:
