@@ -1,4 +1,4 @@
-"""`parjanya release …`: images that leave the house, and what became of them."""
+"""`parjanya release …`: fixed sets of images, written as files in open formats."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def create(
     where: Annotated[
         str,
         typer.Option(
-            help="A view, as the desk's address has it: 'category=photo&q=dog'. "
-            "Default: accepted images."
+            help="A view, as the address of the page Images has it: 'category=photo&q=dog'. "
+            "If it names no verdict, accepted images are released."
         ),
     ] = "",
     split: Annotated[
-        str, typer.Option(help="Such as train=0.8,val=0.1,test=0.1. Default: train=1.")
+        str, typer.Option(help="Names and shares, such as train=0.8,val=0.1,test=0.1.")
     ] = "train=1",
     formats: Annotated[
         str, typer.Option("--format", help="Of parquet, webdataset, imagefolder: one or several.")
@@ -66,7 +66,8 @@ def create(
         int, typer.Option(help="Of resized pictures: pixels of the longer side at most.")
     ] = 1024,
     keep_exif: Annotated[
-        bool, typer.Option("--keep-exif", help="Leave EXIF, GPS and comments in originals.")
+        bool,
+        typer.Option("--keep-exif", help="Release originals unchanged, EXIF and GPS included."),
     ] = False,
     shard_images: Annotated[int, typer.Option(help="Images of a shard at most.")] = 1000,
     shard_mb: Annotated[
@@ -74,19 +75,17 @@ def create(
     ] = 128,
     description: Annotated[str, typer.Option(help="For the dataset card.")] = "",
     licence: Annotated[str, typer.Option("--licence", help="For the dataset card.")] = "",
-    privacy: Annotated[
-        str, typer.Option(help="For the dataset card: on what ground, whose consent.")
-    ] = "",
+    privacy: Annotated[str, typer.Option(help="For the dataset card: legal ground, consent.")] = "",
     write: Annotated[
-        bool, typer.Option(help="Write it here. Otherwise Dagster does, where it runs.")
+        bool, typer.Option(help="Write the files now. Otherwise Dagster writes them, if it runs.")
     ] = True,
     who: As = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Release the images of a view. Equal images and options are the same release.
+    """Release the images of a view. Equal images and options give the same release.
 
-    The images are chosen now; interrupt the writing when you like, it goes on with `resume`.
+    The images are chosen now. You may interrupt the writing: `resume` goes on.
     """
     from parjanya_dagster.release.create import begin
     from parjanya_dagster.release.options import (
@@ -130,7 +129,7 @@ def create(
 
 @app.command()
 def resume(ref: Ref, tenant: TheTenant, as_json: Json = False, home: Home = None) -> None:
-    """Go on writing a release. What is complete and as it should be is kept."""
+    """Go on writing a release. Parts that are complete are kept."""
     from parjanya_dagster.release.create import find
 
     platform = platform_of(home)
@@ -140,7 +139,7 @@ def resume(ref: Ref, tenant: TheTenant, as_json: Json = False, home: Home = None
 
 @app.command("list")
 def list_(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> None:
-    """Every release."""
+    """List releases."""
     platform = platform_of(home)
     store = platform.store
     slugs = [platform.tenant(tenant).slug] if tenant else [t.slug for t in store.tenants()]
@@ -159,7 +158,7 @@ def list_(tenant: OneTenant = None, as_json: Json = False, home: Home = None) ->
 
 @app.command()
 def show(ref: Ref, tenant: TheTenant, as_json: Json = False, home: Home = None) -> None:
-    """One release: what it holds, and where it lies."""
+    """Show one release: what it holds, and where its files are."""
     from parjanya_dagster.release.create import find
 
     platform = platform_of(home)
@@ -171,7 +170,7 @@ def show(ref: Ref, tenant: TheTenant, as_json: Json = False, home: Home = None) 
 def diff(
     first: Ref, second: Ref, tenant: TheTenant, as_json: Json = False, home: Home = None
 ) -> None:
-    """Which images came, went, or are told otherwise."""
+    """Show which images were added, removed or changed between two releases."""
     from parjanya_dagster.release import frozen as lists
     from parjanya_dagster.release.create import find
     from parjanya_dagster.release.diff import difference
@@ -201,7 +200,7 @@ def diff(
 
 @app.command()
 def verify(ref: Ref, tenant: TheTenant, as_json: Json = False, home: Home = None) -> None:
-    """Read every file of a release again. Exit status 1 where one is not what was written."""
+    """Read every file of a release and compare checksums. Exit status 1 if one differs."""
     from parjanya_dagster.release.create import find
     from parjanya_dagster.release.verification import verify as read_back
 
@@ -234,8 +233,8 @@ def withdraw(
 ) -> None:
     """Withdraw an image and every release that holds it, or one release.
 
-    It is recorded, and named. A withdrawn image is in no later release. No file is deleted: the
-    bucket is the tenant's, and its owner deletes what must go.
+    The withdrawal is recorded, and the releases and their places are printed. A withdrawn image is
+    in no later release. No file is deleted: the owner of the bucket deletes what must go.
     """
     from parjanya_dagster.release.create import find
     from parjanya_dagster.release.withdrawal import withdraw_image, withdraw_release

@@ -1,7 +1,7 @@
-"""The desk from a program: `from parjanya_dagster.client import Parjanya`.
+"""The Python client of the desk: `from parjanya_dagster.client import Parjanya`.
 
-It speaks to the JSON API of a desk that runs somewhere, and needs neither a home nor Dagster.
-`messages` are the API's answers as both sides read them: the desk answers with the same classes.
+It talks to the JSON API of a desk. It needs no home and imports no Dagster. `messages` has the
+classes of the API's messages. The desk uses the same classes.
 """
 
 from parjanya_dagster.client.desk import Parjanya

@@ -1,7 +1,6 @@
-"""Requests to a desk: who asks, which answers are tried again, and what refusals become.
+"""HTTP requests to a desk: credentials, retries, and the errors that refusals become.
 
-Every request that is made here may be made twice: questions change nothing, and a decision carries
-the id of its request.
+Every request may be sent twice. Queries change nothing, and a decision has the id of its request.
 """
 
 from __future__ import annotations

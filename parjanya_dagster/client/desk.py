@@ -1,4 +1,4 @@
-"""What a program does at the desk: find images, read what is known, decide, upload."""
+"""The class `Parjanya`: find images, read what is known, decide, regrade, release, upload."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ PATIENCE = 600.0  # seconds to wait for what becomes of uploads
 class Parjanya:
     """A desk. `address` is its own, or what `parjanya web --address` prints, token included.
 
-    `headers` go with every request: what a proxy before the desk wants. `upload_token` is a
-    tenant's (`parjanya uploads token add`). Requests that a desk is too busy for are tried again.
-    Raises DeskRefused where it says no, and DeskUnavailable where it does not answer.
+    `headers` are sent with every request, such as those that a proxy in front of the desk asks for.
+    `upload_token` belongs to a tenant (`parjanya uploads token add`). A request is tried again if
+    the desk is busy. Raises DeskRefused if the desk says no, DeskUnavailable if it does not answer.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Parjanya:
     # who
 
     def me(self) -> Me:
-        """Who the desk takes you for."""
+        """Your name at the desk, and whether you operate every tenant."""
         return self._connection.get(Me, "/api/v1/me")
 
     def tenants(self) -> list[TenantListed]:
-        """The tenants that exist to you, with your role and what waits for people."""
+        """The tenants that you may see, with your role and how many images wait for people."""
         return self._connection.get(TenantsListed, "/api/v1/tenants").tenants
 
     # find
@@ -152,8 +152,8 @@ class Parjanya:
     def accept(self, image: Image, note: str = "") -> ReviewTold:
         """Decide one image. Raises DecisionNotMade, with `told` saying why.
 
-        An image that was read before is decided only as it was then: if somebody or a policy
-        decided since, the result is `stale`. An id alone is decided whatever it is now.
+        Pass an image that you read: if a person or a policy has decided since, the result is
+        `stale` and nothing is decided. With an id alone, nothing is compared.
         """
         return self._decide_one(image, "accept", note)
 
@@ -168,10 +168,9 @@ class Parjanya:
     def decide(
         self, action: Action, images: Iterable[Image], note: str = ""
     ) -> Iterator[ReviewTold]:
-        """Decide many, and say of each what became of it. None that is refused stops another.
+        """Decide many images, and yield the result of each. A refused one does not stop the others.
 
-        What is yielded is recorded. Loop over all of it: a pack is sent when the one before it
-        was taken.
+        Loop to the end: images are sent in packs, each when the results of the one before are read.
         """
         left = iter(images)
         while pack := list(islice(left, MOST_DECISIONS)):
@@ -210,11 +209,11 @@ class Parjanya:
     # upload
 
     def upload(self, *paths: str | Path) -> list[Upload]:
-        """Put files into the bucket of the upload token's tenant. All are there then."""
+        """Put files into the bucket of the upload token's tenant. Returns when all are there."""
         return list(self._uploader().upload([Path(path) for path in paths]))
 
     def uploaded(self, uploads: Sequence[Upload], wait: float = PATIENCE) -> list[UploadStatus]:
-        """What became of uploads: once all are decided, or after so many seconds. 0: now."""
+        """The status of uploads: when all are decided, or after `wait` seconds. 0: now."""
         return self._uploader().wait(uploads, wait)
 
     def _uploader(self) -> Uploader:

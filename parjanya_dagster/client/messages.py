@@ -1,7 +1,7 @@
-"""What the JSON API of the desk says and is told. The desk and its client read the same classes.
+"""The messages of the desk's JSON API. The desk and its client use the same classes.
 
-Times are seconds since the epoch. A field that a client does not know is left alone, so a desk may
-be newer than who asks it.
+Times are seconds since the epoch. The client ignores fields that it does not know, so a desk may
+be newer than its client.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the API says of policies and regrades: what would change, and how far it is."""
+"""Messages of the API about policies and regrades: previews, progress, reports."""
 
 from __future__ import annotations
 

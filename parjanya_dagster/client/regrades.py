@@ -1,4 +1,4 @@
-"""Deciding history again under another policy, from a program."""
+"""Regrades by a program: decide history again under another policy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Regrades:
     connection: Connection
 
     def preview(self, policy: str, *tenants: str, since: str = "", until: str = "") -> Preview:
-        """What would change and why, what runs again, what becomes of people's verdicts.
+        """What would change and why, which stages run again, how many people's verdicts stand.
 
         Nothing is written. A large history takes minutes.
         """
@@ -54,11 +54,11 @@ class Regrades:
         return self.connection.get(RegradesListed, "/api/v1/regrades").regrades
 
     def get(self, replay_id: str) -> RegradeTold:
-        """How far one is."""
+        """The progress of a regrade."""
         return self.connection.get(RegradeTold, f"/api/v1/regrades/{replay_id}")
 
     def report(self, regrade: RegradeTold) -> Report:
-        """What one has changed: once it is done, the whole of it."""
+        """What a regrade has changed so far. Once it is done, this is final."""
         while True:
             path = f"/api/v1/regrades/{regrade.replay_id}/report"
             found = self.connection.get(Reported, path)
@@ -67,7 +67,7 @@ class Regrades:
             self.connection.pause(LOOK_EVERY)
 
     def wait(self, regrade: RegradeTold) -> RegradeTold:
-        """The same once every image is decided again."""
+        """Wait until every image is decided again. Returns the regrade as it is then."""
         while not regrade.done:
             self.connection.pause(LOOK_EVERY)
             regrade = self.get(regrade.replay_id)

@@ -1,4 +1,4 @@
-"""What the API says of releases, and what it is told."""
+"""Messages of the API about releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads by a program: ask where to put files, put them there, see what becomes of them."""
+"""Uploads by a program: ask where to put files, put them there, and follow them."""
 
 from __future__ import annotations
 

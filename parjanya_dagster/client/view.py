@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Images that match. Nothing is read before it is asked for, and each loop reads anew."""
+    """Images that match. Nothing is read in advance, and each loop reads again."""
 
     connection: Connection
     pairs: Pairs
 
     def __iter__(self) -> Iterator[ImageListed]:
-        """Every image of the view, in its order. What arrives meanwhile moves no page."""
+        """Every image of the view, in its order. New arrivals do not shift the pages."""
         for page in self.pages():
             yield from page.images
 

@@ -1,6 +1,7 @@
-"""How two pictures lie over each other, if one is a crop of the other, framed or in a mirror.
+"""Aligns two pictures of which one may be a crop of the other, or have a border.
 
-Pictures are square arrays of cells; a window is left, top, right and bottom as shares of the sides.
+Pictures are square arrays of cells. A window is the part of a picture that is compared: its left,
+top, right and bottom as shares of the sides. Mirroring is tried by the caller.
 """
 
 from __future__ import annotations

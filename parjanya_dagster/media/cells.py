@@ -1,7 +1,7 @@
-"""Pictures as a few cells: area means in whole numbers, so that every machine finds the same.
+"""Reduces a picture to a few cells. It counts in whole numbers: every machine finds the same.
 
-A cell is the mean of the area that it covers, pixels that it shares with its neighbour included by
-their share. So the cells of a picture and of a resized copy agree, whatever the two sizes are.
+A cell is the mean of the area that it covers. A pixel that lies in two cells counts for each by the
+share of its area. So the cells of a picture and of a resized copy agree, whatever their sizes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What is recorded of an image so that near duplicates are found: hashes, and a small picture.
 
-A perceptual hash alone is no proof: two pages of one template differ in 4 of its 64 bits, a light
-crop of one photograph in 20. So hashes only find candidates. `resemblance` compares the small
-pictures of two and decides.
+A perceptual hash alone proves nothing. Two pages of one template may differ in only 4 of its 64
+bits, and a photograph and a slight crop of it in 20. So hashes only find candidates. Then
+`resemblance` compares the small pictures of two images and decides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether two images show the same picture, by their small pictures laid over each other.
+"""Decides whether two images show the same picture, by comparing their small pictures.
 
-Knows nothing of hashes: `likeness` records what is compared here. Thresholds are measured: see
-`docs/duplicates.md`.
+It knows nothing of hashes. `likeness` records what is compared here. The thresholds were chosen by
+measurements: see `docs/duplicates.md`.
 """
 
 from __future__ import annotations

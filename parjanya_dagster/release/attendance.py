@@ -1,7 +1,7 @@
-"""Which releases need somebody who writes them. Pure: from what Truth and Dagster say now.
+"""Which releases need a run that writes them. Pure: it follows from what Truth and Dagster say.
 
-A run that Dagster believes to be alive may be dead: its process went together with whoever would
-have noticed. So a run counts only while the release it writes is attended.
+A run that Dagster believes to be alive may be dead: its process may have died together with what
+would have reported that. So a run counts only while the writer of its release gives signs of life.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The card of a release, README.md: what it is, for whoever gets it. Pure.
+"""The dataset card of a release, README.md: it describes the release to its readers. Pure.
 
-It says nothing of when or by whom the files were written: that is in Truth, and equal releases have
-equal cards.
+It does not say when or by whom the files were written, since equal releases must have equal cards.
+Truth has that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The beginning of a release: a view is frozen, and gets a version of its name."""
+"""Begins a release: freezes the list of a view's images, and records the next version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A release in the Croissant format of MLCommons, version 1.0: JSON-LD over its tables. Pure.
+"""The description of a release in MLCommons' format Croissant 1.0 (JSON-LD). Pure.
 
 https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 """

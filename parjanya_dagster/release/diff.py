@@ -1,4 +1,4 @@
-"""What differs between two releases: images that came or went, and those that are not the same."""
+"""The difference of two releases: images that were added, removed or changed."""
 
 from __future__ import annotations
 

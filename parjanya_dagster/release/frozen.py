@@ -1,7 +1,7 @@
-"""The list of a release, frozen: its bytes are hashed, and that hash is the release's id.
+"""The frozen list of a release's images. The hash of the list is the release's id.
 
-A list lies in the tenant's bucket under its own hash, so it is written before anybody knows of the
-release, and two that are equal are one. It is cut into the parts that are written together.
+A list lies in the tenant's bucket under its own hash. So it can be written before the release is
+recorded, and equal lists are one. It is cut into parts, which are written one by one.
 """
 
 from __future__ import annotations

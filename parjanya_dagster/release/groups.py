@@ -1,8 +1,8 @@
-"""Groups of images that show the same: what must not be torn apart by a split. Pure.
+"""Groups of images that show the same picture. A split must not divide a group. Pure.
 
-Two images are tied where their bytes are equal, where the policy called one a duplicate of the
-other or both of a third, and where their thumbnails say that they show one picture. The last is
-looked at here again, since a policy names only the earliest original and may not ask at all.
+Two images are in one group if their bytes are equal, if a policy called one a duplicate of the
+other or both of a third, or if their small pictures show the same picture. The last is compared
+here again: a policy names only the earliest original, and may not look for duplicates at all.
 """
 
 from __future__ import annotations

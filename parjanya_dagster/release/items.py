@@ -1,7 +1,7 @@
-"""One image of a release: everything that is known of it, and nothing that only a home knows.
+"""One image of a release: all that is known of it, without what is particular to one home.
 
-Ids, places and times of arrival differ from home to home, so none of them is here: the same images,
-decided in the same way, are the same items wherever they lie. The bytes are the identity.
+Ids, places and times of arrival differ from home to home, so none of them is here. The same images
+with the same decisions give the same items in every home. An image is identified by its bytes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is asked of a release: which images, which splits, which files. Pure.
+"""The options of a release: which images, which splits, which files. Pure.
 
-Everything here goes into the id of a release: equal options over equal images give equal files.
+All options go into the id of a release. Equal options and equal images give equal files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The released bytes of images: original, preview or resized."""
+"""The bytes of the pictures of a release: original, preview or resized."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which images a release has: the view, asked of Truth itself.
+"""Selects the images of a release: those of a view, as Truth has them.
 
-The catalog answers the same view sooner, and may lag. A release is not made from an index.
+The catalog would answer the view faster, but it may lag behind Truth.
 """
 
 from __future__ import annotations

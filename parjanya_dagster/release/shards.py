@@ -1,7 +1,7 @@
 """A WebDataset shard: a tar of a picture and a JSON file for each image. Pure.
 
 Equal pictures give equal bytes: members come in the order of the list, and have no time, no owner
-and no mode of their own. The format is POSIX's ustar, which every reader of tars knows.
+and no mode of their own. The format is POSIX's ustar, which all tar readers know.
 """
 
 from __future__ import annotations

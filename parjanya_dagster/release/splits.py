@@ -1,4 +1,4 @@
-"""Which split a group falls into, and how a split is cut into parts. Pure."""
+"""Which split a group belongs to, and how a split is cut into parts. Pure."""
 
 from __future__ import annotations
 

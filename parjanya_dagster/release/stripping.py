@@ -1,9 +1,8 @@
-"""Original bytes without what they say of people and places; no pixel is decoded or changed. Pure.
+"""Removes metadata about people and places from originals. No pixel is decoded or changed. Pure.
 
-EXIF, GPS, XMP, IPTC, comments, embedded thumbnails and whatever is appended to a picture are left
-out. What is kept is listed, so what nobody thought of is left out, too. Colour profiles stay, and
-so does the orientation, in an EXIF block that says nothing else. What hides within the coded
-pixels stays: they are not looked into.
+EXIF, GPS, XMP, IPTC, comments, embedded thumbnails and appended data are left out. The code lists
+what is kept, so unknown metadata is left out, too. Colour profiles stay. The orientation stays in
+an EXIF block that has nothing else. What is hidden among coded pixels stays.
 
 Sources: ITU-T T.81 and T.872 (JPEG), W3C PNG 3, Google's WebP container, CompuServe GIF89a,
 Microsoft's BITMAPV5HEADER.

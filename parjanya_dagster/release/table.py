@@ -1,7 +1,7 @@
-"""The Parquet file of a part: everything that is known, and the pictures where they are wanted.
+"""The Parquet table of a part: all that is known of its images, and the pictures if asked for.
 
-It is the last file of its part, and names the others with their hashes. So a part whose table is
-there, and whose files are as it says, is done.
+It is written as the last file of its part, and names the others with their hashes. So a part is
+complete if its table is there and the files match these hashes.
 """
 
 from __future__ import annotations

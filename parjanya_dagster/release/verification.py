@@ -1,4 +1,4 @@
-"""Whether the files of a release are what was written: each is read, and none is missing."""
+"""Checks the files of a release: reads each, compares its hash, and reports what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Withdrawing: an image that may not be passed on, and every release that holds it."""
+"""Withdraws an image that may not be passed on, and every release that holds it."""
 
 from __future__ import annotations
 

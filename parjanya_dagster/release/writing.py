@@ -1,8 +1,8 @@
-"""The writing of a release: part by part, each whole before the next, and read back in the end.
+"""Writes the files of a release: part by part, each complete before the next. Then reads all back.
 
-It may die at any instruction. Whoever goes on keeps the parts that are complete and as they should
-be, and writes the others again: the same bytes under the same names. So two who write the same
-release at a time do each other no harm.
+The writer may die at any instruction. The next one keeps the parts that are complete and match
+their hashes, and writes the others again: the same bytes under the same names. So two writers of
+one release at a time do no harm.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class Arrivals(Group):
     settle: float = Field(
         default=1.0,
         ge=0,
-        description="A file in a bucket folder must have been still for this long, where it cannot "
-        "be told that nobody writes to it.",
+        description="A file in a bucket folder is taken in after resting this long, if the system "
+        "cannot say whether somebody writes to it.",
     )
     batch_size: int = Field(default=1000, ge=1, le=100_000, description="Images per partition.")
     sweep_seconds: float = Field(
@@ -57,7 +57,7 @@ class Arrivals(Group):
         default="", description="SQS queue for messages that cannot be read; `queue` needs it."
     )
     longest_dormancy_hours: float = Field(
-        default=96.0, gt=0, description="Queues must keep messages so long: a long weekend."
+        default=96.0, gt=0, description="Queues must keep messages this long: a long weekend."
     )
 
     @property
@@ -89,7 +89,7 @@ class Uploads(Group):
         description="An upload must have begun after this long.",
     )
     origins: str = Field(
-        default="", description="Web origins whose pages may ask for uploads, between spaces."
+        default="", description="Web origins whose pages may upload, separated by spaces."
     )
     files_per_minute: int = Field(
         default=6000, ge=1, description="Uploads that one token may ask for, in each process."
@@ -100,15 +100,15 @@ class Web(Group):
     """The desk: the pages for people."""
 
     hosts: str = Field(
-        default="", description="More host names by which browsers may ask, between spaces."
+        default="", description="Further host names of the desk, separated by spaces."
     )
     identity_header: str = Field(
         default="",
-        description="Header in which a proxy names whom it signed in; empty: a token opens it.",
+        description="Header in which a proxy names the person; empty: the home's token is used.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1/32 ::1/128",
-        description="Networks of proxies that are believed whom they pass on, between spaces.",
+        description="Networks of proxies whose headers are believed, separated by spaces.",
     )
     roles: str = Field(
         default="",
@@ -116,7 +116,7 @@ class Web(Group):
     )
     storage_downloads: bool = Field(
         default=False,
-        description="Originals in S3 are downloaded from there, by addresses good for a minute.",
+        description="Originals in S3 are downloaded from S3, by addresses good for a minute.",
     )
 
 
@@ -171,7 +171,7 @@ class Scaling(Group):
         default=4, ge=1, description="Instances that a group is raised to at most."
     )
     idle: float = Field(
-        default=900.0, gt=0, description="A group with nothing to do is lowered after so long."
+        default=900.0, gt=0, description="A group with nothing to do is lowered after this long."
     )
 
 
@@ -210,7 +210,7 @@ class Runs(Group):
         description="Processes that have loaded code and models and wait for a run; 0: none.",
     )
     retry_horizon_hours: float = Field(
-        default=72.0, gt=0, description="A row is tried again for so long: longer than a weekend."
+        default=72.0, gt=0, description="A row is tried again for this long: longer than a weekend."
     )
 
 
@@ -233,14 +233,14 @@ class Media(Group):
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, description="Decoder threads."
     )
     decode_deadline: float = Field(
-        default=30.0, gt=0, description="A decoder gets this long per image,"
+        default=30.0, gt=0, description="A decoder may take this long per image."
     )
-    decode_memory_mib: int = Field(default=2048, ge=64, description="and this much memory, in MiB.")
+    decode_memory_mib: int = Field(default=2048, ge=64, description="Memory of a decoder, in MiB.")
     max_bytes: int = Field(default=256 << 20, ge=1, description="Larger files are refused.")
     max_pixels: int = Field(default=256_000_000, ge=1, description="Larger images are refused.")
     coordinates: bool = Field(
         default=True,
-        description="Keep GPS coordinates in the evidence (in Truth, and nowhere else).",
+        description="Keep GPS coordinates in the evidence (Truth; releases with --keep-exif).",
     )
 
 
@@ -294,7 +294,7 @@ class Vlm(Group):
         default=0.5,
         ge=0,
         le=1,
-        description="Least probability of an answer that is a kind at all; less is unknown.",
+        description="If all categories together are less probable, the category is unknown.",
     )
     calibration: str = Field(
         default="", description="A file that `python -m gpu_ops calibrate` wrote."
@@ -309,9 +309,9 @@ class Endpoint(Group):
     connections: int = Field(
         default=64,
         ge=1,
-        description="Most requests at once; how many the server wants is found by feedback.",
+        description="Most requests at once; the best number up to it is found by itself.",
     )
-    timeout: float = Field(default=120.0, gt=0, description="Of one request.")
+    timeout: float = Field(default=120.0, gt=0, description="Time limit of one request.")
 
 
 class Iqa(Group):
@@ -329,12 +329,12 @@ class Retention(Group):
     runs_days: float = Field(
         default=35.0,
         ge=0,
-        description="Dagster's ended runs and their events are kept for; 0: for ever.",
+        description="Dagster keeps ended runs and their events for this long; 0: for ever.",
     )
     keys_days: float = Field(
         default=30.0,
         ge=0,
-        description="Partitions whose images are all decided stay in Dagster for; 0: for ever.",
+        description="Partitions with all images decided stay in Dagster this long; 0: for ever.",
     )
 
 

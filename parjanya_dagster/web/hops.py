@@ -1,7 +1,7 @@
-"""Where a request comes from, when proxies stand before the desk.
+"""The address that a request comes from, if there are proxies in front of the desk.
 
-A proxy writes in `X-Forwarded-For` whom it passes on. Only networks that the settings name are
-believed: the address is the last one that none of them has.
+A proxy appends the address of its peer to `X-Forwarded-For`. Only proxies in the networks of the
+settings are believed. So the sender is the last address that is in none of these networks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How often somebody may try: tokens that are guessed, files that are asked for.
+"""Rate limits: for wrong tokens, and for files that a token asks to upload.
 
-A limiter knows keys and a clock, and nothing of requests. What it counts is this process's: several
-processes together let through as many times more.
+A limiter knows keys and a clock, and nothing of requests. Each process counts for itself, so
+several processes together let through as many times more.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Long questions: each is answered once, in a thread, and whoever asks meanwhile hears how far.
+"""Answers that take long: each is computed once, in a thread.
 
-An answer that nobody asks for any more is given up. Knows nothing of what is asked.
+Whoever asks for it meanwhile is told the progress. An answer is abandoned when nobody asks for it
+any more. This module knows nothing of what is asked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page Regrade: what would change, as grids; launch it; how far it is; the way back."""
+"""The page Regrade: a preview of what would change, the launch, the progress, and the way back."""
 
 from __future__ import annotations
 

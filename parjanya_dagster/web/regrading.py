@@ -1,4 +1,4 @@
-"""What the page and the API of regrades share: who may ask for what, previews, launching."""
+"""What the page Regrade and its API share: rights, previews, launching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page Releases: those that there are, and a form that begins one of a view."""
+"""The page Releases and its API: a list of releases, and a form that begins one from a view."""
 
 from __future__ import annotations
 
