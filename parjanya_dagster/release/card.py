@@ -22,7 +22,7 @@ def card(release: Release, frozen: Frozen) -> bytes:
     options, counts = frozen.options, frozen.counts
     groups = counts["group"]
     sections = [
-        _front_matter(options),
+        _front_matter(options, counts["split"]),
         f"# {release.ref}\n\n{options.description or f'Images of {release.tenant}, curated.'}\n",
         f"Release `{frozen.release_id}`: {frozen.images} images. It never changes; what differs "
         "has another version. `SHA256SUMS` names every file: `sha256sum --check SHA256SUMS`.\n",
@@ -55,13 +55,16 @@ def card(release: Release, frozen: Frozen) -> bytes:
     return "\n".join(sections).encode()
 
 
-def _front_matter(options: Options) -> str:
-    """What Hugging Face reads: which files are which split."""
+def _front_matter(options: Options, images: Mapping[str, int]) -> str:
+    """What Hugging Face reads: which files are which split. It refuses a split without files."""
     lines = ["---", "configs:", "- config_name: default", "  data_files:"]
-    for split, _ in options.split:
+    for split in (split for split, _ in options.split if split in images):
         lines += [f"  - split: {split}", f"    path: data/{split}-*.parquet"]
     if options.licence:
-        lines += ["license: other", f"license_name: {json.dumps(options.licence)}"]
+        lines += [
+            "license: other",
+            f"license_name: {json.dumps(options.licence, ensure_ascii=False)}",
+        ]
     return "\n".join([*lines, "---", ""])
 
 

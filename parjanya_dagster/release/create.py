@@ -9,7 +9,8 @@ from typing import Protocol
 from parjanya_dagster.errors import ReleaseInvalid, UnknownRelease
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.release import selection, writing
-from parjanya_dagster.release.frozen import freeze
+from parjanya_dagster.release.bucket import proven
+from parjanya_dagster.release.frozen import ROOT, freeze
 from parjanya_dagster.release.options import Options, check
 from parjanya_dagster.release.selection import select
 from parjanya_dagster.truth.models import Tenant
@@ -46,15 +47,16 @@ def begin(
     """Choose the images of a release now, and record it. Nothing of it is written yet but its list.
 
     Where the last version of the name is the same release and not withdrawn, that is it. Raises
-    ReleaseInvalid.
+    ReleaseInvalid, StorageUnavailable.
     """
     check_name(name)
     if not who.strip() or len(who) > LONGEST_WHO:
         raise ReleaseInvalid(f"Who makes the release? A name of 1 to {LONGEST_WHO} characters.")
+    bucket = proven(store, objects, tenant)
     selected = select(store, tenant.slug, check(options))
     frozen, new_objects = freeze(selected.items, options)
     for new in new_objects:  # the head comes last: where it is, all of the list is
-        objects.put_many(tenant.bucket, [new])
+        objects.put_many(bucket, [new])
     for _ in range(TRIES):
         last = last_version(store, tenant.slug, name)
         if last and last.release_id == frozen.release_id and last.state != WITHDRAWN:
@@ -62,7 +64,7 @@ def begin(
         wanted = Release(
             tenant=tenant.slug,
             name=name,
-            version=last.version + 1 if last else 1,
+            version=_free(store, objects, tenant, name, last.version + 1 if last else 1),
             release_id=frozen.release_id,
             selection=options.body(),
             counts=frozen.counts,
@@ -74,6 +76,19 @@ def begin(
         if begun == wanted:
             return Begun(release=begun, new=True, left_out=selected.left_out)
     raise ReleaseInvalid(f"Others make versions of {name!r} all the time. Try again.")
+
+
+def _free(store: Source, objects: Objects, tenant: Tenant, name: str, version: int) -> int:
+    """The first version from this one on that has no files of a release that Truth forgot.
+
+    Truth may have been restored from before it was made, and what was released never changes.
+    """
+    while (
+        any(True for _ in objects.listing(tenant.bucket, f"{ROOT}{name}@{version}/"))
+        and store.find_release(tenant.slug, name, version) is None
+    ):
+        version += 1
+    return version
 
 
 def last_version(store: Releases, tenant: str, name: str) -> Release | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -25,6 +26,10 @@ PICTURES = (ORIGINAL, PREVIEW, RESIZED)
 LARGEST_SIDE = 1024  # of a preview, from which pictures are resized
 MB = 1_000_000
 _SPLIT = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_MOST_SPLITS = 20
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_VIEWS = ("/images", "/releases")  # pages whose address has a view in it
+_UNWRITABLE = frozenset({"Cc", "Cs"})  # control characters and lone surrogates
 _ASIDE = frozenset({"sort", "after"})  # of a view: no part of which images it has
 
 
@@ -74,11 +79,14 @@ def read_where(text: str, tenant: str) -> tuple[tuple[str, str], ...]:
 
     Without a verdict, accepted images. Raises ReleaseInvalid.
     """
-    asked = urlsplit(text).query if "://" in text else text.lstrip("?")
     try:
+        asked = _asked(text)
         given = parse_qsl(asked, keep_blank_values=True, strict_parsing=bool(asked))
     except ValueError:
-        raise ReleaseInvalid(f"{text!r} is no view: write facet=value&facet=value.") from None
+        raise ReleaseInvalid(
+            f"{text!r} is no view: write facet=value&facet=value, or the address of a page of "
+            "images."
+        ) from None
     unknown = {name for name, _ in given} - BY_NAME.keys() - {"q"} - _ASIDE
     if unknown:
         raise ReleaseInvalid(
@@ -93,6 +101,16 @@ def read_where(text: str, tenant: str) -> tuple[tuple[str, str], ...]:
         return tuple(Query.of(pairs).pairs())
     except QueryInvalid as error:
         raise ReleaseInvalid(str(error)) from error
+
+
+def _asked(text: str) -> str:
+    """What an address asks for. Raises ValueError where it is that of another page."""
+    if not _ADDRESS.match(text):
+        return text.lstrip("?")
+    address = urlsplit(text)
+    if not address.path.endswith(_VIEWS):
+        raise ValueError(text)
+    return address.query
 
 
 def read_split(text: str) -> tuple[tuple[str, float], ...]:
@@ -112,6 +130,8 @@ def read_split(text: str) -> tuple[tuple[str, float], ...]:
         shares[name] = number
     if not math.isclose(sum(shares.values()), 1.0, abs_tol=1e-9):
         raise ReleaseInvalid(f"The shares of {text!r} sum to {sum(shares.values()):g}, not 1.")
+    if len(shares) > _MOST_SPLITS:
+        raise ReleaseInvalid(f"A release has at most {_MOST_SPLITS} splits, not {len(shares)}.")
     return tuple(shares.items())
 
 
@@ -136,4 +156,11 @@ def check(options: Options) -> Options:
         )
     if options.shard_images < 1 or options.shard_bytes < 1:
         raise ReleaseInvalid("A shard has at least one image and one byte.")
+    texts = {name: getattr(options, name) for name in ("description", "licence", "privacy")}
+    for name, text in [*texts.items(), *options.where]:
+        if any(c not in "\n\r\t" and unicodedata.category(c) in _UNWRITABLE for c in text):
+            raise ReleaseInvalid(
+                f"The {name} {text!r} has characters in it that no text file should have. Write "
+                "it without control characters, in UTF-8."
+            )
     return options

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parjanya_dagster.errors import ReleaseBroken
+from parjanya_dagster.errors import ObjectGone, ReleaseBroken
 from parjanya_dagster.release.items import Item
 from parjanya_dagster.release.options import ORIGINAL, PREVIEW, Options
 from parjanya_dagster.release.stripping import strip
@@ -62,15 +62,32 @@ def _data(
     if row is None:
         raise ReleaseBroken(_gone(item))
     if options.pictures == ORIGINAL:
-        data = objects.get(row.bucket, row.key).data
-        if hashlib.sha256(data).hexdigest() != item.sha256:
+        data = _bytes(objects, row.bucket, row.key)
+        if data is None or hashlib.sha256(data).hexdigest() != item.sha256:
             raise ReleaseBroken(_gone(item))
         ending = ENDINGS.get(item.format, item.format)
-        return (data if options.keep_exif else strip(data, item.format, item.orientation)), ending
-    if not row.preview_key:
+        return (data if options.keep_exif else _stripped(data, item)), ending
+    preview = _bytes(objects, row.preview_bucket or row.bucket, row.preview_key or "")
+    if preview is None:
         raise ReleaseBroken(f"{item.key} has no preview. Replay it: `parjanya replay` makes one.")
-    preview = objects.get(row.preview_bucket or row.bucket, row.preview_key).data
     return (preview if options.pictures == PREVIEW else _resized(preview, options.side)), "jpg"
+
+
+def _bytes(objects: Objects, bucket: str, key: str) -> bytes | None:
+    try:
+        return objects.get(bucket, key).data if key else None
+    except ObjectGone:
+        return None
+
+
+def _stripped(data: bytes, item: Item) -> bytes:
+    try:
+        return strip(data, item.format, item.orientation)
+    except ReleaseBroken as error:
+        raise ReleaseBroken(
+            f"{item.key}: {error}. Withdraw this version and create the release again, with "
+            "--bytes preview or without this image."
+        ) from error
 
 
 def _rows(store: Images, bucket: str, items: Sequence[Item]) -> dict[tuple[str, str], ImageRow]:

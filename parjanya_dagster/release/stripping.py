@@ -2,9 +2,10 @@
 
 EXIF, GPS, XMP, IPTC, comments, embedded thumbnails and appended data are left out. The code lists
 what is kept, so unknown metadata is left out, too. Colour profiles stay. The orientation stays in
-an EXIF block that has nothing else.
+an EXIF block that has nothing else. What is hidden among coded pixels stays.
 
-Sources: ITU-T T.81 and T.872 (JPEG), W3C PNG 3, Google's WebP container, CompuServe GIF89a.
+Sources: ITU-T T.81 and T.872 (JPEG), W3C PNG 3, Google's WebP container, CompuServe GIF89a,
+Microsoft's BITMAPV5HEADER.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ _PNG_KEPT: Final = frozenset(
      b"cICP", b"mDCV", b"cLLI", b"bKGD", b"hIST", b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT")
 )  # fmt: skip
 _WEBP_KEPT: Final = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"))
+_WEBP_FRAME: Final = frozenset((b"VP8 ", b"VP8L", b"ALPH"))
 _WEBP_EXIF, _WEBP_XMP = 0x08, 0x04  # flags of VP8X
 _GIF_KEPT: Final = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
-_MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_JPEG_KEPT: Final = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE)))
+"""Frames, tables, scans, restart intervals. Of what applications add, see `_jpeg_segment`."""
+_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
 _AFTER_SCAN: Final = re.compile(
     rb"\xff[^\x00\xff\xd0-\xd7]"
 )  # it begins with one byte: ten times as fast
-_SOS, _EOI = 0xDA, 0xD9
+_SOS, _SOI, _EOI = 0xDA, 0xD8, 0xD9
 
 
 def strip(data: bytes, fmt: str, orientation: int = 1) -> bytes:
@@ -36,7 +40,7 @@ def strip(data: bytes, fmt: str, orientation: int = 1) -> bytes:
     try:
         return _RULES[fmt](data, orientation)
     except KeyError:
-        raise ReleaseBroken(f"Metadata cannot be taken out of {fmt}.") from None
+        raise ReleaseBroken(f"Metadata cannot be taken out of {fmt}") from None
     except (struct.error, IndexError, ValueError) as error:
         raise ReleaseBroken(f"This {fmt} cannot be taken apart: {error}") from error
 
@@ -48,11 +52,11 @@ def _jpeg(data: bytes, orientation: int) -> bytes:
         pieces.append(b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
     at = 2
     while True:
-        found = _MARKER.match(data, at)
+        found = _MARKER.search(data, at)  # decoders skip what lies before a marker, and so do we
         if found is None:
-            raise ValueError(f"no marker at byte {at}")
+            raise ValueError(f"no marker after byte {at}")
         marker, at = found.group(1)[0], found.end()
-        if marker == _EOI:
+        if marker in (_EOI, _SOI):  # a second picture may follow one that lacks its end
             return b"".join([*pieces, b"\xff\xd9"])
         (length,) = struct.unpack_from(">H", data, at)
         content = data[at + 2 : at + length]
@@ -79,7 +83,7 @@ def _jpeg_segment(marker: int, content: bytes) -> bytes | None:
             return content if content.startswith(b"ICC_PROFILE\0") else None
         case 0xEE:
             return content[:12] if content.startswith(b"Adobe") else None
-    return None if 0xE0 <= marker <= 0xEF or marker == 0xFE else content
+    return content if marker in _JPEG_KEPT else None
 
 
 def _png(data: bytes, orientation: int) -> bytes:
@@ -101,24 +105,29 @@ def _png(data: bytes, orientation: int) -> bytes:
 
 def _webp(data: bytes, orientation: int) -> bytes:
     pieces, extended = [], b""
-    for kind, content in _riff(data):
+    (size,) = struct.unpack_from("<I", data, 4)
+    for kind, content in _chunks(data, 12, min(len(data), 8 + size)):
         if kind == b"VP8X":
             extended = content
         elif kind in _WEBP_KEPT:
-            pieces.append(_chunk(kind, content))
+            pieces.append(_chunk(kind, _webp_frame(content) if kind == b"ANMF" else content))
     if extended:
         flags = extended[0] & ~(_WEBP_EXIF | _WEBP_XMP)
         if orientation != 1:
             flags |= _WEBP_EXIF
             pieces.append(_chunk(b"EXIF", _exif(orientation)))
-        pieces.insert(0, _chunk(b"VP8X", bytes((flags,)) + extended[1:]))
+        pieces.insert(0, _chunk(b"VP8X", bytes((flags,)) + extended[1:10]))
     body = b"WEBP" + b"".join(pieces)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _riff(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    (size,) = struct.unpack_from("<I", data, 4)
-    at, end = 12, min(len(data), 8 + size)
+def _webp_frame(content: bytes) -> bytes:
+    """A frame may have chunks of anybody's behind its picture."""
+    inside = _chunks(content, 16, len(content))
+    return content[:16] + b"".join(_chunk(k, one) for k, one in inside if k in _WEBP_FRAME)
+
+
+def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     while at + 8 <= end:
         kind, length = struct.unpack_from("<4sI", data, at)
         content = data[at + 8 : at + 8 + length]
@@ -162,9 +171,37 @@ def _after_blocks(data: bytes, at: int) -> int:
 
 
 def _bmp(data: bytes, _orientation: int) -> bytes:
-    """It has no metadata. What is appended is left out."""
-    (size,) = struct.unpack_from("<I", data, 2)
-    return data[:size] if 54 <= size <= len(data) else data
+    """It has no metadata. What is appended is left out: the pixels say where they end.
+
+    The header's size of the file is often wrong, so it is written again.
+    """
+    at, header = struct.unpack_from("<II", data, 10)
+    if header == 12:
+        width, height, bits, packed = *struct.unpack_from("<HH2xH", data, 18), 0
+    else:
+        width, height, bits, packed = struct.unpack_from("<ii2xHI", data, 18)
+    if packed in (1, 2):  # runs of 8 or 4 bits
+        end = _after_runs(data, at, pixels_a_byte=packed)
+    else:
+        end = at + (width * bits + 31) // 32 * 4 * abs(height)
+    if header >= 124 and data[70:74] == b"DEBM":  # a colour profile, embedded
+        start, size = struct.unpack_from("<II", data, 126)
+        end = max(end, 14 + start + size)
+    end = min(end, len(data))  # the padding of the last row may be missing
+    return data[:2] + struct.pack("<I", end) + data[6:end]
+
+
+def _after_runs(data: bytes, at: int, pixels_a_byte: int) -> int:
+    """Where run-length encoded pixels end."""
+    while True:
+        count, value = data[at], data[at + 1]
+        at += 2
+        if count or not value:  # a run, or the end of a row
+            continue
+        if value == 1:
+            return at
+        wide = -(-value // pixels_a_byte)
+        at += 2 if value == 2 else wide + wide % 2
 
 
 def _exif(orientation: int) -> bytes:

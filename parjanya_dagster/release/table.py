@@ -127,6 +127,7 @@ def as_parquet(
         else "zstd",
         use_dictionary=[name for name in COLUMNS if name in _REPEATED],
         row_group_size=100 if data else 1000,  # pictures of one group are read together
+        write_page_checksum=True,
         write_statistics=[name for name in COLUMNS if name != "evidence"],
     )
     return buffer.getvalue()
@@ -150,6 +151,18 @@ def read_made(data: bytes, release_id: str) -> list[Made] | None:
     if made["id"] != release_id:
         return None
     return [Made(path=path, sha256=sha256, size=size) for path, sha256, size in made["files"]]
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether each page of a table is as it was written: its footer may be, and pages not."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        pyarrow.parquet.read_table(io.BytesIO(data), page_checksum_verification=True)
+    except (pyarrow.ArrowException, OSError, ValueError):
+        return False
+    return True
 
 
 def read_records(data: bytes) -> list[dict[str, Any]]:

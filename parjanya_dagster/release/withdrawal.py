@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from parjanya_dagster.errors import ReleaseBroken, ReleaseInvalid
+from parjanya_dagster.errors import ReleaseBroken, ReleaseInvalid, StorageUnavailable
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.release import frozen as lists
 from parjanya_dagster.truth.models import Tenant
@@ -41,7 +41,7 @@ def withdraw_image(
 ) -> Withdrawn:
     """Record that an image may not be passed on, and withdraw every release that holds it.
 
-    Doing it again does what was missing. Raises ReleaseInvalid, StorageUnavailable.
+    Doing it again does what was missing. Raises ReleaseInvalid.
     """
     require_reason(reason)
     now = clock()
@@ -54,7 +54,7 @@ def withdraw_image(
             frozen = lists.read(objects, tenant.bucket, release.release_id)
             items = lists.all_items(objects, tenant.bucket, frozen)
             holds = any(item.sha256 == sha256 for item in items)
-        except ReleaseBroken as error:
+        except (ReleaseBroken, StorageUnavailable) as error:  # of this one alone
             unknown.append((release, str(error)))
             continue
         if holds:

@@ -15,17 +15,25 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
-from parjanya_dagster.errors import BucketUnknown, ObjectGone, ReleaseBroken, ReleaseInvalid
+from parjanya_dagster.errors import ObjectGone, ReleaseBroken, ReleaseInvalid
 from parjanya_dagster.objects.store import NewObject, Objects
 from parjanya_dagster.release import frozen as lists
 from parjanya_dagster.release.attendance import ATTENDED
+from parjanya_dagster.release.bucket import proven
 from parjanya_dagster.release.card import card
 from parjanya_dagster.release.croissant import croissant
 from parjanya_dagster.release.frozen import ROOT, Frozen, Part
 from parjanya_dagster.release.options import EDITION, IMAGEFOLDER, PARQUET, WEBDATASET
 from parjanya_dagster.release.pictures import Picture, pictures
 from parjanya_dagster.release.shards import as_tar
-from parjanya_dagster.release.table import Made, as_parquet, read_made, read_records, record
+from parjanya_dagster.release.table import (
+    Made,
+    as_parquet,
+    is_whole,
+    read_made,
+    read_records,
+    record,
+)
 from parjanya_dagster.release.verification import SUMS, differences, sums
 from parjanya_dagster.truth.releases import COMPLETE, WITHDRAWN, WRITING, Release
 from parjanya_dagster.truth.store import Buckets, Images, Releases, Tenants
@@ -83,6 +91,13 @@ class Writer:
         if release.state == COMPLETE:
             return release
         bucket = self._bucket(release)
+        try:
+            return self._write(bucket, release)
+        except ReleaseBroken:
+            self._bucket(release)  # what is missing may be all of it: its volume is away
+            raise
+
+    def _write(self, bucket: str, release: Release) -> Release:
         frozen = lists.read(self.objects, bucket, release.release_id)
         if frozen.options.edition != EDITION:
             raise ReleaseInvalid(
@@ -107,7 +122,8 @@ class Writer:
         if wrong:
             raise ReleaseBroken(
                 f"{release.key} does not read back as it was written: {'; '.join(wrong[:5])}. "
-                "Resume it: what is wrong is written again."
+                "Resume it: what is wrong is written again. What is none of its files is not ours: "
+                "delete it."
             )
         return self._ended(bucket, release, frozen, done.files, body)
 
@@ -136,13 +152,7 @@ class Writer:
     def _bucket(self, release: Release) -> str:
         tenant = self.store.tenant(release.tenant)
         assert tenant is not None, "a release belongs to a registered tenant"
-        known = self.store.known_buckets().get(tenant.bucket)
-        if known is not None and self.objects.identity(tenant.bucket) != known.identity:
-            raise BucketUnknown(
-                f"What lies at the place of the bucket {tenant.bucket!r} is not the bucket that "
-                "Truth knows, so no release is written there. Is its volume mounted?"
-            )
-        return tenant.bucket
+        return proven(self.store, self.objects, tenant)
 
     def _attend(self, release: Release, done: _Sofar) -> None:
         """Say now and then that somebody writes it. Raises ReleaseInvalid where it is withdrawn."""
@@ -186,7 +196,7 @@ class Writer:
         except ObjectGone:
             return None
         files = read_made(table, frozen.release_id)
-        if files is None or not _reads(table):
+        if files is None or not is_whole(table):
             return None
         return None if differences(self.objects, bucket, root, files, alone=False) else table
 
@@ -263,15 +273,6 @@ class Writer:
         for path, data in {**last, SUMS: body}.items():
             self.objects.put(bucket, root_of(release) + path, data, _type(path))
         return body
-
-
-def _reads(table: bytes) -> bool:
-    """Whether a table is whole: its footer may be there and pages of it damaged."""
-    try:
-        read_records(table)
-    except (OSError, ValueError):  # errors of Arrow are these
-        return False
-    return True
 
 
 def _made(path: str, data: bytes) -> Made:

@@ -41,6 +41,7 @@ class _Lookup:
     done: int = 0
     of: int = 0
     ended_at: float | None = None
+    given_up: bool = False
     future: Future[Mapping[str, Any]] = field(default_factory=Future)
 
 
@@ -60,7 +61,7 @@ class Lookups:
             now = self._clock()
             self._forget(now)
             known = self._known.get(question)
-            if known is None:
+            if known is None or known.given_up:
                 known = self._known[question] = _Lookup(asked_at=now)
                 known.future = self._threads.submit(self._run, known, answer)
             known.asked_at = now
@@ -70,7 +71,8 @@ class Lookups:
             return Looked(done=known.done, of=known.of, body=None)
         except BaseException:
             with self._lock:
-                self._known.pop(question, None)
+                if self._known.get(question) is known:
+                    del self._known[question]
             raise
         return Looked(done=known.of, of=known.of, body=body)
 
@@ -86,7 +88,10 @@ class Lookups:
     def _run(self, lookup: _Lookup, answer: Answer) -> Mapping[str, Any]:
         def hear(done: int, of: int) -> None:
             lookup.done, lookup.of = done, of
-            if self._closing.is_set() or self._clock() - lookup.asked_at > GIVEN_UP:
+            with self._lock:  # so nobody begins to wait for it just now
+                late = self._clock() - lookup.asked_at > GIVEN_UP
+                lookup.given_up = late or self._closing.is_set()
+            if lookup.given_up:
                 raise Abandoned
 
         try:

@@ -11,7 +11,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.cli.main import app
-from parjanya_dagster.errors import ParjanyaError, ReleaseInvalid, UnknownRelease
+from parjanya_dagster.errors import (
+    ParjanyaError,
+    ReleaseInvalid,
+    StorageUnavailable,
+    UnknownRelease,
+)
+from parjanya_dagster.objects.local import FolderObjects
+from parjanya_dagster.objects.store import Object
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.releases import WITHDRAWN
 from tests.support.releases import PICTURES
@@ -89,6 +96,26 @@ def test_a_release_whose_list_is_gone_is_told_as_not_known(decided: Platform, ru
     gone = run("withdraw", "1.jpg", "--reason", "asked")
     assert gone.exit_code == 1
     assert "not known whether it holds it" in gone.stdout
+
+
+def test_a_release_whose_list_cannot_be_read_now_keeps_no_other_from_being_withdrawn(
+    decided: Platform, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("birds", "people"):  # lists of their own, since their options differ
+        run("create", "--name", name, "--description", name, "--no-write")
+    first, _ = decided.store.releases("acme")
+    get = FolderObjects.get
+
+    def failing(self: FolderObjects, bucket: str, key: str, version: str = "") -> Object:
+        if first.release_id in key:
+            raise StorageUnavailable("Cannot read it: Input/output error")
+        return get(self, bucket, key, version)
+
+    monkeypatch.setattr(FolderObjects, "get", failing)
+    gone = run("withdraw", "1.jpg", "--reason", "asked")
+    assert gone.exit_code == 1
+    assert "acme/birds@1: not known whether it holds it" in gone.stdout
+    assert "acme/people@1 holds it, and is withdrawn" in gone.stdout
 
 
 def test_an_image_that_is_withdrawn_while_a_release_is_written_withdraws_it(

@@ -74,6 +74,62 @@ def test_a_thumbnail_of_jfif_and_a_second_picture_behind_the_first_are_left_out(
     assert bare.count(b"\xff\xd9") == 1
 
 
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
+
+
+JPEG = saved("jpeg", optimize=True)[: -len(SECRET)]
+DAMAGED = {
+    "between its segments": JPEG[:20] + SECRET + JPEG[20:],
+    "in a segment of nobody's": JPEG[:-2] + segment(0xF0, SECRET) + JPEG[-2:],
+    "in a picture behind one without end": JPEG[:-2] + saved("jpeg") + bytes(70_000) + JPEG[-2:],
+}
+
+
+@pytest.mark.parametrize("where", DAMAGED)
+def test_what_decoders_overlook_in_a_jpeg_is_left_out(where: str) -> None:
+    bare = strip(DAMAGED[where], "jpeg")
+    assert SECRET not in bare
+    assert Image.open(io.BytesIO(bare)).tobytes() == Image.open(io.BytesIO(JPEG)).tobytes()
+
+
+def test_what_is_in_a_frame_of_a_webp_beside_its_picture_is_left_out() -> None:
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (9, 9), (60 * n, 9, 9)) for n in range(2)]
+    frames[0].save(buffer, "webp", save_all=True, append_images=frames[1:])
+    data = buffer.getvalue()
+    at = data.index(b"ANMF")
+    (size,) = struct.unpack_from("<I", data, at + 4)
+    end, more = at + 8 + size, struct.pack("<4sI", b"note", len(SECRET)) + SECRET + b"\0"
+    told = data[: at + 4] + struct.pack("<I", size + len(more)) + data[at + 8 : end] + more
+    told += data[end:]
+    told = told[:4] + struct.pack("<I", len(told) - 8) + told[8:]
+    assert strip(told, "webp") == strip(data, "webp") == data
+
+
+@pytest.mark.parametrize("claimed", [0, 60, 2**32 - 1])
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA"])
+def test_a_bmp_that_is_wrong_of_its_size_keeps_its_pixels_alone(mode: str, claimed: int) -> None:
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((61, 40)).convert(mode).save(buffer, "bmp")
+    data = buffer.getvalue()
+    told = data[:2] + struct.pack("<I", claimed) + data[6:] + SECRET
+    assert strip(told, "bmp") == data
+
+
+@pytest.mark.parametrize(
+    ("bits", "runs"),
+    [(8, b"\x03\x07\0\0\0\x03\x01\x02\x03\0\0\1"), (4, b"\x03\x77\0\0\0\x03\x12\x30\0\1")],
+)
+def test_a_bmp_of_runs_ends_where_they_end(bits: int, runs: bytes) -> None:
+    palette = bytes(4 << bits)
+    head = struct.pack("<IiiHHIIiiII", 40, 3, 2, 1, bits, 1 if bits == 8 else 2, 0, 0, 0, 0, 0)
+    start = 14 + len(head) + len(palette)
+    data = struct.pack("<2sIII", b"BM", start + len(runs), 0, start) + head + palette + runs
+    Image.open(io.BytesIO(data)).load()
+    assert strip(data + SECRET, "bmp") == data
+
+
 def test_every_frame_of_a_moving_picture_is_kept() -> None:
     frames = [Image.new("P", (9, 9), n) for n in range(4)]
     for n, frame in enumerate(frames):

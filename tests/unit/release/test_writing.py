@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ import pandas
 import pytest
 from PIL import Image
 
-from parjanya_dagster.errors import ReleaseBroken, ReleaseInvalid
+from parjanya_dagster.errors import BucketUnknown, ReleaseBroken, ReleaseInvalid
 from parjanya_dagster.objects.store import NewObject
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.release.create import Begun
 from parjanya_dagster.release.options import FORMATS, PREVIEW, RESIZED, Options
 from parjanya_dagster.release.verification import verify
 from parjanya_dagster.release.writing import Progress
@@ -182,6 +184,86 @@ def test_a_picture_that_was_replaced_meanwhile_can_never_be_written(decided: Pla
     ]
 
 
+def test_a_picture_or_preview_that_was_deleted_meanwhile_is_named(decided: Platform) -> None:
+    release = begun(decided).release
+    previews = begun(decided, Options(pictures=PREVIEW), "previews").release
+    (row,) = decided.store.find("incoming/3.jpg")
+    bucket = decided.settings.home / "buckets" / row.bucket
+    (bucket / row.key).unlink()
+    with pytest.raises(ReleaseBroken, match=r"incoming/3\.jpg is not there any more"):
+        writer(decided).write(release)
+    assert row.preview_key
+    (bucket.parent / str(row.preview_bucket or row.bucket) / row.preview_key).unlink()
+    with pytest.raises(ReleaseBroken, match=r"incoming/3\.jpg has no preview"):
+        writer(decided).write(previews)
+
+
+def test_a_picture_that_cannot_be_taken_apart_is_named(
+    decided: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = begun(decided).release
+
+    def strip(*_: object) -> bytes:
+        raise ReleaseBroken("This jpeg cannot be taken apart: no")
+
+    monkeypatch.setattr("parjanya_dagster.release.pictures.strip", strip)
+    with pytest.raises(ReleaseBroken, match=r"^incoming/\w+\.jpg: .* --bytes preview"):
+        writer(decided).write(release)
+
+
+def test_nothing_is_written_to_another_bucket_nor_said_of_its_emptiness(
+    decided: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = begun(decided).release
+    bucket = decided.settings.home / "buckets" / "acme"
+    bucket.rename(bucket.parent / "away")
+    decided.objects.put("acme", "x", b"", "text/plain")  # another disk is mounted there
+    with pytest.raises(BucketUnknown):
+        begun(decided, name="others")
+    assert [path.name for path in bucket.iterdir() if path.name[0] != "."] == ["x"]
+    real, looks = type(decided.objects).identity, 0
+
+    def identity(self: Any, name: str) -> str | None:
+        """The right one until the writer has begun."""
+        nonlocal looks
+        looks += 1
+        known = decided.store.known_buckets()["acme"].identity
+        return known if looks == 1 else real(self, name)
+
+    monkeypatch.setattr(type(decided.objects), "identity", identity)
+    with pytest.raises(BucketUnknown):
+        writer(decided).write(release)
+
+
+def test_a_table_whose_pictures_are_damaged_is_written_again(decided: Platform) -> None:
+    release = begun(decided, Options(shard_images=3)).release
+    writer(decided).write(release)
+    made = files(decided, release)
+    table = decided.settings.home / "buckets" / "acme" / "releases" / release.ref
+    table /= "data/train-00000-of-00003.parquet"
+    data = table.read_bytes()
+    at = data.index(b"\xff\xd8\xff") + 600  # in a picture
+    table.write_bytes(data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :])
+    writer(decided).write(release)
+    assert files(decided, release) == made
+
+
+def test_the_card_names_splits_that_have_images_alone(decided: Platform) -> None:
+    options = Options(
+        where=(("decided_by", "ann"), ("verdict", "accept")),
+        split=(("train", 0.5), ("val", 0.5)),
+        licence="CC 🐦",
+    )
+    release = released(decided, options)
+    made = files(decided, release)
+    (split,) = release.counts["split"]
+    front = made["README.md"].decode().split("---\n")[1]
+    assert front.count("- split: ") == 1
+    assert f"path: data/{split}-*.parquet" in front
+    assert 'license_name: "CC 🐦"' in front
+    assert sum(path.startswith("data/") for path in made) == 1
+
+
 def test_a_list_that_was_changed_is_not_the_release(decided: Platform) -> None:
     release = begun(decided).release
     lists = decided.settings.home / "buckets" / "acme" / "releases" / "lists" / release.release_id
@@ -214,6 +296,25 @@ def test_the_same_release_is_made_once_and_another_is_the_next_version(
     assert (other.release.ref, other.release.images) == ("birds@2", 1)
     accept(decided, "1.jpg", clock)
     assert begun(decided).release.ref == "birds@3"
+
+
+def test_files_of_a_release_that_truth_forgot_are_not_written_over(
+    decided: Platform, tmp_path: Path, clock: Clock
+) -> None:
+    """Truth is restored from a backup that is older than a release."""
+    restored = tmp_path / "restored"
+    shutil.copytree(decided.settings.home, restored)
+    old = released(decided)
+    made = files(decided, old)
+    shutil.rmtree(restored / "buckets")
+    shutil.copytree(decided.settings.home / "buckets", restored / "buckets")
+    with platform_in(restored, clock) as again:
+        new = released(again, Options(where=(("decided_by", "ann"), ("verdict", "accept"))))
+        assert (old.ref, new.ref) == ("birds@1", "birds@2")
+        assert files(again, old) == made
+        assert begun(again, Options(where=(("decided_by", "ann"), ("verdict", "accept")))) == (
+            Begun(release=new, new=False, left_out={})
+        )
 
 
 def test_a_view_without_images_and_one_that_is_not_decided_are_refused(decided: Platform) -> None:

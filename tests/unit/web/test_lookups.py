@@ -65,6 +65,10 @@ def test_an_answer_that_nobody_waits_for_is_given_up(lookups: Lookups, clock: Cl
     question.go_on.set()
     assert question.ended.wait(LONG)
     assert question.times == 1
+    again = Lookups(clock, patience=LONG)
+    again._known = lookups._known
+    assert again.look("a", lambda hear: {"asked": "again"}).body == {"asked": "again"}
+    again.close()
 
 
 def test_what_went_wrong_is_told_and_asked_again(clock: Clock) -> None:
