@@ -7,7 +7,9 @@ top, right and bottom as shares of the sides. Mirroring is tried by the caller.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from math import sqrt
 from typing import Any
 
 Window = tuple[float, float, float, float]
@@ -46,18 +48,16 @@ def align(
 
 def _searched(one: Any, other: Any, mine: Window, its: Window) -> tuple[float, Window, Window]:
     """Along each axis either one of them is cropped or the other; one axis after the other."""
-    crops = _crops()
-    options = [(n, 0) for n in range(len(crops))] + [(0, n) for n in range(1, len(crops))]
-    of_a, of_b = ([pair[k] for pair in options] for k in (0, 1))
+    crops, (of_a, of_b) = _crops(), _options()
     a_rows, b_rows = _stack(len(one), mine[1], mine[3]), _stack(len(other), its[1], its[3])
     a_columns, b_columns = _stack(len(one), mine[0], mine[2]), _stack(len(other), its[0], its[2])
     x = y = 0
     score = 0.0
     for _ in range(3):
         a, b = a_rows[of_a[y]] @ one, b_rows[of_b[y]] @ other
-        at_x, score = _best(a @ a_columns.swapaxes(1, 2), b @ b_columns.swapaxes(1, 2), of_a, of_b)
+        at_x, score = _best(_each(a_columns, a.T), _each(b_columns, b.T))
         a, b = one @ a_columns[of_a[at_x]].T, other @ b_columns[of_b[at_x]].T
-        at_y, score = _best(a_rows @ a, b_rows @ b, of_a, of_b)
+        at_y, score = _best(_each(a_rows, a), _each(b_rows, b))
         settled, x, y = (x, y) == (at_x, at_y), at_x, at_y
         if settled:
             break
@@ -68,23 +68,64 @@ def _searched(one: Any, other: Any, mine: Window, its: Window) -> tuple[float, W
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A picture through a window, with what stays when one edge of the window moves."""
+
+    cells: Any
+    window: Window
+    columns: Any
+    across: Any  # the rows are resampled, the columns are not yet
+    centred: Any  # all samples in a row, less their mean
+    size: float  # the sum of their squares
+
+    @classmethod
+    def of(cls, cells: Any, window: Window) -> _View:
+        rows = _axis(len(cells), window[1], window[3], _FINE)
+        columns = _axis(len(cells), window[0], window[2], _FINE)
+        return cls._seen(cells, window, columns, rows @ cells)
+
+    @classmethod
+    def _seen(cls, cells: Any, window: Window, columns: Any, across: Any) -> _View:
+        samples = (across @ columns.T).ravel()
+        centred = samples - samples.mean()
+        return cls(cells, window, columns, across, centred, float(centred @ centred))
+
+    def through(self, window: Window) -> _View:
+        """The same picture through another window."""
+        left, top, right, bottom = window
+        across, columns = self.across, self.columns
+        if (top, bottom) != (self.window[1], self.window[3]):
+            across = _axis(len(self.cells), top, bottom, _FINE) @ self.cells
+        if (left, right) != (self.window[0], self.window[2]):
+            columns = _axis(len(self.cells), left, right, _FINE)
+        return self._seen(self.cells, window, columns, across)
+
+    def agreement(self, other: _View) -> float:
+        """As `correlation`."""
+        return float(self.centred @ other.centred) / sqrt(self.size * other.size + 1e-3)
+
+
 def _refined(one: Any, other: Any, mine: Window, its: Window) -> tuple[Window, Window]:
     """Move each edge of one of them by small steps while that helps."""
-    best = correlation(resample(one, mine, _FINE), resample(other, its, _FINE))
+    a, b = _View.of(one, mine), _View.of(other, its)
+    best = a.agreement(b)
     for step in _MOVES:
         for _ in range(3):
             before = best
             for edge in range(4):
                 for move in (-step, step):
-                    a, b = _moved(mine, edge, move), its
-                    if a is None:
-                        a, b = mine, _moved(its, edge, -move) or its
-                    found = correlation(resample(one, a, _FINE), resample(other, b, _FINE))
+                    at_a, at_b = a, b
+                    if (window := _moved(a.window, edge, move)) is not None:
+                        at_a = a.through(window)
+                    elif (window := _moved(b.window, edge, -move)) is not None:
+                        at_b = b.through(window)
+                    found = at_a.agreement(at_b)
                     if found > best + 1e-6:
-                        best, mine, its = found, a, b
+                        best, a, b = found, at_a, at_b
             if best == before:
                 break
-    return mine, its
+    return a.window, b.window
 
 
 def _moved(window: Window, edge: int, move: float) -> Window | None:
@@ -100,6 +141,16 @@ def _crops() -> list[tuple[float, float]]:
     return [(before * _STEP, behind * _STEP) for before in range(steps) for behind in range(steps)]
 
 
+@cache
+def _options() -> tuple[Any, Any]:
+    """Pairs of crops that are tried, as two arrays of places: one of each pair is no crop."""
+    import numpy as np
+
+    count = len(_crops())
+    crop, none = np.arange(count), np.zeros(count, dtype=np.int64)
+    return np.concatenate([crop, none[1:]]), np.concatenate([none, crop[1:]])
+
+
 def _inner(window: Window, x: tuple[float, float], y: tuple[float, float]) -> Window:
     left, top, right, bottom = window
     width, height = right - left, bottom - top
@@ -107,43 +158,55 @@ def _inner(window: Window, x: tuple[float, float], y: tuple[float, float]) -> Wi
     return (round(inner[0], 4), round(inner[1], 4), round(inner[2], 4), round(inner[3], 4))
 
 
-@cache
+@lru_cache(maxsize=32)  # half a megabyte each
 def _stack(cells: int, low: float, high: float) -> Any:
+    """Matrices (crops, samples, cells) that resample what each crop leaves of a window's axis."""
     import numpy as np
 
+    before, behind = np.array(_crops()).T
     size = high - low
-    spans = [(low + before * size, high - behind * size) for before, behind in _crops()]
-    return np.stack([_matrix(cells, *span, _COARSE) for span in spans])
+    return _matrices(cells, low + before * size, high - behind * size, _COARSE)
 
 
 def _axis(cells: int, low: float, high: float, samples: int) -> Any:
     return _matrix(cells, round(low, 4), round(high, 4), samples)
 
 
-@cache
+@lru_cache(maxsize=2048)  # 16 kB each
 def _matrix(cells: int, low: float, high: float, samples: int) -> Any:
-    """A matrix (samples, cells) that resamples an axis between two places.
+    import numpy as np
+
+    return _matrices(cells, np.array([low]), np.array([high]), samples)[0]
+
+
+def _matrices(cells: int, low: Any, high: Any, samples: int) -> Any:
+    """Matrices (n, samples, cells) that resample an axis between two places, n of each.
 
     A sample reaches half a cell beyond its own, so that crops between cells compare well, but not
     beyond the window: there is a border, or what the other picture does not have.
     """
     import numpy as np
 
-    at = np.arange(cells)[None]
-    edges = np.linspace(low, high, samples + 1) * cells
-    first = np.maximum(edges[:-1, None] - 0.5, edges[0])
-    last = np.minimum(edges[1:, None] + 0.5, edges[-1])
+    at = np.arange(cells)
+    edges = np.linspace(low, high, samples + 1, axis=1)[..., None] * cells
+    first = np.maximum(edges[:, :-1] - 0.5, edges[:, :1])
+    last = np.minimum(edges[:, 1:] + 0.5, edges[:, -1:])
     shares = np.clip(np.minimum(last, at + 1) - np.maximum(first, at), 0, None)
-    return shares / shares.sum(axis=1, keepdims=True)
+    return shares / shares.sum(axis=2, keepdims=True)
 
 
-def _best(one: Any, other: Any, of_a: list[int], of_b: list[int]) -> tuple[int, float]:
-    """Of pairs of pictures (n, h, w), the one that correlates best; the first of equals."""
+def _each(stack: Any, part: Any) -> Any:
+    """A part (cells, samples) resampled along its first axis in each of the ways of a stack."""
+    return (stack.reshape(-1, stack.shape[-1]) @ part).reshape(len(stack), -1)
+
+
+def _best(a: Any, b: Any) -> tuple[int, float]:
+    """Of pairs of pictures, each a row, the one that correlates best; the first of equals."""
     import numpy as np
 
-    a, b = (each.reshape(len(each), -1) for each in (one, other))
+    of_a, of_b = _options()
     a, b = (each - each.mean(axis=1, keepdims=True) for each in (a, b))
-    size_a, size_b = (np.sqrt((each * each).sum(axis=1)) for each in (a, b))
+    size_a, size_b = (np.sqrt(np.einsum("ij,ij->i", each, each)) for each in (a, b))
     # Whole against each part, and each part against whole: every pair has one of the two.
     products = np.concatenate([a @ b[0], b[1:] @ a[0]])
     scores = np.round(products / (size_a[of_a] * size_b[of_b] + 1e-3), 9)

@@ -11,7 +11,7 @@ it was there must look again: those are the `overtaken`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,8 @@ def kinship(
         if distance is not None:
             # An exact duplicate looks like whatever its original looks like: that one searches.
             first = [row for row in mine if row.image_id not in originals]
-            resembled, beaten = _near(store, tenant, first, likeness, distance)
+            together = {row.image_id for row in rows}
+            resembled, beaten = _near(store, tenant, first, together, likeness, distance)
             duplicates |= resembled
             overtaken |= beaten
     return Kinship(duplicates, frozenset(overtaken - {row.image_id for row in rows}))
@@ -91,6 +92,7 @@ def _near(
     store: Store,
     tenant: str,
     mine: Sequence[ImageRow],
+    together: Set[str],
     likeness: Mapping[str, Mapping[str, Any]],
     distance: int,
 ) -> tuple[dict[str, Duplicate], set[str]]:
@@ -111,6 +113,8 @@ def _near(
             later = _age(other) > _age(row)
             if not later and row.image_id in duplicates:
                 continue  # an earlier one was found: candidates come in their order
+            if later and other.image_id in together:
+                continue  # it looks back at this one itself, and both are decided at once
             if later and not _may_be_overtaken(store, row, other, bodies[other.image_id]):
                 continue
             if that is None or not (match := media.alike(this, that)).same:
