@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parjanya_dagster.errors import SettingsInvalid
+
 if TYPE_CHECKING:
     from parjanya_dagster.platform import Platform
     from parjanya_dagster.settings import Settings
@@ -31,6 +33,16 @@ Home = Annotated[
 OneTenant = Annotated[str | None, typer.Option("--tenant", "-t", help="One tenant only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TenantName = Annotated[str, typer.Argument(help="The tenant's name.")]
+
+
+def login() -> str:
+    """Who is logged in. Raises SettingsInvalid where that login has no name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        raise SettingsInvalid("This login has no name: say --as WHO.") from None
 
 
 def settings_of(home: Path | None) -> Settings:

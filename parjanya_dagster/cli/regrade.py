@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, platform_of
-from parjanya_dagster.cli.output import print_json, print_title, quiet
+from parjanya_dagster.cli.output import Line, print_json, print_title, quiet
 from parjanya_dagster.errors import RegradeInvalid
 
 if TYPE_CHECKING:
@@ -104,8 +104,10 @@ class Progress:
     def __init__(self, to_stderr: bool) -> None:
         self._to_stderr = to_stderr
         self._waiting = -1
+        self._line = Line()
 
     def say(self, text: str) -> None:
+        self._line.clear()
         if not quiet():
             typer.echo(text, err=self._to_stderr)
 
@@ -113,8 +115,7 @@ class Progress:
         self.say(f"{regrade.replay_id}: {', '.join(regrade.tenants)} → {regrade.policy}")
 
     def sent_back(self, batch: str, total: int) -> None:
-        if sys.stderr.isatty() and not quiet():
-            typer.echo(f"\r{total} images sent back, last {batch} ", nl=False, err=True)
+        self._line(f"{total} images sent back, last {batch}")
 
     def all_sent_back(self, images: int, partitions: int) -> None:
         self.say(f"{images} images of {partitions} partitions are sent back to where they must be "

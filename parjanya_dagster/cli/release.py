@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
+from parjanya_dagster.cli.options import Home, Json, OneTenant, login, platform_of
 from parjanya_dagster.cli.output import (
     ATTENTION,
     BAD,
@@ -116,7 +115,7 @@ def create(
         platform.tenant(tenant),
         name,
         options,
-        who=who or _login(),
+        who=who or login(),
         clock=platform.clock,
     )
     print_note(f"{begun.release.key}: {begun.release.images} images, {begun.release.release_id}")
@@ -240,7 +239,7 @@ def withdraw(
     from parjanya_dagster.release.withdrawal import withdraw_image, withdraw_release
 
     platform = platform_of(home)
-    owner, by = platform.tenant(tenant), who or _login()
+    owner, by = platform.tenant(tenant), who or login()
     if "@" in what and "/" not in what and "." not in what:
         release = find(platform.store, owner.slug, what)
         gone = withdraw_release(
@@ -355,10 +354,3 @@ def _told(found: Difference) -> dict[str, Any]:
         "changed": [{**named(one.item), "fields": dict(one.fields)} for one in found.changed],
         "same": found.same,
     }
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise ReleaseInvalid("Who asks? This login has no name: say --as WHO.") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
+from parjanya_dagster.cli.options import Home, Json, OneTenant, login, platform_of
 from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json, print_title
 from parjanya_dagster.errors import ReviewRefused
 
@@ -127,7 +127,7 @@ def _decide(
     from parjanya_dagster.review.decide import Asked
     from parjanya_dagster.review.files import read_decisions
 
-    who = who or _login()
+    who = who or login()
     asked = [
         Asked(image=image, who=who, action=action, request_id=uuid.uuid4().hex, note=note)
         for image in images or ()
@@ -191,12 +191,3 @@ def _waits(row: ImageRow) -> dict[str, Any]:
         "landed_at": row.landed_at,
         "reviews": row.reviews,
     }
-
-
-def _login() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise ReviewRefused("Who decides? This login has no name: say --as WHO.") from None

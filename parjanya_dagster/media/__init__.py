@@ -4,6 +4,7 @@ Knows nothing of Dagster, databases, tenants or buckets: bytes in, facts out.
 """
 
 from .errors import FAILURE_CLASSES, FailureClass, MediaError, Rejected
+from .likeness import NEAR
 from .likeness import keys as likeness_keys
 from .limits import Limits
 from .pool import DecoderPool
@@ -13,6 +14,7 @@ from .validation import VALIDATION_VERSION, Validated, validate
 
 __all__ = [
     "FAILURE_CLASSES",
+    "NEAR",
     "VALIDATION_VERSION",
     "VERDICT_COLOURS",
     "DecoderPool",

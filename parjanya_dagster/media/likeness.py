@@ -18,6 +18,8 @@ from .phash import phash
 
 SIDE, TINTS = 64, 12
 """Cells per axis of the small picture: of luma, of chroma."""
+NEAR = 12
+"""Bits of a hash that may differ between candidates where no policy says: as in `default@2`."""
 FLATTEST = 4.0  # standard deviation of luma under which there is no picture to recognise
 MARGINS = (0.0, 0.05, 0.1)
 _PART = 0.1

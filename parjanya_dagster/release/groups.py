@@ -16,8 +16,6 @@ import numpy as np
 
 from parjanya_dagster import media
 
-DISTANCE = 12
-"""Bits of a hash that may differ between candidates: as the policy `default@2` has it."""
 CROWD = 32
 """Candidates of one image that are compared: the nearest. Pages of one template are many."""
 
@@ -64,12 +62,12 @@ def _candidates(likeness: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str
         hashes = np.array([hashed for _, hashed in alike], np.int64).view(np.uint64)
         for n in range(1, len(alike)):
             bits = np.bitwise_count(hashes[:n] ^ hashes[n])
-            near = np.flatnonzero(bits <= DISTANCE)
+            near = np.flatnonzero(bits <= media.NEAR)
             if len(near) > CROWD:
                 near = near[np.argsort(bits[near], kind="stable")[:CROWD]]
             found = nearest[int(places[n])]
             for other, apart in zip(places[near].tolist(), bits[near].tolist(), strict=True):
-                found[other] = min(apart, found.get(other, DISTANCE))
+                found[other] = min(apart, found.get(other, media.NEAR))
     return {
         names[at]: [
             names[other]

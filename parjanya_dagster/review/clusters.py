@@ -14,7 +14,7 @@ from parjanya_dagster import media
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store import EvidenceLog
 
-DISTANCE = 12  # bits of the hash that may differ between candidates
+_Looks = tuple[str, tuple[int, ...]]
 
 
 def clusters(store: EvidenceLog, rows: Sequence[ImageRow]) -> list[list[ImageRow]]:
@@ -45,12 +45,12 @@ def _alike(
     this, that = likeness.get(first.image_id), likeness.get(row.image_id)
     if not this or not that or not this.get("views") or not that.get("views"):
         return False  # too flat to be recognised, or recorded before likeness was
-    return _same(str(this["thumbnail"]), str(that["thumbnail"]))
+    return _same(_looks(this), _looks(that))
 
 
 def _near(one: ImageRow, other: ImageRow, hashes: Mapping[str, int]) -> bool:
     a, b = hashes.get(one.image_id), hashes.get(other.image_id)
-    return a is not None and b is not None and (a ^ b).bit_count() <= DISTANCE
+    return a is not None and b is not None and (a ^ b).bit_count() <= media.NEAR
 
 
 def _has_candidate(row: ImageRow, rows: Sequence[ImageRow], hashes: Mapping[str, int]) -> bool:
@@ -66,6 +66,14 @@ def _likeness(store: EvidenceLog, rows: Sequence[ImageRow]) -> dict[str, Mapping
     }
 
 
+def _looks(seen: Mapping[str, Any]) -> _Looks:
+    """What a comparison reads of a likeness: a border or a caption too."""
+    return str(seen["thumbnail"]), tuple(seen.get("content") or ())
+
+
 @lru_cache(4096)  # a page asks again after each decision
-def _same(one: str, other: str) -> bool:
-    return media.alike({"thumbnail": one}, {"thumbnail": other}).same
+def _same(one: _Looks, other: _Looks) -> bool:
+    this, that = (
+        {"thumbnail": thumbnail, "content": content or None} for thumbnail, content in (one, other)
+    )
+    return media.alike(this, that).same

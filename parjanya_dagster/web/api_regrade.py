@@ -16,6 +16,7 @@ from parjanya_dagster.client.regrade_messages import (
     Reported,
     Selection,
 )
+from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.policy_registry import pinned
 from parjanya_dagster.web import regrading
 from parjanya_dagster.web.access import Person
@@ -88,20 +89,14 @@ def regrades(request: Request) -> RegradesListed:
 def regrade(request: Request, replay_id: str) -> RegradeTold:
     """How far it is."""
     desk, person = _who(request)
-    found = regrading.own(desk, person, replay_id)
-    if found is None:
-        raise HTTPException(404, "There is no such regrade.")
-    return regrading.told(desk, found)
+    return regrading.told(desk, _own(desk, person, replay_id))
 
 
 @router.get("/regrades/{replay_id}/report")
 def report(request: Request, replay_id: str) -> Reported:
     """What it has changed so far. Ask again until `report` is there."""
     desk, person = _who(request)
-    found = regrading.own(desk, person, replay_id)
-    if found is None:
-        raise HTTPException(404, "There is no such regrade.")
-    looked = regrading.report_of(desk, found)
+    looked = regrading.report_of(desk, _own(desk, person, replay_id))
     body = None if looked.body is None else Report.model_validate(looked.body)
     return Reported(done=looked.done, of=looked.of, report=body)
 
@@ -112,3 +107,11 @@ def _who(request: Request) -> tuple[Desk, Person]:
     if not person.operates_some:
         raise HTTPException(404, "There is nothing for you to regrade.")
     return request.app.state.desk, person
+
+
+def _own(desk: Desk, person: Person, replay_id: str) -> Regrade:
+    """Raises HTTPException where there is none that this person may see."""
+    found = regrading.own(desk, person, replay_id)
+    if found is None:
+        raise HTTPException(404, "There is no such regrade.")
+    return found

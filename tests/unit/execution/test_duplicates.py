@@ -355,6 +355,27 @@ def test_what_looks_like_an_image_that_left_is_decided_again_with_its_copies(
     one.store.close()
 
 
+def test_rows_that_are_decided_together_are_compared_once(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later one looks back. The earlier one need not look at it too."""
+    earlier, later = Landed("a", 2), Landed("b", 5)
+    one = world(template, [earlier, later])
+    one.bring(2)
+    compared, alike = [], media.alike
+
+    def counted(this: Any, that: Any) -> media.Match:
+        compared.append((this, that))
+        return alike(this, that)
+
+    monkeypatch.setattr(media, "alike", counted)
+    one.begin(0, 10)
+    one.finish(0)
+    assert one.decided() == {later: earlier, earlier: None}
+    assert len(compared) == 1
+    one.store.close()
+
+
 def test_copies_cost_no_square(template: Path) -> None:
     """Only the earliest of the copies reads all of them; each other reads two rows."""
     one = world(template, [Landed("other", n) for n in range(40)])
