@@ -81,9 +81,9 @@ clean: ## remove what the targets made, the environment included
 # twice; the headless build is written last, because it needs no display libraries.
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(if $(2),$(BIN)/python -m pip install -qq $(2))
-	$(BIN)/python -m pip install -qq -c constraints.txt -e '.[$(1)]'
-	$(BIN)/python -m pip install -qq -c constraints.txt --force-reinstall --no-deps opencv-python-headless
+	$(if $(2),$(PYTHON) tools/install $(VENV) $(2))
+	$(PYTHON) tools/install $(VENV) -c constraints.txt -e '.[$(1)]'
+	$(PYTHON) tools/install $(VENV) -c constraints.txt --force-reinstall --no-deps opencv-python-headless
 	touch $@
 endef
 
@@ -97,7 +97,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 # Its tools pin what the project pins otherwise, so they live apart. Node runs the CDK.
 .deploy-venv/.done: deploy/requirements.txt deploy/package.json
 	test -x .deploy-venv/bin/python || $(PYTHON) -m venv .deploy-venv
-	.deploy-venv/bin/python -m pip install -qq -r deploy/requirements.txt
+	$(PYTHON) tools/install .deploy-venv -r deploy/requirements.txt
 	mkdir -p .deploy-venv/node && cp deploy/package.json .deploy-venv/node/
 	npm install --prefix .deploy-venv/node --no-audit --no-fund --silent
 	touch $@
