@@ -6,7 +6,7 @@ from typing import Any
 
 import gpu_ops.engines
 from gpu_ops.endpoint.options import Options as EndpointOptions
-from gpu_ops.interface import Enricher, Scorer
+from gpu_ops.interface import Embedder, Enricher, Scorer
 from gpu_ops.iqa.options import Options as IqaOptions
 from gpu_ops.vlm.options import Options as TransformersOptions
 from parjanya_dagster.settings import Settings
@@ -59,3 +59,9 @@ def engine_of(settings: Settings, stage: str) -> Enricher | Scorer:
     if KIND[stage] == "enricher":
         return gpu_ops.engines.enricher(name, options)
     return gpu_ops.engines.scorer(name, options)
+
+
+def embedder_of(settings: Settings) -> Embedder | None:
+    """The engine that makes vectors. None: none are made. Raises ImportError."""
+    name = settings.engines.embedder
+    return None if name == "none" else gpu_ops.engines.embedder(name)
