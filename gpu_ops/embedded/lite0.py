@@ -61,4 +61,5 @@ class Lite0Embedder:
         with tags.one_thread_each():
             found = np.stack(workers.each(self._tagger.features, images)).astype(np.float32)
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
-        return found / np.maximum(lengths, np.finfo(np.float32).tiny)
+        unit: NDArray[np.float32] = found / np.maximum(lengths, np.finfo(np.float32).tiny)
+        return unit

@@ -192,7 +192,9 @@ class StageRunner:
         )  # fmt: skip
         try:
             embedder = embedder_of(settings)
-            for batch in batches if embedder is not None else ():
+            for batch in batches:
+                if embedder is None:
+                    return
                 made = make(store, objects, embedder, batch, previews_of(objects).pixels)
                 log.info("vectors_made", run=self.run_id, batch=batch, made=made.made,
                          failed=made.failed)  # fmt: skip
