@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from parjanya_dagster.belief import refusing
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
-from parjanya_dagster.execution.embedding import make
 from parjanya_dagster.execution.engines import embedder_of
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
@@ -187,6 +186,8 @@ class StageRunner:
 
     def _embed(self, batches: Sequence[str]) -> None:
         """Make vectors while previews are at hand. No run and no image is harmed without them."""
+        from parjanya_dagster.execution.embedding import make  # it imports NumPy
+
         settings, store, objects = (
             self.resources.settings, self.resources.store, self.resources.objects
         )  # fmt: skip
