@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from parjanya_dagster.embeddings.space import Space
 from parjanya_dagster.errors import BucketMissing, ObjectGone
 from parjanya_dagster.lines import get_logger
@@ -21,6 +19,7 @@ from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 log = get_logger(__name__)
@@ -55,6 +54,8 @@ class Block:
 
         An image that is not among the rows came after they were read, so its vector stays.
         """
+        import numpy as np
+
         there, known = self.current(rows), {row.image_id: row for row in rows}
         kept: dict[str, tuple[str, NDArray[np.floating]]] = {
             image_id: (made, self.matrix[place])
@@ -94,6 +95,8 @@ def key_of(space: Space, batch: str) -> str:
 
 def read(objects: Objects, bucket: str, key: str, space: Space) -> tuple[Block, str]:
     """A block, and the version that lies there. Of one that does not: empty, and ""."""
+    import numpy as np
+
     empty = Block(image_ids=(), made_from=(), matrix=np.zeros((0, space.dimension), np.float16))
     try:
         there = objects.get(bucket, key)
@@ -129,6 +132,7 @@ def packed(block: Block, space: Space) -> bytes:
 
 def _unpacked(data: bytes, space: Space) -> Block:
     """Raises ValueError and what pyarrow raises where it is no block of that space."""
+    import numpy as np
     import pyarrow.parquet
 
     table = pyarrow.parquet.read_table(io.BytesIO(data), page_checksum_verification=True)

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from parjanya_dagster.embeddings.blocks import key_of, read
 from parjanya_dagster.embeddings.space import Space
 from parjanya_dagster.objects.store import Objects
@@ -17,6 +15,7 @@ from parjanya_dagster.truth.models import ImageRow, parse_batch
 from parjanya_dagster.truth.store import Tenants
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 AT_ONCE = 8  # blocks that are asked for
@@ -40,6 +39,8 @@ def embeddings_of(
     The cost grows with the batches that the rows are of: a block of each is read. Raises
     StorageUnavailable.
     """
+    import numpy as np
+
     by_batch: dict[str, list[ImageRow]] = defaultdict(list)
     for row in rows:
         by_batch[row.batch].append(row)
