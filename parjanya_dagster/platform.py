@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
 
 from parjanya_dagster import lanes, policy
 from parjanya_dagster.aws.groups import AutoScalingGroup
@@ -41,6 +42,9 @@ from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
+
+if TYPE_CHECKING:
+    from parjanya_dagster.similar import Similar
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,13 @@ class Platform:
             seconds=s.uploads.seconds,
             most_bytes=s.media.max_bytes,
         )
+
+    @cached_property
+    def similar(self) -> Similar:
+        """Images that look alike. Its indexes are kept from question to question."""
+        from parjanya_dagster.similar import Similar  # it imports NumPy
+
+        return Similar(self.store, self.objects, self.settings, self.clock)
 
     def new_policy(self) -> str:
         """The policy that new tenants are pinned to. Raises PolicyMissing."""

@@ -14,6 +14,7 @@ from parjanya_dagster.cli import (
     catalog,
     declare,
     doctor,
+    embeddings,
     explain,
     images,
     ingest,
@@ -90,7 +91,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, release, tenant, uploads, catalog):
+for group in (policy, review, release, tenant, uploads, catalog, embeddings):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 
