@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
 
 from parjanya_dagster import lanes, policy
 from parjanya_dagster.aws.groups import AutoScalingGroup
@@ -41,6 +42,9 @@ from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
+
+if TYPE_CHECKING:
+    from parjanya_dagster.learning.tastes import Tastes
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,13 @@ class Platform:
     @cached_property
     def registry(self) -> PolicyRegistry:
         return PolicyRegistry(self.store, self.clock)
+
+    @cached_property
+    def tastes(self) -> Tastes:
+        """What tenants' tastes say of images."""
+        from parjanya_dagster.learning.tastes import Tastes  # imports NumPy
+
+        return Tastes(self.store, self.objects)
 
     def tenant(self, slug: str) -> Tenant:
         """The tenant of this name. Raises UnknownTenant."""

@@ -43,7 +43,7 @@ def tune(
     Publishes nothing. Exits with 1 where --write was asked for and there is nothing to propose.
     """
     from parjanya_dagster.execution.stages.curate import Curate
-    from parjanya_dagster.tuning.tune import tune_tenant
+    from parjanya_dagster.tuning.tune import learned_until, tune_tenant
 
     platform = platform_of(home)
     owner = platform.tenant(tenant)
@@ -51,12 +51,19 @@ def tune(
     line = Line()
     tuned = tune_tenant(
         platform.store,
-        Curate(platform.store, lambda _: policy, run_id="tune", clock=platform.clock),
+        Curate(
+            platform.store,
+            lambda _: policy,
+            run_id="tune",
+            clock=platform.clock,
+            tastes=platform.tastes,
+        ),
         tenant,
         policy,
         platform.registry.published(),
         review_cost,
         lambda images: line(f"{images} images read"),
+        since=learned_until(platform.tastes, policy),
     )
     line.clear()
     body: dict[str, Any] = {"tenant": tenant, **tuned.body, "preview": None}
@@ -82,7 +89,7 @@ def _preview(platform: Platform, tenant: str, proposed: Policy) -> dict[str, Any
         return proposed if ref == proposed.ref else platform.registry.get(ref)
 
     asked = selection(platform.store, proposed, [tenant], "", "", platform.clock())
-    return preview(platform.store, published, asked, platform.clock)
+    return preview(platform.store, published, asked, platform.clock, tastes=platform.tastes)
 
 
 def _print(body: dict[str, Any], curves: bool) -> None:

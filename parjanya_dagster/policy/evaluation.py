@@ -91,7 +91,10 @@ class Decision:
 def evaluate(
     policy: Policy, evidence: Mapping[str, Any], duplicate: Duplicate | None = None
 ) -> Decision:
-    """Decide one image. ``evidence`` maps a stage to its body; it never raises on what is in it."""
+    """Decide one image. It never raises on what is in the evidence.
+
+    ``evidence`` maps a stage to its body, and "taste" to what the policy's taste says of the image.
+    """
     values = {path: plain(look_up(evidence, path)) for path in policy.sorted_paths}
     groups = look_up(evidence, "enriched.distinguishes")
     confidence = _confidence_doubt(policy, evidence)

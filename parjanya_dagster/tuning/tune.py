@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from parjanya_dagster import policy as policies
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.learning.intervals import mean_interval, share
+from parjanya_dagster.learning.tastes import Tastes
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.policy.rewriting import with_thresholds
 from parjanya_dagster.tuning.judged import RANK, Judged, judge
@@ -102,6 +103,15 @@ def tune_tenant(
     """`tune` over everything that people decided of a tenant. `published`: refs that are taken."""
     judged = judge(store, work, tenant, policy, heard, since)
     return tune(judged, policy, *next_version(policy, tenant, published), review_cost)
+
+
+def learned_until(tastes: Tastes, policy: Policy) -> float:
+    """From when on decisions tell something of a policy: those that its taste was not learned from.
+
+    Raises TasteUnusable, StorageUnavailable.
+    """
+    named = policy.document.needs.taste
+    return 0.0 if named is None else float(tastes.taste(named).learned_from["until"]) + 1.0
 
 
 def next_version(policy: Policy, tenant: str, published: Mapping[str, Any]) -> tuple[str, int]:
