@@ -14,6 +14,7 @@ from parjanya_dagster.defs.schedules import retention_job, retention_schedule
 from parjanya_dagster.defs.sensors.arrivals import arrivals
 from parjanya_dagster.defs.sensors.pending_rows import pending_rows_sensor
 from parjanya_dagster.defs.sensors.releases import releases_sensor
+from parjanya_dagster.defs.taste import taste, taste_job, tastes_sensor
 from parjanya_dagster.lanes.placement import placed
 from parjanya_dagster.settings import load
 
@@ -25,11 +26,11 @@ _lanes = placed(
 _jobs = lane_jobs(_lanes)
 
 defs = Definitions(
-    assets=[uploads, *STAGE_ASSETS, released],
+    assets=[uploads, *STAGE_ASSETS, released, taste],
     asset_checks=[house_checks],
-    jobs=[*_jobs, retention_job, release_job],
+    jobs=[*_jobs, retention_job, release_job, taste_job],
     schedules=[retention_schedule],
-    sensors=[arrivals, pending_rows_sensor(_lanes, _jobs), releases_sensor],
+    sensors=[arrivals, pending_rows_sensor(_lanes, _jobs), releases_sensor, tastes_sensor],
     resources={"platform": PlatformResource()},
     executor=in_process_executor,  # a process for each step would load everything once more
 )

@@ -198,6 +198,22 @@ class PolicyInvalid(PolicyUnusable):
     """The policy document is not valid."""
 
 
+class TasteUnusable(PolicyUnusable):
+    """A taste that a policy names cannot be used."""
+
+
+class TasteMissing(TasteUnusable):
+    """This taste is not there. `parjanya taste list` shows those that are."""
+
+
+class TasteBroken(TasteUnusable):
+    """The bytes of this taste are not what was written."""
+
+
+class TooFewDecisions(ParjanyaError):
+    """People decided too little for a taste."""
+
+
 class BackupRefused(ParjanyaError):
     """This backup cannot be made or brought back this way."""
 

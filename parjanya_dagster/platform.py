@@ -44,6 +44,7 @@ from parjanya_dagster.truth.store import Store
 from parjanya_dagster.uploads.promises import Uploads
 
 if TYPE_CHECKING:
+    from parjanya_dagster.learning.tastes import Tastes
     from parjanya_dagster.similar import Similar
 
 
@@ -224,6 +225,13 @@ class Platform:
     @cached_property
     def registry(self) -> PolicyRegistry:
         return PolicyRegistry(self.store, self.clock)
+
+    @cached_property
+    def tastes(self) -> Tastes:
+        """What tenants' tastes say of images."""
+        from parjanya_dagster.learning.tastes import Tastes  # imports NumPy
+
+        return Tastes(self.store, self.objects)
 
     def tenant(self, slug: str) -> Tenant:
         """The tenant of this name. Raises UnknownTenant."""

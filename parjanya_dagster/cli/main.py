@@ -29,6 +29,7 @@ from parjanya_dagster.cli import (
     report,
     review,
     status,
+    taste,
     tenant,
     up,
     uploads,
@@ -91,7 +92,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, release, tenant, uploads, catalog, embeddings):
+for group in (policy, review, taste, release, tenant, uploads, catalog, embeddings):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -9,11 +9,15 @@ import typer
 
 from parjanya_dagster.cli.options import Home, Json, platform_of
 from parjanya_dagster.cli.output import day, print_json, print_title
+from parjanya_dagster.cli.tune import tune
 
 if TYPE_CHECKING:
     from parjanya_dagster.policy import Comparison, Policy, PolicyDiff
 
-app = typer.Typer(help="Policies: list, show, check, publish, compare, pin.", no_args_is_help=True)
+app = typer.Typer(
+    help="Policies: list, show, check, publish, compare, pin, tune.", no_args_is_help=True
+)
+app.command()(tune)
 
 Ref = Annotated[str, typer.Argument(help="name@version, or a name for its newest version.")]
 File = Annotated[Path, typer.Argument(help="A YAML file.")]

@@ -63,7 +63,9 @@ def regrade(
         raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
     asked = selection(store, policy, slugs, since, until, platform.clock())
     if only_preview or not yes:
-        foreseen = preview(store, platform.registry.get, asked, platform.clock)
+        foreseen = preview(
+            store, platform.registry.get, asked, platform.clock, tastes=platform.tastes
+        )
         if as_json:
             print_json(foreseen)
         else:

@@ -40,7 +40,9 @@ Copies = Annotated[
 Order = Annotated[
     str,
     typer.Option(
-        "--order", help="oldest; doubt: the least certain first; alike: look-alikes together."
+        "--order",
+        help="oldest; doubt: the least certain first; alike: look-alikes together; teach: what a "
+        "taste would learn most from.",
     ),
 ]
 
@@ -66,7 +68,7 @@ def list_(
     for slug in slugs:
         # Only the oldest are put in order: see `review.queue`.
         first = store.to_review(slug, limit if order == "oldest" else WINDOW)
-        rows += in_order(store, first, order)
+        rows += in_order(store, first, order, platform.tastes)
     if as_json:
         print_json([_waits(row) for row in rows[:limit]])
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from parjanya_dagster.execution.worker import Pace
 from parjanya_dagster.objects.store import Objects
@@ -11,6 +11,9 @@ from parjanya_dagster.policy import Policy
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.store import Store
+
+if TYPE_CHECKING:
+    from parjanya_dagster.learning.tastes import Tastes
 
 
 class StageResources(Protocol):
@@ -28,4 +31,6 @@ class StageResources(Protocol):
     def pace(self) -> Pace: ...
     @property
     def registry(self) -> PolicyRegistry: ...
+    @property
+    def tastes(self) -> Tastes: ...
     def policy_of(self, tenant: str) -> Policy: ...

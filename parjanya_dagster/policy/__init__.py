@@ -11,7 +11,7 @@ from .comparison import Comparison, Flip, compare
 from .diff import Change, PolicyDiff, diff
 from .document import Verdict
 from .errors import PolicyChanged, PolicyError, Problem, UnknownPolicy
-from .evaluation import EVALUATION_VERSION, Decision, Duplicate, Reason, evaluate
+from .evaluation import EVALUATION_VERSION, Decision, Duplicate, Reason, evaluate, read_by, softened
 from .versions import Policy, builtin, load, newest, parse_ref, refuse_changed
 
 __all__ = [
@@ -42,6 +42,8 @@ __all__ = [
     "newest",
     "parse_ref",
     "provided",
+    "read_by",
     "refuse_changed",
+    "softened",
     "unasked",
 ]

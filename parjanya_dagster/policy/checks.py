@@ -49,6 +49,10 @@ def undeclared(path: str, needs: Needs) -> str | None:
             return None if known else "name the labels in needs.enriched.taxonomy"
         known = needs.enriched is not None and rest in needs.enriched.fields
         return None if known else f"add {rest} to needs.enriched.fields"
+    if stage == "taste":
+        if rest != "accept":
+            return "of a taste there is taste.accept"
+        return None if needs.taste is not None else "add needs.taste, as `parjanya taste show` says"
     if rest == "quality":
         return None if needs.scored is not None else "add needs.scored"
     kind, _, metric = rest.partition(".")

@@ -25,7 +25,9 @@ FieldPath = Annotated[
 Metric = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+-]+$", max_length=64)]
 EvidencePath = Annotated[
     str,
-    StringConstraints(pattern=r"^(validated|enriched|scored)(\.[A-Za-z0-9_+-]+)+$", max_length=200),
+    StringConstraints(
+        pattern=r"^(validated|enriched|scored|taste)(\.[A-Za-z0-9_+-]+)+$", max_length=200
+    ),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Bits = Annotated[int, Field(ge=0, le=64)]
@@ -150,12 +152,21 @@ class ScoredNeeds(_Model):
     metrics: tuple[Metric, ...] = ()
 
 
+class TasteNeeds(_Model):
+    """Which taste gives ``taste.accept``, to the byte. Of other tenants' images it is unknown."""
+
+    tenant: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+    version: Annotated[int, Field(ge=1)]
+    hash: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
 class Needs(_Model):
     """The evidence a policy requires per stage; a stage left out is not needed."""
 
     validated: tuple[FieldPath, ...] = ()
     enriched: EnrichedNeeds | None = None
     scored: ScoredNeeds | None = None
+    taste: TasteNeeds | None = None
 
 
 class Confidence(_Model):

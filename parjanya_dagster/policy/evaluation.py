@@ -21,6 +21,7 @@ from .conditions import (
     label_groups,
     look_up,
     plain,
+    subject,
     unreadable,
 )
 from .document import Rule, Verdict
@@ -90,7 +91,10 @@ class Decision:
 def evaluate(
     policy: Policy, evidence: Mapping[str, Any], duplicate: Duplicate | None = None
 ) -> Decision:
-    """Decide one image. ``evidence`` maps a stage to its body; it never raises on what is in it."""
+    """Decide one image. It never raises on what is in the evidence.
+
+    ``evidence`` maps a stage to its body, and "taste" to what the policy's taste says of the image.
+    """
     values = {path: plain(look_up(evidence, path)) for path in policy.sorted_paths}
     groups = look_up(evidence, "enriched.distinguishes")
     confidence = _confidence_doubt(policy, evidence)
@@ -108,6 +112,21 @@ def evaluate(
         reasons.append(Reason(NO_OBJECTION, "accept", "No rule objected.", used))
     reasons.sort(key=lambda reason: STRENGTH[reason.verdict])
     return Decision(reasons[0].verdict, tuple(reasons), policy.ref, policy.hash, used)
+
+
+def softened(policy: Policy, rule: Rule, evidence: Mapping[str, Any]) -> bool:
+    """Whether doubt about the category makes a review of this rule's reject, where it fires."""
+    if inseparable(rule.comparisons, look_up(evidence, "enriched.distinguishes")):
+        return True
+    reads_category = any(path.startswith("enriched.") for path in rule.paths)
+    return reads_category and _confidence_doubt(policy, evidence) is not None
+
+
+def read_by(rule: Rule, evidence: Mapping[str, Any]) -> int | float | None:
+    """The number that a rule of one comparison compares. None: it is missing, or no number."""
+    values = {path: plain(look_up(evidence, path)) for path in rule.paths}
+    value = subject(rule.when, values)
+    return value if is_number(value) else None
 
 
 def _judge(rule: Rule, values: Mapping[str, Any], groups: Any, doubted: bool) -> Reason | None:

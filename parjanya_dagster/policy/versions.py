@@ -60,6 +60,9 @@ class Policy:
     def stages(self) -> frozenset[str]:
         """The stages whose evidence is looked at to decide, duplicates included."""
         stages = {path.split(".")[0] for path in self.paths}
+        if self.document.needs.taste is not None:  # it is read from all that was recorded
+            stages |= {"validated", "enriched", "scored"}
+        stages.discard("taste")
         if self.document.confidence.enriched is not None:
             stages.add("enriched")
         if self.document.duplicates.exact != "ignore" or self.near_distance is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.policy import Policy
@@ -16,6 +16,9 @@ from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_pages
+
+if TYPE_CHECKING:
+    from parjanya_dagster.learning.tastes import Tastes
 
 EXAMPLES = 5  # of each change of verdict
 Fate = Literal["stand", "asked_again"]  # what becomes of a person's verdict
@@ -88,10 +91,12 @@ def preview(
     clock: Callable[[], float],
     most: int = EXAMPLES,
     heard: Callable[[int, int], None] = lambda done, of: None,
+    tastes: Tastes | None = None,
 ) -> dict[str, Any]:
     """Which verdicts would change and why, what runs again, and for how long.
 
     `most`: examples of each change. `heard` is told how many partitions are read, of how many.
+    `tastes`: for policies that name one.
     Images whose evidence is lacking are counted by the stage they go back to. How they will be
     decided is not known, and is not guessed.
     """
@@ -123,7 +128,7 @@ def preview(
                 if move.stage == "curated":
                     moved = replace(row, evidence={**row.evidence, **move.evidence}, target=None)
                     decidable.append(moved)
-            _evaluate(store, target, decidable, clock, flips)
+            _evaluate(store, target, decidable, clock, flips, tastes)
     return {
         "policy": target.ref,
         "policy_hash": target.hash,
@@ -162,8 +167,9 @@ def _evaluate(
     rows: list[ImageRow],
     clock: Callable[[], float],
     flips: Flips,
+    tastes: Tastes | None,
 ) -> None:
-    work = Curate(store, lambda _: target, run_id="preview", clock=clock)
+    work = Curate(store, lambda _: target, run_id="preview", clock=clock, tastes=tastes)
     outcomes, _ = work.decide([Claim(row, "curated", "preview") for row in rows])
     for claim, outcome in outcomes:
         if isinstance(outcome, Completed):

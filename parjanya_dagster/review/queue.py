@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from parjanya_dagster.review.clusters import clusters
-from parjanya_dagster.truth.models import ImageRow
+from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.store import EvidenceLog, Store
 
-Order = Literal["oldest", "doubt", "alike"]
-ORDERS: tuple[Order, ...] = ("oldest", "doubt", "alike")
+if TYPE_CHECKING:
+    from parjanya_dagster.learning.tastes import Tastes
+
+Order = Literal["oldest", "doubt", "alike", "teach"]
+ORDERS: tuple[Order, ...] = ("oldest", "doubt", "alike", "teach")
 WINDOW = 500
 """Images that are put in order at once, the oldest ones first. Without a bound, asking for one
 image would read the evidence of all that wait."""
@@ -26,6 +29,7 @@ def next_images(
     n: int,
     skip: Collection[str] = (),
     order: Order = "oldest",
+    tastes: Tastes | None = None,
 ) -> list[ImageRow]:
     """The next images for a person, kept for nobody else while the lease lives.
 
@@ -37,7 +41,7 @@ def next_images(
     while len(taken) < n and (window := store.to_review(tenant, WINDOW, last)):
         last = window[-1]
         waiting = [row for row in window if row.image_id not in but]
-        among = [row.image_id for row in in_order(store, waiting, order)]
+        among = [row.image_id for row in in_order(store, waiting, order, tastes)]
         taken += store.claim_review(tenant, who, now, lease, n - len(taken), skip, among)
     return taken
 
@@ -71,9 +75,15 @@ def next_groups(
     return taken
 
 
-def in_order(store: EvidenceLog, waiting: Sequence[ImageRow], order: Order) -> list[ImageRow]:
+def in_order(
+    store: EvidenceLog,
+    waiting: Sequence[ImageRow],
+    order: Order,
+    tastes: Tastes | None = None,
+) -> list[ImageRow]:
     """By doubt: the least certain first. Those of which nothing is known come last, as they were.
-    Alike: those that look alike come together.
+    Alike: those that look alike come together. Teach: first those that a taste would learn most
+    from, as it is uncertain of them and they differ from one another.
 
     `waiting` has the earliest arrival first.
     """
@@ -81,6 +91,10 @@ def in_order(store: EvidenceLog, waiting: Sequence[ImageRow], order: Order) -> l
         return list(waiting)
     if order == "alike":
         return [row for group in clusters(store, waiting) for row in group]
+    if order == "teach":
+        from parjanya_dagster.learning.teaching import teaching_order  # imports NumPy
+
+        return teaching_order(store, tastes, waiting, _doubt)
     recorded = store.evidence(waiting, ("enriched",))
 
     def certainty(row: ImageRow) -> float:
@@ -89,6 +103,10 @@ def in_order(store: EvidenceLog, waiting: Sequence[ImageRow], order: Order) -> l
         return 1.0 if doubt is None else -doubt
 
     return sorted(waiting, key=certainty)
+
+
+def _doubt(evidence: Mapping[str, Evidence]) -> float | None:
+    return doubt_of(evidence["enriched"].body) if "enriched" in evidence else None
 
 
 def doubt_of(enriched: Mapping[str, Any]) -> float | None:

@@ -109,6 +109,7 @@ def claim(request: Request, wanted: Wanted) -> Claimed:
             n=wanted.n,
             skip=wanted.skip,
             order=wanted.order,
+            tastes=desk.platform.tastes,
         )
         groups = [[row] for row in rows]
     group_of = {row.image_id: group[0].image_id for group in groups for row in group if group[1:]}

@@ -57,7 +57,15 @@ def preview_of(desk: Desk, asked: Regrade) -> Looked:
     """What it would do, or how far the preview is."""
     place = desk.platform
     question = ("preview", replace(asked, replay_id="", started_at=0.0))
-    work = partial(preview, place.store, place.registry.get, asked, place.clock, SHOWN)
+    work = partial(
+        preview,
+        place.store,
+        place.registry.get,
+        asked,
+        place.clock,
+        SHOWN,
+        tastes=place.tastes,
+    )
     return desk.lookups.look(question, work)
 
 

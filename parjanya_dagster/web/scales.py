@@ -48,7 +48,7 @@ def _scales(comparisons: Sequence[Condition], found: Mapping[str, Any]) -> Itera
 
 def _scale(one: Condition, value: float, operator: str, threshold: float) -> Scale:
     weak = one.review_from if one.review_from is not None else threshold
-    if one.sum_of or one.paths[0].startswith(PROBABILITIES):
+    if one.sum_of or one.paths[0].startswith((PROBABILITIES, "taste.")):
         top, label = 1.0, "probability"
     elif one.paths[0] == "scored.quality":
         top, label = 100.0, "quality"

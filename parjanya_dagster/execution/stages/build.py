@@ -36,6 +36,7 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
             run_id=run_id,
             clock=clock,
             published=resources.registry.get,
+            tastes=resources.tastes,
         )
     from parjanya_dagster.execution.engines import engine_of
     from parjanya_dagster.execution.stages.by_policy import ByPolicy

@@ -8,16 +8,20 @@ else can it be missed. A row with other evidence goes back to the stage that ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from parjanya_dagster.errors import PolicyUnusable, UnknownTenant
+from parjanya_dagster.errors import PolicyUnusable, StorageUnavailable, UnknownTenant
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.stages.duplicates import kinship
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate, unasked
-from parjanya_dagster.truth.models import Evidence
+from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
+
+if TYPE_CHECKING:
+    from parjanya_dagster.learning.tastes import Said, Tastes
 
 MODELS = STAGES[:-1]  # the stages that look at the image
 _OVERTAKEN = "an earlier image turned out to be the same or alike"
@@ -37,9 +41,11 @@ class Curate:
         run_id: str,
         clock: Callable[[], float],
         published: Callable[[str], Policy] | None = None,
+        tastes: Tastes | None = None,
     ) -> None:
         self._store = store
         self._published = published  # ref -> policy, for rows that a regrade sent
+        self._tastes = tastes  # for policies that name one
         self._policy_of = policy_of  # tenant -> its pinned policy
         self._run_id = run_id
         self._clock = clock
@@ -70,6 +76,10 @@ class Curate:
                 continue
             rows = [claim.row for claim in some]
             recorded = self._store.evidence(rows, policy.stages | policy.asking)
+            said = self._said(policy, rows, recorded)
+            if isinstance(said, str):
+                outcomes += [(claim, Retry(said)) for claim in some]
+                continue
             kin = kinship(
                 self._store,
                 rows,
@@ -84,7 +94,8 @@ class Curate:
             for claim in some:
                 duplicate = kin.duplicates.get(claim.image_id)
                 evidence = recorded.get(claim.image_id, {})
-                outcomes.append((claim, self._outcome(claim, policy, evidence, duplicate)))
+                told = said.get(claim.image_id)
+                outcomes.append((claim, self._outcome(claim, policy, evidence, duplicate, told)))
         return outcomes, overtaken - {claim.image_id for claim in claims}
 
     def _by_policy(self, claims: Sequence[Claim]) -> list[tuple[Policy | str, list[Claim]]]:
@@ -105,12 +116,30 @@ class Curate:
         except (PolicyUnusable, UnknownTenant) as error:
             return f"its policy cannot be used: {error}"
 
+    def _said(
+        self,
+        policy: Policy,
+        rows: Sequence[ImageRow],
+        recorded: Mapping[str, Mapping[str, Evidence]],
+    ) -> Mapping[str, Said] | str:
+        """What the policy's taste says of rows. A text says why it cannot be asked: they wait."""
+        named = policy.document.needs.taste
+        if named is None:
+            return {}
+        if self._tastes is None:
+            return f"{policy.ref} names a taste, and none can be read here"
+        try:
+            return self._tastes.said(named, rows, recorded)
+        except (PolicyUnusable, StorageUnavailable) as error:
+            return f"the taste of {policy.ref} cannot be used: {error}"
+
     def _outcome(
         self,
         claim: Claim,
         policy: Policy,
         evidence: Mapping[str, Evidence],
         duplicate: Duplicate | None,
+        said: Said | None,
     ) -> Outcome:
         pointers = claim.row.evidence
         for stage in MODELS:
@@ -121,7 +150,7 @@ class Curate:
             if other := ", ".join(unasked(policy, stage, body)):
                 return SendBack(stage, f"its {stage} evidence lacks {other}, for {policy.ref}")
         try:
-            return self._decide(claim, policy, evidence, duplicate)
+            return self._decide(claim, policy, evidence, duplicate, said)
         except Exception as error:  # evaluate is total; if it is not, its neighbours go on
             return Retry(f"{type(error).__name__}: {error}", refund=False)
 
@@ -131,12 +160,18 @@ class Curate:
         policy: Policy,
         evidence: Mapping[str, Evidence],
         duplicate: Duplicate | None,
+        said: Said | None,
     ) -> Completed:
         used = {stage: claim.row.evidence[stage] for stage in MODELS}
         bodies = {stage: record.body for stage, record in evidence.items()}
+        taste = said.body() if said else None
+        if taste is not None:
+            bodies["taste"] = taste
         decision = evaluate(policy, bodies, duplicate)
         body = {**decision.body(), "used": used,
                 "duplicate_of": duplicate.of if duplicate else None}  # fmt: skip
+        if taste is not None:
+            body["taste"] = taste
         record = Evidence(
             image_id=claim.image_id,
             stage=self.stage,
@@ -146,6 +181,8 @@ class Curate:
                 policy=policy.hash,
                 used=used,
                 duplicate=_told(duplicate),
+                # A vector may be made after a decision, so what the taste said counts too.
+                **({} if taste is None else {"taste": taste}),
             ),
             body=body,
             engine="policy",

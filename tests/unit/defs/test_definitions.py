@@ -124,6 +124,11 @@ def test_the_assets_are_the_stages_over_one_set_of_partitions(embedded: dict[str
             "partitions": "releases",
             "one run per range": False,
         },
+        "taste": {
+            **stage("curated", "json", "numpy"),
+            "partitions": "tastes",
+            "one run per range": False,
+        },
     }
 
 
@@ -134,7 +139,12 @@ def test_the_embedded_lane_is_one_job_with_all_stages(embedded: dict[str, Any]) 
         "partitions": "image_batches",
         "executor": "in_process",
     }
-    assert embedded["jobs"].keys() == {"embedded_lane_job", "release_job", "retention_job"}
+    assert embedded["jobs"].keys() == {
+        "embedded_lane_job",
+        "release_job",
+        "retention_job",
+        "taste_job",
+    }
 
 
 def test_a_release_is_a_partition_of_a_job_of_its_own(embedded: dict[str, Any]) -> None:
@@ -178,6 +188,7 @@ def test_both_loops_run_by_default(embedded: dict[str, Any]) -> None:
         "arrivals": ["RUNNING", []],
         "pending_rows": ["RUNNING", ["embedded_lane_job"]],
         "releases": ["RUNNING", ["release_job"]],
+        "tastes": ["RUNNING", ["taste_job"]],
     }
 
 

@@ -1,0 +1,177 @@
+"""A taste: what one tenant's people would accept, learned from what they decided.
+
+Immutable and content-hashed. Pure: what it says of an image follows from recorded evidence alone.
+It says nothing where something is missing, where an image is unlike what people decided on, or
+where held-out decisions do not bear its probabilities out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parjanya_dagster.errors import TasteBroken
+from parjanya_dagster.learning.calibration import Bin, place_of
+from parjanya_dagster.learning.features import Design, numbers, tabled
+from parjanya_dagster.learning.logistic import sigmoid
+from parjanya_dagster.policy.canonical import canonical_json, content_hash
+
+FORMAT: Final = 1
+DIGITS: Final = 9  # of a number in a taste
+_BEYOND: Final = 1.1  # times the farthest example: what lies beyond is unlike them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a taste says of one image. Where `accept` is None, `unknown` says why."""
+
+    accept: float | None  # the probability that people accept it
+    unknown: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taste:
+    """A trained model and its record."""
+
+    tenant: str
+    design: Design
+    weights: NDArray[np.float64]  # (columns + 1,), the intercept last
+    penalty: float
+    calibration: Sequence[Bin]
+    space: Mapping[str, Any] | None  # of the vectors it reads
+    learned_from: Mapping[str, Any]  # decisions: n, accept, reject, digest, until
+    held_out: Mapping[str, Any]  # agreement, log loss, calibration error
+
+    def body(self) -> dict[str, Any]:
+        """Plain data. Equal decisions give equal bytes: no version, no time of training."""
+        return {
+            name: _rounded(part)
+            for name, part in {
+                "format": FORMAT,
+                "tenant": self.tenant,
+                "learned_from": dict(self.learned_from),
+                "held_out": dict(self.held_out),
+                "calibration": [
+                    {"n": one.n, "stated": one.stated, "accepted": one.accepted}
+                    for one in self.calibration
+                ],
+                "penalty": self.penalty,
+                "space": dict(self.space) if self.space else None,
+                "design": _design_body(self.design),
+                "weights": self.weights.tolist(),
+            }.items()
+        }
+
+    @property
+    def data(self) -> bytes:
+        return canonical_json(self.body())
+
+    @property
+    def hash(self) -> str:
+        return content_hash(self.body())
+
+    @property
+    def features(self) -> Sequence[str]:
+        return self.design.paths
+
+    def opinions(
+        self,
+        bodies: Sequence[Mapping[str, Mapping[str, Any]]],
+        vectors: Sequence[NDArray[Any] | None] | None = None,
+    ) -> list[Opinion]:
+        """What it says of images. `bodies`: stage -> recorded evidence, of each. `vectors`: those
+        in its space, None where an image has none.
+        """
+        images = [numbers(one) for one in bodies]
+        examples = tabled(images, self.features, vectors, self.dimension)
+        whole = examples.whole
+        distances = self.design.distances(examples)
+        stated = np.full(len(images), np.nan)
+        if whole.any():
+            columns = self.design.columns(examples.only(whole))
+            stated[whole] = sigmoid(columns @ self.weights[:-1] + self.weights[-1])
+        said = []
+        for at, image in enumerate(images):
+            if not whole[at]:
+                lost = [path for path in self.features if path not in image]
+                named = ", ".join(lost[:3]) + (" …" if lost[3:] else "") if lost else "its vector"
+                said.append(Opinion(accept=None, unknown=f"missing: {named}"))
+            elif distances[at] > _BEYOND * self.design.farthest:
+                odd = self.design.strangest(examples.table[at])
+                said.append(Opinion(accept=None, unknown=f"unlike what people decided on: {odd}"))
+            else:
+                said.append(self._within(float(stated[at])))
+        return said
+
+    def _within(self, stated: float) -> Opinion:
+        if not self.calibration[place_of(stated)].reached:
+            why = f"too few held-out decisions bear out {stated:.2f}"
+            return Opinion(accept=None, unknown=why)
+        return Opinion(accept=round(stated, 6))
+
+    @property
+    def dimension(self) -> int:
+        """Of the vectors it reads. 0: it reads none."""
+        return int(self.space["dimension"]) if self.space else 0
+
+
+def read(data: bytes) -> Taste:
+    """A taste from its bytes. Raises TasteBroken."""
+    import json
+
+    try:
+        body = json.loads(data)
+        if body["format"] != FORMAT:
+            raise ValueError(f"its format is {body['format']!r}, and {FORMAT} is read here")
+        count = len(body["calibration"])
+        curve = [
+            Bin(low=at / count, high=(at + 1) / count, **one)
+            for at, one in enumerate(body["calibration"])
+        ]
+        return Taste(
+            tenant=body["tenant"],
+            design=_design(body["design"]),
+            weights=np.array(body["weights"], dtype=np.float64),
+            penalty=body["penalty"],
+            calibration=curve,
+            space=body["space"],
+            learned_from=body["learned_from"],
+            held_out=body["held_out"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise TasteBroken(f"It cannot be read: {error}.") from error
+
+
+_ARRAYS: Final = ("lows", "highs", "knots", "principal", "offset", "centers", "scales")
+
+
+def _design_body(design: Design) -> dict[str, Any]:
+    arrays = {name: getattr(design, name) for name in _ARRAYS}
+    kept = {name: None if a is None else a.tolist() for name, a in arrays.items()}
+    # JSON has no infinity: 0 stands for the scale of a column that does not vary.
+    kept["scales"] = np.where(np.isinf(design.scales), 0.0, design.scales).tolist()
+    return {"paths": list(design.paths), "farthest": design.farthest, **kept}
+
+
+def _design(body: Mapping[str, Any]) -> Design:
+    arrays = {
+        name: None if body[name] is None else np.array(body[name], dtype=np.float64)
+        for name in _ARRAYS
+    }
+    scales = arrays["scales"]
+    assert scales is not None
+    arrays["scales"] = np.where(scales == 0.0, np.inf, scales)
+    return Design(paths=list(body["paths"]), farthest=float(body["farthest"]), **arrays)  # type: ignore[arg-type]
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers of so many digits, so that the last bits of a machine do not matter."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""How a policy's rules agree with people, and thresholds that would agree better."""

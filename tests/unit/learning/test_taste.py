@@ -1,0 +1,101 @@
+"""A taste is learned from people's decisions, the same for the same ones, and knows its limits."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parjanya_dagster.errors import TasteBroken, TooFewDecisions
+from parjanya_dagster.learning import logistic
+from parjanya_dagster.learning.calibration import bins
+from parjanya_dagster.learning.taste import read
+from parjanya_dagster.learning.teaching import greedy
+from parjanya_dagster.learning.training import train
+from tests.unit.learning.world import SPACE, bodies, decision, keeps, learned
+
+
+def test_it_agrees_with_people_on_pictures_that_it_never_saw() -> None:
+    seen = [bodies(n) for n in range(1000, 1400)]
+    said = learned().opinions(seen)
+    sure = [(opinion.accept, keeps(one)) for opinion, one in zip(said, seen, strict=True)
+            if opinion.accept is not None and not 0.1 <= opinion.accept < 0.9]  # fmt: skip
+    assert len(sure) > 200
+    assert sum((accept > 0.5) == kept for accept, kept in sure) / len(sure) > 0.95
+    assert learned().held_out["agreement"]["share"] > 0.9
+    assert learned().held_out["agreement"]["n"] == 300
+
+
+def test_the_same_decisions_in_any_order_give_the_same_bytes() -> None:
+    mixed = random.Random(3).sample(range(300), 300)
+    again = train("acme", [decision(n) for n in mixed])
+    assert again.data == learned().data
+    assert again.hash == learned().hash == read(learned().data).hash
+    changed = [decision(n) if n else decision(0, accepted=not keeps(bodies(0))) for n in mixed]
+    assert train("acme", changed).hash != learned().hash
+
+
+def test_what_is_missing_or_unlike_or_not_borne_out_is_unknown() -> None:
+    lost = bodies(1)
+    del lost["validated"]["technical"]["brightness"]
+    strange = bodies(1)
+    strange["validated"]["technical"]["colourfulness"] = 5000.0
+    whole, without, unlike = learned().opinions([bodies(1), lost, strange])
+    assert whole.accept is not None
+    assert without.accept is None
+    assert without.unknown == "missing: validated.technical.brightness"
+    assert unlike.accept is None
+    assert "unlike what people decided on: validated.technical.colourfulness" in unlike.unknown
+    assert bins(np.array([0.05] * 9), np.zeros(9))[0].reached is False
+    assert bins(np.array([0.05] * 30), np.zeros(30))[0].reached is True
+    assert bins(np.array([0.05] * 30), np.ones(30))[0].reached is False
+
+
+def test_decisions_by_chance_are_borne_out_nowhere_that_decides() -> None:
+    chance = random.Random(9)
+    taste = train("acme", [decision(n, accepted=chance.random() < 0.5) for n in range(200)])
+    assert not taste.held_out["sure"]["hits"]
+    assert 0.3 < taste.held_out["agreement"]["share"] < 0.7
+
+
+def test_vectors_are_learned_from_where_a_space_is_named() -> None:
+    def vector(n: int) -> Any:
+        return np.random.default_rng(n).normal(size=4)
+
+    decisions = [decision(n, accepted=bool(vector(n)[2] > 0), vector=vector(n)) for n in range(150)]
+    taste = train("acme", [*decisions, decision(999, accepted=True)], SPACE)
+    assert taste.learned_from["left_out"] == 1, "it has no vector"
+    assert taste.held_out["agreement"]["share"] > 0.85
+    assert read(taste.data).hash == taste.hash
+    without, strong = taste.opinions([bodies(1), bodies(1)], [None, np.array([0, 0, 1.5, 0])])
+    assert without.unknown == "missing: its vector"
+    assert strong.accept is None or strong.accept > 0.5
+
+
+def test_few_decisions_teach_nothing_and_damaged_bytes_are_refused() -> None:
+    with pytest.raises(TooFewDecisions, match="40 decisions"):
+        train("acme", [decision(n) for n in range(40)])
+    with pytest.raises(TooFewDecisions, match="0 rejects"):
+        train("acme", [decision(n, accepted=True) for n in range(90)])
+    with pytest.raises(TasteBroken):
+        read(learned().data[:-20])
+    with pytest.raises(TasteBroken, match="format"):
+        read(b'{"format": 99}')
+
+
+def test_the_regression_is_where_its_slope_is_flat() -> None:
+    chance = np.random.default_rng(2)
+    columns = chance.normal(size=(80, 3))
+    target = (columns[:, 0] + chance.normal(size=80) > 0).astype(float)
+    weights = logistic.fit(columns, target, penalty=2.0)
+    p = logistic.sigmoid(columns @ weights[:-1] + weights[-1])
+    slope = columns.T @ (p - target) + 2.0 * weights[:-1]
+    assert np.abs(slope).max() < 1e-6
+    assert abs(p.mean() - target.mean()) < 1e-6
+
+
+def test_what_teaches_most_is_uncertain_and_unlike_what_was_chosen_before() -> None:
+    columns = np.array([[0.0], [0.1], [9.0], [5.0]])
+    assert greedy(np.array([1.0, 0.99, 0.9, 0.05]), columns) == [0, 2, 3, 1]
