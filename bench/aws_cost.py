@@ -8,8 +8,9 @@ SQS are moto's emulator; `bench.dynamo_units` counts by AWS's rules, and prices 
 (`aws_prices.yaml`). Not in it: machines, Dagster's PostgreSQL, storage, traffic, logs, what the
 uploader pays for its own PUT.
 
-Bursts land in a batch that has 500 decided images already, the middle of its growth. Single images
-come one a minute. Between bursts the platform looks for work: that is the idle hour, apart.
+Bursts land in a batch that has 500 decided images already, the middle of its growth. Two single
+images come, five minutes apart: with the pause of the stack, one of them finds its manifest due.
+Between bursts the platform looks for work: that is the idle hour, apart.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ from tests.support.pictures import picture
 from tests.support.servers import MotoServer
 
 PRICES = Path(__file__).with_name("aws_prices.yaml")
-BEFORE = 500
-TIMES = {1: 10}  # how often a burst of this size is measured; others once
-GAP = 60.0  # seconds between bursts
+BEFORE = 500  # decided images in the batch that bursts come into
+TIMES = {1: 2}  # how often a burst of this size is measured; others once
+GAP = 300.0  # seconds between bursts
 LOOK, TICK, HOUR = 5.0, 20.0, 3600.0  # seconds: of a long poll, of a tick of the reconciler
-OWN = 8  # pictures that an engine really looks at
+OWN = 4  # pictures that an engine really looks at
 TENANT, TABLE = "acme", "truth"
 
 

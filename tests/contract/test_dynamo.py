@@ -9,6 +9,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -224,6 +225,35 @@ def test_large_evidence_lies_in_parts_and_comes_back_whole(store: DynamoStore) -
     parts = [item for key in _parts(store, image) if (item := store.wire.get(key))]
     assert len(parts) > 1
     assert max(map(codec.size, parts)) < 400_000
+
+
+def test_evidence_of_some_kilobytes_is_written_before_the_transaction(
+    store: DynamoStore,
+) -> None:
+    arrive(store, 1)
+    asked: list[Any] = []
+    store.wire.client.meta.events.register(
+        "provide-client-params.dynamodb.TransactWriteItems",
+        lambda params, **_: asked.append(params),
+    )
+    body = {"thumbnail": random.Random(4).randbytes(2500).hex()}
+    commit(store, claim(store), lambda one: Completed(found(one, body=body)))
+    (params,) = asked
+    sizes = [codec.size(i["Put"]["Item"]) for i in params["TransactItems"] if "Put" in i]
+    assert max(sizes) < 1024
+    (one,) = store.rows(store.batches())
+    assert store.evidence([one])[one.image_id]["validated"].body == body
+
+
+def test_evidence_that_another_version_wrote_whole_stands(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    (held,) = claim(store)
+    body = {"thumbnail": random.Random(4).randbytes(2500).hex()}
+    earlier = replace(found(held, body=body), run_id="earlier", created_at=NOON - 1)
+    key = keys.evidence(image, "validated", earlier.fingerprint)
+    store.wire.put(key, {"record": codec.packed(asdict(earlier))})
+    commit(store, [held], lambda one: Completed(found(one, body=body)))
+    assert [one.run_id for one in store.all_evidence(image)] == ["earlier"]
 
 
 def _parts(store: DynamoStore, image: str) -> list[keys.Key]:
