@@ -23,6 +23,7 @@ class Mark(StrEnum):
     OK = "ok"
     WARNING = "warning"
     ERROR = "error"
+    UNKNOWN = "unknown"  # it could not be looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from parjanya_dagster.belief import refusing
+from parjanya_dagster.belief import manifest_pauses, refusing
 from parjanya_dagster.belief.snapshot import (
     Belief,
     LiveRun,
@@ -16,7 +16,7 @@ from parjanya_dagster.belief.snapshot import (
     Snapshot,
     Unfit,
 )
-from parjanya_dagster.belief.tags import BLIND, RUN
+from parjanya_dagster.belief.tags import BLIND, MANIFEST, RUN
 from parjanya_dagster.truth.models import Heartbeat, parse_batch
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
@@ -35,7 +35,12 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
     # Truth before Belief: work that finishes in between is seen as covered, not as due twice.
     due = tuple(store.due(now))
     refused = refusing.waiting(store.heartbeats(BLIND), now)
-    stale = tuple(b for b in store.stale_manifests() if parse_batch(b)[0] not in refused)
+    paused = manifest_pauses.waiting(store.heartbeats(MANIFEST), now)
+    stale = tuple(
+        batch
+        for batch in store.stale_manifests()
+        if parse_batch(batch)[0] not in refused and batch not in paused
+    )
     regrading = store.regrading()
     held = _held(store, regrading, now)
     leases = store.leases(now)

@@ -25,7 +25,8 @@ LIGHT = "light"
 LIGHT_TAG = "parjanya/light"
 """Most rows that such a run takes at a stage. What comes later is another run's."""
 
-RUN, BLIND = "run", "blind"
-"""Families of heartbeats: of runs, by id; of loops that cannot read something, since when.
+RUN, BLIND, MANIFEST = "run", "blind", "manifest"
+"""Families of heartbeats: of runs, by id; of loops that cannot read something, since when; of
+batches whose manifest was just written.
 
 All heartbeats are Belief. What must outlive them is a record of its own: `truth.records`."""

@@ -10,6 +10,7 @@ import typer
 
 from parjanya_dagster import logs
 from parjanya_dagster.cli import (
+    aws,
     backup,
     catalog,
     declare,
@@ -92,7 +93,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, taste, release, tenant, uploads, catalog, embeddings):
+for group in (policy, review, taste, release, tenant, uploads, catalog, embeddings, aws):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

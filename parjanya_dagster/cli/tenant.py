@@ -11,7 +11,7 @@ from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of
 from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: list, show, add, check, adopt, departed.")
-COLOURS = {"ok": GOOD, "warning": ATTENTION, "error": BAD}
+COLOURS = {"ok": GOOD, "warning": ATTENTION, "error": BAD, "unknown": ATTENTION}
 
 
 @app.command("list")

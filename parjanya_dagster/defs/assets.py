@@ -89,8 +89,8 @@ def run_asset(
     if stage == "validated":
         _preload(platform, context)
 
-    def report(key: str, tally: Tally, known: Contents | None) -> None:
-        _report(context, platform, stage, key, tally, known)
+    def report(key: str, tally: Tally, known: Contents | None, put_off: bool) -> None:
+        _report(context, platform, stage, key, tally, known, put_off)
 
     keys = context.partition_keys
     replay = _replay(context, platform)
@@ -158,6 +158,7 @@ def _report(
     key: str,
     tally: Tally,
     known: Contents | None,
+    put_off: bool,
 ) -> None:
     seconds = {
         "run/seconds_loading": round(tally.load_seconds, 3),
@@ -165,7 +166,7 @@ def _report(
         "run/seconds_in_truth": round(tally.commit_seconds, 3),
         "run/models_loaded": ", ".join(sorted(MODEL_RUNTIMES & sys.modules.keys())) or "none",
     }
-    metadata = partition_metadata(platform, stage, key, tally, known)
+    metadata = partition_metadata(platform, stage, key, tally, known, put_off)
     context.add_asset_metadata({**metadata, **seconds}, partition_key=key)
 
 

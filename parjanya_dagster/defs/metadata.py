@@ -31,26 +31,44 @@ EXAMPLES = 12
 
 
 def partition_metadata(
-    platform: Platform, stage: str, key: str, tally: Tally, known: Contents | None = None
+    platform: Platform,
+    stage: str,
+    key: str,
+    tally: Tally,
+    known: Contents | None = None,
+    put_off: bool = False,
 ) -> dict[str, Any]:
-    """The metadata of one partition of one asset. `known`: its contents, if they were just read."""
+    """The metadata of one partition of one asset.
+
+    `known`: its contents, if they were just read. `put_off`: its manifest was written a moment ago,
+    and what it holds is read again with the next one.
+    """
     outcomes = tally.by_batch.get(key, Counter())
     metadata: dict[str, Any] = {
         "parjanya/rows_worked": sum(outcomes.values()),
         **{f"parjanya/{kind}": count for kind, count in sorted(outcomes.items())},
     }
     if stage == "validated":
-        rows = all_rows(platform.store, key)
-        failed = [
-            row
-            for row in rows
-            if row.pipeline_status == Status.FAILED and row.object_state == PRESENT
-        ]
+        failed = _failed(platform, key)
         if failed:
             metadata["failures"] = MetadataValue.md(_failures(failed))
-    if stage == "curated":
+    if stage == "curated" and put_off:
+        metadata["manifest"] = "follows: the last one was written a moment ago"
+    elif stage == "curated":
         metadata.update(_decided(platform, key, known or contents(platform.store, key)))
     return metadata
+
+
+def _failed(platform: Platform, key: str) -> list[ImageRow]:
+    """The failed images of a batch. Where the tenant has none, its rows are not read for that."""
+    counted = platform.store.counts(parse_batch(key)[0])
+    if not any(counts.by_failure for counts in counted):
+        return []
+    return [
+        row
+        for row in all_rows(platform.store, key)
+        if row.pipeline_status == Status.FAILED and row.object_state == PRESENT
+    ]
 
 
 def _desk(platform: Platform) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from parjanya_dagster.belief import refusing
+from parjanya_dagster.belief import manifest_pauses, refusing
+from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.engines import embedder_of
 from parjanya_dagster.execution.garbage_collection import seldom
@@ -38,9 +39,9 @@ SEEING = "enriched"  # the stage whose previews vectors are made from
 Work = Callable[[str, str], StageWork]
 """stage, run id -> its work."""
 
-BatchDone = Callable[[str, Tally, Contents | None], None]
-"""Is told of each batch of a stage that is finished: the batch, what the stage did in all, and the
-batch's contents where they were read to write its manifest."""
+BatchDone = Callable[[str, Tally, Contents | None, bool], None]
+"""Is told of each batch of a stage that is finished: the batch, what the stage did in all, the
+batch's contents where they were read to write its manifest, and whether that is put off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,15 +174,17 @@ class StageRunner:
         if stage in (SEEING, DECIDING) and self.work is None:
             self._embed([batch for batch in batches if batch in tally.by_batch])
         stale = store.stale_manifests() if stage == DECIDING else {}
+        paused = self._paused() if stale.keys() & set(batches) else frozenset()
         buckets = store.known_buckets() if stale.keys() & set(batches) else {}
         wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
         for batch in batches:
             known = None
             tenant = parse_batch(batch)[0]
-            if batch in stale and wrote.get(tenant, True):
+            waits = batch in stale and batch in paused
+            if batch in stale and not waits and wrote.get(tenant, True):
                 known = contents(store, batch)
                 wrote[tenant] = self._write_manifest(tenant, batch, stale[batch], known, buckets)
-            batch_done(batch, tally, known)
+            batch_done(batch, tally, known, waits)
         for tenant in (tenant for tenant, taken in wrote.items() if taken):
             refusing.clear(store, tenant)
 
@@ -207,6 +210,14 @@ class StageRunner:
         except Exception as error:
             log.warning("no_vectors", run=self.run_id, why=f"{type(error).__name__}: {error}")
 
+    def _paused(self) -> frozenset[str]:
+        """Batches whose manifest was written a moment ago. Notes of others are cleared away."""
+        store, now = self.resources.store, self.resources.clock()
+        notes = store.heartbeats(MANIFEST)
+        if ended := manifest_pauses.ended(notes, now):
+            store.forget(ended)
+        return manifest_pauses.waiting(notes, now)
+
     def _write_manifest(
         self,
         tenant: str,
@@ -222,4 +233,5 @@ class StageRunner:
         except (StorageUnavailable, ObjectGone) as error:
             refusing.note(store, tenant, clock(), error)
             return False
+        manifest_pauses.note(store, batch, clock(), self.resources.settings.runs.manifest_pause)
         return True

@@ -209,6 +209,12 @@ class Runs(Group):
         ge=0,
         description="Processes that have loaded code and models and wait for a run; 0: none.",
     )
+    manifest_pause: float = Field(
+        default=0.0,
+        ge=0,
+        description="A batch's manifest is written again only so long after the last time; 0: "
+        "after each run. On DynamoDB each time costs a read of the whole batch.",
+    )
     retry_horizon_hours: float = Field(
         default=72.0, gt=0, description="A row is tried again for this long: longer than a weekend."
     )

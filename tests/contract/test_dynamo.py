@@ -9,6 +9,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -21,10 +22,12 @@ from parjanya_dagster.errors import (
 )
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, schema
+from parjanya_dagster.truth.dynamo.wire import Add
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.reviews import ReviewDecision
+from parjanya_dagster.truth.stages import STAGES
 from tests.contract.dynamo import Requests, answer
 from tests.contract.journey import CALLS, journey
 from tests.support.backends import Backend, dynamo_table
@@ -124,12 +127,58 @@ def test_a_claim_reads_what_it_takes_and_a_little_more(store: DynamoStore) -> No
     assert requests.items < 80
 
 
-def test_a_hot_status_is_spread_over_partitions(store: DynamoStore) -> None:
-    arrive(store, 40)
-    sizes = [
+def test_a_row_in_somebodys_hands_is_in_no_index_of_due_work(store: DynamoStore) -> None:
+    arrive(store, 3)
+    claim(store, limit=1)
+    assert sum(waiting(store)) == 2
+    (due,) = store.due(NOON)
+    assert due.rows == 2
+    (due,) = store.due(NOON + LEASE)  # the lease ran out, and nobody freed the row yet
+    assert (due.rows, due.oldest) == (3, NOON)
+    assert [one.lease_owner for one in store.due_later(NOON + 1)] == ["worker-1"]
+    store.expire_leases(NOON + LEASE)
+    assert sum(waiting(store)) == 3
+
+
+def test_a_row_that_a_version_before_leased_is_counted_once(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    claim(store)
+    place = codec.attributes({"due_pk": keys.due("pending_validation", keys.shard(image))})
+    store.wire.write(Add(keys.image(image), {}, place))
+    assert [one.rows for one in store.due(NOON + LEASE)] == [1]
+    store.expire_leases(NOON + LEASE)
+    assert [one.rows for one in store.due(NOON + LEASE)] == [1]
+
+
+def test_a_row_fits_into_one_write_unit_however_far_it_is(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    fingerprints = iter("abcd")
+    for stage in STAGES:
+        for_row = {"sha256": "5" * 64} if stage == "validated" else {}
+        sizes = codec.size(store.wire.get(keys.image(image)) or {})
+        assert sizes < 1024
+        made = next(fingerprints) * 64
+        commit(
+            store,
+            claim(store, stage),
+            lambda one, made=made, more=for_row: Completed(found(one, fingerprint=made), more),
+        )
+    left_out = store.wire.get(keys.image(image)) or {}
+    assert not {"attempts", "suspect", "reviews"} & left_out.keys()
+    assert row(store, image).attempts == 0
+
+
+def waiting(store: DynamoStore) -> list[int]:
+    """Rows that wait for validation, by shard of the index of due work."""
+    return [
         len(list(store.wire.query(keys.due("pending_validation", shard), index="due")))
         for shard in range(keys.SHARDS)
     ]
+
+
+def test_a_hot_status_is_spread_over_partitions(store: DynamoStore) -> None:
+    arrive(store, 40)
+    sizes = waiting(store)
     assert sum(sizes) == 40
     assert min(sizes) > 0
 
@@ -176,6 +225,35 @@ def test_large_evidence_lies_in_parts_and_comes_back_whole(store: DynamoStore) -
     parts = [item for key in _parts(store, image) if (item := store.wire.get(key))]
     assert len(parts) > 1
     assert max(map(codec.size, parts)) < 400_000
+
+
+def test_evidence_of_some_kilobytes_is_written_before_the_transaction(
+    store: DynamoStore,
+) -> None:
+    arrive(store, 1)
+    asked: list[Any] = []
+    store.wire.client.meta.events.register(
+        "provide-client-params.dynamodb.TransactWriteItems",
+        lambda params, **_: asked.append(params),
+    )
+    body = {"thumbnail": random.Random(4).randbytes(2500).hex()}
+    commit(store, claim(store), lambda one: Completed(found(one, body=body)))
+    (params,) = asked
+    sizes = [codec.size(i["Put"]["Item"]) for i in params["TransactItems"] if "Put" in i]
+    assert max(sizes) < 1024
+    (one,) = store.rows(store.batches())
+    assert store.evidence([one])[one.image_id]["validated"].body == body
+
+
+def test_evidence_that_another_version_wrote_whole_stands(store: DynamoStore) -> None:
+    (image,) = arrive(store, 1)
+    (held,) = claim(store)
+    body = {"thumbnail": random.Random(4).randbytes(2500).hex()}
+    earlier = replace(found(held, body=body), run_id="earlier", created_at=NOON - 1)
+    key = keys.evidence(image, "validated", earlier.fingerprint)
+    store.wire.put(key, {"record": codec.packed(asdict(earlier))})
+    commit(store, [held], lambda one: Completed(found(one, body=body)))
+    assert [one.run_id for one in store.all_evidence(image)] == ["earlier"]
 
 
 def _parts(store: DynamoStore, image: str) -> list[keys.Key]:

@@ -3,7 +3,7 @@
 An emulator, not AWS: moto. Its server answers in threads and its DynamoDB takes no locks, so two
 conditional writes at once can both succeed. It also copies the whole table, with its stream, for
 each transaction, sorts it for each query, measures an item for each attribute of it, and looks for
-each of ten types in each value. Here DynamoDB answers one request at a time, a transaction looks at
+each of ten types in each value, and looks through the whole table for one partition. Here DynamoDB answers one request at a time, a transaction looks at
 all of its conditions before its first write, and that work is not done where it changes nothing.
 Other services are as moto has them.
 """
@@ -29,6 +29,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import run_simple
 
 _write = DynamoDBBackend.transact_write_items
+_query = Table.query
 _specify = Table.set_stream_specification
 _measure_and_set = LimitedSizeDict.__setitem__
 _serialize_member = BaseJSONSerializer._serialize_structure_member
@@ -51,9 +52,27 @@ def _transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> No
 
 
 def _all_items(self: Table) -> Iterator[Item]:
-    """Every item, in no order: whoever asks sorts what it keeps."""
-    for some in self.items.values():
+    """Every item, in no order: whoever asks sorts what it keeps.
+
+    For a query without an index, the items of its partition.
+    """
+    within = getattr(self, "within", None)
+    for some in self.items.values() if within is None else [self.items.get(within, {})]:
         yield from some.values() if self.range_key_attr else [some]
+
+
+def _query_partition(
+    self: Table, hash_key: Any, comparison: Any, values: Any, limit: Any, start: Any, forward: Any,
+    projections: Any, index_name: str | None = None, *more: Any, **options: Any,
+) -> Any:  # fmt: skip
+    self.within = hash_key if index_name is None else None  # type: ignore[attr-defined]
+    try:
+        return _query(
+            self, hash_key, comparison, values, limit, start, forward, projections, index_name,
+            *more, **options,
+        )  # fmt: skip
+    finally:
+        self.within = None  # type: ignore[attr-defined]
 
 
 def _set_attribute(self: LimitedSizeDict, key: str, value: Any) -> None:
@@ -122,6 +141,7 @@ def main() -> None:
     DynamoDBBackend.transact_write_items = _transact  # type: ignore[method-assign]
     Table.set_stream_specification = _set_stream  # type: ignore[method-assign]
     Table.all_items = _all_items  # type: ignore[method-assign]
+    Table.query = _query_partition  # type: ignore[method-assign]
     LimitedSizeDict.__setitem__ = _set_attribute  # type: ignore[method-assign]
     BaseJSONSerializer._serialize_structure_member = (  # type: ignore[method-assign]
         _serialize_present

@@ -65,6 +65,7 @@ class Tasks(Construct):
         self._of_dagster = {
             "PARJANYA_TENANTS__BUCKETS": site.bucket_names,
             "PARJANYA_LANES__LAYOUT": "split",
+            "PARJANYA_RUNS__MANIFEST_PAUSE": "600",  # a batch that grows is not read for each image
             "PARJANYA_LANES__LAUNCHER": "ecs",
             "PARJANYA_ENGINES__ENRICHER": "transformers",
             "PARJANYA_VLM__MODEL": site.gpu.model,

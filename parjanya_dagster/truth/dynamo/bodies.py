@@ -1,7 +1,9 @@
-"""Evidence in items of at most 400 KB. A record is compressed, and a long one is split in parts.
+"""Evidence in items of at most 400 KB. A record is compressed, and a long one lies in parts.
 
-Parts are named by the hash of their content, and written before the item that points at them. A
-crash in between leaves parts that nothing points at. The next try writes the same parts again.
+What is written in a transaction costs twice. So a record of some KB is written before it, as a part
+of its own, and the transaction writes what points there (docs/aws-cost.md). Parts are named by the
+hash of their content. A crash in between leaves parts that nothing points at. The next try writes
+the same parts again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.storable import storable
 
 PART = 300_000  # bytes
+WHOLE = 3_000  # bytes of a record up to which its part would cost as much as it saves
 
 
 def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
@@ -28,7 +31,7 @@ def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
     record = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
     record["body"] = storable(dict(evidence.body))
     item = {"record": codec.packed(record)}
-    if codec.size(item) <= PART:
+    if codec.size(item) <= WHOLE:
         return item, []
     raw = zlib.compress(json.dumps(record, ensure_ascii=False).encode())
     digest = hashlib.sha256(raw).hexdigest()
@@ -42,10 +45,12 @@ def unfold(wire: Wire, items: Sequence[Mapping[str, Any]]) -> list[Evidence]:
     parts = wire.get_all(key for item in items for key in _parts(item))
     records = []
     for item in items:
-        record = item.get("record")
+        said = [codec.unpacked(item["record"])] if "record" in item else []
         if pieces := _parts(item):
-            record = {"B": b"".join(bytes(parts[key]["part"]["B"]) for key in pieces)}
-        records.append(Evidence(**codec.unpacked(record or {})))
+            joined = b"".join(bytes(parts[key]["part"]["B"]) for key in pieces)
+            said.append(codec.unpacked({"B": joined}))
+        # A version that kept it otherwise may have written the same before: the first one stands.
+        records.append(Evidence(**min(said, key=lambda record: float(record["created_at"]))))
     return records
 
 

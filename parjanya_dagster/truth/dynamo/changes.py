@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from parjanya_dagster.truth.dynamo import codec, keys
@@ -22,6 +22,13 @@ from parjanya_dagster.truth.transitions import Change
 
 MOST_BYTES = 3_500_000  # in a transaction; DynamoDB takes 4 MB
 MARKS = 8  # of the last replays are kept with a row
+_UNSAID = {
+    column.name: column.default
+    for column in fields(ImageRow)
+    if column.name in ("attempts", "retries", "not_before", "suspect", "reviews", "lapsed")
+}
+"""Columns that are left out where they have their default: most rows fit into 1 KB so, which costs
+one write unit. No condition of a write asks for them."""
 _DECIDED = frozenset(str(status) for status in Status if status.terminal)
 
 Counts = dict[Key, Counter[str]]
@@ -69,8 +76,12 @@ def stored_of(item: Mapping[str, Any]) -> Stored:
 
 
 def item_of(stored: Stored, **more: Any) -> Item:
+    said = codec.pack(stored.row)
+    for name, usual in _UNSAID.items():
+        if getattr(stored.row, name) == usual:
+            del said[name]
     return {
-        **codec.pack(stored.row),
+        **said,
         **codec.attributes(keys.places(stored.row)),
         **codec.attributes(
             {"events": stored.events, "marks": stored.marks[-MARKS:] or None, **more}

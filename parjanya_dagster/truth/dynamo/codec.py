@@ -19,7 +19,7 @@ T = TypeVar("T")
 Item = dict[str, dict[str, Any]]
 """attribute -> {type: value}, as DynamoDB's protocol has it."""
 
-LONG = 1024  # bytes of JSON from which compression is worth it
+LONG = 200  # bytes of JSON from which compression is worth it: a write is paid for by the KB
 
 
 def attribute(value: Any) -> dict[str, Any]:

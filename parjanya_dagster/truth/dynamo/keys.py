@@ -45,7 +45,7 @@ TALLIES = 8  # items that count a tenant's rows
 
 # index -> its partition key, its sort key, and what else it repeats
 INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "due": ("due_pk", "due_at", ("batch",)),  # what waits for a stage, by when it may be claimed
+    "due": ("due_pk", "due_at", ("batch",)),  # what waits for a stage and is in nobody's hands
     "work": ("work_pk", "due_at", ()),  # the same by batch: what a claim takes
     "leased": ("lease_pk", "lease_until", ("lease_owner", "tenant", "batch")),
     "troubled": ("trouble_pk", "updated_at", ()),
@@ -291,7 +291,7 @@ def places(row: ImageRow) -> dict[str, Any]:
     is_failed = row.pipeline_status == Status.FAILED and is_present and row.failure_class
     part = shard(row.image_id)
     return {
-        "due_pk": due(row.pipeline_status, part) if waits else None,
+        "due_pk": due(row.pipeline_status, part) if waits and not leased else None,
         "work_pk": work(row.pipeline_status, row.batch, row.suspect)
         if waits and not leased
         else None,

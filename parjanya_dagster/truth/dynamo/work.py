@@ -39,6 +39,12 @@ class Work(Base):
                 of = batch, str(status)
                 rows[of] += number
                 oldest[of] = min(first[batch], oldest.get(of, first[batch]))
+        for row in self._lapsed(now):
+            of = row.batch, str(row.pipeline_status)
+            if of[1] in statuses:
+                since = row.lease_until or now
+                rows[of] += 1
+                oldest[of] = min(since, oldest.get(of, since))
         due = [
             DueBatch(
                 batch=batch,
@@ -63,6 +69,16 @@ class Work(Base):
             rows[batch] += 1
             first.setdefault(batch, float(item["due_at"]["N"]))  # the longest due come first
         return rows, first
+
+    def _lapsed(self, now: float) -> list[ImageRow]:
+        """Rows whose lease ran out, and that nobody freed yet: they are in no index of due work.
+
+        Those that a version before this one leased are in it.
+        """
+        names = [keys.image(_image_id(item)) for item in self._leased(("<=", now))]
+        items = [item for item in self.wire.get_all(names).values() if "due_pk" not in item]
+        rows = [changes.stored_of(item).row for item in items]
+        return [row for row in rows if row.lease_owner is not None and _due(row, now)]
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
@@ -292,8 +308,9 @@ class Work(Base):
         pages = self.wire.each(
             lambda pk: list(self.wire.query(pk, (">", than), index="due", most=limit)), places
         )
-        ids = [_image_id(item) for item in chain.from_iterable(pages)]
-        found = self._read(ids[:limit])
+        leased = self._leased((">", than), limit)
+        ids = dict.fromkeys(_image_id(item) for item in chain(*pages, leased))
+        found = self._read(islice(ids, limit))
         return [
             stored.row
             for stored in found.values()
@@ -307,9 +324,11 @@ class Work(Base):
 
         return len(self._change(image_ids, decide))
 
-    def _leased(self, where: tuple[str, float]) -> list[Item]:
+    def _leased(self, where: tuple[str, float], most: int | None = None) -> list[Item]:
+        """Leases by their end; `most` of each shard."""
+
         def read(shard: int) -> list[Item]:
-            return list(self.wire.query(str(shard), where, index="leased"))
+            return list(self.wire.query(str(shard), where, index="leased", most=most))
 
         return list(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
 
@@ -319,7 +338,11 @@ def _image_id(item: Item) -> str:
 
 
 def _is_free(row: ImageRow, now: float) -> bool:
-    return row.lease_owner is None and row.due_at is not None and row.due_at <= now
+    return row.lease_owner is None and _due(row, now)
+
+
+def _due(row: ImageRow, now: float) -> bool:
+    return row.due_at is not None and row.due_at <= now
 
 
 def _holds(claim: Claim, stored: Stored) -> bool:

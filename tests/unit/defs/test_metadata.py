@@ -128,6 +128,30 @@ def test_what_is_gone_counts_as_gone_and_not_as_accepted(platform: Platform) -> 
     assert "failures" not in partition_metadata(platform, "validated", batch, Tally())
 
 
+def test_what_is_put_off_is_not_read_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = decided(platform, 12)
+    monkeypatch.setattr(platform.store, "rows", None)
+    tally = Tally()
+    tally.count(batch, "completed")
+    metadata = partition_metadata(platform, "curated", batch, tally, put_off=True)
+    assert metadata["parjanya/completed"] == 1
+    assert metadata["manifest"].startswith("follows")
+
+
+def test_failures_are_looked_for_where_there_are_any(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = decided(platform, 12)
+    rows = platform.store.rows([batch])
+    failed = [row.image_id for row in rows if row.pipeline_status == "failed"]
+    assert "failures" in partition_metadata(platform, "validated", batch, Tally())
+    platform.store.depart(failed, world.NOON, "deleted")
+    monkeypatch.setattr(platform.store, "rows", None)
+    assert "failures" not in partition_metadata(platform, "validated", batch, Tally())
+
+
 def test_a_partition_leads_to_its_images_at_the_desk_that_is_served(platform: Platform) -> None:
     world.arrive(platform.store, 1)
     (batch,) = platform.store.batches()

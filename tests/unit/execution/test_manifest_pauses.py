@@ -1,0 +1,92 @@
+"""A manifest that was just written waits before it is written again, where the settings say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.tags import MANIFEST
+from parjanya_dagster.execution.stage_run import StageRunner
+from tests.support.clock import Clock
+from tests.support.pictures import picture
+from tests.support.snapshots import Idle
+from tests.support.stages import House
+
+PAUSE = 600.0
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    settings = house.platform.settings
+    runs = settings.runs.model_copy(update={"manifest_pause": PAUSE})
+    house.platform = replace(house.platform, settings=settings.model_copy(update={"runs": runs}))
+    land(house, 1)
+    return house
+
+
+def land(house: House, number: int) -> None:
+    house.drop(f"{number}.jpg", picture(number))
+    house.sweep()
+    house.all()
+
+
+def run(house: House) -> list[bool]:
+    """A run over all batches. Returns of each whether its manifest is put off."""
+    put_off: list[bool] = []
+    lane = house.platform.lanes[0]
+    StageRunner.begin(house.platform, lane, run_id="r", ledger_id="l", job=lane.job).run(
+        "curated",
+        house.platform.store.batches(),
+        batch_done=lambda *told: put_off.append(told[3]),
+    )
+    return put_off
+
+
+def asked_for(house: House) -> tuple[str, ...]:
+    """Batches whose manifests the reconciler would ask to be written."""
+    return observe(house.platform.store, Idle(), house.clock()).stale_manifests
+
+
+def test_the_first_manifest_is_written_at_once_and_the_next_after_the_pause(
+    house: House, clock: Clock
+) -> None:
+    store = house.platform.store
+    assert run(house) == [False]
+    land(house, 2)
+    assert run(house) == [True]
+    assert len(store.stale_manifests()) == 1  # Truth goes on to say it
+    assert asked_for(house) == ()
+    clock.pass_by(PAUSE)
+    assert len(asked_for(house)) == 1
+    assert run(house) == [False]
+    assert store.stale_manifests() == {}
+
+
+def test_a_note_that_is_lost_means_sooner(house: House) -> None:
+    run(house)
+    land(house, 2)
+    house.platform.store.forget(list(house.platform.store.heartbeats(MANIFEST)))
+    assert len(asked_for(house)) == 1
+    assert run(house) == [False]
+
+
+def test_a_note_of_a_clock_that_was_ahead_holds_nothing_up(house: House, clock: Clock) -> None:
+    clock.pass_by(86_400)
+    run(house)
+    clock.pass_by(-86_400)
+    land(house, 2)
+    assert len(asked_for(house)) == 1
+    assert run(house) == [False]
+
+
+def test_notes_that_are_over_are_cleared_away(house: House, clock: Clock) -> None:
+    run(house)
+    clock.pass_by(PAUSE)
+    house.drop("of another.jpg", picture(3), "bolt")
+    house.sweep()
+    house.all()
+    run(house)
+    (left,) = house.platform.store.heartbeats(MANIFEST)
+    assert "bolt" in left
