@@ -204,6 +204,7 @@ function paint() {
   at = Math.max(0, Math.min(at, queue.length));
   const one = current();
   document.body.classList.toggle("gridded", grid);
+  $("gridding").ariaPressed = String(grid);
   $("many").hidden = !grid;
   if (grid) paintMany();
   $("nothing").hidden = Boolean(one) || grid;
@@ -342,7 +343,7 @@ viewer.addEventListener("click", zoom);
 
 // --- keys ---
 
-const DO = { accept: (shift) => decide("accept", shift), reject: (shift) => decide("reject", shift), skip, undo, grid: toggle };
+const DO = { accept: (shift) => decide("accept", shift), reject: (shift) => decide("reject", shift), skip, undo, back: () => step(-1), on: () => step(1), grid: toggle };
 const KEYS = { a: DO.accept, r: DO.reject, s: skip, u: undo, z: () => zoom(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), n: () => $("note").focus(), g: toggle };
 
 function toggle() {
