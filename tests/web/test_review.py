@@ -311,7 +311,7 @@ def test_on_a_phone_one_of_a_group_is_decided_alone(site: DeskSite, browser: Any
 
 
 def test_what_was_not_seen_yet_is_not_decided(site: DeskSite, browser: Any) -> None:
-    """The picture before must not stand under the next name, and keys may be ahead of the network."""
+    """No picture stands under the next one's name, and keys may be ahead of the network."""
     ids = site.add("acme", "1.jpg", "2.jpg")
     held: list[Any] = []
 
