@@ -220,10 +220,18 @@ function paint() {
   } else if (paint.shown !== `${one.image_id}`) {
     paint.shown = one.image_id;
     fit();
+    compare(false);
     const parts = one.name.split("/");
     $("name").textContent = visible(parts.pop());
     $("folder").textContent = visible([one.tenant, ...parts].join(" / "));
     $("reasons").replaceChildren(...one.reasons.map((text) => element("p", "reason", visible(text))));
+    const { earlier } = one;
+    $("earlier").hidden = !earlier;
+    if (earlier) {
+      $("earlier-picture").src = earlier.thumbnail;
+      $("earlier-name").textContent = visible([earlier.name, VERDICTS[earlier.verdict]].filter(Boolean).join(" · "));
+      new Image().src = earlier.preview;
+    }
     const known = [
       ["Category", one.category], ["Quality", one.quality?.toFixed?.(1)],
       ["Pixels", one.width ? `${one.width} × ${one.height}` : null], ["Policy", one.policy],
@@ -241,9 +249,11 @@ function paint() {
   strip();
   paintGroup(one);
   const minutes = (Date.now() - started) / 60_000;
-  const left = waiting === null ? "" : `${Math.max(0, waiting - outbox.waiting.length)} wait`;
-  $("pace").textContent = [done ? `${done} decided` : "", done > 2 ? `${(done / minutes).toFixed(0)} a minute` : "", left].filter(Boolean).join(" · ");
   const n = outbox.waiting.length;
+  const left = Math.max(0, (waiting ?? 0) - n);
+  const pace = done > 2 ? done / minutes : 0; // a minute
+  const ahead = pace && left ? `, about ${Math.ceil(left / pace).toLocaleString()} min` : "";
+  $("pace").textContent = [done ? `${done} decided` : "", pace ? `${pace.toFixed(0)} a minute` : "", waiting === null ? "" : `${left.toLocaleString()} waiting${ahead}`].filter(Boolean).join(" · ");
   $("outbox").hidden = !n && !claim.trouble;
   $("outbox").textContent = n ? `${n} ${n === 1 ? "decision is" : "decisions are"} on the way. ${outbox.trouble}` : claim.trouble;
   $("outbox").classList.toggle("late", Boolean(outbox.trouble || claim.trouble));
@@ -324,6 +334,23 @@ function visible(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
+// --- the image that it is a duplicate of, in its place: what differs jumps to the eye ---
+
+const VERDICTS = { accept: "accepted", reject: "rejected", review: "for review" };
+
+function compare(on = !$("other")) {
+  $("other")?.remove();
+  const earlier = on ? current()?.earlier : null;
+  $("earlier").ariaPressed = String(Boolean(earlier));
+  if (!earlier) return;
+  fit();
+  const other = new Image();
+  other.id = "other";
+  other.alt = `The earlier image, ${visible(earlier.name)}`;
+  other.src = earlier.preview;
+  viewer.append(other);
+}
+
 // --- zoom ---
 
 function fit() {
@@ -332,7 +359,7 @@ function fit() {
   viewer.classList.remove("zoomed");
 }
 function zoom(event) {
-  if (zoomed || !$("picture")) return fit();
+  if (zoomed || !$("picture") || $("other")) return fit();
   const box = viewer.getBoundingClientRect();
   const x = event ? event.clientX - box.left : box.width / 2, y = event ? event.clientY - box.top : box.height / 2;
   zoomed = true;
@@ -343,8 +370,8 @@ viewer.addEventListener("click", zoom);
 
 // --- keys ---
 
-const DO = { accept: (shift) => decide("accept", shift), reject: (shift) => decide("reject", shift), skip, undo, back: () => step(-1), on: () => step(1), grid: toggle };
-const KEYS = { a: DO.accept, r: DO.reject, s: skip, u: undo, z: () => zoom(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), n: () => $("note").focus(), g: toggle };
+const DO = { accept: (shift) => decide("accept", shift), reject: (shift) => decide("reject", shift), skip, undo, back: () => step(-1), on: () => step(1), grid: toggle, compare: () => compare() };
+const KEYS = { a: DO.accept, r: DO.reject, s: skip, u: undo, z: () => zoom(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), n: () => $("note").focus(), g: toggle, c: () => compare() };
 
 function toggle() {
   grid = !grid;
