@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated
 
 import typer
@@ -57,7 +58,10 @@ def web(
             return
         chosen = choose_port(port, default=DESK_PORT)
         url = f"http://{host}:{chosen}"
-        application = create_app(open_desk(platform, every), [host])
+        desk = open_desk(platform, every)
+        application = create_app(desk, [host])
+        # Whoever opens the overview first would wait for it, or be told that nothing can be read.
+        threading.Thread(target=desk.watch.look, name="first look", daemon=True).start()
         known.write_text(url)
         typer.echo(f"The desk is at {entrance(platform.settings.home, url)}")
     uvicorn.run(

@@ -5,6 +5,8 @@ Knows nothing of Dagster, databases, tenants or buckets: bytes in, facts out.
 
 from .errors import FAILURE_CLASSES, FailureClass, MediaError, Rejected
 from .likeness import NEAR
+from .likeness import SIDE as LIKENESS_SIDE
+from .likeness import apart as likeness_apart
 from .likeness import keys as likeness_keys
 from .limits import Limits
 from .pool import DecoderPool
@@ -14,6 +16,7 @@ from .validation import VALIDATION_VERSION, Validated, validate
 
 __all__ = [
     "FAILURE_CLASSES",
+    "LIKENESS_SIDE",
     "NEAR",
     "VALIDATION_VERSION",
     "VERDICT_COLOURS",
@@ -27,6 +30,7 @@ __all__ = [
     "Validated",
     "alike",
     "contact_sheet",
+    "likeness_apart",
     "likeness_keys",
     "validate",
 ]

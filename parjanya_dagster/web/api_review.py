@@ -44,6 +44,16 @@ class Kept(Asked):
     image_ids: list[str] = Field(max_length=MOST)
 
 
+class Earlier(Told):
+    """The image that another one is a duplicate of."""
+
+    image_id: str
+    name: str
+    verdict: str | None
+    thumbnail: str
+    preview: str
+
+
 class Shown(Told):
     """An image as it is shown to who decides about it, with what a decision must name."""
 
@@ -63,6 +73,7 @@ class Shown(Told):
     height: int | None
     thumbnail: str | None
     preview: str | None
+    earlier: Earlier | None = Field(description="The image that it is a duplicate of.")
 
 
 class Claimed(Told):

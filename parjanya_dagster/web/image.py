@@ -16,6 +16,7 @@ from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
+from parjanya_dagster.web.facts import camera, light
 from parjanya_dagster.web.images import WORDS, limited
 from parjanya_dagster.web.media import INLINE
 from parjanya_dagster.web.pages import render
@@ -47,7 +48,12 @@ def facts(desk: Desk, person: Person, row: ImageRow) -> dict[str, Any]:
     bodies = {stage: one.body for stage, one in evidence.items()}
     validated, enriched = bodies.get("validated", {}), bodies.get("enriched", {})
     decision = bodies.get("curated", {}) if row.verdict else {}
-    reasons = decision.get("reasons", ())
+    twins = _twins(desk, person, row, decision.get("duplicate_of"))
+    names = {twin["image_id"]: twin["name"] for twin in twins}
+    reasons = [
+        {**reason, "message": named(reason["message"], names)}
+        for reason in decision.get("reasons", ())
+    ]
     name = row.key.removeprefix(INCOMING)
     address = desk.media.address
     return {
@@ -77,16 +83,21 @@ def facts(desk: Desk, person: Person, row: ImageRow) -> dict[str, Any]:
             for measure in MEASURES
             if measure in validated.get("technical", {})
         ],
-        "exif": [
-            (key.replace("_", " "), value)
-            for key, value in (validated.get("exif") or {}).items()
-            if value not in (None, "", [])
-        ],
+        "exif": camera(validated.get("exif") or {}),
+        "light": light(validated.get("likeness") or {}),
         "evidence": [_told(evidence[stage]) for stage in STAGES if stage in evidence],
         "decisions": store.decisions([row.image_id]).get(row.image_id, ()),
         "history": store.history(row.image_id),
-        "twins": _twins(desk, person, row, decision.get("duplicate_of")),
+        "twins": twins,
+        "named": lambda message: named(message, names),
     }
+
+
+def named(message: str, names: Mapping[str, str]) -> str:
+    """A sentence with the names of images in the place of their ids."""
+    for image_id, name in names.items():
+        message = message.replace(image_id, name)
+    return message
 
 
 def neighbours(

@@ -12,6 +12,7 @@ from parjanya_dagster.review.queue import ORDERS
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
+from parjanya_dagster.web.image import named
 from parjanya_dagster.web.pages import render
 
 
@@ -49,6 +50,8 @@ def asked(desk: Desk, person: Person, rows: list[ImageRow]) -> list[dict[str, An
     shown = []
     for row in rows:
         bodies = {stage: one.body for stage, one in evidence.get(row.image_id, {}).items()}
+        earlier = _earlier(desk, person, bodies.get("curated", {}).get("duplicate_of"))
+        names = {earlier["image_id"]: earlier["name"]} if earlier else {}
         enriched, validated = bodies.get("enriched", {}), bodies.get("validated", {})
         reasons = bodies.get("curated", {}).get("reasons", ())
         shown.append(
@@ -60,7 +63,11 @@ def asked(desk: Desk, person: Person, rows: list[ImageRow]) -> list[dict[str, An
                 "evidence": dict(row.evidence),
                 "policy": row.policy,
                 "verdict": row.effective_verdict,
-                "reasons": [reason["message"] for reason in reasons] or list(row.reasons),
+                "reasons": [
+                    named(message, names)
+                    for message in [reason["message"] for reason in reasons] or row.reasons
+                ],
+                "earlier": earlier,
                 "category": enriched.get("category"),
                 "caption": enriched.get("caption"),
                 "quality": bodies.get("scored", {}).get("quality"),
@@ -75,3 +82,18 @@ def asked(desk: Desk, person: Person, rows: list[ImageRow]) -> list[dict[str, An
             }
         )
     return shown
+
+
+def _earlier(desk: Desk, person: Person, image_id: str | None) -> dict[str, Any] | None:
+    """The image that one is a duplicate of, to be looked at beside it."""
+    row = desk.row(person, image_id) if image_id else None
+    if row is None or not row.preview_key or not row.thumbnail_key:
+        return None
+    address = desk.media.address
+    return {
+        "image_id": row.image_id,
+        "name": row.key.removeprefix(INCOMING),
+        "verdict": row.effective_verdict,
+        "thumbnail": address(person, row.tenant, row.image_id, "thumbnail"),
+        "preview": address(person, row.tenant, row.image_id, "preview"),
+    }

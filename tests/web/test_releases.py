@@ -13,6 +13,7 @@ from parjanya_dagster.client import Parjanya, ReleaseWanted
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.web.app import create_app
+from tests.support.browser import PATIENCE
 from tests.support.desk_site import DeskSite, served_desk
 from tests.support.releases import PICTURES, released
 
@@ -87,3 +88,38 @@ def test_a_program_releases_a_view(decided: Platform, site: DeskSite) -> None:
         assert (begun.new, begun.images, begun.left_out) == (True, PICTURES, {})
         (told,) = desk.releases("acme")
     assert (told.release, told.release_id) == ("acme/birds@1", begun.release_id)
+
+
+def test_a_view_is_released_from_its_page(decided: Platform, browser: Any) -> None:
+    """In Chromium: from the grid to the form, refused, mended, begun, and asked for once more."""
+    site = DeskSite(decided)
+    site.follow()
+    with served_desk(site) as address:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(address.replace("/?", "/images?decided_by=policy&"))
+        page.wait_for_url(lambda url: "token" not in url)
+        page.get_by_role("link", name="Release this view").click()
+        page.locator("#count", has_text=f"{PICTURES} images of acme.").wait_for()
+        page.get_by_label("Name").fill("birds")
+        page.get_by_label("Splits").fill("train=2")
+        create = page.get_by_role("button", name="Create the release")
+        create.click()
+        page.locator("#told.refusal", has_text="is no split").wait_for()
+        page.get_by_label("Splits").fill("a=0.5,b=0.5")
+        page.get_by_label("Parquet").uncheck()
+        create.click()
+        page.locator("#told", has_text="acme/birds@1 is begun").wait_for()
+        page.locator("#releases[data-writing] td", has_text="acme/birds@1").wait_for()
+        create.click()
+        page.locator("#told", has_text="acme/birds@1 is that release already").wait_for()
+        page.get_by_label("WebDataset").uncheck()
+        create.click()
+        page.get_by_text("Choose a format at least.").wait_for()
+        page.close()
+    assert not wrong, wrong
+    (begun,) = decided.store.open_releases()
+    assert (begun.images, begun.selection["formats"]) == (PICTURES, ["webdataset"])
+    site.desk.catalog.close()

@@ -33,8 +33,9 @@ def reviewer(browser: Any, address: str, path: str = "/review?tenant=acme") -> I
 
 
 def shown(page: Any) -> str:
-    """The name of the image that is looked at, once there is one."""
+    """The name of the image that is looked at, once there is one and its picture is there."""
     page.locator("#about:not([hidden]) #name").wait_for()
+    page.locator("#viewer[aria-busy=false]").wait_for()
     return str(page.locator("#name").text_content())
 
 
@@ -287,3 +288,66 @@ def test_on_a_phone_the_picture_covers_no_button(site: DeskSite, browser: Any) -
         page.get_by_role("button", name="Accept").click()
         page.get_by_text("Nothing waits here.").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_on_a_phone_one_of_a_group_is_decided_alone(site: DeskSite, browser: Any) -> None:
+    ids = site.add("acme", *(f"{n}.jpg" for n in range(3)), kinds=1)
+    alike = "/review?tenant=acme&order=alike"
+    with served_desk(site) as address, reviewer(browser, address, alike) as page:
+        page.set_viewport_size({"width": 360, "height": 740})
+        shown(page)
+        page.get_by_role("button", name="Accept all 3").wait_for()
+        page.locator("#group button").nth(1).click()
+        odd = shown(page)
+        page.get_by_label("Decide the one that is shown alone").check()
+        page.get_by_role("button", name="Reject this one").click()
+        page.locator("#group .past").wait_for()
+        page.get_by_label("Decide the one that is shown alone").uncheck()
+        page.get_by_role("button", name="Accept all 2").click()
+        page.get_by_text("Nothing waits here.").wait_for()
+        sent(page)
+    found = {f"{n}.jpg": verdict for n, verdict in enumerate(verdicts(site, ids))}
+    assert found == dict.fromkeys(found, "accept") | {odd: "reject"}
+
+
+def test_what_was_not_seen_yet_is_not_decided(site: DeskSite, browser: Any) -> None:
+    """No picture stands under the next one's name, and keys may be ahead of the network."""
+    ids = site.add("acme", "1.jpg", "2.jpg")
+    held: list[Any] = []
+
+    def hold_the_second(route: Any) -> None:
+        held.append(route)
+        if len(held) == 1:
+            route.continue_()
+
+    with served_desk(site) as address, reviewer(browser, address, "/images") as page:
+        page.route("**/media/preview/**", hold_the_second)
+        page.goto(address.partition("/?")[0] + "/review?tenant=acme")
+        first = shown(page)
+        for _ in range(3):
+            page.keyboard.press("a")
+        page.wait_for_function(
+            "(before) => document.getElementById('name').textContent !== before", arg=first
+        )
+        assert page.locator("#picture").evaluate("(one) => one.naturalWidth") == 0
+        sent(page)
+        assert sorted(map(str, verdicts(site, ids))) == ["None", "accept"]
+        held[1].continue_()
+        assert shown(page) != first
+        page.keyboard.down("a")
+        page.get_by_text("Nothing waits here.").wait_for()
+        sent(page)
+    assert verdicts(site, ids) == ["accept", "accept"]
+
+
+def test_a_key_that_is_held_down_decides_once(site: DeskSite, browser: Any) -> None:
+    ids = site.add("acme", "1.jpg", "2.jpg", "3.jpg")
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        for wanted in (1, 2):
+            shown(page)
+            page.keyboard.down("a")
+            shown(page)
+            page.keyboard.down("a")  # the keyboard repeats it
+            page.keyboard.up("a")
+            sent(page)
+            assert verdicts(site, ids).count("accept") == wanted

@@ -18,14 +18,19 @@ export function localTimes(root) {
   }
 }
 
-// A picture whose address has expired gets a fresh one, once.
-export function renewing(image, imageId, kind) {
+// A picture whose address has expired gets a fresh one, once. `gone`: it cannot be had.
+export function renewing(image, imageId, kind, gone = () => {}) {
   const renew = async () => {
-    if (image.dataset.renewed) return;
+    if (image.dataset.renewed) return gone();
     image.dataset.renewed = "1";
-    const id = typeof imageId === "function" ? imageId() : imageId;
-    const answer = await fetch(`/api/v1/images/${id}/media`);
-    if (answer.ok) image.src = (await answer.json())[kind] ?? image.src;
+    try {
+      const answer = await fetch(`/api/v1/images/${imageId}/media`);
+      const fresh = answer.ok && (await answer.json())[kind];
+      if (!fresh) return gone();
+      image.src = fresh;
+    } catch {
+      gone(); // there is no connection
+    }
   };
   image.addEventListener("error", renew);
   if (image.getAttribute("src") && image.complete && !image.naturalWidth) renew(); // before we came

@@ -222,7 +222,10 @@ function prepare() {
     resize(height);
   }
   const filters = document.querySelector(".filters");
-  filters.onclick = () => filters.setAttribute("aria-expanded", String($("view").classList.toggle("filtering")));
+  filters.onclick = () => {
+    filters.setAttribute("aria-expanded", String($("view").classList.toggle("filtering")));
+    window.scrollTo(0, 0); // they are above the pictures
+  };
   choose([], true);
 }
 

@@ -20,6 +20,7 @@ function place() {
 }
 
 function zoom(factor, atX, atY) {
+  if (viewer.classList.contains("halved")) return; // each has its half
   const before = scale;
   scale = Math.min(MOST, Math.max(1, scale * factor));
   const box = viewer.getBoundingClientRect();
@@ -86,21 +87,25 @@ if (viewer && picture) {
   });
 }
 
-// the difference to a twin, laid over
+// a twin beside it, or the difference to it
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".compare");
   if (!button) return;
   const on = button.getAttribute("aria-pressed") !== "true";
   document.querySelectorAll(".compare").forEach((one) => one.setAttribute("aria-pressed", "false"));
-  viewer.querySelector(".over")?.remove();
+  viewer.querySelector(".twin")?.remove();
+  viewer.classList.remove("halved");
   fit();
   if (!on) return;
   button.setAttribute("aria-pressed", "true");
-  const over = new Image();
-  over.className = "over";
-  over.alt = "The difference to the other image: what is black is equal";
-  over.src = button.dataset.source;
-  viewer.append(over);
+  const { how, source } = button.dataset;
+  const twin = new Image();
+  twin.className = `twin ${how}`;
+  twin.alt = how === "over" ? "The difference to the other image: what is black is equal" : "The other image";
+  twin.src = source;
+  viewer.classList.toggle("halved", how === "beside");
+  viewer.append(twin);
+  viewer.scrollIntoView({ block: "nearest" }); // on a phone it lies above
 });
 
 // deciding: what was shown is named, so a page that is old overwrites nothing

@@ -6,10 +6,11 @@ import { renewing, send } from "./desk.js";
 import { Outbox } from "./outbox.js";
 
 const $ = (id) => document.getElementById(id);
-const root = $("review");
+const root = $("review"), viewer = $("viewer");
 const { tenant, order, who } = root.dataset;
 const AHEAD = 8; // images that are kept and fetched ahead
 const MANY = 24; // of them in the grid
+const PAST = 200; // decided ones that one can go back to
 const EXTEND = 40_000; // milliseconds between prolongations of leases
 
 const queue = []; // what is kept for this person, and what was decided of it; in the order shown
@@ -18,10 +19,12 @@ let at = 0; // the one that is shown
 let waiting = null; // images of the tenant that wait for a person
 let claiming = false;
 let grid = false;
+let zoomed = false;
 const started = Date.now();
 let done = 0;
 
 const outbox = new Outbox(`outbox ${who}`, answered, paint);
+const pictures = new Map(); // image id -> its preview, loaded ahead: an element that is shown as it is
 const current = () => queue[at];
 const open = () => queue.filter((one) => !one.said);
 
@@ -40,7 +43,7 @@ async function claim() {
     waiting = body.waiting;
     for (const one of body.images) {
       queue.push(one);
-      if (one.preview) new Image().src = one.preview;
+      if (one.preview) load(one);
     }
     claim.trouble = "";
   } catch (error) {
@@ -71,9 +74,26 @@ function release(ids) {
   if (ids.length) send("/api/v1/review/release", { image_ids: ids.slice(0, 60) }, "POST", true).catch(() => {});
 }
 
+// An element that gets another address shows the former picture until the new one is there, under the
+// new name. So each image has an element of its own.
+function load(one) {
+  const picture = new Image();
+  picture.id = "picture";
+  picture.draggable = false;
+  picture.alt = visible(one.caption || `${one.category ?? "image"} ${one.name}`);
+  picture.onload = () => { picture.dataset.seen = "1"; if (one === current()) paint(); };
+  picture.src = one.preview;
+  renewing(picture, one.image_id, "preview", picture.onload);
+  pictures.set(one.image_id, picture);
+}
+
+// Whether its picture is still on the way. One that cannot be had is waited for no longer.
+const coming = (one) => Boolean(one.preview && !pictures.get(one.image_id).dataset.seen);
+
 function drop(id) {
   const place = queue.findIndex((one) => one.image_id === id);
   if (place < 0) return;
+  pictures.delete(id);
   queue.splice(place, 1);
   if (place < at) at -= 1;
 }
@@ -84,15 +104,32 @@ function members(one) {
   return one.group ? queue.filter((each) => each.group === one.group && !each.said) : [one];
 }
 
-function decide(action, alone = false, one = current()) {
-  if (!one || one.said) return;
+// What a key decides: a whole group, unless this one alone is meant.
+function meant(one, shift = false) {
+  return shift || $("alone").checked ? [one] : members(one);
+}
+
+// What was decided long ago: of the page, not of Truth.
+function forget() {
+  while (at > PAST && queue[0].said && !outbox.has(queue[0].image_id)) {
+    const [{ image_id: id }] = queue;
+    decided.splice(0, decided.length, ...decided.filter((all) => all.every((each) => each.image_id !== id)));
+    drop(id);
+  }
+}
+
+// Whoever has not seen it yet decides nothing: keys may be faster than the connection.
+function decide(action, shift = false) {
+  const one = current();
+  if (!one || one.said || (!grid && coming(one))) return;
   const note = $("note").value.trim();
-  const all = alone ? [one] : members(one);
+  const all = meant(one, shift);
   for (const each of all) record(each, action, note);
   done += all.length;
   decided.push(all);
   $("note").value = "";
-  if (!grid && one === current()) on();
+  if (!grid) on();
+  forget();
   claim();
   paint();
 }
@@ -140,10 +177,10 @@ function on() {
   at = next >= 0 ? next : Math.min(at + 1, queue.length);
 }
 
-function skip() {
+function skip(shift = false) {
   const one = current();
   if (!one || one.said) return;
-  const ids = members(one).map((each) => each.image_id);
+  const ids = meant(one, shift).map((each) => each.image_id);
   for (const id of ids) {
     skipped.add(id);
     drop(id);
@@ -167,27 +204,34 @@ function paint() {
   at = Math.max(0, Math.min(at, queue.length));
   const one = current();
   document.body.classList.toggle("gridded", grid);
+  $("gridding").ariaPressed = String(grid);
   $("many").hidden = !grid;
   if (grid) paintMany();
   $("nothing").hidden = Boolean(one) || grid;
   $("about").hidden = !one;
-  const picture = $("picture");
-  picture.hidden = !one?.preview;
+  const picture = one ? pictures.get(one.image_id) : undefined;
+  if ($("picture") !== (picture ?? null)) {
+    $("picture")?.remove();
+    if (picture) viewer.prepend(picture);
+  }
+  viewer.ariaBusy = String(Boolean(one) && coming(one));
   if (!one) {
     $("nothing-why").textContent = claim.trouble || (claiming ? "Looking …" : waiting ? "Others look at what waits, or you skipped it." : "When a policy sends an image to review, it appears.");
   } else if (paint.shown !== `${one.image_id}`) {
     paint.shown = one.image_id;
     fit();
-    if (one.preview) {
-      delete picture.dataset.renewed;
-      picture.src = one.preview;
-      picture.alt = one.caption || `${one.category ?? "image"} ${one.name}`;
-      picture.dataset.id = one.image_id;
-    }
+    compare(false);
     const parts = one.name.split("/");
     $("name").textContent = visible(parts.pop());
     $("folder").textContent = visible([one.tenant, ...parts].join(" / "));
     $("reasons").replaceChildren(...one.reasons.map((text) => element("p", "reason", visible(text))));
+    const { earlier } = one;
+    $("earlier").hidden = !earlier;
+    if (earlier) {
+      $("earlier-picture").src = earlier.thumbnail;
+      $("earlier-name").textContent = visible([earlier.name, VERDICTS[earlier.verdict]].filter(Boolean).join(" · "));
+      new Image().src = earlier.preview;
+    }
     const known = [
       ["Category", one.category], ["Quality", one.quality?.toFixed?.(1)],
       ["Pixels", one.width ? `${one.width} × ${one.height}` : null], ["Policy", one.policy],
@@ -205,9 +249,11 @@ function paint() {
   strip();
   paintGroup(one);
   const minutes = (Date.now() - started) / 60_000;
-  const left = waiting === null ? "" : `${Math.max(0, waiting - 0)} wait`;
-  $("pace").textContent = [done ? `${done} decided` : "", done > 2 ? `${(done / minutes).toFixed(0)} a minute` : "", left].filter(Boolean).join(" · ");
   const n = outbox.waiting.length;
+  const left = Math.max(0, (waiting ?? 0) - n);
+  const pace = done > 2 ? done / minutes : 0; // a minute
+  const ahead = pace && left ? `, about ${Math.ceil(left / pace).toLocaleString()} min` : "";
+  $("pace").textContent = [done ? `${done} decided` : "", pace ? `${pace.toFixed(0)} a minute` : "", waiting === null ? "" : `${left.toLocaleString()} waiting${ahead}`].filter(Boolean).join(" · ");
   $("outbox").hidden = !n && !claim.trouble;
   $("outbox").textContent = n ? `${n} ${n === 1 ? "decision is" : "decisions are"} on the way. ${outbox.trouble}` : claim.trouble;
   $("outbox").classList.toggle("late", Boolean(outbox.trouble || claim.trouble));
@@ -217,6 +263,10 @@ function paintGroup(one) {
   const all = one?.group ? queue.filter((each) => each.group === one.group) : [];
   $("alike").hidden = all.length < 2;
   $("alike-n").textContent = all.length;
+  if (paintGroup.group !== one?.group) $("alone").checked = false; // it is meant for one group
+  paintGroup.group = one?.group;
+  const left = one && !one.said ? meant(one).length : 0;
+  for (const place of document.querySelectorAll("[data-how-many]")) place.textContent = all.length < 2 || !left ? "" : left > 1 ? `all ${left}` : "this one";
   const key = all.map((each) => `${each.image_id}${each.said}${each === one}`).join();
   if (paintGroup.key === key) return;
   paintGroup.key = key;
@@ -284,28 +334,44 @@ function visible(text) {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
+// --- the image that it is a duplicate of, in its place: what differs jumps to the eye ---
+
+const VERDICTS = { accept: "accepted", reject: "rejected", review: "for review" };
+
+function compare(on = !$("other")) {
+  $("other")?.remove();
+  const earlier = on ? current()?.earlier : null;
+  $("earlier").ariaPressed = String(Boolean(earlier));
+  if (!earlier) return;
+  fit();
+  const other = new Image();
+  other.id = "other";
+  other.alt = `The earlier image, ${visible(earlier.name)}`;
+  other.src = earlier.preview;
+  viewer.append(other);
+}
+
 // --- zoom ---
 
-let zoomed = false;
 function fit() {
   zoomed = false;
-  $("picture").style.transform = "";
-  $("viewer").classList.remove("zoomed");
+  for (const picture of pictures.values()) picture.style.transform = "";
+  viewer.classList.remove("zoomed");
 }
 function zoom(event) {
-  if (zoomed) return fit();
-  const box = $("viewer").getBoundingClientRect();
+  if (zoomed || !$("picture") || $("other")) return fit();
+  const box = viewer.getBoundingClientRect();
   const x = event ? event.clientX - box.left : box.width / 2, y = event ? event.clientY - box.top : box.height / 2;
   zoomed = true;
-  $("viewer").classList.add("zoomed");
+  viewer.classList.add("zoomed");
   $("picture").style.transform = `translate(${-1.5 * x}px, ${-1.5 * y}px) scale(2.5)`;
 }
-$("viewer").addEventListener("click", zoom);
+viewer.addEventListener("click", zoom);
 
 // --- keys ---
 
-const DO = { accept: (alone) => decide("accept", alone), reject: (alone) => decide("reject", alone), skip, undo };
-const KEYS = { a: DO.accept, r: DO.reject, s: skip, u: undo, z: () => zoom(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), n: () => $("note").focus(), g: toggle };
+const DO = { accept: (shift) => decide("accept", shift), reject: (shift) => decide("reject", shift), skip, undo, back: () => step(-1), on: () => step(1), grid: toggle, compare: () => compare() };
+const KEYS = { a: DO.accept, r: DO.reject, s: skip, u: undo, z: () => zoom(), ArrowLeft: () => step(-1), ArrowRight: () => step(1), n: () => $("note").focus(), g: toggle, c: () => compare() };
 
 function toggle() {
   grid = !grid;
@@ -324,6 +390,7 @@ document.addEventListener("keydown", (event) => {
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
   event.preventDefault();
+  if (event.repeat && !event.key.startsWith("Arrow")) return; // a key that is held down decides once
   if (grid && event.key.startsWith("Arrow")) {
     const tiles = [...$("many").querySelectorAll("button")];
     const here = tiles.indexOf(document.activeElement);
@@ -333,7 +400,7 @@ document.addEventListener("keydown", (event) => {
   act(event.shiftKey);
 });
 document.addEventListener("click", (event) => DO[event.target.closest("[data-do]")?.dataset.do]?.(event.shiftKey));
+$("alone").addEventListener("change", paint);
 document.querySelector(".queue").addEventListener("change", (event) => event.target.form.submit());
-renewing($("picture"), () => $("picture").dataset.id, "preview");
 
 claim();

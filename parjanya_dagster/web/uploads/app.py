@@ -33,6 +33,8 @@ _STATUS: dict[type[ParjanyaError], int] = {
 }
 _ASSETS = {"page.js": "text/javascript", "page.css": "text/css"}
 RETRY_AFTER = "5"  # seconds
+_GIVEN = "Whoever runs this service gives you one."
+_MADE = "If that is you: <code>parjanya uploads token add TENANT</code> makes one."
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -93,6 +95,7 @@ async def _page(request: Request) -> Response:
     html = files(__package__).joinpath("page/index.html").read_text("utf-8")
     if request.scope.get("root_path"):  # a part of the desk
         html = html.replace("<header>", '<header><p><a href="/">← The desk</a></p>', 1)
+        html = html.replace(_GIVEN, f"{_GIVEN} {_MADE}", 1)
     return HTMLResponse(html, headers=_guards(request.app.state.platform))
 
 

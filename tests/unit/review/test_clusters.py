@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 from parjanya_dagster.media.likeness import likeness
@@ -38,6 +39,7 @@ class World:
                 image_id=name, tenant="acme", bucket="acme", key=name, version="1", size=1,
                 batch="acme/2025-10-09/001", landed_at=NOON, arrived_at=NOON, updated_at=NOON,
                 sha256=sha256 or name, phash=phash(luma),
+                evidence={"validated": f"{phash(luma)} {recorded} {id(self)}"},
             )
         )  # fmt: skip
         self.bodies[name] = {"likeness": likeness(np.asarray(image), luma)} if recorded else {}
@@ -79,7 +81,20 @@ def test_a_copy_of_a_picture_comes_with_it_and_others_alone() -> None:
     first, other = world.add(shown(1)), world.add(shown(2))
     copy, third = world.add(worse(shown(1))), world.add(shown(3))
     assert world.groups() == [[first, copy], [other], [third]]
-    assert set(world.read) == {first, copy}, "evidence of candidates alone"
+    assert world.groups() == [[first, copy], [other], [third]]
+    assert sorted(world.read) == sorted({first, copy, other, third}), "evidence is read once"
+
+
+def test_a_mirror_image_and_a_crop_come_with_their_picture() -> None:
+    """Hashes of the whole picture say nothing of these."""
+    world = World()
+    picture = Image.fromarray(skimage.data.coffee()).convert("RGB")
+    width, height = picture.size
+    first = world.add(picture)
+    other = world.add(shown(2))
+    mirrored = world.add(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    crop = world.add(picture.crop((width // 10, 0, width, height)))
+    assert world.groups() == [[first, mirrored, crop], [other]]
 
 
 def test_the_same_bytes_need_no_evidence() -> None:

@@ -1,0 +1,69 @@
+"""Recorded evidence as people read it: what a camera noted, and how light is spread. Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from parjanya_dagster import media
+from parjanya_dagster.web.text import fact
+
+BARS = 32  # of a histogram
+WIDTH, HEIGHT = 240, 48  # of its plot
+_LABELS = {
+    "taken_at": "Taken", "camera_make": "Camera", "camera_model": "Model", "lens": "Lens",
+    "exposure_time": "Exposure", "f_number": "Aperture", "iso": "ISO",
+    "focal_length_mm": "Focal length",
+}  # fmt: skip
+
+_ASIDE = frozenset({"sources", "gps_present"})
+
+
+def camera(exif: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Labels and values of EXIF, in the words and units of photographers."""
+    known = [name for name in _LABELS if name in exif]
+    others = [name for name in exif if name not in _LABELS and name not in _ASIDE]
+    place = [("Place", "recorded in the file")] if exif.get("gps_present") else []
+    return place + [
+        (_LABELS.get(name, name.replace("_", " ").capitalize()), _said(name, exif[name]))
+        for name in (*known, *others)
+        if exif[name] not in (None, "", [], {})
+    ]
+
+
+def _said(name: str, value: Any) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name == "exposure_time" and number and value > 0:
+        return f"1/{round(1 / value):,} s" if value < 0.3 else f"{fact(float(value))} s"
+    if name == "f_number" and number:
+        return f"f/{value:g}"
+    if name == "focal_length_mm" and number:
+        return f"{value:g} mm"
+    if name == "taken_at":
+        return fact(value).replace("T", " ")
+    return fact(value)
+
+
+def light(likeness: Mapping[str, Any]) -> str:
+    """The outline of a histogram of luma, dark to bright, as the points of an SVG polygon.
+
+    It is that of the small picture which `validated` recorded, 64 × 64. Empty: none was recorded.
+    """
+    side = media.LIKENESS_SIDE
+    try:
+        luma = base64.b64decode(likeness.get("thumbnail") or "", validate=True)[: side * side]
+    except (ValueError, TypeError):
+        return ""
+    if len(luma) < side * side:
+        return ""
+    counts = [0] * BARS
+    for level in luma:
+        counts[level * BARS // 256] += 1
+    most, step = max(counts), WIDTH / BARS
+    tops = [
+        f"{x:g},{HEIGHT - round(HEIGHT * count / most, 1):g}"
+        for n, count in enumerate(counts)
+        for x in (n * step, (n + 1) * step)
+    ]
+    return " ".join([f"0,{HEIGHT}", *tops, f"{WIDTH},{HEIGHT}"])

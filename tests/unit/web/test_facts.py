@@ -1,0 +1,34 @@
+"""Recorded evidence in the words of photographers."""
+
+from __future__ import annotations
+
+import base64
+
+from parjanya_dagster.web.facts import HEIGHT, WIDTH, camera, light
+
+
+def test_exif_is_told_in_units_and_in_order() -> None:
+    exif = {"iso": 800, "exposure_time": 0.004, "f_number": 8.0, "focal_length_mm": 55.0,
+            "taken_at": "2009-02-09T09:11:30", "sources": {"taken_at": "xmp"}, "lens": None,
+            "gps_present": False, "camera_model": "K100D", "rating": 5}  # fmt: skip
+    assert camera(exif) == [
+        ("Taken", "2009-02-09 09:11:30"), ("Model", "K100D"), ("Exposure", "1/250 s"),
+        ("Aperture", "f/8"), ("ISO", "800"), ("Focal length", "55 mm"),
+        ("Rating", "5"),
+    ]  # fmt: skip
+    assert camera({"gps_present": True}) == [("Place", "recorded in the file")]
+    assert camera({"exposure_time": 2.5}) == [("Exposure", "2.5 s")]
+    assert camera({"exposure_time": 0}) == [("Exposure", "0")]
+
+
+def test_light_is_the_outline_of_a_histogram() -> None:
+    luma = bytes([0] * 1024 + [255] * 3072)
+    points = light({"thumbnail": base64.b64encode(luma + bytes(288)).decode()}).split()
+    assert (points[0], points[-1]) == (f"0,{HEIGHT}", f"{WIDTH},{HEIGHT}")
+    assert points[1] == f"0,{HEIGHT - HEIGHT / 3:g}", "a third of the highest bar"
+    assert points[-2] == f"{WIDTH},0"
+
+
+def test_no_light_is_told_where_none_was_recorded() -> None:
+    for likeness in ({}, {"thumbnail": None}, {"thumbnail": "é"}, {"thumbnail": "AAAA"}):
+        assert light(likeness) == ""
