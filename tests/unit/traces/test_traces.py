@@ -9,19 +9,26 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import pytest
+from dagster import DagsterInstance, materialize
 
+from gpu_ops.interface import EngineLost
+from parjanya_dagster.defs import assets, resources
 from parjanya_dagster.execution.previews import Previews
-from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.queue_worker import Worker
+from parjanya_dagster.execution.stage_run import StageRunner, Work
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.execution.stages.infer import Enrich, Score
 from parjanya_dagster.execution.stages.validate import Validate
 from parjanya_dagster.execution.worker import StageWork
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.queues.assignments import Assignment
 from parjanya_dagster.traces import spans
 from parjanya_dagster.traces.export import SdkRecorder, trace_of
 from parjanya_dagster.truth.stages import Status
+from tests.simulation.queue_model import QueueModel
 from tests.support.clock import Clock
 from tests.support.collector import Collector, collecting
 from tests.support.pictures import picture
@@ -59,27 +66,32 @@ def _to(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
 
 
-def _run_all(house: House, engine: Engine) -> None:
-    """A run over all stages, by the code that every run goes through."""
+def _work(house: House, engine: Engine) -> Work:
+    """The stages' own work, with this engine."""
     platform, clock = house.platform, house.clock
 
-    def work(stage: str, run_id: str) -> StageWork:
-        return {
-            "validated": lambda: Validate(platform.objects, run_id=run_id, clock=clock),
-            "enriched": lambda: Enrich(
-                engine, Previews(platform.objects), platform.store, run_id=run_id, clock=clock
-            ),
-            "scored": lambda: Score(
-                engine, Previews(platform.objects), platform.store, run_id=run_id, clock=clock
-            ),
-            "curated": lambda: Curate(
-                platform.store, platform.policy_of, run_id=run_id, clock=clock
-            ),
-        }[stage]()
+    def infer(kind: type[Enrich] | type[Score], run_id: str) -> StageWork:
+        previews = Previews(platform.objects)
+        return kind(engine, previews, platform.store, run_id=run_id, clock=clock)
 
+    def work(stage: str, run_id: str) -> StageWork:
+        if stage == "validated":
+            return Validate(platform.objects, run_id=run_id, clock=clock)
+        if stage == "curated":
+            return Curate(platform.store, platform.policy_of, run_id=run_id, clock=clock)
+        return infer(Enrich if stage == "enriched" else Score, run_id)
+
+    return work
+
+
+def _run_all(house: House, engine: Engine) -> None:
+    """A run over all stages, by the code that every run goes through."""
+    platform = house.platform
     lane = platform.lanes[0]
     spans.begin_run(RUN, lane.name)
-    runner = StageRunner.begin(platform, lane, run_id=RUN, ledger_id=RUN, job=lane.job, work=work)
+    runner = StageRunner.begin(
+        platform, lane, run_id=RUN, ledger_id=RUN, job=lane.job, work=_work(house, engine)
+    )
     for stage in lane.stages:
         runner.run(stage, platform.store.batches())
     spans.end_run(RUN)
@@ -176,6 +188,53 @@ def test_nobody_listens_and_rows_are_done(house: House, tracing: pytest.MonkeyPa
         assert recorder is not None
         assert recorder.close(30.0)  # it has given up
     assert house.row(f"{NAME}.jpg").pipeline_status == Status.CURATED
+
+
+def test_each_delivery_of_a_message_tells_of_one_trace(
+    house: House, collector: Collector, tracing: pytest.MonkeyPatch
+) -> None:
+    _to(tracing, collector.url)
+    tracing.setattr("parjanya_dagster.execution.queue_worker.preload", lambda *_: {})
+    platform, queue = house.platform, QueueModel(house.clock)
+    lane, batches = platform.lanes[0], tuple(platform.store.batches())
+    queue.send(Assignment("asked-1", lane.name, lane.stages, batches).body())
+
+    def lost(_: object) -> Exception:
+        return EngineLost("the engine is gone")
+
+    for engine in (Engine(lost), Engine()):
+        worker = Worker(platform, lane, queue, work=_work(house, engine))
+        with suppress(EngineLost):
+            worker.drain(stop=lambda: False, wait=0.0)
+        house.clock.pass_by(1000.0)  # the message comes again
+    recorder = _recorder()
+    assert recorder is not None
+    assert recorder.close(30.0)
+    assert {span.trace for span in collector.spans} == {format(trace_of("asked-1"), "032x")}
+    assert [span.failed for span in collector.named("run")] == [True, False]
+
+
+def test_a_run_of_dagster_is_a_span_that_ends_with_the_run(
+    house: House, collector: Collector, tracing: pytest.MonkeyPatch
+) -> None:
+    house.all()
+    _to(tracing, collector.url)
+    tracing.setattr(resources, "shared_platform", lambda: house.platform)
+    with DagsterInstance.ephemeral() as dagster:
+        batches = list(house.platform.store.batches())
+        dagster.add_dynamic_partitions("image_batches", batches)
+        run_id = materialize(
+            [assets.curated],
+            partition_key=batches[0],
+            instance=dagster,
+            resources={"platform": resources.PlatformResource()},
+        ).run_id
+    recorder = _recorder()
+    assert recorder is not None
+    assert recorder.close(30.0)
+    (run,) = collector.named("run")
+    assert run.attributes["parjanya.run"] == run_id
+    assert [span.parent for span in collector.named("curated")] == [run.id]
 
 
 ENDING = """
