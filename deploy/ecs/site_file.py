@@ -86,6 +86,7 @@ class Site:
     gpu: Gpu
     ui: Ui
     alarms_to: str
+    traces: str = ""  # the collector of runs' traces: http://collector.internal:4318
     bucket_names: str = ""  # of tenants that are not named here: `{tenant}-images-example`
 
     @property
@@ -118,6 +119,7 @@ def site(said: dict[str, Any]) -> Site:
         gpu=Gpu(**said["gpu"]),
         ui=Ui(oidc=Oidc(**ui.pop("oidc")), **ui),
         alarms_to=said["alarms_to"],
+        traces=said.get("traces", ""),
         bucket_names=said.get("bucket_names", ""),
     )
     if objections := list(_objections(made)):
@@ -138,6 +140,8 @@ def _objections(one: Site) -> list[str]:
         found.append("dormancy_days: SQS keeps a message 14 days at most, so 1 to 13")
     if len(one.zones) < 2 or not all(zone.startswith(one.region) for zone in one.zones):
         found.append(f"zones: two or more of {one.region}, such as {one.region}a")
+    if one.traces and not re.fullmatch(r"https?://[^\s@]+", one.traces):
+        found.append("traces: the address of a collector, such as http://collector.internal:4318")
     found += _objections_to_buckets(one)
     if not one.gpu.model:
         found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")

@@ -21,9 +21,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MODULES = {
     "cpu": ("dagster_webserver", "dagster_k8s", "dagster_aws.ecs", "dagster_postgres", "boto3",
-            "pyvips", "pillow_heif", "rawpy", "fastapi", "prometheus_client"),
+            "pyvips", "pillow_heif", "rawpy", "fastapi", "prometheus_client",
+            "opentelemetry.exporter.otlp.proto.http.trace_exporter"),
     "gpu": ("torch", "torchvision", "transformers", "llguidance", "pyiqa", "rapidocr_onnxruntime",
-            "dagster_k8s", "dagster_aws.ecs", "dagster_postgres", "pyvips"),
+            "dagster_k8s", "dagster_aws.ecs", "dagster_postgres", "pyvips",
+            "opentelemetry.exporter.otlp.proto.http.trace_exporter"),
 }  # fmt: skip
 FILES = (
     "parjanya_dagster/policy/published/*.yaml",

@@ -12,8 +12,8 @@ import tomllib
 from pathlib import Path
 
 EXTRAS = {
-    "cpu": ("postgres", "aws", "kubernetes", "metrics"),
-    "gpu": ("postgres", "aws", "kubernetes", "tags", "iqa", "vlm", "openai"),
+    "cpu": ("postgres", "aws", "kubernetes", "metrics", "otel"),
+    "gpu": ("postgres", "aws", "kubernetes", "tags", "iqa", "vlm", "openai", "otel"),
 }
 MODELS = {"rapidocr-onnxruntime", "onnxruntime", "opencv-python-headless"}
 LEFT_OUT = {"cpu": MODELS, "gpu": set()}

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from chart_render import EXAMPLES, example, rendered
+from chart_render import EXAMPLES, example, render, rendered
 from reach import Pod, part, sends, takes
 
 SITES = {file.stem: example(file.stem)["network"] for file in EXAMPLES}
@@ -96,6 +96,17 @@ def test_a_model_server_reaches_nobody(policies: Policies, site: str) -> None:
     for address in (inside(SITES[site]["stores"]), OUTSIDE, METADATA):
         for port in (443, 5432, 9000):
             assert not sends(policies, part("model"), address, port)
+
+
+def test_runs_reach_a_collector_where_there_is_one_and_nobody_else_does() -> None:
+    collector = Pod(labels={"app": "otel-collector"}, namespace="monitoring")
+    told = render({"traces": {"endpoint": "http://otel-collector.monitoring:4318"}})
+    traced = [one for one in told if one["kind"] == "NetworkPolicy"]
+    sending = {name for name in (*PARTS, *DOORS) if sends(traced, part(name), collector, 4318)}
+    assert sending == {"run"}
+    assert not sends(traced, part("run"), OUTSIDE, 4318)
+    (settings,) = [one for one in told if one["metadata"]["name"] == "parjanya-settings"]
+    assert settings["data"]["OTEL_EXPORTER_OTLP_ENDPOINT"].endswith(":4318")
 
 
 def test_a_run_reaches_no_other_part(policies: Policies) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, InitResourceContext
 
 from parjanya_dagster.platform import Platform, shared_platform
+from parjanya_dagster.traces import spans
 
 
 class PlatformResource(ConfigurableResource[Any]):
@@ -15,3 +16,8 @@ class PlatformResource(ConfigurableResource[Any]):
     def open(self) -> Platform:
         """Raises SettingsInvalid, TruthUnavailable, SchemaOutdated."""
         return shared_platform()
+
+    def teardown_after_execution(self, context: InitResourceContext) -> None:
+        """The run ends, or the tick of a sensor, which is no run."""
+        if context.run is not None:
+            spans.end_run(context.run.run_id)

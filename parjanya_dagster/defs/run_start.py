@@ -10,6 +10,7 @@ from parjanya_dagster.belief.tags import LIGHT_TAG
 from parjanya_dagster.execution.run_start import process_began, report_cold_start
 from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.traces import spans
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext
@@ -40,6 +41,7 @@ def runner_of(context: AssetExecutionContext, platform: Platform) -> StageRunner
 
         if LIGHT_TAG not in run.tags:
             _give_way()
+        spans.begin_run(run.run_id, (lane or platform.lanes[0]).name)
         _runners[run.run_id] = StageRunner.begin(
             platform,
             lane or platform.lanes[0],

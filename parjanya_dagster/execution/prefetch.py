@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -62,7 +63,8 @@ def one_ahead(items: Generator[T, None, None]) -> Iterator[T]:
             items.close()
             done.put(_Ended(error))
 
-    thread = threading.Thread(target=run, name="ahead", daemon=True)
+    context = copy_context()  # what goes on here goes on there
+    thread = threading.Thread(target=context.run, args=(run,), name="ahead", daemon=True)
     thread.start()
     ended = False
     try:

@@ -11,7 +11,8 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from parjanya_dagster.belief.tags import RUN
@@ -24,6 +25,7 @@ from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
+from parjanya_dagster.traces import spans
 from parjanya_dagster.truth.dead_letters import DeadLetter, record
 from parjanya_dagster.truth.stages import WAITS_FOR
 from parjanya_dagster.truth.store import Images
@@ -92,7 +94,7 @@ class Worker:
             return False
         store = self._resources.store
         try:
-            with _Hidden(self._queue, message):
+            with _Hidden(self._queue, message), self._traced(assignment):
                 runner = self._begin(assignment, message)
                 store.message_taken(assignment.id, self._resources.clock())
                 self._run_stages(runner, assignment, stop)
@@ -128,6 +130,19 @@ class Worker:
             phases={"importing": importing, **loading},
         )
         self._ready = True
+
+    @contextmanager
+    def _traced(self, assignment: Assignment) -> Iterator[None]:
+        """Every delivery of a message tells of one trace, in whichever process."""
+        spans.begin_run(assignment.id, self._lane.name)
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            spans.end_run(assignment.id, error)
 
     def _begin(self, assignment: Assignment, message: Message) -> StageRunner:
         """Each delivery counts for itself: what the same message did before stays counted."""

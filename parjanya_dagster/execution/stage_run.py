@@ -27,6 +27,7 @@ from parjanya_dagster.execution.stages.build import previews_of, stage_work
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
+from parjanya_dagster.traces import spans
 from parjanya_dagster.truth.models import parse_batch
 from parjanya_dagster.truth.records import KnownBucket
 from parjanya_dagster.truth.requests import Reset
@@ -118,7 +119,8 @@ class StageRunner:
             stall=settings.runs.stall,
             book=book,
         )
-        with heartbeat, seldom() if stage == DECIDING else nullcontext():
+        seldomly = seldom() if stage == DECIDING else nullcontext()
+        with spans.stage_of(self.run_id, stage) as noted, heartbeat, seldomly:
             idle = not (replay or anything_to_do(settings, store, stage, batches, clock()))
             if not idle:
                 require_fit(settings, store, stage, self.run_id, clock)
@@ -136,6 +138,7 @@ class StageRunner:
                 most=most,
                 ahead=[later for later in self.stages if STAGES.index(later) > STAGES.index(stage)],
             )
+            noted.note(images=tally.rows, lost=tally.lost, seconds_loading=tally.load_seconds)
             book.started(self.job, {f"loading {stage}": tally.load_seconds})
             heartbeat.finishing()
             note_pace(store, stage, tally, clock())

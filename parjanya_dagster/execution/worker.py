@@ -14,7 +14,9 @@ from typing import Protocol
 
 from parjanya_dagster.belief.ledger import kind_of
 from parjanya_dagster.execution.return_limit import no_more_than_often
+from parjanya_dagster.execution.tracing import about, span_over
 from parjanya_dagster.lines import get_logger
+from parjanya_dagster.traces import spans
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -107,17 +109,19 @@ def work_off(
     loaded = work.load_seconds
     while not stop() and not 0 < most <= tally.rows:
         started = clock()
-        claims = store.claim(
-            ClaimRequest(
-                stage=work.stage,
-                batches=batches,
-                limit=size,
-                owner=owner,
-                lease=pace.lease,
-                ahead=ahead,
-            ),
-            started,
-        )
+        with spans.span("claim") as noted:
+            claims = store.claim(
+                ClaimRequest(
+                    stage=work.stage,
+                    batches=batches,
+                    limit=size,
+                    owner=owner,
+                    lease=pace.lease,
+                    ahead=ahead,
+                ),
+                started,
+            )
+            noted.note(**about(claims))
         tally.commit_seconds += clock() - started
         if not claims:
             break
@@ -158,7 +162,9 @@ def _one_batch(
         nonlocal last, mark
         begun = clock()
         tally.image_seconds += begun - mark
-        committed = store.commit(pending, begun, owner)
+        with span_over("commit", [claim for claim, _ in pending]) as noted:
+            committed = store.commit(pending, begun, owner)
+            noted.note(lost=len(committed.lost))
         logged = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost

@@ -38,6 +38,9 @@ PARJANYA_ENDPOINT__URL: http://parjanya-model:8000/v1
 PARJANYA_VLM__MODEL: {{ .Values.models.served.name }}
 PARJANYA_VLM__REVISION: {{ .Values.models.served.revision | quote }}
 {{- end }}
+{{- with .Values.traces.endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ . }}
+{{- end }}
 DAGSTER_EVENT_BATCH_SIZE: "100"
 {{- end -}}
 

@@ -74,6 +74,7 @@ class Tasks(Construct):
             "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
             "DAGSTER_POSTGRES_HOST": records.db_instance_endpoint_address,
         }
+        self._of_runs = {"OTEL_EXPORTER_OTLP_ENDPOINT": site.traces} if site.traces else {}
 
     def role(self, name: str) -> iam.Role:
         """A role for tasks, without any right yet."""
@@ -118,7 +119,7 @@ class Tasks(Construct):
         definition = ecs.FargateTaskDefinition(
             self, "CpuRun", cpu=size.cpu, memory_limit_mib=size.memory_mib, task_role=role
         )
-        self._container(definition, RUN, "cpu", None, None, None)
+        self._container(definition, RUN, "cpu", None, None, self._of_runs)
         return definition
 
     def gpu_run(self, size: Size, gpus: int, role: iam.IRole) -> ecs.Ec2TaskDefinition:
@@ -127,7 +128,7 @@ class Tasks(Construct):
             self, "GpuRun", network_mode=ecs.NetworkMode.AWS_VPC, task_role=role
         )
         # Named, so that a run which finds no GPU says so, and does not go on without.
-        on_gpu = {"PARJANYA_ENGINES__DEVICE": "cuda"}
+        on_gpu = {**self._of_runs, "PARJANYA_ENGINES__DEVICE": "cuda"}
         self._container(definition, RUN, "gpu", None, None, on_gpu, size=size, gpus=gpus)
         return definition
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from parjanya_dagster.errors import PolicyUnusable, StorageUnavailable, UnknownTenant
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.stages.duplicates import kinship
+from parjanya_dagster.execution.tracing import span_over
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate, unasked
 from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
@@ -54,7 +55,8 @@ class Curate:
         """Nothing to load."""
 
     def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
-        outcomes, overtaken = self.decide(claims)
+        with span_over("decide", claims):
+            outcomes, overtaken = self.decide(claims)
         # Before we commit: if we die in between, whoever works on these rows next does it again.
         self._store.reset_images(
             sorted(overtaken),

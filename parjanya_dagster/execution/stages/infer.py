@@ -13,6 +13,8 @@ from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.prefetch import each_ahead, one_ahead
 from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.tracing import about, span_over
+from parjanya_dagster.traces import spans
 from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
 from parjanya_dagster.truth.store import Store
@@ -84,24 +86,42 @@ class Infer:
     def _batches(
         self, claims: Sequence[Claim], bodies: Mapping[str, Mapping[str, Evidence]]
     ) -> Generator[list[tuple[Claim, Outcome]], None, None]:
-        """Outcomes as they become known: of a batch, or of an image that has nothing to show."""
-        ready: list[Ready] = []
+        """Outcomes, batch by batch. Those of images that have nothing to show come first."""
         with ThreadPoolExecutor(self._threads, "previews") as pool:
             # While one batch is with the engine, the next is read.
             pixels_of_each = each_ahead(pool, self._pixels, claims, 2 * self._batch)
-            for claim, pixels in zip(claims, pixels_of_each, strict=True):
-                validated = bodies.get(claim.image_id, {}).get("validated")
-                if isinstance(pixels, (Retry, SendBack)):
-                    yield [(claim, pixels)]
-                elif validated is None:
-                    yield [(claim, SendBack("validated", "its validated evidence is missing"))]
-                else:
-                    ready.append((claim, pixels, validated.body))
-                if len(ready) == self._batch:
+            arriving = zip(claims, pixels_of_each, strict=True)
+            while True:
+                with spans.span("decode") as noted:
+                    ready, unshown = self._arrived(arriving, bodies)
+                    noted.note(**about([claim for claim, _, _ in ready]))
+                if not ready and not unshown:
+                    return
+                if unshown:
+                    yield unshown
+                if ready:
                     yield list(self._look(ready))
-                    ready = []
-        if ready:
-            yield list(self._look(ready))
+
+    def _arrived(
+        self,
+        arriving: Iterator[tuple[Claim, Any]],
+        bodies: Mapping[str, Mapping[str, Evidence]],
+    ) -> tuple[list[Ready], list[tuple[Claim, Outcome]]]:
+        """The next batch, or what is left, and outcomes of images with nothing to show."""
+        ready: list[Ready] = []
+        unshown: list[tuple[Claim, Outcome]] = []
+        for claim, pixels in arriving:
+            validated = bodies.get(claim.image_id, {}).get("validated")
+            if isinstance(pixels, (Retry, SendBack)):
+                unshown.append((claim, pixels))
+            elif validated is None:
+                lacking = SendBack("validated", "its validated evidence is missing")
+                unshown.append((claim, lacking))
+            else:
+                ready.append((claim, pixels, validated.body))
+            if len(ready) == self._batch:
+                break
+        return ready, unshown
 
     def _recorded(
         self, claims: Sequence[Claim], bodies: Mapping[str, Mapping[str, Evidence]]
@@ -161,7 +181,11 @@ class Infer:
     def _look(self, some: Sequence[Ready]) -> Iterator[tuple[Claim, Outcome]]:
         """Ask the engine; where a batch fails, ask by halves until the culprit is alone."""
         try:
-            answers = self.look([pixels for _, pixels, _ in some], [body for _, _, body in some])
+            asked = [claim for claim, _, _ in some]
+            with span_over("infer", asked, engine=self._engine.identity.engine):
+                answers = self.look(
+                    [pixels for _, pixels, _ in some], [body for _, _, body in some]
+                )
         except SomeFailed as failed:  # the engine knows the culprits
             answers = [failed.errors.get(i, body) for i, body in enumerate(failed.bodies)]
         except EngineLost:

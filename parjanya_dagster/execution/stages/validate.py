@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
+from parjanya_dagster.execution.tracing import span_over
 from parjanya_dagster.objects.store import NewObject, Objects
 from parjanya_dagster.truth.models import Evidence
 from parjanya_dagster.truth.outcomes import (
@@ -72,14 +74,18 @@ class Validate:
 
     def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
         """Decode in threads. What is decoded by then is written together, which disks like."""
-        with ThreadPoolExecutor(self._threads, "decode") as pool:
+        with ThreadPoolExecutor(self._threads, "decode") as pool, ExitStack() as decoding:
+            decoding.enter_context(span_over("decode", claims))
             waiting = deque((claim, pool.submit(self._one, claim)) for claim in claims)
             try:
                 while waiting:
                     group = [waiting.popleft()]
                     while waiting and waiting[0][1].done() and len(group) < MOST_AT_ONCE:
                         group.append(waiting.popleft())
-                    yield from self._written([(claim, future.result()) for claim, future in group])
+                    results = [(claim, future.result()) for claim, future in group]
+                    if not waiting:
+                        decoding.close()
+                    yield from self._written(results)
             finally:  # whoever stops here waits for what is being decoded, and for nothing else
                 for _, future in waiting:
                     future.cancel()

@@ -15,6 +15,7 @@ from parjanya_dagster.instance.standby import wire
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.platform import shared_platform
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.traces import spans
 
 log = get_logger(__name__)
 EMBEDDED = "embedded"
@@ -41,6 +42,7 @@ def load() -> None:
     """What a run would load. What cannot be loaded now is left to the run, which says why."""
     try:
         platform = shared_platform()
+        spans.of_this_process()
         start_decoders(platform.settings)
         preload(platform.settings, preloaded(platform.settings), platform.clock)
         for module in LAZY:

@@ -1,0 +1,5 @@
+"""Traces of runs, for OpenTelemetry: off unless the environment asks for them.
+
+`spans` is what the stages use, and imports nothing. `export` is OpenTelemetry, and is imported only
+where traces are on.
+"""
