@@ -19,6 +19,7 @@ from parjanya_dagster.cli import (
     ingest,
     metrics,
     migrate,
+    model,
     policy,
     preflight,
     recount,
@@ -90,7 +91,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, release, tenant, uploads, catalog):
+for group in (model, policy, review, release, tenant, uploads, catalog):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 
