@@ -19,7 +19,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-quick servers lint deploy-check format bench soak fuzz nightly \
+.PHONY: help demo up test test-quick servers lint deploy-check format bench soak fuzz nightly vllm-check \
     constraints clean
 
 help: ## show this list
@@ -50,6 +50,9 @@ lint: $(VENV)/.dev ## style, types, import rules, pins
 deploy-check: .deploy-venv/.done ## images, manifests and stack in deploy/: built, validated, tested
 	.deploy-venv/bin/python deploy/check.py
 
+vllm-check: $(VENV)/.dev .vllm-venv/.done ## the endpoint engine against a real vLLM, CPU build, 3 GB
+	$(PYTEST) tests/served
+
 format: $(VENV)/.dev ## let ruff put the style right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -63,7 +66,7 @@ soak: $(VENV)/.dev ## kill real processes at random for MINUTES while images arr
 fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
 	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
-nightly: soak fuzz ## what takes long: wide simulations and properties, soak, fuzz
+nightly: soak fuzz vllm-check ## what takes long: wide simulations and properties, soak, fuzz
 	SIMULATION_EXAMPLES=$(EXAMPLES) PROPERTIES_WIDER=20 $(PYTEST) -n $(WORKERS) -m "long or properties or sampled"
 
 constraints: ## pin anew what a fresh environment resolves to
@@ -75,7 +78,7 @@ constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins
 
 clean: ## remove what the targets made, the environment included
-	rm -rf $(VENV) .deploy-venv .deploy .demo .bench build *.egg-info
+	rm -rf $(VENV) .deploy-venv .vllm-venv .deploy .demo .bench build *.egg-info
 
 # Where torch is wanted it goes first and by its exact pin, which selects the CPU build. OpenCV comes
 # twice; the headless build is written last, because it needs no display libraries.
@@ -100,4 +103,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) tools/install .deploy-venv -r deploy/requirements.txt
 	mkdir -p .deploy-venv/node && cp deploy/package.json .deploy-venv/node/
 	npm install --prefix .deploy-venv/node --no-audit --no-fund --silent
+	touch $@
+
+# vLLM pins what the project pins otherwise, so it lives apart. Its needs are listed whole: pip would
+# bring two that are built for CUDA and break the rest.
+.vllm-venv/.done: tests/served/requirements.txt tests/served/cures.py gpu_ops/torchvision_cure.py
+	test -x .vllm-venv/bin/python || $(PYTHON) -m venv .vllm-venv
+	.vllm-venv/bin/python -m pip install -qq --no-deps -r tests/served/requirements.txt
+	.vllm-venv/bin/python tests/served/cures.py
 	touch $@

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops import LABELS, engines
+from gpu_ops import engines
 from gpu_ops.endpoint.options import Options as EndpointOptions
 from gpu_ops.interface import SomeFailed
 from gpu_ops.iqa.options import Options as IqaOptions
@@ -47,10 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
         endpoint.add_argument(
             "--endpoint", default="", help="URL of the server, up to and with /v1"
         )
-        model = command.add_argument_group("the engine `transformers`")
+        model = command.add_argument_group("the engines `transformers` and `openai`")
         model.add_argument("--model", default="", help="a folder, or an id in the local cache")
         model.add_argument("--revision", default="", help="branch, tag or commit of an id")
         model.add_argument("--prompt", default=Options.prompt)
+        model.add_argument("--prompts", default="", help="a folder of prompts of your own")
         model.add_argument("--visual-tokens", type=int, default=Options.visual_tokens)
         model.add_argument("--device", default=Options.device)
         model.add_argument(
@@ -95,18 +96,19 @@ def _describe(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from gpu_ops.endpoint.enricher import EndpointEnricher, from_options
-    from gpu_ops.vlm import calibration
+    from gpu_ops.vlm import calibration, prompts
     from gpu_ops.vlm.enricher import TransformersEnricher
 
+    labels = prompts.load(options.prompt, options.prompts).labels
     labelled = [
         (file, folder.name)
         for folder in sorted(options.folder.iterdir())
-        if folder.name in LABELS
+        if folder.name in labels
         for file in sorted(folder.iterdir())
     ]
     images, files, failed = _images([file for file, _ in labelled])
     if not images:
-        raise ValueError(f"{options.folder} holds no images in folders named {', '.join(LABELS)}")
+        raise ValueError(f"{options.folder} holds no images in folders named {', '.join(labels)}")
     truth = dict(labelled)
     engine: TransformersEnricher | EndpointEnricher
     if options.engine == "openai":
@@ -130,6 +132,7 @@ def _model(options: argparse.Namespace) -> Options:
         device=options.device,
         calibration=options.calibration,
         answer_mass=options.answer_mass,
+        prompts=options.prompts,
     )
 
 
@@ -143,6 +146,8 @@ def _served(options: argparse.Namespace) -> EndpointOptions:
         os.environ.get("OPENAI_API_KEY", ""),
         answer_mass=options.answer_mass,
         calibration=options.calibration,
+        visual_tokens=options.visual_tokens,
+        prompts=options.prompts,
     )
 
 

@@ -250,6 +250,10 @@ class Drifted(ParjanyaError):
     """This process is not what was declared to run here. `parjanya doctor` shows the difference."""
 
 
+class ModelServerDied(ParjanyaError):
+    """The model server ended, or did not begin to answer."""
+
+
 class PreflightFailed(ParjanyaError):
     """Execution cannot realize Intent: an engine lacks what it needs."""
 

@@ -74,6 +74,7 @@ class Client:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     pause: Callable[[float], object] = time.sleep
     rng: random.Random = field(default_factory=random.Random)
+    losses: int = field(default=0, init=False)  # of connections, and answers that never came
     _http: Any = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _window: Window = field(init=False)
@@ -89,10 +90,26 @@ class Client:
         """
         return self._asked("POST", "chat/completions", payload, _is_completion)
 
-    def models(self) -> list[str]:
-        """The names of the models that the server serves. Raises as `chat` does."""
+    def models(self) -> list[dict[str, Any]]:
+        """What the server serves, each with at least an `id`. Raises as `chat` does."""
         answer = self._asked("GET", "models", None, _is_listing)
-        return [str(model["id"]) for model in answer["data"]]
+        return [dict(model) for model in answer["data"]]
+
+    def version(self) -> dict[str, Any]:
+        """What the server says of its own version. Empty where it says nothing.
+
+        Beside the protocol, not of it: vLLM has /version, SGLang /server_info, others neither.
+        Raises EndpointUnavailable where it does not answer at all.
+        """
+        root = self.url.rstrip("/").removesuffix("/v1")
+        for path in ("version", "server_info"):
+            try:
+                _, answer = self._once("GET", f"{root}/{path}", None, _tells_version)
+            except (EndpointMisconfigured, RequestRefused):
+                continue
+            if isinstance(answer, dict):
+                return answer
+        return {}
 
     def close(self) -> None:
         with self._lock:
@@ -137,6 +154,7 @@ class Client:
             too_much = slow or response.status_code in TOO_MUCH
         except httpx.HTTPError as error:
             too_much = isinstance(error, httpx.TimeoutException)
+            self.losses += 1
             return None, f"{type(error).__name__}: {error}"
         finally:
             self._window.leave(entered, busy=too_much)
@@ -208,6 +226,10 @@ def _is_listing(answer: Any) -> bool:
         return all("id" in model for model in answer["data"])
     except (KeyError, TypeError):
         return False
+
+
+def _tells_version(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("version"), str)
 
 
 def _body(response: httpx.Response) -> str:

@@ -6,25 +6,29 @@ import base64
 import hashlib
 import io
 import json
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.endpoint import questions
 from gpu_ops.endpoint.client import Client, GracePeriods
 from gpu_ops.endpoint.looks import Look, look
-from gpu_ops.endpoint.options import Options
-from gpu_ops.interface import LABELS, Identity, SomeFailed, require_images
+from gpu_ops.endpoint.options import VISUAL_TOKENS, Options
+from gpu_ops.endpoint.served import Server
+from gpu_ops.interface import Identity, SomeFailed, require_images
 from gpu_ops.vlm import categories, evidence, prompts
 from gpu_ops.vlm.calibration import UNCALIBRATED, Calibration
+from gpu_ops.vlm.pictures import stripe
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "endpoint-enricher@3"
+VERSION = "endpoint-enricher@4"
 JPEG_QUALITY = 95
+TOKEN_SIDE = 28
+"""Pixels along a token's side, as Qwen2.5-VL cuts pictures. Qwen3-VL has 32, so it gets fewer."""
 SURE = 0.9
 """A kind that is less probable is asked for in the other orders too."""
 SAMPLE = 32
@@ -47,7 +51,8 @@ class EndpointEnricher:
     """Asks an OpenAI-compatible server about each image: one question, whose answer is JSON by a
     schema, the kind first. Where that leaves doubt, the kind again in other orders.
 
-    `model` and `revision` are what the operator says is served: the protocol tells no revision.
+    `model` and `revision` are what the operator says is served. What the server says of itself is
+    asked once, and is part of the identity: another version or other files may answer otherwise.
     `ahead` images are held ready. They are asked about as soon as they are prepared, so a batch
     need not end before the next begins.
     """
@@ -63,13 +68,24 @@ class EndpointEnricher:
         describe: bool = True,
         answer_mass: float = evidence.LEAST_MASS,
         calibration: Calibration = UNCALIBRATED,
+        visual_tokens: int = VISUAL_TOKENS,
+        folder: str = "",
+        server: Server | None = None,
     ) -> None:
         self._client, self._model, self._revision = client, model, revision
-        self._prompt, self._describe = prompts.load(prompt), describe
+        self._server = server or Server(client, model)
+        self._prompt, self._describe = prompts.load(prompt, folder), describe
+        self._folder = folder
         self._least_mass, self._calibration = answer_mass, calibration
-        self._orders = categories.orders(LABELS, self._prompt.category.orders)
+        self._visual_tokens = visual_tokens
+        self._orders = categories.orders(self.labels, self._prompt.category.orders)
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The kinds that it tells apart."""
+        return self._prompt.labels
 
     def asking(self, prompt: str) -> EndpointEnricher:
         """The same engine with another prompt, which has no calibration.
@@ -79,18 +95,29 @@ class EndpointEnricher:
         if prompt == self._prompt.id:
             return self
         return EndpointEnricher(
-            self._client, self._model, self._revision, prompt, self._describe, self._least_mass
+            self._client,
+            self._model,
+            self._revision,
+            prompt,
+            self._describe,
+            self._least_mass,
+            visual_tokens=self._visual_tokens,
+            folder=self._folder,
+            server=self._server,
         )
 
-    @cached_property
+    @property
     def identity(self) -> Identity:
-        """Raises ValueError where the calibration was fitted for something else."""
+        """Asks the server what it is, unless that is known. Raises EndpointError, and ValueError
+        where it does not serve the model, serves other files of it than were stated, or the
+        calibration was fitted for something else."""
         self._calibration.require(**self.calibrated_for())
-        stated = self._revision or "unstated"
+        server, stated = self._server.facts(), self._stated()
         parts = [
             VERSION,
             stated,
-            f"jpeg {JPEG_QUALITY}",
+            server.identity,
+            f"jpeg {JPEG_QUALITY}, visual_tokens {self._visual_tokens} of {TOKEN_SIDE}",
             f"top {questions.TOP}",
             json.dumps(questions.GREEDY),
             f"answer_mass {self._least_mass}",
@@ -98,7 +125,7 @@ class EndpointEnricher:
             self._calibration.identity,
         ]
         if self._describe:
-            schema = questions.json_schema(len(LABELS))
+            schema = questions.json_schema(len(self.labels))
             parts += [questions.BEGIN, json.dumps(schema)]  # unsorted: the kind must come first
         return Identity(
             engine="openai",
@@ -110,8 +137,17 @@ class EndpointEnricher:
 
     def calibrated_for(self) -> dict[str, str]:
         """The model, as the operator states it, and the prompt, as a calibration names them."""
-        model = f"{self._model}@{self._revision or 'unstated'}"
-        return {"model": model, "prompt": self._prompt.identity}
+        return {"model": f"{self._model}@{self._stated()}", "prompt": self._prompt.identity}
+
+    def _stated(self) -> str:
+        """Which files of the model: as the operator says, else as the server does."""
+        server = self._server.facts().revision
+        if self._revision and server and self._revision not in server:
+            raise ValueError(
+                f"the server states that it serves {self._model} at {server}, and the settings say "
+                f"{self._revision}: set PARJANYA_VLM__REVISION to what is served, or leave it out"
+            )
+        return self._revision or server or "unstated"
 
     def warm(self) -> None:
         """Loads nothing: the server keeps the model warm."""
@@ -119,19 +155,16 @@ class EndpointEnricher:
     def check(self) -> None:
         """Ask the server whether it serves the model, and the model whether it answers with a
         letter where no schema forces it to. Raises EndpointError, ValueError."""
-        served = self._client.models()
-        if self._model not in served:
-            raise ValueError(
-                f"{self._client.url} does not serve {self._model!r}, but {', '.join(served)}"
-            )
-        mass = self._look(data_url(plain()), describe=False).mass
+        self._server.forget()
+        self._stated()
+        mass = self._look(self._url(plain()), describe=False).mass
         if mass is not None and mass < self._least_mass:
             raise ValueError(evidence.no_letter(mass))
 
     def prepare(self, image: Image) -> Asked:
         """Begin to ask about an image, for threads that run ahead. Raises InvalidImage."""
         require_images([image])
-        return Asked(self._pool().submit(self._look, data_url(image), self._describe))
+        return Asked(self._pool().submit(self._look, self._url(image), self._describe))
 
     def describe(
         self,
@@ -164,6 +197,9 @@ class EndpointEnricher:
                 raise ValueError("the server gives no log-probabilities: nothing can be fitted")
             found.append(means)
         return found
+
+    def _url(self, image: Image) -> str:
+        return data_url(image, self._visual_tokens)
 
     def _looks(self, images: Sequence[Image | Asked]) -> list[Look | Exception]:
         require_images([image for image in images if not isinstance(image, Asked)])
@@ -201,6 +237,7 @@ class EndpointEnricher:
         body = evidence.body(
             engine="openai",
             prompt=self._prompt.id,
+            labels=self.labels,
             probabilities=probabilities,
             calibration=calibration,
             answer_mass=seen.mass,
@@ -247,16 +284,37 @@ def from_options(options: Options) -> EndpointEnricher:
         options.describe,
         options.answer_mass,
         Calibration.read(options.calibration) if options.calibration else UNCALIBRATED,
+        options.visual_tokens,
+        options.prompts,
     )
 
 
-def data_url(image: Image) -> str:
-    """An image as a data URL, JPEG."""
+def data_url(image: Image, visual_tokens: int = VISUAL_TOKENS) -> str:
+    """An image as a data URL, JPEG, of so many tokens at most."""
     from PIL import Image as Pillow
 
+    image = stripe(image)
+    height, width = image.shape[:2]
+    size = shrunk(width, height, visual_tokens)
+    picture = Pillow.fromarray(image)
+    if size != (width, height):
+        picture = picture.resize(size, Pillow.Resampling.BICUBIC, reducing_gap=3.0)
     buffer = io.BytesIO()
-    Pillow.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def shrunk(width: int, height: int, visual_tokens: int) -> tuple[int, int]:
+    """Width and height of an image that is shrunk to so many tokens at most. Whole tokens along
+    each side, so that the server need not scale it once more. As it is where it is small enough.
+    """
+    tokens_wide, tokens_high = width / TOKEN_SIDE, height / TOKEN_SIDE
+    if math.ceil(tokens_wide) * math.ceil(tokens_high) <= visual_tokens:
+        return width, height
+    scale = math.sqrt(visual_tokens / (tokens_wide * tokens_high))
+    wide, high = max(1, int(tokens_wide * scale)), max(1, int(tokens_high * scale))
+    # A strip whose short side is held at one token could have too many along the other.
+    return min(wide, visual_tokens) * TOKEN_SIDE, min(high, visual_tokens) * TOKEN_SIDE
 
 
 def plain() -> Image:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_ops.endpoint import letters, questions
-from gpu_ops.interface import LABELS
 from gpu_ops.vlm import categories
 from gpu_ops.vlm.prompts import Prompt
 
@@ -20,6 +19,7 @@ Ask = Callable[[dict[str, Any]], dict[str, Any]]
 class Look:
     """What a server said about one picture."""
 
+    labels: tuple[str, ...]  # the kinds there are
     first: Mapping[str, Any]  # the first answer, as it came
     kinds: tuple[tuple[tuple[str, ...], letters.Listed, int | None], ...]
     """Of each answer: the order asked, what was listed for the letter, and the letter itself."""
@@ -44,7 +44,7 @@ class Look:
     def votes(self) -> dict[str, float]:
         """Label -> probability, from the letters alone."""
         said = [None if place is None else order[place] for order, _, place in self.kinds]
-        return letters.shares(said, LABELS)
+        return letters.shares(said, self.labels)
 
 
 def look(
@@ -74,7 +74,9 @@ def look(
         one, masses = _alone(answer, first)
         words = None
     readable = bool(one[1]) or one[2] is not None or not describe
-    seen = Look(first=answer, kinds=(one,) if readable else (), masses=masses, words=words)
+    seen = Look(
+        labels=first, first=answer, kinds=(one,) if readable else (), masses=masses, words=words
+    )
     if readable and not doubtful(seen):
         return seen
     others = [
@@ -82,6 +84,7 @@ def look(
         for order in orders[1 if readable else 0 :]
     ]
     return Look(
+        labels=first,
         first=answer,
         kinds=(*seen.kinds, *(kind for kind, _ in others)),
         masses=(*masses, *(mass for _, some in others for mass in some)),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from gpu_ops.vlm.evidence import LEAST_MASS
 from gpu_ops.vlm.prompts import DEFAULT
 
+VISUAL_TOKENS = 400
+
 
 @dataclass(frozen=True)
 class Options:
@@ -22,6 +24,8 @@ class Options:
     timeout: float = 120.0  # seconds, of one attempt
     answer_mass: float = LEAST_MASS  # less probability on the letters: the category is unknown
     calibration: str = ""  # a file that `python -m gpu_ops calibrate` wrote
+    visual_tokens: int = VISUAL_TOKENS  # most tokens an image becomes; larger ones are shrunk
+    prompts: str = ""  # a folder of the operator's prompts; empty: ours alone
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
@@ -30,5 +34,7 @@ class Options:
             )
         if not self.model:
             raise ValueError("the engine `openai` needs a model: its name on the server")
+        if self.visual_tokens < 16:
+            raise ValueError("visual_tokens must be 16 or more: less shows nothing")
         if self.connections < 1 or self.timeout <= 0:
             raise ValueError("connections must be 1 or more, and the timeout more than 0 seconds")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from gpu_ops import engines
-from gpu_ops.interface import LABELS, SomeFailed
+from gpu_ops.interface import SomeFailed
 from gpu_ops.preflight import folder, gpu
 from gpu_ops.preflight.report import Check, Report
 from gpu_ops.vlm.evidence import no_letter
@@ -59,6 +59,10 @@ def _checks(
         yield Check("options", False, str(options))
         return
     sound = True
+    if getattr(options, "prompts", ""):
+        check = _prompts(options.prompts, options.prompt)
+        sound &= check.ok
+        yield check
     if name == "transformers":
         for check in _model(options, memory_gib, probe, smoke):
             sound &= check.ok
@@ -84,6 +88,21 @@ def _checks(
         yield Check("engine", False, _said(error))
         return
     yield _smoke(kind, engine)
+
+
+def _prompts(folder: str, chosen: str) -> Check:
+    """Those of the operator's. One that is not chosen may be unfit: only who names it waits."""
+    from gpu_ops.vlm import prompts
+
+    try:
+        there, unfit = prompts.names(folder), prompts.unfit(folder)
+    except ValueError as error:
+        return Check("prompts", False, str(error))
+    if chosen in unfit:
+        return Check("prompts", False, unfit[chosen])
+    fit = [prompt for prompt in there if prompt not in unfit]
+    said = "; ".join([", ".join(fit), *(f"unfit: {why}" for why in unfit.values())])
+    return Check("prompts", True, said)
 
 
 def _model(options: Any, memory_gib: float, probe: Probe, smoke: bool) -> Iterator[Check]:
@@ -121,7 +140,8 @@ def _wrong_enriched(body: Any) -> str:
     chances = body.get("probabilities", {})
     if body.get("category") is None:
         return no_letter(float(body.get("answer_mass") or 0.0))
-    if sorted(chances) != sorted(LABELS):
+    labels = [label for group in body.get("distinguishes", ()) for label in group]
+    if not labels or sorted(chances) != sorted(labels):
         return f"the probabilities are over {', '.join(chances) or 'nothing'}"
     total = math.fsum(chances.values())
     return "" if abs(total - 1.0) < 1e-3 else f"the probabilities sum to {total:g}"

@@ -40,7 +40,7 @@ class TransformersEnricher:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._prompt = prompts.load(options.prompt)
+        self._prompt = prompts.load(options.prompt, options.prompts)
         self._calibration = (
             Calibration.read(options.calibration) if options.calibration else UNCALIBRATED
         )
@@ -49,6 +49,11 @@ class TransformersEnricher:
         self._reader: Reader | None = None
         self._preparer: Preparer | None = None
         self._owner: TransformersEnricher | None = None  # whose model it asks
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The kinds that it tells apart."""
+        return self._prompt.labels
 
     def asking(self, prompt: str) -> TransformersEnricher:
         """The same model with another prompt. The model is loaded once, and both take turns.
@@ -209,6 +214,7 @@ class TransformersEnricher:
         return evidence.body(
             engine=ENGINE,
             prompt=self._prompt.id,
+            labels=self._prompt.labels,
             probabilities=categories.probabilities(means, self._calibration.temperature),
             calibration=self._calibration.identity,
             answer_mass=categories.mass(answer.letters),

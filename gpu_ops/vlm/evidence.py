@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpu_ops.interface import LABELS
@@ -16,6 +16,7 @@ def body(
     *,
     engine: str,
     prompt: str,
+    labels: Sequence[str] = LABELS,
     probabilities: Mapping[str, float],
     calibration: str,
     answer_mass: float | None,
@@ -24,30 +25,31 @@ def body(
 ) -> dict[str, Any]:
     """One evidence body.
 
-    `probabilities` is label -> probability over all `LABELS`. `calibration` names what made them
-    probabilities: "none" where they are the model's own. `raw` is the description as the model
-    wrote it, None where none was asked; it is kept where it is not a valid description.
+    `labels` are the kinds there are, and `probabilities` label -> probability over all of them.
+    `calibration` names what made them probabilities: "none" where they are the model's own.
+    `raw` is the description as the model wrote it, None where none was asked; it is kept where it
+    is not a valid description.
     `answer_mass` is the probability that the model's answer is one of the letters. Where it is less
     than `least_mass`, what the letters share says nothing: a model that thinks first, or refuses,
     leaves them crumbs. The category is then unknown, and policies send the image to review.
     None: it was not measured, since a schema allowed nothing but letters.
     `prompt` is the prompt's id, which a policy may ask for.
     """
-    if sorted(probabilities) != sorted(LABELS):
-        raise ValueError(f"probabilities must be over exactly {', '.join(LABELS)}")
+    if sorted(probabilities) != sorted(labels):
+        raise ValueError(f"probabilities must be over exactly {', '.join(labels)}")
     known = answer_mass is None or answer_mass >= least_mass
-    category = max(LABELS, key=lambda label: probabilities[label]) if known else None
+    category = max(labels, key=lambda label: probabilities[label]) if known else None
     confidence = round(probabilities[category], 6) if category else None
     return {
         "category": category,
         "probabilities": {
-            label: round(probabilities[label], 6) if known else None for label in LABELS
+            label: round(probabilities[label], 6) if known else None for label in labels
         },
         "confidence": confidence,
         "group": [category] if category else None,
         "group_confidence": confidence,
         "answer_mass": None if answer_mass is None else round(min(1.0, answer_mass), 4),
-        "distinguishes": [[label] for label in LABELS],
+        "distinguishes": [[label] for label in labels],
         "calibration": calibration,
         **_words(raw),
         "engine": engine,

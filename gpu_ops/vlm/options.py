@@ -21,6 +21,7 @@ class Options:
     device: str = "auto"  # "auto" is CUDA where there is one; or "cpu", "cuda", "cuda:1"
     calibration: str = ""  # a file that `python -m gpu_ops calibrate` wrote
     answer_mass: float = LEAST_MASS  # less probability on the letters: the category is unknown
+    prompts: str = ""  # a folder of the operator's prompts; empty: ours alone
 
     def __post_init__(self) -> None:
         if not self.model:

@@ -55,12 +55,7 @@ class Preparer:
         require_images([image])
         if self._pin:
             _alone()
-        height, width = image.shape[:2]
-        if max(height, width) > MOST_ELONGATED * min(height, width):
-            # A line: its edge is repeated until it is a stripe.
-            least = -(-max(height, width) // MOST_ELONGATED)
-            missing = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
-            image = np.pad(image, missing, mode="edge")
+        image = stripe(image)
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         prepared = self._processor(
             images=[pixels],
@@ -73,6 +68,18 @@ class Preparer:
         if self._pin:
             patches = _pinned(patches)
         return Picture(patches, (frames, high, wide), int(self._processor.merge_size))
+
+
+def stripe(image: Image) -> Image:
+    """The image; of a line, whose sides processors refuse, the edge is repeated to a stripe."""
+    import numpy as np
+
+    height, width = image.shape[:2]
+    if max(height, width) <= MOST_ELONGATED * min(height, width):
+        return image
+    least = -(-max(height, width) // MOST_ELONGATED)
+    missing = ((0, max(0, least - height)), (0, max(0, least - width)), (0, 0))
+    return np.pad(image, missing, mode="edge")
 
 
 _thread = threading.local()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_ops.interface import LABELS
 from gpu_ops.vlm import categories
 from gpu_ops.vlm.layout import split_trunk
 from gpu_ops.vlm.prompts import Prompt
@@ -33,7 +32,7 @@ def ask(processor: Any, prompt: Prompt, opening: Sequence[int] | None) -> Questi
     where none is asked. Raises UnfitModel where letters are not single tokens, or the template
     has no single place for the picture.
     """
-    orders = categories.orders(LABELS, prompt.category.orders)
+    orders = categories.orders(prompt.labels, prompt.category.orders)
     rendered = [_rendered(processor, prompt, prompt.category_question(order)) for order in orders]
     if opening is not None:
         rendered.insert(0, _rendered(processor, prompt, prompt.description.question))
@@ -43,7 +42,7 @@ def ask(processor: Any, prompt: Prompt, opening: Sequence[int] | None) -> Questi
     branches = [_tokens(processor, after) for _, after in rendered]
     letters = [
         _letter(processor, rendered[-1][1], branches[-1], letter)
-        for letter in categories.LETTERS[: len(LABELS)]
+        for letter in categories.LETTERS[: len(prompt.labels)]
     ]
     if opening is not None:
         branches[0] += opening

@@ -21,6 +21,7 @@ from parjanya_dagster.cli import (
     ingest,
     metrics,
     migrate,
+    model,
     policy,
     preflight,
     recount,
@@ -93,7 +94,9 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, taste, release, tenant, uploads, catalog, embeddings, aws):
+for group in (
+    policy, review, taste, release, tenant, uploads, catalog, embeddings, model, aws
+):  # fmt: skip
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -35,6 +35,7 @@ def options_of(settings: Settings, stage: str) -> Any:
             settings.engines.device,
             settings.vlm.calibration,
             settings.vlm.answer_mass,
+            settings.vlm.prompts,
         )
     if name == "openai":
         return EndpointOptions(
@@ -48,6 +49,8 @@ def options_of(settings: Settings, stage: str) -> Any:
             settings.endpoint.timeout,
             settings.vlm.answer_mass,
             settings.vlm.calibration,
+            settings.vlm.visual_tokens,
+            settings.vlm.prompts,
         )
     if name == "pyiqa":
         named = (metric.strip() for metric in settings.iqa.metrics.split(","))

@@ -291,12 +291,15 @@ class Vlm(Group):
         default=DEFAULT_PROMPT,
         description="What the model is asked. A policy may need another one.",
     )
+    prompts: str = Field(
+        default="", description="A folder of your own prompts, files NAME@VERSION.yaml."
+    )
     describe: bool = Field(
         default=True,
         description="Ask for caption, tags, text and objects; the category alone is faster.",
     )
     visual_tokens: int = Field(
-        default=400, ge=16, description="`transformers`: most tokens that an image becomes."
+        default=400, ge=16, description="Most tokens that an image becomes; larger ones shrink."
     )
     batch_tokens: int = Field(
         default=65_536, ge=1, description="`transformers`: tokens of one forward pass."
@@ -323,6 +326,23 @@ class Endpoint(Group):
         description="Most requests at once; the best number up to it is found by itself.",
     )
     timeout: float = Field(default=120.0, gt=0, description="Time limit of one request.")
+
+
+class ModelServer(Group):
+    """The vLLM server that `parjanya model serve` starts on this machine, for `openai` to ask."""
+
+    executable: str = Field(
+        default="vllm", description="The program `vllm`, in an environment of its own."
+    )
+    model: str = Field(default="", description="A folder, or an id in the local hub cache.")
+    revision: str = Field(default="", description="Branch, tag or commit of an id.")
+    port: int = Field(default=8000, ge=1, le=65535, description="On 127.0.0.1.")
+    arguments: str = Field(
+        default="", description="More flags of `vllm serve`, as a shell would have them."
+    )
+    ready_seconds: float = Field(
+        default=1800.0, gt=0, description="Loading may take this long until it answers."
+    )
 
 
 class Iqa(Group):

@@ -56,18 +56,49 @@ TINY: dict[Family, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }  # fmt: skip
 
+# vLLM's attention on a CPU takes heads of 64 values, and none of 16.
+WIDER_TEXT = {"hidden_size": 256, "intermediate_size": 256, "initializer_range": 0.07}
+WIDER_SECTION: dict[Family, list[int]] = {"qwen2_5_vl": [8, 12, 12], "qwen3_vl": [16, 8, 8]}
 
-def build(family: Family, folder: Path, *, seed: int = 0) -> Path:
-    """Save a tiny model of the family with its processor into `folder`, and return it."""
+
+def build(family: Family, folder: Path, *, seed: int = 0, served: bool = False) -> Path:
+    """Save a tiny model of the family with its processor into `folder`, and return it.
+
+    `served`: of a shape that vLLM can serve without a GPU, and inclined to answer with letters, so
+    that their likelihoods are among those that a server lists.
+    """
     cure()
     import torch
 
     text, vision = TINY[family]
+    if served:
+        rope = text["rope_parameters"] | {"mrope_section": WIDER_SECTION[family]}
+        text = text | WIDER_TEXT | {"rope_parameters": rope}
+        text |= {"head_dim": 64} if "head_dim" in text else {}
+        vision = vision | {"out_hidden_size": text["hidden_size"]}
     tokens = tokenizer(text["vocab_size"])
     torch.manual_seed(seed)
-    random_model(family, text, vision, tokens).eval().save_pretrained(folder)
+    model = random_model(family, text, vision, tokens).eval()
+    if served:
+        incline(model, tokens)
+    model.save_pretrained(folder)
     processor(family, vision["patch_size"], tokens).save_pretrained(folder)
     return folder
+
+
+def incline(model: Any, tokens: Any, by: float = 32.0) -> None:
+    """Add about `by` to the logits of the letters A to H and of a quotation mark, where an answer
+    begins. By how much depends on what was read, so pictures differ and strings end."""
+    import torch
+
+    asked = tokens.apply_chat_template([{"role": "user", "content": "Which kind?"}],
+                                       add_generation_prompt=True, return_tensors="pt",
+                                       return_dict=True, chat_template=CHAT_TEMPLATE)  # fmt: skip
+    head = model.get_output_embeddings().weight
+    with torch.no_grad():
+        hidden = model.model(**asked).last_hidden_state[0, -1]
+        chosen = [tokens.convert_tokens_to_ids(token) for token in 'ABCDEFGH"']
+        head[chosen] += by * hidden / hidden.dot(hidden) + 0.1 * torch.randn_like(head[chosen])
 
 
 def random_model(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpu_ops import LABELS
+from gpu_ops.endpoint.options import Options
+from gpu_ops.preflight import preflight
 from gpu_ops.vlm import description, evidence, prompts
 
 EVEN = dict.fromkeys(LABELS, 1 / len(LABELS))
@@ -47,7 +51,9 @@ def test_an_unknown_prompt_is_named_with_those_there_are() -> None:
     ("old", "new", "complaint"),
     [
         ("{options}", "", "needs {options}"),
-        ("    poster: poster\n", "", "names must be given for exactly"),
+        ("    poster: poster\n", "", "at most 7"),
+        ("    poster: poster\n", "    Poster: poster\n", "Poster"),
+        ("    poster: poster\n", "    poster: photo\n", "cannot tell them apart"),
         ("orders: 8", "orders: 9", "at most 8"),
         ("max_tokens: 192", "max_tokens: 0", "max_tokens"),
         ("system:", "sistem:", "sistem"),
@@ -58,6 +64,79 @@ def test_a_mistake_in_a_prompt_file_is_told(old: str, new: str, complaint: str) 
     assert old in raw
     with pytest.raises(ValueError, match=complaint):
         prompts.parse("mine@1", raw.replace(old, new).encode())
+
+
+def put(folder: Path, name: str, old: str = "", new: str = "") -> None:
+    raw = resources.files(prompts).joinpath("default@1.yaml").read_text()
+    (folder / name).write_text(raw.replace(old, new) if old else raw)
+
+
+def put_kinds(folder: Path) -> None:
+    raw = resources.files(prompts).joinpath("default@1.yaml").read_text()
+    own = "  names:\n    shoe: a shoe\n    bag: a bag\n    neither: neither\n"
+    own = re.sub(r"  names:\n(    .*\n)+", own, raw).replace("orders: 8", "orders: 3")
+    (folder / "products@1.yaml").write_text(own)
+
+
+def test_a_folder_adds_prompts_with_kinds_of_their_own(tmp_path: Path) -> None:
+    put_kinds(tmp_path)
+    folder = str(tmp_path)
+    assert prompts.names(folder) == ("default@1", "products@1")
+    own = prompts.load("products@1", folder)
+    assert own.labels == ("shoe", "bag", "neither")
+    raw = (tmp_path / "products@1.yaml").read_bytes()
+    assert own.identity == f"products@1+sha256:{hashlib.sha256(raw).hexdigest()}"
+    assert prompts.load("default@1", folder) == prompts.load("default@1")
+    body = evidence.body(
+        engine="e", prompt=own.id, labels=own.labels, calibration="none", answer_mass=1.0, raw=None,
+        probabilities={"shoe": 0.2, "bag": 0.7, "neither": 0.1},
+    )  # fmt: skip
+    assert (body["category"], list(body["probabilities"])) == ("bag", ["shoe", "bag", "neither"])
+    with pytest.raises(ValueError, match="no prompt 'products@1'"):
+        prompts.load("products@1")
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("default@1.yaml", "default@1 is a prompt of ours"),
+        ("products.yaml", "call it NAME@VERSION.yaml"),
+        ("Products@1.yaml", "call it NAME@VERSION.yaml"),
+    ],
+)
+def test_a_file_of_a_wrong_name_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
+    put(tmp_path, name)
+    with pytest.raises(prompts.BadPrompts, match=complaint):
+        prompts.names(str(tmp_path))
+
+
+def test_what_cannot_be_used_is_told_and_the_others_can(tmp_path: Path) -> None:
+    with pytest.raises(prompts.BadPrompts, match="no folder of prompts"):
+        prompts.names(str(tmp_path / "gone"))
+    put(tmp_path, "good@1.yaml")
+    put(tmp_path, "bad@1.yaml", "{options}", "")
+    (tmp_path / "cut@1.yaml").write_bytes(b"system: [")
+    (tmp_path / "big@1.yaml").write_bytes(b"#" * (prompts.LARGEST + 1))
+    unfit = prompts.unfit(str(tmp_path))
+    assert set(unfit) == {"bad@1", "cut@1", "big@1"}
+    assert "needs {options}" in unfit["bad@1"]
+    assert "no YAML" in unfit["cut@1"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ok", "said"),
+    [("good@1", True, "good@1; unfit: "), ("bad@1", False, "needs {options}"),
+     ("gone@1", False, "no prompt 'gone@1'; choose bad@1 or default@1 or good@1")],
+)  # fmt: skip
+def test_the_preflight_refuses_a_bad_prompt_that_was_chosen(
+    tmp_path: Path, chosen: str, ok: bool, said: str
+) -> None:
+    put(tmp_path, "good@1.yaml")
+    put(tmp_path, "bad@1.yaml", "{options}", "")
+    options = Options("http://127.0.0.1:9/v1", "m", prompt=chosen, prompts=str(tmp_path))
+    report = preflight("enricher", "openai", options, smoke=False)
+    assert report.ok is ok
+    assert said in " ".join(check.detail for check in report.checks)
 
 
 def evidence_of(raw: str | None, mass: float = 1.0) -> dict[str, Any]:

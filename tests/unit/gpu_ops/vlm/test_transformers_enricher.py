@@ -291,8 +291,8 @@ def test_another_prompt_asks_the_same_model_without_loading_it_again(
     assert terser != raw
     load = prompts.load
 
-    def with_another(prompt: str) -> prompts.Prompt:
-        return prompts.parse(prompt, terser) if prompt == "terse@1" else load(prompt)
+    def with_another(prompt: str, folder: str) -> prompts.Prompt:
+        return prompts.parse(prompt, terser) if prompt == "terse@1" else load(prompt, folder)
 
     monkeypatch.setattr(prompts, "load", with_another)
     default = engine(describe=False)

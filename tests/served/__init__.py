@@ -1,0 +1,1 @@
+"""The engine `openai` against a real vLLM: `make vllm-check`."""
