@@ -40,8 +40,12 @@ class Labelled:
 
 def fetch(cache: Path) -> None:
     """Download and unpack what is missing. Needs a Debian machine with apt."""
+    unpack(cache, DEBIAN)
+
+
+def unpack(cache: Path, packages: Iterable[str]) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    for package in DEBIAN:
+    for package in packages:
         target = cache / package
         if target.exists():
             continue

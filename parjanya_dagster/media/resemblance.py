@@ -129,8 +129,6 @@ def _rough(a: _Small, b: _Small) -> float:
 
 
 def _compared(a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool) -> Match:
-    import numpy as np
-
     one, other = resample(a.luma, mine, _PAGE), resample(b.luma, its, _PAGE)
     page = min(_plain(one), _plain(other)) >= _PLAIN
     odd = _odd(*_toned(one, other)) if page else 0.0
@@ -146,12 +144,7 @@ def _compared(a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool
         odd=odd,
         marked=float(off.mean()),
         one_way=max(lighter, 1 - lighter),
-        colours=_same_colours(
-            *(
-                np.stack([resample(tint, window, _TINT) for tint in small.chroma])
-                for small, window in ((a, mine), (b, its))
-            )
-        ),
+        colours=_same_colours(resample(a.chroma, mine, _TINT), resample(b.chroma, its, _TINT)),
     )
 
 
@@ -170,11 +163,11 @@ def _toned(one: Any, other: Any) -> tuple[Any, Any]:
     """
     import numpy as np
 
+    places = np.linspace(0, one.size - 1, 65).astype(np.int64)
+    tones, its = (np.sort(each, axis=None)[places] for each in (one, other))
     found = []
-    for a, b in ((one, other), (other, one)):
-        tones, its = np.sort(a, axis=None), np.sort(b, axis=None)
-        places = np.linspace(0, a.size - 1, 65).astype(np.int64)
-        toned = np.interp(a, *_rising(tones[places], its[places]))
+    for a, b, of_a, of_b in ((one, other, tones, its), (other, one, its, tones)):
+        toned = np.interp(a, *_rising(of_a, of_b))
         found.append((float(((toned - b) ** 2).mean()), toned, b))
     _, a, b = min(found, key=lambda each: each[0])
     return a, b
@@ -184,9 +177,10 @@ def _rising(tones: Any, its: Any) -> tuple[Any, Any]:
     """The curve with one point for each tone: where there are several, their mean."""
     import numpy as np
 
-    _, which = np.unique(np.round(tones), return_inverse=True)
+    which = np.round(tones).astype(np.int64)
     counts = np.bincount(which)
-    return np.bincount(which, tones) / counts, np.bincount(which, its) / counts
+    there = counts.nonzero()[0]
+    return tuple(np.bincount(which, each)[there] / counts[there] for each in (tones, its))
 
 
 def _odd(one: Any, other: Any) -> float:

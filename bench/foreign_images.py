@@ -1,0 +1,139 @@
+"""Labelled images of cameras, renderers and windows: more sources than `labelled_images` has.
+
+Three Debian packages, and test corpora and examples of public repositories. They are fetched into
+the cache; what is not there is left out. Labels were given by looking at every image once. Scans of
+paintings, thermal pictures, noise, copies of one another and pictures that mix a photograph with a
+rendering are left out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench.labelled_images import Labelled, unpack
+
+DEBIAN = ("kphotoalbum", "kicad-doc-en", "okular", "step")
+
+REPOSITORIES = {
+    "metadata-extractor-images": "drewnoakes/metadata-extractor-images",
+    "exif-samples": "ianare/exif-samples",
+    "raytracing.github.io": "RayTracing/raytracing.github.io",
+    "godot-demo-projects": "godotengine/godot-demo-projects",
+    "playcanvas": "playcanvas/engine",
+}
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic"}
+SMALLEST = 3000  # bytes: smaller files are icons, or stand for files that were not fetched
+
+CAMERAS_ASIDE = {
+    "issue 437 (dotnet).heic",
+    "issue 125.jpg",
+    "issue 173 (dotnet).jpg",
+    "issue 600 (2).jpg",
+    "canon powershot a2500.jpg",
+    "flir vue pro 640.jpg",
+    "flir iphone device.jpg",
+    "flir.jpg",
+    "photoshop (1).jpg",
+    "photoshop (2).jpg",
+    "sony dsc-p12.jpg",
+    "alpha lossless (1).webp",
+    "alpha lossy (1).webp",
+    "alpha lossy (2).webp",
+    "animation lossy.webp",
+    "htc desire.webp",
+    "nikon d1x.webp",
+    "exif-at-eof.heic",
+    "kodak clas digital film scanner hr200 (2).jpg",
+}
+CAMERAS_DRAWN = {
+    "issue 258 (dotnet).jpg": "social_card",
+    "issue 609.jpg": "slide",
+    "issue 80.jpg": "slide",
+    "multiple icc segments.jpg": "illustration",
+    "panasonic lumix dmc-lx7.jpg": "screenshot",
+    "photoshop (3).jpg": "screenshot",
+    "issue 121.jpg": "illustration",
+    "alpha lossless (2).webp": "illustration",
+    "animation lossless.webp": "illustration",
+    "webpvp8.webp": "screenshot",
+    "webpvp8l.webp": "illustration",
+    "webpvp8x.webp": "screenshot",
+}
+EXIF_DRAWN = {
+    "image00971.jpg": "banner",
+    "image01088.jpg": "banner",
+    "bluesquare.jpg": "illustration",
+    "no_exif.jpg": "poster",
+}
+#: Captures and skies of the renderer's examples that are photographs themselves.
+PHOTOGRAPHIC = (
+    "gaussian-splatting",
+    "camera_first-person",
+    "camera_multi",
+    "graphics_sky",
+    "test_texture-ktx2-cubemap",
+    "xr_vr-basic",
+    "xr_vr-test-bed",
+)
+WINDOWS = {"gui", "networking", "plugins", "loading", "audio", "compute"}
+
+
+def fetch(cache: Path) -> None:
+    """Clone what is missing, without history. Some are hundreds of megabytes."""
+    unpack(cache, DEBIAN)
+    for name, repository in REPOSITORIES.items():
+        target = cache / "github" / name
+        if not target.exists():
+            url = f"https://github.com/{repository}"
+            subprocess.run(["git", "clone", "-q", "--depth", "1", url, str(target)], check=True)
+
+
+def images(cache: Path) -> Iterator[Labelled]:
+    """Yield every labelled image that exists, in a fixed order."""
+    share = "usr/share"
+    album = cache / "kphotoalbum" / share / "kphotoalbum/demo"
+    for path in sorted(album.glob("*.jpg")):
+        if path.name != "qt-logo.jpg":
+            yield Labelled(path, "photo", "kphotoalbum")
+    for package in ("kphotoalbum", "okular", "step"):
+        for path in _windows((cache / package / share / "doc/HTML/en" / package).glob("*.png")):
+            yield Labelled(path, "screenshot", "kde")
+    kicad = _windows((cache / "kicad-doc-en" / share / "doc/kicad/help/en").rglob("*.png"))
+    for path in kicad[:: max(1, len(kicad) // 80)]:
+        yield Labelled(path, "screenshot", "kicad")
+    folder = cache / "github"
+    for path in _pictures(folder / "metadata-extractor-images", "jpg", "heic", "webp"):
+        name = path.name.lower()
+        if name not in CAMERAS_ASIDE:
+            yield Labelled(path, CAMERAS_DRAWN.get(name, "photo"), "cameras")
+    for path in _pictures(folder / "exif-samples", "jpg", "heic"):
+        name = path.name.lower()
+        # Those of exif-org are in the collection above as well; orientation has one picture.
+        if path.parent.name not in ("exif-org", "orientation"):
+            yield Labelled(path, EXIF_DRAWN.get(name, "photo"), "exif-samples")
+    for path in _pictures(folder / "raytracing.github.io", "images"):
+        if "perlin-noise" in path.name or "white-noise" in path.name or "old" in path.parts:
+            continue
+        label = "poster" if path.name.startswith("Cover") else "illustration"
+        yield Labelled(path, label, "raytracing")
+    for path in _pictures(folder / "godot-demo-projects", "."):
+        if "screenshots" in path.parts and "panorama" not in path.name:
+            topic = path.relative_to(folder / "godot-demo-projects").parts[0]
+            yield Labelled(path, "screenshot" if topic in WINDOWS else "illustration", "godot")
+    for path in _pictures(folder / "playcanvas", "examples"):
+        if path.stem.endswith("_large") and not path.name.startswith(PHOTOGRAPHIC):
+            yield Labelled(path, "illustration", "playcanvas")
+
+
+def _windows(paths: Iterable[Path]) -> list[Path]:
+    """Without icons and buttons."""
+    return sorted(path for path in paths if path.stat().st_size > 9000)
+
+
+def _pictures(root: Path, *folders: str) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix.lower() in PICTURES and path.stat().st_size > SMALLEST:
+                yield path
