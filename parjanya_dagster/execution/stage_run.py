@@ -174,10 +174,12 @@ class StageRunner:
         the manifests of others nor the run.
         """
         store = self.resources.store
-        if stage in (SEEING, DECIDING) and self.work is None:
-            self._embed([batch for batch in batches if batch in tally.by_batch])
         stale = store.stale_manifests() if stage == DECIDING else {}
-        paused = self._paused() if stale.keys() & set(batches) else frozenset()
+        putting_off = stage == SEEING and self.resources.settings.runs.manifest_pause
+        paused = self._paused() if putting_off or stale.keys() & set(batches) else frozenset()
+        if stage in (SEEING, DECIDING) and self.work is None:
+            changed = {*tally.by_batch, *stale}
+            self._embed([one for one in batches if one in changed and one not in paused])
         buckets = store.known_buckets() if stale.keys() & set(batches) else {}
         wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
         for batch in batches:
@@ -194,7 +196,8 @@ class StageRunner:
     def _embed(self, batches: Sequence[str]) -> None:
         """Make vectors while previews are at hand. No run and no image is harmed without them.
 
-        Where a run died before it did, the run that decides its images does.
+        Where a run died before it did, the run that writes the batch's manifest does. To know what
+        is missing, it reads the rows of the batch. So where a manifest waits, vectors wait too.
         """
         from parjanya_dagster.execution.embedding import make  # it imports NumPy
 

@@ -8,6 +8,8 @@ import pytest
 
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import MANIFEST
+from parjanya_dagster.embeddings import embeddings_of
+from parjanya_dagster.execution.engines import chosen_space
 from parjanya_dagster.execution.stage_run import StageRunner
 from tests.support.clock import Clock
 from tests.support.pictures import picture
@@ -62,6 +64,23 @@ def test_the_first_manifest_is_written_at_once_and_the_next_after_the_pause(
     assert len(asked_for(house)) == 1
     assert run(house) == [False]
     assert store.stale_manifests() == {}
+
+
+def test_vectors_wait_with_the_manifest_and_are_made_with_it(house: House, clock: Clock) -> None:
+    def without_vectors() -> int:
+        platform = house.platform
+        rows = platform.store.present("acme")
+        space = chosen_space(platform.settings)
+        return len(embeddings_of(platform.store, platform.objects, space, rows).missing)
+
+    run(house)
+    assert without_vectors() == 0
+    land(house, 2)
+    run(house)
+    assert without_vectors() == 1
+    clock.pass_by(PAUSE)
+    run(house)
+    assert without_vectors() == 0
 
 
 def test_a_note_that_is_lost_means_sooner(house: House) -> None:
