@@ -12,9 +12,9 @@ D = 96
 
 
 def vectors(n: int, seed: int = 0) -> np.ndarray:
-    """Unit vectors in clumps, as those of pictures lie."""
+    """Unit vectors in clumps on one side of the origin, as those of pictures lie."""
     rng = np.random.default_rng(seed)
-    clumps = rng.normal(size=(20, D))
+    clumps = rng.normal(size=(20, D)) + 3.0
     found = clumps[rng.integers(20, size=n)] + 0.6 * rng.normal(size=(n, D))
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
@@ -56,7 +56,7 @@ def test_codes_find_nearly_all_that_exact_search_finds(monkeypatch: pytest.Monke
     monkeypatch.setattr(nearest, "EXACT", 500)
     monkeypatch.setattr(nearest, "CANDIDATES", 600)
     matrix, index = vectors(8000), Nearest(D)
-    index.put("gone", names(2000, 8000), -vectors(2000, 1).astype(np.float16))
+    index.put("gone", names(2000, 8000), matrix[:2000].astype(np.float16))
     index.put("a", names(5000), matrix[:5000].astype(np.float16))
     index.near(matrix[0], 1)  # gives codes to what is there
     index.drop("gone")
