@@ -9,6 +9,6 @@ Importing it is cheap: models and their libraries load on the first call, or on 
 
 from __future__ import annotations
 
-from gpu_ops.interface import LABELS, Enricher, Identity, Scorer
+from gpu_ops.interface import LABELS, Embedder, Enricher, Identity, Scorer
 
-__all__ = ["LABELS", "Enricher", "Identity", "Scorer"]
+__all__ = ["LABELS", "Embedder", "Enricher", "Identity", "Scorer"]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops.interface import Enricher, Scorer
+from gpu_ops.interface import Embedder, Enricher, Scorer
 
 if TYPE_CHECKING:
     from gpu_ops.endpoint.options import Options as EndpointOptions
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAMES: Mapping[str, tuple[str, ...]] = {
     "enricher": ("embedded", "embedded-tags", "transformers", "openai"),
     "scorer": ("embedded", "embedded-full", "pyiqa"),
+    "embedder": ("embedded", "embedded-lite0"),
 }
 
 _lock = threading.RLock()
@@ -42,6 +43,12 @@ def scorer(name: str = "embedded", options: IqaOptions | None = None) -> Scorer:
     `BadWeights` where the weights have no manifest.
     """
     engine: Scorer = _once("scorer", name, options)
+    return engine
+
+
+def embedder(name: str = "embedded") -> Embedder:
+    """Return the process's embedder of that name. Building it loads no model; `warm()` does."""
+    engine: Embedder = _once("embedder", name)
     return engine
 
 
@@ -81,6 +88,14 @@ def _build(kind: str, name: str, options: Any) -> Any:
         if options is None:
             raise ValueError("the engine `pyiqa` needs options: where are its weights?")
         return PyiqaScorer(Path(options.weights), options.metrics, device=options.device)
+    if kind == "embedder":
+        if name == "embedded-lite0":
+            from gpu_ops.embedded.lite0 import Lite0Embedder
+
+            return Lite0Embedder()
+        from gpu_ops.embedded.descriptor import DescriptorEmbedder
+
+        return DescriptorEmbedder()
     if kind == "enricher":
         from gpu_ops.embedded.enricher import EmbeddedEnricher
 

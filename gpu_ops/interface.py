@@ -111,6 +111,23 @@ class Scorer(Engine, Protocol):
         """
 
 
+class Embedder(Engine, Protocol):
+    """Says where an image lies among others, by a vector.
+
+    Vectors of one identity can be compared with one another, and with no others.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+
+    def embed(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Return vectors (n, dimension) of unit length, one per image, in order.
+
+        Raises `InvalidImage` when an array is not an upright RGB image.
+        """
+
+
 class SomeFailed(Exception):
     """Some images of a batch got no answer. Those that did are not asked again.
 

@@ -137,6 +137,10 @@ class QueryInvalid(ParjanyaError):
     """This asks for something that the catalog does not have."""
 
 
+class LikenessUnknown(ParjanyaError):
+    """There is nothing to compare this picture by."""
+
+
 class TokenRefused(ParjanyaError):
     """This is no valid token. `parjanya uploads token add TENANT` makes one."""
 

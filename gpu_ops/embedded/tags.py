@@ -30,6 +30,7 @@ FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 ARCHITECTURE = "tf_efficientnet_lite0"
 
+FEATURES = 1280
 SIDE, RESIZED = 224, 256  # the centre of a copy whose shorter side is the second
 #: Calibrated by eye on photographs of packages: docs/embedded-enricher.md holds the counts.
 THRESHOLD = 0.9
@@ -58,10 +59,19 @@ class Tagger:
             return []
         return [{"name": names[int(index)], "confidence": round(float(confidence), 4)}]
 
+    def features(self, image: Image) -> Any:
+        """What the last layer looks at: float32 (`FEATURES`,), of an RGB image (h, w, 3)."""
+        import torch
+
+        model, _ = self._load()
+        with torch.inference_mode():
+            seen = model.forward_features(torch.from_numpy(_centre(image))[None])
+            return model.forward_head(seen, pre_logits=True)[0].numpy()
+
     def _load(self) -> tuple[Any, list[str]]:
         with self._lock:
             if self._model is None:
-                data = _weights()
+                data = require_weights()
                 cure()
                 import timm
                 import torch
@@ -88,7 +98,8 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _weights() -> bytes:
+def require_weights() -> bytes:
+    """The weights. Raises ImportError where they are missing, `BadWeights` where altered."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ImportError(

@@ -95,6 +95,13 @@ class Catalog:
             )
             return before, after
 
+    def listed(self, image_ids: Iterable[str]) -> dict[str, Listed]:
+        """What the tiles of these images show, by id. Those that are not in it yet are left out."""
+        with self._lock:
+            self._refresh()
+            slots = [slot for one in image_ids if (slot := self._file.slot(one)) is not None]
+            return {i: Listed(image_id=i, shown=shown) for i, shown in self._file.shown(slots)}
+
     def ids_from(self, prefix: str, limit: int = 20) -> list[str]:
         """Ids of images that begin so."""
         with self._lock:

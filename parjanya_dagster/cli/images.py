@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,13 +23,16 @@ from parjanya_dagster.cli.filters import (
     view_of,
 )
 from parjanya_dagster.cli.options import Home, Json, platform_of
-from parjanya_dagster.cli.output import minute, print_json
+from parjanya_dagster.cli.output import minute, print_json, print_note
+from parjanya_dagster.errors import QueryInvalid
 
 if TYPE_CHECKING:
     from parjanya_dagster.catalog import Catalog, Query
     from parjanya_dagster.platform import Platform
 
 PAGE = 1000
+EVERY = 1_000_000_000
+ALIKE = 24  # images that are listed unless another number is asked for
 
 
 def images(
@@ -43,7 +47,16 @@ def images(
     since: Since = "",
     text: Text = "",
     sort: Sort = "-landed",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1_000_000_000,
+    like: Annotated[
+        str,
+        typer.Option(
+            help="Those that look like this image (its id or name) or like the picture in this "
+            "file, the most alike first. Goes with --tenant, --limit, --json and --paths."
+        ),
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many. With --like 24, else all.")
+    ] = None,
     as_json: Json = False,
     paths: Annotated[
         bool, typer.Option("--paths", help="Print where the originals are, one per line.")
@@ -55,9 +68,14 @@ def images(
         "tenant": tenant, "verdict": verdict, "rule": rule, "reason": reason, "category": category,
         "failure": failure, "batch": batch,
     }  # fmt: skip
+    if like:
+        if any(value for name, value in chosen.items() if name != "tenant") or since or text:
+            raise QueryInvalid("--like goes with --tenant, --limit, --json and --paths alone.")
+        _print_like(platform, like, tenant or [], limit or ALIKE, as_json, paths)
+        return
     with current_catalog(platform) as catalog:
         query = view_of(catalog, chosen, since, text, sort)
-        _print(platform, catalog, query, limit, as_json, paths)
+        _print(platform, catalog, query, limit or EVERY, as_json, paths)
 
 
 def _print(
@@ -83,3 +101,33 @@ def _print(
         if found.next is None:
             return
         query = query.page_after(found.next)
+
+
+def _print_like(
+    platform: Platform, like: str, tenants: list[str], limit: int, as_json: bool, paths: bool
+) -> None:
+    from parjanya_dagster.doctor.find import find_image
+
+    if len(tenants) > 1:
+        raise QueryInvalid("Images are compared within one tenant: name one with --tenant.")
+    slugs = tenants or [tenant.slug for tenant in platform.store.tenants()]
+    if Path(like).is_file():
+        if len(slugs) != 1:
+            raise QueryInvalid("Whose images shall be compared with the picture? Say --tenant.")
+        owner = platform.tenant(slugs[0])
+        answer = platform.similar.like_picture(owner, Path(like).read_bytes(), limit)
+    else:
+        row = find_image(platform.store, like, tenants[0] if tenants else None)
+        answer = platform.similar.like_image(row, limit)
+    print_note(f"of {answer.compared} images that have a vector of {answer.space.id}")
+    for one in answer.images:
+        row = one.row
+        if as_json:
+            print_json({"image_id": row.image_id, "tenant": row.tenant, "key": row.key,
+                        "verdict": row.effective_verdict,
+                        "similarity": round(one.similarity, 4)}, indent=None)  # fmt: skip
+        elif paths:
+            sys.stdout.write(platform.objects.place(row.bucket, row.key) + "\n")
+        else:
+            typer.echo(f"{one.similarity:.3f}  {row.image_id}  {row.effective_verdict or '-':<8} "
+                       f"{row.tenant}  {row.key}")  # fmt: skip

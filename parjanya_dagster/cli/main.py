@@ -14,6 +14,7 @@ from parjanya_dagster.cli import (
     catalog,
     declare,
     doctor,
+    embeddings,
     explain,
     images,
     ingest,
@@ -91,7 +92,7 @@ for command in (
     backup.restore,
 ):
     app.command()(command)
-for group in (policy, review, taste, release, tenant, uploads, catalog):
+for group in (policy, review, taste, release, tenant, uploads, catalog, embeddings):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -72,6 +72,10 @@ def create(
     shard_mb: Annotated[
         int, typer.Option("--shard-mb", help="MB of the originals of a shard at most.")
     ] = 128,
+    diverse: Annotated[
+        int,
+        typer.Option(min=0, help="Only so many images: those that differ most. 0: all."),
+    ] = 0,
     description: Annotated[str, typer.Option(help="For the dataset card.")] = "",
     licence: Annotated[str, typer.Option("--licence", help="For the dataset card.")] = "",
     privacy: Annotated[str, typer.Option(help="For the dataset card: legal ground, consent.")] = "",
@@ -86,6 +90,7 @@ def create(
 
     The images are chosen now. You may interrupt the writing: `resume` goes on.
     """
+    from parjanya_dagster.execution.engines import chosen_space
     from parjanya_dagster.release.create import begin
     from parjanya_dagster.release.options import (
         MB,
@@ -104,6 +109,7 @@ def create(
         keep_exif=keep_exif,
         shard_images=shard_images,
         shard_bytes=shard_mb * MB,
+        diverse=diverse,
         description=description,
         licence=licence,
         privacy=privacy,
@@ -117,6 +123,7 @@ def create(
         options,
         who=who or login(),
         clock=platform.clock,
+        space=chosen_space(platform.settings) if diverse else None,
     )
     print_note(f"{begun.release.key}: {begun.release.images} images, {begun.release.release_id}")
     if not begun.new:

@@ -21,6 +21,8 @@ from parjanya_dagster.client.messages import (
     Media,
     ReviewsTold,
     ReviewTold,
+    SimilarListed,
+    SimilarsListed,
     TenantListed,
     TenantsListed,
     Upload,
@@ -127,6 +129,17 @@ class Parjanya:
     def image(self, image_id: str) -> ImageFacts:
         """Everything about one image, from Truth: evidence, decisions, history."""
         return self._connection.get(ImageFacts, f"/api/v1/images/{image_id}")
+
+    def similar(self, image: Image, limit: int = 24) -> list[SimilarListed]:
+        """Images of the same tenant that look like this one, the most alike first."""
+        path = f"/api/v1/images/{_id(image)}/similar"
+        return self._connection.get(SimilarsListed, path, [("limit", str(limit))]).images
+
+    def similar_to(self, path: str | Path, tenant: str, limit: int = 24) -> list[SimilarListed]:
+        """Images of a tenant that look like the picture in a file, which the desk does not keep."""
+        place = "/api/v1/similar/content"
+        pairs = [("tenant", tenant), ("limit", str(limit))]
+        return self._connection.send(SimilarsListed, place, Path(path).read_bytes(), pairs).images
 
     def original(self, image: Image) -> bytes:
         """The original file."""

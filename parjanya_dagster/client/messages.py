@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_LISTED = 1000  # images of one page
+MOST_SIMILAR = 200
 MOST_DECISIONS = 500  # of one request
 
 Action = Literal["accept", "reject", "undo"]
@@ -83,6 +84,20 @@ class ImagesListed(Told):
     complete_at: float | None = Field(
         description="Everything that was in Truth then is counted. Null: not built yet."
     )
+
+
+class SimilarListed(ImageListed):
+    """An image that looks like the one that was asked about."""
+
+    similarity: float = Field(description="Cosine of the vectors: 1 is the same.")
+
+
+class SimilarsListed(Told):
+    """Images that look alike, the most alike first."""
+
+    space: str = Field(description="Which engine and revision made the vectors.")
+    compared: int = Field(description="Images of the tenant that have a vector.")
+    images: list[SimilarListed]
 
 
 class Facets(Told):

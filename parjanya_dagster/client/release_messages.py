@@ -20,6 +20,9 @@ class ReleaseWanted(Asked):
     split: str = "train=1"
     formats: str = "parquet"
     bytes: str = "original"
+    diverse: int = Field(
+        default=0, ge=0, description="Only so many images: those that differ most. 0: all."
+    )
     description: str = Field(default="", max_length=5000)
     licence: str = Field(default="", max_length=1000)
     privacy: str = Field(default="", max_length=5000)

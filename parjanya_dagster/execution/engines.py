@@ -6,9 +6,10 @@ from typing import Any
 
 import gpu_ops.engines
 from gpu_ops.endpoint.options import Options as EndpointOptions
-from gpu_ops.interface import Enricher, Scorer
+from gpu_ops.interface import Embedder, Enricher, Scorer
 from gpu_ops.iqa.options import Options as IqaOptions
 from gpu_ops.vlm.options import Options as TransformersOptions
+from parjanya_dagster.embeddings.space import Space, space_of
 from parjanya_dagster.settings import Settings
 
 KIND = {"enriched": "enricher", "scored": "scorer"}
@@ -59,3 +60,15 @@ def engine_of(settings: Settings, stage: str) -> Enricher | Scorer:
     if KIND[stage] == "enricher":
         return gpu_ops.engines.enricher(name, options)
     return gpu_ops.engines.scorer(name, options)
+
+
+def embedder_of(settings: Settings) -> Embedder | None:
+    """The engine that makes vectors. None: none are made. Raises ImportError."""
+    name = settings.engines.embedder
+    return None if name == "none" else gpu_ops.engines.embedder(name)
+
+
+def chosen_space(settings: Settings) -> Space | None:
+    """The space of the vectors that are made here. None: none are made. Loads no model."""
+    embedder = embedder_of(settings)
+    return None if embedder is None else space_of(embedder)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parjanya_dagster.errors import BucketMissing, BucketUnknown, ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import BucketMissing, ObjectGone, StorageUnavailable
+from parjanya_dagster.execution.buckets import require_known
 from parjanya_dagster.execution.manifest_table import as_parquet, shows
 from parjanya_dagster.objects.store import Object, Objects
 from parjanya_dagster.truth.models import Evidence, ImageRow, parse_batch
@@ -60,7 +61,7 @@ def write_manifest(
     key = manifest_key(batch)
     bucket = _bucket(store, batch)
     buckets = store.known_buckets() if buckets is None else buckets
-    _require_known(buckets, objects, bucket)
+    require_known(buckets, objects, bucket, "no manifest is")
     known = known or contents(store, batch)
     data = as_parquet(known.rows, known.evidence, decided)
     for _ in range(TRIES):
@@ -94,16 +95,6 @@ def _there(objects: Objects, bucket: str, key: str) -> Object | None:
         return objects.get(bucket, key)
     except (ObjectGone, BucketMissing):  # the bucket is made with its first object
         return None
-
-
-def _require_known(buckets: Mapping[str, KnownBucket], objects: Objects, bucket: str) -> None:
-    """A manifest in an empty mount point would be hidden when the volume comes back."""
-    known = buckets.get(bucket)
-    if known is not None and objects.identity(bucket) != known.identity:
-        raise BucketUnknown(
-            f"What lies at the place of the bucket {bucket!r} is not the bucket that Truth knows, "
-            "so no manifest is written there. Is its volume mounted? `parjanya doctor` says more."
-        )
 
 
 def _bucket(store: Tenants, batch: str) -> str:

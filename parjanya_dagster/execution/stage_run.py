@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from parjanya_dagster.belief import refusing
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.execution.engines import embedder_of
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
@@ -21,7 +22,7 @@ from parjanya_dagster.execution.preflight import anything_to_do, require_fit
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_ledger import Book, gpu_attached
 from parjanya_dagster.execution.run_start import Announce, report_identity
-from parjanya_dagster.execution.stages.build import stage_work
+from parjanya_dagster.execution.stages.build import previews_of, stage_work
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
@@ -32,6 +33,7 @@ from parjanya_dagster.truth.stages import STAGES
 
 log = get_logger(__name__)
 DECIDING = STAGES[-1]  # the stage whose outcomes are written to manifests
+SEEING = "enriched"  # the stage whose previews vectors are made from
 
 Work = Callable[[str, str], StageWork]
 """stage, run id -> its work."""
@@ -167,6 +169,8 @@ class StageRunner:
         the manifests of others nor the run.
         """
         store = self.resources.store
+        if stage == SEEING and self.work is None:
+            self._embed([batch for batch in batches if batch in tally.by_batch])
         stale = store.stale_manifests() if stage == DECIDING else {}
         buckets = store.known_buckets() if stale.keys() & set(batches) else {}
         wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
@@ -179,6 +183,24 @@ class StageRunner:
             batch_done(batch, tally, known)
         for tenant in (tenant for tenant, taken in wrote.items() if taken):
             refusing.clear(store, tenant)
+
+    def _embed(self, batches: Sequence[str]) -> None:
+        """Make vectors while previews are at hand. No run and no image is harmed without them."""
+        from parjanya_dagster.execution.embedding import make  # it imports NumPy
+
+        settings, store, objects = (
+            self.resources.settings, self.resources.store, self.resources.objects
+        )  # fmt: skip
+        try:
+            embedder = embedder_of(settings)
+            for batch in batches:
+                if embedder is None:
+                    return
+                made = make(store, objects, embedder, batch, previews_of(objects).pixels)
+                log.info("vectors_made", run=self.run_id, batch=batch, made=made.made,
+                         failed=made.failed)  # fmt: skip
+        except Exception as error:
+            log.warning("no_vectors", run=self.run_id, why=f"{type(error).__name__}: {error}")
 
     def _write_manifest(
         self,

@@ -28,6 +28,7 @@ def card(release: Release, frozen: Frozen) -> bytes:
         "has another version. `SHA256SUMS` names every file: `sha256sum --check SHA256SUMS`.\n",
         "## What is in it\n\n"
         f"The images of the view `{_view(options)}` that were decided and not withdrawn.\n\n"
+        + _diverse(options)
         + "".join(
             _table(title, counts[name])
             for title, name in (
@@ -70,6 +71,16 @@ def _front_matter(options: Options, images: Mapping[str, int]) -> str:
 
 def _view(options: Options) -> str:
     return "&".join(f"{name}={value}" for name, value in options.where)
+
+
+def _diverse(options: Options) -> str:
+    if not options.diverse:
+        return ""
+    return (
+        f"Of them, the {options.diverse} that differ most from one another were chosen: farthest "
+        f"first, by vectors of `{options.space}`. So rare kinds of images are more frequent here "
+        "than in the view, and so are odd ones.\n\n"
+    )
 
 
 def _table(title: str, counts: Mapping[str, int]) -> str:

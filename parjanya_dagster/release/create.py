@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
+from parjanya_dagster.embeddings import Embeddings, Space, embeddings_of
 from parjanya_dagster.errors import ReleaseInvalid, UnknownRelease
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.release import selection, writing
@@ -13,7 +15,7 @@ from parjanya_dagster.release.bucket import proven
 from parjanya_dagster.release.frozen import ROOT, freeze
 from parjanya_dagster.release.options import Options, check
 from parjanya_dagster.release.selection import select
-from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.models import ImageRow, Tenant
 from parjanya_dagster.truth.releases import WITHDRAWN, Release, check_name, parse_ref
 from parjanya_dagster.truth.store import Releases
 
@@ -43,9 +45,11 @@ def begin(
     *,
     who: str,
     clock: Callable[[], float],
+    space: Space | None = None,
 ) -> Begun:
     """Choose the images of a release now, and record it. Nothing of it is written yet but its list.
 
+    `space`: that of the vectors by which diverse images are chosen.
     Where the last version of the name is the same release and not withdrawn, that is it. Raises
     ReleaseInvalid, StorageUnavailable.
     """
@@ -53,7 +57,8 @@ def begin(
     if not who.strip() or len(who) > LONGEST_WHO:
         raise ReleaseInvalid(f"Who makes the release? A name of 1 to {LONGEST_WHO} characters.")
     bucket = proven(store, objects, tenant)
-    selected = select(store, tenant.slug, check(options))
+    options = replace(check(options), space=space.id if space and options.diverse else "")
+    selected = select(store, tenant.slug, options, partial(_vectors, store, objects, space))
     frozen, new_objects = freeze(selected.items, options)
     for new in new_objects:  # the head comes last: where it is, all of the list is
         objects.put_many(bucket, [new])
@@ -76,6 +81,17 @@ def begin(
         if begun == wanted:
             return Begun(release=begun, new=True, left_out=selected.left_out)
     raise ReleaseInvalid(f"Others make versions of {name!r} all the time. Try again.")
+
+
+def _vectors(
+    store: Source, objects: Objects, space: Space | None, rows: Sequence[ImageRow]
+) -> Embeddings:
+    if space is None:
+        raise ReleaseInvalid(
+            "No vectors are made here, so nothing says which images differ: "
+            "PARJANYA_ENGINES__EMBEDDER is none."
+        )
+    return embeddings_of(store, objects, space, rows)
 
 
 def _free(store: Source, objects: Objects, tenant: Tenant, name: str, version: int) -> int:

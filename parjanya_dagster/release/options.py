@@ -48,6 +48,8 @@ class Options:
     description: str = ""
     licence: str = ""
     privacy: str = ""
+    diverse: int = 0  # so many images, those that differ most; 0: all
+    space: str = ""  # of the vectors that they differ by; empty: all are released
     edition: int = field(default=EDITION)
 
     @property
@@ -55,9 +57,12 @@ class Options:
         return Query.of(self.where)
 
     def body(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it. What was added later is left out where it is not asked for: ids stay."""
+        asked = asdict(self)
+        if not self.diverse:
+            del asked["diverse"], asked["space"]
         return {
-            **asdict(self),
+            **asked,
             "where": [list(pair) for pair in self.where],
             "split": [list(pair) for pair in self.split],
             "formats": list(self.formats),
@@ -154,6 +159,8 @@ def check(options: Options) -> Options:
             f"Pictures are resized from previews, so --side is 16 to {LARGEST_SIDE}, "
             f"not {options.side}."
         )
+    if options.diverse < 0:
+        raise ReleaseInvalid(f"--diverse says how many images, so it is not {options.diverse}.")
     if options.shard_images < 1 or options.shard_bytes < 1:
         raise ReleaseInvalid("A shard has at least one image and one byte.")
     texts = {name: getattr(options, name) for name in ("description", "licence", "privacy")}

@@ -6,7 +6,7 @@ The catalog would answer the view faster, but it may lag behind Truth.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from parjanya_dagster.catalog import Query
 from parjanya_dagster.catalog.entry import Entry, entry_of
 from parjanya_dagster.catalog.facets import PLACE
+from parjanya_dagster.embeddings import Embeddings
 from parjanya_dagster.errors import ReleaseInvalid
+from parjanya_dagster.release.diverse import farthest_first
 from parjanya_dagster.release.groups import Kin, groups
 from parjanya_dagster.release.items import Item, facts_of
 from parjanya_dagster.release.options import ORIGINAL, Options
@@ -24,6 +26,8 @@ from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.store import EvidenceLog, Images, Releases
 from parjanya_dagster.truth.store.paging import present_pages
+
+Vectors = Callable[[Sequence[ImageRow]], Embeddings]
 
 
 class Source(Images, EvidenceLog, Releases, Protocol):
@@ -38,11 +42,15 @@ class Selected:
     left_out: Mapping[str, int]  # why -> images
 
 
-def select(store: Source, tenant: str, options: Options) -> Selected:
-    """The images of a view, in groups and splits. Raises ReleaseInvalid."""
+def select(store: Source, tenant: str, options: Options, vectors: Vectors) -> Selected:
+    """The images of a view in groups and splits, or so many of them as differ most.
+
+    `vectors` reads those of rows. Raises ReleaseInvalid.
+    """
     withdrawn = store.withdrawals(tenant)
     query, left_out = options.query, Counter[str]()
     found: list[tuple[dict[str, Any], Mapping[str, Any]]] = []
+    rows: list[ImageRow] = []  # of what was found, where they are looked at again
     for page in present_pages(store, tenant):
         chosen = []
         for row, evidence in _matching(store, page, query):
@@ -59,8 +67,13 @@ def select(store: Source, tenant: str, options: Options) -> Selected:
             original = originals.get(str(evidence["curated"].body.get("duplicate_of")))
             facts = facts_of(row, evidence, original, options.keep_exif)
             found.append((facts, evidence["validated"].body.get("likeness") or {}))
+            rows += [row] if options.diverse else []
     if not found:
         raise ReleaseInvalid(f"No decided image of {tenant!r} matches {_told(options)}.")
+    if options.diverse:
+        places = _diverse(rows, options.diverse, vectors)
+        left_out["less diverse"] += len(found) - len(places)
+        found = [found[place] for place in places]
     if options.pictures == ORIGINAL and not options.keep_exif:
         _require_strippable([facts for facts, _ in found])
     return Selected(items=_items(found, options), left_out=dict(left_out))
@@ -85,6 +98,18 @@ def matches(entry: Entry, query: Query) -> bool:
     return entry.words.issuperset(whole) and (
         not last or any(word.startswith(last) for word in entry.words)
     )
+
+
+def _diverse(rows: Sequence[ImageRow], k: int, vectors: Vectors) -> list[int]:
+    """The places of the k rows that differ most. It depends on their bytes and keys alone."""
+    order = sorted(range(len(rows)), key=lambda at: (str(rows[at].sha256), rows[at].key))
+    known = vectors([rows[at] for at in order])
+    if known.missing:
+        raise ReleaseInvalid(
+            f"{len(known.missing)} of {len(rows)} images have no vector, so nothing says how they "
+            f"differ. `parjanya embeddings make --tenant {rows[0].tenant}` makes what is missing."
+        )
+    return [order[at] for at in farthest_first(known.matrix, k)]
 
 
 def _originals(store: Images, found: Sequence[Mapping[str, Evidence]]) -> dict[str, str]:

@@ -256,6 +256,11 @@ class Engines(Group):
         default="embedded",
         description="Engine of the stage `scored`; `embedded-full` adds NIQE and BRISQUE.",
     )
+    embedder: Literal["embedded", "embedded-lite0", "none"] = Field(
+        default="embedded",
+        description="What makes the vectors that likeness is told by; `embedded-lite0` needs the "
+        "extra `tags`, `none` makes none.",
+    )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",

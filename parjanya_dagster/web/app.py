@@ -24,6 +24,7 @@ from parjanya_dagster.web import (
     regrade,
     releases,
     review,
+    similar,
 )
 from parjanya_dagster.web.access import open_keys, read_roles
 from parjanya_dagster.web.desk import Desk
@@ -74,6 +75,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/", overview.page),
         ("/images", images.page),
         ("/images/{image_id}", image.page),
+        ("/similar", similar.page),
         ("/review", review.page),
         ("/releases", releases.page),
         ("/regrade", regrade.page),
@@ -83,7 +85,9 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/healthz", _healthz),
     ):
         app.add_route(path, answer, ["GET"], include_in_schema=False)
+    app.add_route("/similar/content", similar.shown_picture, ["POST"], include_in_schema=False)
     app.include_router(api.router)
+    app.include_router(similar.router)
     app.include_router(api_review.router)
     app.include_router(releases.router)
     app.include_router(api_regrade.router)

@@ -72,6 +72,7 @@ def page(request: Request) -> Response:
             for value, label in ((f"-{name}", largest), (name, smallest))
         ],
         freshness=freshness(desk),
+        one_tenant="".join(query.filters.get("tenant", ())[:1]),
         reviewer=any(role != "viewer" for role in person.roles.values()),
         releaser="operator" in person.roles.values(),
     )

@@ -15,6 +15,7 @@ from parjanya_dagster.client.release_messages import (
     ReleaseTold,
     ReleaseWanted,
 )
+from parjanya_dagster.execution.engines import chosen_space
 from parjanya_dagster.release.create import begin
 from parjanya_dagster.release.options import Options, read_formats, read_split, read_where
 from parjanya_dagster.release.writing import root_of
@@ -69,6 +70,7 @@ def create(request: Request, wanted: ReleaseWanted) -> ReleaseBegun:
         split=read_split(wanted.split),
         formats=read_formats(wanted.formats),
         pictures=wanted.bytes,
+        diverse=wanted.diverse,
         description=wanted.description,
         licence=wanted.licence,
         privacy=wanted.privacy,
@@ -82,6 +84,7 @@ def create(request: Request, wanted: ReleaseWanted) -> ReleaseBegun:
         options,
         who=person.name,
         clock=platform.clock,
+        space=chosen_space(platform.settings) if wanted.diverse else None,
     )
     told = _told(desk, begun.release)
     return ReleaseBegun(**told, new=begun.new, left_out=dict(begun.left_out))

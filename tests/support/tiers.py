@@ -42,6 +42,7 @@ FUNCTIONS = {
     "test_what_is_asked_often_imports_nothing_heavy": "long",
     # they import torch
     "test_a_cup_of_espresso_is_tagged_and_noise_and_a_drawing_are_not": "long",
+    "test_the_features_of_lite0_are_a_space_of_their_own": "long",
     "test_torchvision_imports_and_suppresses_overlapping_boxes_after_the_cure": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",

@@ -11,7 +11,7 @@ from site_file import Site
 
 from stack.stores import Truth
 
-OURS = ("previews/*", "thumbnails/*", "curated/*")
+OURS = ("previews/*", "thumbnails/*", "curated/*", "embeddings/*", "releases/*")
 """Keys that are written beside what tenants upload."""
 
 

@@ -47,7 +47,7 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
         stage,
         lambda engine: kind(
             engine,
-            _previews(resources.objects),
+            previews_of(resources.objects),
             resources.store,
             run_id=run_id,
             clock=clock,
@@ -77,8 +77,8 @@ def _decoders(workers: int, deadline: float, memory_mib: int) -> DecoderPool:
     return DecoderPool(workers, deadline, memory_mib << 20)
 
 
-def _previews(objects: Objects) -> Previews:
-    """One cache for both stages of a run."""
+def previews_of(objects: Objects) -> Previews:
+    """One cache for all who look at previews in a run."""
     held = _held.get(id(objects))
     if held is None:
         _held.clear()

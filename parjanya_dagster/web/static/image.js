@@ -146,3 +146,16 @@ document.addEventListener("keydown", (event) => {
     keys[event.key]();
   }
 });
+
+// What looks like this image comes after the page: the first question of all reads every vector.
+const like = document.querySelector("[data-similar]");
+if (like) {
+  const none = (why) => { like.outerHTML = `<p class="dim">${why}</p>`; };
+  fetch(`/similar?image=${like.dataset.similar}&part=tiles`).then(async (answer) => {
+    const tiles = answer.ok ? (await answer.text()).trim() : "";
+    if (!tiles) return none("Nothing to compare it with yet.");
+    like.innerHTML = tiles;
+    like.removeAttribute("aria-busy");
+    return undefined;
+  }).catch(() => none("The desk does not answer."));
+}

@@ -14,6 +14,7 @@ from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import AmbiguousImage, QueryInvalid, SettingsInvalid
 from parjanya_dagster.platform import Platform
 from tests.support.desk_site import DeskSite
+from tests.support.pictures import picture
 
 Run = Callable[..., Result]
 
@@ -76,3 +77,23 @@ def test_a_report_has_the_view_that_its_options_name(run: Run, tmp_path: Path) -
     assert "three.jpg" not in report.read_text()
     for wrong in (["--pictures", "linked"], [str(tmp_path / "nowhere" / "report.html")]):
         assert isinstance(run("report", *wrong).exception, SettingsInvalid)
+
+
+def test_images_like_one_and_like_a_picture(platform: Platform, run: Run, tmp_path: Path) -> None:
+    first, second = (
+        row.image_id for row in sorted(platform.store.present("acme"), key=lambda row: row.key)
+    )
+    made = json.loads(run("embeddings", "make", "--json").stdout)
+    assert (made["made"], made["failed"]) == (3, 0)
+    assert json.loads(run("embeddings", "make", "--tenant", "acme", "--json").stdout)["there"] == 2
+    counted = json.loads(run("embeddings", "show", "--json").stdout)
+    assert counted["tenants"]["bolt"] == {"vectors": 1, "missing": 0}
+    (told,) = run("images", "--like", first, "--json").stdout.splitlines()
+    assert json.loads(told)["image_id"] == second
+    shown = tmp_path / "shown.jpg"
+    shown.write_bytes(picture(0, 64, 48))
+    (path,) = run("images", "--like", str(shown), "--tenant", "bolt", "--paths").stdout.split()
+    assert path.endswith("three.jpg")
+    assert run("images", "--like", "Dune.jpg").exception is not None  # there are two
+    for wrong in (["--tenant", "acme", "--tenant", "bolt"], ["--text", "x"], []):
+        assert isinstance(run("images", "--like", str(shown), *wrong).exception, QueryInvalid)

@@ -1,0 +1,129 @@
+"""Images like one image, or like a picture. The index answers, and Truth says what is still there.
+
+A question is about one tenant. Its index holds no vector of another, and each image that is found
+is read from Truth before it is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from gpu_ops.interface import Embedder
+from parjanya_dagster.embeddings import Space, embeddings_of, space_of
+from parjanya_dagster.embeddings.index import Indexes
+from parjanya_dagster.errors import LikenessUnknown, ObjectGone
+from parjanya_dagster.execution.engines import embedder_of
+from parjanya_dagster.execution.previews import decode_jpeg
+from parjanya_dagster.execution.stages.build import decoders_of
+from parjanya_dagster.media import Limits, Rejected
+from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.models import PRESENT, ImageRow, Tenant
+from parjanya_dagster.truth.store import Images, Tenants
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MORE = 50  # that are looked up beyond what was asked for: some may have left their bucket
+
+
+class Source(Images, Tenants, Protocol):
+    """What is read of Truth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """An image that was found."""
+
+    row: ImageRow
+    similarity: float  # cosine of the vectors: 1 is the same, about 0 is unlike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was found, the most alike first."""
+
+    space: Space  # what the vectors were made by
+    images: Sequence[Alike]
+    compared: int  # images of the tenant that have a vector
+
+
+class Similar:
+    """Questions of one process, from any number of threads."""
+
+    def __init__(
+        self, store: Source, objects: Objects, settings: Settings, clock: Callable[[], float]
+    ) -> None:
+        self._store, self._objects = store, objects
+        self._settings, self._clock = settings, clock
+
+    def like_image(self, row: ImageRow, n: int) -> Answer:
+        """Images of the same tenant like this one, which is not among them.
+
+        Raises LikenessUnknown where it has no preview, and StorageUnavailable.
+        """
+        found = embeddings_of(self._store, self._objects, self._indexes.space, [row])
+        vector: NDArray[np.float32] = self._of_preview(row) if found.missing else found.matrix[0]
+        return self._like(self._tenant(row.tenant), vector, n, but=row.image_id)
+
+    def like_picture(self, tenant: Tenant, data: bytes, n: int) -> Answer:
+        """Images of a tenant like a picture of any format that is read. It is kept nowhere.
+
+        It is decoded as uploads are, in a process that has no rights. Raises LikenessUnknown where
+        it cannot be, and StorageUnavailable.
+        """
+        media = self._settings.media
+        try:
+            limits = Limits(media.max_bytes, media.max_pixels)
+            preview = decoders_of(self._settings).validate(data, limits).preview
+        except Rejected as error:
+            raise LikenessUnknown(f"This picture cannot be read: {error.reason}") from error
+        return self._like(tenant, self._embedder.embed([decode_jpeg(preview)])[0], n)
+
+    def _like(self, tenant: Tenant, vector: NDArray[np.float32], n: int, but: str = "") -> Answer:
+        near, compared = self._indexes.near(tenant, vector, n + MORE)
+        rows = self._store.get_many([image_id for image_id, _ in near])
+        alike = [
+            Alike(row=rows[image_id], similarity=similarity)
+            for image_id, similarity in near
+            if image_id in rows and image_id != but
+        ]
+        here = [
+            one for one in alike
+            if one.row.tenant == tenant.slug and one.row.object_state == PRESENT
+        ]  # fmt: skip
+        return Answer(space=self._indexes.space, images=here[:n], compared=compared)
+
+    def _of_preview(self, row: ImageRow) -> NDArray[np.float32]:
+        """The vector of an image that has none yet."""
+        try:
+            preview = self._objects.get(row.preview_bucket or "", row.preview_key or "").data
+        except ObjectGone:
+            raise LikenessUnknown(
+                f"{row.key} has no preview, so there is nothing to compare it by."
+            ) from None
+        vector: NDArray[np.float32] = self._embedder.embed([decode_jpeg(preview)])[0]
+        return vector
+
+    def _tenant(self, slug: str) -> Tenant:
+        tenant = self._store.tenant(slug)
+        assert tenant is not None, "an image belongs to a registered tenant"
+        return tenant
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        embedder = embedder_of(self._settings)
+        if embedder is None:
+            raise LikenessUnknown(
+                "No vectors are made here, so nothing can be compared: "
+                "PARJANYA_ENGINES__EMBEDDER is none."
+            )
+        return embedder
+
+    @cached_property
+    def _indexes(self) -> Indexes:
+        return Indexes(self._objects, space_of(self._embedder), self._clock)

@@ -1,0 +1,118 @@
+"""Images that look alike, at the desk: each tenant's alone, and pictures from outside."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from parjanya_dagster.client import Parjanya
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.web.app import create_app
+from tests.support.desk_site import DeskSite, served_desk
+from tests.support.pictures import picture
+
+
+def embed(site: DeskSite) -> None:
+    from parjanya_dagster.execution.embedding import make
+    from parjanya_dagster.execution.engines import embedder_of
+    from parjanya_dagster.execution.previews import Previews
+
+    place = site.place
+    embedder = embedder_of(place.settings)
+    assert embedder is not None
+    for batch in place.store.batches():
+        made = make(place.store, place.objects, embedder, batch, Previews(place.objects).pixels)
+        assert made.failed == 0
+
+
+@pytest.fixture
+def ids(shared_site: DeskSite) -> dict[str, str]:
+    """Two tenants with pictures, of which the first of each is the same."""
+    shared_site.place.registry.publish_builtin()
+    names = [f"{n}.jpg" for n in range(5)]
+    acme = shared_site.add("acme", *names, verdict="accept")
+    bolt = shared_site.add("bolt", "0.jpg", "1.jpg", verdict="accept")
+    embed(shared_site)
+    return {f"acme/{n}": one for n, one in enumerate(acme)} | {
+        f"bolt/{n}": one for n, one in enumerate(bolt)
+    }
+
+
+def person(site: DeskSite, name: str) -> TestClient:
+    client = TestClient(create_app(site.desk, ["testserver"]), client=("10.1.1.1", 5000))
+    client.headers["X-Person"] = name
+    client.headers["X-Form"] = client.get("/api/v1/me").json()["form_token"]
+    return client
+
+
+def smaller(data: bytes, kind: str = "PNG") -> bytes:
+    image, buffer = Image.open(io.BytesIO(data)), io.BytesIO()
+    image.resize((image.width * 2 // 3, image.height * 2 // 3)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_what_is_like_an_image_is_of_its_tenant_alone(
+    shared_site: DeskSite, ids: dict[str, str]
+) -> None:
+    anna, bob = person(shared_site, "anna"), person(shared_site, "bob")
+    told = anna.get(f"/api/v1/images/{ids['acme/0']}/similar").json()
+    assert {one["image_id"] for one in told["images"]} == {ids[f"acme/{n}"] for n in range(1, 5)}
+    assert told["compared"] == 5
+    assert told["space"].startswith("embedded-")
+    likeness = [one["similarity"] for one in told["images"]]
+    assert likeness == sorted(likeness, reverse=True)
+    # Who sees one tenant is told of no other, even by a picture that it has.
+    assert bob.get(f"/api/v1/images/{ids['acme/0']}/similar").status_code == 404
+    assert bob.get("/similar", params={"image": ids["acme/0"]}).status_code == 404
+    same = bob.get(f"/api/v1/images/{ids['bolt/0']}/similar").json()["images"]
+    assert [one["image_id"] for one in same] == [ids["bolt/1"]]
+
+
+def test_a_picture_from_outside_finds_the_image_that_it_shows(
+    shared_site: DeskSite, ids: dict[str, str]
+) -> None:
+    anna, place = person(shared_site, "anna"), "/api/v1/similar/content"
+    shown = smaller(picture(3, 64, 48))
+    first, *_ = anna.post(place, params={"tenant": "acme"}, content=shown).json()["images"]
+    assert first["image_id"] == ids["acme/3"]
+    assert first["similarity"] > 0.95
+    tiles = anna.post("/similar/content", params={"tenant": "acme"}, content=shown).text
+    assert tiles.index(ids["acme/3"]) < tiles.index(ids["acme/1"])
+    assert anna.post(place, params={"tenant": "bolt"}, content=shown).status_code == 404
+    broken = anna.post(place, params={"tenant": "acme"}, content=b"no picture")
+    assert broken.status_code == 422
+    assert "cannot be read" in broken.json()["detail"]
+    del anna.headers["X-Form"]
+    assert anna.post(place, params={"tenant": "acme"}, content=shown).status_code == 403
+
+
+def test_an_image_that_left_is_not_found_and_one_without_a_vector_may_ask(
+    shared_site: DeskSite, ids: dict[str, str]
+) -> None:
+    ops, store = person(shared_site, "ops"), shared_site.place.store
+    (late,) = shared_site.add("acme", "late.jpg", verdict="accept")
+    store.depart([ids["acme/1"]], shared_site.place.clock(), "deleted")
+    told = ops.get(f"/api/v1/images/{late}/similar").json()
+    assert {one["image_id"] for one in told["images"]} == {ids[f"acme/{n}"] for n in (0, 2, 3, 4)}
+    page = ops.get("/similar", params={"image": late}).text
+    assert "Like <bdi>late.jpg</bdi>" in page
+    assert page.count('class="tile ') == 4
+
+
+def test_the_client_asks_the_same(
+    platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    site = DeskSite(platform)
+    platform.registry.publish_builtin()
+    ids = site.add("acme", "0.jpg", "1.jpg", "2.jpg", verdict="accept")
+    embed(site)
+    file = tmp_path_factory.mktemp("shown") / "shown.png"
+    file.write_bytes(smaller(picture(2, 96, 48)))
+    with served_desk(site) as address, Parjanya(address) as desk:
+        assert len(desk.similar(ids[0])) == 2
+        assert len(desk.similar(ids[0], limit=1)) == 1
+        assert desk.similar_to(file, "acme")[0].image_id == ids[2]
+    site.desk.catalog.close()
