@@ -6,6 +6,9 @@ import pytest
 
 from parjanya_dagster.policy import PolicyError, boundary, evaluate, load
 
+NEEDS = """needs:
+  taste: {tenant: acme, version: 3, hash: "sha256:%s"}
+"""
 TEXT = """name: tasteful
 version: 1
 description: Keeps what people would accept.
@@ -40,7 +43,7 @@ def test_another_taste_is_another_policy_that_replays_the_decision_alone() -> No
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (TEXT.replace("  taste: {tenant: acme", "  # {"), "add needs.taste"),
+        (TEXT.replace(NEEDS, ""), "add needs.taste"),
         (TEXT.replace("evidence: taste.accept", "evidence: taste.reject"), "there is taste.accept"),
         (TEXT.replace("sha256:%s", "%s"), "needs.taste.hash"),
     ],
