@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parjanya_dagster import lanes, policy
 from parjanya_dagster.aws.groups import AutoScalingGroup
@@ -37,7 +37,7 @@ from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_probe, open_store
-from parjanya_dagster.truth.models import Tenant
+from parjanya_dagster.truth.models import ImageRow, Tenant
 from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.store import Store
@@ -229,9 +229,20 @@ class Platform:
     @cached_property
     def tastes(self) -> Tastes:
         """What tenants' tastes say of images."""
-        from parjanya_dagster.learning.tastes import Tastes  # imports NumPy
+        from parjanya_dagster.embeddings import Space, embeddings_of  # they import NumPy
+        from parjanya_dagster.learning.tastes import Tastes
 
-        return Tastes(self.store, self.objects)
+        def vectors(space: Mapping[str, Any], rows: Sequence[ImageRow]) -> dict[str, Any]:
+            found = embeddings_of(self.store, self.objects, Space(**space), rows)
+            return dict(zip(found.image_ids, found.matrix, strict=True))
+
+        def chosen() -> dict[str, Any] | None:
+            from parjanya_dagster.execution.engines import chosen_space
+
+            space = chosen_space(self.settings)
+            return asdict(space) if space else None
+
+        return Tastes(self.store, self.objects, vectors, chosen)
 
     def tenant(self, slug: str) -> Tenant:
         """The tenant of this name. Raises UnknownTenant."""

@@ -64,13 +64,15 @@ def learn(
     objects: Objects,
     tastes: Tastes,
     tenant: str,
-    space: Mapping[str, Any] | None = None,
     heard: Callable[[int], None] = lambda images: None,
 ) -> Kept:
     """Train a tenant's taste and keep it, unless the newest was learned from the same.
 
+    Vectors are learned from too, where nearly all of these images have one.
+
     It may be killed at any point: a version is written whole or not at all. Raises
     TooFewDecisions, StorageUnavailable, BucketUnknown.
     """
+    space = tastes.space()
     taste = train(tenant, decisions_of(store, tastes, tenant, space, heard), space)
     return keep(store, objects, taste)

@@ -25,7 +25,7 @@ _ALONE: Final = ("enriched.confidence", "scored.quality")
 _LEFT_OUT: Final = ("weights", "lower_better")
 KNOTS: Final = (1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)  # quantiles between which a slope may change
 PRINCIPAL: Final = 32  # directions that are kept of vectors
-_COMMON: Final = 0.98  # share of decisions that must have a feature
+COMMON: Final = 0.98  # share of decisions that must have a feature
 _SPREAD: Final = 1e-9  # features that vary less say nothing
 
 
@@ -80,7 +80,7 @@ def common_paths(images: Sequence[Mapping[str, float]]) -> list[str]:
     for image in images:
         for path in image:
             counts[path] = counts.get(path, 0) + 1
-    return sorted(path for path, count in counts.items() if count >= _COMMON * len(images))
+    return sorted(path for path, count in counts.items() if count >= COMMON * len(images))
 
 
 def tabled(
@@ -105,7 +105,7 @@ def tabled(
 def varying(examples: Examples) -> Examples:
     """The same without features that are alike in all of them: they teach nothing."""
     kept = np.flatnonzero(np.ptp(examples.table, axis=0) > _SPREAD)
-    paths = [examples.paths[at] for at in kept]
+    paths = [examples.paths[int(at)] for at in kept]
     return Examples(paths=paths, table=examples.table[:, kept], vectors=examples.vectors)
 
 

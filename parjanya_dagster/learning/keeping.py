@@ -61,12 +61,6 @@ def get(objects: Objects, bucket: str, version: int) -> Taste:
         raise TasteMissing(f"There is no version {version} in {bucket}/{ROOT}.") from None
 
 
-def newest(objects: Objects, bucket: str) -> Kept | None:
-    """The last version. None: there is none. Raises TasteBroken, StorageUnavailable."""
-    there = versions(objects, bucket)
-    return Kept(version=there[-1], taste=get(objects, bucket, there[-1])) if there else None
-
-
 def keep(store: Source, objects: Objects, taste: Taste) -> Kept:
     """Write a taste as the next version, unless it is the newest already.
 

@@ -18,6 +18,7 @@ from parjanya_dagster.truth.models import Evidence, ImageRow
 Vectors = Callable[[Mapping[str, Any], Sequence[ImageRow]], Mapping[str, NDArray[Any]]]
 """A space as plain data, and rows -> the vectors of those that have one, by image id."""
 
+Space = Mapping[str, Any]
 Recorded = Mapping[str, Mapping[str, Evidence]]
 
 
@@ -42,10 +43,16 @@ class Tastes:
     """Reads tastes, each once: a version never changes."""
 
     def __init__(
-        self, store: keeping.Source, objects: Objects, vectors: Vectors | None = None
+        self,
+        store: keeping.Source,
+        objects: Objects,
+        vectors: Vectors | None = None,
+        space: Callable[[], Space | None] = lambda: None,
     ) -> None:
         self._store, self._objects, self._vectors = store, objects, vectors
+        self.space = space  # of the vectors that are made here, to learn from
         self._read: dict[TasteNeeds, Taste] = {}
+        self._newest: dict[str, keeping.Kept] = {}
 
     def taste(self, named: TasteNeeds) -> Taste:
         """The taste that is named, to the byte. Raises TasteUnusable, StorageUnavailable."""
@@ -81,9 +88,19 @@ class Tastes:
         }
 
     def newest(self, tenant: str) -> keeping.Kept | None:
-        """A tenant's last version. None: there is none. Raises as `keeping.newest` does."""
+        """A tenant's last version. None: there is none.
+
+        Raises TasteUnusable, StorageUnavailable.
+        """
         owner = self._store.tenant(tenant)
-        return keeping.newest(self._objects, owner.bucket) if owner else None
+        there = keeping.versions(self._objects, owner.bucket) if owner else []
+        if owner is None or not there:
+            return None
+        kept = self._newest.get(tenant)
+        if kept is None or kept.version != there[-1]:
+            taste = keeping.get(self._objects, owner.bucket, there[-1])
+            kept = self._newest[tenant] = keeping.Kept(version=there[-1], taste=taste)
+        return kept
 
     def opinions(
         self, taste: Taste, rows: Sequence[ImageRow], recorded: Recorded
@@ -97,8 +114,6 @@ class Tastes:
         said = taste.opinions(bodies, [of.get(row.image_id) for row in rows])
         return {row.image_id: opinion for row, opinion in zip(rows, said, strict=True)}
 
-    def vectors(
-        self, space: Mapping[str, Any] | None, rows: Sequence[ImageRow]
-    ) -> Mapping[str, NDArray[Any]]:
+    def vectors(self, space: Space | None, rows: Sequence[ImageRow]) -> Mapping[str, NDArray[Any]]:
         """The vectors of rows in a space. None: of no space."""
         return self._vectors(space, rows) if space and self._vectors else {}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from parjanya_dagster.errors import TooFewDecisions
 from parjanya_dagster.learning import calibration, logistic
 from parjanya_dagster.learning.features import (
+    COMMON,
     Examples,
     common_paths,
     design,
@@ -74,12 +75,14 @@ def train(
 ) -> Taste:
     """The taste of these decisions, in whatever order they come. Raises TooFewDecisions.
 
-    `space`: of their vectors; None: only evidence is learned from. Decisions that miss a feature
-    which nearly all others have are left out.
+    `space`: of their vectors, which are used where nearly all have one. Decisions that miss a
+    feature, or a vector, which nearly all others have are left out.
     """
     decisions = sorted(decisions, key=lambda one: one.image_id)
     _require(len(decisions), sum(one.accepted for one in decisions))
     images = [one.numbers for one in decisions]
+    if sum(one.vector is not None for one in decisions) < COMMON * len(decisions):
+        space = None
     dimension = int(space["dimension"]) if space else 0
     vectors = [one.vector for one in decisions]
     examples = tabled(images, common_paths(images), vectors, dimension)

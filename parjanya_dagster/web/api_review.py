@@ -34,7 +34,9 @@ class Wanted(Asked):
     n: int = Field(default=8, ge=1, le=MOST)
     skip: list[str] = Field(default=[], max_length=5000, description="Not these.")
     order: Order = Field(
-        default="oldest", description="`alike`: groups of look-alikes, each of them whole."
+        default="oldest",
+        description="`alike`: groups of look-alikes, each of them whole. `teach`: what the "
+        "tenant's taste would learn most from.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ def test_vectors_are_learned_from_where_a_space_is_named() -> None:
     assert taste.learned_from["left_out"] == 1, "it has no vector"
     assert taste.held_out["agreement"]["share"] > 0.85
     assert read(taste.data).hash == taste.hash
+    few = [replace(one, vector=one.vector if n < 40 else None) for n, one in enumerate(decisions)]
+    assert train("acme", few, SPACE).space is None, "too few have one"
     without, strong = taste.opinions([bodies(1), bodies(1)], [None, np.array([0, 0, 1.5, 0])])
     assert without.unknown == "missing: its vector"
     assert strong.accept is None or strong.accept > 0.5
