@@ -9,6 +9,7 @@ import typer
 from parjanya_dagster.cli.options import Home, Json, platform_of
 from parjanya_dagster.cli.output import CANNOT_TELL, FINDINGS, HEALTHY, print_json
 from parjanya_dagster.cli.tenant import COLOURS
+from parjanya_dagster.errors import SettingsInvalid
 
 app = typer.Typer(no_args_is_help=True, help="What only an account of AWS can show.")
 
@@ -26,8 +27,13 @@ def verify(home: Home = None, as_json: Json = False) -> None:
     is as it must be, 1 where something is an error, 2 where something could not be looked at.
     """
     from parjanya_dagster.aws.bucket_check import Mark
-    from parjanya_dagster.doctor.aws_account import verify as checks
 
+    try:
+        from parjanya_dagster.doctor.aws_account import verify as checks
+    except ImportError:
+        raise SettingsInvalid(
+            "AWS needs boto3. Install the extra: pip install 'parjanya[aws]'."
+        ) from None
     findings = []
     for finding in checks(platform_of(home)):
         findings.append(finding)

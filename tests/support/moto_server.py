@@ -2,10 +2,10 @@
 
 An emulator, not AWS: moto. Its server answers in threads and its DynamoDB takes no locks, so two
 conditional writes at once can both succeed. It also copies the whole table, with its stream, for
-each transaction, sorts it for each query, measures an item for each attribute of it, and looks for
-each of ten types in each value, and looks through the whole table for one partition. Here DynamoDB answers one request at a time, a transaction looks at
-all of its conditions before its first write, and that work is not done where it changes nothing.
-Other services are as moto has them.
+each transaction, sorts it for each query and looks through it for one partition, measures an item
+for each attribute of it, and looks for each of ten types in each value. Here DynamoDB answers one
+request at a time, a transaction looks at all of its conditions before its first write, and that
+work is not done where it changes nothing. Other services are as moto has them.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Work(Base):
         for row in self._lapsed(now):
             of = row.batch, str(row.pipeline_status)
             if of[1] in statuses:
-                since = row.lease_until or now
+                since = now if row.due_at is None else row.due_at
                 rows[of] += 1
                 oldest[of] = min(since, oldest.get(of, since))
         due = [

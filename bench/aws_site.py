@@ -1,0 +1,243 @@
+"""A site on AWS in one process, over moto's emulator: a tenant, its bucket and queue, both lanes.
+
+Engines answer for the first pictures and repeat these answers, which changes no request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from bench.aws_meter import TABLE, Meter
+from parjanya_dagster.belief.snapshot import Seen
+from parjanya_dagster.execution.engines import engine_of
+from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.stages.build import stage_work
+from parjanya_dagster.execution.stages.infer import Enrich, Score
+from parjanya_dagster.execution.worker import StageWork
+from parjanya_dagster.platform import Platform, open_platform
+from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth.models import Arrival, Evidence, ImageRow
+from parjanya_dagster.truth.outcomes import Claim, Completed
+from parjanya_dagster.truth.requests import ClaimRequest
+from parjanya_dagster.truth.stages import STAGES
+from tests.support.pictures import picture
+
+OWN = 4  # pictures that an engine really looks at
+TENANT = "acme"
+
+
+class Repeating:
+    """An engine that looks at a few pictures, and gives their answers for all others."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._answers: list[dict[str, Any]] = []
+        self._again: Iterator[dict[str, Any]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def describe(self, images: Sequence[Any], *more: Any, **options: Any) -> list[dict[str, Any]]:
+        return self._repeat(self._engine.describe, images, *more, **options)
+
+    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+        return self._repeat(self._engine.score, images)
+
+    def _repeat(self, ask: Any, images: Sequence[Any], *more: Any, **options: Any) -> Any:
+        if self._again is None:
+            answers = ask(images, *more, **options)
+            self._answers += answers
+            if len(self._answers) >= OWN:
+                self._again = cycle(self._answers)
+            return answers
+        return [dict(next(self._again)) for _ in images]
+
+
+class Moving:
+    """The time, in which pauses are skipped."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+    def pass_by(self, seconds: float) -> None:
+        self.ahead += seconds
+
+
+class Nothing:
+    """Dagster, in which nothing runs. Keys that were added are there."""
+
+    def __init__(self) -> None:
+        self.keys: tuple[str, ...] = ()
+
+    def read(self, now: float) -> Seen:
+        return Seen(keys=self.keys, runs=(), failed=())
+
+    def expire(self, run_id: str, reason: str) -> bool:
+        return False
+
+
+class Site:
+    """A site on AWS in one process: a tenant, its bucket and queue, both lanes."""
+
+    def __init__(self, home: Path, meter: Meter) -> None:
+        import boto3
+
+        from parjanya_dagster.aws.queues import SqsQueue
+
+        self.meter, self.s3 = meter, boto3.client("s3")
+        self.queue, self.dead = SqsQueue("arrivals"), SqsQueue("dead")
+        self.queue.create()
+        self.dead.create()
+        self.s3.create_bucket(Bucket=f"{TENANT}-uploads")
+        events = {"QueueArn": self.queue.arn(), "Events": ["s3:ObjectCreated:*"]}
+        events["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "incoming/"}]}}
+        self.s3.put_bucket_notification_configuration(
+            Bucket=f"{TENANT}-uploads", NotificationConfiguration={"QueueConfigurations": [events]}
+        )
+        settings = Settings(
+            home=home,
+            truth={"url": f"dynamodb://{TABLE}"},
+            objects={"url": "s3://"},
+            tenants={"buckets": "{tenant}-uploads"},
+            arrivals={"queue": "arrivals", "dead_letters": "dead"},
+            lanes={"layout": "split"},
+            runs={"manifest_pause": 600.0},  # as in the stack
+            media={"workers": 2},
+        )
+        self.clock = Moving()
+        opened = open_platform(settings, migrating=True)
+        self.platform: Platform = replace(opened, clock=self.clock, pause=self.clock.pass_by)
+        self.dagster = Nothing()
+        self.engines = {
+            stage: Repeating(engine_of(settings, stage)) for stage in ("enriched", "scored")
+        }
+        self.landed = 0
+
+    def land(self, count: int) -> None:
+        """Images in the bucket, as an uploader puts them: each sends one message."""
+        for _ in range(count):
+            self.s3.put_object(
+                Bucket=f"{TENANT}-uploads",
+                Key=f"incoming/{self.landed:06d}.jpg",
+                Body=picture(self.landed),
+            )
+            self.landed += 1
+
+    def fill(self, count: int) -> None:
+        """More decided images like one that is there, put into Truth alone."""
+        store, now = self.platform.store, self.clock()
+        (like,) = store.present(TENANT, limit=1)
+        evidence = store.evidence([like])[like.image_id]
+        store.register([_another(like, n) for n in range(count)], now)
+        for stage in STAGES:
+            ask = ClaimRequest(
+                stage=stage, batches=store.batches(), limit=50, owner="fill", lease=600.0
+            )
+            while claims := store.claim(ask, now):
+                store.commit([(one, _same(one, like, evidence[stage])) for one in claims], now, "f")
+        self.landed += count
+
+    def take_in(self) -> None:
+        mailbox = self.platform.mailbox
+        assert mailbox is not None
+        while mailbox.take(0.0).messages:
+            pass
+
+    def reconcile(self) -> list[tuple[str, tuple[str, ...]]]:
+        """One tick. Returns the lanes and batches of the runs that it asks for."""
+        asked = []
+        for emission in self.platform.loop(self.dagster).tick():
+            self.dagster.keys += emission.add_keys
+            asked += [(request.lane.name, request.keys) for request in emission.runs]
+            if not emission.add_keys:
+                break  # it would go on looking: what that costs is not for an image
+        return asked
+
+    def settle(self) -> int:
+        """Do all work that is asked for. Returns the number of runs."""
+        runs = 0
+        while asked := self.reconcile():
+            for lane, batches in asked:
+                self.run(lane, batches)
+                runs += 1
+        return runs
+
+    def look(self) -> None:
+        mailbox = self.platform.mailbox
+        assert mailbox is not None
+        mailbox.take(0.0)
+
+    def tick(self) -> None:
+        for emission in self.platform.loop(self.dagster).tick():
+            assert not emission.asks_for_work
+
+    def run(self, lane_name: str, batches: Sequence[str]) -> None:
+        lane = next(one for one in self.platform.lanes if one.name == lane_name)
+        name = f"run-{time.time_ns()}"
+        runner = StageRunner.begin(
+            self.platform, lane, run_id=name, ledger_id=name, job=lane.job, work=self._work
+        )
+        for stage in lane.stages:
+            runner.run(stage, batches)
+
+    def _work(self, stage: str, run_id: str) -> StageWork:
+        if stage not in self.engines:
+            return stage_work(self.platform, stage, run_id)
+        kind = Enrich if stage == "enriched" else Score
+        return kind(
+            self.engines[stage],  # type: ignore[arg-type]
+            Previews(self.platform.objects),
+            self.platform.store,
+            run_id=run_id,
+            clock=self.platform.clock,
+        )
+
+    def burst(self, count: int) -> int:
+        """Land images and bring them to their decisions. Returns the number of runs."""
+        self.meter.on, on = False, self.meter.on
+        self.land(count)
+        self.meter.on = on
+        self.meter.bill.units["sqs_requests"] += count  # what S3 sends is charged too
+        self.take_in()
+        runs = self.settle()
+        done = self.platform.store.counts(TENANT)[0].by_status
+        assert done == {"curated": self.landed}, done
+        return runs
+
+
+def _another(like: ImageRow, number: int) -> Arrival:
+    """The arrival of another image."""
+    return Arrival(
+        tenant=like.tenant,
+        bucket=like.bucket,
+        key=f"incoming/filled-{number:06d}.jpg",
+        version=f"{number:032x}",
+        size=like.size,
+        landed_at=like.landed_at,
+    )
+
+
+def _same(claim: Claim, like: ImageRow, evidence: Evidence) -> Completed:
+    """The outcome that another image had, but for its bytes."""
+    columns: dict[str, Any] = {}
+    if claim.stage == "validated":
+        columns = {
+            "preview_bucket": like.preview_bucket,
+            "preview_key": f"previews/{claim.image_id}.jpg",
+            "thumbnail_key": f"thumbnails/{claim.image_id}.jpg",
+            "sha256": hashlib.sha256(claim.image_id.encode()).hexdigest(),
+            "phash": like.phash,
+        }
+    elif claim.stage == "curated":
+        columns = {"verdict": like.verdict, "reasons": like.reasons, "policy": like.policy}
+    return Completed(replace(evidence, image_id=claim.image_id), columns)
