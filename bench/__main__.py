@@ -114,6 +114,14 @@ def catalog() -> Figures:
     yield from ((f"catalog.{name}", value) for name, value in measure().items())
 
 
+def desk() -> Figures:
+    """The catalog behind 50 images a second, and the next image of Review in Chromium."""
+    from bench.desk import lag, review
+
+    yield from ((f"desk.lag.{name}", value) for name, value in lag().items())
+    yield from ((f"desk.review.{name}", value) for name, value in review().items())
+
+
 def regrade() -> Figures:
     """Rows per second of a policy-only regrade of 100,000 images, Dagster included."""
     from bench.regrade import regraded
@@ -141,6 +149,7 @@ SUITES: dict[str, Callable[[], Figures]] = {
     "planning": planning,
     "copies": copies,
     "catalog": catalog,
+    "desk": desk,
     "release": release,
 }
 

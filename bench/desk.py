@@ -2,7 +2,7 @@
 
     python -m bench.desk [--lag] [--review] [--seconds N] [--decisions N] [--json FILE]
 
-**Lag.** A process of its own writes 50 images a second into Truth (SQLite), beside 20,000 decided
+**Lag.** A process of its own writes 50 images a second into Truth (SQLite), beside 21,000 decided
 ones: each second it registers 50 rows, and takes the 50 before through all four stages with
 evidence of the usual size. No file lands and nothing is decoded. The desk is served as `parjanya
 web` does it, and somebody looks at Images twice a second. An image's lag is the time from the
@@ -47,7 +47,7 @@ from tests.support.browser import chromium
 from tests.support.serving import serving
 
 TENANT, POLICY = "acme", "default@2"
-RATE, HISTORY = 50, 20_000  # images a second; images that are decided before
+RATE, HISTORY = 50, 20_000  # images a second; images that are decided before, and 1,000 more
 QUEUE, KINDS, SIDE = 10_000, 24, 1024  # images that wait; pictures that differ; their longer side
 LOOK = 0.5  # seconds between two looks at the page Images
 PACE = 0.4  # seconds between two decisions: a person's

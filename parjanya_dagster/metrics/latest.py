@@ -52,7 +52,10 @@ class Latest:
             return seen
 
     def _nothing_read(self, now: float, seconds: float) -> Measured:
-        why = "A measurement has not ended: the database stands still, or it is too slow."
+        first = "The first" if self._last is None else "A"
+        why = (
+            f"{first} measurement has not ended: the machine is busy, or the database stands still."
+        )
         unread = dict.fromkeys((ALL_OF_TRUTH[-1], ALL_OF_BELIEF[0]), why)
         return Measured(
             facts=Facts(now=now, unread=unread),

@@ -29,7 +29,7 @@ def page(request: Request) -> Response:
     person: Person = request.state.person
     tenants = regrading.operated(desk, person)
     if not tenants and not person.operates_some:
-        return render(request, "missing.html.j2", status=404)
+        return render(request, "missing.html.j2", status=404, what="page for you")
     query = request.query_params
     wanted, chosen = query.get("to", ""), query.getlist("tenant")
     since, until = query.get("since", ""), query.get("until", "")
@@ -48,7 +48,8 @@ def page(request: Request) -> Response:
         "regrade.html.j2",
         **shown,
         status=422 if answer["wrong"] else 200,
-        policies=sorted(one.ref for one in desk.platform.store.policies()),
+        policies=sorted((one.ref for one in desk.platform.store.policies()), key=_newest_first),
+        now={one.slug: one.policy for one in desk.platform.store.tenants() if one.slug in tenants},
         wanted=wanted,
         tenants=tenants,
         chosen=chosen or (tenants if len(tenants) == 1 else []),
@@ -58,13 +59,19 @@ def page(request: Request) -> Response:
     )
 
 
+def _newest_first(ref: str) -> tuple[str, int]:
+    """By name, and the latest version of each first."""
+    name, _, version = ref.rpartition("@")
+    return name, -int(version)
+
+
 def one(request: Request) -> Response:
     """One regrade: how far it is, what it changed, the way back. `part=1`: that alone."""
     desk: Desk = request.app.state.desk
     person: Person = request.state.person
     regrade = regrading.own(desk, person, request.path_params["replay_id"])
     if regrade is None:
-        return render(request, "missing.html.j2", status=404)
+        return render(request, "missing.html.j2", status=404, what="regrade")
     told = regrading.told(desk, regrade)
     looked = regrading.report_of(desk, regrade) if told.done else None
     changed = looked.body if looked else None

@@ -32,7 +32,7 @@ def page(request: Request) -> Response:
     if chosen is None:
         return render(request, "queues.html.j2", queues=waiting)
     if not any(one["tenant"] == chosen for one in waiting):
-        return render(request, "missing.html.j2", status=404)
+        return render(request, "missing.html.j2", status=404, what="tenant for you to review")
     order = request.query_params.get("order", ORDERS[0])
     return render(
         request,

@@ -34,6 +34,7 @@ class DeskSite:
 
     place: Platform
     ids: list[str] = field(default_factory=list)  # of images, where a test keeps them
+    original: str | None = None  # what is decided from now on is a duplicate of it
 
     def __post_init__(self) -> None:
         self.desk = open_desk(self.place)
@@ -102,9 +103,11 @@ class DeskSite:
             return Completed(found(one, body=body), {})
         if one.stage == "scored":
             return Completed(found(one, body={"quality": number % 100}), {})
-        reasons = [{"rule": "poor_quality", "verdict": verdict, "message": "The quality is low.",
+        message = f"Looks like {self.original}." if self.original else "The quality is low."
+        reasons = [{"rule": "poor_quality", "verdict": verdict, "message": message,
                     "evidence": {"scored.quality": number % 100}}]  # fmt: skip
-        body = {"verdict": verdict, "policy": "default@2", "reasons": reasons, "duplicate_of": None}
+        body = {"verdict": verdict, "policy": "default@2", "reasons": reasons,
+                "duplicate_of": self.original}  # fmt: skip
         return Completed(
             found(one, body=body),
             {"verdict": verdict, "reasons": ["The quality is low."], "policy": "default@2"},

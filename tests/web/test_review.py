@@ -290,6 +290,26 @@ def test_on_a_phone_the_picture_covers_no_button(site: DeskSite, browser: Any) -
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_a_duplicate_is_looked_at_beside_the_image_before_it(site: DeskSite, browser: Any) -> None:
+    (site.original,) = site.add("acme", "before.jpg", verdict="accept")
+    (later,) = site.add("acme", "later.jpg")
+    with served_desk(site) as address, reviewer(browser, address) as page:
+        assert shown(page) == "later.jpg"
+        assert page.locator("#reasons").inner_text() == "Looks like before.jpg."
+        assert page.locator("#earlier-name").inner_text() == "before.jpg · accepted"
+        page.keyboard.press("c")
+        assert f"/media/preview/{site.original}/" in str(
+            page.locator("#other").get_attribute("src")
+        )
+        page.keyboard.press("c")
+        page.locator("#other").wait_for(state="detached")
+        page.goto(address.partition("/?")[0] + f"/images/{later}")
+        assert "Looks like before.jpg." in page.locator("main").inner_text()
+        page.get_by_role("button", name="Side by side with before.jpg").click()
+        halves = [page.locator(one).bounding_box() for one in ("#picture", ".twin.beside")]
+        assert halves[0]["x"] + halves[0]["width"] <= halves[1]["x"] + 1
+
+
 def test_on_a_phone_one_of_a_group_is_decided_alone(site: DeskSite, browser: Any) -> None:
     ids = site.add("acme", *(f"{n}.jpg" for n in range(3)), kinds=1)
     alike = "/review?tenant=acme&order=alike"

@@ -63,7 +63,16 @@ def truth(seen: Measured) -> Layer:
 
 
 def belief(seen: Measured) -> Layer:
-    loops, now = seen.facts.loops or {}, seen.facts.now
+    if not seen.readable(BELIEF) or seen.facts.loops is None:
+        return Layer(
+            name="Belief",
+            rule="may be deleted",
+            tone=UNKNOWN,
+            value="—",
+            caption="not known",
+            lines=(),
+        )
+    loops, now = seen.facts.loops, seen.facts.now
     beat = loops.get(RECONCILER)
     lines = [
         (f"{sensor} completed", ago(now - loops[loop].at) if loop in loops else "never")
@@ -76,11 +85,10 @@ def belief(seen: Measured) -> Layer:
     ]
     if seen.facts.snapshot is not None:
         lines.append(("partition keys", number(len(seen.facts.snapshot.keys))))
-    readable = seen.readable(BELIEF) and seen.facts.loops is not None
     return Layer(
         name="Belief",
         rule="may be deleted",
-        tone=_tone(seen, Boundary.BELIEF) if readable else UNKNOWN,
+        tone=_tone(seen, Boundary.BELIEF),
         value=span(now - beat.at) if beat else "never",
         caption="since the reconciler looked" if beat else "did the reconciler look",
         lines=tuple(lines),

@@ -15,6 +15,7 @@ from parjanya_dagster.web.text import ago, number, span
 
 MOST_TENANTS, MOST_FINDINGS = 8, 6
 VERDICTS = ("accept", "review", "reject")
+UNREAD = "—"  # in the place of a number that was not read: it is not zero
 
 
 def view(seen: Measured, per_minute: float | None = None) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def view(seen: Measured, per_minute: float | None = None) -> dict[str, Any]:
         "findings": [_finding(finding, seen.facts.now) for finding in findings[:MOST_FINDINGS]],
         "more_findings": max(0, len(findings) - MOST_FINDINGS),
         "unread": dict(seen.unread),
+        "known": seen.readable(TRUTH),
     }
 
 
@@ -54,7 +56,7 @@ def _state(seen: Measured) -> tuple[str, str]:
 def _answer(seen: Measured) -> str:
     """Is Intent missing, or is Intent present and Execution cannot realize it?"""
     if not seen.readable(TRUTH):
-        return "Truth cannot be read, so nothing can be said. Nothing moves, and nothing is lost."
+        return "Truth was not read, so nothing can be said. Whatever became of it, nothing is lost."
     if not seen.readable(BELIEF):
         return "What runs cannot be read. No run is asked for until it can."
     where = {str(finding.boundary) for finding in seen.findings}
@@ -87,11 +89,12 @@ def _flow(seen: Measured) -> list[dict[str, Any]]:
     waiting: Counter[str] = Counter()
     for count in seen.facts.counts:
         waiting.update({str(status): rows for status, rows in count.by_status.items()})
+    known = seen.readable(TRUTH)
     most = max([waiting[str(WAITS_FOR[stage])] for stage in STAGES] + [1])
     return [
         {
             "stage": stage,
-            "waiting": number(waiting[str(WAITS_FOR[stage])]),
+            "waiting": number(waiting[str(WAITS_FOR[stage])]) if known else UNREAD,
             "share": round(100 * waiting[str(WAITS_FOR[stage])] / most),
             "seconds": span(seen.paces[stage]) if stage in seen.paces else "—",
         }
@@ -108,7 +111,7 @@ def _verdicts(seen: Measured) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "images": number(totals[name]),
+            "images": number(totals[name]) if seen.readable(TRUTH) else UNREAD,
             "share": round(100 * totals[name] / whole, 2),
         }
         for name in (*VERDICTS, "failed")

@@ -216,7 +216,8 @@ function paint() {
   }
   viewer.ariaBusy = String(Boolean(one) && coming(one));
   if (!one) {
-    $("nothing-why").textContent = claim.trouble || (claiming ? "Looking …" : waiting ? "Others look at what waits, or you skipped it." : "When a policy sends an image to review, it appears.");
+    $("nothing-what").textContent = waiting === null ? "Looking for what waits …" : "Nothing waits here.";
+    $("nothing-why").textContent = claim.trouble || (waiting === null ? "" : waiting ? "Others look at what waits, or you skipped it." : "When a policy sends an image to review, it appears.");
   } else if (paint.shown !== `${one.image_id}`) {
     paint.shown = one.image_id;
     fit();
@@ -286,6 +287,9 @@ function small(one, here) {
 
 function strip() {
   const near = queue.slice(Math.max(0, at - 4), at + 9);
+  const key = near.map((one) => `${one.image_id}${one.said}${one === current()}`).join();
+  if (strip.key === key) return;
+  strip.key = key;
   $("strip").replaceChildren(...near.map((one) => small(one, one === current())));
 }
 

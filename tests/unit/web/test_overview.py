@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_unknown_and_never_good() -> None:
     assert view(seen)["state"] == ("unknown", "Cannot tell")
     for name in ("Belief", "Intent", "Execution"):
         assert shown[name].tone == "unknown", name
-    assert shown["Intent"].value == shown["Execution"].value == "—"
+        assert (shown[name].value, shown[name].lines) == ("—", ()), "neither zero nor never"
     nothing = Measured(
         facts=Facts(now=NOW),
         findings=(),
@@ -111,6 +111,9 @@ def test_what_cannot_be_read_is_unknown_and_never_good() -> None:
     )
     assert {layer.tone for layer in view(nothing)["layers"]} == {"unknown"}
     assert "nothing is lost" in view(nothing)["answer"]
+    unread = [one["images"] for one in view(nothing)["verdicts"]]
+    unread += [one["waiting"] for one in view(nothing)["flow"]]
+    assert set(unread) == {"—"}, "not zero"
 
 
 def test_large_numbers_and_many_tenants_stay_on_one_screen() -> None:
