@@ -11,11 +11,13 @@ import re
 import sys
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from parjanya_dagster import lines
 from parjanya_dagster.errors import SettingsInvalid
-from parjanya_dagster.settings import Settings, load
+
+if TYPE_CHECKING:
+    from parjanya_dagster.settings import Settings
 
 NEVER = frozenset({"gps", "coordinates", "latitude", "longitude", "exif", "caption", "text"})
 NAMES = frozenset({"key", "file", "filename", "file_name", "path", "name"})
@@ -59,6 +61,8 @@ def configure_for_commands() -> None:
     """For the command line. A setting that is wrong is left for the command to complain of."""
 
     def configure_if_valid() -> None:
+        from parjanya_dagster.settings import load
+
         with suppress(SettingsInvalid):
             configure(load())
 

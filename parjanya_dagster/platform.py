@@ -1,4 +1,7 @@
-"""The platform of one process: settings, Truth, objects, policies and clock, wired together."""
+"""The platform of one process: settings, Truth, objects, policies and clock, wired together.
+
+A room is imported when it is first entered: most commands need Truth and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -9,43 +12,35 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from parjanya_dagster import lanes, policy
-from parjanya_dagster.aws.groups import AutoScalingGroup
-from parjanya_dagster.aws.queues import SqsQueue
-from parjanya_dagster.belief.drift import drifts
-from parjanya_dagster.belief.queue_depths import QueuedLanes
-from parjanya_dagster.belief.snapshot import Belief
+from parjanya_dagster import lanes
 from parjanya_dagster.errors import HomeMissing, PolicyMissing, UnknownTenant
-from parjanya_dagster.execution.worker import Pace
-from parjanya_dagster.ingest.arrivals import Sweeper
-from parjanya_dagster.ingest.mailbox import Mailbox
-from parjanya_dagster.ingest.owners import BucketNames
-from parjanya_dagster.ingest.pacing import Pacing
-from parjanya_dagster.ingest.watch import Watch
-from parjanya_dagster.intent.autoscaling import Bounds
-from parjanya_dagster.intent.dispatch import Dispatcher
-from parjanya_dagster.intent.eligibility import Eligibility
-from parjanya_dagster.intent.liveness import Deadlines
-from parjanya_dagster.intent.loop import Loop
-from parjanya_dagster.intent.plan import Limits
-from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes.placement import placed
-from parjanya_dagster.objects import open_objects
-from parjanya_dagster.objects.store import Objects
-from parjanya_dagster.queues.messages import DEAD_LETTERS, Queue
-from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.settings import load as load_settings
 from parjanya_dagster.truth import Hints, open_hints, open_probe, open_store
-from parjanya_dagster.truth.models import ImageRow, Tenant
-from parjanya_dagster.truth.policy_registry import PolicyRegistry
-from parjanya_dagster.truth.probe import Probe
-from parjanya_dagster.truth.store import Store
-from parjanya_dagster.uploads.promises import Uploads
 
 if TYPE_CHECKING:
+    from parjanya_dagster.belief.snapshot import Belief
+    from parjanya_dagster.execution.worker import Pace
+    from parjanya_dagster.ingest.arrivals import Sweeper
+    from parjanya_dagster.ingest.mailbox import Mailbox
+    from parjanya_dagster.ingest.owners import BucketNames
+    from parjanya_dagster.ingest.pacing import Pacing
+    from parjanya_dagster.ingest.watch import Watch
+    from parjanya_dagster.intent.eligibility import Eligibility
+    from parjanya_dagster.intent.loop import Loop
+    from parjanya_dagster.intent.plan import Limits
+    from parjanya_dagster.intent.scaling_groups import ScalingGroups
     from parjanya_dagster.learning.tastes import Tastes
+    from parjanya_dagster.objects.store import Objects
+    from parjanya_dagster.policy import Policy
+    from parjanya_dagster.queues.messages import Queue
     from parjanya_dagster.similar import Similar
+    from parjanya_dagster.truth.models import ImageRow, Tenant
+    from parjanya_dagster.truth.policy_registry import PolicyRegistry
+    from parjanya_dagster.truth.probe import Probe
+    from parjanya_dagster.truth.store import Store
+    from parjanya_dagster.uploads.promises import Uploads
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,10 @@ class Platform:
 
     @property
     def limits(self) -> Limits:
+        from parjanya_dagster.belief.drift import drifts
+        from parjanya_dagster.intent.liveness import Deadlines
+        from parjanya_dagster.intent.plan import Limits
+
         s = self.settings
         held = {drift.lane for drift in drifts(self.store)} if s.identity.hold_drifted else ()
         return Limits(
@@ -80,10 +79,15 @@ class Platform:
 
     @property
     def pace(self) -> Pace:
+        from parjanya_dagster.execution.worker import Pace
+
         return Pace(lease=self.settings.runs.lease)
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from parjanya_dagster.ingest.arrivals import Sweeper
+        from parjanya_dagster.ingest.owners import BucketNames
+
         sweeper = Sweeper(self.store, self.objects, self.clock, self.new_policy)
         if self.settings.objects_url.startswith("file:"):
             return sweeper  # every folder is a tenant's
@@ -95,6 +99,9 @@ class Platform:
         """The notifications of buckets. None: there are none, and the sweep finds everything."""
         if not self.settings.arrivals.queue:
             return None
+        from parjanya_dagster.aws.queues import SqsQueue
+        from parjanya_dagster.ingest.mailbox import Mailbox
+
         return Mailbox(
             self.store,
             self.objects,
@@ -108,11 +115,16 @@ class Platform:
     @cached_property
     def queues(self) -> dict[str, Queue]:
         """Lane -> the queue it works from. Other lanes work from Dagster's queue."""
+        from parjanya_dagster.aws.queues import SqsQueue
+
         return {lane: SqsQueue(name) for lane, name in self.settings.lanes.queues.items()}
 
     @property
     def all_queues(self) -> dict[str, Queue]:
         """Every queue that the settings name, by its role."""
+        from parjanya_dagster.aws.queues import SqsQueue
+        from parjanya_dagster.queues.messages import DEAD_LETTERS
+
         queues: dict[str, Queue] = {}
         if self.mailbox is not None:
             queues = {"arrivals": self.mailbox.queue}
@@ -123,6 +135,8 @@ class Platform:
     @property
     def watch(self) -> Watch:
         """The loop of the sensor `arrivals`."""
+        from parjanya_dagster.ingest.watch import Watch
+
         return Watch(
             store=self.store,
             sweeper=self.sweeper,
@@ -138,6 +152,8 @@ class Platform:
     @cached_property
     def pacing(self) -> Pacing:
         """The pace of sweeps, kept from tick to tick."""
+        from parjanya_dagster.ingest.pacing import Pacing
+
         return Pacing()
 
     @cached_property
@@ -154,6 +170,10 @@ class Platform:
 
     def loop(self, dagster: Belief) -> Loop:
         """The loop of the sensor `pending_rows`, over what Dagster is believed to do."""
+        from parjanya_dagster.intent.dispatch import Dispatcher
+        from parjanya_dagster.intent.loop import Loop
+        from parjanya_dagster.regrade.rescue import Rescuer
+
         return Loop(
             store=self.store,
             belief=self.believing(dagster),
@@ -170,6 +190,8 @@ class Platform:
 
     @property
     def eligibility(self) -> Eligibility:
+        from parjanya_dagster.intent.eligibility import Eligibility
+
         costly = self.queues.keys() | self.settings.lanes.scaling_groups.keys()
         return Eligibility(
             store=self.store, objects=self.objects, clock=self.clock, costly=frozenset(costly)
@@ -178,6 +200,10 @@ class Platform:
     @cached_property
     def scaling_groups(self) -> ScalingGroups:
         """The Auto Scaling groups of lanes."""
+        from parjanya_dagster.aws.groups import AutoScalingGroup
+        from parjanya_dagster.intent.autoscaling import Bounds
+        from parjanya_dagster.intent.scaling_groups import ScalingGroups
+
         s = self.settings
         return ScalingGroups(
             store=self.store,
@@ -188,10 +214,14 @@ class Platform:
 
     def believing(self, dagster: Belief) -> Belief:
         """What Dagster and the queues of lanes are believed to do."""
+        from parjanya_dagster.belief.queue_depths import QueuedLanes
+
         return QueuedLanes(dagster, self.store, self.queues, self.lanes)
 
     @property
     def uploads(self) -> Uploads:
+        from parjanya_dagster.uploads.promises import Uploads
+
         s = self.settings
         return Uploads(
             self.store,
@@ -224,6 +254,8 @@ class Platform:
 
     @cached_property
     def registry(self) -> PolicyRegistry:
+        from parjanya_dagster.truth.policy_registry import PolicyRegistry
+
         return PolicyRegistry(self.store, self.clock)
 
     @cached_property
@@ -251,7 +283,7 @@ class Platform:
             raise UnknownTenant(f"There is no tenant {slug!r}. `parjanya tenant list` names them.")
         return tenant
 
-    def policy_of(self, tenant: str) -> policy.Policy:
+    def policy_of(self, tenant: str) -> Policy:
         """The policy a tenant is pinned to. Raises UnknownTenant, PolicyMissing."""
         pinned = self.tenant(tenant).policy
         try:
@@ -283,6 +315,8 @@ def open_platform(settings: Settings | None = None, migrating: bool = False) -> 
 
     Raises SettingsInvalid, HomeMissing, TruthUnavailable, SchemaOutdated.
     """
+    from parjanya_dagster.objects import open_objects
+
     settings = settings or load_settings()
     objects = open_objects(settings.objects_url, settings.arrivals.settle)
     if migrating:

@@ -18,13 +18,16 @@ Printed by `python -m tools.commands_page`. `parjanya COMMAND --help` says the s
 `--home` may stand before the command or after it. Where a command has `--json`, standard output has
 JSON and nothing else. Progress and notes go to standard error; `parjanya --quiet COMMAND` leaves
 them out. Colours are left out where the output is no terminal, and with `NO_COLOR`.
+`parjanya --install-completion` teaches your shell (bash, zsh, fish, PowerShell) to complete
+commands and options; `--show-completion` prints what it would install.
 
 ## Exit codes
 
 | code | meaning |
 |--:|---|
 | 0 | done; `doctor`: nothing is wrong |
-| 1 | not done, and a sentence says why; `doctor`: there are findings; `preflight`: not fit |
+| 1 | not done, or not all of it, and a sentence says why; or a check found something: \
+`doctor`, `preflight` (not fit), `recount`, `policy check`, `tenant check`, `release verify` |
 | 2 | the command was not understood; `doctor`: something could not be read, so it cannot tell |
 | 130 | a regrade was interrupted with Ctrl-C |
 """

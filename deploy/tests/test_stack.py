@@ -73,19 +73,46 @@ def test_a_new_release_changes_every_image_and_the_launch_template(
     assert ":0.1.0" not in json.dumps(changed)
 
 
-def test_digests_take_the_place_of_tags(said: dict[str, Any]) -> None:
-    pinned = copy.deepcopy(said)
-    digest = "sha256:" + "a" * 64
-    pinned["release"]["digests"] = {"cpu": digest, "gpu": digest}
-    template = synthesize(site(pinned))
+DIGEST = "sha256:" + "a" * 64
+COLLECTOR = "http://collector.internal:4318"
+
+
+@pytest.fixture(scope="module")
+def richer(said: dict[str, Any]) -> dict[str, Any]:
+    """What else a site may say: digests of images, a collector of traces."""
+    more = copy.deepcopy(said)
+    more["release"]["digests"] = {"cpu": DIGEST, "gpu": DIGEST}
+    return {**more, "traces": COLLECTOR}
+
+
+@pytest.fixture(scope="module")
+def richer_template(richer: dict[str, Any]) -> dict[str, Any]:
+    return synthesize(site(copy.deepcopy(richer)))
+
+
+def test_runs_and_nobody_else_are_told_of_a_collector(richer_template: dict[str, Any]) -> None:
+    told = {
+        name: COLLECTOR in json.dumps(one["ContainerDefinitions"])
+        for name, one in of(richer_template, "AWS::ECS::TaskDefinition")
+    }
+    assert {name for name, known in told.items() if known} == {
+        name for name in told if "CpuRun" in name or "GpuRun" in name
+    }
+    assert any(told.values())
+
+
+def test_digests_take_the_place_of_tags(
+    richer: dict[str, Any], richer_template: dict[str, Any]
+) -> None:
+    template = richer_template
     images = {
         container["Image"]
         for _, one in of(template, "AWS::ECS::TaskDefinition")
         for container in one["ContainerDefinitions"]
     }
-    assert all(image.endswith(f"@{digest}") for image in images)
+    assert all(image.endswith(f"@{DIGEST}") for image in images)
     assert "prefer-cached" in json.dumps(only(template, "AWS::EC2::LaunchTemplate"))
-    assert refuse(template, expected(site(pinned))) == []
+    assert refuse(template, expected(site(copy.deepcopy(richer)))) == []
 
 
 def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None:

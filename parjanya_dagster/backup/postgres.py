@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import psycopg2
 
 from parjanya_dagster.backup.contents import sync
 from parjanya_dagster.errors import BackupRefused
-from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
+from parjanya_dagster.truth.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.sql.tally_triggers import postgres_functions
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack, closing
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from parjanya_dagster.cli.filters import bring_up_to_date
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
 from parjanya_dagster.cli.output import print_json, print_title, second
+
+if TYPE_CHECKING:
+    from parjanya_dagster.catalog import Catalog
 
 MOST_CHARACTERS = 160  # of one value of the evidence
 
@@ -29,16 +32,16 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Everything about one image: status, why it is not done, evidence, decision, history."""
-    from parjanya_dagster.catalog import Catalog
     from parjanya_dagster.doctor.explain import explanation
     from parjanya_dagster.doctor.find import search_image
-    from parjanya_dagster.doctor.instance import live_runs
     from parjanya_dagster.truth.stages import Status
 
     platform = platform_of(home)
     with ExitStack() as stack:
 
         def catalog() -> Catalog:
+            from parjanya_dagster.catalog import Catalog
+
             opened = stack.enter_context(closing(Catalog(platform.settings.home)))
             bring_up_to_date(platform, opened)
             return opened
@@ -46,7 +49,11 @@ def explain(
         url = platform.settings.objects_url
         row = search_image(platform.store, url, catalog, image, tenant)
     done = Status(row.pipeline_status).terminal
-    runs = None if done else live_runs(platform)
+    runs = None
+    if not done:
+        from parjanya_dagster.doctor.instance import live_runs
+
+        runs = live_runs(platform)
     explained = explanation(platform.store, row, time.time(), runs)
     if as_json:
         print_json(explained)

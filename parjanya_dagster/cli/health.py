@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
-from parjanya_dagster.cli.options import answering_platform_of
+from parjanya_dagster.cli.options import answering_platform_of, settings_of
 from parjanya_dagster.cli.output import (
     ATTENTION,
     BAD,
@@ -26,6 +27,18 @@ MARKS: dict[bool | None, tuple[str, str]] = {
 }
 
 
+def _loops(home: Path | None) -> dict[str, float]:
+    """When each loop last completed. Raises what `answering_platform_of` raises."""
+    from parjanya_dagster.truth.glance import heartbeats_if_well
+
+    file = settings_of(home).truth_file
+    loops = heartbeats_if_well(file) if file is not None else None
+    if loops is None:
+        store = answering_platform_of(home).store
+        loops = {name: beat.at for name, beat in store.heartbeats().items()}
+    return loops
+
+
 def quick(home: Path | None, as_json: bool) -> int:
     """Whether Truth answers, with the schema of this code. Dagster is neither imported nor asked.
 
@@ -33,9 +46,8 @@ def quick(home: Path | None, as_json: bool) -> int:
     would not cure it. Returns the exit code.
     """
     try:
-        platform = answering_platform_of(home)
-        loops = platform.store.heartbeats()
-        ages = {name: round(platform.clock() - beat.at, 1) for name, beat in loops.items()}
+        loops = _loops(home)
+        ages = {name: round(time.time() - at, 1) for name, at in loops.items()}
     except Exception as error:
         reason = str(error) if isinstance(error, ParjanyaError) else repr(error)
         if as_json:

@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from parjanya_dagster.belief.drift import declared, drifts
-from parjanya_dagster.doctor.examine import OURS
 from parjanya_dagster.doctor.facts import Facts
-from parjanya_dagster.doctor.findings import Finding, Severity, some
+from parjanya_dagster.doctor.findings import OURS, Finding, Severity, some
 from parjanya_dagster.errors import ParjanyaError, PolicyMissing
 from parjanya_dagster.media import jail
 from parjanya_dagster.platform import Platform

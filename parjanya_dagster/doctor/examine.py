@@ -27,6 +27,7 @@ from parjanya_dagster.doctor.facts import (
     UnusablePolicy,
     UploadsLeft,
 )
+from parjanya_dagster.doctor.findings import OURS
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.doctor.launch_obstacles import Nowhere, Workers
 from parjanya_dagster.errors import (
@@ -53,13 +54,6 @@ from parjanya_dagster.truth.store.paging import present_pages
 from parjanya_dagster.truth.transitions import reached
 from parjanya_dagster.uploads.promises import GRACE, WAITS
 
-OURS = (
-    "crashed_repeatedly",
-    "retry_horizon",
-    "sent_back_repeatedly",
-    "object_gone",
-    "object_changed",
-)
 """Failure classes that are never the image's own fault."""
 
 _FAILED_LOOKED_AT = 10  # the last of the runs that failed within the hour

@@ -7,15 +7,17 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from parjanya_dagster.catalog import Catalog, Query
-from parjanya_dagster.catalog.words import words
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage
 from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.review.find import by_id
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store import Images, Store
+
+if TYPE_CHECKING:  # most images are found without it
+    from parjanya_dagster.catalog import Catalog
 
 MOST = 20  # candidates that are listed
 _WILD = re.compile(r"[*?]|\[[^\]]*\]")
@@ -96,6 +98,9 @@ def _on_disk(
 def _named(store: Images, catalog: Catalog, name: str, tenant: str | None) -> Iterator[ImageRow]:
     """Rows with this file name or glob, by the catalog, read from the store."""
     wild = _WILD.search(name) is not None
+    from parjanya_dagster.catalog import Query
+    from parjanya_dagster.catalog.words import words
+
     # A part of a word is no word: of a glob, only words that stand by themselves are searched.
     certain = [] if wild else words(name)
     query = Query(filters={"tenant": (tenant,)} if tenant else {}, text=" ".join(certain))

@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+OURS = (
+    "crashed_repeatedly",
+    "retry_horizon",
+    "sent_back_repeatedly",
+    "object_gone",
+    "object_changed",
+)
+"""Classes of failures that are not the fault of the image."""
+
 
 class Boundary(StrEnum):
     """Where to look: which of the four layers does not do its part."""

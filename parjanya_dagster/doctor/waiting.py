@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
 from parjanya_dagster.belief.tags import RECONCILER
-from parjanya_dagster.doctor.examine import OURS
-from parjanya_dagster.doctor.findings import KINDS, Boundary
+from parjanya_dagster.doctor.findings import KINDS, OURS, Boundary
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.truth.models import Event, Heartbeat, ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status

@@ -18,7 +18,7 @@ from parjanya_dagster.execution.engines import KIND, engine_of
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.sql.revisions import newest_revision
+from parjanya_dagster.truth.revisions import newest_revision
 
 log = get_logger(__name__)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}

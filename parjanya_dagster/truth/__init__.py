@@ -6,14 +6,17 @@ only by a commit that names the row's current fence.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from parjanya_dagster.errors import SettingsInvalid
-from parjanya_dagster.truth.probe import Probe
-from parjanya_dagster.truth.store import Store
-from parjanya_dagster.truth.transitions import Rules
+
+if TYPE_CHECKING:  # settings import a module of this package, and need no more of it
+    import random
+
+    from parjanya_dagster.truth.probe import Probe
+    from parjanya_dagster.truth.store import Store
+    from parjanya_dagster.truth.transitions import Rules
 
 
 def open_store(

@@ -14,15 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from parjanya_dagster.errors import SchemaOutdated
+from parjanya_dagster.truth.revisions import VERSION_TABLE, known_revisions, newest_revision
 from parjanya_dagster.truth.sql import open_store
 from parjanya_dagster.truth.sql.engine import open_engine, reading, writing
 from parjanya_dagster.truth.sql.migrate import _config, migrate
-from parjanya_dagster.truth.sql.revisions import (
-    VERSION_TABLE,
-    current_revision,
-    known_revisions,
-    newest_revision,
-)
+from parjanya_dagster.truth.sql.revisions import current_revision
 from parjanya_dagster.truth.sql.schema import metadata
 from tests.support.backends import POSTGRESQL, Backend
 from tests.support.world import arrive, due_rows

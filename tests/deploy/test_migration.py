@@ -13,7 +13,7 @@ import yaml
 from sqlalchemy import create_engine, make_url, text
 
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.sql.revisions import newest_revision
+from parjanya_dagster.truth.revisions import newest_revision
 from tests.deploy.objects import of
 from tests.support.servers import PostgresServer
 from tests.support.world import arrive

@@ -28,7 +28,7 @@ import psutil
 
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.instance.standby.worker import RUNNING
-from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
+from parjanya_dagster.truth.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.stages import STAGES, Status
 from parjanya_dagster.truth.transitions import rebuild

@@ -95,12 +95,12 @@ class Infer:
                 with spans.span("decode") as noted:
                     ready, unshown = self._arrived(arriving, bodies)
                     noted.note(**about([claim for claim, _, _ in ready]))
-                if not ready and not unshown:
-                    return
                 if unshown:
                     yield unshown
                 if ready:
                     yield list(self._look(ready))
+                if len(ready) < self._batch:
+                    return
 
     def _arrived(
         self,

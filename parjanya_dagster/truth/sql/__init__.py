@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from parjanya_dagster.truth.revisions import newest_revision
 from parjanya_dagster.truth.sql.arrivals import Registration
 from parjanya_dagster.truth.sql.counting import Counting
 from parjanya_dagster.truth.sql.engine import open_engine
@@ -14,7 +15,7 @@ from parjanya_dagster.truth.sql.records import Records
 from parjanya_dagster.truth.sql.regrading import Regrading
 from parjanya_dagster.truth.sql.releasing import Releasing
 from parjanya_dagster.truth.sql.reviewing import Reviewing
-from parjanya_dagster.truth.sql.revisions import check_schema, current_revision, newest_revision
+from parjanya_dagster.truth.sql.revisions import check_schema, current_revision
 from parjanya_dagster.truth.sql.trouble import Trouble
 from parjanya_dagster.truth.sql.uploads import Uploading
 from parjanya_dagster.truth.sql.work import Work

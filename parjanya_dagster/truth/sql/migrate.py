@@ -7,8 +7,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 
+from parjanya_dagster.truth.revisions import MIGRATIONS, VERSION_TABLE
 from parjanya_dagster.truth.sql.engine import writing
-from parjanya_dagster.truth.sql.revisions import MIGRATIONS, VERSION_TABLE, is_newer
+from parjanya_dagster.truth.sql.revisions import is_newer
 
 _LOCK = 7_061_726_6  # any number, the same in every process
 

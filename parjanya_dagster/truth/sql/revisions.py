@@ -9,29 +9,11 @@ Alembic is not imported to compare them: every command does that when it opens T
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 from sqlalchemy import Engine, String, column, inspect, select, table
 
 from parjanya_dagster.errors import SchemaOutdated
+from parjanya_dagster.truth.revisions import VERSION_TABLE, known_revisions, newest_revision
 from parjanya_dagster.truth.sql.engine import reading
-
-MIGRATIONS = Path(__file__).with_name("migrations")
-
-VERSION_TABLE = "parjanya_schema"
-"""Not Alembic's default: Dagster's storage uses that one, and may live in the same database."""
-
-
-@cache
-def known_revisions() -> tuple[str, ...]:
-    """Every revision, the oldest first: the id with which the name of its file begins."""
-    scripts = (MIGRATIONS / "versions").glob("[0-9]*.py")
-    return tuple(sorted(script.name.partition("_")[0] for script in scripts))
-
-
-def newest_revision() -> str:
-    return known_revisions()[-1]
 
 
 def current_revision(engine: Engine) -> str | None:

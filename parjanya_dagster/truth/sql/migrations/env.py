@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from parjanya_dagster.truth.sql.revisions import VERSION_TABLE
+from parjanya_dagster.truth.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql.schema import metadata
 
 context.configure(
