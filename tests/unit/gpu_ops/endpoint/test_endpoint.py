@@ -271,6 +271,9 @@ def test_the_server_is_part_of_the_identity_and_asked_again_after_a_loss(worlds:
     world.stub.stop()
     world.client.losses += 1
     assert world.engine.identity == after  # what it said last
+    with pytest.raises(EndpointUnavailable):
+        world.engine.check()
+    assert world.engine.identity == after
 
 
 def test_a_connection_that_breaks_is_a_loss(worlds: Any) -> None:
@@ -285,7 +288,7 @@ def test_what_the_server_states_is_the_revision_and_must_not_be_contradicted(wor
     assert unstated.identity.revision.startswith("unstated+")
     stated = statement(MODEL, "sha256:" + "ab" * 32, "0123456789ab")
     world.stub.names = [MODEL, stated]
-    unstated._server.forget()
+    unstated.check()
     assert unstated.identity.revision.startswith(f"sha256:{'ab' * 32}+sha256:")
     assert unstated.calibrated_for()["model"] == f"{MODEL}@sha256:{'ab' * 32}"
     with pytest.raises(ValueError, match=r"states .*abab.* the settings say v1"):
@@ -306,7 +309,7 @@ def test_a_picture_is_shrunk_to_whole_tokens(width: int, height: int, tokens: in
 
 
 def test_a_small_picture_is_sent_as_it_is_and_a_line_is_widened(worlds: Any) -> None:
-    assert endpoint.shrunk(640, 480, 400) == (640, 480)
+    assert endpoint.shrunk(600, 450, 400) == (600, 450)
     world = worlds(lambda *_: answered("A", SURE))
     world.describe(np.full((2, 1000, 3), 90, np.uint8))
     url = world.stub.asked[0]["messages"][1]["content"][0]["image_url"]["url"]
