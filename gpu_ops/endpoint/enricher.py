@@ -155,7 +155,7 @@ class EndpointEnricher:
     def check(self) -> None:
         """Ask the server whether it serves the model, and the model whether it answers with a
         letter where no schema forces it to. Raises EndpointError, ValueError."""
-        self._server.forget()
+        self._server.ask()
         self._stated()
         mass = self._look(self._url(plain()), describe=False).mass
         if mass is not None and mass < self._least_mass:

@@ -75,25 +75,27 @@ class Server:
         """Where it does not answer, what it said last. Raises EndpointError where it said nothing
         yet, and ValueError where it does not serve the model."""
         with self._lock:
-            losses = self._client.losses
-            if self._facts is None or losses != self._losses:
+            if self._facts is None or self._client.losses != self._losses:
                 try:
-                    self._facts = self._ask()
-                    self._losses = losses
+                    return self._ask()
                 except EndpointError:
                     if self._facts is None:
                         raise
             return self._facts
 
-    def forget(self) -> None:
+    def ask(self) -> Served:
+        """What it says now. Raises as `facts` does, and EndpointError where it does not answer."""
         with self._lock:
-            self._facts = None
+            return self._ask()
 
     def _ask(self) -> Served:
+        losses = self._client.losses
         models = self._client.models()
         names = [str(one["id"]) for one in models]
         if self._model not in names:
             raise ValueError(
                 f"{self._client.url} does not serve {self._model!r}, but {', '.join(names)}"
             )
-        return served(self._model, models, self._client.version())
+        self._facts = served(self._model, models, self._client.version())
+        self._losses = losses
+        return self._facts

@@ -53,7 +53,7 @@ class Command:
 
 def command(settings: Settings, inherited: Mapping[str, str] = os.environ) -> Command:
     """The server that the settings choose. Raises SettingsInvalid."""
-    chosen, port = settings.model_server, settings.model_server.port
+    chosen, port = settings.model_server, settings.model_server.listen
     program = shutil.which(chosen.executable)
     if program is None:
         raise SettingsInvalid(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
+from . import texts
 from .document import Condition
 
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -52,6 +53,13 @@ def look_up(evidence: Any, path: str) -> Any:
             return MISSING
         evidence = evidence[step]
     return MISSING if evidence is None else evidence
+
+
+def value_at(evidence: Any, path: str, textual: bool) -> Value:
+    """The value at a path; where words are looked for, its text or that of its items."""
+    found = look_up(evidence, path)
+    text = texts.text_of(found) if textual else None
+    return plain(found) if text is None else text
 
 
 def plain(value: Any) -> Value:
@@ -103,9 +111,19 @@ def holds(condition: Condition, values: Values, *, widened: bool = False) -> boo
                 threshold = condition.review_from
             if not _COMPARE[name](value, threshold):
                 return False
+    if condition.textual:
+        return _said(condition, value)
     if condition.in_ is not None and not any(_same(value, choice) for choice in condition.in_):
         return False
     return condition.equals is None or _same(value, condition.equals)
+
+
+def _said(condition: Condition, value: Value) -> bool | None:
+    if not isinstance(value, str):
+        return None
+    if condition.contains is not None and not texts.contains(value, condition.contains):
+        return False
+    return condition.matches is None or texts.matches(value, condition.matches)
 
 
 def unreadable(comparisons: Iterable[Condition], values: Values) -> list[str]:
@@ -119,6 +137,8 @@ def unreadable(comparisons: Iterable[Condition], values: Values) -> list[str]:
                 leaves_of.setdefault((parent, value.why), []).append(leaf)
             elif (comparison.ordering or comparison.sum_of) and not is_number(value):
                 leaves_of.setdefault((parent, "is not a number"), []).append(leaf)
+            elif comparison.textual and not isinstance(value, str):
+                leaves_of.setdefault((parent, "is not text"), []).append(leaf)
     return [
         f"{parent}.{leaves[0]} {why}"
         if len(set(leaves)) == 1

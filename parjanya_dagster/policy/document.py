@@ -12,9 +12,13 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from . import texts
+
 Verdict = Literal["accept", "reject", "review"]
 Objection = Literal["reject", "review"]
 PROBABILITIES: Final = "enriched.probabilities."
+
+_TESTS: Final = ("in_", "equals", "contains", "matches")
 
 Scalar = bool | int | float | str
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -30,6 +34,9 @@ EvidencePath = Annotated[
     ),
 ]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+Phrase = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"\S")
+]
 Bits = Annotated[int, Field(ge=0, le=64)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -51,6 +58,8 @@ class Condition(_Model):
     at_most: float | None = None
     in_: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = Field(default=None, alias="in")
     equals: Scalar | None = None
+    contains: Annotated[tuple[Phrase, ...], Field(min_length=1)] | None = None  # any of them
+    matches: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     review_from: float | None = None  # a weaker threshold: between the two a person decides
     all_of: Annotated[tuple[Condition, ...], Field(min_length=1)] | None = None
     any_of: Annotated[tuple[Condition, ...], Field(min_length=1)] | None = None
@@ -60,17 +69,26 @@ class Condition(_Model):
         subjects = [n for n in ("evidence", "sum_of", "all_of", "any_of") if getattr(self, n)]
         if len(subjects) != 1:
             raise ValueError("give exactly one of evidence, sum_of, all_of, any_of")
-        tests = [n for n in ("in_", "equals") if getattr(self, n) is not None]
+        tests = [n for n in _TESTS if getattr(self, n) is not None]
         if self.parts:
             if self.ordering or tests or self.review_from is not None:
                 raise ValueError(f"{subjects[0]} holds conditions: move the comparison into them")
             return self
         if not self.ordering and not tests:
-            raise ValueError("give below, above, at_least, at_most, in or equals")
+            raise ValueError(
+                "give below, above, at_least, at_most, in, equals, contains or matches"
+            )
         if self.sum_of and tests:
             raise ValueError("a sum is compared with below, above, at_least or at_most")
         if self.sum_of and len(set(self.sum_of)) != len(self.sum_of):
             raise ValueError("sum_of names a label twice")
+        if self.textual and (self.ordering or self.in_ is not None or self.equals is not None):
+            raise ValueError("contains and matches look at text: put other tests into all_of")
+        if self.matches is not None:
+            try:
+                texts.matches("", self.matches)
+            except ValueError as error:
+                raise ValueError(f"matches is no pattern of RE2: {error}") from None
         if self.review_from is not None:
             self._check_band(bool(tests))
         return self
@@ -94,6 +112,11 @@ class Condition(_Model):
         """The ordering operators given, with their thresholds."""
         names = ("below", "above", "at_least", "at_most")
         return tuple((n, getattr(self, n)) for n in names if getattr(self, n) is not None)
+
+    @property
+    def textual(self) -> bool:
+        """Whether it looks for words, in a text or in a list of texts."""
+        return self.contains is not None or self.matches is not None
 
     @cached_property
     def paths(self) -> tuple[str, ...]:

@@ -23,9 +23,11 @@ from .conditions import (
     plain,
     subject,
     unreadable,
+    value_at,
 )
 from .document import Rule, Verdict
 from .messages import render, spell
+from .texts import told
 from .versions import Policy
 
 EVALUATION_VERSION: Final = "1"  # raise it when the same policy and evidence decide otherwise
@@ -95,19 +97,24 @@ def evaluate(
 
     ``evidence`` maps a stage to its body, and "taste" to what the policy's taste says of the image.
     """
-    values = {path: plain(look_up(evidence, path)) for path in policy.sorted_paths}
+    textual = policy.textual_paths
+    values = {path: value_at(evidence, path, path in textual) for path in policy.sorted_paths}
+    used = {
+        path: told(value) if path in textual and isinstance(value, str) else value
+        for path, value in values.items()
+        if not isinstance(value, Absent)
+    }
     groups = look_up(evidence, "enriched.distinguishes")
     confidence = _confidence_doubt(policy, evidence)
     reasons = [
         reason
         for rule in policy.document.rules
-        if (reason := _judge(rule, values, groups, confidence is not None))
+        if (reason := _judge(rule, values, used, groups, confidence is not None))
     ]
     if confidence:
         reasons.append(confidence)
     if doubled := _duplicate_reason(policy, evidence, duplicate):
         reasons.append(doubled)
-    used = {path: value for path, value in values.items() if not isinstance(value, Absent)}
     if not reasons:
         reasons.append(Reason(NO_OBJECTION, "accept", "No rule objected.", used))
     reasons.sort(key=lambda reason: STRENGTH[reason.verdict])
@@ -129,12 +136,14 @@ def read_by(rule: Rule, evidence: Mapping[str, Any]) -> int | float | None:
     return value if is_number(value) else None
 
 
-def _judge(rule: Rule, values: Mapping[str, Any], groups: Any, doubted: bool) -> Reason | None:
+def _judge(
+    rule: Rule, values: Mapping[str, Any], used: Mapping[str, Any], groups: Any, doubted: bool
+) -> Reason | None:
     held = holds(rule.when, values)
     wide = True if held else holds(rule.when, values, widened=True)
     if wide is False:
         return None
-    read = {p: values[p] for p in rule.sorted_paths if not isinstance(values[p], Absent)}
+    read = {path: used[path] for path in rule.sorted_paths if path in used}
     if wide is None:
         clauses = ", ".join(unreadable(rule.comparisons, values))
         return Reason(rule.id, "review", f"Cannot be judged: {clauses}.", read)

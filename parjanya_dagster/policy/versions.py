@@ -57,6 +57,12 @@ class Policy:
         return tuple(sorted(self.paths))
 
     @cached_property
+    def textual_paths(self) -> frozenset[str]:
+        """Those in which words are looked for."""
+        rules = self.document.rules
+        return frozenset(p for r in rules for c in r.comparisons if c.textual for p in c.paths)
+
+    @cached_property
     def stages(self) -> frozenset[str]:
         """The stages whose evidence is looked at to decide, duplicates included."""
         stages = {path.split(".")[0] for path in self.paths}

@@ -336,7 +336,7 @@ class ModelServer(Group):
     )
     model: str = Field(default="", description="A folder, or an id in the local hub cache.")
     revision: str = Field(default="", description="Branch, tag or commit of an id.")
-    port: int = Field(default=8000, ge=1, le=65535, description="On 127.0.0.1.")
+    listen: int = Field(default=8000, ge=1, le=65535, description="Port on 127.0.0.1.")
     arguments: str = Field(
         default="", description="More flags of `vllm serve`, as a shell would have them."
     )

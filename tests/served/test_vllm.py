@@ -94,11 +94,19 @@ def test_the_kind_is_as_probable_as_in_process(
     """Without a schema, in all eight orders: the same questions about the same pixels."""
     bare = EndpointEnricher(engine._client, NAME, describe=False, visual_tokens=TOKENS)
     pictures = [seen(n) for n in range(2)]
-    theirs = [bare._look(url, False).scores() for url, _ in pictures]
-    ours = in_process.scores([pixels for _, pixels in pictures])
+    theirs = [bare._look(url, False) for url, _ in pictures]
+    ours = in_process._answers([pixels for _, pixels in pictures])
     for served, reference in zip(theirs, ours, strict=True):
-        assert served == pytest.approx(reference, abs=1e-3)
-    assert ours[0] != pytest.approx(ours[1], abs=1e-2)  # it looked
+        assert not isinstance(reference, MemoryError)
+        assert len(served.kinds) == len(reference.letters) == len(LABELS)
+        for (_, listed, _), expected in zip(served.kinds, reference.letters, strict=True):
+            named = dict(listed)
+            floor = min(named.values())
+            for letter, value in zip("ABCDEFGH", expected, strict=True):
+                assert named.get(letter, value) == pytest.approx(value, abs=1e-3)
+                assert letter in named or value <= floor  # of those listed it would be the least
+    first, second = (served.scores() for served in theirs)
+    assert first != pytest.approx(second, abs=0.01)  # it looked
 
 
 def test_the_json_is_what_the_model_writes_in_process(vllm: Vllm, engine: EndpointEnricher) -> None:
@@ -171,13 +179,13 @@ def test_images_of_a_batch_in_whose_midst_the_server_dies_wait_unharmed(
         house.drop(f"{n}.jpg", picture(n, 320, 240))
     house.sweep()
     house.validate()
-    answered = after(4, engine._client.chat, lambda: [p.kill() for p in vllm.family()])
+    answered = after(20, engine._client.chat, lambda: [p.kill() for p in vllm.family()])
     with monkeypatch.context() as patch:
         patch.setattr(engine._client, "chat", answered)
         house.infer(Enrich, engine)  # type: ignore[arg-type]
     rows = [house.row(f"{n}.jpg") for n in range(6)]
     waiting = [row for row in rows if row.pipeline_status == "pending_vlm_enrichment"]
-    assert waiting
+    assert 0 < len(waiting) < len(rows)
     assert {row.attempts for row in waiting} == {0}
     assert {row.failure_reason for row in rows if row not in waiting} <= {None}
     assert vllm.wait_for_end() == 1

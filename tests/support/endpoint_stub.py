@@ -55,6 +55,8 @@ class Stub:
         server: Server = "vllm",
     ) -> None:
         self.behave, self.logprobs, self.server = behave, logprobs, server
+        self.names = [MODEL]  # under which the model is listed
+        self.version = "0.32.0"
         self.asked: list[dict[str, Any]] = []  # payloads, in order
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
@@ -175,6 +177,11 @@ def mean(payload: dict[str, Any]) -> float:
         return float(ImageStat.Stat(image.convert("L")).mean[0])
 
 
+def _card(name: str) -> dict[str, Any]:
+    """As ModelCard in vllm/entrypoints/serve/engine/protocol.py (0.32.0) has it."""
+    return {"id": name, "object": "model", "owned_by": "vllm", "max_model_len": 4096}
+
+
 def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -184,7 +191,12 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             stub.connections.append(self.connection)
 
         def do_GET(self) -> None:
-            self._send(Reply({"object": "list", "data": [{"id": MODEL, "object": "model"}]}))
+            said: dict[str, Any] = {
+                "/v1/models": {"object": "list", "data": [_card(name) for name in stub.names]},
+                "/version": {"version": stub.version},
+            }
+            known = self.path in said and (self.path != "/version" or stub.server == "vllm")
+            self._send(Reply(said[self.path]) if known else Reply({"detail": "Not Found"}, 404))
 
         def do_POST(self) -> None:
             payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

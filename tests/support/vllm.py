@@ -53,7 +53,7 @@ class Vllm:
         own = {
             "PARJANYA_MODEL_SERVER__EXECUTABLE": str(PROGRAM),
             "PARJANYA_MODEL_SERVER__MODEL": str(self.model),
-            "PARJANYA_MODEL_SERVER__PORT": str(self.port),
+            "PARJANYA_MODEL_SERVER__LISTEN": str(self.port),
             "PARJANYA_MODEL_SERVER__ARGUMENTS": ARGUMENTS,
             "PARJANYA_VLM__MODEL": NAME,
             "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -76,6 +76,7 @@ class Vllm:
             moves=lambda: (work_of(process.pid), sizes([log_of(self.home)])),
             died=lambda: process.poll() is not None,
             log=lambda: self.said + tail(log_of(self.home)),
+            cap=1500.0,  # it imports much, twice
         )
 
     def family(self) -> list[psutil.Process]:

@@ -6,6 +6,8 @@ recorded, never waited for.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
 import random
@@ -32,6 +34,7 @@ from gpu_ops.endpoint.client import (
 )
 from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.endpoint.options import Options
+from gpu_ops.endpoint.served import statement
 from gpu_ops.interface import InvalidImage, Prepares, SomeFailed
 from gpu_ops.vlm import description, prompts
 from parjanya_dagster.policy import builtin, evaluate
@@ -254,6 +257,64 @@ def test_the_identity_follows_what_can_change_the_answer(worlds: Any) -> None:
     assert world.engine.asking(prompts.DEFAULT) is world.engine
     with pytest.raises(ValueError, match="no prompt 'other@1'"):
         world.engine.asking("other@1")
+
+
+def test_the_server_is_part_of_the_identity_and_asked_again_after_a_loss(worlds: Any) -> None:
+    world = worlds()
+    before = world.engine.identity
+    world.stub.version = "0.33.0"
+    assert world.engine.identity == before  # nothing says that it is another
+    world.client.losses += 1
+    after = world.engine.identity
+    assert after != before
+    assert world.engine.asking(prompts.DEFAULT).identity == after
+    world.stub.stop()
+    world.client.losses += 1
+    assert world.engine.identity == after  # what it said last
+    with pytest.raises(EndpointUnavailable):
+        world.engine.check()
+    assert world.engine.identity == after
+
+
+def test_a_connection_that_breaks_is_a_loss(worlds: Any) -> None:
+    world = worlds(lambda n, _: Reply(drop=True) if n == 0 else None)
+    world.client.chat(_asks())
+    assert world.client.losses == 1
+
+
+def test_what_the_server_states_is_the_revision_and_must_not_be_contradicted(worlds: Any) -> None:
+    world = worlds()
+    unstated = EndpointEnricher(world.client, MODEL)
+    assert unstated.identity.revision.startswith("unstated+")
+    stated = statement(MODEL, "sha256:" + "ab" * 32, "0123456789ab")
+    world.stub.names = [MODEL, stated]
+    unstated.check()
+    assert unstated.identity.revision.startswith(f"sha256:{'ab' * 32}+sha256:")
+    assert unstated.calibrated_for()["model"] == f"{MODEL}@sha256:{'ab' * 32}"
+    with pytest.raises(ValueError, match=r"states .*abab.* the settings say v1"):
+        world.engine.check()
+    EndpointEnricher(world.client, MODEL, "abab").check()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "tokens"), [(1024, 768, 400), (1024, 11, 400), (300, 300, 16), (9, 900, 64)]
+)
+def test_a_picture_is_shrunk_to_whole_tokens(width: int, height: int, tokens: int) -> None:
+    wide, high = endpoint.shrunk(width, height, tokens)
+    side = endpoint.TOKEN_SIDE
+    if (wide, high) != (width, height):
+        assert wide % side == high % side == 0
+    assert math.ceil(wide / side) * math.ceil(high / side) <= tokens
+    assert endpoint.shrunk(wide, high, tokens) == (wide, high)
+
+
+def test_a_small_picture_is_sent_as_it_is_and_a_line_is_widened(worlds: Any) -> None:
+    assert endpoint.shrunk(600, 450, 400) == (600, 450)
+    world = worlds(lambda *_: answered("A", SURE))
+    world.describe(np.full((2, 1000, 3), 90, np.uint8))
+    url = world.stub.asked[0]["messages"][1]["content"][0]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as sent:
+        assert sent.size == (1000, 10)
 
 
 def test_a_model_that_is_not_served_is_named(worlds: Any) -> None:
