@@ -1,13 +1,16 @@
 """The nearest of many vectors: compared as signs first, then exactly. Knows no bucket, no tenant.
 
-Up to `EXACT` vectors are compared one by one. Of more, each has a code: the signs of its numbers,
-from the middle of all vectors. The `CANDIDATES` whose codes differ least are then compared exactly.
-A code has one bit for each number, so a million of 256 numbers are 32 MB, read in milliseconds.
+Up to `EXACT` vectors are compared one by one. Of more, each has a code: it is turned at random
+around the middle of all vectors, and the signs of up to `BITS` of its numbers are kept. The
+`CANDIDATES` whose codes differ least are then compared exactly. The turn makes every bit say about
+equally much; without it, the few numbers that vary most would count as little as all others.
+A million codes are 32 MB, read in milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float16]
 
 EXACT = 20_000
+BITS = 256  # of a code
 CANDIDATES = 4_000
 CHUNK = 1 << 15  # vectors that are compared together: they stay in the processor's cache
 SAMPLE = 50_000  # vectors that the middle is taken from
@@ -28,11 +32,11 @@ class Nearest:
     """Named vectors, in groups that are replaced as a whole. One thread at a time."""
 
     def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
+        self.dimension, self._bits = dimension, min(dimension, BITS)
         self._vectors: Matrix = np.zeros((0, dimension), np.float16)
         self._ids: NDArray[np.bytes_] = np.zeros(0, "S24")
         self._live: NDArray[np.bool_] = np.zeros(0, np.bool_)
-        self._codes: NDArray[np.uint64] = np.zeros((-(-dimension // 64), 0), np.uint64)
+        self._codes: NDArray[np.uint64] = np.zeros((-(-self._bits // 64), 0), np.uint64)
         self._middle: NDArray[np.float32] = np.zeros(dimension, np.float32)
         self._size = 0  # slots in use
         self._coded = 0  # slots that have a code
@@ -98,9 +102,17 @@ class Nearest:
 
     def _signs(self, vectors: NDArray[np.floating]) -> NDArray[np.uint64]:
         """Codes (words of 64 bits, n): word by word, so that one word of all is read in a row."""
-        bits = np.packbits(vectors > self._middle, axis=1)
+        turned = (vectors.astype(np.float32) - self._middle) @ self._turn
+        bits = np.packbits(turned > 0, axis=1)
         room = len(self._codes) * 8 - bits.shape[1]
         return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, room)))).view(np.uint64).T
+
+    @cached_property
+    def _turn(self) -> NDArray[np.float32]:
+        """Some axes at right angles to each other: (dimension, bits)."""
+        normal = np.random.default_rng(0).normal(size=(self.dimension, self._bits))
+        axes: NDArray[np.float32] = np.linalg.qr(normal)[0].astype(np.float32)
+        return axes
 
     def _code(self) -> None:
         """Give a code to all that have none; to all, where the middle is that of far fewer."""

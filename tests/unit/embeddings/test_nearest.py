@@ -45,6 +45,8 @@ def test_a_block_that_changes_takes_the_place_of_what_it_was() -> None:
         index.put("a", names(3000), matrix[:3000].astype(np.float16))
     index.put("b", names(3000, 3000), matrix[3000:].astype(np.float16))
     assert len(index) == len(index.near(matrix[0], 10_000)) == 6000
+    slot = 2 * D + 24 + 1 + 16  # bytes: the vector, its name, whether it is live, its code
+    assert index.nbytes < 2 * 6000 * slot
     index.drop("a")
     index.drop("a")
     assert [int(name, 16) - 3000 for name, _ in index.near(matrix[9], 5)] == brute(
