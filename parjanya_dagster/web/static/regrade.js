@@ -6,14 +6,18 @@ const answer = document.getElementById("answer");
 const EVERY = 1500; // milliseconds between two looks
 const requestId = crypto.randomUUID(); // of this page: sent twice, it is one regrade
 
+let shown = "";
 async function again() {
   const place = answer.querySelector("[data-again]");
   if (!place) return;
   try {
     const got = await fetch(place.dataset.again);
     if (got.ok) {
-      answer.innerHTML = await got.text();
-      localTimes(answer);
+      const text = await got.text();
+      if (text !== shown) { // screen readers read what is replaced
+        answer.innerHTML = shown = text;
+        localTimes(answer);
+      }
     } else if (got.status < 500) {
       location.reload(); // the session has ended, or it is no longer ours
       return;
