@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TypedDict
 
 from parjanya_dagster.traces import spans
+from parjanya_dagster.traces.recorder import Value
 from parjanya_dagster.truth.outcomes import Claim
 
 
@@ -21,7 +22,7 @@ def about(claims: Sequence[Claim]) -> About:
 
 
 def span_over(
-    name: str, claims: Sequence[Claim], **more: spans.Value
+    name: str, claims: Sequence[Claim], **more: Value
 ) -> AbstractContextManager[spans.Opened]:
     """A part of the stage that goes on here, over these claims."""
     if not spans.active():

@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
 from parjanya_dagster.lines import get_logger
-from parjanya_dagster.traces.spans import Attributes, Unsupported
+from parjanya_dagster.traces.recorder import Attributes, Unsupported
 
 log = get_logger(__name__)
 

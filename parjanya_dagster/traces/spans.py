@@ -14,34 +14,16 @@ What goes wrong with traces costs traces, never work.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 from parjanya_dagster.lines import get_logger
+from parjanya_dagster.traces.recorder import Attributes, Recorder, Span, Unsupported, Value
 
 log = get_logger(__name__)
-
-Value = str | int | float | Sequence[str]
-Attributes = Mapping[str, Value]
-
-
-class Span(Protocol):
-    """What has begun and is recorded when it ends."""
-
-    def child(self, name: str, attributes: Attributes) -> Span: ...
-    def set(self, attributes: Attributes) -> None: ...
-    def end(self, error: BaseException | None = None) -> None: ...
-
-
-class Recorder(Protocol):
-    """Where spans go."""
-
-    def run(self, run_id: str, attributes: Attributes) -> Span:
-        """Begin the first span of a run. Its trace follows from the id, in whichever process."""
 
 
 @dataclass(slots=True)
@@ -162,7 +144,3 @@ def of_this_process() -> Recorder | None:
         why = f"OpenTelemetry does not take its variables (OTEL_…): {type(error).__name__}"
     log.warning("traces_off", why=why)
     return None
-
-
-class Unsupported(Exception):
-    """The variables ask for what there is not."""
