@@ -46,6 +46,7 @@ class Command:
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
+    port: int  # of HOST
     url: str  # up to and with /v1
     model: str  # as it will be served
     states: str  # its other name, which says what it is
@@ -81,6 +82,7 @@ def command(settings: Settings, inherited: Mapping[str, str] = os.environ) -> Co
             "VLLM_NO_USAGE_STATS": "1",
             **({"VLLM_API_KEY": key} if key else {}),
         },
+        port=port,
         url=f"http://{HOST}:{port}/v1",
         model=name,
         states=states,

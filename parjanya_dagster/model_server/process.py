@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,10 +19,11 @@ from typing import Self
 
 import psutil
 
-from parjanya_dagster.errors import ModelServerDied
-from parjanya_dagster.model_server.command import DRAIN, Command
+from parjanya_dagster.errors import ModelServerDied, SettingsInvalid
+from parjanya_dagster.model_server.command import DRAIN, HOST, Command
 
 PATIENCE = 30.0  # seconds that it gets to say that it is well, and to end after its last answer
+AFTER = 5.0  # seconds that its own processes get to end after it
 SAID = 3000  # characters of its log that are repeated
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -40,6 +42,8 @@ class ModelServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        """Raises SettingsInvalid where its port is taken: whoever has it would answer for it."""
+        _require_free(self.command.port)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -119,13 +123,16 @@ class ModelServer:
         family = _family(process.pid)
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        psutil.wait_procs(family, timeout=DRAIN + PATIENCE)
-        for one in family:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(DRAIN + PATIENCE)
+        _, left = psutil.wait_procs(family, timeout=AFTER)  # those that it started end with it
+        for one in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        psutil.wait_procs(left, timeout=PATIENCE)
 
     def _last_lines(self) -> str:
         try:
@@ -135,6 +142,18 @@ class ModelServer:
         except OSError:
             return ""
         return f" It wrote last ({self.log}):\n{said}" if said else ""
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise SettingsInvalid(
+                f"Port {port} of {HOST} cannot be had ({error.strerror}). Set another one: "
+                "PARJANYA_MODEL_SERVER__LISTEN."
+            ) from None
 
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

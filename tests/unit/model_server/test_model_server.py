@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,17 @@ def test_a_name_that_could_not_be_read_again_is_refused() -> None:
         statement("seer", "sha256:a+flags:b", "c")
 
 
+def test_whoever_has_the_port_does_not_answer_for_it(settings: Settings) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", settings.model_server.listen))
+        other.listen()
+        with (
+            pytest.raises(SettingsInvalid, match=r"Port \d+ of 127.0.0.1 cannot be had"),
+            ModelServer(command(settings), settings.home / "model.log"),
+        ):
+            pass
+
+
 def test_it_is_waited_for_and_ended_with_all_that_it_started(settings: Settings) -> None:
     told: list[str] = []
     with ModelServer(command(settings), settings.home / "model.log") as server:
@@ -145,7 +157,7 @@ def test_one_that_is_never_ready_is_given_up_and_one_that_is_not_wanted_is_not_w
     chosen = command(settings)
     silent = Command(
         arguments=[sys.executable, "-S", "-c", "import time; time.sleep(3600)"],
-        environment=chosen.environment, url=chosen.url, model="seer", states="",
+        environment=chosen.environment, port=chosen.port, url=chosen.url, model="seer", states="",
     )  # fmt: skip
     times = iter([0.0, 5.0, 11.0])
     with ModelServer(silent, settings.home / "model.log") as server:

@@ -36,7 +36,7 @@ from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.endpoint.options import Options
 from gpu_ops.endpoint.served import statement
 from gpu_ops.interface import InvalidImage, Prepares, SomeFailed
-from gpu_ops.vlm import description, prompts
+from gpu_ops.vlm import categories, description, prompts
 from parjanya_dagster.policy import builtin, evaluate
 from tests.support.endpoint_stub import (
     DESCRIPTION,
@@ -167,6 +167,31 @@ def test_some_sure_answers_are_looked_at_again_to_see_what_the_order_does(worlds
     assert orders.count(ORDERS) < len(orders) / 8
     again = world.describe(*[grey(level) for level in range(0, 256, 2)])
     assert [body["served"]["orders"] for body in again] == orders  # always the same ones
+
+
+OWN = """
+system: You sort pictures of goods.
+category:
+  question: "Which kind? {options}."
+  names: {shoe: a shoe, bag: a bag, neither: neither of them}
+  orders: 3
+description: {question: Describe it as JSON., max_tokens: 100}
+"""
+
+
+def test_kinds_of_the_operators_own_are_asked_for(worlds: Any, tmp_path: Path) -> None:
+    (tmp_path / "goods@1.yaml").write_text(OWN)
+    world = worlds(lambda *_: answered("B", {"A": -5.0, "B": -0.01, "C": -6.0}))
+    engine = EndpointEnricher(world.client, MODEL, "v1", folder=str(tmp_path)).asking("goods@1")
+    (body,) = engine.describe([BANNER])
+    (asked,) = world.stub.asked
+    schema = asked["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["category"]["enum"] == ["A", "B", "C"]
+    assert asked["messages"][0]["content"] == "You sort pictures of goods."
+    second = categories.orders(engine.labels)[0][1]  # what B stood for
+    assert (body["category"], body["prompt"]) == (second, "goods@1")
+    assert list(body["probabilities"]) == ["shoe", "bag", "neither"]
+    assert body["distinguishes"] == [["shoe"], ["bag"], ["neither"]]
 
 
 def test_the_kind_alone_can_be_asked_for(worlds: Any) -> None:
