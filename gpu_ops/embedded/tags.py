@@ -61,7 +61,7 @@ class Tagger:
     def _load(self) -> tuple[Any, list[str]]:
         with self._lock:
             if self._model is None:
-                data = _weights()
+                data = packaged_weights()
                 cure()
                 import timm
                 import torch
@@ -88,7 +88,7 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _weights() -> bytes:
+def packaged_weights() -> bytes:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ImportError(
