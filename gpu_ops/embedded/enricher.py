@@ -27,7 +27,7 @@ VERSION = "embedded-enricher@2"
 
 
 class EmbeddedEnricher:
-    """A small network, statistics, RapidOCR, and linear models on them. Runs on the CPU, needs no hub.
+    """A small network, statistics, RapidOCR, and linear models on them. CPU only, needs no hub.
 
     `tagging` adds tags to what is probably a photograph; it needs the extra `tags`.
     """
