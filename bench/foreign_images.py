@@ -2,7 +2,7 @@
 
 Four Debian packages, and test corpora and examples of public repositories. They are fetched into
 the cache; what is not there is left out. Labels were given by looking at every image once,
-but for 30 photographs of cameras that are smaller than 100 pixels. Scans of
+but for 29 photographs of cameras that are smaller than 100 pixels. Scans of
 paintings, thermal pictures, noise, copies of one another and pictures that mix a photograph with a
 rendering are left out.
 """
