@@ -1,7 +1,8 @@
 """Labelled images of cameras, renderers and windows: more sources than `labelled_images` has.
 
-Three Debian packages, and test corpora and examples of public repositories. They are fetched into
-the cache; what is not there is left out. Labels were given by looking at every image once. Scans of
+Four Debian packages, and test corpora and examples of public repositories. They are fetched into
+the cache; what is not there is left out. Labels were given by looking at every image once,
+but for 29 photographs of cameras that are smaller than 100 pixels. Scans of
 paintings, thermal pictures, noise, copies of one another and pictures that mix a photograph with a
 rendering are left out.
 """

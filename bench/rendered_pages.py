@@ -54,9 +54,13 @@ def images(cache: Path, photographs: Sequence[Path]) -> Iterator[Labelled]:
     in_typst(folder)
     in_pillow(folder, photographs)
     in_chromium(folder, photographs)
-    for path in sorted(folder.glob("*.png")):
-        source, label, _ = path.stem.split("-")
-        yield Labelled(path, label, source)
+    yield from kept(cache)
+
+
+def kept(cache: Path) -> list[Labelled]:
+    """Those that were rendered before."""
+    paths = sorted((cache / "rendered").glob("*.png"))
+    return [Labelled(path, *path.stem.split("-")[1::-1]) for path in paths]
 
 
 def phrase(draw: random.Random, low: int, high: int) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gpu_ops.embedded.text import Reading
 
 MODEL_FILE = "category_model.json"
+PHOTO = ("photo",)
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,20 @@ class CategoryModel:
         powers = [math.exp(logit - highest) for logit in logits]
         return [power / sum(powers) for power in powers]
 
-    def describe(self, features: Mapping[str, float]) -> dict[str, Any]:
+    def describe(self, features: Mapping[str, float], graphic: float) -> dict[str, Any]:
         """Return category, probabilities, confidence and what the model can tell apart.
 
+        `graphic` is the probability that it is no photograph, which `photograph` tells better. What
+        is said here is how it is shared among the groups of graphics.
         `confidence` is the named category's own probability. Within a group of several it is low
         by construction; `group_confidence` is the group's.
         """
         shares = self.group_probabilities(features)
+        others = sum(s for group, s in zip(self.groups, shares, strict=True) if group != PHOTO)
+        shares = [
+            1 - graphic if group == PHOTO else graphic * share / others
+            for group, share in zip(self.groups, shares, strict=True)
+        ]
         probabilities = dict.fromkeys(LABELS, 0.0)
         for group, share in zip(self.groups, shares, strict=True):
             for label in group:

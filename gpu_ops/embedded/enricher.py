@@ -8,17 +8,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gpu_ops.embedded import category, statistics, tags, text, workers
+from gpu_ops.embedded import (
+    backbone,
+    category,
+    photograph,
+    statistics,
+    tags,
+    text,
+    weights,
+    workers,
+)
 from gpu_ops.interface import Identity, require_images
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-enricher@1"
+VERSION = "embedded-enricher@2"
 
 
 class EmbeddedEnricher:
-    """Statistics, RapidOCR and a logistic regression. Runs on the CPU, needs no hub.
+    """A small network, statistics, RapidOCR, and linear models on them. CPU only, needs no hub.
 
     `tagging` adds tags to what is probably a photograph; it needs the extra `tags`.
     """
@@ -27,15 +36,20 @@ class EmbeddedEnricher:
         self._name = name
         self._tagger = tags.Tagger() if tagging else None
         self._model = category.load()
+        self._photograph = photograph.load()
+        self._backbone = backbone.Backbone()
         self._reader = text.TextReader()
 
     @cached_property
     def identity(self) -> Identity:
-        weights = [text.weights_folder() / name for name in (text.DETECTOR, text.RECOGNISER)]
+        readers = [text.weights_folder() / name for name in (text.DETECTOR, text.RECOGNISER)]
         reading = (text.DETECTION_SIDE, text.MAX_LINES, text.MAX_ASPECT, text.READABLE)
         parts = [VERSION, statistics.VERSION, self._model.identifier, repr(reading)]
-        parts += [sha256_of(path) for path in weights]
-        models = [self._model.identifier, *(path.stem for path in weights)]
+        parts += [sha256_of(path) for path in readers]
+        parts += [backbone.VERSION, str(backbone.AREA), weights.identifier("backbone")]
+        parts += [self._photograph.identifier]
+        models = [self._photograph.identifier, self._model.identifier]
+        models += [Path(backbone.FILE).stem, *(path.stem for path in readers)]
         if self._tagger:
             parts += [tags.VERSION, tags.SHA256, str(tags.THRESHOLD)]
             models.append(Path(tags.FILE).stem)
@@ -55,13 +69,18 @@ class EmbeddedEnricher:
         )
 
     def check(self) -> None:
-        """Raises ImportError or OSError where the weights of the text models are missing."""
+        """Raises ImportError or OSError where the weights of the text models are missing.
+
+        Raises `BadWeights` where those of the backbone are missing or altered.
+        """
+        weights.read("backbone")
         for name in (text.DETECTOR, text.RECOGNISER):
             (text.weights_folder() / name).stat()
 
     def warm(self) -> None:
         """Raises ImportError if the weights of the tags are wanted but not installed."""
         self._reader.warm()
+        self._backbone.warm()
         if self._tagger:
             self._tagger.warm()
 
@@ -89,8 +108,10 @@ class EmbeddedEnricher:
     def _describe(self, image: Image) -> dict[str, Any]:
         measures = statistics.measure(image)
         reading = self._reader.read(image)
+        features = category.features(measures, reading)
+        graphic = self._photograph.graphic(self._backbone.look(image), features)
         return {
-            **self._model.describe(category.features(measures, reading)),
+            **self._model.describe(features, graphic),
             "caption": None,
             "caption_source": "none",
             "tags": [],

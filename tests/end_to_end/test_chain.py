@@ -107,7 +107,7 @@ def test_every_image_that_can_be_curated_is_curated_and_the_others_fail_with_the
         else:
             assert row.pipeline_status == "curated", (name, row.failure_reason)
             assert row.verdict in ("accept", "review", "reject")
-            assert row.policy == "default@2"
+            assert row.policy == "default@3"
 
 
 def test_a_file_written_slowly_is_registered_once_and_whole(instance: Instance) -> None:

@@ -384,7 +384,7 @@ def test_a_decision_names_the_evidence_it_used(house: House) -> None:
     row = house.row("a.jpg")
     body = house.platform.store.evidence([row])[row.image_id]["curated"].body
     assert body["used"] == {s: row.evidence[s] for s in ("validated", "enriched", "scored")}
-    assert (body["policy"], row.policy) == ("default@2", "default@2")
+    assert (body["policy"], row.policy) == ("default@3", "default@3")
 
 
 def test_each_tenant_is_judged_by_the_policy_it_is_pinned_to(house: House) -> None:
@@ -393,7 +393,7 @@ def test_each_tenant_is_judged_by_the_policy_it_is_pinned_to(house: House) -> No
     house.sweep()
     house.platform.store.pin("bolt", "default@1")
     house.all()
-    assert house.row("a.jpg").policy == "default@2"
+    assert house.row("a.jpg").policy == "default@3"
     assert house.row("a.jpg", "bolt").policy == "default@1"
 
 

@@ -69,7 +69,7 @@ def test_the_first_arrival_registers_its_tenant_under_the_newest_policy(
     assert sweep(sweeper).tenants == ["new-tenant"]
     tenant = platform.store.tenant("new-tenant")
     assert tenant is not None
-    assert tenant.policy == "default@2"
+    assert tenant.policy == "default@3"
     assert sweep(sweeper).tenants == []
 
 

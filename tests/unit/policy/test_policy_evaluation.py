@@ -12,7 +12,7 @@ import pytest
 from parjanya_dagster.policy import Duplicate, Policy, builtin, evaluate, load
 
 Build = Callable[..., dict[str, Any]]
-FIRST, SECOND = builtin()["default@1"], builtin()["default@2"]
+FIRST, SECOND, THIRD = (builtin()[f"default@{version}"] for version in (1, 2, 3))
 
 
 def policy(when: str, *, verdict: str = "reject", extra: str = "") -> Policy:
@@ -73,6 +73,32 @@ def test_a_graphic_is_rejected_when_sure_and_reviewed_when_doubtful(
     found = evidence(graphic=graphic, confidence=max(graphic, 1 - graphic))
     assert evaluate(SECOND, found).verdict == verdict
     assert evaluate(FIRST, found).verdict == "accept"
+
+
+@pytest.mark.parametrize(
+    ("quality", "brightness", "white", "rules", "verdict"),
+    [
+        (10, 0.5, 0.0, ["poor_quality"], "reject"),
+        (10, 0.05, 0.0, ["dark"], "review"),
+        (30, 0.05, 0.0, ["dark"], "review"),
+        (70, 0.05, 0.0, ["no_objection"], "accept"),
+        (70, 0.8, 0.15, ["blown_out"], "review"),
+        (10, 0.8, 0.3, ["poor_quality", "blown_out"], "reject"),
+        (None, 0.05, 0.0, ["dark"], "review"),
+    ],
+)
+def test_the_dark_and_the_blown_out_are_for_a_person(
+    evidence: Build,
+    quality: float | None,
+    brightness: float,
+    white: float,
+    rules: list[str],
+    verdict: str,
+) -> None:
+    found = evidence(quality=quality)
+    found["validated"]["technical"] |= {"brightness": brightness, "clipped_bright": white}
+    decision = evaluate(THIRD, found)
+    assert (decision.verdict, [r.rule for r in decision.reasons]) == (verdict, rules)
 
 
 def test_low_confidence_is_reviewed_whatever_the_probabilities_say(evidence: Build) -> None:

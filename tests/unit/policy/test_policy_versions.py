@@ -23,6 +23,7 @@ from parjanya_dagster.policy import (
 PUBLISHED = {
     "default@1": "sha256:6a5e55c2b3ce8b723a7f9a45ea7f4d8436cdc4bd2c3035ebfd199e757e0cc6da",
     "default@2": "sha256:8f9c4e54da2eab82eececed2d2c546d42418d2a30617283cae0cb3e958441d60",
+    "default@3": "sha256:96bda6114d6605e015856d9a47b3d68d1232a9344e152dfbeb5c827aea33f271",
 }
 
 SMALL = """\
@@ -57,7 +58,7 @@ def test_every_shipped_file_is_named_after_its_policy() -> None:
 def test_the_newest_version_is_the_highest_number_and_not_the_last_name() -> None:
     versions = [load(SMALL.replace("version: 3", f"version: {n}")) for n in (9, 10, 2)]
     assert newest("small", {p.ref: p for p in versions}).ref == "small@10"
-    assert newest("default").ref == "default@2"
+    assert newest("default").ref == "default@3"
     with pytest.raises(UnknownPolicy, match="'nobody'"):
         newest("nobody")
 

@@ -1,0 +1,64 @@
+"""What a network that was trained on photographs sees in an image: 1,904 numbers, no names.
+
+EfficientNet-Lite0 without its classifier, packed by `tools/pack_backbone.py`. ONNX Runtime runs it
+on the CPU, which the text reader brings; torch is not needed. `photograph` says what the numbers
+mean.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from gpu_ops.embedded import weights
+
+if TYPE_CHECKING:
+    from gpu_ops.interface import Image
+
+VERSION = "backbone@1"
+FILE = "efficientnet_lite0.onnx"
+POOLED = 1904  # means of the channels: 112, 192 and 320 of its last stages, 1,280 of its head
+
+AREA = 224 * 224  # pixels of the copy that it sees, whatever the shape
+STEP = 32  # its sides are multiples of this
+SHORTEST, LONGEST = 64, 768
+
+
+class Backbone:
+    """One pass per image, one thread each. Safe to call from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def warm(self) -> None:
+        """Raises `BadWeights` where the file is missing or altered."""
+        with self._lock:
+            if self._session is None:
+                import onnxruntime
+
+                options = onnxruntime.SessionOptions()
+                options.intra_op_num_threads = options.inter_op_num_threads = 1
+                data = weights.read("backbone")[FILE]
+                self._session = onnxruntime.InferenceSession(
+                    data, options, providers=["CPUExecutionProvider"]
+                )
+
+    def look(self, image: Image) -> Any:
+        """Return `POOLED` numbers, float32, for an RGB image (h, w, 3)."""
+        self.warm()
+        return self._session.run(["pooled"], {"pixels": shrunk(image)})[0][0]
+
+
+def shrunk(image: Image) -> Any:
+    """The whole image in its own shape, with about `AREA` pixels: (1, 3, h, w), -1..1."""
+    import cv2
+    import numpy as np
+
+    height, width = image.shape[:2]
+    scale = (AREA / (height * width)) ** 0.5
+    size = [
+        min(LONGEST, max(SHORTEST, round(side * scale / STEP) * STEP)) for side in (width, height)
+    ]
+    copy: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return ((copy.astype(np.float32) - 127.5) / 127.5).transpose(2, 0, 1)[None]
