@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AT_ONCE = 8  # blocks that are asked for
-MOST_BYTES = 2 << 30
+MOST_BYTES = 1 << 30
 """Of the indexes of a process, unless one alone is larger. Those asked last are kept."""
 FRESH = 5.0  # seconds for which the blocks are not listed again
 

@@ -1,13 +1,16 @@
 """The nearest of many vectors: compared as signs first, then exactly. Knows no bucket, no tenant.
 
-Up to `EXACT` vectors are compared one by one. Of more, each has a code: the signs of its numbers,
-from the middle of all vectors. The `CANDIDATES` whose codes differ least are then compared exactly.
-A code has one bit for each number, so a million of 256 numbers are 32 MB, read in milliseconds.
+Up to `EXACT` vectors are compared one by one. Of more, each has a code: it is turned at random
+around the middle of all vectors, and the signs of up to `BITS` of its numbers are kept. The
+`CANDIDATES` whose codes differ least are then compared exactly. The turn makes every bit say about
+equally much; without it, the few numbers that vary most would count as little as all others.
+A million codes are 32 MB, read in milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float16]
 
 EXACT = 20_000
+BITS = 256  # of a code
 CANDIDATES = 4_000
 CHUNK = 1 << 15  # vectors that are compared together: they stay in the processor's cache
 SAMPLE = 50_000  # vectors that the middle is taken from
@@ -28,11 +32,11 @@ class Nearest:
     """Named vectors, in groups that are replaced as a whole. One thread at a time."""
 
     def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
+        self.dimension, self._bits = dimension, min(dimension, BITS)
         self._vectors: Matrix = np.zeros((0, dimension), np.float16)
         self._ids: NDArray[np.bytes_] = np.zeros(0, "S24")
         self._live: NDArray[np.bool_] = np.zeros(0, np.bool_)
-        self._codes: NDArray[np.uint64] = np.zeros((0, -(-dimension // 64)), np.uint64)
+        self._codes: NDArray[np.uint64] = np.zeros((-(-self._bits // 64), 0), np.uint64)
         self._middle: NDArray[np.float32] = np.zeros(dimension, np.float32)
         self._size = 0  # slots in use
         self._coded = 0  # slots that have a code
@@ -75,7 +79,10 @@ class Nearest:
             ]
             or [np.zeros(0, np.float32)]
         )
-        order = np.lexsort((self._ids[slots], -likeness))[:n]
+        if len(slots) > n:
+            best = np.argpartition(-likeness, n - 1)[:n]
+            slots, likeness = slots[best], likeness[best]
+        order = np.lexsort((self._ids[slots], -likeness))
         return [(self._ids[slots[at]].decode(), float(likeness[at])) for at in order.tolist()]
 
     def _candidates(self, vector: NDArray[np.float32], n: int) -> NDArray[np.int64]:
@@ -83,18 +90,29 @@ class Nearest:
         if len(self) <= max(n, EXACT):
             return np.flatnonzero(live)
         self._code()
-        code = self._signs(vector[None])[0]
+        code = self._signs(vector[None])[:, 0]
         apart = np.empty(self._size, np.uint16)
         for at in range(0, self._size, CHUNK):
-            differing = self._codes[at : min(at + CHUNK, self._size)] ^ code
-            apart[at : at + CHUNK] = np.bitwise_count(differing).sum(axis=1, dtype=np.uint16)
+            end = min(at + CHUNK, self._size)
+            apart[at:end] = np.bitwise_count(self._codes[0, at:end] ^ code[0])
+            for word in range(1, len(code)):
+                apart[at:end] += np.bitwise_count(self._codes[word, at:end] ^ code[word])
         apart[~live] = _FAR
         return np.argpartition(apart, n)[:n]
 
     def _signs(self, vectors: NDArray[np.floating]) -> NDArray[np.uint64]:
-        bits = np.packbits(vectors > self._middle, axis=1)
-        room = self._codes.shape[1] * 8 - bits.shape[1]
-        return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, room)))).view(np.uint64)
+        """Codes (words of 64 bits, n): word by word, so that one word of all is read in a row."""
+        turned = (vectors.astype(np.float32) - self._middle) @ self._turn
+        bits = np.packbits(turned > 0, axis=1)
+        room = len(self._codes) * 8 - bits.shape[1]
+        return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, room)))).view(np.uint64).T
+
+    @cached_property
+    def _turn(self) -> NDArray[np.float32]:
+        """Some axes at right angles to each other: (dimension, bits)."""
+        normal = np.random.default_rng(0).normal(size=(self.dimension, self._bits))
+        axes: NDArray[np.float32] = np.linalg.qr(normal)[0].astype(np.float32)
+        return axes
 
     def _code(self) -> None:
         """Give a code to all that have none; to all, where the middle is that of far fewer."""
@@ -104,7 +122,7 @@ class Nearest:
             self._centred, self._coded = self._size, 0
         for at in range(self._coded, self._size, CHUNK):
             end = min(at + CHUNK, self._size)
-            self._codes[at:end] = self._signs(self._vectors[at:end])
+            self._codes[:, at:end] = self._signs(self._vectors[at:end])
         self._coded = self._size
 
     def _grow(self, size: int) -> None:
@@ -112,11 +130,14 @@ class Nearest:
         if size <= room:
             return
         more = max(size, room + room // 2, 1024)
-        for name in ("_vectors", "_ids", "_live", "_codes"):
+        for name in ("_vectors", "_ids", "_live"):
             old = getattr(self, name)
             new = np.zeros((more, *old.shape[1:]), old.dtype)
             new[: self._size] = old[: self._size]
             setattr(self, name, new)
+        codes = np.zeros((len(self._codes), more), np.uint64)
+        codes[:, : self._size] = self._codes[:, : self._size]
+        self._codes = codes
 
     def _compact(self) -> None:
         """Leave no slot to what is gone."""
@@ -126,7 +147,7 @@ class Nearest:
         ).astype(np.int64)
         for name in ("_vectors", "_ids", "_live"):
             setattr(self, name, getattr(self, name)[order])
-        self._codes = np.zeros((len(order), self._codes.shape[1]), np.uint64)
+        self._codes = np.zeros((len(self._codes), len(order)), np.uint64)
         for group, (first, last) in groups.items():
             groups[group] = (at, at + last - first)
             at += last - first

@@ -58,7 +58,9 @@ def make(
     batch: str,
     pixels: Callable[[ImageRow], NDArray[np.uint8]],
 ) -> Made:
-    """Make what is missing of a batch and write its block. `pixels`: the preview of a row.
+    """Make what is missing of a batch, drop what is void, and write its block.
+
+    `pixels`: the preview of a row. A vector is void if its image is gone or has another preview.
 
     Of two who do this at once, the second adds to what the first wrote. Raises what the engine
     raises where it cannot work at all, StorageUnavailable, and BucketUnknown where another bucket
@@ -72,22 +74,24 @@ def make(
     block, version = read(objects, bucket, key, space)
     there = block.current(rows)
     left = [row for row in rows if made_from(row) and row.image_id not in there]
-    if not left:
+    void = {row.image_id for row in rows}.intersection(block.image_ids) - there.keys()
+    if not left and not void:
         return Made(there=len(there))
     require_known(store.known_buckets(), objects, bucket, "no vectors are")
-    embedder.warm()
+    if left:
+        embedder.warm()
     new: dict[str, NDArray[np.float32]] = {}
     for some in _chunks(left):
         shown = [(row, image) for row in some if (image := _shown(row, pixels)) is not None]
         vectors = embedder.embed([image for _, image in shown])
         new |= {row.image_id: one for (row, _), one in zip(shown, vectors, strict=True)}
-    for _ in range(TRIES if new else 0):
+    for _ in range(TRIES if new or void else 0):
         data = packed(block.with_vectors(rows, new), space)
         if objects.put_over(bucket, key, data, CONTENT_TYPE, version):
             break
         block, version = read(objects, bucket, key, space)
     else:
-        if new:
+        if new or void:
             raise StorageUnavailable(f"Others write {bucket}/{key} all the time.")
     return Made(made=len(new), there=len(there), failed=len(left) - len(new))
 

@@ -10,6 +10,7 @@ from gpu_ops.interface import Embedder, Enricher, Scorer
 from gpu_ops.iqa.options import Options as IqaOptions
 from gpu_ops.vlm.options import Options as TransformersOptions
 from parjanya_dagster.embeddings.space import Space, space_of
+from parjanya_dagster.errors import LikenessUnknown
 from parjanya_dagster.settings import Settings
 
 KIND = {"enriched": "enricher", "scored": "scorer"}
@@ -66,6 +67,23 @@ def embedder_of(settings: Settings) -> Embedder | None:
     """The engine that makes vectors. None: none are made. Raises ImportError."""
     name = settings.engines.embedder
     return None if name == "none" else gpu_ops.engines.embedder(name)
+
+
+def fit_embedder_of(settings: Settings) -> Embedder:
+    """The engine that makes vectors. Raises LikenessUnknown: there is none, or no weights."""
+    embedder = embedder_of(settings)
+    if embedder is None:
+        raise LikenessUnknown(
+            "No vectors are made here, so nothing can be compared: PARJANYA_ENGINES__EMBEDDER is "
+            "none. Choose embedded."
+        )
+    try:
+        embedder.check()
+    except (ImportError, OSError, ValueError) as error:
+        raise LikenessUnknown(
+            f"The engine {settings.engines.embedder} cannot make vectors here: {error}"
+        ) from error
+    return embedder
 
 
 def chosen_space(settings: Settings) -> Space | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from parjanya_dagster.belief import refusing
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
@@ -61,6 +61,7 @@ class StageRunner:
     job: str  # under which seconds of starting are counted
     stages: tuple[str, ...] = ()  # of its lane, in order
     work: Work | None = None  # None: the stages' own
+    embedded: set[str] = field(default_factory=set)  # batches whose vectors this run has made
 
     @classmethod
     def begin(
@@ -169,7 +170,7 @@ class StageRunner:
         the manifests of others nor the run.
         """
         store = self.resources.store
-        if stage == SEEING and self.work is None:
+        if stage in (SEEING, DECIDING) and self.work is None:
             self._embed([batch for batch in batches if batch in tally.by_batch])
         stale = store.stale_manifests() if stage == DECIDING else {}
         buckets = store.known_buckets() if stale.keys() & set(batches) else {}
@@ -185,7 +186,10 @@ class StageRunner:
             refusing.clear(store, tenant)
 
     def _embed(self, batches: Sequence[str]) -> None:
-        """Make vectors while previews are at hand. No run and no image is harmed without them."""
+        """Make vectors while previews are at hand. No run and no image is harmed without them.
+
+        Where a run died before it did, the run that decides its images does.
+        """
         from parjanya_dagster.execution.embedding import make  # it imports NumPy
 
         settings, store, objects = (
@@ -193,10 +197,11 @@ class StageRunner:
         )  # fmt: skip
         try:
             embedder = embedder_of(settings)
-            for batch in batches:
-                if embedder is None:
-                    return
+            if embedder is None:
+                return
+            for batch in (batch for batch in batches if batch not in self.embedded):
                 made = make(store, objects, embedder, batch, previews_of(objects).pixels)
+                self.embedded.add(batch)
                 log.info("vectors_made", run=self.run_id, batch=batch, made=made.made,
                          failed=made.failed)  # fmt: skip
         except Exception as error:

@@ -15,7 +15,7 @@ from gpu_ops.interface import Embedder
 from parjanya_dagster.embeddings import Space, embeddings_of, space_of
 from parjanya_dagster.embeddings.index import Indexes
 from parjanya_dagster.errors import LikenessUnknown, ObjectGone
-from parjanya_dagster.execution.engines import embedder_of
+from parjanya_dagster.execution.engines import fit_embedder_of
 from parjanya_dagster.execution.previews import decode_jpeg
 from parjanya_dagster.execution.stages.build import decoders_of
 from parjanya_dagster.media import Limits, Rejected
@@ -116,13 +116,7 @@ class Similar:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        embedder = embedder_of(self._settings)
-        if embedder is None:
-            raise LikenessUnknown(
-                "No vectors are made here, so nothing can be compared: "
-                "PARJANYA_ENGINES__EMBEDDER is none."
-            )
-        return embedder
+        return fit_embedder_of(self._settings)
 
     @cached_property
     def _indexes(self) -> Indexes:

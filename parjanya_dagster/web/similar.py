@@ -20,7 +20,7 @@ from parjanya_dagster.web.pages import render
 
 SHOWN = 60  # images of a page
 STRIP = 12  # images on the page of one image
-MOST_BYTES = 64 << 20  # of a picture that is shown
+MOST_BYTES = 32 << 20  # of a picture that is shown
 Limit = Annotated[int, Query(ge=1, le=MOST_SIMILAR)]
 
 router = APIRouter(prefix="/api/v1")

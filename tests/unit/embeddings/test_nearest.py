@@ -12,9 +12,9 @@ D = 96
 
 
 def vectors(n: int, seed: int = 0) -> np.ndarray:
-    """Unit vectors in clumps, as those of pictures lie."""
+    """Unit vectors in clumps on one side of the origin, as those of pictures lie."""
     rng = np.random.default_rng(seed)
-    clumps = rng.normal(size=(20, D))
+    clumps = rng.normal(size=(20, D)) + 3.0
     found = clumps[rng.integers(20, size=n)] + 0.6 * rng.normal(size=(n, D))
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
@@ -45,6 +45,8 @@ def test_a_block_that_changes_takes_the_place_of_what_it_was() -> None:
         index.put("a", names(3000), matrix[:3000].astype(np.float16))
     index.put("b", names(3000, 3000), matrix[3000:].astype(np.float16))
     assert len(index) == len(index.near(matrix[0], 10_000)) == 6000
+    slot = 2 * D + 24 + 1 + 16  # bytes: the vector, its name, whether it is live, its code
+    assert index.nbytes < 2 * 6000 * slot
     index.drop("a")
     index.drop("a")
     assert [int(name, 16) - 3000 for name, _ in index.near(matrix[9], 5)] == brute(
@@ -56,7 +58,7 @@ def test_codes_find_nearly_all_that_exact_search_finds(monkeypatch: pytest.Monke
     monkeypatch.setattr(nearest, "EXACT", 500)
     monkeypatch.setattr(nearest, "CANDIDATES", 600)
     matrix, index = vectors(8000), Nearest(D)
-    index.put("gone", names(2000, 8000), -vectors(2000, 1).astype(np.float16))
+    index.put("gone", names(2000, 8000), matrix[:2000].astype(np.float16))
     index.put("a", names(5000), matrix[:5000].astype(np.float16))
     index.near(matrix[0], 1)  # gives codes to what is there
     index.drop("gone")

@@ -14,15 +14,20 @@ import pytest
 from gpu_ops import Identity
 from gpu_ops.embedded.descriptor import DescriptorEmbedder
 from parjanya_dagster.embeddings import embeddings_of, space_of
-from parjanya_dagster.embeddings.blocks import key_of
+from parjanya_dagster.embeddings.blocks import key_of, read
 from parjanya_dagster.errors import BucketUnknown
+from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.embedding import Made, make
+from parjanya_dagster.execution.engines import chosen_space
 from parjanya_dagster.execution.previews import Previews
+from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.stages.curate import Curate
+from parjanya_dagster.execution.stages.infer import Enrich, Score
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.truth.models import ImageRow
 from tests.support.pictures import gradient, picture
-from tests.support.stages import House
+from tests.support.stages import Engine, House
 
 
 class MeanColour:
@@ -105,6 +110,17 @@ def test_spaces_are_never_mixed(shown: House) -> None:
     assert pass_over(shown, second) == Made(made=3)
 
 
+def test_the_vector_of_an_image_that_left_is_dropped(shown: House) -> None:
+    pass_over(shown, MeanColour())
+    platform, gone, space = shown.platform, rows_of(shown)[0], space_of(MeanColour())
+    platform.store.depart([gone.image_id], shown.clock(), "deleted")
+    assert pass_over(shown, MeanColour()) == Made(there=2)
+    (batch,) = platform.store.batches()
+    block, _ = read(platform.objects, "acme", key_of(space, batch), space)
+    assert gone.image_id not in block.image_ids
+    assert len(block.image_ids) == 2
+
+
 def test_a_vector_of_an_older_preview_is_none(shown: House) -> None:
     pass_over(shown, MeanColour())
     platform, space = shown.platform, space_of(MeanColour())
@@ -171,3 +187,37 @@ def test_a_block_is_an_open_file(shown: House) -> None:
     assert table.column_names == ["image_id", "made_from", "embedding"]
     assert table.schema.metadata[b"model"] == b"parjanya-descriptor@1"
     assert len(table.column("embedding")[0].as_py()) == 256
+
+
+def test_a_run_leaves_vectors_where_it_enriched_or_where_another_died(
+    shown: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, run = shown.platform, iter(range(9))
+    works = {"enriched": Enrich, "scored": Score}
+
+    def work(resources: Any, stage: str, run_id: str) -> Any:
+        return works[stage](
+            Engine(), Previews(platform.objects), platform.store, run_id=run_id, clock=shown.clock
+        )
+
+    def ran(stage: str) -> int:
+        """Run a stage as a process of its own does. Returns how many images have a vector."""
+        (lane, *_), name = platform.lanes, f"run-{next(run)}"
+        runner = StageRunner.begin(platform, lane, run_id=name, ledger_id=name, job=lane.job)
+        runner.run(stage, platform.store.batches())
+        space = chosen_space(platform.settings)
+        assert space is not None
+        found = embeddings_of(platform.store, platform.objects, space, rows_of(shown))
+        return len(found.image_ids)
+
+    monkeypatch.setattr(stage_run, "stage_work", work)
+    monkeypatch.setattr(stage_run, "require_fit", lambda *_: None)
+    assert ran("enriched") == 3
+    (block,) = (shown.buckets / "acme" / "embeddings").rglob("*.parquet")
+    block.unlink()
+    assert ran("scored") == 0
+    works["curated"] = lambda *_, **__: Curate(  # type: ignore[assignment]
+        platform.store, platform.policy_of, run_id="r", clock=shown.clock
+    )
+    platform.registry.publish_builtin()
+    assert ran("curated") == 3
