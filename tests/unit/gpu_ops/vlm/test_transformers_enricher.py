@@ -109,7 +109,7 @@ def test_the_order_in_which_labels_are_listed_changes_nothing(
     listed = TransformersEnricher(options).scores(IMAGES[:2])
     shuffled = list(LABELS)
     random.Random(2).shuffle(shuffled)
-    monkeypatch.setattr("gpu_ops.vlm.questions.LABELS", tuple(shuffled))
+    monkeypatch.setattr(prompts.Prompt, "labels", tuple(shuffled))
     again = TransformersEnricher(options).scores(IMAGES[:2])
     assert shuffled != list(LABELS)
     for one, other in zip(listed, again, strict=True):
