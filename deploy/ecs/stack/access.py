@@ -11,7 +11,7 @@ from site_file import Site
 
 from stack.stores import Truth
 
-OURS = ("previews/*", "thumbnails/*", "curated/*", "embeddings/*", "releases/*")
+OURS = ("previews/*", "thumbnails/*", "curated/*", "embeddings/*", "releases/*", "taste/*")
 """Keys that are written beside what tenants upload."""
 
 
