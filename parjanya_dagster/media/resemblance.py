@@ -180,7 +180,8 @@ def _rising(tones: Any, its: Any) -> tuple[Any, Any]:
     which = np.round(tones).astype(np.int64)
     counts = np.bincount(which)
     there = counts.nonzero()[0]
-    return tuple(np.bincount(which, each)[there] / counts[there] for each in (tones, its))
+    means = [np.bincount(which, each)[there] / counts[there] for each in (tones, its)]
+    return means[0], means[1]
 
 
 def _odd(one: Any, other: Any) -> float:
