@@ -21,12 +21,14 @@ def tick(
     monkeypatch.setattr(
         resources, "shared_platform", lambda: replace(platform, pause=clock.pass_by)
     )
-    with DagsterInstance.ephemeral() as instance:
-        context = build_sensor_context(
+    with (
+        DagsterInstance.ephemeral() as instance,
+        build_sensor_context(
             instance=instance,
             cursor=json.dumps(cursor) if cursor else None,
             resources={"platform": PlatformResource()},
-        )
+        ) as context,
+    ):
         result = arrivals(context)
     assert isinstance(result, SensorResult)
     return result

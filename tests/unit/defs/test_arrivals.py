@@ -62,8 +62,9 @@ def reconcile(
     ready = replace(platform, pause=clock.pass_by)
     monkeypatch.setattr(resources, "shared_platform", lambda: ready)
     jobs = lane_jobs(platform.lanes)
-    context = build_sensor_context(instance=instance, resources={"platform": PlatformResource()})
-    result = pending_rows_sensor(platform.lanes, jobs)(context)
+    resource = {"platform": PlatformResource()}
+    with build_sensor_context(instance=instance, resources=resource) as context:
+        result = pending_rows_sensor(platform.lanes, jobs)(context)
     assert isinstance(result, SensorResult)
     return result
 

@@ -28,10 +28,10 @@ def instance(decided: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dag
 
 
 def tick(instance: DagsterInstance, cursor: str | None = None) -> SensorResult:
-    context = build_sensor_context(
+    with build_sensor_context(
         instance=instance, cursor=cursor, resources={"platform": PlatformResource()}
-    )
-    result = releases_sensor(context)
+    ) as context:
+        result = releases_sensor(context)
     assert isinstance(result, SensorResult)
     return result
 

@@ -28,7 +28,8 @@ def test_a_run_learns_a_tenants_taste_and_shows_how_well(
         platform.store.review(decision, clock(), seen=0)
     given = {"platform": PlatformResource()}
     with DagsterInstance.ephemeral() as instance:
-        tastes_sensor(build_sensor_context(instance=instance, resources=given))
+        with build_sensor_context(instance=instance, resources=given) as context:
+            tastes_sensor(context)
         assert list(instance.get_dynamic_partitions(PARTITIONS)) == ["acme"]
         done = materialize(
             [taste], instance=instance, partition_key="acme", resources=given, selection=[taste]

@@ -49,9 +49,9 @@ def test_a_band_goes_and_comes() -> None:
     assert "review_from" not in changed.text
     again = with_thresholds(changed, "house", 6, {"dim": (0.25, 0.5)})
     assert again.document.rules[0].when.review_from == 0.5
-    flow = with_thresholds(newest(), "mine", 1, {"poor_quality": (25.0, None)})
-    assert flow.document.rules[2].when.review_from is None
-    assert "# Resized" in flow.text
+    flow = with_thresholds(newest(), "mine", 1, {"too_small": (250, None)})
+    assert flow.document.rules[0].when.review_from is None
+    assert "# A white ground" in flow.text
 
 
 def test_text_that_cannot_be_edited_is_written_anew() -> None:
