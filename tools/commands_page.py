@@ -27,8 +27,10 @@ commands and options; `--show-completion` prints what it would install.
 |--:|---|
 | 0 | done; `doctor`: nothing is wrong |
 | 1 | not done, or not all of it, and a sentence says why; or a check found something: \
-`doctor`, `preflight` (not fit), `recount`, `policy check`, `tenant check`, `release verify` |
-| 2 | the command was not understood; `doctor`: something could not be read, so it cannot tell |
+`doctor`, `preflight` (not fit), `recount`, `policy check`, `tenant check`, `release verify`, \
+`aws verify` |
+| 2 | the command was not understood; `doctor`, `aws verify`: something could not be read, so it \
+cannot tell |
 | 130 | a regrade was interrupted with Ctrl-C |
 """
 

@@ -1,4 +1,4 @@
-"""The embedded enricher: a category from pixel statistics and text. It cannot write captions."""
+"""The embedded enricher: a category from pixels, text and a small network. Writes no captions."""
 
 from __future__ import annotations
 

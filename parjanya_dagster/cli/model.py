@@ -57,4 +57,4 @@ def serve(
             typer.echo("Ctrl-C ends it.")
         while not stopping.wait(LOOKS):
             server.require_alive()
-        print_note("Ending; what was asked may be answered still …")
+        print_note("Ending; the server first answers the requests that it has …")

@@ -54,7 +54,7 @@ def regrade(
         _carry_out(platform, resumed(platform, resume), False, wait, as_json)
         return
     if not to:
-        raise RegradeInvalid("Name the policy to regrade to: --to default@2.")
+        raise RegradeInvalid("Name the policy to regrade to: --to default@3.")
     policy = platform.registry.named(to)
     slugs = [known.slug for known in store.tenants()] if everybody else list(tenant or ())
     if everybody and not slugs:

@@ -123,14 +123,14 @@ def _print(needs: Mapping[str, Any], kept: Kept, left: Mapping[str, Any]) -> Non
     typer.echo("  stated        n   accepted")
     for one in taste.calibration:
         bar = "█" * round(20 * one.accepted) if one.n else ""
-        note = "" if one.reached else "  not borne out: unknown"
+        note = "" if one.reached else "  not confirmed: unknown"
         typer.echo(f"  {one.low:.1f}–{one.high:.1f} {one.n:>8}   {bar:<20} "
                    f"{100 * one.accepted:3.0f} %{note}")  # fmt: skip
     print_title("What waits for people")
     typer.echo(f"  {left['waiting']} wait. It is unsure of {left['unsure']} of the "
                f"{left['looked_at']} oldest, so about {left['expected']} would be left "
                f"(95 % interval {left['interval'][0]} to {left['interval'][1]}).")  # fmt: skip
-    print_title("A policy names it so, in `needs` and in a rule")
+    print_title("What a policy writes, in `needs` and in `rules`")
     typer.echo(f"  taste: {{tenant: {needs['tenant']}, version: {needs['version']}, "
                f"hash: \"{needs['hash']}\"}}")  # fmt: skip
     typer.echo("  - id: not_to_taste\n    verdict: reject\n"

@@ -27,8 +27,8 @@ def tune(
             "--review-cost",
             min=0.0,
             max=1.0,
-            help="What a person's look costs, in wrong verdicts. 0.1: decide without a person what "
-            "goes wrong less often than once in ten times.",
+            help="What a person's look costs, in wrong verdicts. 0.1: decide without a person "
+            "where that is wrong less than once in ten times.",
         ),
     ] = 0.1,
     write: Annotated[

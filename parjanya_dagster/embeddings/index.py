@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8  # blocks that are asked for
 MOST_BYTES = 1 << 30
-"""Of the indexes of a process, unless one alone is larger. Those asked last are kept."""
+"""Of the indexes of a process, unless one alone is larger. Those used last are kept."""
 FRESH = 5.0  # seconds for which the blocks are not listed again
 
 

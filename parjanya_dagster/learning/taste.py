@@ -109,7 +109,7 @@ class Taste:
 
     def _within(self, stated: float) -> Opinion:
         if not self.calibration[place_of(stated)].reached:
-            why = f"too few held-out decisions bear out {stated:.2f}"
+            why = f"held-out decisions do not confirm {stated:.2f}"
             return Opinion(accept=None, unknown=why)
         return Opinion(accept=round(stated, 6))
 

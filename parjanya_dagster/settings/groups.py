@@ -212,8 +212,9 @@ class Runs(Group):
     manifest_pause: float = Field(
         default=0.0,
         ge=0,
-        description="A batch's manifest is written again only so long after the last time; 0: "
-        "after each run. On DynamoDB each time costs a read of the whole batch.",
+        description="A batch's manifest is written again, and its missing vectors are made, only "
+        "so long after the last time; 0: after each run. On DynamoDB each time costs a read of the "
+        "whole batch.",
     )
     retry_horizon_hours: float = Field(
         default=72.0, gt=0, description="A row is tried again for this long: longer than a weekend."
@@ -264,8 +265,8 @@ class Engines(Group):
     )
     embedder: Literal["embedded", "embedded-lite0", "none"] = Field(
         default="embedded",
-        description="What makes the vectors that likeness is told by; `embedded-lite0` needs the "
-        "extra `tags`, `none` makes none.",
+        description="What makes vectors, by which similar images are found; `embedded-lite0` needs "
+        "the extra `tags`, `none` makes none.",
     )
     device: str = Field(
         default="auto",
