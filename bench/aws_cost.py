@@ -1,6 +1,6 @@
 """What an image costs on AWS: requests, units and dollars of DynamoDB, S3 and SQS.
 
-    python -m bench.aws_cost [--json FILE] [--bursts 1,50,1000]
+    python -m bench.aws_cost [--json FILE] [--bursts 1,50,1000] [--before 500]
 
 The chain is the real one: notification, mailbox, reconciler, both lanes' stages, manifest. Engines
 answer for the first pictures and repeat these answers, which changes no request. DynamoDB, S3 and

@@ -1,7 +1,7 @@
 """What an image takes on the disk beside itself: `python -m bench.footprint [IMAGES]`.
 
 A fresh home without Dagster: the images are taken in and go through all stages in this process,
-with the default engines. Told are bytes an image, as blocks of the disk and as lengths.
+with the default engines. It prints bytes an image, as blocks of the disk and as lengths.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether an image is a photograph: a linear model on the backbone, the pixels and the text.
 
-What kind of graphic it is if it is none, `category` says.
+If it is a graphic, `category` says of which kind.
 """
 
 from __future__ import annotations

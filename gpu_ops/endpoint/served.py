@@ -1,7 +1,8 @@
 """What a server says of itself: which program in which version, and which model it serves.
 
 The protocol tells no revision. A server that `parjanya model serve` started lists its model under a
-second name that states it, `NAME@REVISION+flags:HASH`: so what answers is known, and not only said.
+second name that states it, `NAME@REVISION+flags:HASH`. So the evidence need not rely on what an
+operator says.
 """
 
 from __future__ import annotations

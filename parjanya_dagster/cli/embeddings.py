@@ -1,4 +1,4 @@
-"""`parjanya embeddings …`: vectors by which images are found that look alike."""
+"""`parjanya embeddings …`: vectors, by which similar images are found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
 from parjanya_dagster.cli.output import print_json, print_note, print_warning
 from parjanya_dagster.errors import StorageUnavailable
 
-app = typer.Typer(help="Vectors by which images are found that look alike.", no_args_is_help=True)
+app = typer.Typer(help="Vectors, by which similar images are found.", no_args_is_help=True)
 
 
 @app.command()

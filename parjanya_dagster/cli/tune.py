@@ -1,4 +1,4 @@
-"""`parjanya policy tune`: a policy held against people's decisions, and what they ask for."""
+"""`parjanya policy tune`: a policy compared with people's decisions, and better thresholds."""
 
 from __future__ import annotations
 

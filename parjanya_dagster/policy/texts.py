@@ -1,4 +1,4 @@
-"""Words in what an image says or shows: text, captions, tags, objects, recognised lines.
+"""Words in what was recorded of an image: text, captions, tags, objects, recognised lines.
 
 Texts are compared without regard to case, width and the length of blanks. A list is its items, one
 a line: those of tags are their names, those of recognised lines their text.

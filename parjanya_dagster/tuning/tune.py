@@ -1,4 +1,4 @@
-"""A policy held against people's decisions, and the next version that they ask for.
+"""A policy compared with people's decisions, and the next version that they speak for.
 
 Nothing is published and nobody is moved: that is for a person to do.
 """
