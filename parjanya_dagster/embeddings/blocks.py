@@ -26,6 +26,7 @@ log = get_logger(__name__)
 ROOT = "embeddings/"
 """Vectors are below this prefix of a tenant's bucket, by space and batch."""
 CONTENT_TYPE = "application/vnd.apache.parquet"
+SLACK = 0.01  # by which a length may exceed 1: numbers are kept in 16 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +144,10 @@ def _unpacked(data: bytes, space: Space) -> Block:
     matrix = column.values.to_numpy(zero_copy_only=False).reshape(-1, space.dimension)
     if len(matrix) != len(table) or not np.isfinite(matrix).all():
         raise ValueError("a vector is missing, or not of finite numbers")
-    return Block(
-        image_ids=table.column("image_id").to_pylist(),
-        made_from=table.column("made_from").to_pylist(),
-        matrix=matrix,
-    )
+    lengths = np.linalg.norm(matrix.astype(np.float32), axis=1)
+    if (lengths > 1 + SLACK).any():
+        raise ValueError("a vector is longer than unit length")
+    image_ids, made_from = (table.column(name).to_pylist() for name in ("image_id", "made_from"))
+    if not all(isinstance(one, str) and one.isascii() for one in image_ids + made_from):
+        raise ValueError("what it names are no images of ours")
+    return Block(image_ids=image_ids, made_from=made_from, matrix=matrix)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from parjanya_dagster.belief import manifest_pauses, refusing
 from parjanya_dagster.belief.tags import MANIFEST
-from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import ObjectGone, PolicyUnusable, StorageUnavailable, UnknownTenant
 from parjanya_dagster.execution.engines import embedder_of
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
@@ -179,7 +179,14 @@ class StageRunner:
         paused = self._paused() if putting_off or stale.keys() & set(batches) else frozenset()
         if stage in (SEEING, DECIDING) and self.work is None:
             changed = {*tally.by_batch, *stale}
-            self._embed([one for one in batches if one in changed and one not in paused])
+            self._embed(
+                [
+                    one
+                    for one in batches
+                    if one in changed
+                    and (one not in paused or (stage == SEEING and self._decided_by_vectors(one)))
+                ]
+            )
         buckets = store.known_buckets() if stale.keys() & set(batches) else {}
         wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
         for batch in batches:
@@ -204,17 +211,32 @@ class StageRunner:
         settings, store, objects = (
             self.resources.settings, self.resources.store, self.resources.objects
         )  # fmt: skip
-        try:
-            embedder = embedder_of(settings)
-            if embedder is None:
-                return
-            for batch in (batch for batch in batches if batch not in self.embedded):
+        refused: set[str] = set()  # tenants; the others go on
+        for batch in (batch for batch in batches if batch not in self.embedded):
+            tenant = parse_batch(batch)[0]
+            if tenant in refused:
+                continue
+            try:
+                embedder = embedder_of(settings)
+                if embedder is None:
+                    return
                 made = make(store, objects, embedder, batch, previews_of(objects).pixels)
-                self.embedded.add(batch)
-                log.info("vectors_made", run=self.run_id, batch=batch, made=made.made,
-                         failed=made.failed)  # fmt: skip
-        except Exception as error:
-            log.warning("no_vectors", run=self.run_id, why=f"{type(error).__name__}: {error}")
+            except Exception as error:
+                refused.add(tenant)
+                log.warning("no_vectors", run=self.run_id, tenant=tenant,
+                            why=f"{type(error).__name__}: {error}")  # fmt: skip
+                continue
+            self.embedded.add(batch)
+            log.info("vectors_made", run=self.run_id, batch=batch, made=made.made,
+                     failed=made.failed)  # fmt: skip
+
+    def _decided_by_vectors(self, batch: str) -> bool:
+        """Whether the policy of its tenant reads vectors, by its taste: they cannot wait then."""
+        try:
+            policy = self.resources.policy_of(parse_batch(batch)[0])
+        except (PolicyUnusable, UnknownTenant):
+            return False  # no image is decided meanwhile
+        return policy.document.needs.taste is not None
 
     def _paused(self) -> frozenset[str]:
         """Batches whose manifest was written a moment ago. Notes of others are cleared away."""

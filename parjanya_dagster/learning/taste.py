@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parjanya_dagster.errors import TasteBroken
-from parjanya_dagster.learning.calibration import Bin, place_of
+from parjanya_dagster.learning.calibration import BINS, Bin, place_of
 from parjanya_dagster.learning.features import Design, numbers, tabled
 from parjanya_dagster.learning.logistic import sigmoid
 from parjanya_dagster.policy.canonical import canonical_json, content_hash
@@ -128,11 +128,13 @@ def read(data: bytes) -> Taste:
         if body["format"] != FORMAT:
             raise ValueError(f"its format is {body['format']!r}, and {FORMAT} is read here")
         count = len(body["calibration"])
+        if count != BINS:
+            raise ValueError(f"its calibration has {count} bins, and not {BINS}")
         curve = [
             Bin(low=at / count, high=(at + 1) / count, **one)
             for at, one in enumerate(body["calibration"])
         ]
-        return Taste(
+        taste = Taste(
             tenant=body["tenant"],
             design=_design(body["design"]),
             weights=np.array(body["weights"], dtype=np.float64),
@@ -142,8 +144,11 @@ def read(data: bytes) -> Taste:
             learned_from=body["learned_from"],
             held_out=body["held_out"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+        taste.opinions([{}])  # what cannot be asked, or has no hash, is no taste
+        _ = taste.hash
+    except Exception as error:  # whatever its bytes are
         raise TasteBroken(f"It cannot be read: {error}.") from error
+    return taste
 
 
 _ARRAYS: Final = ("lows", "highs", "knots", "principal", "offset", "centers", "scales")

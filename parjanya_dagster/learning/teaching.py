@@ -16,7 +16,7 @@ from parjanya_dagster.learning.features import STAGES, common_paths, numbers, ta
 from parjanya_dagster.learning.intervals import wilson
 from parjanya_dagster.learning.keeping import Kept
 from parjanya_dagster.learning.taste import Opinion
-from parjanya_dagster.learning.tastes import Tastes
+from parjanya_dagster.learning.tastes import Recorded, Tastes
 from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.store import EvidenceLog
 
@@ -41,9 +41,8 @@ def teaching_order(
     evidence = [recorded.get(row.image_id, {}) for row in waiting]
     bodies = [{stage: one.body for stage, one in stages.items()} for stages in evidence]
     images = [numbers(one) for one in bodies]
-    kept = _newest(tastes, waiting)
-    if kept is not None and tastes is not None:
-        said = tastes.opinions(kept.taste, waiting, recorded)
+    said = _said(tastes, waiting, recorded)
+    if said is not None:
         uncertain = [uncertainty(said[row.image_id]) for row in waiting]
     else:
         known = [doubt(one) for one in evidence]
@@ -101,12 +100,17 @@ def is_sure(opinion: Opinion) -> bool:
     return opinion.accept is not None and not 1 - SURE <= opinion.accept < SURE
 
 
-def _newest(tastes: Tastes | None, waiting: Sequence[ImageRow]) -> Kept | None:
-    """The taste of whose images wait. An order is no reason to fail, so none where it is away."""
+def _said(
+    tastes: Tastes | None, waiting: Sequence[ImageRow], recorded: Recorded
+) -> Mapping[str, Opinion] | None:
+    """What the newest taste of whose images wait says of them. None: there is none, or it or its
+    vectors are away: an order is no reason to fail.
+    """
     if tastes is None or not waiting:
         return None
     try:
-        return tastes.newest(waiting[0].tenant)
+        kept = tastes.newest(waiting[0].tenant)
+        return tastes.opinions(kept.taste, waiting, recorded) if kept else None
     except (TasteUnusable, StorageUnavailable, BucketMissing):
         return None
 

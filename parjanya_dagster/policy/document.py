@@ -84,6 +84,8 @@ class Condition(_Model):
             raise ValueError("sum_of names a label twice")
         if self.textual and (self.ordering or self.in_ is not None or self.equals is not None):
             raise ValueError("contains and matches look at text: put other tests into all_of")
+        if not all(map(texts.is_phrase, self.contains or ())):
+            raise ValueError("contains has a phrase without a word")
         if self.matches is not None:
             try:
                 texts.matches("", self.matches)

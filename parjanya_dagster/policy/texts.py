@@ -39,6 +39,11 @@ def told(text: str) -> str:
     return text if len(text) <= TOLD else text[: TOLD - 1] + "…"
 
 
+def is_phrase(text: str) -> bool:
+    """Whether it has a word that can be looked for."""
+    return bool(fold(text).split())
+
+
 def contains(text: str, phrases: Sequence[str]) -> bool:
     """Whether one of the phrases stands in it, as whole words: "sale" is not in "wholesale"."""
     folded = fold(text)

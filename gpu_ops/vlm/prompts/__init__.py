@@ -128,7 +128,9 @@ def parse(prompt: str, raw: bytes) -> Prompt:
     """A prompt from the bytes of its file. Raises ValueError where it is not valid."""
     try:
         body = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw)):
+            raise ValueError(f"prompt {prompt}: write it without aliases (*), which may multiply")
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"prompt {prompt}: the file is no YAML: {error}") from None
     if not isinstance(body, dict):
         raise ValueError(f"prompt {prompt}: the file must hold a mapping")

@@ -134,6 +134,8 @@ class Curate:
             return self._tastes.said(named, rows, recorded)
         except (PolicyUnusable, StorageUnavailable) as error:
             return f"the taste of {policy.ref} cannot be used: {error}"
+        except Exception as error:  # images under other policies go on
+            return f"the taste of {policy.ref} cannot be used: {type(error).__name__}: {error}"
 
     def _outcome(
         self,

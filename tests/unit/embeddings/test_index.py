@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from parjanya_dagster.embeddings import Space
-from parjanya_dagster.embeddings.blocks import CONTENT_TYPE, Block, key_of, packed
+from parjanya_dagster.embeddings.blocks import CONTENT_TYPE, Block, key_of, packed, read
 from parjanya_dagster.embeddings.index import FRESH, Indexes
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.truth.models import Tenant
@@ -64,3 +65,22 @@ def test_blocks_are_not_listed_for_every_question(tmp_path: Path, clock: Clock) 
     assert indexes.near(tenant("acme"), AXES[0], 9)[1] == 1
     clock.pass_by(FRESH + 1)
     assert indexes.near(tenant("acme"), AXES[0], 9)[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("image_id", "vector"),
+    [("ü", AXES[0]), ("", 9 * AXES[0]), (None, AXES[0])],
+    ids=["a name that is none of ours", "a vector that would be nearest to all", "no name"],
+)
+def test_a_block_that_somebody_else_wrote_holds_nothing(
+    tmp_path: Path, clock: Clock, image_id: str, vector: np.ndarray
+) -> None:
+    objects = FolderObjects(tmp_path, 0.0)
+    write(objects, "acme/2026-11-27/001", a=0)
+    foreign = Block(image_ids=[image_id, "b"], made_from=["f", "f"],
+                    matrix=np.array([vector, AXES[0]], np.float16))  # fmt: skip
+    key = key_of(SPACE, "acme/2026-11-27/002")
+    objects.put("acme", key, packed(foreign, SPACE), CONTENT_TYPE)
+    found, compared = Indexes(objects, SPACE, clock).near(tenant("acme"), AXES[0], 9)
+    assert ([name for name, _ in found], compared) == (["a"], 1)
+    assert read(objects, "acme", key, SPACE)[0].image_ids == ()

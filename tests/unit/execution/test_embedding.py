@@ -221,3 +221,17 @@ def test_a_run_leaves_vectors_where_it_enriched_or_where_another_died(
     )
     platform.registry.publish_builtin()
     assert ran("curated") == 3
+
+
+def test_a_bucket_that_refuses_keeps_no_other_from_its_vectors(shown: House) -> None:
+    platform = shown.platform
+    shown.drop("0.jpg", picture(9, 64, 48), "bolt")
+    shown.sweep()
+    shown.validate()
+    (shown.buckets / "acme" / "embeddings").write_bytes(b"a file where a folder should be")
+    runner = StageRunner.begin(
+        platform, platform.lanes[0], run_id="r", ledger_id="r", job=platform.lanes[0].job
+    )
+    first, second = sorted(platform.store.batches())
+    runner._embed([first, second])
+    assert runner.embedded == {second}

@@ -11,6 +11,8 @@ from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.embeddings import embeddings_of
 from parjanya_dagster.execution.engines import chosen_space
 from parjanya_dagster.execution.stage_run import StageRunner
+from parjanya_dagster.execution.worker import Tally
+from parjanya_dagster.policy import load
 from tests.support.clock import Clock
 from tests.support.pictures import picture
 from tests.support.snapshots import Idle
@@ -81,6 +83,25 @@ def test_vectors_wait_with_the_manifest_and_are_made_with_it(house: House, clock
     clock.pass_by(PAUSE)
     run(house)
     assert without_vectors() == 0
+
+
+@pytest.mark.parametrize("tasteful", [True, False])
+def test_vectors_that_images_are_decided_by_do_not_wait(house: House, tasteful: bool) -> None:
+    """The taste would not know an image that has none yet, and a person would be asked."""
+    platform = house.platform
+    run(house)
+    if tasteful:
+        needs = f'needs: {{taste: {{tenant: acme, version: 1, hash: "sha256:{64 * "a"}"}}}}'
+        text = f"name: tasteful\nversion: 1\ndescription: d\n{needs}\nrules: []\n"
+        platform.store.pin("acme", platform.registry.publish(load(text)).ref)
+    house.drop("2.jpg", picture(2))
+    house.sweep()
+    house.validate()
+    (batch,), lane, seen = platform.store.batches(), platform.lanes[0], Tally()
+    seen.count(batch, "completed")
+    runner = StageRunner.begin(platform, lane, run_id="r", ledger_id="l", job=lane.job)
+    runner._finish("enriched", [batch], seen, lambda *_: None)
+    assert runner.embedded == ({batch} if tasteful else set())
 
 
 def test_a_note_that_is_lost_means_sooner(house: House) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from parjanya_dagster import policy as policies
 from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import StorageUnavailable, TasteBroken, TasteMissing
+from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.learning import keeping
 from parjanya_dagster.learning.decisions import learn
 from parjanya_dagster.learning.tastes import Tastes
@@ -22,6 +23,7 @@ from parjanya_dagster.regrade.advance import selection
 from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.review.queue import in_order
 from parjanya_dagster.truth.models import ImageRow, Tenant
+from parjanya_dagster.truth.outcomes import Claim, Completed, Retry
 from parjanya_dagster.truth.reviews import ReviewDecision
 from tests.support.clock import Clock
 from tests.unit.learning.world import learned
@@ -156,6 +158,34 @@ def test_a_taste_that_is_not_what_was_named_holds_rows_back_and_decides_nothing(
     assert "Bring it back from a backup" in event.reason
 
 
+def test_a_newest_version_that_is_broken_is_followed_by_the_next(platform: Platform) -> None:
+    platform.store.put_tenant(Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="x@1"))
+    platform.objects.put("acme", keeping.key_of(1), b"{}", "application/json")
+    kept = keeping.keep(platform.store, platform.objects, learned())
+    assert (kept.version, kept.new) == (2, True)
+
+
+def test_whatever_a_taste_raises_holds_back_its_own_images_alone(place: Platform) -> None:
+    kept = learn(place.store, place.objects, place.tastes, "acme")
+    policy = published(place, 1, kept)
+
+    class Broken(Tastes):
+        def said(self, *_: Any) -> Any:
+            raise TypeError("no number")
+
+    work = Curate(
+        place.store,
+        lambda tenant: policy if tenant == "acme" else place.policy_of(tenant),
+        run_id="r",
+        clock=place.clock,
+        tastes=Broken(place.store, place.objects),
+    )
+    found = [*rows(place, "acme").values()][:2] + [*rows(place, "bolt").values()][:2]
+    outcomes, _ = work.decide([Claim(row, "curated", "r") for row in found])
+    kinds = {claim.row.tenant: type(outcome) for claim, outcome in outcomes}
+    assert kinds == {"acme": Retry, "bolt": Completed}
+
+
 def test_two_who_train_at_once_get_a_version_each(platform: Platform) -> None:
     platform.store.put_tenant(Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="x@1"))
     first, second = learned(), replace(learned(), penalty=99.0)
@@ -193,5 +223,9 @@ def test_the_queue_that_teaches_begins_with_what_the_taste_cannot_tell(place: Pl
         def newest(self, tenant: str) -> Any:
             raise StorageUnavailable("no disk")
 
-    away = Away(place.store, place.objects)
-    assert in_order(place.store, waiting, "teach", away) == without, "an order does not fail"
+    class VectorsAway(Tastes):
+        def opinions(self, *_: Any) -> Any:
+            raise StorageUnavailable("no disk")
+
+    for away in (Away(place.store, place.objects), VectorsAway(place.store, place.objects)):
+        assert in_order(place.store, waiting, "teach", away) == without, "an order does not fail"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -86,6 +87,11 @@ def test_few_decisions_teach_nothing_and_damaged_bytes_are_refused() -> None:
         read(learned().data[:-20])
     with pytest.raises(TasteBroken, match="format"):
         read(b'{"format": 99}')
+    body = json.loads(learned().data)
+    design = {**body["design"], "scales": None}
+    for wrong in ({"learned_from": 5}, {"space": 5}, {"design": design}, {"calibration": []}):
+        with pytest.raises(TasteBroken):
+            read(json.dumps({**body, **wrong}).encode())
 
 
 def test_the_regression_is_where_its_slope_is_flat() -> None:

@@ -98,3 +98,9 @@ def test_a_decision_keeps_the_beginning_of_a_long_text() -> None:
 def test_a_mistake_is_told_when_the_policy_is_loaded(test: str, complaint: str) -> None:
     with pytest.raises(PolicyError, match=complaint):
         rule(f"{{evidence: enriched.caption, {test}}}")
+
+
+def test_a_phrase_has_a_word() -> None:
+    """U+001C is a blank to whoever splits words, and none to whoever strips texts."""
+    with pytest.raises(PolicyError, match="a phrase without a word"):
+        rule('{evidence: enriched.caption, contains: [sale, "\\x1c"]}')

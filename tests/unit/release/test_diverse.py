@@ -87,3 +87,8 @@ def test_an_option_that_came_later_changes_no_id() -> None:
     some = Options(diverse=2, space="embedded-0")
     assert Options.of_body(some.body()) == some
     assert Options.of_body(Options().body()) == Options()
+
+
+def test_of_images_that_are_all_alike_each_is_chosen_once() -> None:
+    alike = np.array([[1.0, 0.0]] * 3, np.float32)
+    assert sorted(farthest_first(alike, 3)) == [0, 1, 2]

@@ -176,3 +176,9 @@ def test_the_schema_is_closed_and_every_length_in_it_is_bounded() -> None:
     assert schema["required"] == list(schema["properties"])
     for field in schema["properties"].values():
         assert "maxLength" in field or ("maxItems" in field and "maxLength" in field["items"])
+
+
+@pytest.mark.parametrize("raw", [b"[" * 30_000, b"a: &a [x, x]\nb: [*a, *a]\n"])
+def test_a_file_that_would_take_the_process_with_it_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"no YAML|without aliases"):
+        prompts.parse("mine@1", raw)
