@@ -35,7 +35,7 @@ from parjanya_dagster.settings import Settings, load, process_environment
 
 PATIENCE = 1800.0  # seconds
 TENANTS = ("acme", "bolt")
-STRICTER = {"below: 20, review_from: 35": "below: 30, review_from: 45", "version: 1": "version: 3"}
+STRICTER = {"below: 20, review_from: 35": "below: 30, review_from: 45", "name: default": "name: stricter"}
 
 
 def regraded(images: int = 100_000) -> Iterator[tuple[str, float]]:
@@ -58,7 +58,7 @@ def regraded(images: int = 100_000) -> Iterator[tuple[str, float]]:
 
 
 def make_history(platform: Platform, images: int) -> None:
-    """Tenants decided under default@1, and a stricter default@3 published beside it."""
+    """Tenants decided under default@1, and stricter@1 published beside it."""
     text = policy.builtin()["default@1"].text
     for old, new in STRICTER.items():
         text = text.replace(old, new)
@@ -140,7 +140,7 @@ def _through_dagster(settings: Settings, platform: Platform) -> Took:
             processors = Processors(instance.pid)
             began, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
             asked = subprocess.run(
-                [*command, "regrade", *home, "--all", "--to", "default@3", "--yes",
+                [*command, "regrade", *home, "--all", "--to", "stricter@1", "--yes",
                  "--no-backfill", "--no-wait"],
                 env=environment, check=True, capture_output=True, text=True,
             )  # fmt: skip
@@ -170,7 +170,7 @@ def _runs(settings: Settings) -> int:
     from dagster import DagsterInstance, RunsFilter
 
     with DagsterInstance.from_config(str(settings.home / "dagster")) as instance:
-        return instance.get_runs_count(RunsFilter(tags={"parjanya/policy": "default@3"}))
+        return instance.get_runs_count(RunsFilter(tags={"parjanya/policy": "stricter@1"}))
 
 
 def _against_recomputing(rate: float) -> Iterator[tuple[str, float]]:

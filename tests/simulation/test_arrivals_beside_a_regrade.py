@@ -124,7 +124,7 @@ def test_arrivals_wait_no_longer_beside_a_regrade(stores: tuple[SqlStore, SqlSto
     alone = let_arrive(decided_history(first))
     house = decided_history(second)
     registry = stricter(second, house)
-    target = registry.named("default@3")
+    target = registry.named("stricter@1")
     wanted = second.begin_regrade(selection(second, target, ["acme"], "", "", house.clock()))
     assert Advance(store=second, published=registry.get, clock=house.clock, regrade=wanted).run()
     assert sum(second.regrading().values()) == HISTORY
@@ -137,4 +137,4 @@ def test_arrivals_wait_no_longer_beside_a_regrade(stores: tuple[SqlStore, SqlSto
     late = {image: turns for image, turns in beside.delays.items() if turns > worst}
     assert not late, f"without a regrade nothing waits for more than {worst} turns"
     assert not second.regrading(), "the regrade did not go on beside what arrives"
-    assert {row.policy for row in house.seen.values() if row.tenant == "acme"} == {"default@3"}
+    assert {row.policy for row in house.seen.values() if row.tenant == "acme"} == {"stricter@1"}
