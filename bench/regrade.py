@@ -35,7 +35,10 @@ from parjanya_dagster.settings import Settings, load, process_environment
 
 PATIENCE = 1800.0  # seconds
 TENANTS = ("acme", "bolt")
-STRICTER = {"below: 20, review_from: 35": "below: 30, review_from: 45", "name: default": "name: stricter"}
+STRICTER = {
+    "name: default": "name: stricter",
+    "below: 20, review_from: 35": "below: 30, review_from: 45",
+}
 
 
 def regraded(images: int = 100_000) -> Iterator[tuple[str, float]]:
