@@ -100,10 +100,12 @@ def _signatures(platform: Platform, bucket: str) -> Iterator[Finding]:
     if signed is None:
         return
     headers = dict(signed.headers)
-    other_size = _put(signed.url, headers, BODY + b"!")
-    other_type = _put(signed.url, {**headers, "Content-Type": "image/jpeg"}, BODY)
-    first, second = _put(signed.url, headers, BODY), _put(signed.url, headers, BODY)
-    left = _take_away(bucket, key)
+    try:
+        other_size = _put(signed.url, headers, BODY + b"!")
+        other_type = _put(signed.url, {**headers, "Content-Type": "image/jpeg"}, BODY)
+        first, second = _put(signed.url, headers, BODY), _put(signed.url, headers, BODY)
+    finally:
+        left = _take_away(bucket, key)
     as_meant = first == 200 and second == 412 and other_size >= 400 and other_type >= 400
     yield Finding(
         "signed uploads",

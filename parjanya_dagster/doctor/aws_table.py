@@ -21,7 +21,10 @@ PROBES = 5
 def table(wire: Wire) -> Iterator[Finding]:
     """Its indexes, its mode, its stream, its protection."""
     described = wire.describe() or {}
-    indexes = {one["IndexName"]: one["IndexStatus"] for one in described["GlobalSecondaryIndexes"]}
+    indexes = {
+        one["IndexName"]: one["IndexStatus"]  # DynamoDB leaves the list out where there is none
+        for one in described.get("GlobalSecondaryIndexes", ())
+    }
     lacking = sorted(INDEXES.keys() - indexes.keys())
     waiting = sorted(name for name, status in indexes.items() if status != "ACTIVE")
     if lacking or waiting:

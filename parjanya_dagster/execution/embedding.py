@@ -85,15 +85,15 @@ def make(
         shown = [(row, image) for row in some if (image := _shown(row, pixels)) is not None]
         vectors = embedder.embed([image for _, image in shown])
         new |= {row.image_id: one for (row, _), one in zip(shown, vectors, strict=True)}
-    for _ in range(TRIES if new or void else 0):
+    done = Made(made=len(new), there=len(there), failed=len(left) - len(new))
+    if not new and not void:
+        return done
+    for _ in range(TRIES):
         data = packed(block.with_vectors(rows, new), space)
         if objects.put_over(bucket, key, data, CONTENT_TYPE, version):
-            break
+            return done
         block, version = read(objects, bucket, key, space)
-    else:
-        if new or void:
-            raise StorageUnavailable(f"Others write {bucket}/{key} all the time.")
-    return Made(made=len(new), there=len(there), failed=len(left) - len(new))
+    raise StorageUnavailable(f"Others write {bucket}/{key} all the time.")
 
 
 def _chunks(rows: Sequence[ImageRow]) -> Iterator[Sequence[ImageRow]]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from parjanya_dagster.belief import manifest_pauses, refusing
 from parjanya_dagster.belief.tags import MANIFEST
-from parjanya_dagster.errors import ObjectGone, PolicyUnusable, StorageUnavailable, UnknownTenant
-from parjanya_dagster.execution.engines import embedder_of
+from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
@@ -23,7 +22,8 @@ from parjanya_dagster.execution.preflight import anything_to_do, require_fit
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_ledger import Book, gpu_attached
 from parjanya_dagster.execution.run_start import Announce, report_identity
-from parjanya_dagster.execution.stages.build import previews_of, stage_work
+from parjanya_dagster.execution.stages.build import stage_work
+from parjanya_dagster.execution.vectors import SEEING, Vectors
 from parjanya_dagster.execution.worker import StageWork, Tally, work_off
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
@@ -35,7 +35,6 @@ from parjanya_dagster.truth.stages import STAGES
 
 log = get_logger(__name__)
 DECIDING = STAGES[-1]  # the stage whose outcomes are written to manifests
-SEEING = "enriched"  # the stage whose previews vectors are made from
 
 Work = Callable[[str, str], StageWork]
 """stage, run id -> its work."""
@@ -62,8 +61,8 @@ class StageRunner:
     ledger_id: str  # names what is counted. Never used twice, as the id of a message may be
     job: str  # under which seconds of starting are counted
     stages: tuple[str, ...] = ()  # of its lane, in order
+    vectors: Vectors
     work: Work | None = None  # None: the stages' own
-    embedded: set[str] = field(default_factory=set)  # batches whose vectors this run has made
 
     @classmethod
     def begin(
@@ -88,6 +87,7 @@ class StageRunner:
             ledger_id=ledger_id,
             job=job,
             stages=lane.stages,
+            vectors=Vectors(resources=resources, run_id=run_id),
             work=work,
         )
 
@@ -142,7 +142,7 @@ class StageRunner:
             book.started(self.job, {f"loading {stage}": tally.load_seconds})
             heartbeat.finishing()
             note_pace(store, stage, tally, clock())
-            self._finish(stage, batches, tally, batch_done)
+            self._finish(stage, batches, tally, batch_done, heartbeat.progress)
         log.info("stage_done", run=self.run_id, stage=stage, rows=tally.rows, lost=tally.lost)
         return tally
 
@@ -166,9 +166,15 @@ class StageRunner:
         )
 
     def _finish(
-        self, stage: str, batches: Sequence[str], tally: Tally, batch_done: BatchDone
+        self,
+        stage: str,
+        batches: Sequence[str],
+        tally: Tally,
+        batch_done: BatchDone,
+        progress: Callable[[], None],
     ) -> None:
-        """Write the manifests that are stale. One batch at a time: there may be hundreds.
+        """Make vectors, and write the manifests that are stale. One batch at a time: there may be
+        hundreds, and each is told to `progress`, or the run would count as hung.
 
         A bucket that takes none keeps its own stale, and is tried again later. It stops neither
         the manifests of others nor the run.
@@ -178,15 +184,8 @@ class StageRunner:
         putting_off = stage == SEEING and self.resources.settings.runs.manifest_pause
         paused = self._paused() if putting_off or stale.keys() & set(batches) else frozenset()
         if stage in (SEEING, DECIDING) and self.work is None:
-            changed = {*tally.by_batch, *stale}
-            self._embed(
-                [
-                    one
-                    for one in batches
-                    if one in changed
-                    and (one not in paused or (stage == SEEING and self._decided_by_vectors(one)))
-                ]
-            )
+            changed = [batch for batch in batches if batch in tally.by_batch or batch in stale]
+            self.vectors.follow(stage, changed, paused, progress)
         buckets = store.known_buckets() if stale.keys() & set(batches) else {}
         wrote: dict[str, bool] = {}  # tenant -> whether its bucket took the last manifest
         for batch in batches:
@@ -197,46 +196,9 @@ class StageRunner:
                 known = contents(store, batch)
                 wrote[tenant] = self._write_manifest(tenant, batch, stale[batch], known, buckets)
             batch_done(batch, tally, known, waits)
+            progress()
         for tenant in (tenant for tenant, taken in wrote.items() if taken):
             refusing.clear(store, tenant)
-
-    def _embed(self, batches: Sequence[str]) -> None:
-        """Make vectors while previews are at hand. No run and no image is harmed without them.
-
-        Where a run died before it did, the run that writes the batch's manifest does. To know what
-        is missing, it reads the rows of the batch. So where a manifest waits, vectors wait too.
-        """
-        from parjanya_dagster.execution.embedding import make  # it imports NumPy
-
-        settings, store, objects = (
-            self.resources.settings, self.resources.store, self.resources.objects
-        )  # fmt: skip
-        refused: set[str] = set()  # tenants; the others go on
-        for batch in (batch for batch in batches if batch not in self.embedded):
-            tenant = parse_batch(batch)[0]
-            if tenant in refused:
-                continue
-            try:
-                embedder = embedder_of(settings)
-                if embedder is None:
-                    return
-                made = make(store, objects, embedder, batch, previews_of(objects).pixels)
-            except Exception as error:
-                refused.add(tenant)
-                log.warning("no_vectors", run=self.run_id, tenant=tenant,
-                            why=f"{type(error).__name__}: {error}")  # fmt: skip
-                continue
-            self.embedded.add(batch)
-            log.info("vectors_made", run=self.run_id, batch=batch, made=made.made,
-                     failed=made.failed)  # fmt: skip
-
-    def _decided_by_vectors(self, batch: str) -> bool:
-        """Whether the policy of its tenant reads vectors, by its taste: they cannot wait then."""
-        try:
-            policy = self.resources.policy_of(parse_batch(batch)[0])
-        except (PolicyUnusable, UnknownTenant):
-            return False  # no image is decided meanwhile
-        return policy.document.needs.taste is not None
 
     def _paused(self) -> frozenset[str]:
         """Batches whose manifest was written a moment ago. Notes of others are cleared away."""

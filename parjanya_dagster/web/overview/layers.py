@@ -37,6 +37,11 @@ def _tone(seen: Measured, boundary: Boundary) -> str:
     return WARN if ours else GOOD
 
 
+def _not_known(name: str, rule: str) -> Layer:
+    """A layer that was not read: neither zero nor never."""
+    return Layer(name=name, rule=rule, tone=UNKNOWN, value="—", caption="not known", lines=())
+
+
 def truth(seen: Measured) -> Layer:
     counts = seen.facts.counts
     rows = sum(count.rows for count in counts)
@@ -64,14 +69,7 @@ def truth(seen: Measured) -> Layer:
 
 def belief(seen: Measured) -> Layer:
     if not seen.readable(BELIEF) or seen.facts.loops is None:
-        return Layer(
-            name="Belief",
-            rule="may be deleted",
-            tone=UNKNOWN,
-            value="—",
-            caption="not known",
-            lines=(),
-        )
+        return _not_known("Belief", "may be deleted")
     loops, now = seen.facts.loops, seen.facts.now
     beat = loops.get(RECONCILER)
     lines = [
@@ -98,14 +96,7 @@ def belief(seen: Measured) -> Layer:
 def intent(seen: Measured) -> Layer:
     snapshot = seen.facts.snapshot
     if snapshot is None:
-        return Layer(
-            name="Intent",
-            rule="durable, by identity",
-            tone=UNKNOWN,
-            value="—",
-            caption="not known",
-            lines=(),
-        )
+        return _not_known("Intent", "durable, by identity")
     live, _ = living(snapshot, seen.lanes, seen.limits)
     due = sum(batch.rows for batch in snapshot.due)
     oldest = min((batch.oldest for batch in snapshot.due), default=snapshot.now)
@@ -134,14 +125,7 @@ def intent(seen: Measured) -> Layer:
 def execution(seen: Measured, per_minute: float | None) -> Layer:
     snapshot = seen.facts.snapshot
     if snapshot is None:
-        return Layer(
-            name="Execution",
-            rule="disposable",
-            tone=UNKNOWN,
-            value="—",
-            caption="not known",
-            lines=(),
-        )
+        return _not_known("Execution", "disposable")
     live, _ = living(snapshot, seen.lanes, seen.limits)
     states = Counter(run.state for run in live)
     quiet = [

@@ -18,6 +18,7 @@ from parjanya_dagster.doctor.aws_account import verify
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth import open_store
+from parjanya_dagster.truth.dynamo.wire import Wire
 from tests.contract.dynamo import answer
 from tests.support.servers import MotoServer
 
@@ -101,3 +102,33 @@ def test_what_is_refused_is_unknown_and_the_rest_is_looked_at(
     assert seen["point-in-time recovery"].mark is Mark.UNKNOWN
     assert "AccessDenied" in seen["point-in-time recovery"].said
     assert seen["conditions"].mark is Mark.OK
+
+
+def test_a_table_without_indexes_is_an_error_and_the_rest_is_looked_at(
+    site: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(wire: Wire) -> dict[str, Any]:
+        described = whole(wire) or {}
+        return {name: said for name, said in described.items() if name != "GlobalSecondaryIndexes"}
+
+    whole = Wire.describe
+    monkeypatch.setattr(Wire, "describe", without)
+    seen = looked(site)
+    assert seen["indexes"].mark is Mark.ERROR
+    assert seen["conditions"].mark is Mark.OK
+
+
+def test_a_connection_that_is_lost_leaves_no_probe_in_the_bucket(
+    site: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import parjanya_dagster.doctor.aws_account as account
+
+    def lost_after_it_arrived(*request: Any) -> int:
+        put(*request)
+        raise ConnectionResetError("reset by peer")
+
+    put = account._put
+    monkeypatch.setattr(account, "_put", lost_after_it_arrived)
+    assert looked(site)["acme: signed uploads"].mark is Mark.UNKNOWN
+    (tenant,) = site.store.tenants()
+    assert boto3.client("s3").list_objects_v2(Bucket=tenant.bucket)["KeyCount"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parjanya_dagster.embeddings import Space
+from parjanya_dagster.embeddings import Space, index
 from parjanya_dagster.embeddings.blocks import CONTENT_TYPE, Block, key_of, packed, read
 from parjanya_dagster.embeddings.index import FRESH, Indexes
 from parjanya_dagster.objects.local import FolderObjects
@@ -64,6 +64,21 @@ def test_blocks_are_not_listed_for_every_question(tmp_path: Path, clock: Clock) 
     write(objects, "acme/2026-11-27/002", b=0)
     assert indexes.near(tenant("acme"), AXES[0], 9)[1] == 1
     clock.pass_by(FRESH + 1)
+    assert indexes.near(tenant("acme"), AXES[0], 9)[1] == 2
+
+
+def test_the_index_that_was_asked_longest_ago_gives_way(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = FolderObjects(tmp_path, 0.0)
+    write(objects, "acme/2026-11-27/001", a=0)
+    write(objects, "bolt/2026-11-27/001", z=0)
+    monkeypatch.setattr(index, "MOST_BYTES", 1)
+    indexes = Indexes(objects, SPACE, clock)
+    assert indexes.near(tenant("acme"), AXES[0], 9)[1] == 1
+    write(objects, "acme/2026-11-27/002", b=0)
+    assert indexes.near(tenant("bolt"), AXES[0], 9)[1] == 1
+    # No time has passed, so an index that is held would not have looked again.
     assert indexes.near(tenant("acme"), AXES[0], 9)[1] == 2
 
 

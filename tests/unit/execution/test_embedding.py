@@ -23,6 +23,7 @@ from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.execution.stages.infer import Enrich, Score
+from parjanya_dagster.execution.vectors import Vectors
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.truth.models import ImageRow
@@ -229,9 +230,7 @@ def test_a_bucket_that_refuses_keeps_no_other_from_its_vectors(shown: House) -> 
     shown.sweep()
     shown.validate()
     (shown.buckets / "acme" / "embeddings").write_bytes(b"a file where a folder should be")
-    runner = StageRunner.begin(
-        platform, platform.lanes[0], run_id="r", ledger_id="r", job=platform.lanes[0].job
-    )
+    vectors = Vectors(resources=platform, run_id="r")
     first, second = sorted(platform.store.batches())
-    runner._embed([first, second])
-    assert runner.embedded == {second}
+    vectors.follow("enriched", [first, second], (), lambda: None)
+    assert vectors.made == {second}

@@ -10,8 +10,9 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.embeddings import embeddings_of
 from parjanya_dagster.execution.engines import chosen_space
+from parjanya_dagster.execution.heartbeat import RunHeartbeat
 from parjanya_dagster.execution.stage_run import StageRunner
-from parjanya_dagster.execution.worker import Tally
+from parjanya_dagster.execution.vectors import Vectors
 from parjanya_dagster.policy import load
 from tests.support.clock import Clock
 from tests.support.pictures import picture
@@ -97,11 +98,10 @@ def test_vectors_that_images_are_decided_by_do_not_wait(house: House, tasteful: 
     house.drop("2.jpg", picture(2))
     house.sweep()
     house.validate()
-    (batch,), lane, seen = platform.store.batches(), platform.lanes[0], Tally()
-    seen.count(batch, "completed")
-    runner = StageRunner.begin(platform, lane, run_id="r", ledger_id="l", job=lane.job)
-    runner._finish("enriched", [batch], seen, lambda *_: None)
-    assert runner.embedded == ({batch} if tasteful else set())
+    (batch,) = platform.store.batches()
+    vectors = Vectors(resources=platform, run_id="r")
+    vectors.follow("enriched", [batch], {batch}, lambda: None)
+    assert vectors.made == ({batch} if tasteful else set())
 
 
 def test_a_note_that_is_lost_means_sooner(house: House) -> None:
@@ -130,3 +130,15 @@ def test_notes_that_are_over_are_cleared_away(house: House, clock: Clock) -> Non
     run(house)
     (left,) = house.platform.store.heartbeats(MANIFEST)
     assert "bolt" in left
+
+
+def test_each_batch_that_is_finished_is_a_sign_of_life(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run writes hundreds of manifests after its last row, and must not count as hung."""
+    signs: list[str] = []
+    monkeypatch.setattr(RunHeartbeat, "progress", lambda _: signs.append("sign"))
+    monkeypatch.setattr(RunHeartbeat, "finishing", lambda _: signs.append("finishing"))
+    assert run(house) == [False]
+    # of its vectors, of its manifest, and of leaving
+    assert signs[signs.index("finishing") :] == ["finishing", "sign", "sign", "sign"]
