@@ -7,6 +7,7 @@ the revisions of the models say what runs. Only `image` is told, and is compared
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -21,6 +22,7 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.revisions import newest_revision
 
 log = get_logger(__name__)
+NAMED = re.compile(r"^(Name|Version):[ \t]*(\S+)[ \t]*$", re.MULTILINE)
 SOURCES = {".py", ".yaml", ".json", ".j2", ".sql", ".mako", ".npz", ".txt"}
 
 
@@ -70,10 +72,15 @@ def _sources(root: Path) -> Iterator[Path]:
 @cache
 def packages() -> str:
     """Twelve hex digits over the names and versions of all installed packages."""
-    installed = sorted(
-        {
-            f"{package.metadata['Name'].lower()}=={package.version}"
-            for package in metadata.distributions()
-        }
-    )
+    installed = sorted({_name_and_version(package) for package in metadata.distributions()})
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:12]
+
+
+def _name_and_version(package: metadata.Distribution) -> str:
+    """`name==version`. Its whole description is parsed only where these two do not lie open."""
+    text = package.read_text("METADATA") or ""
+    fields = dict(NAMED.findall(text.partition("\n\n")[0]))
+    if fields.keys() != {"Name", "Version"}:
+        described = package.metadata
+        fields = {field: described[field] for field in ("Name", "Version")}
+    return f"{fields['Name'].lower()}=={fields['Version']}"

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from parjanya_dagster.execution.declaration import declare_lanes
 from parjanya_dagster.instance.home import DESK_PORT, alone, choose_port
-from parjanya_dagster.instance.supervisor import Supervisor
+from parjanya_dagster.instance.prefork import preforked
+from parjanya_dagster.instance.supervisor import SERVICES, Supervisor
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.queues.retention import check_retention
 from parjanya_dagster.settings import Settings
@@ -37,11 +38,14 @@ def run(
     Truth is migrated first. Raises SettingsInvalid if a queue keeps messages for too short a time.
     """
     with alone(settings):
-        platform = open_platform(settings, migrating=True)
-        _prepare(platform, reporter)
-        platform.store.close()
         chosen, for_desk = choose_port(port), choose_port(desk_port, default=DESK_PORT)
-        _supervise(Supervisor(settings, chosen, for_desk), stopping, reporter)
+        reporter.starting(settings)
+        with preforked(settings, SERVICES) as prefork:
+            platform = open_platform(settings, migrating=True)
+            _prepare(platform, reporter)
+            platform.store.close()
+            supervisor = Supervisor(settings, chosen, for_desk, prefork=prefork)
+            _supervise(supervisor, stopping, reporter)
 
 
 def _prepare(platform: Platform, reporter: Reporter) -> None:
@@ -53,7 +57,6 @@ def _prepare(platform: Platform, reporter: Reporter) -> None:
 
 
 def _supervise(supervisor: Supervisor, stopping: threading.Event, reporter: Reporter) -> None:
-    reporter.starting(supervisor.settings)
     try:
         supervisor.start()
         announced = False

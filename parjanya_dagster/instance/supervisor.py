@@ -6,7 +6,6 @@ neither Ctrl-C nor a SIGKILL of the supervisor leaves one behind.
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import os
 import signal
@@ -21,14 +20,15 @@ from pathlib import Path
 import psutil
 
 from parjanya_dagster.instance.home import HOST, free_port, stands_by, write_home
+from parjanya_dagster.instance.prefork import Prefork, Process, end_with_parent
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.regrade.launch import UI_FILE
 from parjanya_dagster.settings import Settings, process_environment
 
 log = get_logger(__name__)
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+SERVICES = 5  # at most
+PYTHON = (sys.executable, "-W", "ignore")
 PATIENCE = 10.0  # seconds that a process gets to end by itself
 RAN_WELL = 60.0  # seconds after which the count of deaths starts again
 
@@ -38,8 +38,8 @@ class Service:
     """A process that should run."""
 
     name: str
-    command: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
+    program: Sequence[str]  # arguments of Python
+    process: Process | None = None
     deaths: int = 0  # since it last ran well
     started_at: float = 0.0
     next_start: float = 0.0
@@ -53,6 +53,7 @@ class Supervisor:
     port: int
     desk_port: int
     clock: Callable[[], float] = time.monotonic
+    prefork: Prefork = field(default_factory=Prefork)  # of the first start
     services: list[Service] = field(default_factory=list)
     orphans: set[int] = field(default_factory=set)  # process groups whose head has died
 
@@ -61,24 +62,24 @@ class Supervisor:
         workspace = str(write_home(self.settings, code_port))
         prepare_dagster(self.settings)
         (self.settings.home / UI_FILE).write_text(self.url)
-        python = [sys.executable, "-W", "ignore", "-m"]
         self.services = [
-            Service("code", [*python, "dagster", "api", "grpc", "-m",
+            Service("code", ["-m", "dagster", "api", "grpc", "-m",
                              "parjanya_dagster.definitions", "-h", HOST, "-p", str(code_port),
                              "--location-name", "parjanya"]),
-            Service("daemon", [*python, "dagster._daemon", "run", "-w", workspace]),
-            Service("webserver", [*python, "dagster_webserver", "-h", HOST, "-p", str(self.port),
+            Service("daemon", ["-m", "dagster._daemon", "run", "-w", workspace]),
+            Service("webserver", ["-m", "dagster_webserver", "-h", HOST, "-p", str(self.port),
                                   "-w", workspace]),
-            Service("desk", [*python, "parjanya_dagster.cli", "web",
+            Service("desk", ["-m", "parjanya_dagster.cli", "web",
                              "--home", str(self.settings.home), "--port", str(self.desk_port)]),
         ]  # fmt: skip
         if stands_by(self.settings):
             self.services.append(
-                Service("standby", [*python, "parjanya_dagster.instance.standby.server",
+                Service("standby", ["-m", "parjanya_dagster.instance.standby.server",
                                     "parjanya_dagster.definitions"])
             )  # fmt: skip
         for service in self.services:
             self._spawn(service)
+        self.prefork.close()
 
     def restart_dead(self) -> None:
         """Restart processes that died, after a growing pause. Their children are asked to end."""
@@ -160,25 +161,32 @@ class Supervisor:
             "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "100"),
             "PYTHONUNBUFFERED": "1",
         }
+        service.process = self._become(service, environment) or self._open(service, environment)
+
+    def _become(self, service: Service, environment: Mapping[str, str]) -> Process | None:
+        """A process that was forked for this start, where one is left."""
+        option, *program = service.program
+        if option != "-m":
+            return None
+        return self.prefork.become(
+            service.name, program, environment, self.settings.home, self._log_path(service)
+        )
+
+    def _open(self, service: Service, environment: Mapping[str, str]) -> Process:
         with self._log_path(service).open("ab") as output:
-            service.process = subprocess.Popen(
-                service.command,
+            return subprocess.Popen(
+                [*PYTHON, *service.program],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 cwd=self.settings.home,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def _log_path(self, service: Service) -> Path:
         return self.settings.home / "logs" / f"{service.name}.log"
-
-
-def _end_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal_group(pid: int, number: int) -> bool:

@@ -2,8 +2,8 @@
 
     python -m tests.end_to_end.soak --minutes 5 --images 600 --seed 7 [--postgres]
 
-The daemon, the code server, run processes, decoders, the webserver and PostgreSQL are killed with
-SIGKILL; half-way everything dies at once and Dagster's storage is deleted. When it stops, every
+The daemon, the code server, run processes, decoders, the webserver, `parjanya up` itself and
+PostgreSQL are killed with SIGKILL; half-way everything dies at once and Dagster's storage is deleted. When it stops, every
 image must be terminal, once, and the law must read 0. Prints a table; exit status 0 or 1.
 """
 
@@ -58,6 +58,19 @@ END $$
 """
 """With PostgreSQL, Dagster's storage is the tables that are not ours."""
 
+_PROGRAMS = {
+    "dagster api grpc": "code",
+    "dagster._daemon": "daemon",
+    "dagster_webserver": "webserver",
+    "decoder_process": "decoder",
+    "standby.server": "standby",
+    "spawn_main": "run",
+    "parjanya_dagster.cli up": "up",
+}
+"""Roles of processes by what is in their command line."""
+_SERVICES = {f"parjanya {role}": role for role in ("code", "daemon", "webserver", "standby")}
+"""Of those that were forked at the start."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -68,6 +81,7 @@ class Plan:
     between: float  # mean seconds between two faults
     seed: int
     postgres: bool = False
+    parent: bool = True  # `parjanya up` is killed too, from which services are forked
     wipe: bool = True  # half-way: SIGKILL everything, delete Dagster's storage, start again
 
 
@@ -173,11 +187,13 @@ class Soak:
         victims = self._victims()
         # What does the work is killed more often than what serves it.
         weights = {"run": 8, "decoder": 1, "daemon": 2, "code": 2, "webserver": 1, "postgresql": 2,
-                   "standby": 2}  # fmt: skip
+                   "standby": 2, "up": 1}  # fmt: skip
         roles = sorted(role for role in victims if victims[role])
         role = self.rng.choices(roles, [weights[role] for role in roles])[0]
         if role == "postgresql":
             self._kill_server()
+        elif role == "up":
+            self._kill_supervisor()
         else:
             _kill(self.rng.choice(victims[role]))
         self.result.faults[role] += 1
@@ -185,10 +201,12 @@ class Soak:
 
     def _victims(self) -> dict[str, list[psutil.Process]]:
         found: dict[str, list[psutil.Process]] = {"code": [], "daemon": [], "webserver": []}
-        found |= {"run": [], "decoder": [], "standby": []}
+        found |= {"run": [], "decoder": [], "standby": [], "up": []}
+        if not self.plan.parent:
+            del found["up"]
         for process in self.instance.processes():
             role = _role(process)
-            if role is not None:
+            if role in found:
                 found[role].append(process)
         if self.server is not None:
             found["postgresql"] = [psutil.Process()]  # stands for the server, which is ours
@@ -204,6 +222,15 @@ class Soak:
         psutil.wait_procs(backends, timeout=30)
         time.sleep(self.rng.uniform(0.0, 3.0))
         self.server.start()
+
+    def _kill_supervisor(self) -> None:
+        """SIGKILL the process that the services were forked from: they end with it."""
+        assert self.instance.process is not None
+        self.instance.process.kill()
+        self.instance.process.wait()
+        self.instance.until_gone()
+        self.instance.process = None
+        self.instance.start()
 
     def _lose_dagster(self) -> None:
         """SIGKILL everything, delete Dagster's storage, start again."""
@@ -301,22 +328,15 @@ class Soak:
 
 def _role(process: psutil.Process) -> str | None:
     try:
-        command = " ".join(process.cmdline())
+        command = " ".join(process.cmdline()).strip()
     except psutil.Error:
         return None
-    if "dagster api grpc" in command:
-        return "code"
-    if "dagster._daemon" in command:
-        return "daemon"
-    if "dagster_webserver" in command:
-        return "webserver"
-    if "decoder_process" in command:
-        return "decoder"
-    if "standby.server" in command:  # a run is forked from it, and says so by its name
-        return "run" if _name(process) == RUNNING else "standby"
-    if "spawn_main" in command:
+    service = _SERVICES.get(command) or next(
+        (role for program, role in _PROGRAMS.items() if program in command), None
+    )
+    if service == "standby" and _name(process) == RUNNING:  # forked from it, and says so
         return "run"
-    return None
+    return service
 
 
 def _name(process: psutil.Process) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.instance.home import free_port
+from parjanya_dagster.instance.prefork import ENABLED
 from parjanya_dagster.web.access import open_keys
 from tests.support.browser import PATIENCE
 from tests.support.instance import Instance
@@ -119,6 +120,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def value(watched: Watched, expression: str) -> float | None:
     found = watched.prometheus.query(expression)
     return float(found[0]["value"][1]) if found else None
+
+
+def test_the_services_of_a_start_were_forked(watched: Watched) -> None:
+    if not ENABLED:
+        pytest.skip("services are not forked here")
+    names = {process.name() for process in watched.instance.processes()}
+    forked = {"parjanya-code", "parjanya-daemon", "parjanya-webser", "parjanya-desk"}
+    assert forked | {"parjanya-standb"} <= names
 
 
 def test_prometheus_counts_what_truth_says(watched: Watched) -> None:

@@ -22,6 +22,7 @@ SERVERS = {"postgres", "moto", "radosgw", "browser"}
 MODULES = {
     "backup/test_backup.py": "long",
     "contract/test_concurrency.py": "long",
+    "unit/instance/test_prefork.py": "long",  # processes that import the settings anew
     "unit/instance/test_standby.py": "long",  # processes that import the platform anew
     "unit/cli/test_commands.py": "long",  # a process for each command
     "unit/cli/test_operator.py": "long",  # an instance of Dagster is opened for each check

@@ -15,6 +15,18 @@ from parjanya_dagster.settings import ENV_FILE, Settings
 Signature = tuple[tuple[str, int, int], ...]
 """Path, time of the last change in nanoseconds, and bytes of each file that matters."""
 
+_noted: list[Signature] = []
+
+
+def note(settings: Settings) -> None:
+    """Remember the signature of now: what this process and its forks load begins here."""
+    _noted[:] = [signature(settings)]
+
+
+def noted(settings: Settings) -> Signature:
+    """What was noted in this process or the one it was forked from; else the signature of now."""
+    return _noted[0] if _noted else signature(settings)
+
 
 def signature(settings: Settings) -> Signature:
     """Of our sources, of the installed packages by name and version, and of the settings' file.

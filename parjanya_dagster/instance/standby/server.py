@@ -27,7 +27,7 @@ from parjanya_dagster import logs
 from parjanya_dagster.execution import identity
 from parjanya_dagster.instance.standby import wire, worker
 from parjanya_dagster.instance.standby.crash import report_crash
-from parjanya_dagster.instance.standby.freshness import signature
+from parjanya_dagster.instance.standby.freshness import noted, signature
 from parjanya_dagster.instance.standby.launcher import process_name
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.settings import load
@@ -245,7 +245,7 @@ def forks() -> Fork:
 def main(modules: Sequence[str]) -> None:
     settings = load()
     logs.configure(settings)
-    loaded = signature(settings)
+    loaded = noted(settings)
     for module in ("dagster._cli.api", *modules):
         importlib.import_module(module)
     identity.code_version()  # of what is loaded now, for every process that is forked

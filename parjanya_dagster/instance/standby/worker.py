@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import socket
 from contextlib import suppress
-from pathlib import Path
 
 from parjanya_dagster.execution import run_start
 from parjanya_dagster.execution.engines import KIND, name_of
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.stages.build import start_decoders
+from parjanya_dagster.instance.process_names import set_short_name
 from parjanya_dagster.instance.standby import wire
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.platform import shared_platform
@@ -27,7 +27,7 @@ LAZY = ("pandas", "pyarrow.parquet", "parjanya_dagster.execution.stages.curate")
 
 def live(control: socket.socket, warm: bool) -> None:
     """Load where it is to be `warm`, say so, wait for a run. Ends with the server, without one."""
-    _be_called(WAITING)
+    set_short_name(WAITING)
     with control:
         if warm:
             load()
@@ -61,11 +61,6 @@ def preloaded(settings: Settings) -> list[str]:
     return [stage for stage, engine in engines.items() if engine.startswith(EMBEDDED)]
 
 
-def _be_called(name: str) -> None:
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(name)
-
-
 def _open_storage() -> None:
     """Dagster imports its storage, and what that needs, when an instance is first opened."""
     from dagster import DagsterInstance
@@ -81,6 +76,6 @@ def begin(command: str) -> None:
     """
     from dagster._cli.api import execute_run_command
 
-    _be_called(RUNNING)
+    set_short_name(RUNNING)
     run_start.taken_over()
     execute_run_command.main([command], standalone_mode=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def supervisor(
 
 
 def add(supervisor: Supervisor, program: str) -> Service:
-    service = Service("test", [sys.executable, "-c", program])
+    service = Service("test", ["-c", program])
     supervisor.services.append(service)
     supervisor.restart_dead()
     return service
@@ -67,7 +68,7 @@ def test_a_dead_service_is_started_again_after_a_growing_pause(
     pauses = []
     for _ in range(8):
         assert service.process is not None
-        service.process.wait(600)
+        service.process.wait()
         supervisor.restart_dead()
         assert service.process is None
         pauses.append(service.next_start - clock())
@@ -85,7 +86,7 @@ def test_a_service_that_ran_well_is_started_again_at_once(
     service = add(supervisor, "raise SystemExit(3)")
     for lived, pause in ((1.0, 1.0), (1.0, 2.0), (3600.0, 1.0)):
         assert service.process is not None
-        service.process.wait(600)
+        service.process.wait()
         clock.pass_by(lived)
         supervisor.restart_dead()
         assert service.next_start - clock() == pytest.approx(pause)
@@ -120,8 +121,8 @@ def test_what_a_dead_service_left_behind_ends_with_the_supervisor(
     service = add(supervisor, DEAF)
     child = child_of(supervisor)
     assert service.process is not None
-    service.process.kill()
-    service.process.wait(600)
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait()
     supervisor.restart_dead()
     clock.pass_by(10)
     assert not gone(child)
