@@ -3,8 +3,9 @@
     python -m tests.end_to_end.soak --minutes 5 --images 600 --seed 7 [--postgres]
 
 The daemon, the code server, run processes, decoders, the webserver, `parjanya up` itself and
-PostgreSQL are killed with SIGKILL; half-way everything dies at once and Dagster's storage is deleted. When it stops, every
-image must be terminal, once, and the law must read 0. Prints a table; exit status 0 or 1.
+PostgreSQL are killed with SIGKILL; half-way everything dies at once and Dagster's storage is
+deleted. When it stops, every image must be terminal, once, and the law must read 0. Prints a table;
+exit status 0 or 1.
 """
 
 from __future__ import annotations

@@ -23,13 +23,16 @@ INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
     default_status=DefaultSensorStatus.RUNNING,
     description="Registers what landed in tenants' buckets, and adds the partitions it needs.",
 )
-def arrivals(context: SensorEvaluationContext, platform: PlatformResource) -> SensorResult:
+def arrivals(context: SensorEvaluationContext) -> SensorResult:
     cursor = Cursor.parse(context.cursor)
-    swept = platform.open().watch.tick(cursor)
+    platform = PlatformResource().open()  # as a resource it would open Dagster's storage
+    swept = platform.watch.tick(cursor)
     if swept is None:
         return SensorResult(skip_reason="The last sweep took long; the next one waits.")
-    known = set(context.instance.get_dynamic_partitions(image_batches.name or ""))
-    new = sorted(set(swept.registered) - known)
+    new: list[str] = []
+    if swept.registered:
+        known = set(context.instance.get_dynamic_partitions(image_batches.name or ""))
+        new = sorted(set(swept.registered) - known)
     return SensorResult(
         cursor=cursor.text(),
         dynamic_partitions_requests=[image_batches.build_add_request(new)] if new else [],

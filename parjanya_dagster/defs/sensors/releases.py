@@ -38,10 +38,15 @@ MOST_RUNS = 100  # of one release that are looked at
     default_status=DefaultSensorStatus.RUNNING,
     description="Asks for a run where a release is not written and nobody writes it.",
 )
-def releases_sensor(context: SensorEvaluationContext, platform: PlatformResource) -> SensorResult:
-    opened, instance = platform.open(), context.instance
-    known = set(instance.get_dynamic_partitions(PARTITIONS))
+def releases_sensor(context: SensorEvaluationContext) -> SensorResult:
+    opened = PlatformResource().open()  # as a resource it would open Dagster's storage
     open_ = opened.store.open_releases()
+    looked_at, now = float(context.cursor or 0.0), opened.clock()
+    look = not 0 <= now - looked_at < SELDOM
+    if not open_ and not look:
+        return SensorResult(cursor=context.cursor, skip_reason=_why_nothing(0))
+    instance = context.instance
+    known = set(instance.get_dynamic_partitions(PARTITIONS))
     if new := sorted({release.key for release in open_} - known):
         instance.add_dynamic_partitions(PARTITIONS, new)
     found = needed(open_, _runs(instance, [one.key for one in open_]), opened.clock())
@@ -57,16 +62,19 @@ def releases_sensor(context: SensorEvaluationContext, platform: PlatformResource
         )
         for release in found.ask[:1]
     ]
-    looked_at, now = float(context.cursor or 0.0), opened.clock()
     written = []
-    if not 0 <= now - looked_at < SELDOM:
+    if look:
         written, looked_at = _untold(opened, instance), now
     return SensorResult(
         run_requests=requests,
         asset_events=written,
         cursor=repr(looked_at),
-        skip_reason=None if requests or written else f"{len(open_)} releases are being written.",
+        skip_reason=None if requests or written else _why_nothing(len(open_)),
     )
+
+
+def _why_nothing(being_written: int) -> str:
+    return f"{being_written} releases are being written."
 
 
 def _runs(instance: DagsterInstance, keys: Sequence[str]) -> dict[str, list[Run]]:

@@ -63,6 +63,16 @@ def test_a_release_that_is_only_begun_is_written_by_a_run(
     assert not tick(instance).asset_events  # Dagster knows of it
 
 
+def test_dagsters_storage_is_left_alone_where_there_is_nothing_to_do(
+    decided: Platform, instance: DagsterInstance
+) -> None:
+    now = repr(decided.clock())
+    with build_sensor_context(cursor=now) as context:  # of no instance
+        result = releases_sensor(context)
+    assert isinstance(result, SensorResult)
+    assert (result.run_requests, result.cursor) == ([], now)
+
+
 def test_a_release_that_the_command_line_wrote_is_told_once(
     decided: Platform, instance: DagsterInstance
 ) -> None:
