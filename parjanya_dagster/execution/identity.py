@@ -72,11 +72,11 @@ def _sources(root: Path) -> Iterator[Path]:
 @cache
 def packages() -> str:
     """Twelve hex digits over the names and versions of all installed packages."""
-    installed = sorted({_name_and_version(package) for package in metadata.distributions()})
+    installed = sorted({name_and_version(package) for package in metadata.distributions()})
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:12]
 
 
-def _name_and_version(package: metadata.Distribution) -> str:
+def name_and_version(package: metadata.Distribution) -> str:
     """`name==version`. Its whole description is parsed only where these two do not lie open."""
     text = package.read_text("METADATA") or ""
     fields = dict(NAMED.findall(text.partition("\n\n")[0]))
