@@ -38,7 +38,7 @@ def house_with(template: Path, poisons: Sequence[int], images: int = IMAGES) -> 
     return house
 
 
-def one_round(house: House) -> None:
+def one_round(house: House, claim: int = CLAIM) -> None:
     """A tick, and the runs that it asked for until they end or die."""
     emission = house.tick()
     house.dagster.apply(emission)
@@ -47,7 +47,7 @@ def one_round(house: House) -> None:
         house.dagster.start(run)
     while alive := [process for process in house.dagster.processes if process.alive]:
         for process in alive:
-            house.step(process, size=CLAIM)
+            house.step(process, size=claim)
             house.clock.pass_by(PER_IMAGE * len(process.claims))
     house.clock.pass_by(BETWEEN_TICKS if emission.asks_for_work else IDLE)
 
@@ -90,15 +90,15 @@ def test_poisons_together_hold_up_nobody_for_long(template: Path, poisons: range
 
 def test_a_machine_that_kills_every_run_does_not_become_a_storm(template: Path) -> None:
     """All are "poisons" then. After a while the deaths come far apart, and no image fails of it."""
-    house = house_with(template, range(CLAIM), images=CLAIM)
+    house = house_with(template, range(40), images=40)
     began, hours = house.clock(), 3
     while house.clock() - began < hours * 60 * MINUTES:
-        one_round(house)
+        one_round(house, claim=50)
     assert deaths(house) <= hours * (CHARGED + 10)
     assert {row.failure_class for row in house._rows()} == {None}
     house.poison.clear()  # it was repaired
     began = house.clock()
     while house._left():
-        one_round(house)
+        one_round(house, claim=50)
         assert house.clock() - began < 60 * MINUTES
     assert {row.pipeline_status for row in house._rows()} == {"curated"}
