@@ -29,7 +29,7 @@ from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.reviews import ReviewDecision, standing
 from parjanya_dagster.truth.transitions import rebuild
 from tests.contract.dynamo import Died, Requests
-from tests.support.backends import dynamo_table
+from tests.support.backends import dynamo_table, empty_table
 from tests.support.servers import MotoServer
 from tests.support.world import LEASE, NOON, arrival, arrive, carry, claim, commit, completed, found
 
@@ -178,38 +178,40 @@ CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], No
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_death_at_any_request_changes_nothing_in_the_end(aws: MotoServer, case: str) -> None:
-    expected, writes = _story(aws, case, 0)
+def test_a_death_at_any_request_changes_nothing_in_the_end(
+    aws: MotoServer, shared_table: str, case: str
+) -> None:
+    expected, writes = _story(shared_table, case, 0)
     assert writes > 0
     # Each write of a long story costs a story: of those like each other some are tried.
     for at in range(1, writes + 1, max(1, writes // 4)):
         try:
-            ended, _ = _story(aws, case, at)
+            ended, _ = _story(shared_table, case, at)
             assert ended == expected
         except AssertionError as error:
             error.add_note(f"died after write {at} of {writes}")
             raise
 
 
-def _story(aws: MotoServer, case: str, die_at: int) -> tuple[Any, int]:
+def _story(url: str, case: str, die_at: int) -> tuple[Any, int]:
     """Where a case ends that dies at a write and is done again, and how many writes it made."""
     before, act = CASES[case]
-    with dynamo_table(aws) as url:
-        store: Any = open_store(url, batch_size=10)
-        before(store)
-        mortal: Any = open_store(url, batch_size=10)
-        mortal.wire.each = lambda work, items: [work(item) for item in items]  # in one order
-        requests = Requests(mortal.wire, die_at, after=True)
-        with contextlib.suppress(Died):
-            act(mortal)
-        assert requests.died == bool(die_at)
-        mortal.wire.client.close()
-        if die_at:
-            act(store)
-        _check(store)
-        ended = _end(store)
-        store.close()
-        return ended, requests.writes
+    empty_table(url)
+    store: Any = open_store(url, batch_size=10)
+    before(store)
+    mortal: Any = open_store(url, batch_size=10)
+    mortal.wire.each = lambda work, items: [work(item) for item in items]  # in one order
+    requests = Requests(mortal.wire, die_at, after=True)
+    with contextlib.suppress(Died):
+        act(mortal)
+    assert requests.died == bool(die_at)
+    mortal.wire.client.close()
+    if die_at:
+        act(store)
+    _check(store)
+    ended = _end(store)
+    store.close()
+    return ended, requests.writes
 
 
 def _end(store: DynamoStore) -> Any:

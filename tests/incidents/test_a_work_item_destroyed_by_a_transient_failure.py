@@ -19,7 +19,7 @@ def away(house: House, hours: float) -> None:
         for process in house.dagster.processes:
             while process.alive:
                 house.step(process, size=3, kind="retry")
-        house.clock.pass_by(1800.0)
+        house.clock.pass_by(min(hours / 2, 1.0) * HOUR)
 
 
 def test_a_row_waits_for_as_long_as_the_outage_lasts_and_pays_nothing_for_it(

@@ -11,7 +11,7 @@ from tests.simulation.house import LIMITS, TICK, House
 def test_what_is_asked_for_is_not_asked_for_again_however_long_it_waits(house: House) -> None:
     upload(house, "acme", 20)
     house.sweep()
-    for _ in range(200):
+    for _ in range(100):
         house.dagster.apply(house.tick())
         house.clock.pass_by(TICK)
         house.check()
@@ -31,9 +31,9 @@ def test_a_run_that_dies_at_once_is_asked_for_ever_more_seldom(house: House) -> 
             house.dagster.start(run)
             assert run.process is not None
             house.dagster.died(run.process, noticed=True)
-        house.clock.pass_by(5.0)
+        house.clock.pass_by(11.0)
         ticks += 1
-    assert ticks > 500  # one every six seconds: each settles for a second
+    assert ticks > 250  # one every 12 seconds: each settles for a second
     assert len(house.dagster.runs) <= 15  # 10, 20, 40 … 600 s apart
     assert {row.attempts for row in rows(house)} == {0}
     house.clock.pass_by(HOUR)

@@ -542,7 +542,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 # --- the same world, walked at random: longer, denser in work, and much faster ----------------
 
-WALKS = EXAMPLES // 2
+WALKS, PARTS = EXAMPLES // 2, 3
 STEPS = 120
 DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "1,50").split(",")]
 
@@ -665,9 +665,9 @@ NEEDS: dict[str, Callable[[Simulation], object]] = {
 }
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_is_lost_on_long_random_walks(template: Path, part: int) -> None:
-    for walk in range(part, WALKS, 4):
+    for walk in range(part, WALKS, PARTS):
         walk_at_random(lambda: in_memory(template, SEED), walk, STEPS)
 
 
