@@ -8,7 +8,7 @@ import typer
 
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
 from parjanya_dagster.cli.output import print_json, print_note, print_warning
-from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.errors import TransientError
 
 app = typer.Typer(help="Vectors, by which similar images are found.", no_args_is_help=True)
 
@@ -19,6 +19,7 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
 
     New images get theirs when they are enriched. You may interrupt this and start it again.
     """
+    from gpu_ops.endpoint.client import EndpointError
     from parjanya_dagster.embeddings import space_of
     from parjanya_dagster.execution.embedding import Made
     from parjanya_dagster.execution.embedding import make as make_of
@@ -39,7 +40,7 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
                 all_made += make_of(
                     platform.store, platform.objects, embedder, batch, previews.pixels
                 )
-        except StorageUnavailable as error:  # the others go on
+        except (EndpointError, TransientError) as error:  # the others go on
             refused[owner] = str(error)
             print_warning(f"{owner}: {error}")
         if at == len(batches) or at % 20 == 0:

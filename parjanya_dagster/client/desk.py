@@ -141,6 +141,12 @@ class Parjanya:
         pairs = [("tenant", tenant), ("limit", str(limit))]
         return self._connection.send(SimilarsListed, place, Path(path).read_bytes(), pairs).images
 
+    def similar_to_words(self, words: str, tenant: str, limit: int = 24) -> list[SimilarListed]:
+        """Images of a tenant that show what words say. Raises DeskRefused where the model of its
+        vectors knows no words."""
+        pairs = [("tenant", tenant), ("words", words), ("limit", str(limit))]
+        return self._connection.get(SimilarsListed, "/api/v1/similar", pairs).images
+
     def original(self, image: Image) -> bytes:
         """The original file."""
         return self._picture(image, "original")

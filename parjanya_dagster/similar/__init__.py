@@ -1,4 +1,4 @@
-"""Finds images of a tenant that look like one of them, or like a picture that is brought along."""
+"""Finds images of a tenant that look like one of them, like a picture, or like what words say."""
 
 from parjanya_dagster.similar.search import Alike, Answer, Similar
 
