@@ -9,6 +9,7 @@ is read from Truth before it is named.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from parjanya_dagster.execution.stages.build import decoders_of
 from parjanya_dagster.media import Limits, Rejected
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.similar.clusters import Clusters, clusters_of
 from parjanya_dagster.truth.models import PRESENT, ImageRow, Tenant
 from parjanya_dagster.truth.store import Images, Tenants
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_WORDS = 500  # characters that are asked by
+KEPT = 8  # clusterings of a process: each takes about 30 bytes an image
 MORE = 50  # that are looked up beyond what was asked for: some may have left their bucket
 
 
@@ -65,6 +68,7 @@ class Similar:
         self._store, self._objects = store, objects
         self._settings, self._clock = settings, clock
         self._held: Indexes | None = None
+        self._clusters: OrderedDict[tuple[str, int], Clusters] = OrderedDict()
         self._lock = threading.Lock()
 
     def like_image(self, row: ImageRow, n: int) -> Answer:
@@ -110,6 +114,38 @@ class Similar:
             vector, space = self._vector(lambda: self._embedder.embed_words([asked])[0])
         return self._like(tenant, vector, space, n)
 
+    def clusters(self, tenant: Tenant, k: int) -> Clusters:
+        """A tenant's images in up to k clusters. Kept until a vector changes.
+
+        Raises LikenessUnknown, EngineAway and StorageUnavailable.
+        """
+        with telling(self._settings):
+            space = space_of(self._embedder)
+        indexes, place = self._indexes(space), (tenant.slug, k)
+        with self._lock:
+            known = self._clusters.get(place)
+        if known is not None and known.is_of(space, indexes.generation(tenant)):
+            return known
+        ids, matrix, generation = indexes.all(tenant)
+        found = clusters_of(space, generation, ids, matrix, k)
+        with self._lock:
+            self._clusters[place] = found
+            self._clusters.move_to_end(place)
+            while len(self._clusters) > KEPT:
+                self._clusters.popitem(last=False)
+        return found
+
+    def shown(self, tenant: Tenant, images: Sequence[tuple[str, float]]) -> list[Alike]:
+        """Those of named images that are still in a tenant's bucket, in their order."""
+        rows = self._store.get_many([image_id for image_id, _ in images])
+        return [
+            Alike(row=rows[image_id], similarity=similarity)
+            for image_id, similarity in images
+            if image_id in rows
+            and rows[image_id].tenant == tenant.slug
+            and rows[image_id].object_state == PRESENT
+        ]
+
     def _vector(self, ask: Callable[[], NDArray[np.float32]]) -> tuple[NDArray[np.float32], Space]:
         """A vector and the space that it is in: a server may be replaced while it is asked."""
         before, vector, after = space_of(self._embedder), ask(), space_of(self._embedder)
@@ -121,16 +157,7 @@ class Similar:
         self, tenant: Tenant, vector: NDArray[np.float32], space: Space, n: int, but: str = ""
     ) -> Answer:
         near, compared = self._indexes(space).near(tenant, vector, n + MORE)
-        rows = self._store.get_many([image_id for image_id, _ in near])
-        alike = [
-            Alike(row=rows[image_id], similarity=similarity)
-            for image_id, similarity in near
-            if image_id in rows and image_id != but
-        ]
-        here = [
-            one for one in alike
-            if one.row.tenant == tenant.slug and one.row.object_state == PRESENT
-        ]  # fmt: skip
+        here = self.shown(tenant, [one for one in near if one[0] != but])
         return Answer(space=space, images=here[:n], compared=compared)
 
     def _of_preview(self, row: ImageRow) -> NDArray[np.float32]:

@@ -145,13 +145,12 @@ async def _like_body(request: Request, slug: str, n: int) -> Answer:
 def _listed(desk: Desk, person: Person, answer: Answer) -> list[tuple[Listed, float]]:
     """What was found, of what exists to this person and is in the catalog."""
     seen = [one for one in answer.images if person.may("viewer", one.row.tenant)]
-    listed = desk.catalog.listed(one.row.image_id for one in seen)
-    return [
-        (listed[one.row.image_id], one.similarity) for one in seen if one.row.image_id in listed
-    ]
+    known = desk.catalog.listed(one.row.image_id for one in seen)
+    return [(known[one.row.image_id], one.similarity) for one in seen if one.row.image_id in known]
 
 
-def _told(desk: Desk, person: Person, answer: Answer) -> SimilarsListed:
+def listed(desk: Desk, person: Person, answer: Answer) -> list[SimilarListed]:
+    """What was found, as the API tells it."""
     images = []
     for one, similarity in _listed(desk, person, answer):
         thumbnail = None
@@ -159,6 +158,11 @@ def _told(desk: Desk, person: Person, answer: Answer) -> SimilarsListed:
             thumbnail = desk.media.address(person, one.shown["tenant"], one.image_id, "thumbnail")
         told = {**one.shown, "image_id": one.image_id, "thumbnail": thumbnail}
         images.append(SimilarListed(**told, similarity=round(similarity, 4)))
+    return images
+
+
+def _told(desk: Desk, person: Person, answer: Answer) -> SimilarsListed:
+    images = listed(desk, person, answer)
     return SimilarsListed(space=answer.space.id, compared=answer.compared, images=images)
 
 

@@ -18,6 +18,7 @@ from parjanya_dagster.errors import DeskRefused
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings.groups import Embedding, Engines
 from parjanya_dagster.web.app import create_app
+from tests.support.clock import Clock
 from tests.support.desk_site import DeskSite, served_desk
 from tests.support.endpoint_stub import MODEL, Reply, Stub, close_clients
 from tests.support.pictures import picture
@@ -110,6 +111,36 @@ def test_an_image_that_left_is_not_found_and_one_without_a_vector_may_ask(
     assert page.count('class="tile ') == 4
 
 
+def test_clusters_are_of_one_tenant_and_an_image_names_its_own(
+    shared_site: DeskSite, ids: dict[str, str], clock: Clock
+) -> None:
+    anna, bob, asked = person(shared_site, "anna"), person(shared_site, "bob"), {"tenant": "acme"}
+    told = anna.get("/api/v1/clusters", params={**asked, "k": 3}).json()
+    assert (told["compared"], sum(one["size"] for one in told["clusters"])) == (5, 5)
+    acme = {ids[f"acme/{n}"] for n in range(5)}
+    assert {one["image_id"] for each in told["clusters"] for one in each["images"]} == acme
+    out = anna.get("/api/v1/outliers", params={**asked, "limit": 2}).json()["images"]
+    assert len(out) == 2
+    assert {one["image_id"] for one in out} <= acme
+    page = anna.get("/clusters", params={**asked, "k": 6}).text
+    assert page.count('<section class="cluster"') == 5 + 1
+    assert not any(ids[f"bolt/{n}"] in page for n in range(2))
+    one = anna.get("/clusters", params={**asked, "k": 6, "like": ids["acme/2"]}).text
+    assert one.count('class="tile ') == 1
+    assert ids["acme/2"] in one
+    assert anna.get("/clusters", params={"tenant": "bolt"}).text.count('class="tile ') == 0
+    assert bob.get("/api/v1/clusters", params=asked).status_code == 404
+    assert bob.get("/api/v1/outliers", params=asked).status_code == 404
+    # Vectors that are new are in it without a restart; images that left are not shown.
+    (late,) = shared_site.add("acme", "late.jpg", verdict="accept")
+    shared_site.place.store.depart([ids["acme/1"]], shared_site.place.clock(), "deleted")
+    embed(shared_site)
+    clock.pass_by(6.0)
+    shown = anna.get("/clusters", params={**asked, "k": 6}).text
+    assert late in shown
+    assert ids["acme/1"] not in shown
+
+
 def by_colour(_: int, payload: dict[str, Any]) -> Reply:
     """A model that knows colours and their names: pictures by their mean, words by name."""
     given = payload["messages"][0]["content"][0]
@@ -173,6 +204,8 @@ def test_the_client_asks_the_same(
         assert len(desk.similar(ids[0])) == 2
         assert len(desk.similar(ids[0], limit=1)) == 1
         assert desk.similar_to(file, "acme")[0].image_id == ids[2]
+        assert [one.size for one in desk.clusters("acme", k=1)] == [3]
+        assert len(desk.outliers("acme", limit=2)) == 2
         with pytest.raises(DeskRefused, match="words"):
             desk.similar_to_words("a dog", "acme")
     site.desk.catalog.close()
