@@ -1,6 +1,6 @@
 """How fast a release is written, against a plain tar of the same files; and what a kill costs.
 
-    python -m bench.release [--images N] [--kb SIZE] [--show]
+    python -m bench.release [--images N] [--kb SIZE] [--show [--loaders PYTHON]]
 
 The files are JPEGs of about that size, each with its own EXIF block; evidence and likeness are made
 up. A release reads each file, checks it, takes EXIF out, writes, waits for the disk and reads all
@@ -8,7 +8,8 @@ of it back. The plain tar is Python's `tarfile`, which waits for the disk once, 
 `cpu_of_tar` compares processor time: on a machine that others use, it says what an idle one does.
 
 `--show` makes one release of all formats, kills its process (-9) in the middle, goes on, reads it
-back, and makes the same on another home.
+back, and makes the same on another home. `--loaders` names an interpreter that has pandas, duckdb,
+datasets, webdataset and mlcroissant: each then loads the first release, and decodes its pictures.
 """
 
 from __future__ import annotations
@@ -188,8 +189,8 @@ def _timed(work: Callable[[], None]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def show(images: int, kb: int) -> None:
-    """Killed in the middle, resumed, read back, and made again on another home."""
+def show(images: int, kb: int, loaders: str) -> None:
+    """Killed in the middle, resumed, read back, loaded, and made again on another home."""
     options = Options(formats=FORMATS, split=(("train", 0.8), ("val", 0.1), ("test", 0.1)))
     sums = []
     for seed in (1, 2):
@@ -213,9 +214,25 @@ def show(images: int, kb: int) -> None:
             print(f"  {complete.release_id}: {found.files} files, {complete.size / 1e6:.0f} MB, "
                   f"{len(found.wrong)} wrong")  # fmt: skip
             sums.append((release.release_id, complete.sums))
-            print(f"  {platform.objects.place(SLUG, root_of(release))}")
+            if seed == 1 and loaders:
+                _load(loaders, platform.settings.home / "buckets" / SLUG / root_of(release))
             platform.store.close()
     print("the same id and the same bytes" if sums[0] == sums[1] else "NOT THE SAME")
+
+
+def _load(python: str, folder: Path) -> None:
+    """What each library finds in a release. It must be every image."""
+    program = Path(__file__).parents[1] / "tests" / "support" / "load_release.py"
+    for library in ("pandas", "duckdb", "datasets", "imagefolder", "webdataset", "mlcroissant"):
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as cache:
+            done = subprocess.run(
+                [python, str(program), library, str(folder)],
+                env={**os.environ, "HF_HOME": cache, "HF_HUB_OFFLINE": "1", "HOME": cache},
+                cwd=cache, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        said = (done.stdout or done.stderr).splitlines()[-1:] or ["nothing"]
+        print(f"  {library}: {said[0][:200]}; {time.perf_counter() - started:.1f} s", flush=True)
 
 
 def _killed(command: list[str]) -> None:
@@ -236,10 +253,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--kb", type=int, default=KB)
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--loaders", default="", help="an interpreter that has the libraries")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     if given.show:
-        show(given.images, given.kb)
+        show(given.images, given.kb, given.loaders)
         return
     for figure, value in measurements(given.images, given.kb):
         print(f"{figure:<40} {value:10.3f}")

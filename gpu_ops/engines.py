@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gpu_ops.interface import Embedder, Enricher, Scorer
 
 if TYPE_CHECKING:
+    from gpu_ops.embedding.options import ModelOptions, ServedOptions
     from gpu_ops.endpoint.options import Options as EndpointOptions
     from gpu_ops.iqa.options import Options as IqaOptions
     from gpu_ops.vlm.options import Options
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 NAMES: Mapping[str, tuple[str, ...]] = {
     "enricher": ("embedded", "embedded-tags", "transformers", "openai"),
     "scorer": ("embedded", "embedded-full", "pyiqa"),
-    "embedder": ("embedded", "embedded-lite0"),
+    "embedder": ("embedded", "embedded-lite0", "transformers", "openai"),
 }
 
 _lock = threading.RLock()
@@ -46,9 +47,15 @@ def scorer(name: str = "embedded", options: IqaOptions | None = None) -> Scorer:
     return engine
 
 
-def embedder(name: str = "embedded") -> Embedder:
-    """Return the process's embedder of that name. Building it loads no model; `warm()` does."""
-    engine: Embedder = _once("embedder", name)
+def embedder(
+    name: str = "embedded", options: ModelOptions | ServedOptions | None = None
+) -> Embedder:
+    """Return the process's embedder of that name. Building it loads no model; `warm()` does.
+
+    `options` are for `transformers` and `openai` (`gpu_ops.embedding.options`). Raises ValueError
+    where they are missing.
+    """
+    engine: Embedder = _once("embedder", name, options)
     return engine
 
 
@@ -68,6 +75,8 @@ def _once(kind: str, name: str, options: Any = None) -> Any:
 def _build(kind: str, name: str, options: Any) -> Any:
     if name not in NAMES[kind]:
         raise ValueError(f"there is no {kind} named {name!r}; choose {' or '.join(NAMES[kind])}")
+    if kind == "embedder":
+        return _embedder(name, options)
     if name == "transformers":
         _require("transformers", name, "vlm")
         from gpu_ops.vlm.enricher import TransformersEnricher
@@ -88,14 +97,6 @@ def _build(kind: str, name: str, options: Any) -> Any:
         if options is None:
             raise ValueError("the engine `pyiqa` needs options: where are its weights?")
         return PyiqaScorer(Path(options.weights), options.metrics, device=options.device)
-    if kind == "embedder":
-        if name == "embedded-lite0":
-            from gpu_ops.embedded.lite0 import Lite0Embedder
-
-            return Lite0Embedder()
-        from gpu_ops.embedded.descriptor import DescriptorEmbedder
-
-        return DescriptorEmbedder()
     if kind == "enricher":
         from gpu_ops.embedded.enricher import EmbeddedEnricher
 
@@ -103,6 +104,27 @@ def _build(kind: str, name: str, options: Any) -> Any:
     from gpu_ops.embedded.scorer import FAST, FULL, EmbeddedScorer
 
     return EmbeddedScorer(FULL if name == "embedded-full" else FAST, name)
+
+
+def _embedder(name: str, options: Any) -> Embedder:
+    if name == "embedded-lite0":
+        from gpu_ops.embedded.lite0 import Lite0Embedder
+
+        return Lite0Embedder()
+    if name == "embedded":
+        from gpu_ops.embedded.descriptor import DescriptorEmbedder
+
+        return DescriptorEmbedder()
+    if options is None:
+        raise ValueError(f"the embedder `{name}` needs options: which model?")
+    if name == "openai":
+        from gpu_ops.embedding.served import ServedEmbedder
+
+        return ServedEmbedder(options)
+    _require("transformers", name, "vlm")
+    from gpu_ops.embedding.model import ModelEmbedder
+
+    return ModelEmbedder(options)
 
 
 def _require(package: str, engine: str, extra: str) -> None:

@@ -124,7 +124,15 @@ class Embedder(Engine, Protocol):
     def embed(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return vectors (n, dimension) of unit length, one per image, in order.
 
-        Raises `InvalidImage` when an array is not an upright RGB image.
+        Raises `InvalidImage` when an array is not an upright RGB image, `SomeFailed` (its bodies
+        are vectors) where an engine can tell which images failed, and what says that the engine
+        cannot work now.
+        """
+
+    def embed_words(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return vectors (n, dimension) of unit length, one per text, in the space of the images.
+
+        Raises `NoWords` where the engine has no text side.
         """
 
 
@@ -135,13 +143,15 @@ class SomeFailed(Exception):
     by position. An error whose attribute `transient` is true may pass by itself.
     """
 
-    def __init__(
-        self, bodies: Sequence[dict[str, Any] | None], errors: Mapping[int, Exception]
-    ) -> None:
+    def __init__(self, bodies: Sequence[Any | None], errors: Mapping[int, Exception]) -> None:
         first = next(iter(errors.values()), None)
         super().__init__(f"{len(errors)} of {len(bodies)} images failed, the first: {first}")
         self.bodies = bodies
         self.errors = errors
+
+
+class NoWords(ValueError):
+    """The vectors of this engine cannot be searched by words: it has no text side."""
 
 
 class EngineLost(Exception):

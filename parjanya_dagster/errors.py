@@ -141,6 +141,10 @@ class LikenessUnknown(ParjanyaError):
     """There is nothing to compare this picture by."""
 
 
+class EngineAway(TransientError):
+    """The engine that makes vectors does not answer at present, or was replaced by another."""
+
+
 class TokenRefused(ParjanyaError):
     """This is no valid token. `parjanya uploads token add TENANT` makes one."""
 

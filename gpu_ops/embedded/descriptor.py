@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import workers
-from gpu_ops.interface import Identity, require_images
+from gpu_ops.interface import Identity, NoWords, require_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +80,10 @@ class DescriptorEmbedder:
         if not images:
             return np.zeros((0, DIMENSION), np.float32)
         return np.stack(workers.each(describe, images))
+
+    def embed_words(self, texts: Sequence[str]) -> Vector:
+        """Raises `NoWords`."""
+        raise NoWords("the descriptor knows colours, edges and texture, and no words")
 
 
 def describe(image: Image) -> Vector:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpu_ops.embedded import tags, workers
-from gpu_ops.interface import Identity, require_images
+from gpu_ops.interface import Identity, NoWords, require_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,3 +63,7 @@ class Lite0Embedder:
         lengths = np.linalg.norm(found, axis=1, keepdims=True)
         unit: NDArray[np.float32] = found / np.maximum(lengths, np.finfo(np.float32).tiny)
         return unit
+
+    def embed_words(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Raises `NoWords`."""
+        raise NoWords("EfficientNet-Lite0 is a network of images alone, and knows no words")

@@ -90,6 +90,10 @@ class Client:
         """
         return self._asked("POST", "chat/completions", payload, _is_completion)
 
+    def embedding(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One vector, as `data[0].embedding`: a list of numbers. Raises as `chat` does."""
+        return self._asked("POST", "embeddings", payload, _is_embedding)
+
     def models(self) -> list[dict[str, Any]]:
         """What the server serves, each with at least an `id`. Raises as `chat` does."""
         answer = self._asked("GET", "models", None, _is_listing)
@@ -170,7 +174,7 @@ class Client:
         except ValueError:
             return None, f"no JSON but {_body(response)!r}"
         if not usable(answer):
-            return None, f"no completion but {_body(response)!r}"
+            return None, f"no usable answer but {_body(response)!r}"
         return None, answer
 
     def _connected(self) -> httpx.Client:
@@ -219,6 +223,18 @@ def _is_completion(answer: Any) -> bool:
         return isinstance(choice["message"], dict) and choice.get("finish_reason") not in ABORTED
     except (KeyError, IndexError, TypeError):
         return False
+
+
+def _is_embedding(answer: Any) -> bool:
+    try:
+        vector = answer["data"][0]["embedding"]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return (
+        isinstance(vector, list)
+        and bool(vector)
+        and all(isinstance(x, (int, float)) for x in vector)
+    )
 
 
 def _is_listing(answer: Any) -> bool:

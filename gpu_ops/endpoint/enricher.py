@@ -16,7 +16,7 @@ from gpu_ops.endpoint import questions
 from gpu_ops.endpoint.client import Client, GracePeriods
 from gpu_ops.endpoint.looks import Look, look
 from gpu_ops.endpoint.options import VISUAL_TOKENS, Options
-from gpu_ops.endpoint.served import Server
+from gpu_ops.endpoint.served import Server, stated_revision
 from gpu_ops.interface import Identity, SomeFailed, require_images
 from gpu_ops.vlm import categories, evidence, prompts
 from gpu_ops.vlm.calibration import UNCALIBRATED, Calibration
@@ -141,13 +141,8 @@ class EndpointEnricher:
 
     def _stated(self) -> str:
         """Which files of the model: as the operator says, else as the server does."""
-        server = self._server.facts().revision
-        if self._revision and server and self._revision not in server:
-            raise ValueError(
-                f"the server states that it serves {self._model} at {server}, and the settings say "
-                f"{self._revision}: set PARJANYA_VLM__REVISION to what is served, or leave it out"
-            )
-        return self._revision or server or "unstated"
+        facts = self._server.facts()
+        return stated_revision(facts, self._model, self._revision, "PARJANYA_VLM__REVISION")
 
     def warm(self) -> None:
         """Loads nothing: the server keeps the model warm."""

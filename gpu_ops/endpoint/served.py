@@ -7,6 +7,7 @@ operator says.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -62,12 +63,27 @@ def served(model: str, models: Sequence[Mapping[str, Any]], version: Mapping[str
     )
 
 
+def stated_revision(facts: Served, model: str, said: str, variable: str) -> str:
+    """Which files of the model: as the operator said in a variable, else as the server states.
+
+    Raises ValueError where they contradict one another.
+    """
+    if said and facts.revision and said not in facts.revision:
+        raise ValueError(
+            f"the server states that it serves {model} at {facts.revision}, and the settings say "
+            f"{said}: set {variable} to what is served, or leave it out"
+        )
+    return said or facts.revision or "unstated"
+
+
 class Server:
     """What the server says of itself. Asked once, and again where a connection was lost since: it
-    may have been restarted as another. Safe to use from threads."""
+    may have been restarted as another. A restart while nothing is asked loses no connection, so
+    what was said counts for `fresh` seconds at most. Safe to use from threads."""
 
-    def __init__(self, client: Client, model: str) -> None:
-        self._client, self._model = client, model
+    def __init__(self, client: Client, model: str, fresh: float = math.inf) -> None:
+        self._client, self._model, self._fresh = client, model, fresh
+        self._asked_at = -math.inf
         self._lock = threading.Lock()
         self._facts: Served | None = None
         self._losses = 0  # of connections, before it was asked
@@ -76,7 +92,8 @@ class Server:
         """Where it does not answer, what it said last. Raises EndpointError where it said nothing
         yet, and ValueError where it does not serve the model."""
         with self._lock:
-            if self._facts is None or self._client.losses != self._losses:
+            old = self._client.clock() - self._asked_at >= self._fresh
+            if self._facts is None or old or self._client.losses != self._losses:
                 try:
                     return self._ask()
                 except EndpointError:
@@ -90,7 +107,7 @@ class Server:
             return self._ask()
 
     def _ask(self) -> Served:
-        losses = self._client.losses
+        losses, asked_at = self._client.losses, self._client.clock()
         models = self._client.models()
         names = [str(one["id"]) for one in models]
         if self._model not in names:
@@ -98,5 +115,5 @@ class Server:
                 f"{self._client.url} does not serve {self._model!r}, but {', '.join(names)}"
             )
         self._facts = served(self._model, models, self._client.version())
-        self._losses = losses
+        self._losses, self._asked_at = losses, asked_at
         return self._facts

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gpu_ops.device import device
 from gpu_ops.faults import lost, too_much
 from gpu_ops.interface import EngineLost, Identity, SomeFailed, require_images
 from gpu_ops.vlm import categories, checkpoint, description, evidence, prompts
@@ -111,8 +112,14 @@ class TransformersEnricher:
                     self.adopt(kept.asking(self._prompt, describe=options.describe))
                     return
                 folder = checkpoint.folder_of(options.model, options.revision)
-                device = _device(options.device)
-                self.adopt(Reader(folder, self._prompt, describe=options.describe, device=device))
+                self.adopt(
+                    Reader(
+                        folder,
+                        self._prompt,
+                        describe=options.describe,
+                        device=device(options.device),
+                    )
+                )
 
     def adopt(self, reader: Reader) -> None:
         """Use a reader that is in memory already (random weights, for a benchmark)."""
@@ -241,11 +248,3 @@ def _unless_lost(work: Callable[[T], R], given: T) -> R:
         if lost(error):
             raise EngineLost(f"the device failed: {error}") from error
         raise
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -29,6 +29,8 @@ from parjanya_dagster.errors import QueryInvalid
 if TYPE_CHECKING:
     from parjanya_dagster.catalog import Catalog, Query
     from parjanya_dagster.platform import Platform
+    from parjanya_dagster.similar import Answer
+    from parjanya_dagster.truth.models import Tenant
 
 PAGE = 1000
 EVERY = 1_000_000_000
@@ -54,8 +56,17 @@ def images(
             "file, the most alike first. Goes with --tenant, --limit, --json and --paths."
         ),
     ] = "",
+    like_words: Annotated[
+        str,
+        typer.Option(
+            "--like-words",
+            help="Those that show what these words say, the best first, where the model of the "
+            "vectors knows words. Goes with --tenant, --limit, --json and --paths.",
+        ),
+    ] = "",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many. With --like 24, else all.")
+        int | None,
+        typer.Option(min=1, help="At most so many. With --like and --like-words 24, else all."),
     ] = None,
     as_json: Json = False,
     paths: Annotated[
@@ -68,10 +79,19 @@ def images(
         "tenant": tenant, "verdict": verdict, "rule": rule, "reason": reason, "category": category,
         "failure": failure, "batch": batch,
     }  # fmt: skip
-    if like:
-        if any(value for name, value in chosen.items() if name != "tenant") or since or text:
-            raise QueryInvalid("--like goes with --tenant, --limit, --json and --paths alone.")
-        _print_like(platform, like, tenant or [], limit or ALIKE, as_json, paths)
+    if like or like_words:
+        others = any(value for name, value in chosen.items() if name != "tenant") or since or text
+        if others or (like and like_words):
+            raise QueryInvalid(
+                "--like or --like-words goes with --tenant, --limit, --json and --paths alone."
+            )
+        tenants, most = tenant or [], limit or ALIKE
+        answer = (
+            _like(platform, like, tenants, most)
+            if like
+            else platform.similar.like_words(_owner(platform, tenants), like_words, most)
+        )
+        _print_alike(platform, answer, as_json, paths)
         return
     with current_catalog(platform) as catalog:
         query = view_of(catalog, chosen, since, text, sort)
@@ -103,22 +123,25 @@ def _print(
         query = query.page_after(found.next)
 
 
-def _print_like(
-    platform: Platform, like: str, tenants: list[str], limit: int, as_json: bool, paths: bool
-) -> None:
+def _owner(platform: Platform, tenants: list[str]) -> Tenant:
+    """The one tenant whose images are asked for. Raises QueryInvalid where it is not clear."""
+    slugs = tenants or [tenant.slug for tenant in platform.store.tenants()]
+    if len(slugs) != 1:
+        raise QueryInvalid("Images of one tenant are compared: name it with --tenant.")
+    return platform.tenant(slugs[0])
+
+
+def _like(platform: Platform, like: str, tenants: list[str], limit: int) -> Answer:
     from parjanya_dagster.doctor.find import find_image
 
-    if len(tenants) > 1:
-        raise QueryInvalid("Images are compared within one tenant: name one with --tenant.")
-    slugs = tenants or [tenant.slug for tenant in platform.store.tenants()]
-    if Path(like).is_file():
-        if len(slugs) != 1:
-            raise QueryInvalid("Whose images shall be compared with the picture? Say --tenant.")
-        owner = platform.tenant(slugs[0])
-        answer = platform.similar.like_picture(owner, Path(like).read_bytes(), limit)
-    else:
-        row = find_image(platform.store, like, tenants[0] if tenants else None)
-        answer = platform.similar.like_image(row, limit)
+    if len(tenants) > 1 or Path(like).is_file():
+        owner = _owner(platform, tenants)
+        return platform.similar.like_picture(owner, Path(like).read_bytes(), limit)
+    row = find_image(platform.store, like, tenants[0] if tenants else None)
+    return platform.similar.like_image(row, limit)
+
+
+def _print_alike(platform: Platform, answer: Answer, as_json: bool, paths: bool) -> None:
     print_note(f"of {answer.compared} images that have a vector of {answer.space.id}")
     for one in answer.images:
         row = one.row

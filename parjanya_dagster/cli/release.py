@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Releases: create, list, show, diff, verify, resume, withdraw.",
+    help="Releases: create, list, show, diff, coverage, verify, resume, withdraw.",
 )
+QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)  # of distances that are told
 MOST_TOLD = 20  # images of a difference that are printed
 COLOURS = {"complete": GOOD, "writing": ATTENTION, "withdrawn": BAD}
 
@@ -202,6 +203,68 @@ def diff(
         typer.echo(line)
     if len(lines) > MOST_TOLD:
         typer.echo(f"… {len(lines) - MOST_TOLD} more: --json")
+
+
+@app.command()
+def coverage(
+    ref: Ref,
+    tenant: TheTenant,
+    verdict: Annotated[
+        list[str] | None,
+        typer.Option(help="Ask about images with this verdict. Repeatable. Default: all."),
+    ] = None,
+    within: Annotated[
+        float | None,
+        typer.Option(min=0, max=2, help="List all images that are farther than this."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Without --within: list the farthest, so many at most.")
+    ] = 10,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """How far the nearest released image is from each image of the tenant.
+
+    Far means 1 - cosine of their vectors: 0 is the same. What counts as near depends on the engine
+    that made the vectors, so no distance is the default.
+    """
+    from parjanya_dagster.execution.engines import chosen_space
+    from parjanya_dagster.release.coverage import coverage as coverage_of
+    from parjanya_dagster.release.create import find
+
+    platform = platform_of(home)
+    owner = platform.tenant(tenant)
+    release = find(platform.store, owner.slug, ref)
+    space = chosen_space(platform.settings)
+    if space is None:
+        raise ReleaseInvalid("No vectors are made here: PARJANYA_ENGINES__EMBEDDER is none.")
+    found = coverage_of(
+        platform.store, platform.objects, owner, release, space, tuple(verdict or ())
+    )
+    shown = limit if within is None else len(found.rows) - found.within(within)
+    far = [
+        {"image_id": row.image_id, "key": row.key, "verdict": row.effective_verdict,
+         "distance": round(float(distance), 4), "nearest": nearest.key}
+        for row, nearest, distance, _ in zip(
+            found.rows, found.nearest, found.distances, range(shown), strict=False
+        )
+    ]  # fmt: skip
+    quantiles = {f"{share:.0%}": round(found.quantile(share), 4) for share in QUANTILES}
+    if as_json:
+        print_json({"space": space.id, "images": len(found.rows), "released": found.released,
+                    "missing": found.missing, "quantiles": quantiles,
+                    "within": None if within is None else found.within(within),
+                    "farthest": far})  # fmt: skip
+        return
+    typer.echo(f"{len(found.rows)} images, {found.released} released ones, {found.missing} without "
+               f"a vector ({space.id})")  # fmt: skip
+    told = ", ".join(f"{distance:.3f} ({share})" for share, distance in quantiles.items())
+    typer.echo(f"The nearest released image is no farther than {told}.")
+    if within is not None:
+        typer.echo(f"{found.within(within)} of {len(found.rows)} images are within {within:g}.")
+    for one in far:
+        typer.echo(f"{one['distance']:.3f}  {one['image_id']}  {one['verdict'] or '-':<8} "
+                   f"{one['key']}  (nearest: {one['nearest']})")  # fmt: skip
 
 
 @app.command()

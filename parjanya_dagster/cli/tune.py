@@ -149,7 +149,7 @@ def _print_curve(rule: Mapping[str, Any]) -> None:
 
 def _cut(rule: Mapping[str, Any], cut: Mapping[str, float | None]) -> str:
     band = "" if cut["review_from"] is None else f", review from {cut['review_from']:g}"
-    return f"{rule['operator']} {cut['threshold']:g}{band}"
+    return f"{rule['compares']} {rule['operator']} {cut['threshold']:g}{band}"
 
 
 def _share(part: Mapping[str, Any]) -> str:

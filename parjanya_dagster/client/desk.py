@@ -13,6 +13,8 @@ from parjanya_dagster.client.connection import open_connection
 from parjanya_dagster.client.messages import (
     MOST_DECISIONS,
     Action,
+    ClusterListed,
+    ClustersListed,
     DecisionOf,
     Decisions,
     ImageFacts,
@@ -140,6 +142,23 @@ class Parjanya:
         place = "/api/v1/similar/content"
         pairs = [("tenant", tenant), ("limit", str(limit))]
         return self._connection.send(SimilarsListed, place, Path(path).read_bytes(), pairs).images
+
+    def similar_to_words(self, words: str, tenant: str, limit: int = 24) -> list[SimilarListed]:
+        """Images of a tenant that show what words say. Raises DeskRefused where the model of its
+        vectors knows no words."""
+        pairs = [("tenant", tenant), ("words", words), ("limit", str(limit))]
+        return self._connection.get(SimilarsListed, "/api/v1/similar", pairs).images
+
+    def clusters(self, tenant: str, k: int = 12, limit: int = 8) -> list[ClusterListed]:
+        """A tenant's images by what looks alike: up to k clusters, the largest first, each with
+        some of its most typical images."""
+        pairs = [("tenant", tenant), ("k", str(k)), ("limit", str(limit))]
+        return self._connection.get(ClustersListed, "/api/v1/clusters", pairs).clusters
+
+    def outliers(self, tenant: str, limit: int = 24) -> list[SimilarListed]:
+        """Images of a tenant that are least like any others."""
+        pairs = [("tenant", tenant), ("limit", str(limit))]
+        return self._connection.get(SimilarsListed, "/api/v1/outliers", pairs).images
 
     def original(self, image: Image) -> bytes:
         """The original file."""

@@ -100,6 +100,21 @@ class SimilarsListed(Told):
     images: list[SimilarListed]
 
 
+class ClusterListed(Told):
+    """Images that look alike."""
+
+    size: int = Field(description="Images of the cluster.")
+    images: list[SimilarListed] = Field(description="Its most typical images.")
+
+
+class ClustersListed(Told):
+    """A tenant's images in clusters, the largest first."""
+
+    space: str = Field(description="Which engine and revision made the vectors.")
+    compared: int = Field(description="Images of the tenant that have a vector.")
+    clusters: list[ClusterListed]
+
+
 class Facets(Told):
     """Images by value of each facet, among those that match all filters but its own.
 

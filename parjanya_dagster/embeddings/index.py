@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,6 +24,8 @@ MOST_BYTES = 1 << 30
 """Of the indexes of a process, unless one alone is larger. Those used last are kept."""
 FRESH = 5.0  # seconds for which the blocks are not listed again
 
+_generations = itertools.count()
+
 
 class Index:
     """The vectors of one tenant in one space, and no others: it knows one bucket."""
@@ -33,15 +36,20 @@ class Index:
         self.nearest = Nearest(space.dimension)
         self.lock = threading.Lock()
         self.listed_at = float("-inf")
+        self.generation = next(_generations)  # another one where a vector may be another
 
     def refresh(self) -> None:
         """Read the blocks that changed since they were read. Raises StorageUnavailable."""
         listing = self._objects.listing(self._bucket, prefix_of(self._space))
         there = {info.key: info.version for info in listing}
-        for key in self._versions.keys() - there.keys():
+        gone = self._versions.keys() - there.keys()
+        for key in gone:
             self.nearest.drop(key)
             del self._versions[key]
         changed = [key for key, version in there.items() if self._versions.get(key) != version]
+
+        if gone or changed:
+            self.generation = next(_generations)
 
         def read_one(key: str) -> tuple[Block, str]:
             return read(self._objects, self._bucket, key, self._space)
@@ -71,13 +79,37 @@ class Indexes:
         """
         index = self._index(tenant)
         with index.lock:
-            now = self._clock()
-            if not 0 <= now - index.listed_at < FRESH:
-                index.refresh()
-                index.listed_at = now
+            self._follow(index)
             found, compared = index.nearest.near(vector, n), len(index.nearest)
         self._forget()
         return found, compared
+
+    def all(self, tenant: Tenant) -> tuple[NDArray[np.bytes_], NDArray[np.float16], int]:
+        """Ids and vectors of a tenant's images, in the order of the ids, and their generation.
+
+        Two answers of one generation are the same. Ids of images that left meanwhile may be among
+        them. Raises StorageUnavailable.
+        """
+        index = self._index(tenant)
+        with index.lock:
+            self._follow(index)
+            ids, matrix = index.nearest.all()
+            generation = index.generation
+        self._forget()
+        return ids, matrix, generation
+
+    def generation(self, tenant: Tenant) -> int:
+        """What `all` would say. Raises StorageUnavailable."""
+        index = self._index(tenant)
+        with index.lock:
+            self._follow(index)
+            return index.generation
+
+    def _follow(self, index: Index) -> None:
+        now = self._clock()
+        if not 0 <= now - index.listed_at < FRESH:
+            index.refresh()
+            index.listed_at = now
 
     def _index(self, tenant: Tenant) -> Index:
         with self._lock:

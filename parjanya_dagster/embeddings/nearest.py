@@ -69,6 +69,12 @@ class Nearest:
         first, last = self._groups.pop(group, (0, 0))
         self._live[first:last] = False
 
+    def all(self) -> tuple[NDArray[np.bytes_], Matrix]:
+        """Names and vectors (n, dimension), a copy, in the order of the names."""
+        slots = np.flatnonzero(self._live[: self._size])
+        slots = slots[np.argsort(self._ids[slots], kind="stable")]
+        return self._ids[slots], self._vectors[slots]
+
     def near(self, vector: NDArray[np.float32], n: int) -> list[tuple[str, float]]:
         """Up to n names and their cosine similarities to a vector of unit length, nearest first."""
         slots = self._candidates(vector, max(n, CANDIDATES))

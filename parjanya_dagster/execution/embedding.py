@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from gpu_ops.interface import Embedder
+from gpu_ops.interface import Embedder, SomeFailed
 from parjanya_dagster.embeddings import space_of
 from parjanya_dagster.embeddings.blocks import CONTENT_TYPE, key_of, made_from, packed, read
-from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.errors import EngineAway, ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.buckets import require_known
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import Objects
@@ -63,8 +63,8 @@ def make(
     `pixels`: the preview of a row. A vector is void if its image is gone or has another preview.
 
     Of two who do this at once, the second adds to what the first wrote. Raises what the engine
-    raises where it cannot work at all, StorageUnavailable, and BucketUnknown where another bucket
-    lies at the place of the known one.
+    raises where it cannot work at all, EngineAway where it became another meanwhile,
+    StorageUnavailable, and BucketUnknown where another bucket lies at the place of the known one.
     """
     tenant = store.tenant(parse_batch(batch)[0])
     assert tenant is not None, "a batch belongs to a registered tenant"
@@ -83,8 +83,14 @@ def make(
     new: dict[str, NDArray[np.float32]] = {}
     for some in _chunks(left):
         shown = [(row, image) for row in some if (image := _shown(row, pixels)) is not None]
-        vectors = embedder.embed([image for _, image in shown])
-        new |= {row.image_id: one for (row, _), one in zip(shown, vectors, strict=True)}
+        vectors = _vectors(embedder, shown)
+        new |= {
+            row.image_id: one
+            for (row, _), one in zip(shown, vectors, strict=True)
+            if one is not None
+        }
+    if space_of(embedder) != space:  # a server was restarted with another model
+        raise EngineAway(f"{space.id} became {space_of(embedder).id} while vectors were made.")
     done = Made(made=len(new), there=len(there), failed=len(left) - len(new))
     if not new and not void:
         return done
@@ -94,6 +100,22 @@ def make(
             return done
         block, version = read(objects, bucket, key, space)
     raise StorageUnavailable(f"Others write {bucket}/{key} all the time.")
+
+
+def _vectors(
+    embedder: Embedder, shown: Sequence[tuple[ImageRow, NDArray[np.uint8]]]
+) -> Sequence[NDArray[np.float32] | None]:
+    """A vector of each image. None: the engine has none for it. What may pass is raised."""
+    try:
+        return list(embedder.embed([image for _, image in shown]))
+    except SomeFailed as failed:
+        for position, error in failed.errors.items():
+            if getattr(error, "transient", False):
+                raise error from failed
+            row = shown[position][0]
+            log.warning("no_vector", image=row.image_id, tenant=row.tenant,
+                        why=f"{type(error).__name__}: {error}")  # fmt: skip
+        return failed.bodies
 
 
 def _chunks(rows: Sequence[ImageRow]) -> Iterator[Sequence[ImageRow]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gpu_ops.engines
+from gpu_ops.embedding.options import ModelOptions, ServedOptions
+from gpu_ops.endpoint.client import EndpointError, EndpointUnavailable
 from gpu_ops.endpoint.options import Options as EndpointOptions
-from gpu_ops.interface import Embedder, Enricher, Scorer
+from gpu_ops.interface import Embedder, Enricher, NoWords, Scorer, SomeFailed
 from gpu_ops.iqa.options import Options as IqaOptions
 from gpu_ops.vlm.options import Options as TransformersOptions
 from parjanya_dagster.embeddings.space import Space, space_of
-from parjanya_dagster.errors import LikenessUnknown
+from parjanya_dagster.errors import EngineAway, LikenessUnknown
 from parjanya_dagster.settings import Settings
 
 KIND = {"enriched": "enricher", "scored": "scorer"}
@@ -67,29 +71,72 @@ def engine_of(settings: Settings, stage: str) -> Enricher | Scorer:
 
 
 def embedder_of(settings: Settings) -> Embedder | None:
-    """The engine that makes vectors. None: none are made. Raises ImportError."""
-    name = settings.engines.embedder
-    return None if name == "none" else gpu_ops.engines.embedder(name)
+    """The engine that makes vectors. None: none are made. Raises ImportError, ValueError."""
+    name, chosen = settings.engines.embedder, settings.embedding
+    options: Any = None
+    if name == "none":
+        return None
+    if name == "transformers":
+        options = ModelOptions(chosen.model, chosen.revision, settings.engines.device, chosen.query)
+    if name == "openai":
+        options = ServedOptions(
+            chosen.url,
+            chosen.model,
+            chosen.revision,
+            chosen.key.get_secret_value(),
+            chosen.connections,
+            chosen.timeout,
+            chosen.instruction,
+            chosen.query,
+        )
+    return gpu_ops.engines.embedder(name, options)
 
 
 def fit_embedder_of(settings: Settings) -> Embedder:
-    """The engine that makes vectors. Raises LikenessUnknown: there is none, or no weights."""
-    embedder = embedder_of(settings)
+    """The engine that makes vectors.
+
+    Raises LikenessUnknown: there is none, or no weights. EngineAway: its server does not answer.
+    """
+    with telling(settings):
+        embedder = embedder_of(settings)
+        if embedder is not None:
+            embedder.check()
     if embedder is None:
         raise LikenessUnknown(
             "No vectors are made here, so nothing can be compared: PARJANYA_ENGINES__EMBEDDER is "
             "none. Choose embedded."
         )
-    try:
-        embedder.check()
-    except (ImportError, OSError, ValueError) as error:
-        raise LikenessUnknown(
-            f"The engine {settings.engines.embedder} cannot make vectors here: {error}"
-        ) from error
     return embedder
 
 
 def chosen_space(settings: Settings) -> Space | None:
-    """The space of the vectors that are made here. None: none are made. Loads no model."""
-    embedder = embedder_of(settings)
-    return None if embedder is None else space_of(embedder)
+    """The space of the vectors that are made here. None: none are made. Loads no model.
+
+    Raises LikenessUnknown where the engine lacks something, EngineAway where its server does not
+    answer.
+    """
+    with telling(settings):
+        embedder = embedder_of(settings)
+        return None if embedder is None else space_of(embedder)
+
+
+@contextmanager
+def telling(settings: Settings) -> Iterator[None]:
+    """What the embedder raises inside, as a person is told: LikenessUnknown, or EngineAway where
+    its server may answer later."""
+    try:
+        yield
+    except NoWords as error:
+        raise LikenessUnknown(
+            f"These vectors cannot be searched by words: {error}. Choose a model of images and "
+            "words (PARJANYA_ENGINES__EMBEDDER=transformers or openai)."
+        ) from error
+    except SomeFailed as failed:
+        why = next(iter(failed.errors.values()), failed)
+        raise LikenessUnknown(f"The model gives no vector of this picture: {why}") from failed
+    except EndpointUnavailable as error:
+        raise EngineAway(f"The server of the embedding model: {error}") from error
+    except (ImportError, OSError, ValueError, EndpointError) as error:
+        raise LikenessUnknown(
+            f"The engine {settings.engines.embedder} cannot make vectors here: {error}"
+        ) from error

@@ -11,7 +11,17 @@ from .comparison import Comparison, Flip, compare
 from .diff import Change, PolicyDiff, diff
 from .document import Verdict
 from .errors import PolicyChanged, PolicyError, Problem, UnknownPolicy
-from .evaluation import EVALUATION_VERSION, Decision, Duplicate, Reason, evaluate, read_by, softened
+from .evaluation import (
+    EVALUATION_VERSION,
+    Decision,
+    Duplicate,
+    Reason,
+    allowed_by,
+    evaluate,
+    read_by,
+    softened,
+)
+from .movable import movable, moved_comparison
 from .versions import Policy, builtin, load, newest, parse_ref, refuse_changed
 
 __all__ = [
@@ -31,6 +41,7 @@ __all__ = [
     "Reason",
     "UnknownPolicy",
     "Verdict",
+    "allowed_by",
     "boundary",
     "builtin",
     "canonical_json",
@@ -39,6 +50,8 @@ __all__ = [
     "evaluate",
     "lacking",
     "load",
+    "movable",
+    "moved_comparison",
     "newest",
     "parse_ref",
     "provided",

@@ -94,12 +94,11 @@ def holds(condition: Condition, values: Values, *, widened: bool = False) -> boo
 
     ``widened`` uses the weaker thresholds of ``review_from`` where there are any.
     """
-    if condition.parts:
-        answers = [holds(part, values, widened=widened) for part in condition.parts]
-        decisive = condition.any_of is not None  # one True settles any_of, one False all_of
-        if decisive in answers:
-            return decisive
-        return None if None in answers else not decisive
+    if condition.all_of:
+        return all_hold(condition.all_of, values, widened=widened)
+    if condition.any_of:
+        answers = [holds(part, values, widened=widened) for part in condition.any_of]
+        return True if True in answers else (None if None in answers else False)
     value = subject(condition, values)
     if isinstance(value, Absent):
         return None
@@ -116,6 +115,14 @@ def holds(condition: Condition, values: Values, *, widened: bool = False) -> boo
     if condition.in_ is not None and not any(_same(value, choice) for choice in condition.in_):
         return False
     return condition.equals is None or _same(value, condition.equals)
+
+
+def all_hold(
+    conditions: Iterable[Condition], values: Values, *, widened: bool = False
+) -> bool | None:
+    """Whether all of them hold. One that does not settles it, whatever is missing of others."""
+    answers = [holds(part, values, widened=widened) for part in conditions]
+    return False if False in answers else (None if None in answers else True)
 
 
 def _said(condition: Condition, value: Value) -> bool | None:

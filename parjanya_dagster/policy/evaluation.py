@@ -15,6 +15,7 @@ from .canonical import canonical_json
 from .checks import NO_OBJECTION
 from .conditions import (
     Absent,
+    all_hold,
     holds,
     inseparable,
     is_number,
@@ -27,6 +28,7 @@ from .conditions import (
 )
 from .document import Rule, Verdict
 from .messages import render, spell
+from .movable import beside, moved_comparison
 from .texts import told
 from .versions import Policy
 
@@ -130,10 +132,23 @@ def softened(policy: Policy, rule: Rule, evidence: Mapping[str, Any]) -> bool:
 
 
 def read_by(rule: Rule, evidence: Mapping[str, Any]) -> int | float | None:
-    """The number that a rule of one comparison compares. None: it is missing, or no number."""
-    values = {path: plain(look_up(evidence, path)) for path in rule.paths}
-    value = subject(rule.when, values)
+    """The number that the rule's movable comparison compares. None: missing, or no number."""
+    comparison = moved_comparison(rule)
+    values = {path: plain(look_up(evidence, path)) for path in comparison.paths}
+    value = subject(comparison, values)
     return value if is_number(value) else None
+
+
+def allowed_by(rule: Rule, evidence: Mapping[str, Any]) -> tuple[bool | None, bool | None]:
+    """Whether the other conditions of the rule hold: as they are written, and with their weaker
+    thresholds. None: that depends on evidence that is missing."""
+    rest = beside(rule)
+    if not rest:
+        return True, True
+    textual = {path for one in rule.comparisons if one.textual for path in one.paths}
+    values = {path: value_at(evidence, path, path in textual) for path in rule.paths}
+    firm, wide = (all_hold(rest, values, widened=widened) for widened in (False, True))
+    return firm, True if firm else wide
 
 
 def _judge(

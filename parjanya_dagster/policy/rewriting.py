@@ -13,10 +13,14 @@ from typing import Any
 import yaml
 
 from .errors import PolicyError
+from .movable import movable
 from .versions import Policy, load
 
 Thresholds = Mapping[str, tuple[float, float | None]]
-"""Rule id -> its threshold, and its review_from or None. Each rule is one comparison."""
+"""Rule id -> the threshold of its movable comparison, and its review_from or None."""
+
+Places = Mapping[str, int | None]
+"""Rule id -> where its movable comparison is, in an `all_of`."""
 
 _Edit = tuple[int, int, str]  # replace text[start:end] by this
 
@@ -26,10 +30,11 @@ def with_thresholds(policy: Policy, name: str, version: int, thresholds: Thresho
 
     Raises PolicyError where the result is no valid policy.
     """
-    content = _changed(policy.content(), name, version, thresholds)
+    places = {rule.id: movable(rule) for rule in policy.document.rules if rule.id in thresholds}
+    content = _changed(policy.content(), name, version, thresholds, places)
     source = f"{name}@{version}.yaml"
     try:
-        edited = load(_edited(policy.text, name, version, thresholds) + "\n", source=source)
+        edited = load(_edited(policy.text, name, version, thresholds, places) + "\n", source=source)
         if edited.content() == content:
             return edited
     except (PolicyError, yaml.YAMLError, LookupError):
@@ -39,16 +44,19 @@ def with_thresholds(policy: Policy, name: str, version: int, thresholds: Thresho
 
 
 def _changed(
-    content: dict[str, Any], name: str, version: int, thresholds: Thresholds
+    content: dict[str, Any], name: str, version: int, thresholds: Thresholds, places: Places
 ) -> dict[str, Any]:
     content = copy.deepcopy(content) | {"name": name, "version": version}
     for rule in content["rules"]:
         if rule["id"] in thresholds:
             threshold, review_from = thresholds[rule["id"]]
-            rule["when"][_operator(rule["when"])] = threshold
-            rule["when"].pop("review_from", None)
+            when = rule["when"]
+            if when.get("all_of"):
+                when = when["all_of"][places[rule["id"]]]
+            when[_operator(when)] = threshold
+            when.pop("review_from", None)
             if review_from is not None:
-                rule["when"]["review_from"] = review_from
+                when["review_from"] = review_from
     return content
 
 
@@ -57,7 +65,7 @@ def _operator(when: Mapping[str, Any]) -> str:
     return str(operator)
 
 
-def _edited(text: str, name: str, version: int, thresholds: Thresholds) -> str:
+def _edited(text: str, name: str, version: int, thresholds: Thresholds, places: Places) -> str:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
         raise LookupError("the text is no mapping")
@@ -65,7 +73,10 @@ def _edited(text: str, name: str, version: int, thresholds: Thresholds) -> str:
     for rule in _child(root, "rules").value:
         rule_id = _child(rule, "id").value
         if rule_id in thresholds:
-            edits += _rule_edits(text, _child(rule, "when"), *thresholds[rule_id])
+            when = _child(rule, "when")
+            if any(key.value == "all_of" for key, _ in when.value):
+                when = _child(when, "all_of").value[places[rule_id]]
+            edits += _rule_edits(text, when, *thresholds[rule_id])
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text.rstrip("\n")

@@ -2,8 +2,8 @@
 
 The first is the one nearest to the mean. Each next one is the one whose nearest among the chosen is
 the farthest away. No choice of as many images covers all others at less than half the distance.
-Vectors are rounded to whole numbers whose products float32 holds exactly, so the same vectors give
-the same choice on every machine.
+Vectors are compared as whole numbers (`embeddings/whole.py`), so the same vectors give the same
+choice on every machine.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from parjanya_dagster.embeddings.whole import WHOLE, whole
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-WHOLE = 2000.0
-"""Of a vector of unit length. Sums of products are below 2**24, which is where float32 rounds."""
 
 
 def farthest_first(vectors: NDArray[np.float32], k: int) -> list[int]:
@@ -26,13 +25,13 @@ def farthest_first(vectors: NDArray[np.float32], k: int) -> list[int]:
     """
     if not len(vectors) or k < 1:
         return []
-    whole = np.rint(vectors * WHOLE).astype(np.float32)
-    centre = whole.sum(axis=0, dtype=np.float64)
+    points = whole(vectors)
+    centre = points.sum(axis=0, dtype=np.float64)
     centre = np.rint(centre / max(float(np.linalg.norm(centre)), 1.0) * WHOLE)
-    chosen = [int(np.argmax(whole @ centre.astype(np.float32)))]
-    nearest = whole @ whole[chosen[0]]  # to the chosen one that is most like it
-    for _ in range(min(k, len(whole)) - 1):
+    chosen = [int(np.argmax(points @ centre.astype(np.float32)))]
+    nearest = points @ points[chosen[0]]  # to the chosen one that is most like it
+    for _ in range(min(k, len(points)) - 1):
         nearest[chosen[-1]] = np.inf
         chosen.append(int(np.argmin(nearest)))
-        np.maximum(nearest, whole @ whole[chosen[-1]], out=nearest)
+        np.maximum(nearest, points @ points[chosen[-1]], out=nearest)
     return chosen

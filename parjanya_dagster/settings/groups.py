@@ -263,10 +263,10 @@ class Engines(Group):
         default="embedded",
         description="Engine of the stage `scored`; `embedded-full` adds NIQE and BRISQUE.",
     )
-    embedder: Literal["embedded", "embedded-lite0", "none"] = Field(
+    embedder: Literal["embedded", "embedded-lite0", "transformers", "openai", "none"] = Field(
         default="embedded",
         description="What makes vectors, by which similar images are found; `embedded-lite0` needs "
-        "the extra `tags`, `none` makes none.",
+        "the extra `tags`, `transformers` the extra `vlm`, `none` makes none.",
     )
     device: str = Field(
         default="auto",
@@ -327,6 +327,28 @@ class Endpoint(Group):
         description="Most requests at once; the best number up to it is found by itself.",
     )
     timeout: float = Field(default=120.0, gt=0, description="Time limit of one request.")
+
+
+class Embedding(Group):
+    """The model of vectors: in process (the embedder `transformers`) or at a server (`openai`)."""
+
+    model: str = Field(default="", description="A folder or an id; for `openai` its served name.")
+    revision: str = Field(
+        default="",
+        description="Branch, tag or commit of an id; for `openai` what is served, as you say.",
+    )
+    url: str = Field(default="", description="`openai`: URL of the server, up to and with /v1.")
+    key: SecretStr = Field(default=SecretStr(""), description="`openai`: its key, if it has one.")
+    connections: int = Field(default=16, ge=1, description="`openai`: most requests at once.")
+    timeout: float = Field(default=60.0, gt=0, description="`openai`: time limit of one request.")
+    instruction: str = Field(
+        default="", description="`openai`: text beside each picture, if the model expects one."
+    )
+    query: str = Field(
+        default="{words}",
+        pattern=r"\{words\}",
+        description="How words are put to the model, such as `a photo of {words}`.",
+    )
 
 
 class ModelServer(Group):

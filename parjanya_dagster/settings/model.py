@@ -32,6 +32,7 @@ class Settings(groups.Group):
     engines: groups.Engines = Field(default_factory=groups.Engines)
     vlm: groups.Vlm = Field(default_factory=groups.Vlm)
     endpoint: groups.Endpoint = Field(default_factory=groups.Endpoint)
+    embedding: groups.Embedding = Field(default_factory=groups.Embedding)
     model_server: groups.ModelServer = Field(default_factory=groups.ModelServer)
     iqa: groups.Iqa = Field(default_factory=groups.Iqa)
     retention: groups.Retention = Field(default_factory=groups.Retention)

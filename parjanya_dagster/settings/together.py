@@ -89,11 +89,12 @@ def _wrong_node(settings: Chosen, lane: Lane) -> Iterator[str]:
     gpus = wishes.needs(lane.needs).gpus
     engines = {"enriched": settings.engines.enricher, "scored": settings.engines.scorer}
     ours = {stage: engines[stage] for stage in lane.stages if stage in engines}
+    makes_vectors = "enriched" in ours and settings.engines.embedder == "transformers"
     on_gpu = [name for stage, name in ours.items() if name in ON_GPU[stage]]
     if settings.engines.device == "cpu":
-        on_gpu = []
+        on_gpu, makes_vectors = [], False
     variable = f"PARJANYA_LANES__{lane.name.upper()}__GPUS"
-    if gpus and not on_gpu:
+    if gpus and not on_gpu and not makes_vectors:
         yield (
             f"runs of the lane {lane.name} ask for {gpus} GPU, and nothing in them runs on one: "
             f"their engines are {', '.join(ours.values()) or 'none'}, on the device "

@@ -1,4 +1,6 @@
-"""Images like one image, or like a picture. The index answers, and Truth says what is still there.
+"""Images like one image, like a picture, or like what words say. The index answers.
+
+Truth says what is still there.
 
 A question is about one tenant. Its index holds no vector of another, and each image that is found
 is read from Truth before it is named.
@@ -6,6 +8,8 @@ is read from Truth before it is named.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +18,14 @@ from typing import TYPE_CHECKING, Protocol
 from gpu_ops.interface import Embedder
 from parjanya_dagster.embeddings import Space, embeddings_of, space_of
 from parjanya_dagster.embeddings.index import Indexes
-from parjanya_dagster.errors import LikenessUnknown, ObjectGone
-from parjanya_dagster.execution.engines import fit_embedder_of
+from parjanya_dagster.errors import EngineAway, LikenessUnknown, ObjectGone, QueryInvalid
+from parjanya_dagster.execution.engines import fit_embedder_of, telling
 from parjanya_dagster.execution.previews import decode_jpeg
 from parjanya_dagster.execution.stages.build import decoders_of
 from parjanya_dagster.media import Limits, Rejected
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.similar.clusters import Clusters, clusters_of
 from parjanya_dagster.truth.models import PRESENT, ImageRow, Tenant
 from parjanya_dagster.truth.store import Images, Tenants
 
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MOST_WORDS = 500  # characters that are asked by
+KEPT = 8  # clusterings of a process: each takes about 30 bytes an image
 MORE = 50  # that are looked up beyond what was asked for: some may have left their bucket
 
 
@@ -60,21 +67,29 @@ class Similar:
     ) -> None:
         self._store, self._objects = store, objects
         self._settings, self._clock = settings, clock
+        self._held: Indexes | None = None
+        self._clusters: OrderedDict[tuple[str, int], Clusters] = OrderedDict()
+        self._lock = threading.Lock()
 
     def like_image(self, row: ImageRow, n: int) -> Answer:
         """Images of the same tenant like this one, which is not among them.
 
-        Raises LikenessUnknown where it has no preview, and StorageUnavailable.
+        Raises LikenessUnknown where it has no preview, EngineAway and StorageUnavailable.
         """
-        found = embeddings_of(self._store, self._objects, self._indexes.space, [row])
-        vector: NDArray[np.float32] = self._of_preview(row) if found.missing else found.matrix[0]
-        return self._like(self._tenant(row.tenant), vector, n, but=row.image_id)
+        with telling(self._settings):
+            space = space_of(self._embedder)
+            found = embeddings_of(self._store, self._objects, space, [row])
+            if not found.missing:
+                vector: NDArray[np.float32] = found.matrix[0]
+            else:
+                vector, space = self._vector(lambda: self._of_preview(row))
+        return self._like(self._tenant(row.tenant), vector, space, n, but=row.image_id)
 
     def like_picture(self, tenant: Tenant, data: bytes, n: int) -> Answer:
         """Images of a tenant like a picture of any format that is read. It is kept nowhere.
 
         It is decoded as uploads are, in a process that has no rights. Raises LikenessUnknown where
-        it cannot be, and StorageUnavailable.
+        it cannot be, EngineAway and StorageUnavailable.
         """
         media = self._settings.media
         try:
@@ -82,21 +97,68 @@ class Similar:
             preview = decoders_of(self._settings).validate(data, limits).preview
         except Rejected as error:
             raise LikenessUnknown(f"This picture cannot be read: {error.reason}") from error
-        return self._like(tenant, self._embedder.embed([decode_jpeg(preview)])[0], n)
+        with telling(self._settings):
+            vector, space = self._vector(lambda: self._embedder.embed([decode_jpeg(preview)])[0])
+        return self._like(tenant, vector, space, n)
 
-    def _like(self, tenant: Tenant, vector: NDArray[np.float32], n: int, but: str = "") -> Answer:
-        near, compared = self._indexes.near(tenant, vector, n + MORE)
-        rows = self._store.get_many([image_id for image_id, _ in near])
-        alike = [
+    def like_words(self, tenant: Tenant, words: str, n: int) -> Answer:
+        """Images of a tenant that show what words say, as the model of the vectors has learned.
+
+        Raises LikenessUnknown where it was learned without words, QueryInvalid where there are none
+        or too many, EngineAway and StorageUnavailable.
+        """
+        asked = " ".join(words.split())
+        if not 0 < len(asked) <= MOST_WORDS:
+            raise QueryInvalid(f"Say in 1 to {MOST_WORDS} characters what the images show.")
+        with telling(self._settings):
+            vector, space = self._vector(lambda: self._embedder.embed_words([asked])[0])
+        return self._like(tenant, vector, space, n)
+
+    def clusters(self, tenant: Tenant, k: int) -> Clusters:
+        """A tenant's images in up to k clusters. Kept until a vector changes.
+
+        Raises LikenessUnknown, EngineAway and StorageUnavailable.
+        """
+        with telling(self._settings):
+            space = space_of(self._embedder)
+        indexes, place = self._indexes(space), (tenant.slug, k)
+        with self._lock:
+            known = self._clusters.get(place)
+        if known is not None and known.is_of(space, indexes.generation(tenant)):
+            return known
+        ids, matrix, generation = indexes.all(tenant)
+        found = clusters_of(space, generation, ids, matrix, k)
+        with self._lock:
+            self._clusters[place] = found
+            self._clusters.move_to_end(place)
+            while len(self._clusters) > KEPT:
+                self._clusters.popitem(last=False)
+        return found
+
+    def shown(self, tenant: Tenant, images: Sequence[tuple[str, float]]) -> list[Alike]:
+        """Those of named images that are still in a tenant's bucket, in their order."""
+        rows = self._store.get_many([image_id for image_id, _ in images])
+        return [
             Alike(row=rows[image_id], similarity=similarity)
-            for image_id, similarity in near
-            if image_id in rows and image_id != but
+            for image_id, similarity in images
+            if image_id in rows
+            and rows[image_id].tenant == tenant.slug
+            and rows[image_id].object_state == PRESENT
         ]
-        here = [
-            one for one in alike
-            if one.row.tenant == tenant.slug and one.row.object_state == PRESENT
-        ]  # fmt: skip
-        return Answer(space=self._indexes.space, images=here[:n], compared=compared)
+
+    def _vector(self, ask: Callable[[], NDArray[np.float32]]) -> tuple[NDArray[np.float32], Space]:
+        """A vector and the space that it is in: a server may be replaced while it is asked."""
+        before, vector, after = space_of(self._embedder), ask(), space_of(self._embedder)
+        if before != after:
+            raise EngineAway(f"{before.id} became {after.id} at this moment. Ask again.")
+        return vector, after
+
+    def _like(
+        self, tenant: Tenant, vector: NDArray[np.float32], space: Space, n: int, but: str = ""
+    ) -> Answer:
+        near, compared = self._indexes(space).near(tenant, vector, n + MORE)
+        here = self.shown(tenant, [one for one in near if one[0] != but])
+        return Answer(space=space, images=here[:n], compared=compared)
 
     def _of_preview(self, row: ImageRow) -> NDArray[np.float32]:
         """The vector of an image that has none yet."""
@@ -118,6 +180,9 @@ class Similar:
     def _embedder(self) -> Embedder:
         return fit_embedder_of(self._settings)
 
-    @cached_property
-    def _indexes(self) -> Indexes:
-        return Indexes(self._objects, space_of(self._embedder), self._clock)
+    def _indexes(self, space: Space) -> Indexes:
+        """Those of a space. Of another one there were before, nothing is kept."""
+        with self._lock:
+            if self._held is None or self._held.space != space:
+                self._held = Indexes(self._objects, space, self._clock)
+            return self._held

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.learning.folds import folds
-from parjanya_dagster.policy import Policy, read_by, softened
+from parjanya_dagster.policy import (
+    Policy,
+    allowed_by,
+    movable,
+    moved_comparison,
+    read_by,
+    softened,
+)
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.reviews import ACCEPT, REJECT
@@ -34,6 +41,8 @@ class JudgedImage:
     spoke: Mapping[str, str]  # rule id -> verdict, of each rule that spoke
     values: Mapping[str, float | None]  # rule id -> what it compared, of rules that can be tuned
     softened: frozenset[str]  # rules whose reject doubt would make a review
+    allowed: Mapping[str, tuple[bool | None, bool | None]]
+    """Rule id -> whether the other parts of its condition hold: as written, and widened."""
 
 
 @dataclass(kw_only=True)
@@ -56,21 +65,30 @@ class Judged:
                      [i.row.phash for i in self.images])  # fmt: skip
 
     def problem(self, policy: Policy, review_cost: float) -> Problem:
-        rules = {rule.id: rule for rule in policy.document.rules if cuts.tunable(rule)}
+        rules = {rule.id: rule for rule in policy.document.rules if movable(rule) is not None}
         fixed = [
             max((RANK[said] for rule, said in image.spoke.items() if rule not in rules), default=0)
             for image in self.images
         ]
         tuned = {}
         for name, rule in rules.items():
-            ((operator, threshold),) = rule.when.ordering
+            comparison = moved_comparison(rule)
+            ((operator, threshold),) = comparison.ordering
+            allowed = [image.allowed[name] for image in self.images]
             value = [image.values[name] for image in self.images]
             tuned[name] = RuleValues(
                 operator=operator,
                 rejects=rule.verdict == "reject",
-                cut=Cut(threshold, rule.when.review_from),
+                cut=Cut(threshold, comparison.review_from),
                 value=np.array([np.nan if v is None else v for v in value], dtype=np.float64),
-                softened=np.array([name in i.softened for i in self.images], dtype=np.bool_),
+                softened=np.array(
+                    [
+                        name in image.softened or firm is not True
+                        for image, (firm, _) in zip(self.images, allowed, strict=True)
+                    ],
+                    dtype=np.bool_,
+                ),
+                applies=np.array([wide is not False for _, wide in allowed], dtype=np.bool_),
             )
         return Problem(
             people=self.people,
@@ -125,12 +143,13 @@ def _judge_page(
         bodies: dict[str, Any] = {
             stage: evidence.body for stage, evidence in recorded.get(claim.image_id, {}).items()
         }
-        rules = [rule for rule in policy.document.rules if cuts.tunable(rule)]
+        rules = [rule for rule in policy.document.rules if movable(rule) is not None]
         found.images.append(
             JudgedImage(
                 row=claim.row,
                 spoke=spoke,
                 values={rule.id: read_by(rule, bodies) for rule in rules},
                 softened=frozenset(r.id for r in rules if softened(policy, r, bodies)),
+                allowed={rule.id: allowed_by(rule, bodies) for rule in rules},
             )
         )

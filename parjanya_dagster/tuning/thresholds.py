@@ -16,8 +16,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from parjanya_dagster.policy.document import Rule
-
 ACCEPT, REVIEW, REJECT = 0, 1, 2  # from the weakest to the strongest
 PASSES: Final = 10  # over all rules, until none moves any more
 _LEAST: Final = 1e-9  # a cost that is smaller than this is no gain
@@ -42,7 +40,8 @@ class RuleValues:
     rejects: bool  # whether it rejects where it fires; else it reviews
     cut: Cut  # as it is published
     value: Floats  # NaN: unknown, so the rule asks for a review whatever its thresholds
-    softened: NDArray[np.bool_]  # doubt of the category makes a review of its reject
+    softened: NDArray[np.bool_]  # doubt, or a part that is missing, makes a review of its reject
+    applies: NDArray[np.bool_]  # the other parts of its condition allow that it speaks
 
     @property
     def rising(self) -> bool:
@@ -56,7 +55,13 @@ class RuleValues:
         if self.rejects:
             ranks[self._beyond(cut.threshold) & ~self.softened] = REJECT
         ranks[np.isnan(self.value)] = REVIEW
+        ranks[~self.applies] = ACCEPT
         return ranks
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the threshold decides what the rule says."""
+        return np.asarray(~np.isnan(self.value) & self.applies, dtype=np.bool_)
 
     def _beyond(self, threshold: float) -> NDArray[np.bool_]:
         tests: dict[str, Any] = {
@@ -67,7 +72,12 @@ class RuleValues:
             return np.asarray(tests[self.operator](self.value, threshold), dtype=np.bool_)
 
     def only(self, chosen: NDArray[Any]) -> RuleValues:
-        return replace(self, value=self.value[chosen], softened=self.softened[chosen])
+        return replace(
+            self,
+            value=self.value[chosen],
+            softened=self.softened[chosen],
+            applies=self.applies[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +111,6 @@ class Problem:
         return np.where(verdicts == REVIEW, self.review_cost, wrong)
 
 
-def tunable(rule: Rule) -> bool:
-    """Whether the rule is one comparison with one threshold, over evidence that is not learned."""
-    when = rule.when
-    plain = not when.parts and len(when.ordering) == 1 and when.in_ is None and when.equals is None
-    return plain and not any(path.startswith("taste.") for path in rule.paths)
-
-
 def fit(problem: Problem, least: int = 1) -> dict[str, Cut]:
     """Cuts of lower cost than the published ones: rule after rule, until none moves any more.
 
@@ -117,7 +120,7 @@ def fit(problem: Problem, least: int = 1) -> dict[str, Cut]:
     for _ in range(PASSES):
         before = dict(cuts)
         for name, rule in problem.rules.items():
-            if np.count_nonzero(~np.isnan(rule.value)) >= least:
+            if np.count_nonzero(rule.known) >= least:
                 others = problem.verdicts(cuts, without=name)
                 cuts[name] = _best(problem, rule, others, cuts[name])
         if cuts == before:
@@ -136,7 +139,7 @@ def held_out(problem: Problem, fold: Ranks, least: int = 1) -> Ranks:
 
 def _best(problem: Problem, rule: RuleValues, others: Ranks, cut: Cut) -> Cut:
     """The cut of least cost, the others' verdicts being what they are. A tie keeps what is."""
-    known = ~np.isnan(rule.value)
+    known = rule.known
     signed = rule.value[known] if rule.rising else -rule.value[known]
     observed, where = np.unique(signed, return_inverse=True)
     reject = np.where(rule.softened | (not rule.rejects), np.maximum(others, REVIEW), REJECT)

@@ -16,7 +16,8 @@ from parjanya_dagster import policy as policies
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.learning.intervals import mean_interval, share
 from parjanya_dagster.learning.tastes import Tastes
-from parjanya_dagster.policy import Policy
+from parjanya_dagster.policy import Policy, movable, moved_comparison
+from parjanya_dagster.policy.document import Rule
 from parjanya_dagster.policy.rewriting import with_thresholds
 from parjanya_dagster.tuning.judged import RANK, Judged, judge
 from parjanya_dagster.tuning.thresholds import (
@@ -80,7 +81,8 @@ def tune(
         "held_out": _figures(problem, then) if moved else None,
         "saved": _saved(saved) if moved else None,
         "rules": [
-            _rule(judged, problem, rule.id, learned.get(rule.id)) for rule in policy.document.rules
+            _rule(judged, problem, rule.id, learned.get(rule.id), _compared(rule))
+            for rule in policy.document.rules
         ]
         + [_rule(judged, problem, other, None) for other in _others(judged, policy)],
         "proposed": proposed.ref if proposed else None,
@@ -177,20 +179,29 @@ def _decisions(judged: Judged, problem: Problem, now: Ranks) -> dict[str, Any]:
     }
 
 
+def _compared(rule: Rule) -> str:
+    """What the threshold that can be moved is compared with."""
+    if movable(rule) is None:
+        return ""
+    return moved_comparison(rule).evidence or "the sum"
+
+
 def _others(judged: Judged, policy: Policy) -> list[str]:
     """What speaks beside the rules: duplicates, confidence."""
     rules = {rule.id for rule in policy.document.rules} | {"no_objection"}
     return sorted({rule for image in judged.images for rule in image.spoke} - rules)
 
 
-def _rule(judged: Judged, problem: Problem, rule: str, learned: Cut | None) -> dict[str, Any]:
+def _rule(
+    judged: Judged, problem: Problem, rule: str, learned: Cut | None, compares: str = ""
+) -> dict[str, Any]:
     """How often people agree with one rule, by what it says. Only what it says is its own: where
     it is silent, another rule may have objected.
     """
     said, people = judged.said(rule), problem.people
     rejects, reviews, silent = (said == rank for rank in (REJECT, REVIEW, ACCEPT))
     values = problem.rules.get(rule)
-    unknown = np.isnan(values.value) if values else np.zeros(len(said), dtype=bool)
+    unknown = np.isnan(values.value) & values.applies if values else np.zeros(len(said), dtype=bool)
 
     def rejected(where: Any) -> dict[str, Any]:
         return share(int((people[where] == REJECT).sum()), int(where.sum()))
@@ -205,6 +216,7 @@ def _rule(judged: Judged, problem: Problem, rule: str, learned: Cut | None) -> d
     }
     if values is not None:
         body |= {
+            "compares": compares,
             "operator": values.operator,
             "now": _cut(values.cut),
             "learned": _cut(learned) if learned else None,
@@ -221,7 +233,7 @@ def curve(values: RuleValues, people: Ranks, points: int = POINTS) -> list[dict[
     """For values in order, up to the most objectionable: how many images lie beyond each, and the
     share of them that people rejected.
     """
-    known = ~np.isnan(values.value)
+    known = values.known
     value, people = values.value[known], people[known]
     if not len(value):
         return []

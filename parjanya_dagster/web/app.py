@@ -18,6 +18,7 @@ from parjanya_dagster.web import (
     api,
     api_regrade,
     api_review,
+    clusters,
     image,
     images,
     pages,
@@ -76,6 +77,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/images", images.page),
         ("/images/{image_id}", image.page),
         ("/similar", similar.page),
+        ("/clusters", clusters.page),
         ("/review", review.page),
         ("/releases", releases.page),
         ("/regrade", regrade.page),
@@ -88,6 +90,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
     app.add_route("/similar/content", similar.shown_picture, ["POST"], include_in_schema=False)
     app.include_router(api.router)
     app.include_router(similar.router)
+    app.include_router(clusters.router)
     app.include_router(api_review.router)
     app.include_router(releases.router)
     app.include_router(api_regrade.router)

@@ -1,4 +1,4 @@
-"""The page Similar and its API: images that look like one, or like a picture that is shown."""
+"""The page Similar and its API: images like one, like a picture, or like what words say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from parjanya_dagster.catalog.catalog import Listed
 from parjanya_dagster.client.messages import MOST_SIMILAR, SimilarListed, SimilarsListed
-from parjanya_dagster.errors import LikenessUnknown
+from parjanya_dagster.errors import EngineAway, LikenessUnknown, QueryInvalid
 from parjanya_dagster.similar import Answer
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1")
 
 
 def page(request: Request) -> Response:
-    """What looks like the image that the address names; without one, a form to show a picture.
+    """What looks like the image that the address names, or like its words; without, a form.
 
     With `part=tiles` only the tiles, for the page of one image.
     """
@@ -35,9 +35,7 @@ def page(request: Request) -> Response:
     image_id = request.query_params.get("image", "")
     slugs = [t.slug for t in desk.platform.store.tenants() if person.may("viewer", t.slug)]
     if not image_id:
-        chosen = request.query_params.get("tenant", "")
-        return render(request, "similar.html.j2", row=None, tenants=slugs, chosen=chosen,
-                      tiles=[], why="", view="", more=None, answer=None, source=None)  # fmt: skip
+        return _asked(request, desk, person, slugs)
     row = desk.row(person, image_id)
     if row is None:
         return render(request, "missing.html.j2", status=404)
@@ -45,7 +43,7 @@ def page(request: Request) -> Response:
     answer, why = None, ""
     try:
         answer = desk.platform.similar.like_image(row, STRIP if part else SHOWN)
-    except LikenessUnknown as error:
+    except (EngineAway, LikenessUnknown) as error:
         why = str(error)
     source = None
     if row.thumbnail_key:
@@ -56,8 +54,25 @@ def page(request: Request) -> Response:
     if part:
         return render(request, "tiles.html.j2", **shown)
     return render(
-        request, "similar.html.j2", row=row, tenants=slugs, chosen=row.tenant, why=why,
+        request, "similar.html.j2", row=row, tenants=slugs, chosen=row.tenant, words="", why=why,
         answer=answer, source=source, **shown,
+    )  # fmt: skip
+
+
+def _asked(request: Request, desk: Desk, person: Person, slugs: list[str]) -> Response:
+    """The form for a picture or words, and what shows what the words say."""
+    chosen, words = request.query_params.get("tenant", ""), request.query_params.get("words", "")
+    answer, why = None, ""
+    if words and chosen in slugs:
+        owner = desk.platform.tenant(chosen)
+        try:
+            answer = desk.platform.similar.like_words(owner, words, SHOWN)
+        except (EngineAway, LikenessUnknown, QueryInvalid) as error:
+            why = str(error)
+    return render(
+        request, "similar.html.j2", row=None, tenants=slugs, chosen=chosen, words=words, why=why,
+        tiles=tiles(desk, person, answer) if answer else [], view="", more=None, answer=answer,
+        source=None,
     )  # fmt: skip
 
 
@@ -74,6 +89,19 @@ def like_image(request: Request, image_id: str, limit: Limit = 24) -> SimilarsLi
     if row is None:
         raise HTTPException(404, "There is no such image.")
     return _told(desk, person, desk.platform.similar.like_image(row, limit))
+
+
+@router.get("/similar")
+def like_words(request: Request, tenant: str, words: str, limit: Limit = 24) -> SimilarsListed:
+    """Images of a tenant that show what words say, the best first.
+
+    422: the model of the vectors knows no words, and a sentence says so.
+    """
+    desk, person = _who(request)
+    owner = desk.platform.store.tenant(tenant)
+    if owner is None or not person.may("viewer", tenant):
+        raise HTTPException(404, "There is no such tenant.")
+    return _told(desk, person, desk.platform.similar.like_words(owner, words, limit))
 
 
 @router.post("/similar/content")
@@ -117,13 +145,12 @@ async def _like_body(request: Request, slug: str, n: int) -> Answer:
 def _listed(desk: Desk, person: Person, answer: Answer) -> list[tuple[Listed, float]]:
     """What was found, of what exists to this person and is in the catalog."""
     seen = [one for one in answer.images if person.may("viewer", one.row.tenant)]
-    listed = desk.catalog.listed(one.row.image_id for one in seen)
-    return [
-        (listed[one.row.image_id], one.similarity) for one in seen if one.row.image_id in listed
-    ]
+    known = desk.catalog.listed(one.row.image_id for one in seen)
+    return [(known[one.row.image_id], one.similarity) for one in seen if one.row.image_id in known]
 
 
-def _told(desk: Desk, person: Person, answer: Answer) -> SimilarsListed:
+def listed(desk: Desk, person: Person, answer: Answer) -> list[SimilarListed]:
+    """What was found, as the API tells it."""
     images = []
     for one, similarity in _listed(desk, person, answer):
         thumbnail = None
@@ -131,6 +158,11 @@ def _told(desk: Desk, person: Person, answer: Answer) -> SimilarsListed:
             thumbnail = desk.media.address(person, one.shown["tenant"], one.image_id, "thumbnail")
         told = {**one.shown, "image_id": one.image_id, "thumbnail": thumbnail}
         images.append(SimilarListed(**told, similarity=round(similarity, 4)))
+    return images
+
+
+def _told(desk: Desk, person: Person, answer: Answer) -> SimilarsListed:
+    images = listed(desk, person, answer)
     return SimilarsListed(space=answer.space.id, compared=answer.compared, images=images)
 
 

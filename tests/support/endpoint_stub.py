@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from gpu_ops import LABELS, engines
+from gpu_ops.embedding.served import ServedEmbedder
 from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.vlm import prompts
 from tests.support.serving_rules import Server, refusal
@@ -85,9 +86,14 @@ class Stub:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        for connection in self.connections:  # those that were kept open for a next request
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """Close those that clients keep open for a next request, as a restart does."""
+        for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        self.connections.clear()
 
     def reply(self, payload: dict[str, Any]) -> Reply:
         with self._lock:
@@ -229,5 +235,5 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
 def close_clients() -> None:
     """Close what engines of this process keep open to stubs that are gone."""
     for engine in list(engines._engines.values()):
-        if isinstance(engine, EndpointEnricher):
+        if isinstance(engine, EndpointEnricher | ServedEmbedder):
             engine.close()

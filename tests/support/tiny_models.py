@@ -146,6 +146,57 @@ def processor(family: Family, patch: int, tokens: Any) -> Any:
     return made(images, tokens, videos, chat_template=CHAT_TEMPLATE)
 
 
+def build_embedder(
+    family: Literal["siglip", "clip", "dinov2"], folder: Path, *, seed: int = 0
+) -> Path:
+    """Save a tiny embedding model with its processor into `folder`, and return it.
+
+    SigLIP and CLIP know words and pictures. DINOv2 knows pictures alone.
+    """
+    cure()
+    import tokenizers
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    library: Any = transformers
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+             "num_attention_heads": 2}  # fmt: skip
+    seeing = {**shape, "image_size": 32, "patch_size": 16}
+    if family == "dinov2":
+        model = library.Dinov2Model(library.Dinov2Config(**seeing, mlp_ratio=2))
+        library.BitImageProcessor(
+            size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}
+        ).save_pretrained(folder)
+    else:
+        words = {"[PAD]": 0, "[UNK]": 1, "[EOS]": 2, "a": 3, "dog": 4, "photo": 5, "of": 6}
+        cut = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+        cut.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+        cut.post_processor = tokenizers.processors.TemplateProcessing(
+            single="$A [EOS]", special_tokens=[("[EOS]", 2)]
+        )
+        library.PreTrainedTokenizerFast(
+            tokenizer_object=cut, pad_token="[PAD]", unk_token="[UNK]", eos_token="[EOS]",
+            model_input_names=["input_ids"] + ["attention_mask"] * (family == "clip"),
+        ).save_pretrained(folder)  # fmt: skip
+        reading = {**shape, "vocab_size": len(words), "max_position_embeddings": 16,
+                   "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 2}  # fmt: skip
+        if family == "siglip":
+            model = library.SiglipModel(
+                library.SiglipConfig(text_config=reading, vision_config=seeing)
+            )
+            library.SiglipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
+        else:
+            model = library.CLIPModel(
+                library.CLIPConfig(text_config=reading, vision_config=seeing, projection_dim=24)
+            )
+            library.CLIPImageProcessor(
+                size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+            ).save_pretrained(folder)
+    model.eval().save_pretrained(folder)
+    return folder
+
+
 def tokenizer(vocabulary: int, more_words: tuple[str, ...] = ()) -> Any:
     """A byte-level BPE like Qwen's, trained on our own prompts; each ASCII letter is a token.
 

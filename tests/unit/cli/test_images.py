@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from parjanya_dagster.catalog import FILE
 from parjanya_dagster.cli.main import app
-from parjanya_dagster.errors import AmbiguousImage, QueryInvalid, SettingsInvalid
+from parjanya_dagster.errors import AmbiguousImage, LikenessUnknown, QueryInvalid, SettingsInvalid
 from parjanya_dagster.platform import Platform
 from tests.support.desk_site import DeskSite
 from tests.support.pictures import picture
@@ -95,5 +95,13 @@ def test_images_like_one_and_like_a_picture(platform: Platform, run: Run, tmp_pa
     (path,) = run("images", "--like", str(shown), "--tenant", "bolt", "--paths").stdout.split()
     assert path.endswith("three.jpg")
     assert run("images", "--like", "Dune.jpg").exception is not None  # there are two
+    heaps = run("embeddings", "clusters", "--tenant", "acme", "-k", "5", "--json").stdout
+    assert [json.loads(line)["images"] for line in heaps.splitlines()] == [1, 1]
+    (mine,) = run("embeddings", "clusters", "-t", "acme", "--of", first).stdout.splitlines()
+    assert first in mine
+    assert len(run("embeddings", "outliers", "--tenant", "acme").stdout.splitlines()) == 2
+    words = ("images", "--like-words", "a dog")
+    assert isinstance(run(*words, "--tenant", "acme").exception, LikenessUnknown)
+    assert isinstance(run(*words).exception, QueryInvalid)
     for wrong in (["--tenant", "acme", "--tenant", "bolt"], ["--text", "x"], []):
         assert isinstance(run("images", "--like", str(shown), *wrong).exception, QueryInvalid)

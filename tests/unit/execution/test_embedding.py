@@ -13,9 +13,10 @@ import pytest
 
 from gpu_ops import Identity
 from gpu_ops.embedded.descriptor import DescriptorEmbedder
+from gpu_ops.interface import SomeFailed
 from parjanya_dagster.embeddings import embeddings_of, space_of
 from parjanya_dagster.embeddings.blocks import key_of, read
-from parjanya_dagster.errors import BucketUnknown
+from parjanya_dagster.errors import BucketUnknown, EngineAway
 from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.embedding import Made, make
 from parjanya_dagster.execution.engines import chosen_space
@@ -234,3 +235,22 @@ def test_a_bucket_that_refuses_keeps_no_other_from_its_vectors(shown: House) -> 
     first, second = sorted(platform.store.batches())
     vectors.follow("enriched", [first, second], (), lambda: None)
     assert vectors.made == {second}
+
+
+def test_an_image_that_is_refused_gets_none_and_an_engine_that_changes_writes_nothing(
+    shown: House,
+) -> None:
+    class Picky(MeanColour):
+        def embed(self, images: Sequence[Any]) -> Any:
+            found = list(super().embed(images))
+            raise SomeFailed([None, *found[1:]], {0: ValueError("no such picture")})
+
+    class Restarted(MeanColour):
+        def embed(self, images: Sequence[Any]) -> Any:
+            self.identity = replace(self.identity, revision="2")
+            return super().embed(images)
+
+    with pytest.raises(EngineAway, match="became"):
+        pass_over(shown, Restarted())
+    assert pass_over(shown, Picky()) == Made(made=2, failed=1)
+    assert pass_over(shown, MeanColour()) == Made(made=1, there=2)

@@ -54,6 +54,16 @@ def test_a_band_goes_and_comes() -> None:
     assert "# A white ground" in flow.text
 
 
+def test_of_a_conjunction_one_threshold_changes_and_its_neighbour_stays() -> None:
+    policy = newest()
+    moved = with_thresholds(policy, "mine", 1, {"poor_quality": (25.0, 40.0), "dark": (30.0, None)})
+    poor, dark = (rule.when.all_of for rule in moved.document.rules if rule.when.all_of)
+    assert (poor[0].below, poor[0].review_from, poor[1].at_least) == (25.0, 40.0, 0.2)
+    assert (dark[0].below, dark[1].below) == (30.0, 0.2)
+    assert diff(policy, moved).threshold_only
+    assert moved.text.count("#") == policy.text.count("#")
+
+
 def test_text_that_cannot_be_edited_is_written_anew() -> None:
     policy = load(BLOCK)
     lost = Policy(policy.document, policy.hash, text="")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from parjanya_dagster.cli.main import app
 from parjanya_dagster.embeddings import Space
 from parjanya_dagster.errors import ReleaseInvalid
 from parjanya_dagster.execution.embedding import make
 from parjanya_dagster.execution.engines import chosen_space, embedder_of
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.release import frozen as lists
+from parjanya_dagster.release.coverage import coverage
 from parjanya_dagster.release.create import Begun, begin
 from parjanya_dagster.release.diverse import farthest_first
+from parjanya_dagster.release.items import Item
 from parjanya_dagster.release.options import Options
 from tests.support.releases import PICTURES
 
@@ -80,6 +86,30 @@ def test_a_diverse_release_needs_vectors_and_is_the_same_again(
     # The copy shows what its original shows, so it comes last.
     names = ask(PICTURES, space).release
     assert names.images == PICTURES
+    found = coverage(decided.store, decided.objects, decided.tenant("acme"), first.release, space)
+    assert (len(found.rows), found.released, found.missing) == (PICTURES + 1, 3, 0)
+    assert found.within(0.0) == 3
+    assert (np.diff(found.distances) <= 0).all()
+    # The fourth that is chosen is the farthest from the three. Nobody else was.
+    fourth = {one.key for one in listed(decided, ask(4, space))}
+    assert fourth - {one.key for one in listed(decided, first)} == {found.rows[0].key}
+    assert found.quantile(1.0) == pytest.approx(float(found.distances[0]))
+    wider = coverage(decided.store, decided.objects, decided.tenant("acme"), names, space)
+    assert wider.quantile(1.0) < found.quantile(1.0)
+    with pytest.raises(ReleaseInvalid, match="Nothing can be compared"):
+        coverage(decided.store, decided.objects, decided.tenant("acme"), names, space, ["reject"])
+    program = CliRunner().invoke(
+        app, ["release", "coverage", "few@1", "-t", "acme", "--within", "0.0", "--json", "--home",
+              str(decided.settings.home)]
+    )  # fmt: skip
+    told = json.loads(program.stdout)
+    assert (told["images"], told["within"], len(told["farthest"])) == (8, 3, 5)
+
+
+def listed(decided: Platform, begun: Begun) -> list[Item]:
+    bucket = decided.tenant("acme").bucket
+    frozen = lists.read(decided.objects, bucket, begun.release.release_id)
+    return list(lists.all_items(decided.objects, bucket, frozen))
 
 
 def test_an_option_that_came_later_changes_no_id() -> None:

@@ -67,6 +67,8 @@ def test_a_gpu_that_no_engine_uses_is_not_asked_for(engines: dict[str, str], lau
     assert "lane gpu ask for 1 GPU, and nothing in them runs on one" in said
     assert "PARJANYA_LANES__GPU__GPUS=0" in said
     assert settings(**engines, lanes__gpu__gpus="0").lanes.gpu.gpus == 0
+    vectors = {"engines__embedder": "transformers", "engines__device": "auto"}
+    assert settings(**engines | vectors).lanes.gpu.gpus is None
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def problem(
     rejects: bool = True,
     fixed: list[int] | None = None,
     softened: list[bool] | None = None,
+    applies: list[bool] | None = None,
 ) -> Problem:
     n = len(values)
     rule = RuleValues(
@@ -28,6 +29,7 @@ def problem(
         cut=cut,
         value=np.array(values, dtype=float),
         softened=np.array(softened or [False] * n),
+        applies=np.array(applies or [True] * n),
     )
     return Problem(
         people=np.array(people),
@@ -56,6 +58,7 @@ def test_no_pair_of_thresholds_costs_less(operator: str, seed: int) -> None:
         cut=Cut(8.0, 5.0) if rising else Cut(5.0, 8.0),
         fixed=list(random.choice([0, 0, 1, 2], 40)),
         softened=list(random.random(40) < 0.2),
+        applies=list(random.random(40) < 0.8),
     )
     places = [place / 2 - 0.25 for place in range(-1, 27)]
     best = min(

@@ -47,7 +47,7 @@ def test_thresholds_that_people_ask_for_are_proposed_and_published_by_a_person(
     platform: Platform, clock: Clock, run: Callable[..., Result], tmp_path: Path
 ) -> None:
     """They keep whatever has a quality of 50 and more, and no graphic."""
-    history(platform, {"acme": IMAGES}, "default@2")
+    history(platform, {"acme": IMAGES}, "default@3")
     clock.pass_by(60)
 
     def wants(_: ImageRow, bodies: dict[str, Any]) -> bool:
@@ -58,14 +58,15 @@ def test_thresholds_that_people_ask_for_are_proposed_and_published_by_a_person(
     decide_as_people(platform, wants)
     before = rows(platform, "acme")
     file = tmp_path / "next.yaml"
-    told = run("tune", "-t", "acme", "--policy", "default@2", "--curves", "--write", str(file))
+    told = run("tune", "-t", "acme", "--policy", "default@3", "--curves", "--write", str(file))
     assert told.exit_code == 0, told.output
     assert "Proposed: default-acme@1" in told.stdout
+    assert "poor_quality: scored.quality below 20, review from 35 → " in told.stdout
     assert "keep their verdict" in told.stdout
     assert rows(platform, "acme") == before
     assert "default-acme@1" not in platform.registry.published()
 
-    body = json.loads(run("tune", "-t", "acme", "--policy", "default@2", "--json").stdout)
+    body = json.loads(run("tune", "-t", "acme", "--policy", "default@3", "--json").stdout)
     rules = {rule["rule"]: rule for rule in body["rules"]}
     assert 45 < rules["poor_quality"]["learned"]["threshold"] < 55
     assert body["saved"]["interval"][0] > 0
@@ -74,7 +75,7 @@ def test_thresholds_that_people_ask_for_are_proposed_and_published_by_a_person(
     assert sum(flip["images"] for flip in body["preview"]["flips"]) > 0
     published = run("publish", str(file))
     assert published.exit_code == 0, published.output
-    changes = diff(platform.registry.get("default@2"), platform.registry.get("default-acme@1"))
+    changes = diff(platform.registry.get("default@3"), platform.registry.get("default-acme@1"))
     assert changes.threshold_only
     assert all(".when." in change.field for change in changes.changes)
     assert next_version(platform.registry.get("default-acme@1"), "acme",
