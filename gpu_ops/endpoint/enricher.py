@@ -127,6 +127,7 @@ class EndpointEnricher:
         if self._describe:
             schema = questions.json_schema(len(self.labels))
             parts += [questions.BEGIN, json.dumps(schema)]  # unsorted: the kind must come first
+            parts.append(f"cap {self._prompt.description.cap}")
         return Identity(
             engine="openai",
             model=self._model,
@@ -222,6 +223,7 @@ class EndpointEnricher:
             url,
             describe=describe,
             doubtful=lambda seen: sampled or max(self._category(seen)[0].values()) < SURE,
+            longest=self._server.longest if describe else None,
         )
 
     def _category(self, seen: Look) -> tuple[dict[str, float], str]:

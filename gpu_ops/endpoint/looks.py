@@ -56,16 +56,18 @@ def look(
     *,
     describe: bool,
     doubtful: Callable[[Look], bool],
+    longest: int | None = None,
 ) -> Look:
     """Ask one question. Where the look is `doubtful`, ask for the kind in the other orders too.
 
     Whether models prefer some letters is so seen on those pictures on which it can matter. An
     answer that has no letter at its place counts for nothing, and its order is asked again.
+    `longest`: see `questions.whole`.
     Raises what `ask` raises.
     """
     first, masses = orders[0], _NONE
     if describe:
-        answer = ask(questions.whole(model, prompt, first, url))
+        answer = ask(questions.whole(model, prompt, first, url, longest))
         choice = answer["choices"][0]
         one = (first, letters.in_json(choice), letters.letter(choice, len(first)))
         words = letters.without_letter(letters.content(choice))

@@ -95,7 +95,8 @@ class TransformersEnricher:
     def _asked(self) -> list[str]:
         if not self._options.describe:
             return ["category"]
-        return ["category and description", json.dumps(description.json_schema(), sort_keys=True)]
+        schema = json.dumps(description.json_schema(), sort_keys=True)
+        return ["category and description", schema, f"cap {self._prompt.description.cap}"]
 
     def warm(self) -> None:
         """Load the model. Raises OSError or ValueError where its folder does not do."""
