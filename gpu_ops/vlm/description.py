@@ -40,9 +40,8 @@ def json_schema() -> dict[str, Any]:
 
 
 WORST_SCRIPT = 1.6
-"""Tokens a character in the script that takes most. Of Qwen's vocabulary, in the worst stretch of 600
-characters: Gurmukhi 1.55, Telugu 1.53, Burmese 1.50, Hindi 0.97, English 0.27. Read off the
-translations of Django 5.2 (docs/decisions/0052)."""
+"""Tokens a character in the script that takes most. Qwen's vocabulary, the worst stretch of 600
+characters: Gurmukhi 1.55, Telugu 1.53, Burmese 1.50, Hindi 0.97, English 0.27 (decision 0052)."""
 _MARKS = 4  # tokens of quotation marks, brackets and what stands between two values
 
 

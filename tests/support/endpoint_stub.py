@@ -57,6 +57,7 @@ class Stub:
         self.behave, self.logprobs, self.server = behave, logprobs, server
         self.names = [MODEL]  # under which the model is listed
         self.version = "0.32.0"
+        self.longest = 4096  # tokens of a question and its answer together
         self.asked: list[dict[str, Any]] = []  # payloads, in order
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
@@ -177,9 +178,9 @@ def mean(payload: dict[str, Any]) -> float:
         return float(ImageStat.Stat(image.convert("L")).mean[0])
 
 
-def _card(name: str) -> dict[str, Any]:
+def _card(name: str, longest: int) -> dict[str, Any]:
     """As ModelCard in vllm/entrypoints/serve/engine/protocol.py (0.32.0) has it."""
-    return {"id": name, "object": "model", "owned_by": "vllm", "max_model_len": 4096}
+    return {"id": name, "object": "model", "owned_by": "vllm", "max_model_len": longest}
 
 
 def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
@@ -192,7 +193,7 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             said: dict[str, Any] = {
-                "/v1/models": {"object": "list", "data": [_card(name) for name in stub.names]},
+                "/v1/models": {"object": "list", "data": [_card(n, stub.longest) for n in stub.names]},
                 "/version": {"version": stub.version},
             }
             known = self.path in said and (self.path != "/version" or stub.server == "vllm")

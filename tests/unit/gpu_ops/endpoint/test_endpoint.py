@@ -139,12 +139,20 @@ def test_a_sure_answer_costs_one_request(worlds: Any) -> None:
     assert list(schema["properties"]) == ["category", *description.json_schema()["properties"]]
     assert schema["required"] == list(schema["properties"])
     assert schema["properties"]["category"]["enum"] == list("ABCDEFGH")
-    assert asked["max_tokens"] > prompts.load().description.max_tokens
+    assert asked["max_tokens"] == world.stub.longest // 2  # of what it reads and writes together
     assert (body["category"], body["served"]["orders"]) == (LABELS_SORTED[0], 1)
     assert body["confidence"] > 0.9
     assert body["answer_mass"] is None  # under a schema nobody can know
     assert body["caption"] == DESCRIPTION["caption"]
     assert "description_raw" not in body
+
+
+def test_the_longest_answer_in_any_script_is_not_cut_off(worlds: Any) -> None:
+    world = worlds(lambda *_: answered("A", SURE))
+    world.stub.longest = 32_768
+    world.describe(BANNER)
+    (asked,) = world.stub.asked
+    assert asked["max_tokens"] == prompts.load().description.cap + questions.AROUND_LETTER
 
 
 def test_where_it_is_in_doubt_the_kind_is_asked_for_in_the_other_orders(worlds: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpu_ops.interface import LABELS
-from gpu_ops.vlm import attention, categories, constrained, description, prompts
+from gpu_ops.vlm import attention, categories, constrained, description, prompts, steps
 from gpu_ops.vlm.pictures import Picture, Preparer
 from gpu_ops.vlm.reader import Reader
 from tests.support.pictures import gradient, noise
@@ -142,8 +142,8 @@ def test_a_batch_says_of_each_picture_what_it_says_of_it_alone(
 
 
 def test_random_weights_write_valid_json_when_they_may_write_to_the_end(folder: Path) -> None:
-    """Every field of the schema is bounded, so any model's answer ends some time."""
-    longer = PROMPT.description.model_copy(update={"max_tokens": 1800})
+    """Every field of the schema is bounded, and the cap follows from it: no answer is cut off."""
+    longer = PROMPT.description.model_copy(update={"max_tokens": None})
     reader = Reader(
         folder, PROMPT.model_copy(update={"description": longer}), describe=True, device=DEVICE
     )
@@ -152,6 +152,42 @@ def test_random_weights_write_valid_json_when_they_may_write_to_the_end(folder: 
     for answer in answers:
         assert answer.written is not None
         assert description.parse(answer.written) is not None, answer.written
+
+
+@pytest.mark.parametrize("ends", [[], [40, 9, 30, 40]])
+def test_long_answers_go_on_in_longer_memory_as_if_nothing_were(
+    folder: Path, reader: Reader, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch,
+    ends: list[int],
+) -> None:  # fmt: skip
+    """Memory for eight tokens of an answer instead of the usual number. Where some rows have ended
+    by then, only the others go on."""
+    whole = [answer.written for answer in reader.answer(pictures)]
+    taken = [0] * len(pictures)
+    made: list[int] = []
+    take, make = constrained.Rows.take, steps.Steps.__init__
+
+    def ending(self: constrained.Rows, row: int, token: int) -> bool:
+        taken[row] += 1
+        return take(self, row, token) or (bool(ends) and taken[row] == ends[row])
+
+    monkeypatch.setattr(constrained.Rows, "take", ending)
+    monkeypatch.setattr(
+        steps.Steps, "__init__", lambda *given: (made.append(given[2]), make(*given))[1]
+    )
+    monkeypatch.setattr("gpu_ops.vlm.reader.USUAL", 8)
+    monkeypatch.setattr(steps, "ROUNDED", 1)
+    fresh = Reader(folder, PROMPT, describe=True, device=DEVICE)
+    said = [answer.written for answer in fresh.answer(pictures)]
+    if not ends:
+        assert said == whole
+        assert made == [4, 2, 2]
+        return
+    assert taken == ends
+    assert made == [4, 2, 1 if ends.count(9) else 2]
+    for short, long in zip(said, whole, strict=True):
+        assert short
+        assert long
+        assert long.startswith(short.rstrip("\ufffd"))
 
 
 def test_rows_that_end_early_leave_the_others_as_they_were(
