@@ -32,13 +32,17 @@ class Look:
         """None: only a schema was asked, and it allows nothing but letters."""
         return sum(self.masses) / len(self.masses) if self.masses else None
 
-    def scores(self) -> dict[str, float] | None:
-        """Label -> mean log-likelihood over the orders; None if the server gives none."""
-        known = [
+    def by_order(self) -> list[dict[str, float]]:
+        """Label -> log-likelihood, lettered as they stand, for each order that gives them."""
+        return [
             categories.by_label(order, likelihoods)
             for order, listed, _ in self.kinds
             if (likelihoods := letters.log_likelihoods(listed, len(order))) is not None
         ]
+
+    def scores(self) -> dict[str, float] | None:
+        """Label -> mean log-likelihood over the orders; None if the server gives none."""
+        known = self.by_order()
         return categories.scores(known) if known else None
 
     def votes(self) -> dict[str, float]:

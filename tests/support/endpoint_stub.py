@@ -106,7 +106,7 @@ class Stub:
                 self._at_once -= 1
 
     def usual(self, payload: dict[str, Any]) -> Reply:
-        refused = refusal(self.server, MODEL, payload)
+        refused = refusal(self.server, MODEL, payload, self.longest)
         if refused:
             return Reply({"error": {"message": refused[1]}}, refused[0])
         favourite = LABELS[int(mean(payload)) * len(LABELS) // 256]
@@ -192,8 +192,9 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             stub.connections.append(self.connection)
 
         def do_GET(self) -> None:
+            cards = [_card(name, stub.longest) for name in stub.names]
             said: dict[str, Any] = {
-                "/v1/models": {"object": "list", "data": [_card(n, stub.longest) for n in stub.names]},
+                "/v1/models": {"object": "list", "data": cards},
                 "/version": {"version": stub.version},
             }
             known = self.path in said and (self.path != "/version" or stub.server == "vllm")

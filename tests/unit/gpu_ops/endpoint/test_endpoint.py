@@ -350,6 +350,17 @@ def test_a_small_picture_is_sent_as_it_is_and_a_line_is_widened(worlds: Any) -> 
         assert sent.size == (1000, 10)
 
 
+def test_to_calibrate_every_order_is_asked_and_a_sure_answer_counts_alone(worlds: Any) -> None:
+    """What a fit sees is what the engine will see: the first order alone where it is sure."""
+    sure = worlds(lambda n, _: answered("A", SURE) if n == 0 else None)
+    (answers,) = sure.engine.by_order([PHOTO])
+    assert len(answers) == len(sure.stub.asked) == ORDERS
+    assert sure.engine.pooled(answers) == categories.scores(answers[:1])
+    doubtful = worlds()
+    (answers,) = doubtful.engine.by_order([PHOTO])
+    assert doubtful.engine.pooled(answers) == categories.scores(answers)
+
+
 def test_a_model_that_is_not_served_is_named(worlds: Any) -> None:
     world = worlds()
     world.engine.check()
