@@ -49,6 +49,7 @@ from tests.support.endpoint_stub import (
     completion,
     mean,
 )
+from tests.support.serving_rules import Server
 
 ORDERS = prompts.load().category.orders
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -96,8 +97,13 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     opened: list[World] = []
 
-    def make(behave: Behaviour = lambda _, __: None, logprobs: bool = True, **patience: Any) -> Any:
-        opened.append(World(Stub(behave, logprobs).__enter__(), **patience))
+    def make(
+        behave: Behaviour = lambda _, __: None,
+        logprobs: bool = True,
+        server: Server = "vllm",
+        **patience: Any,
+    ) -> Any:
+        opened.append(World(Stub(behave, logprobs, server).__enter__(), **patience))
         return opened[-1]
 
     yield make
@@ -122,6 +128,17 @@ def test_each_picture_gets_its_kind_and_words_in_order(worlds: Any) -> None:
             "model": MODEL, "fingerprint": "fp", "finish_reason": "stop", "orders": orders
         }  # fmt: skip
         json.dumps(body, allow_nan=False)
+
+
+@pytest.mark.parametrize("server", ["vllm", "sglang"])
+def test_both_servers_take_every_question_and_are_named(worlds: Any, server: Server) -> None:
+    world = worlds(server=server)
+    world.engine.check()
+    (body,) = world.describe(PHOTO)
+    assert body["category"] == LABELS[0]
+    assert body["served"]["orders"] == ORDERS
+    assert sum(body["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert world.engine._server.facts().server == f"{server} {world.stub.version}"
 
 
 def test_the_bias_for_a_letter_cancels(worlds: Any) -> None:
