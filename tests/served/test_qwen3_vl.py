@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.served.comparing import json_agrees
-from tests.served.conftest import asking, serving
+from tests.served.servers import asking, serving
 from tests.support.vllm import Vllm
 
 
