@@ -1,9 +1,10 @@
-"""`python -m bench.gpu`: images per second of the engine `transformers`, beside two plain ways.
+"""`python -m bench.gpu`: images per second of the engines with a model, beside two plain ways.
 
 (a) one image at a time through the library's `generate`; (b) batches of them through `generate`;
-(c) the engine, with reading and preparing in threads ahead of it. Each with the category alone and
-with a description, from 1-megapixel JPEG files, reading and decoding included. All three see the
-same number of visual tokens, and (a) and (b) are asked once where (c) asks in eight orders.
+(c) the engine `transformers`, with reading and preparing in threads ahead of it; (d) with `--vllm`,
+the engine `openai` over a vLLM that is started for it. Each with the category alone and with a
+description, from 1-megapixel JPEG files, reading and decoding included. All see the same number of
+visual tokens at most. (a), (b) and (d) are asked once where (c) asks in eight orders.
 
 The 7B-class models have random weights of the published shapes.
 """
@@ -11,6 +12,7 @@ The 7B-class models have random weights of the published shapes.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
@@ -22,6 +24,8 @@ from typing import Any
 
 from bench.gpu_floors import Busy, Peaks, floors, peaks, work_of
 from bench.gpu_models import SHAPES, SIZES, Built, build, jpegs
+from bench.gpu_served import ways
+from gpu_ops.endpoint.enricher import EndpointEnricher
 from gpu_ops.interface import LABELS
 from gpu_ops.vlm import categories, prompts
 from gpu_ops.vlm.enricher import TransformersEnricher
@@ -44,25 +48,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    built = build(options.family, options.model_size, device)
-    peak = peaks(device, built.model.dtype)
     figures: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "torch": torch.__version__,
-        "model": f"{options.family} {options.model_size}, random weights, {built.model.dtype}",
+        "model": f"{options.family} {options.model_size}, random weights",
         "options": vars(options),
-        "peak_tera_operations": peak.operations / 1e12,
-        "peak_gigabytes_per_second": peak.bytes / 1e9,
     }
     with tempfile.TemporaryDirectory() as folder:
         files = jpegs(Path(folder), options.images)
-        for describe in (False, True):
-            part = "description" if describe else "category"
-            figures[part] = compare(built, files, describe, options, device, peak)
-            print(table(part, figures[part]), flush=True)
+        if not options.served_only:
+            figures |= in_process(files, options, device)
+        if options.vllm:
+            gc.collect()
+            if device.startswith("cuda"):
+                torch.cuda.empty_cache()  # vLLM takes nearly all of the memory that is free
+            figures["served"] = served(files, options, device)
+            print(served_table(figures), flush=True)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n")
     return 0
+
+
+def in_process(files: list[Path], options: argparse.Namespace, device: str) -> dict[str, Any]:
+    """Ways (a), (b) and (c), and the peaks of the device."""
+    built = build(options.family, options.model_size, device)
+    peak = peaks(device, built.model.dtype)
+    figures: dict[str, Any] = {
+        "type": str(built.model.dtype),
+        "peak_tera_operations": peak.operations / 1e12,
+        "peak_gigabytes_per_second": peak.bytes / 1e9,
+    }
+    for describe in (False, True):
+        part = "description" if describe else "category"
+        figures[part] = compare(built, files, describe, options, device, peak)
+        print(table(part, figures[part]), flush=True)
+    return figures
+
+
+def served(files: list[Path], options: argparse.Namespace, device: str) -> dict[str, Any]:
+    """Way (d)."""
+    return ways(
+        options.vllm,
+        options.family,
+        options.model_size,
+        device,
+        visual_tokens=options.visual_tokens,
+        description_tokens=options.description_tokens,
+        measure=lambda engine: measure(
+            lambda some: run(engine, some, options.threads), files, engine.ahead, device
+        ),
+    )
 
 
 def compare(
@@ -157,7 +192,7 @@ def measure(
     }
 
 
-def run(engine: TransformersEnricher, files: list[Path], threads: int) -> None:
+def run(engine: TransformersEnricher | EndpointEnricher, files: list[Path], threads: int) -> None:
     """As the stage `enriched` does it: prepared ahead in threads, asked in full batches."""
     with ThreadPoolExecutor(threads) as pool:
         ready: list[Any] = []
@@ -200,7 +235,7 @@ def generate(
         return_tensors="pt",
     ).to(built.model.device)
     inputs["pixel_values"] = inputs["pixel_values"].to(built.model.dtype)
-    count = prompt.description.max_tokens if describe else LETTER_TOKENS
+    count = prompt.description.cap if describe else LETTER_TOKENS
     with torch.inference_mode():
         found = built.model.generate(
             **inputs, do_sample=False, min_new_tokens=count, max_new_tokens=count
@@ -214,12 +249,25 @@ def decode(file: Path) -> Any:
     return decode_jpeg(file.read_bytes())
 
 
+def served_table(figures: dict[str, Any]) -> str:
+    lines = []
+    for part, way in figures["served"].items():
+        lines += [f"{part}, served", row("d: vLLM", way)]
+        if part in figures:
+            plain = figures[part]["ways"]["a: one at a time"]["images_per_second"]
+            lines.append(f"  d over a: {way['images_per_second'] / plain:.1f}")
+    return "\n".join(lines)
+
+
+def row(name: str, way: dict[str, Any]) -> str:
+    busy = way["gpu_busy"]
+    share = f"{busy:.0%}" if isinstance(busy, float) else busy
+    return f"  {name:18} {way['images_per_second']:9.3f} images/s   busy: {share}"
+
+
 def table(part: str, found: dict[str, Any]) -> str:
     lines = [f"{part}, {found['visual_tokens']} visual tokens, batches of {found['batch']}"]
-    for name, way in found["ways"].items():
-        busy = way["gpu_busy"]
-        share = f"{busy:.0%}" if isinstance(busy, float) else busy
-        lines.append(f"  {name:18} {way['images_per_second']:9.3f} images/s   busy: {share}")
+    lines += [row(name, way) for name, way in found["ways"].items()]
     for name, seconds in found["floor_seconds_per_image"].items():
         lines.append(f"  {name + ' floor':18} {1 / seconds:9.3f} images/s")
     lines.append(f"  c over a: {found['c over a']:.1f}   c over b: {found['c over b']:.1f}")
@@ -246,6 +294,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar=("TERA", "GIGA"),
         help="run nothing: the floors of a device of so many tera-operations and gigabytes/s",
     )
+    parser.add_argument(
+        "--vllm", default="", metavar="PROGRAM", help="of an environment of its own"
+    )
+    parser.add_argument("--served-only", action="store_true", help="way (d) alone")
     parser.add_argument("--json", type=Path, help="write all figures here")
     return parser.parse_args(arguments)
 

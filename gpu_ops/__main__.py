@@ -115,10 +115,12 @@ def _calibrate(options: argparse.Namespace) -> int:
         engine = from_options(_served(options))
     else:
         engine = TransformersEnricher(_model(options))
+    asked = engine.by_order(images)
     examples = [
-        (means, truth[file]) for file, means in zip(files, engine.scores(images), strict=True)
+        (engine.pooled(answers), truth[file]) for file, answers in zip(files, asked, strict=True)
     ]
-    print(json.dumps(calibration.fit(examples, **engine.calibrated_for()), indent=1))
+    fitted = calibration.fit(examples, **engine.calibrated_for())
+    print(json.dumps({**fitted, "label_order": calibration.label_order(asked)}, indent=1))
     return 1 if failed else 0
 
 

@@ -127,6 +127,7 @@ class EndpointEnricher:
         if self._describe:
             schema = questions.json_schema(len(self.labels))
             parts += [questions.BEGIN, json.dumps(schema)]  # unsorted: the kind must come first
+            parts.append(f"cap {self._prompt.description.cap}")
         return Identity(
             engine="openai",
             model=self._model,
@@ -178,20 +179,28 @@ class EndpointEnricher:
             raise SomeFailed(bodies, errors)
         return [body for body in bodies if body is not None]
 
-    def scores(self, images: Sequence[Image]) -> list[dict[str, float]]:
-        """Mean log-likelihood per label and image, before calibration. To calibrate with.
-
-        Raises the first error that an image meets, and ValueError without likelihoods.
+    def by_order(self, images: Sequence[Image]) -> list[list[dict[str, float]]]:
+        """Label -> log-likelihood of each image, in each order of the labels; the first order is
+        asked as always. To calibrate with. Raises the first error that an image meets, and
+        ValueError without likelihoods.
         """
-        found = []
-        for seen in self._looks(images):
-            if isinstance(seen, Exception):
-                raise seen
-            means = seen.scores()
-            if means is None:
-                raise ValueError("the server gives no log-probabilities: nothing can be fitted")
-            found.append(means)
+        require_images(images)
+        every = [
+            self._pool().submit(self._look, self._url(image), self._describe, every=True)
+            for image in images
+        ]
+        found = [one.result().by_order() for one in every]
+        if not all(found):
+            raise ValueError("the server gives no log-probabilities: nothing can be fitted")
         return found
+
+    def pooled(self, answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Label -> mean log-likelihood, over as many orders as would be asked: the first alone
+        where it is sure."""
+        first = categories.scores(answers[:1])
+        if max(categories.probabilities(first).values()) >= SURE:
+            return first
+        return categories.scores(answers)
 
     def _url(self, image: Image) -> str:
         return data_url(image, self._visual_tokens)
@@ -207,8 +216,8 @@ class EndpointEnricher:
                 looks.append(error)
         return looks
 
-    def _look(self, url: str, describe: bool) -> Look:
-        sampled = int(hashlib.sha256(url.encode()).hexdigest(), 16) % SAMPLE == 0
+    def _look(self, url: str, describe: bool, *, every: bool = False) -> Look:
+        sampled = every or int(hashlib.sha256(url.encode()).hexdigest(), 16) % SAMPLE == 0
         return look(
             self._client.chat,
             self._model,
@@ -217,6 +226,7 @@ class EndpointEnricher:
             url,
             describe=describe,
             doubtful=lambda seen: sampled or max(self._category(seen)[0].values()) < SURE,
+            longest=self._server.longest if describe else None,
         )
 
     def _category(self, seen: Look) -> tuple[dict[str, float], str]:

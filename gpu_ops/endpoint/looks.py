@@ -32,13 +32,17 @@ class Look:
         """None: only a schema was asked, and it allows nothing but letters."""
         return sum(self.masses) / len(self.masses) if self.masses else None
 
-    def scores(self) -> dict[str, float] | None:
-        """Label -> mean log-likelihood over the orders; None if the server gives none."""
-        known = [
+    def by_order(self) -> list[dict[str, float]]:
+        """Label -> log-likelihood, lettered as they stand, for each order that gives them."""
+        return [
             categories.by_label(order, likelihoods)
             for order, listed, _ in self.kinds
             if (likelihoods := letters.log_likelihoods(listed, len(order))) is not None
         ]
+
+    def scores(self) -> dict[str, float] | None:
+        """Label -> mean log-likelihood over the orders; None if the server gives none."""
+        known = self.by_order()
         return categories.scores(known) if known else None
 
     def votes(self) -> dict[str, float]:
@@ -56,16 +60,18 @@ def look(
     *,
     describe: bool,
     doubtful: Callable[[Look], bool],
+    longest: int | None = None,
 ) -> Look:
     """Ask one question. Where the look is `doubtful`, ask for the kind in the other orders too.
 
     Whether models prefer some letters is so seen on those pictures on which it can matter. An
     answer that has no letter at its place counts for nothing, and its order is asked again.
+    `longest`: see `questions.whole`.
     Raises what `ask` raises.
     """
     first, masses = orders[0], _NONE
     if describe:
-        answer = ask(questions.whole(model, prompt, first, url))
+        answer = ask(questions.whole(model, prompt, first, url, longest))
         choice = answer["choices"][0]
         one = (first, letters.in_json(choice), letters.letter(choice, len(first)))
         words = letters.without_letter(letters.content(choice))

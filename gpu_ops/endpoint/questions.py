@@ -28,13 +28,20 @@ GREEDY: Mapping[str, float] = {
 """Always sent: what is not, vLLM and SGLang take from the checkpoint's generation_config.json."""
 
 
-def whole(model: str, prompt: Prompt, order: Sequence[str], url: str) -> dict[str, Any]:
-    """Kind and description in one: JSON by a schema, whose first field is the kind's letter."""
+def whole(
+    model: str, prompt: Prompt, order: Sequence[str], url: str, longest: int | None = None
+) -> dict[str, Any]:
+    """Kind and description in one: JSON by a schema, whose first field is the kind's letter.
+
+    `longest` is how many tokens a question and its answer may have together, as the server says.
+    vLLM cuts an answer to what is left of them, SGLang refuses a question that asks for more.
+    """
+    most = prompt.description.cap + AROUND_LETTER
     question = "\n".join([prompt.category_question(order), prompt.description.question, BEGIN])
     schema = {"name": "image", "schema": json_schema(len(order)), "strict": True}
     return {
         **_about(model, prompt, url, question),
-        "max_tokens": prompt.description.max_tokens + AROUND_LETTER,
+        "max_tokens": min(most, longest // 2) if longest else most,
         "response_format": {"type": "json_schema", "json_schema": schema},
     }
 

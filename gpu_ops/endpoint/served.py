@@ -101,6 +101,18 @@ class Server:
                         raise
             return self._facts
 
+    @property
+    def longest(self) -> int | None:
+        """Tokens that a question and its answer may have together. None: it does not say, or not
+        now. Raises nothing: whatever is wrong with the server, the question itself will meet."""
+        with self._lock:
+            if self._facts is None:
+                try:
+                    self._ask()
+                except (EndpointError, ValueError):
+                    return None
+            return self._facts.longest if self._facts else None
+
     def ask(self) -> Served:
         """What it says now. Raises as `facts` does, and EndpointError where it does not answer."""
         with self._lock:

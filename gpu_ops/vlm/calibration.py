@@ -83,6 +83,23 @@ def fit(
     }
 
 
+def label_order(images: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, Any]:
+    """What the order of the labels changes, from all orders of each image (`letter_preference`):
+    how often the first order alone says another kind than all of them."""
+    differs = sum(_best(answers[:1]) != _best(answers) for answers in images)
+    preference = categories.letter_preference(images)
+    return {
+        "orders": len(images[0]),
+        "first_alone_differs": round(differs / len(images), 4),
+        "letter_preference": {letter: round(value, 3) for letter, value in preference.items()},
+    }
+
+
+def _best(answers: Sequence[Mapping[str, float]]) -> str:
+    means = categories.scores(answers)
+    return max(means, key=means.__getitem__)
+
+
 def calibration_error(
     examples: Sequence[tuple[Mapping[str, float], str]], temperature: float
 ) -> float:

@@ -56,6 +56,23 @@ def scores(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return totals
 
 
+def letter_preference(images: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
+    """Letter -> by how much the model prefers it, whatever the picture: mean log-likelihood above
+    what the label at that letter has over all orders.
+
+    `images` are the answers about each, one per order of a whole square, label -> log-likelihood
+    in the order asked. Near 0 everywhere: one order does.
+    """
+    letters: dict[str, list[float]] = {}
+    for answers in images:
+        means = scores(answers)
+        for answer in answers:
+            whole = _log_sum(list(answer.values()))
+            for letter, (label, value) in zip(LETTERS, answer.items(), strict=False):
+                letters.setdefault(letter, []).append(value - whole - means[label])
+    return {letter: sum(above) / len(above) for letter, above in letters.items()}
+
+
 def mass(answers: Sequence[Sequence[float]]) -> float:
     """Mean probability that an answer is a letter at all. `answers` are their log-likelihoods."""
     return sum(math.exp(value) for answer in answers for value in answer) / len(answers)

@@ -55,22 +55,24 @@ class Rows:
         shape = (len(matchers), (vocabulary + 31) // 32)
         self._bits = torch.empty(shape, dtype=torch.int32, pin_memory=device.type == "cuda")
 
-    def allowed(self, rows: Sequence[int]) -> Any:
-        """bool (answers, vocabulary): the tokens that may come next in each.
+    def allowed(self, answers: Sequence[int | None]) -> Any:
+        """bool (answers, vocabulary): the tokens that may come next in each of these.
 
-        Only for `rows`: what the others may write is of no account. The last mask must have been
-        used before this is called again.
+        None stands for one that has ended: what it may write is of no account. The last mask must
+        have been used before this is called again.
         """
         import torch
 
         words = self._bits.shape[1]
-        self._bits.fill_(-1)
-        start = self._bits.data_ptr()
+        some = self._bits[: len(answers)].fill_(-1)
         self._executor.unsafe_compute_mask_ptr(
-            [(self._matchers[row], row) for row in rows], start, words * 4, len(self._matchers)
+            [(self._matchers[one], at) for at, one in enumerate(answers) if one is not None],
+            some.data_ptr(),
+            words * 4,
+            len(answers),
         )
         # Unpacked on the device of the model, so only a 32nd of the bytes are copied.
-        bits = self._bits.to(self._device, non_blocking=True)
+        bits = some.to(self._device, non_blocking=True)
         places = torch.arange(32, device=self._device, dtype=torch.int32)
         spread = (bits[:, :, None] >> places) & 1
         return spread.reshape(len(bits), -1)[:, : self._vocabulary].bool()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from annotated_types import MaxLen
@@ -35,6 +37,28 @@ class Description(BaseModel):
 def json_schema() -> dict[str, Any]:
     """The JSON schema of `Description`: closed, all fields required, in the order declared."""
     return Description.model_json_schema()
+
+
+WORST_SCRIPT = 1.6
+"""Tokens a character in the script that takes most. Qwen's vocabulary, the worst stretch of 600
+characters: Gurmukhi 1.55, Telugu 1.53, Burmese 1.50, Hindi 0.97, English 0.27 (decision 0052)."""
+_MARKS = 4  # tokens of quotation marks, brackets and what stands between two values
+
+
+def most_tokens(schema: Mapping[str, Any]) -> int:
+    """Tokens in which the longest answer that a schema allows is whole, whatever its script.
+
+    Of closed objects, bounded lists and bounded strings; raises KeyError where one has no bound.
+    """
+    kind = schema["type"]
+    if kind == "object":
+        fields = schema["properties"].items()
+        return _MARKS + sum(len(name) + _MARKS + most_tokens(field) for name, field in fields)
+    if kind == "array":
+        return _MARKS + int(schema["maxItems"]) * most_tokens(schema["items"])
+    if "enum" in schema:
+        return _MARKS + max(len(value) for value in schema["enum"])
+    return _MARKS + math.ceil(int(schema["maxLength"]) * WORST_SCRIPT)
 
 
 def parse(raw: str) -> Description | None:

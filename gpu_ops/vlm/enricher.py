@@ -96,7 +96,8 @@ class TransformersEnricher:
     def _asked(self) -> list[str]:
         if not self._options.describe:
             return ["category"]
-        return ["category and description", json.dumps(description.json_schema(), sort_keys=True)]
+        schema = json.dumps(description.json_schema(), sort_keys=True)
+        return ["category and description", schema, f"cap {self._prompt.description.cap}"]
 
     def warm(self) -> None:
         """Load the model. Raises OSError or ValueError where its folder does not do."""
@@ -162,17 +163,21 @@ class TransformersEnricher:
             raise SomeFailed(good, errors)
         return [body for body in good if body is not None]
 
-    def scores(self, images: Sequence[Image]) -> list[dict[str, float]]:
-        """Mean log-likelihood per label and image, before calibration. To calibrate with.
+    def by_order(self, images: Sequence[Image]) -> list[list[dict[str, float]]]:
+        """Label -> log-likelihood of each image, in each order of the labels. To calibrate with.
 
         Raises the first error that an image meets.
         """
-        scores = []
+        found = []
         for answer in self._answers(images):
             if isinstance(answer, Exception):
                 raise answer
-            scores.append(self._scores(answer))
-        return scores
+            found.append(self._by_order(answer))
+        return found
+
+    def pooled(self, answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Label -> mean log-likelihood over the orders."""
+        return categories.scores(answers)
 
     def _answers(self, images: Sequence[Image | Picture]) -> list[Answer | MemoryError]:
         from gpu_ops.vlm.pictures import Picture
@@ -202,20 +207,19 @@ class TransformersEnricher:
                     self._budget = min(self._options.batch_tokens, budget + budget // 16 + 1)
         return [by_position[position] for position in range(len(images))]
 
-    def _scores(self, answer: Answer) -> dict[str, float]:
+    def _by_order(self, answer: Answer) -> list[dict[str, float]]:
         assert self._reader
         orders = self._reader.questions.orders
-        by_order = [
+        return [
             categories.by_label(order, letters)
             for order, letters in zip(orders, answer.letters, strict=True)
         ]
-        return categories.scores(by_order)
 
     def _body(self, answer: Answer | MemoryError) -> dict[str, Any] | Exception:
         if isinstance(answer, MemoryError):
             return answer
         try:
-            means = self._scores(answer)
+            means = categories.scores(self._by_order(answer))
         except ValueError as error:
             return error
         return evidence.body(

@@ -7,6 +7,7 @@ nothing of evidence. Greedy: nothing is drawn at random.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,12 @@ from typing import Any
 
 from gpu_ops.torchvision_cure import cure
 from gpu_ops.vlm import attention, description, kernels
-from gpu_ops.vlm.constrained import Grammar
+from gpu_ops.vlm.constrained import Grammar, Rows
 from gpu_ops.vlm.layout import Layout, lay_out
 from gpu_ops.vlm.pictures import Picture
 from gpu_ops.vlm.prompts import Prompt
 from gpu_ops.vlm.questions import UnfitModel, ask
-from gpu_ops.vlm.steps import Steps, length_for, told
+from gpu_ops.vlm.steps import USUAL, Steps, length_for, told
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,18 @@ class Reader:
         opening = self._grammar.opening if self._grammar else None
         self.questions = ask(self.processor, prompt, opening)
         self._opening = opening or []
-        self._most = prompt.description.max_tokens
+        self._most = prompt.description.cap
         self._prefix = self._read_prefix()
 
     @property
     def tokens_besides_picture(self) -> int:
-        """What each row holds beside its picture and the shared prefix, the answer included."""
+        """What each row holds beside its picture and the shared prefix, a usual answer included."""
         asked = len(self.questions.trunk) + sum(len(b) for b in self.questions.branches)
-        return asked + (self._most if self.questions.describes else 0)
+        return asked + (self._usual if self.questions.describes else 0)
+
+    @property
+    def _usual(self) -> int:
+        return min(self._most, USUAL)
 
     def answer(self, pictures: Sequence[Picture]) -> list[Answer]:
         """Answer every question about each picture, in order."""
@@ -152,41 +157,64 @@ class Reader:
 
     def _write(self, hidden: Any, layout: Layout, cache: Any) -> list[str]:
         """Go on from the description branch, the likeliest allowed token each time."""
-        import torch
-
         assert self._grammar
         rows, _, columns, _ = layout.mask.shape
         end = layout.ends[0]
         # The category branches come after and are seen by nobody: they are dropped.
         cache.crop(end + 1 - columns)
         seen = layout.mask[:, :, end : end + 1, : len(self.questions.prefix) + end + 1]
-        room = self._most - len(self._opening)
-        steps = self._steps(rows, length_for(seen.shape[3] + room))
+        read = seen.shape[3]
+        longest = length_for(read + self._most - len(self._opening))
+        steps = self._steps(rows, min(longest, length_for(read + self._usual)))
         steps.begin(cache, seen.to(self.device), layout.next_position[:, 0].to(self.device))
         answers = self._grammar.rows(rows, self.device)
         written = [list(self._opening) for _ in range(rows)]
-        active = list(range(rows))
-        logits = self._head(hidden)
-        for step in range(room):
-            # Computed while the device is still busy with the logits.
-            allowed = answers.allowed(active)
-            chosen = logits.masked_fill(~allowed, -torch.inf).argmax(-1)
-            tokens = told(chosen)
-            if step + 1 < room:  # begun before anything here knows the tokens
-                logits = steps(chosen)
-            going = []
-            arrived = tokens()
-            for row in active:
-                written[row].append(arrived[row])
-                if not answers.take(row, arrived[row]):
-                    going.append(row)
-            active = going
-            if not active:
-                break
+        self._go_on(steps, range(rows), self._head(hidden), answers, written, longest)
         texts: list[str] = self.processor.tokenizer.batch_decode(
             written, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return texts
+
+    def _go_on(
+        self,
+        steps: Steps,
+        rows: Sequence[int],
+        logits: Any,
+        answers: Rows,
+        written: Sequence[list[int]],
+        longest: int,
+    ) -> None:
+        """Write the answers `rows`, which stand in `steps`, until each has ended or has all the
+        tokens it may have. `logits` are of their next token."""
+        going: list[int | None] = list(rows)
+        count = len(written[rows[0]])
+        while True:
+            # Computed while the device is still busy with the logits.
+            allowed = answers.allowed(going)
+            chosen = logits.masked_fill(~allowed, -math.inf).argmax(-1)
+            tokens = told(chosen)
+            count += 1
+            is_full = steps.is_full
+            if count < self._most and not is_full:  # begun before anything here knows the tokens
+                logits = steps(chosen)
+            arrived = tokens()
+            for place, row in enumerate(going):
+                if row is not None:
+                    written[row].append(arrived[place])
+                    if answers.take(row, arrived[place]):
+                        going[place] = None
+            left = [place for place, row in enumerate(going) if row is not None]
+            if not left or count == self._most:
+                return
+            if is_full:
+                break
+        # Few are this long. Half as many rows, in memory twice as long, need no more of it.
+        half = -(-steps.rows // 2)
+        for start in range(0, len(left), half):
+            some = left[start : start + half]
+            longer = steps.onward(some, min(longest, 2 * steps.length))
+            rows = [row for place in some if (row := going[place]) is not None]
+            self._go_on(longer, rows, longer(chosen[some]), answers, written, longest)
 
     def _steps(self, rows: int, length: int) -> Steps:
         """Those of the last batch, where its shape was the same."""

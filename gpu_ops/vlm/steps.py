@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+USUAL = 192  # tokens of an answer that memory is made for at first; few are longer
 ROUNDED = 128  # lengths are multiples of this, so that batches of like size share a recording
 
 
@@ -27,6 +28,7 @@ class Steps:
     def __init__(self, model: Any, rows: int, length: int) -> None:
         import torch
 
+        self._model = model
         text = model.config.get_text_config()
         size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         shape = (rows, text.num_key_value_heads, length, size)
@@ -42,6 +44,7 @@ class Steps:
         self._positions = torch.zeros((3, rows, 1), dtype=torch.long, device=self._device)
         self._place = torch.zeros(1, dtype=torch.long, device=self._device)
         self._mask = torch.zeros((rows, 1, 1, length), dtype=torch.bool, device=self._device)
+        self._held = 0  # tokens in each row, as the host counts them
         self._warm = False
         self._recording: Any = None
         self._logits: Any = None
@@ -61,12 +64,34 @@ class Steps:
         self._mask[..., :read] = seen
         self._positions[:] = positions[None, :, None]
         self._place.fill_(read)
+        self._held = read
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no token more has room."""
+        return self._held == self.length
+
+    def onward(self, rows: Sequence[int], length: int) -> Steps:
+        """Memory of that length, in which these rows go on where they stand."""
+        import torch
+
+        chosen, held = torch.tensor(rows, device=self._device), self._held
+        longer = Steps(self._model, len(rows), length)
+        for kept, more in zip(self._kept, longer._kept, strict=True):
+            for old, new in zip(kept, more, strict=True):
+                new[:, :, :held] = old[chosen, :, :held]
+        longer._mask[..., :held] = self._mask[chosen, ..., :held]
+        longer._positions[:] = self._positions[:, chosen]
+        longer._place.fill_(held)
+        longer._held = held
+        return longer
 
     def __call__(self, tokens: Any) -> Any:
         """Add one token to each row. Returns logits (rows, vocabulary), until the next call."""
         import torch
 
         self._tokens.copy_(tokens[:, None])
+        self._held += 1
         if self._recording is None and self._warm and self._device.type == "cuda":
             recording = torch.cuda.CUDAGraph()
             with torch.cuda.graph(recording):

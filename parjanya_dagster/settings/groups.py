@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from parjanya_dagster.lanes.placement import Launcher, Placement
 
 BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
-DEFAULT_PROMPT = "default@1"
+DEFAULT_PROMPT = "default@2"
 
 
 class Group(BaseModel):

@@ -43,7 +43,12 @@ class Node:
             arrivals={"settle": 0.0},
             media={"workers": 2},
             engines={"enricher": "transformers", "device": "cpu"},
-            vlm={"model": str(model), "visual_tokens": 64, "answer_mass": 0.0},
+            vlm={
+                "model": str(model),
+                "visual_tokens": 64,
+                "answer_mass": 0.0,
+                "prompt": "default@1",  # random weights write as long as they may
+            },
         )
         self.settings = changed(usual, **settings)
         incoming = home / "buckets" / "acme" / "incoming"

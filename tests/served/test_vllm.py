@@ -7,62 +7,25 @@ server is asked, killed in the middle of a batch, started again, and asked to en
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import math
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from gpu_ops import engines
-from gpu_ops.endpoint import letters, questions
 from gpu_ops.endpoint.client import Client, EndpointUnavailable
-from gpu_ops.endpoint.enricher import EndpointEnricher, data_url
-from gpu_ops.interface import LABELS, SomeFailed
+from gpu_ops.endpoint.enricher import EndpointEnricher
+from gpu_ops.interface import SomeFailed
 from gpu_ops.preflight import preflight
-from gpu_ops.vlm import categories, checkpoint, prompts
+from gpu_ops.vlm import checkpoint
 from gpu_ops.vlm.enricher import TransformersEnricher
-from gpu_ops.vlm.options import Options
 from parjanya_dagster.execution.engines import options_of
 from parjanya_dagster.execution.stages.infer import Enrich
+from tests.served.comparing import json_agrees, kinds_agree, seen, whole
 from tests.support.pictures import picture
 from tests.support.stages import House
 from tests.support.vllm import NAME, Vllm
 from tests.support.waiting import is_alive, wait_until
-
-TOKENS = 32
-PROMPT = prompts.load()
-ORDER = categories.orders(LABELS)[0]
-
-
-def seen(n: int) -> tuple[str, np.ndarray]:
-    """A picture as it is sent, and as the server decodes it."""
-    with Image.open(io.BytesIO(picture(n, 320, 240))) as image:
-        url = data_url(np.asarray(image), TOKENS)
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
-        return url, np.asarray(image)
-
-
-@pytest.fixture(scope="session")
-def engine(vllm: Vllm) -> EndpointEnricher:
-    """As the platform builds it, but it does not wait long for a server that is gone."""
-    made = engines.enricher("openai", options_of(vllm.settings, "enriched"))
-    assert isinstance(made, EndpointEnricher)
-    client = made._client
-    client.patience = replace(client.patience, attempts=2, first=0.01, rest=0.0)
-    return made
-
-
-@pytest.fixture(scope="session")
-def in_process(vllm: Vllm) -> TransformersEnricher:
-    options = Options(str(vllm.model), describe=False, visual_tokens=TOKENS, device="cpu")
-    return TransformersEnricher(options)
 
 
 def test_the_preflight_passes_and_names_version_files_and_flags(
@@ -91,87 +54,11 @@ def test_a_name_or_a_revision_that_is_not_served_is_told(vllm: Vllm) -> None:
 def test_the_kind_is_as_probable_as_in_process(
     engine: EndpointEnricher, in_process: TransformersEnricher
 ) -> None:
-    """Without a schema, in all eight orders: the same questions about the same pixels."""
-    bare = EndpointEnricher(engine._client, NAME, describe=False, visual_tokens=TOKENS)
-    pictures = [seen(n) for n in range(2)]
-    theirs = [bare._look(url, False) for url, _ in pictures]
-    ours = in_process._answers([pixels for _, pixels in pictures])
-    for served, reference in zip(theirs, ours, strict=True):
-        assert not isinstance(reference, MemoryError)
-        assert len(served.kinds) == len(reference.letters) == len(LABELS)
-        for (_, listed, _), expected in zip(served.kinds, reference.letters, strict=True):
-            known = letters.log_likelihoods(listed, len(LABELS))
-            names = {letter for letter, _ in listed}
-            for letter, said, value in zip("ABCDEFGH", known or [], expected, strict=True):
-                if letter in names:
-                    assert said == pytest.approx(value, abs=1e-3)
-                else:  # the least that was listed
-                    assert value <= said + 1e-3
-    first, second = (served.scores() for served in theirs)
-    assert first != pytest.approx(second, abs=0.01)  # it looked
+    kinds_agree(engine, in_process)
 
 
 def test_the_json_is_what_the_model_writes_in_process(vllm: Vllm, engine: EndpointEnricher) -> None:
-    """Greedy, under the same schema: the same tokens, and the same likelihoods of the letters."""
-    url, pixels = seen(3)
-    payload = questions.whole(NAME, PROMPT, ORDER, url)
-    choice = engine._client.chat(payload)["choices"][0]
-    said, likelihoods = reference(vllm, pixels, payload)
-    assert letters.content(choice) == said
-    listed = letters.log_likelihoods(letters.in_json(choice), len(LABELS))
-    assert listed == pytest.approx(likelihoods, abs=1e-3)
-    assert math.fsum(map(math.exp, listed or [])) == pytest.approx(1.0, abs=1e-3)
-    assert choice["finish_reason"] in ("stop", "length")
-
-
-def reference(vllm: Vllm, pixels: np.ndarray, payload: dict[str, Any]) -> tuple[str, list[float]]:
-    """What transformers and llguidance write, token by token, and the letters' likelihoods."""
-    import llguidance
-    import llguidance.hf
-    import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    processor = AutoProcessor.from_pretrained(vllm.model)
-    model = AutoModelForImageTextToText.from_pretrained(vllm.model).eval()
-    system, user = payload["messages"]
-    chat = [
-        {"role": "system", "content": [{"type": "text", "text": system["content"]}]},
-        {"role": "user", "content": [{"type": "image"}, user["content"][1]]},
-    ]
-    text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    asked = processor(text=[text], images=[Image.fromarray(pixels)], return_tensors="pt")
-    size = model.config.get_text_config().vocab_size
-    schema = payload["response_format"]["json_schema"]["schema"]
-    grammar = llguidance.LLMatcher.grammar_from_json_schema(
-        json.dumps(schema), defaults={"whitespace_flexible": False}
-    )
-    tokenizer = llguidance.hf.from_tokenizer(processor.tokenizer, n_vocab=size)
-    matcher = llguidance.LLMatcher(tokenizer, grammar)
-    written: list[int] = []
-    likelihoods: list[float] = []
-
-    def constrained(_: Any, logits: Any) -> Any:
-        if written_so_far := len(written):
-            assert matcher.consume_token(written[written_so_far - 1])
-        bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
-        allowed = torch.from_numpy(bits[:size].astype(bool))
-        masked = logits.masked_fill(~allowed, -math.inf)
-        ids = processor.tokenizer.convert_tokens_to_ids(list("ABCDEFGH"))
-        if not likelihoods and set(np.flatnonzero(bits[:size])) >= set(ids):
-            likelihoods.extend(torch.log_softmax(masked[0], -1)[ids].tolist())
-        written.append(int(masked[0].argmax()))
-        return masked
-
-    with torch.inference_mode():
-        model.generate(
-            **asked,
-            max_new_tokens=payload["max_tokens"],
-            do_sample=False,
-            logits_processor=[constrained],
-        )
-    end = processor.tokenizer.eos_token_id
-    said = written[:-1] if written[-1] == end else written
-    return processor.tokenizer.decode(said), likelihoods
+    json_agrees(engine, vllm.model)
 
 
 def test_images_of_a_batch_in_whose_midst_the_server_dies_wait_unharmed(
@@ -221,7 +108,7 @@ def test_asked_to_end_it_answers_what_it_was_asked_before(
     vllm: Vllm, engine: EndpointEnricher
 ) -> None:
     url, _ = seen(4)
-    payload = questions.whole(NAME, PROMPT, ORDER, url)
+    payload = whole(engine, url)
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(engine._client.chat(payload)))
     thread.start()

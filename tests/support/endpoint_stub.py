@@ -27,6 +27,11 @@ from gpu_ops.vlm import prompts
 from tests.support.serving_rules import Server, refusal
 
 MODEL = "stub-vl"
+VERSIONS: dict[Server, str] = {"vllm": "0.32.0", "sglang": "0.5.23"}
+FORBIDDEN: dict[Server, float] = {"vllm": -9999.0, "sglang": -3.4028234663852886e38}
+"""What stands for the likelihood of a token that a schema forbids: `_create_chat_logprobs` in
+vllm/entrypoints/openai/chat_completion/serving.py; SGLang clamps to the least number there is, in
+sglang/srt/layers/sampler.py."""
 DESCRIPTION = {"caption": "A field.", "tags": ["soft"], "visible_text": "", "objects": ["field"]}
 
 
@@ -57,7 +62,8 @@ class Stub:
     ) -> None:
         self.behave, self.logprobs, self.server = behave, logprobs, server
         self.names = [MODEL]  # under which the model is listed
-        self.version = "0.32.0"
+        self.version = VERSIONS[server]
+        self.longest = 4096  # tokens of a question and its answer together
         self.asked: list[dict[str, Any]] = []  # payloads, in order
         self.headers: list[dict[str, str]] = []
         self.most_at_once = 0
@@ -111,7 +117,7 @@ class Stub:
                 self._at_once -= 1
 
     def usual(self, payload: dict[str, Any]) -> Reply:
-        refused = refusal(self.server, MODEL, payload)
+        refused = refusal(self.server, MODEL, payload, self.longest)
         if refused:
             return Reply({"error": {"message": refused[1]}}, refused[0])
         favourite = LABELS[int(mean(payload)) * len(LABELS) // 256]
@@ -122,7 +128,8 @@ class Stub:
         }
         best = max(likelihoods, key=lambda letter: likelihoods[letter])
         if "response_format" in payload:
-            return answered(best, likelihoods if self.logprobs else None)
+            known = likelihoods if self.logprobs else None
+            return answered(best, known, forbidden=FORBIDDEN[self.server])
         return completion(best, likelihoods if self.logprobs else None)
 
 
@@ -139,11 +146,11 @@ def answered(
     letter: str,
     likelihoods: dict[str, float] | None = None,
     description: dict[str, Any] = DESCRIPTION,
+    forbidden: float = FORBIDDEN["vllm"],
 ) -> Reply:
     """JSON by the schema. Its grammar is laid over the logits before likelihoods are taken
     (`apply_grammar_bitmask` in vllm/v1/worker/gpu_model_runner.py), so they sum to one over what
-    it allows. What it forbids is listed with -9999 (`_create_chat_logprobs` in
-    vllm/entrypoints/openai/chat_completion/serving.py)."""
+    it allows. What it forbids is listed with `forbidden`."""
     said = json.dumps({"category": letter, **description})
     reply = completion(said)
     if likelihoods is not None:
@@ -153,7 +160,7 @@ def answered(
         for token in re.findall(r"\w+|[^\w\s]+| [^\w\s]*", said):
             at_letter = len(content) == 4
             top = allowed if at_letter else {token: 0.0}
-            listed = [{"token": t, "logprob": v} for t, v in (top | {"The": -9999.0}).items()]
+            listed = [{"token": t, "logprob": v} for t, v in (top | {"The": forbidden}).items()]
             content.append({"token": token, "logprob": top[token], "top_logprobs": listed})
         assert content[4]["token"] == letter
         reply.body["choices"][0]["logprobs"] = {"content": content}
@@ -183,9 +190,10 @@ def mean(payload: dict[str, Any]) -> float:
         return float(ImageStat.Stat(image.convert("L")).mean[0])
 
 
-def _card(name: str) -> dict[str, Any]:
-    """As ModelCard in vllm/entrypoints/serve/engine/protocol.py (0.32.0) has it."""
-    return {"id": name, "object": "model", "owned_by": "vllm", "max_model_len": 4096}
+def _card(name: str, server: Server, longest: int) -> dict[str, Any]:
+    """As ModelCard in vllm/entrypoints/serve/engine/protocol.py (0.32.0) has it, and in
+    sglang/srt/entrypoints/openai/protocol.py (0.5.23)."""
+    return {"id": name, "object": "model", "owned_by": server, "max_model_len": longest}
 
 
 def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
@@ -197,11 +205,12 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             stub.connections.append(self.connection)
 
         def do_GET(self) -> None:
+            cards = [_card(name, stub.server, stub.longest) for name in stub.names]
             said: dict[str, Any] = {
-                "/v1/models": {"object": "list", "data": [_card(name) for name in stub.names]},
-                "/version": {"version": stub.version},
+                "/v1/models": {"object": "list", "data": cards},
+                "/version" if stub.server == "vllm" else "/server_info": {"version": stub.version},
             }
-            known = self.path in said and (self.path != "/version" or stub.server == "vllm")
+            known = self.path in said
             self._send(Reply(said[self.path]) if known else Reply({"detail": "Not Found"}, 404))
 
         def do_POST(self) -> None:

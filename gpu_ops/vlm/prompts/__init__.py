@@ -16,9 +16,10 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from gpu_ops.vlm import description
 from gpu_ops.vlm.categories import LETTERS
 
-DEFAULT = "default@1"
+DEFAULT = "default@2"
 MOST_LABELS = 20  # servers list the likelihoods of no more tokens
 LARGEST = 64 * 1024  # bytes of a file: what is longer is no prompt
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}@[1-9][0-9]{0,5}")
@@ -55,7 +56,12 @@ class DescriptionQuestion(_Model):
     """What is in the picture? The answer is JSON, see `description.Description`."""
 
     question: Text
-    max_tokens: Annotated[int, Field(ge=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None  # None: the longest answer fits
+
+    @property
+    def cap(self) -> int:
+        """Most tokens of an answer."""
+        return self.max_tokens or description.most_tokens(description.json_schema())
 
 
 class Prompt(_Model):

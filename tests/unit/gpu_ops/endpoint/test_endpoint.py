@@ -49,6 +49,7 @@ from tests.support.endpoint_stub import (
     completion,
     mean,
 )
+from tests.support.serving_rules import Server
 
 ORDERS = prompts.load().category.orders
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -96,8 +97,13 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     opened: list[World] = []
 
-    def make(behave: Behaviour = lambda _, __: None, logprobs: bool = True, **patience: Any) -> Any:
-        opened.append(World(Stub(behave, logprobs).__enter__(), **patience))
+    def make(
+        behave: Behaviour = lambda _, __: None,
+        logprobs: bool = True,
+        server: Server = "vllm",
+        **patience: Any,
+    ) -> Any:
+        opened.append(World(Stub(behave, logprobs, server).__enter__(), **patience))
         return opened[-1]
 
     yield make
@@ -124,6 +130,17 @@ def test_each_picture_gets_its_kind_and_words_in_order(worlds: Any) -> None:
         json.dumps(body, allow_nan=False)
 
 
+@pytest.mark.parametrize("server", ["vllm", "sglang"])
+def test_both_servers_take_every_question_and_are_named(worlds: Any, server: Server) -> None:
+    world = worlds(server=server)
+    world.engine.check()
+    (body,) = world.describe(PHOTO)
+    assert body["category"] == LABELS[0]
+    assert body["served"]["orders"] == ORDERS
+    assert sum(body["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert world.engine._server.facts().server == f"{server} {world.stub.version}"
+
+
 def test_the_bias_for_a_letter_cancels(worlds: Any) -> None:
     (body,) = worlds().describe(PHOTO)
     others = [p for label, p in body["probabilities"].items() if label != LABELS[0]]
@@ -139,12 +156,20 @@ def test_a_sure_answer_costs_one_request(worlds: Any) -> None:
     assert list(schema["properties"]) == ["category", *description.json_schema()["properties"]]
     assert schema["required"] == list(schema["properties"])
     assert schema["properties"]["category"]["enum"] == list("ABCDEFGH")
-    assert asked["max_tokens"] > prompts.load().description.max_tokens
+    assert asked["max_tokens"] == world.stub.longest // 2  # of what it reads and writes together
     assert (body["category"], body["served"]["orders"]) == (LABELS_SORTED[0], 1)
     assert body["confidence"] > 0.9
     assert body["answer_mass"] is None  # under a schema nobody can know
     assert body["caption"] == DESCRIPTION["caption"]
     assert "description_raw" not in body
+
+
+def test_the_longest_answer_in_any_script_is_not_cut_off(worlds: Any) -> None:
+    world = worlds(lambda *_: answered("A", SURE))
+    world.stub.longest = 32_768
+    world.describe(BANNER)
+    (asked,) = world.stub.asked
+    assert asked["max_tokens"] == prompts.load().description.cap + questions.AROUND_LETTER
 
 
 def test_where_it_is_in_doubt_the_kind_is_asked_for_in_the_other_orders(worlds: Any) -> None:
@@ -340,6 +365,17 @@ def test_a_small_picture_is_sent_as_it_is_and_a_line_is_widened(worlds: Any) -> 
     url = world.stub.asked[0]["messages"][1]["content"][0]["image_url"]["url"]
     with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as sent:
         assert sent.size == (1000, 10)
+
+
+def test_to_calibrate_every_order_is_asked_and_a_sure_answer_counts_alone(worlds: Any) -> None:
+    """What a fit sees is what the engine will see: the first order alone where it is sure."""
+    sure = worlds(lambda n, _: answered("A", SURE) if n == 0 else None)
+    (answers,) = sure.engine.by_order([PHOTO])
+    assert len(answers) == len(sure.stub.asked) == ORDERS
+    assert sure.engine.pooled(answers) == categories.scores(answers[:1])
+    doubtful = worlds()
+    (answers,) = doubtful.engine.by_order([PHOTO])
+    assert doubtful.engine.pooled(answers) == categories.scores(answers)
 
 
 def test_a_model_that_is_not_served_is_named(worlds: Any) -> None:

@@ -50,6 +50,7 @@ def engine(folder: Path) -> Engine:
 
     def with_options(**options: object) -> TransformersEnricher:
         settings = {"model": str(folder), "visual_tokens": 64, "device": DEVICE, "answer_mass": 0.0}
+        settings["prompt"] = "default@1"  # random weights write as long as they may
         chosen = Options(**{**settings, **options})  # type: ignore[arg-type]
         if chosen not in built:
             built[chosen] = TransformersEnricher(chosen)

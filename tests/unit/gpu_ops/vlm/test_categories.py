@@ -9,7 +9,7 @@ import random
 import pytest
 
 from gpu_ops import LABELS
-from gpu_ops.vlm import categories
+from gpu_ops.vlm import calibration, categories
 
 
 def answers(liking: dict[str, float], bias: list[float], count: int) -> list[dict[str, float]]:
@@ -53,6 +53,27 @@ def test_a_liking_for_letters_cancels_over_all_orders_and_not_over_one() -> None
 
     assert found == pytest.approx(unbiased)
     assert one != pytest.approx(unbiased, abs=0.05)
+
+
+def test_a_liking_for_letters_is_measured_whatever_the_pictures_show() -> None:
+    draw = random.Random(5)
+    bias = [draw.gauss(0, 3) for _ in LABELS]
+    likings = [{label: draw.gauss(0, 1) for label in LABELS} for _ in range(20)]
+    biased = [answers(liking, bias, len(LABELS)) for liking in likings]
+    fair = [answers(liking, [0.0] * len(LABELS), len(LABELS)) for liking in likings]
+    mean = sum(bias) / len(bias)
+
+    found = calibration.label_order(biased)
+    preference = found["letter_preference"]
+    assert list(preference) == list("ABCDEFGH")
+    assert max(preference, key=preference.__getitem__) == "ABCDEFGH"[bias.index(max(bias))]
+    assert preference["A"] - preference["B"] == pytest.approx(bias[0] - bias[1], abs=1e-3)
+    assert preference["C"] == pytest.approx(bias[2] - mean, abs=1.0)
+    assert found["first_alone_differs"] > 0.3
+
+    none = calibration.label_order(fair)
+    assert none["first_alone_differs"] == 0
+    assert set(none["letter_preference"].values()) <= {0.0, -0.0}
 
 
 def test_probabilities_sum_to_one_even_at_extreme_likelihoods() -> None:

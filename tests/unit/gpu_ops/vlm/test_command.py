@@ -32,7 +32,7 @@ def test_describe_prints_the_evidence_of_the_model_in_the_folder(
     )
     (line,) = capsys.readouterr().out.splitlines()
     enriched = json.loads(line)["enriched"]
-    assert (enriched["engine"], enriched["prompt"]) == ("transformers", "default@1")
+    assert (enriched["engine"], enriched["prompt"]) == ("transformers", "default@2")
     assert sum(enriched["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert "description_raw" not in enriched
 
@@ -67,6 +67,8 @@ def test_what_calibrate_prints_the_engine_takes(
     file.write_text(capsys.readouterr().out)
     body = json.loads(file.read_text())
     assert body["examples"] == 6
+    assert body["label_order"]["orders"] == 8
+    assert set(body["label_order"]["letter_preference"]) == set("ABCDEFGH")
     assert body["model"] == checkpoint.revision_of(folder)
     assert body["prompt"] == prompts.load().identity
     assert main(

@@ -33,8 +33,24 @@ def test_every_prompt_file_loads_and_its_hash_is_in_its_identity() -> None:
 
 def test_the_published_prompt_has_not_been_edited() -> None:
     """A new wording is a new version: recorded evidence points at this hash."""
-    published = "3bf1e2354f48ad63bcfc96002a5a1044ab7f88bffbf06be1a8bd29db13b5261e"
-    assert prompts.load("default@1").sha256 == published
+    for name, published in {
+        "default@1": "3bf1e2354f48ad63bcfc96002a5a1044ab7f88bffbf06be1a8bd29db13b5261e",
+        "default@2": "dc135e8f597163ee523ed736c8873116d7ddb453efc4e7a04ce1ce93319329e6",
+    }.items():
+        assert prompts.load(name).sha256 == published
+
+
+def test_the_longest_answer_that_the_schema_allows_is_under_the_cap_in_any_script() -> None:
+    """Issue 17: 600 characters are 100 tokens in English and 550 in Hindi, and 192 cut them off."""
+    schema = description.json_schema()
+    characters = 400 + 8 * 40 + 600 + 12 * 40  # the bounds of its four fields
+    assert 1.55 * characters + 60 < description.most_tokens(schema) < 1.7 * characters
+    assert prompts.load().description.cap == description.most_tokens(schema)
+    assert prompts.load("default@1").description.cap == 192  # as it was published
+    schema["properties"]["visible_text"]["maxLength"] = 6000
+    assert description.most_tokens(schema) > 1.55 * (characters + 5400)
+    with pytest.raises(KeyError, match="maxLength"):
+        description.most_tokens({"type": "string"})
 
 
 def test_the_question_letters_the_labels_in_the_order_asked() -> None:
@@ -81,7 +97,7 @@ def put_kinds(folder: Path) -> None:
 def test_a_folder_adds_prompts_with_kinds_of_their_own(tmp_path: Path) -> None:
     put_kinds(tmp_path)
     folder = str(tmp_path)
-    assert prompts.names(folder) == ("default@1", "products@1")
+    assert prompts.names(folder) == ("default@1", "default@2", "products@1")
     own = prompts.load("products@1", folder)
     assert own.labels == ("shoe", "bag", "neither")
     raw = (tmp_path / "products@1.yaml").read_bytes()
@@ -126,7 +142,7 @@ def test_what_cannot_be_used_is_told_and_the_others_can(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chosen", "ok", "said"),
     [("good@1", True, "good@1; unfit: "), ("bad@1", False, "needs {options}"),
-     ("gone@1", False, "no prompt 'gone@1'; choose bad@1 or default@1 or good@1")],
+     ("gone@1", False, "no prompt 'gone@1'; choose bad@1 or default@1 or default@2 or good@1")],
 )  # fmt: skip
 def test_the_preflight_refuses_a_bad_prompt_that_was_chosen(
     tmp_path: Path, chosen: str, ok: bool, said: str

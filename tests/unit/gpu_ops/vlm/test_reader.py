@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 
 from gpu_ops.interface import LABELS
-from gpu_ops.vlm import attention, categories, constrained, description, prompts
+from gpu_ops.vlm import attention, categories, constrained, description, prompts, steps
 from gpu_ops.vlm.pictures import Picture, Preparer
 from gpu_ops.vlm.reader import Reader
 from tests.support.pictures import gradient, noise
 from tests.unit.gpu_ops.vlm.engines import DEVICE
 
+PROMPT = prompts.load("default@1")  # cut at 192 tokens: random weights write as long as they may
 IMAGES = [noise(200, 300), gradient(400, 100), noise(64, 64, 3), noise(300, 300, 5)]
 
 
 @pytest.fixture(scope="module")
 def reader(folder: Path) -> Reader:
-    return Reader(folder, prompts.load(), describe=True, device=DEVICE)
+    return Reader(folder, PROMPT, describe=True, device=DEVICE)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,8 @@ def asked_plainly(reader: Reader, picture: Picture, question: str) -> dict[str, 
     """The inputs that the library's own processor makes of one question about a picture."""
     import torch
 
-    prompt = prompts.load()
     messages = [
-        {"role": "system", "content": [{"type": "text", "text": prompt.system}]},
+        {"role": "system", "content": [{"type": "text", "text": PROMPT.system}]},
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
     ]
     text = reader.processor.apply_chat_template(
@@ -69,12 +69,11 @@ def test_the_letters_are_those_of_a_plain_forward_pass_per_question(
 ) -> None:
     import torch
 
-    prompt = prompts.load()
     answers = reader.answer(pictures)
-    orders = categories.orders(LABELS, prompt.category.orders)
+    orders = categories.orders(LABELS, PROMPT.category.orders)
     for picture, answer in zip(pictures, answers, strict=True):
         for order, letters in zip(orders, answer.letters, strict=True):
-            inputs = asked_plainly(reader, picture, prompt.category_question(order))
+            inputs = asked_plainly(reader, picture, PROMPT.category_question(order))
             with torch.inference_mode():
                 likelihoods = library(**inputs).logits[0, -1].log_softmax(-1)
             plain = likelihoods[reader.questions.letters].tolist()
@@ -87,7 +86,6 @@ def test_what_is_written_is_what_the_library_generates_under_the_same_grammar(
     import torch
     from transformers import LogitsProcessor, LogitsProcessorList
 
-    prompt = prompts.load()
     grammar = reader._grammar
     assert grammar
 
@@ -106,11 +104,11 @@ def test_what_is_written_is_what_the_library_generates_under_the_same_grammar(
 
     answers = reader.answer(pictures[:2])
     for picture, answer in zip(pictures[:2], answers, strict=True):
-        inputs = asked_plainly(reader, picture, prompt.description.question)
+        inputs = asked_plainly(reader, picture, PROMPT.description.question)
         start = inputs["input_ids"].shape[1]
         generated = library.generate(
             **inputs,
-            max_new_tokens=prompt.description.max_tokens,
+            max_new_tokens=PROMPT.description.max_tokens,
             do_sample=False,
             logits_processor=LogitsProcessorList([Constrained()]),
         )
@@ -144,17 +142,52 @@ def test_a_batch_says_of_each_picture_what_it_says_of_it_alone(
 
 
 def test_random_weights_write_valid_json_when_they_may_write_to_the_end(folder: Path) -> None:
-    """Every field of the schema is bounded, so any model's answer ends some time."""
-    prompt = prompts.load()
-    longer = prompt.description.model_copy(update={"max_tokens": 1800})
+    """Every field of the schema is bounded, and the cap follows from it: no answer is cut off."""
+    longer = PROMPT.description.model_copy(update={"max_tokens": None})
     reader = Reader(
-        folder, prompt.model_copy(update={"description": longer}), describe=True, device=DEVICE
+        folder, PROMPT.model_copy(update={"description": longer}), describe=True, device=DEVICE
     )
     prepare = Preparer(reader.processor.image_processor, 16, reader.dtype, pin=DEVICE == "cuda")
     answers = reader.answer([prepare(image) for image in IMAGES])
     for answer in answers:
         assert answer.written is not None
         assert description.parse(answer.written) is not None, answer.written
+
+
+@pytest.mark.parametrize("ends", [[], [40, 9, 30, 40]])
+def test_long_answers_go_on_in_longer_memory_as_if_nothing_were(
+    folder: Path, reader: Reader, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch,
+    ends: list[int],
+) -> None:  # fmt: skip
+    """Memory for eight tokens of an answer instead of the usual number. Where some rows have ended
+    by then, only the others go on."""
+    whole = [answer.written for answer in reader.answer(pictures)]
+    taken = [0] * len(pictures)
+    made: list[int] = []
+    take, make = constrained.Rows.take, steps.Steps.__init__
+
+    def ending(self: constrained.Rows, row: int, token: int) -> bool:
+        taken[row] += 1
+        return take(self, row, token) or (bool(ends) and taken[row] == ends[row])
+
+    monkeypatch.setattr(constrained.Rows, "take", ending)
+    monkeypatch.setattr(
+        steps.Steps, "__init__", lambda *given: (made.append(given[2]), make(*given))[1]
+    )
+    monkeypatch.setattr("gpu_ops.vlm.reader.USUAL", 8)
+    monkeypatch.setattr(steps, "ROUNDED", 1)
+    fresh = Reader(folder, PROMPT, describe=True, device=DEVICE)
+    said = [answer.written for answer in fresh.answer(pictures)]
+    if not ends:
+        assert said == whole
+        assert made == [4, 2, 2]
+        return
+    assert taken == ends
+    assert made == [4, 2, 1 if ends.count(9) else 2]
+    for short, long in zip(said, whole, strict=True):
+        assert short
+        assert long
+        assert long.startswith(short.rstrip("\ufffd"))
 
 
 def test_rows_that_end_early_leave_the_others_as_they_were(
@@ -183,10 +216,9 @@ def test_the_token_cap_cuts_an_answer_off_where_it_stands(
     folder: Path, reader: Reader, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cap = 20
-    prompt = prompts.load()
-    short = prompt.description.model_copy(update={"max_tokens": cap})
+    short = PROMPT.description.model_copy(update={"max_tokens": cap})
     capped = Reader(
-        folder, prompt.model_copy(update={"description": short}), describe=True, device=DEVICE
+        folder, PROMPT.model_copy(update={"description": short}), describe=True, device=DEVICE
     )
     taken: list[int] = []
     take = constrained.Rows.take
@@ -205,7 +237,7 @@ def test_the_token_cap_cuts_an_answer_off_where_it_stands(
 def test_without_a_description_nothing_is_written_and_the_letters_are_the_same(
     folder: Path, reader: Reader, pictures: list[Picture]
 ) -> None:
-    brief = Reader(folder, prompts.load(), describe=False, device=DEVICE)
+    brief = Reader(folder, PROMPT, describe=False, device=DEVICE)
     for one, both in zip(brief.answer(pictures), reader.answer(pictures), strict=True):
         assert one.written is None
         for order, same in zip(one.letters, both.letters, strict=True):

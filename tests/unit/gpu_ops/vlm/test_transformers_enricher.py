@@ -107,14 +107,15 @@ def test_the_order_in_which_labels_are_listed_changes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = Options(model=str(folder), visual_tokens=64, device=DEVICE, describe=False)
-    listed = TransformersEnricher(options).scores(IMAGES[:2])
+    listed = TransformersEnricher(options).by_order(IMAGES[:2])
     shuffled = list(LABELS)
     random.Random(2).shuffle(shuffled)
     monkeypatch.setattr(prompts.Prompt, "labels", tuple(shuffled))
-    again = TransformersEnricher(options).scores(IMAGES[:2])
+    again = TransformersEnricher(options).by_order(IMAGES[:2])
     assert shuffled != list(LABELS)
     for one, other in zip(listed, again, strict=True):
-        assert one == pytest.approx(other, abs=1e-6)
+        for here, there in zip(one, other, strict=True):
+            assert here == pytest.approx(there, abs=1e-6)
 
 
 @pytest.mark.parametrize("words", ["CUDA out of memory.", "CUDA error: out of memory\nSearch"])
@@ -318,7 +319,7 @@ def test_a_fitted_temperature_makes_the_engine_more_modest_and_is_named(
     plain = TransformersEnricher(
         Options(model=str(folder), device=DEVICE, visual_tokens=64, describe=False, answer_mass=0.0)
     )
-    means = plain.scores(IMAGES[:2])
+    means = [plain.pooled(answers) for answers in plain.by_order(IMAGES[:2])]
     body = calibration.fit(
         [(means[0], "photo"), (means[1], "slide")],
         model=checkpoint.revision_of(folder),
