@@ -122,10 +122,10 @@ def test_every_image_is_decided_once_whatever_aws_does(
             pace=Pace(rows=2, seconds=5.0, lease=120.0),
         )
         worker: Any = Worker(
-            place,  # type: ignore[arg-type]
+            place,
             EMBEDDED[0],
             lane_queue,
-            work=lambda stage, _: Found(stage),  # type: ignore[arg-type,return-value]
+            work=lambda stage, _: Found(stage),
         )
 
         def serve() -> None:
