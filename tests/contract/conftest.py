@@ -6,12 +6,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.store import Store
-from tests.support.backends import DYNAMODB, POSTGRESQL, Backend, empty_table
+from tests.support.aws_manners.answers import unhurried
+from tests.support.aws_manners.chance import Chance
+from tests.support.aws_manners.dynamo import DynamoManners
+from tests.support.backends import DYNAMODB, MANNERS, POSTGRESQL, Backend, empty_table
+from tests.support.clock import Clock
 from tests.support.servers import PostgresServer
 
 
@@ -39,7 +44,7 @@ def shared_sql_backend(
         yield backend
 
 
-@pytest.fixture(params=["sqlite", POSTGRESQL, DYNAMODB])
+@pytest.fixture(params=["sqlite", POSTGRESQL, DYNAMODB, MANNERS])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     with open_backend(request, tmp_path) as backend:
         yield backend
@@ -54,11 +59,19 @@ def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bac
         yield backend
         backend.close()
         return
-    if request.param == "dynamodb":
+    if request.param in ("dynamodb", "manners"):
         url = request.getfixturevalue("shared_table")  # before `aws`, whose variables go first
         request.getfixturevalue("aws")
         backend = Backend(url)
-        yield backend
+        if request.param == "manners":
+            seed = request.node.name
+            manners = DynamoManners(Clock(), Chance(seed), page_items=3)
+            backend.follow = lambda store: _follow(manners, store)
+            with unhurried():
+                yield backend
+            assert manners.broken == []
+        else:
+            yield backend
         backend.close()
         empty_table(backend.url)
         return
@@ -68,6 +81,11 @@ def open_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bac
     yield backend
     backend.close()
     server.drop_database(name)
+
+
+def _follow(manners: DynamoManners, store: Any) -> None:
+    store.wire._pause = lambda _: None
+    manners.follow(store.wire.client, store.wire.table)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """DynamoDB's indexes follow late. Who did a stage must see its own work at the next one.
 
-Over moto, with a layer that holds indexes back (`tests/support/late_indexes.py`).
+Over moto, with a layer that holds indexes back (`tests/support/aws_manners/replica.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import pytest
 from parjanya_dagster.truth.dynamo import DynamoStore
 from parjanya_dagster.truth.outcomes import Retry
 from parjanya_dagster.truth.stages import STAGES
+from tests.support.aws_manners.chance import Chance
+from tests.support.aws_manners.dynamo import DynamoManners
+from tests.support.aws_manners.replica import Replica
 from tests.support.backends import Backend, dynamo_table
 from tests.support.clock import Clock
-from tests.support.late_indexes import LateIndexes
 from tests.support.servers import MotoServer
 from tests.support.world import arrive, claim, commit, row
 
@@ -41,12 +43,13 @@ class Site:
 
     def __init__(self, backend: Backend, clock: Clock) -> None:
         self.backend, self.clock = backend, clock
-        self.indexes = LateIndexes(clock, LATE)
+        replica = Replica(clock, lambda: LATE)
+        self.manners = DynamoManners(clock, Chance("late", rate=0.0), replica=replica)
 
     def process(self) -> DynamoStore:
         store: Any = self.backend.open()
         store.recent.clock = self.clock
-        self.indexes.follow(store.wire)
+        self.manners.follow(store.wire.client, store.wire.table)
         return store
 
 

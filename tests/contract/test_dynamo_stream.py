@@ -145,6 +145,7 @@ class Scripted:
         self.shards, self.parents = shards, parents
         self.closed: set[str] = set()
         self.errors: list[str] = []
+        self.trimmed: set[str] = set()  # sequence numbers
         self.opened: list[tuple[str, str, str]] = []
 
     def describe(self) -> dict[str, Any]:
@@ -165,6 +166,9 @@ class Scripted:
         name, where = asked["ShardId"], asked["ShardIteratorType"]
         after = asked.get("SequenceNumber", "")
         self.opened.append((name, where, after))
+        if after in self.trimmed:
+            code = "TrimmedDataAccessException"
+            raise ClientError({"Error": {"Code": code, "Message": "old"}}, "GetShardIterator")
         start = {"LATEST": len(self.shards[name]), "TRIM_HORIZON": 0}.get(where)
         if start is None:
             numbers = [one["dynamodb"]["SequenceNumber"] for one in self.shards[name]]
@@ -233,6 +237,20 @@ def test_an_expired_place_is_taken_up_again_where_it_was() -> None:
     script.errors = ["ExpiredIteratorException"]
     assert stream.poll() == frozenset()
     assert script.opened[-1] == ("old", "AFTER_SEQUENCE_NUMBER", "1")
+    assert stream.poll() == {ZETA}
+
+
+def test_an_expired_place_whose_record_was_trimmed_is_given_up_once_and_not_for_ever() -> None:
+    """A process that slept for minutes, over a table that was quiet for a day."""
+    script, stream, _ = scripted()
+    script.shards["old"].append(record(ACME, 1))
+    assert stream.poll() == {ACME}
+    script.shards["old"] = []
+    script.trimmed = {"1"}
+    script.errors = ["ExpiredIteratorException"]
+    assert stream.poll() is None
+    script.shards["old"].append(record(ZETA, 2))
+    script.errors = ["ExpiredIteratorException"] * ("1" in script.opened[-1])
     assert stream.poll() == {ZETA}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,8 @@ from tests.support.servers import MotoServer
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
 DYNAMODB = pytest.param("dynamodb", marks=pytest.mark.server)
+MANNERS = pytest.param("manners", marks=pytest.mark.server)
+"""The same with what AWS may do, which nobody above the store may notice."""
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Backend:
 
     url: str
     opened: list[Store] = field(default_factory=list)
+    follow: Callable[[Any], None] = lambda _: None
+    """Is shown every store that is opened."""
 
     @property
     def kind(self) -> str:
@@ -34,6 +38,7 @@ class Backend:
 
     def open(self, **options: Any) -> Store:
         self.opened.append(open_store(self.url, **options))
+        self.follow(self.opened[-1])
         return self.opened[-1]
 
     def close(self) -> None:

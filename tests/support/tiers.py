@@ -8,7 +8,7 @@ what is left out whole is not even imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +73,8 @@ FOLDERS = {
 }
 SAMPLED = {"contract/test_evidence_of_decisions.py": 4}
 """On DynamoDB's emulator one of so many combinations is tried; `make nightly` tries all."""
+MANNERED = {"contract/test_work.py": 6}
+"""Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
 """What takes long begins first, so that no process works on it alone when the others are done."""
 MARKS = {
@@ -132,7 +134,23 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
             item.add_marker("sampled")
         if EXAMPLES < WIDE:
             left_out += [item for n, item in enumerate(many) if n % one_of]
+    mannered = [one for one in items if "manners" in _parameter(one)]
+    for item in mannered:
+        item.add_marker("sampled")
+    if EXAMPLES < WIDE:
+        by_day = [
+            item
+            for module, one_of in MANNERED.items()
+            for item in [one for one in mannered if _place(one.path) == module][::one_of]
+        ]
+        left_out += set(mannered) - set(by_day)
     _leave_out(config, items, left_out)
+
+
+def _parameter(item: pytest.Item) -> Sequence[str]:
+    """The parts of a test's id in brackets."""
+    call = getattr(item, "callspec", None)
+    return call.id.split("-") if call is not None else ()
 
 
 def _leave_out(

@@ -132,8 +132,13 @@ class Stream:
         """Go on in a shard whose iterator is lost. True: with a gap."""
         last = self._shards[name].last
         if code == "ExpiredIteratorException" and last:
-            self._shards[name] = self._shard(name, "AFTER_SEQUENCE_NUMBER", last)
-            return False
+            try:
+                self._shards[name] = self._shard(name, "AFTER_SEQUENCE_NUMBER", last)
+            except ClientError as error:
+                if _code(error) != "TrimmedDataAccessException":  # even the last record is gone
+                    raise
+            else:
+                return False
         self._shards[name] = self._shard(name, "TRIM_HORIZON")
         return True
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -118,8 +119,9 @@ class Wire:
                 answer = self.call("batch_get_item", table=False, RequestItems=wanted)
                 for item in answer["Responses"].get(self.table, []):
                     items[key_of(item)] = item
-                asked = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
-                tries = self._wait(tries) if asked else 0
+                left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+                tries = self._wait(tries if len(left) == len(asked) else 0) if left else 0
+                asked = left
         return items
 
     def query(
@@ -186,11 +188,16 @@ class Wire:
             while asked:
                 wanted = {self.table: asked}
                 answer = self.call("batch_write_item", table=False, RequestItems=wanted)
-                asked = answer.get("UnprocessedItems", {}).get(self.table, [])
-                tries = self._wait(tries) if asked else 0
+                left = answer.get("UnprocessedItems", {}).get(self.table, [])
+                tries = self._wait(tries if len(left) == len(asked) else 0) if left else 0
+                asked = left
 
     def write(self, write: Write) -> Item | None:
-        """Write if the condition holds, and return None. Otherwise return the present item."""
+        """Write if the condition holds, and return None. Otherwise return the present item.
+
+        If an answer is lost, botocore sends the write again, and it then fails on itself. What lies
+        there is what we put: it was written.
+        """
         operation, asked = _asked(write)
         asked["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
@@ -199,7 +206,9 @@ class Wire:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             there: Item = error.response.get("Item", {})
-            return there
+            sent_again = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+            if not (sent_again and isinstance(write, Put) and _is_put(write, there)):
+                return there
         self.wrote([write])
         return None
 
@@ -325,6 +334,20 @@ def key_of(item: Mapping[str, Any]) -> Key:
 
 def _key(key: Key) -> Item:
     return {"pk": attribute(key[0]), "sk": attribute(key[1])}
+
+
+def _is_put(put: Put, there: Item) -> bool:
+    """Whether an item is what a write puts. DynamoDB gives numbers back in its own spelling."""
+    return bool(_plain({**_key(put.key), **put.item}) == _plain(there))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        number = value.get("N")
+        if isinstance(number, str):
+            return Decimal(number)
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _reasons(error: ClientError) -> list[dict[str, Any]]:
