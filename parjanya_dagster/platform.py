@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parjanya_dagster.belief.snapshot import Belief
     from parjanya_dagster.execution.worker import Pace
     from parjanya_dagster.ingest.arrivals import Sweeper
+    from parjanya_dagster.ingest.changed_files import ChangedFiles
     from parjanya_dagster.ingest.mailbox import Mailbox
     from parjanya_dagster.ingest.owners import BucketNames
     from parjanya_dagster.ingest.pacing import Pacing
@@ -141,12 +142,29 @@ class Platform:
             store=self.store,
             sweeper=self.sweeper,
             mailbox=self.mailbox,
+            changed=self.changed_files,
             follow_uploads=lambda deadline: self.uploads.settle(deadline).registered,
             sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,
             landed=self.landed.set,
             pacing=self.pacing,
+        )
+
+    @cached_property
+    def changed_files(self) -> ChangedFiles | None:
+        """Files in folders that the operating system tells of. None: a queue or nothing tells."""
+        if self.mailbox is not None or not self.settings.objects_url.startswith("file:"):
+            return None
+        from parjanya_dagster.ingest.changed_files import ChangedFiles
+        from parjanya_dagster.objects.folder_changes import FolderChanges
+
+        return ChangedFiles(
+            store=self.store,
+            objects=self.objects,
+            folders=FolderChanges(),
+            pacing=self.pacing,
+            clock=self.clock,
         )
 
     @cached_property

@@ -1,7 +1,8 @@
 """The watch over buckets: one tick takes in what lands, for as long as it lasts (decision 0003).
 
 Where buckets notify a queue, messages are taken as they come, and a sweep looks now and then for
-what they missed. Elsewhere the sweep finds everything. A tick remembers where sweeps stopped, and
+what they missed. Elsewhere the sweep finds everything, and the operating system tells of files
+in buckets that it visits seldom. A tick remembers where sweeps stopped, and
 when the next one is worth its cost: of all tenants in its cursor, of each one in `pacing`.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from parjanya_dagster.belief import blind_loops
 from parjanya_dagster.errors import CloudUnavailable, StorageUnavailable
 from parjanya_dagster.ingest.arrivals import Sweeper
+from parjanya_dagster.ingest.changed_files import ChangedFiles
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.results import MailResult, Position, SweepResult, Unfinished
@@ -72,6 +74,7 @@ class Watch:
     store: Store
     sweeper: Sweeper
     mailbox: Mailbox | None  # None: no bucket notifies, and sweeps find everything
+    changed: ChangedFiles | None  # None: nothing tells of files, or a queue does
     follow_uploads: Callable[[float], Iterable[str]]  # until then; gives batches with new rows
     sweep_every: float  # seconds between sweeps; 0: as often as costs little
     clock: Callable[[], float]
@@ -90,7 +93,9 @@ class Watch:
         elif self._sweep_is_due(cursor):
             total = self._sweep_repeatedly(cursor)
         else:
-            return None
+            total = SweepResult()
+            if not self._take_changed(total):
+                return None
         total.add(self.follow_uploads(self.clock() + self.timing.uploads))
         return total
 
@@ -102,6 +107,7 @@ class Watch:
             total.absorb(swept)
             if swept.registered:
                 self.landed()
+            self._take_changed(total)
             self._beat(swept, seconds)
             pause = 0.0
             if swept.complete:
@@ -110,6 +116,16 @@ class Watch:
             if self.clock() + pause >= began + self.timing.tick:
                 return total
             self.pause(pause)
+
+    def _take_changed(self, total: SweepResult) -> bool:
+        """Take in files that the operating system told of. Whether there was any."""
+        if self.changed is None:
+            return False
+        taken = self.changed.take()
+        if taken.registered:
+            self.landed()
+        total.absorb_mail(taken)
+        return bool(taken.registered)
 
     def _soon(self, seconds: float) -> float:
         """Seconds until the next sweep where something is about to be complete.
