@@ -191,8 +191,9 @@ class _KeepAlive(MotoRequestHandler):
             return
         asked = self.rfile.read(int(self.headers["Content-Length"]))
         if (said := _answer(operation, signed[1], asked)) is not None:
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(said)}\r\n"
-            self.wfile.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + said)
+            head = f"HTTP/1.1 200 OK\r\nDate: {self.date_time_string()}\r\n"
+            head += f"Content-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
+            self.wfile.write(head.encode() + said)
             return
         stream, self.rfile = self.rfile, BytesIO(asked)
         try:
