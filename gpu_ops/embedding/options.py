@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpu_ops.endpoint.options import require_server
+
 WORDS = "{words}"
 
 
@@ -36,14 +38,7 @@ class ServedOptions:
     query: str = WORDS  # how words are put to the model
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(
-                "the embedder `openai` needs the URL of a server, such as http://host:8000/v1"
-            )
-        if not self.model:
-            raise ValueError("the embedder `openai` needs a model: its name on the server")
-        if self.connections < 1 or self.timeout <= 0:
-            raise ValueError("connections must be 1 or more, and the timeout more than 0 seconds")
+        require_server("embedder", self)
         _require_place_for_words(self.query)
 
 

@@ -8,9 +8,7 @@ both pass the server's template.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedding.options import WORDS, ServedOptions
@@ -48,8 +46,6 @@ class ServedEmbedder:
             patience=GracePeriods(timeout=options.timeout),
         )
         self._server = Server(self._client, options.model, FRESH)
-        self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
         self._measured: tuple[str, int] | None = None  # of which identity, how many numbers
 
     @property
@@ -98,7 +94,7 @@ class ServedEmbedder:
 
         require_images(images)
         dimension = self.dimension
-        futures = [self._pool().submit(self._of_image, image, dimension) for image in images]
+        futures = [self._client.submit(self._of_image, image, dimension) for image in images]
         found: list[NDArray[np.float32] | None] = []
         errors: dict[int, Exception] = {}
         try:
@@ -134,10 +130,6 @@ class ServedEmbedder:
 
     def close(self) -> None:
         """Close connections and end threads. The next call opens others."""
-        with self._lock:
-            pool, self._threads = self._threads, None
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
         self._client.close()
 
     def _of_image(self, image: Image, dimension: int) -> NDArray[np.float32]:
@@ -159,9 +151,3 @@ class ServedEmbedder:
         )
         vector: list[float] = answer["data"][0]["embedding"]
         return vector
-
-    def _pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._client.connections, "embedding")
-            return self._threads

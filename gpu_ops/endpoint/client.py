@@ -9,16 +9,18 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from gpu_ops.endpoint.window import Window
 
 if TYPE_CHECKING:
     import httpx
 
+T = TypeVar("T")
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 TOO_MUCH = frozenset({429, 503})
@@ -76,6 +78,7 @@ class Client:
     rng: random.Random = field(default_factory=random.Random)
     losses: int = field(default=0, init=False)  # of connections, and answers that never came
     _http: Any = field(default=None, init=False)
+    _threads: ThreadPoolExecutor | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _window: Window = field(init=False)
     _away: tuple[float, str] = field(default=(0.0, ""), init=False)  # until when, and why
@@ -115,7 +118,20 @@ class Client:
                 return answer
         return {}
 
+    def submit(self, work: Callable[..., T], *given: Any, **named: Any) -> Future[T]:
+        """Do work in a thread. There are as many threads as connections."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self.connections, "endpoint")
+            return self._threads.submit(work, *given, **named)
+
     def close(self) -> None:
+        """End threads, without what has not begun, and close connections. The next call opens
+        others."""
+        with self._lock:
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(cancel_futures=True)
         with self._lock:
             if self._http is not None:
                 self._http.close()

@@ -7,9 +7,8 @@ import hashlib
 import io
 import json
 import math
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.endpoint import questions
@@ -79,8 +78,6 @@ class EndpointEnricher:
         self._least_mass, self._calibration = answer_mass, calibration
         self._visual_tokens = visual_tokens
         self._orders = categories.orders(self.labels, self._prompt.category.orders)
-        self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -160,7 +157,7 @@ class EndpointEnricher:
     def prepare(self, image: Image) -> Asked:
         """Begin to ask about an image, for threads that run ahead. Raises InvalidImage."""
         require_images([image])
-        return Asked(self._pool().submit(self._look, self._url(image), self._describe))
+        return Asked(self._client.submit(self._look, self._url(image), self._describe))
 
     def describe(
         self,
@@ -186,7 +183,7 @@ class EndpointEnricher:
         """
         require_images(images)
         every = [
-            self._pool().submit(self._look, self._url(image), self._describe, every=True)
+            self._client.submit(self._look, self._url(image), self._describe, every=True)
             for image in images
         ]
         found = [one.result().by_order() for one in every]
@@ -260,17 +257,7 @@ class EndpointEnricher:
 
     def close(self) -> None:
         """Close connections and end threads. The next call opens others."""
-        with self._lock:
-            pool, self._threads = self._threads, None
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
         self._client.close()
-
-    def _pool(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._client.connections, "endpoint")
-            return self._threads
 
 
 def from_options(options: Options) -> EndpointEnricher:

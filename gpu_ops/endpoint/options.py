@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gpu_ops.vlm.evidence import LEAST_MASS
 from gpu_ops.vlm.prompts import DEFAULT
@@ -28,13 +29,31 @@ class Options:
     prompts: str = ""  # a folder of the operator's prompts; empty: ours alone
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(
-                "the engine `openai` needs the URL of a server, such as http://host:8000/v1"
-            )
-        if not self.model:
-            raise ValueError("the engine `openai` needs a model: its name on the server")
+        require_server("engine", self)
         if self.visual_tokens < 16:
             raise ValueError("visual_tokens must be 16 or more: less shows nothing")
-        if self.connections < 1 or self.timeout <= 0:
-            raise ValueError("connections must be 1 or more, and the timeout more than 0 seconds")
+
+
+class Served(Protocol):
+    """What is chosen about any server."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def timeout(self) -> float: ...
+
+
+def require_server(kind: str, options: Served) -> None:
+    """Raises ValueError where an engine or embedder `openai` (`kind`) could ask no server so."""
+    if not options.url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"the {kind} `openai` needs the URL of a server, such as http://host:8000/v1"
+        )
+    if not options.model:
+        raise ValueError(f"the {kind} `openai` needs a model: its name on the server")
+    if options.connections < 1 or options.timeout <= 0:
+        raise ValueError("connections must be 1 or more, and the timeout more than 0 seconds")
