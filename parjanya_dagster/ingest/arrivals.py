@@ -26,11 +26,11 @@ from parjanya_dagster.ingest.owners import TENANT, BucketNames, Owners
 from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.recognition import Recognition
 from parjanya_dagster.ingest.refusals import NOBODY, Refusals
-from parjanya_dagster.ingest.registering import register
+from parjanya_dagster.ingest.registering import arrival_of, register
 from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
 from parjanya_dagster.objects.keys import INCOMING, Aside, is_folder, refusal, set_aside, shown
 from parjanya_dagster.objects.store import ObjectInfo, Objects
-from parjanya_dagster.truth.models import Arrival, ImageRow, Tenant, image_id
+from parjanya_dagster.truth.models import ImageRow, Tenant, image_id
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import present_pages
 
@@ -282,16 +282,7 @@ class Sweeper:
             elif not self.objects.complete(tenant.bucket, info, self.clock()):
                 swept.unfinished += 1
             else:
-                arrivals.append(
-                    Arrival(
-                        tenant=tenant.slug,
-                        bucket=tenant.bucket,
-                        key=info.key,
-                        version=info.version,
-                        size=info.size,
-                        landed_at=info.modified_at,
-                    )
-                )
+                arrivals.append(arrival_of(tenant, info))
         began = self.clock()
         told = recognition.recognize(tenant.bucket, arrivals) if arrivals else []
         swept.unread += len(arrivals) - len(told)

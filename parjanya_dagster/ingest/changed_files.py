@@ -15,18 +15,17 @@ from parjanya_dagster.errors import BucketUnknown, ObjectGone, StorageUnavailabl
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.recognition import Recognition
-from parjanya_dagster.ingest.registering import register
+from parjanya_dagster.ingest.registering import arrival_of, register
 from parjanya_dagster.ingest.results import SweepResult
 from parjanya_dagster.objects.folder_changes import FolderChanges
 from parjanya_dagster.objects.keys import is_unfinished, refusal, set_aside
 from parjanya_dagster.objects.store import ObjectInfo, Objects
-from parjanya_dagster.truth.models import Arrival, Tenant, image_id
+from parjanya_dagster.truth.models import Tenant, image_id
 from parjanya_dagster.truth.store import Store
 
 SECONDS = 5.0  # of one look, for reading files that may be known images
-AGAIN = (
-    60.0  # a file that was written in these last seconds, and is not complete, is looked at again
-)
+AGAIN = 60.0
+"""A file that is not complete is looked at again where it was written in these last seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +86,7 @@ class ChangedFiles:
             elif abs(now - info.modified_at) < AGAIN:  # later its end is told
                 unfinished.append(key)
         new = sorted(infos.keys() - self.store.known(infos))
-        arrivals = [
-            Arrival(
-                tenant=tenant.slug,
-                bucket=tenant.bucket,
-                key=infos[image].key,
-                version=infos[image].version,
-                size=infos[image].size,
-                landed_at=infos[image].modified_at,
-            )
-            for image in new
-        ]
+        arrivals = [arrival_of(tenant, infos[image]) for image in new]
         recognition = Recognition(
             store=self.store, objects=self.objects, clock=self.clock, seconds=SECONDS
         )

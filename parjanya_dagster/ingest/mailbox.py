@@ -23,7 +23,7 @@ from parjanya_dagster.ingest import events
 from parjanya_dagster.ingest.events import Notification, ObjectEvent
 from parjanya_dagster.ingest.owners import BucketNames, Owners
 from parjanya_dagster.ingest.recognition import Recognition
-from parjanya_dagster.ingest.registering import register
+from parjanya_dagster.ingest.registering import arrival_of, register
 from parjanya_dagster.ingest.results import MailResult
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.keys import INCOMING, is_folder, refusal, set_aside, shown
@@ -128,16 +128,7 @@ class _Inspection:
             elif answer is None:
                 self._depart(bucket, key, its_events)
             elif (tenant := self._owner(bucket, its_events)) is not None:
-                arrivals.append(
-                    Arrival(
-                        tenant=tenant.slug,
-                        bucket=bucket,
-                        key=key,
-                        version=answer.version,
-                        size=answer.size,
-                        landed_at=answer.modified_at,
-                    )
-                )
+                arrivals.append(arrival_of(tenant, answer))
         told = self._recognized(arrivals)
         now = self.mailbox.clock()
         registered, not_held = register(self.mailbox.store, told, now)

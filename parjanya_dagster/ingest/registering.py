@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from parjanya_dagster.errors import ParjanyaError
-from parjanya_dagster.truth.models import Arrival, Registered
+from parjanya_dagster.objects.store import ObjectInfo
+from parjanya_dagster.truth.models import Arrival, Registered, Tenant
 from parjanya_dagster.truth.store import Images
+
+
+def arrival_of(tenant: Tenant, info: ObjectInfo) -> Arrival:
+    """An object in a tenant's bucket as Truth is told of it."""
+    return Arrival(
+        tenant=tenant.slug,
+        bucket=tenant.bucket,
+        key=info.key,
+        version=info.version,
+        size=info.size,
+        landed_at=info.modified_at,
+    )
 
 
 def register(

@@ -1,9 +1,9 @@
 """The watch over buckets: one tick takes in what lands, for as long as it lasts (decision 0003).
 
 Where buckets notify a queue, messages are taken as they come, and a sweep looks now and then for
-what they missed. Elsewhere the sweep finds everything, and the operating system tells of files
-in buckets that it visits seldom. A tick remembers where sweeps stopped, and
-when the next one is worth its cost: of all tenants in its cursor, of each one in `pacing`.
+what they missed. Elsewhere the sweep finds everything, and the operating system tells of files in
+buckets that it visits seldom. A tick remembers where sweeps stopped, and when the next one is worth
+its cost: of all tenants in its cursor, of each one in `pacing`.
 """
 
 from __future__ import annotations

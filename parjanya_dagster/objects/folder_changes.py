@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 from parjanya_dagster.lines import get_logger
@@ -24,6 +25,9 @@ MOST_FILES = 10_000
 MOST_FOLDERS = 32
 """So many folders are followed at once. Each takes an inotify instance, and a user has 128."""
 
+_Place = tuple[int, int]
+"""Device and inode of a folder."""
+
 
 class FolderChanges:
     """Follows folders, and remembers which files were written or moved in there."""
@@ -32,20 +36,23 @@ class FolderChanges:
         self._lock = threading.Lock()
         self._files: dict[str, set[str]] = {}  # followed folder -> paths
         self._observer: BaseObserver | None = None
-        self._watches: dict[str, ObservedWatch] = {}
+        self._watches: dict[str, tuple[ObservedWatch, _Place]] = {}
         self._refused: set[str] = set()  # folders that cannot be followed, until the process ends
 
     def follow(self, folders: Iterable[str]) -> None:
         """Follow these folders with all that is below them, and no others.
 
         The first `MOST_FOLDERS` of them that exist. One that cannot be followed is logged once.
+        Where another folder lies now, as after a mount, that one is followed.
         """
-        wanted = [folder for folder in folders if folder not in self._refused][:MOST_FOLDERS]
-        for folder in self._watches.keys() - set(wanted):
-            self._forget(folder)
-        for folder in wanted:
-            if folder not in self._watches and os.path.isdir(folder):
-                self._begin(folder)
+        tried = [folder for folder in folders if folder not in self._refused][:MOST_FOLDERS]
+        wanted = {folder: place for folder in tried if (place := _place(folder)) is not None}
+        for folder, (_, place) in list(self._watches.items()):
+            if wanted.get(folder) != place:
+                self._forget(folder)
+        for folder, place in wanted.items():
+            if folder not in self._watches:
+                self._begin(folder, place)
 
     def take(self) -> dict[str, frozenset[str]]:
         """Followed folder -> files that were written there since the last call. Absolute paths.
@@ -72,7 +79,7 @@ class FolderChanges:
             self._observer.join()
             self._observer = None
 
-    def _begin(self, folder: str) -> None:
+    def _begin(self, folder: str, place: _Place) -> None:
         from watchdog.events import (
             FileClosedEvent,
             FileCreatedEvent,
@@ -92,18 +99,19 @@ class FolderChanges:
             self._observer = Observer()
             self._observer.start()
         try:
-            self._watches[folder] = self._observer.schedule(
+            watch = self._observer.schedule(
                 Told(),
                 folder,
                 recursive=True,
                 event_filter=[FileClosedEvent, FileCreatedEvent, FileMovedEvent],
             )
+            self._watches[folder] = watch, place
         except OSError as error:  # no watches or instances are left, or the folder is shut
             self._refused.add(folder)
             log.warning("folder_not_followed", folder=folder, error=str(error))
 
     def _forget(self, folder: str) -> None:
-        watch = self._watches.pop(folder)
+        watch, _ = self._watches.pop(folder)
         if self._observer is not None:
             with contextlib.suppress(KeyError):  # deleted, and the observer has let go of it
                 self._observer.unschedule(watch)
@@ -114,6 +122,15 @@ class FolderChanges:
         with self._lock:
             if sum(map(len, self._files.values())) < MOST_FILES:
                 self._files.setdefault(folder, set()).add(path)
+
+
+def _place(folder: str) -> _Place | None:
+    """Which folder lies there. None: none, or it cannot be looked at."""
+    try:
+        stat = os.stat(folder)
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino) if S_ISDIR(stat.st_mode) else None
 
 
 def _parts(folder: str, path: str) -> Iterator[str]:

@@ -93,6 +93,20 @@ def test_a_folder_that_cannot_be_followed_stops_no_other(
     assert changes.told.wait(30.0)
 
 
+def test_another_folder_at_the_same_place_is_followed(tmp_path: Path, changes: Signalled) -> None:
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    changes.follow([str(folder)])
+    os.rename(folder, tmp_path / "away")
+    changes.follow([str(folder)])
+    folder.mkdir()
+    changes.follow([str(folder)])
+    changes.told.clear()
+    path = written(folder, "a.jpg")
+    assert changes.told.wait(30.0)
+    assert changes.take() == {str(folder): frozenset({str(path)})}
+
+
 # --- the tick -----------------------------------------------------------------------------------
 
 
