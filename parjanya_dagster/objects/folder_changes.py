@@ -23,7 +23,7 @@ log = get_logger(__name__)
 MOST_FILES = 10_000
 """So many files are remembered until `take`. Of more nothing is told: a listing finds them."""
 MOST_FOLDERS = 32
-"""So many folders are followed at once. Each takes an inotify instance, and a user has 128."""
+"""So many folders are followed at once. Each takes one of a user's inotify instances, often 128."""
 
 _Place = tuple[int, int]
 """Device and inode of a folder."""
