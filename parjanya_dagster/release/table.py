@@ -10,11 +10,14 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from parjanya_dagster.release.pictures import Picture
+
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray
 
 MADE = b"parjanya.release"
 """In the file's metadata: the id of its release, and the files of its part."""
@@ -105,22 +108,19 @@ def as_parquet(
         _REAL: pyarrow.float64(),
         _LIST: pyarrow.list_(pyarrow.string()),
     }
-    columns = {name: [one[name] for one in records] for name in COLUMNS}
-    schema = [pyarrow.field(name, types[kind]) for name, (kind, _) in COLUMNS.items()]
+    fields = [pyarrow.field(name, types[kind]) for name, (kind, _) in COLUMNS.items()]
+    arrays = [pyarrow.array([one[field.name] for one in records], field.type) for field in fields]
     if data:
-        picture = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-        schema.append(pyarrow.field(IMAGE, picture))
-        columns[IMAGE] = [
-            {"bytes": one, "path": known["file_name"]}
-            for one, known in zip(data, records, strict=True)
-        ]
+        arrays.append(picture_column(data, [known["file_name"] for known in records]))
+        fields.append(pyarrow.field(IMAGE, arrays[-1].type))
     made = {"id": release_id, "files": [[file.path, file.sha256, file.size] for file in files]}
     metadata = {MADE: json.dumps(made).encode(), b"huggingface": _features(bool(data))}
-    table = pyarrow.Table.from_pydict(columns, schema=pyarrow.schema(schema, metadata=metadata))
-    buffer = io.BytesIO()
+    schema = pyarrow.schema(fields, metadata=metadata)
+    table = pyarrow.Table.from_arrays(arrays, schema=schema)
+    stream = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(
         table,
-        buffer,
+        stream,
         version="2.6",
         compression=dict.fromkeys(_leaves(schema), "zstd") | {f"{IMAGE}.bytes": "none"}
         if data
@@ -130,7 +130,24 @@ def as_parquet(
         write_page_checksum=True,
         write_statistics=[name for name in COLUMNS if name != "evidence"],
     )
-    return buffer.getvalue()
+    whole: bytes = stream.getvalue().to_pybytes()
+    return whole
+
+
+def picture_column(data: Sequence[bytes], names: Sequence[str], most: int = 2**30) -> ChunkedArray:
+    """The column of the pictures. A chunk has at most `most` bytes, since Arrow counts to 2^31."""
+    import pyarrow
+
+    chunks, first, size = [], 0, 0
+    for at, one in enumerate([*data, b""]):
+        last = at == len(data)
+        if at > first and (last or size + len(one) > most):
+            bodies = pyarrow.array(data[first:at], pyarrow.binary())
+            paths = pyarrow.array(names[first:at], pyarrow.string())
+            chunks.append(pyarrow.StructArray.from_arrays([bodies, paths], ["bytes", "path"]))
+            first, size = at, 0
+        size += len(one)
+    return pyarrow.chunked_array(chunks)
 
 
 _REPEATED = frozenset(

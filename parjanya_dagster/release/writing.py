@@ -1,5 +1,7 @@
 """Writes the files of a release: part by part, each complete before the next. Then reads all back.
 
+While a part is written, the pictures of the next are read: so two parts are in memory.
+
 The writer may die at any instruction. The next one keeps the parts that are complete and match
 their hashes, and writes the others again: the same bytes under the same names. So two writers of
 one release at a time do no harm.
@@ -11,8 +13,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Protocol
 
 from parjanya_dagster.errors import ObjectGone, ReleaseBroken, ReleaseInvalid
@@ -54,6 +56,15 @@ class Progress:
     of: int
     images: int  # of those parts
     kept: int  # parts that were there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """What is needed to write a part, or the table of a part that is there."""
+
+    part: Part
+    table: bytes | None
+    pictures: Sequence[Picture]
 
 
 @dataclass(slots=True)
@@ -105,9 +116,9 @@ class Writer:
                 f"edition {EDITION}. Withdraw it and create the release again."
             )
         done = _Sofar()
-        for number, part in enumerate(frozen.parts, 1):
+        for number, ready in enumerate(self._ready(bucket, release, frozen, done), 1):
             self._attend(release, done)
-            self._part(bucket, release, frozen, part, done)
+            self._part(bucket, release, frozen, ready, done)
             self.progress(
                 Progress(parts=number, of=len(frozen.parts), images=done.images, kept=done.kept)
             )
@@ -166,21 +177,42 @@ class Writer:
         if known is not None and known.state == WRITING:
             self.store.attend_release(release, now + ATTENDED)
 
+    def _ready(
+        self, bucket: str, release: Release, frozen: Frozen, done: _Sofar
+    ) -> Iterator[_Ready]:
+        """Each part with what it needs. The next one's pictures are read beside the caller."""
+
+        def read(part: Part) -> _Ready:
+            path = root_of(release) + _table(part)
+            table = self._kept(bucket, root_of(release), frozen, path)
+            if table is not None:
+                return _Ready(part=part, table=table, pictures=())
+            items = lists.items(self.objects, bucket, frozen, part)
+            coming = pictures(self.store, self.objects, bucket, items, frozen.options)
+            alive = self._alive(coming, release, done)
+            return _Ready(part=part, table=None, pictures=list(alive))
+
+        with ThreadPoolExecutor(1, "part") as reader:
+            coming: Future[_Ready] | None = None
+            for part in frozen.parts:
+                following = reader.submit(read, part)
+                if coming is not None:
+                    yield coming.result()
+                coming = following
+            if coming is not None:
+                yield coming.result()
+
     def _part(
-        self, bucket: str, release: Release, frozen: Frozen, part: Part, done: _Sofar
+        self, bucket: str, release: Release, frozen: Frozen, ready: _Ready, done: _Sofar
     ) -> None:
-        path = f"data/{part.stem}.parquet"
-        root = root_of(release)
-        table = self._kept(bucket, root, frozen, path)
+        part, table, path = ready.part, ready.table, _table(ready.part)
         if table is not None:
             files = read_made(table, frozen.release_id) or []
             records = read_records(table) if IMAGEFOLDER in frozen.options.formats else []
             done.kept += 1
         else:
-            items = lists.items(self.objects, bucket, frozen, part)
-            coming = pictures(self.store, self.objects, bucket, items, frozen.options)
-            alive = self._alive(coming, release, done)
-            files, records, table = self._written(bucket, root, frozen, part, alive)
+            root = root_of(release)
+            files, records, table = self._written(bucket, root, frozen, part, ready.pictures)
             self.objects.put(bucket, root + path, table, _PARQUET)
         made = _made(path, table)
         done.files += [*files, made]
@@ -189,10 +221,10 @@ class Writer:
         if IMAGEFOLDER in frozen.options.formats:
             done.folders.setdefault(part.split, []).extend(records)
 
-    def _kept(self, bucket: str, root: str, frozen: Frozen, path: str) -> bytes | None:
+    def _kept(self, bucket: str, root: str, frozen: Frozen, key: str) -> bytes | None:
         """The table of a part that is complete, and whose files are as it says."""
         try:
-            table = self.objects.get(bucket, root + path).data
+            table = self.objects.get(bucket, key).data
         except ObjectGone:
             return None
         files = read_made(table, frozen.release_id)
@@ -201,15 +233,13 @@ class Writer:
         return None if differences(self.objects, bucket, root, files, alone=False) else table
 
     def _written(
-        self, bucket: str, root: str, frozen: Frozen, part: Part, coming: Iterator[Picture]
+        self, bucket: str, root: str, frozen: Frozen, part: Part, seen: Sequence[Picture]
     ) -> tuple[list[Made], list[dict[str, Any]], bytes]:
         """Write the pictures of a part. Returns its files, its rows and its table."""
         options = frozen.options
         files: list[Made] = []
-        seen: list[Picture] = []
         if IMAGEFOLDER in options.formats:
-            coming = self._into_folder(bucket, root, part, coming, files)
-        seen.extend(coming)
+            files += self._into_folder(bucket, root, part, seen)
         records = [record(picture) for picture in seen]
         if WEBDATASET in options.formats:
             path = f"webdataset/{part.stem}.tar"
@@ -227,27 +257,22 @@ class Writer:
             yield picture
 
     def _into_folder(
-        self,
-        bucket: str,
-        root: str,
-        part: Part,
-        coming: Iterator[Picture],
-        files: list[Made],
-    ) -> Iterator[Picture]:
-        while some := list(islice(coming, TOGETHER)):
-            paths = [f"imagefolder/{part.split}/{picture.name}" for picture in some]
+        self, bucket: str, root: str, part: Part, seen: Sequence[Picture]
+    ) -> Iterator[Made]:
+        for at in range(0, len(seen), TOGETHER):
+            some = {
+                f"imagefolder/{part.split}/{picture.name}": picture
+                for picture in seen[at : at + TOGETHER]
+            }
             self.objects.put_many(
                 bucket,
                 [
                     NewObject(key=root + path, data=one.data, content_type="image/*")
-                    for path, one in zip(paths, some, strict=True)
+                    for path, one in some.items()
                 ],
             )
-            files += [
-                Made(path=path, sha256=one.sha256, size=len(one.data))
-                for path, one in zip(paths, some, strict=True)
-            ]
-            yield from some
+            for path, one in some.items():
+                yield Made(path=path, sha256=one.sha256, size=len(one.data))
 
     def _last_files(self, bucket: str, release: Release, frozen: Frozen, done: _Sofar) -> bytes:
         """Write what is about the whole release, its checksums last. Returns the checksums."""
@@ -273,6 +298,10 @@ class Writer:
         for path, data in {**last, SUMS: body}.items():
             self.objects.put(bucket, root_of(release) + path, data, _type(path))
         return body
+
+
+def _table(part: Part) -> str:
+    return f"data/{part.stem}.parquet"
 
 
 def _made(path: str, data: bytes) -> Made:
