@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Annotated
@@ -9,40 +10,47 @@ from typing import Annotated
 import typer
 
 from parjanya_dagster import logs
-from parjanya_dagster.cli import (
-    aws,
-    backup,
-    catalog,
-    declare,
-    doctor,
-    embeddings,
-    explain,
-    images,
-    ingest,
-    metrics,
-    migrate,
-    model,
-    policy,
-    preflight,
-    recount,
-    regrade,
-    release,
-    replay,
-    report,
-    review,
-    status,
-    taste,
-    tenant,
-    up,
-    uploads,
-    web,
-    worker,
-)
+from parjanya_dagster.cli.lazy import lazy_group
 from parjanya_dagster.cli.options import Home
 from parjanya_dagster.cli.output import be_quiet, colours, print_error
 from parjanya_dagster.errors import ParjanyaError
 
+FEWER_COLLECTIONS = 10_000
+"""Objects between two collections: most of what a command makes is modules, which stay."""
+_COMMANDS = (
+    "up",
+    "ingest",
+    "status",
+    "explain",
+    "report",
+    "doctor",
+    "replay",
+    "recount",
+    "regrade",
+    "declare",
+    "preflight",
+    "worker",
+    "metrics",
+    "web",
+    "images",
+    "migrate",
+    "backup",
+    "restore",
+    "policy",
+    "review",
+    "taste",
+    "release",
+    "tenant",
+    "uploads",
+    "catalog",
+    "embeddings",
+    "model",
+    "aws",
+)
+_ELSEWHERE = {"restore": "backup"}  # in a module of another name
+
 app = typer.Typer(
+    cls=lazy_group({name: f"{__package__}.{_ELSEWHERE.get(name, name)}" for name in _COMMANDS}),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -73,35 +81,9 @@ def parjanya(
     be_quiet(quiet)
 
 
-for command in (
-    up.up,
-    ingest.ingest,
-    status.status,
-    explain.explain,
-    report.report,
-    doctor.doctor,
-    replay.replay,
-    recount.recount,
-    regrade.regrade,
-    declare.declare,
-    preflight.preflight,
-    worker.worker,
-    metrics.metrics,
-    web.web,
-    images.images,
-    migrate.migrate,
-    backup.backup,
-    backup.restore,
-):
-    app.command()(command)
-for group in (
-    policy, review, taste, release, tenant, uploads, catalog, embeddings, model, aws
-):  # fmt: skip
-    app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
-
-
 def main() -> None:
     """Run the command line. A ParjanyaError is a sentence and exit status 1, not a traceback."""
+    gc.set_threshold(FEWER_COLLECTIONS)
     logs.configure_for_commands()
     try:
         app(color=colours())

@@ -78,7 +78,7 @@ def test_quick_is_two_where_truth_does_not_answer(platform: Platform, home: Path
     assert run("doctor", "--quick", home=home).exit_code == 2
 
 
-def test_quick_imports_nothing_of_dagsters(platform: Platform, home: Path) -> None:
+def test_quick_imports_nothing_of_dagsters_and_no_other_command(platform: Platform, home: Path) -> None:
     """A container's health is asked every few seconds."""
     ask = (
         "import sys; sys.argv = ['parjanya', 'doctor', '--quick', '--home', sys.argv[1]]\n"
@@ -86,6 +86,7 @@ def test_quick_imports_nothing_of_dagsters(platform: Platform, home: Path) -> No
         "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "heavy = {'dagster', 'torch', 'pandas', 'pyarrow', 'pyvips'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "assert 'parjanya_dagster.cli.release' not in sys.modules, 'another command'\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", ask, str(home)], capture_output=True, text=True, check=False

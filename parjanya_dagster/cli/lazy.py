@@ -1,0 +1,63 @@
+"""Commands that are imported when they are called: none pays for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Commands by name, made when they are asked for.
+
+    `modules` has for each name the module that holds it. A module with an `app` is a group of
+    commands; any other has a function of the command's name.
+    """
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = dict(modules)
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _command(name, import_module(self._modules[name]))
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._modules.setdefault(name, "")
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+        self._made.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+def lazy_group(modules: Mapping[str, str]) -> type[TyperGroup]:
+    """A group whose commands are those, by name and module: for `typer.Typer(cls=…)`."""
+
+    class Lazy(TyperGroup):
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            self.commands = LazyCommands(modules)
+
+    return Lazy
+
+
+def _command(name: str, module: Any) -> Any:
+    if hasattr(module, "app"):
+        command: Any = get_group(module.app)
+        command.name = name
+        return command
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(getattr(module, name))
+    return get_command(alone)
