@@ -78,7 +78,9 @@ def test_quick_is_two_where_truth_does_not_answer(platform: Platform, home: Path
     assert run("doctor", "--quick", home=home).exit_code == 2
 
 
-def test_quick_imports_nothing_of_dagsters_and_no_other_command(platform: Platform, home: Path) -> None:
+def test_quick_imports_nothing_of_dagsters_and_no_other_command(
+    platform: Platform, home: Path
+) -> None:
     """A container's health is asked every few seconds."""
     ask = (
         "import sys; sys.argv = ['parjanya', 'doctor', '--quick', '--home', sys.argv[1]]\n"
