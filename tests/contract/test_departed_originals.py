@@ -129,10 +129,10 @@ def test_what_returns_is_decided_again(store: Store) -> None:
 
 
 def test_bytes_that_become_known_while_their_image_leaves_are_looked_for_again(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_truth: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is validated between the look for its heirs and the locks on the rows."""
-    store = open_store(postgres_url, migrating=True)
+    store = open_store(postgres_truth)
     first, second, third = arrive(store, 3)
     claims = claim(store)
     validating = next(one for one in claims if one.image_id == first)

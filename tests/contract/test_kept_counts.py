@@ -23,8 +23,8 @@ KINDS = [
 
 
 @pytest.fixture
-def postgres_store(postgres_url: str) -> Iterator[SqlStore]:
-    store = open_store(postgres_url, batch_size=3, migrating=True)
+def postgres_store(postgres_truth: str) -> Iterator[SqlStore]:
+    store = open_store(postgres_truth, batch_size=3)
     yield store
     store.close()
 

@@ -220,8 +220,8 @@ def test_a_truth_that_is_gone_is_unavailable_and_never_empty(postgres: PostgresS
         server.remove()
 
 
-def test_a_connection_that_breaks_within_a_call_is_unavailable(postgres_url: str) -> None:
-    store = open_store(postgres_url, migrating=True)
+def test_a_connection_that_breaks_within_a_call_is_unavailable(postgres_truth: str) -> None:
+    store = open_store(postgres_truth)
     arrive(store, 1)
     with pytest.raises(TruthUnavailable):
         _kill_own_connection(store)

@@ -13,8 +13,6 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
-from dagster_k8s import K8sRunLauncher
-from kubernetes.client import ApiClient
 
 from tests.deploy import chart
 
@@ -42,6 +40,9 @@ def job(
 
     `image` is what the code location says that it is. It hands on nothing else.
     """
+    from dagster_k8s import K8sRunLauncher
+    from kubernetes.client import ApiClient
+
     recorder = Recorder()
     config = chart.launcher_config(values) | {
         "load_incluster_config": False,

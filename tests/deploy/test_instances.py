@@ -12,8 +12,6 @@ import pytest
 import yaml
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config_schema
-from dagster_aws.ecs import EcsRunLauncher
-from dagster_aws.s3 import S3ComputeLogManager
 
 from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.lanes import SPLIT
@@ -73,6 +71,8 @@ def test_dagster_takes_the_instance_of_ecs(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", "x")
     done = process_config(dagster_instance_config_schema(), ECS)
     assert done.success, done.errors
+    from dagster_aws.ecs import EcsRunLauncher
+
     launcher = process_config(EcsRunLauncher.config_type(), ECS["run_launcher"]["config"])
     assert launcher.success, launcher.errors
 
@@ -112,6 +112,8 @@ def test_dagsters_chart_grants_nothing_and_makes_no_account() -> None:
 
 def test_what_runs_print_is_kept_where_the_ui_reads_it() -> None:
     said = VALUES["computeLogManager"]
+    from dagster_aws.s3 import S3ComputeLogManager
+
     assert said["type"] == S3ComputeLogManager.__name__
     (config,) = said["config"].values()
     config = {chart.snake(name): value for name, value in config.items()}

@@ -10,7 +10,7 @@ from tests.incidents.steps import HOUR, ask_doctor, rows, statuses, upload
 from tests.simulation.house import TICK, House
 
 WEEKEND = 62.0  # hours, Friday evening to Monday morning
-NIGHT = 12.0  # hours of it that are looked at closely
+NIGHT = 6.0  # hours of it that are looked at closely
 
 
 def no_node(house: House) -> None:
@@ -28,7 +28,7 @@ def dies_at_once(house: House) -> None:
 
 
 def weekend(house: House, launcher: Callable[[House], None]) -> int:
-    """A tick a minute for an hour, then one in five, and by day two an hour: nothing changes then.
+    """A tick a minute for an hour, then one in five, and then two an hour: nothing changes then.
 
     Returns how many runs were created in the first night.
     """

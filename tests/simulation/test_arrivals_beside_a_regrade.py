@@ -25,8 +25,9 @@ from parjanya_dagster.truth.sql import SqlStore
 from parjanya_dagster.truth.stages import Status
 from tests.simulation.house import House
 from tests.simulation.memory import in_memory
+from tests.support.simulated import EXAMPLES, WIDE
 
-HISTORY, ARRIVALS = 90, 40
+HISTORY, ARRIVALS = (90, 40) if EXAMPLES >= WIDE else (48, 20)
 EVERY = 5.0  # seconds per turn
 
 

@@ -29,6 +29,7 @@ from tests.support import servers
 from tests.support.clock import Clock
 from tests.support.mailbox import Cloud, open_mailbox
 from tests.support.missing import missing
+from tests.support.shared import lent
 from tests.support.upload_site import Site
 
 # what tests start from, made once
@@ -117,7 +118,7 @@ def no_decoder_is_left() -> Iterator[None]:
         pool.close()
 
 
-# servers, one of each for a process of pytest
+# servers, one of each for a session
 
 
 def running_postgres() -> Iterator[servers.PostgresServer]:
@@ -134,9 +135,13 @@ def running_postgres() -> Iterator[servers.PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[servers.PostgresServer]:
-    """A running server."""
-    yield from running_postgres()
+def postgres(pytestconfig: pytest.Config) -> Iterator[servers.PostgresServer]:
+    """A running server, which other processes of this session use too."""
+    try:
+        servers.postgres_binaries()
+    except servers.ServerMissing:
+        missing("PostgreSQL", servers.INSTALL)
+    yield from lent(pytestconfig, servers.PostgresServer)
 
 
 @pytest.fixture
@@ -189,17 +194,13 @@ def aws(moto: servers.MotoServer, monkeypatch: pytest.MonkeyPatch) -> servers.Mo
 
 
 @pytest.fixture(scope="session")
-def radosgw(botocore_reads_once: None) -> Iterator[rgw.Radosgw]:
-    """A running S3 server."""
+def radosgw(pytestconfig: pytest.Config, botocore_reads_once: None) -> Iterator[rgw.Radosgw]:
+    """A running S3 server, which other processes of this session use too."""
     try:
-        server = rgw.Radosgw()
+        rgw.Radosgw()
     except rgw.RadosgwMissing:
         missing("radosgw", rgw.INSTALL)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
+    yield from lent(pytestconfig, rgw.Radosgw)
 
 
 @pytest.fixture(scope="session")

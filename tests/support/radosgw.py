@@ -48,7 +48,7 @@ class User:
 
 @dataclass
 class Radosgw:
-    """One server with one account. `stop` ends it and deletes everything it stored."""
+    """One server with one account. `remove` ends it and deletes everything it stored."""
 
     user: User = field(init=False)
     home: Path = field(init=False)
@@ -58,6 +58,10 @@ class Radosgw:
     def __post_init__(self) -> None:
         if any(shutil.which(program) is None for program in PROGRAMS):
             raise RadosgwMissing
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: it uses the server, and does not end it."""
+        return {**vars(self), "_processes": []}
 
     @property
     def endpoint(self) -> str:
@@ -70,16 +74,17 @@ class Radosgw:
                 self._start()
                 return
             except BaseException as error:
-                self.stop()
+                self.remove()
                 if attempt == _TRIES - 1 or not isinstance(error, (RuntimeError, AssertionError)):
                     raise
 
-    def stop(self) -> None:
+    def remove(self) -> None:
         for process in reversed(self._processes):
             process.send_signal(signal.SIGKILL)
             process.wait()
         self._processes.clear()
-        shutil.rmtree(self.home, ignore_errors=True)
+        if hasattr(self, "home"):
+            shutil.rmtree(self.home, ignore_errors=True)
 
     def environment(self, user: User | None = None) -> dict[str, str]:
         """The AWS variables that lead here."""
@@ -117,7 +122,8 @@ class Radosgw:
 
     def add_user(self, name: str) -> User:
         """Another account: what the first one owns is foreign to it."""
-        user = User(name, f"{name.upper()}{uuid.uuid4().hex[:8].upper()}", uuid.uuid4().hex)
+        key = uuid.uuid4().hex
+        user = User(f"{name}-{key[:8]}", f"{name.upper()}{key[:8].upper()}", uuid.uuid4().hex)
         self._run("radosgw-admin", "user", "create", f"--uid={user.name}", "--display-name=Test",
                   f"--access-key={user.access_key}", f"--secret={user.secret_key}")  # fmt: skip
         return user

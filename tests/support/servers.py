@@ -18,6 +18,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
-    "max_connections": "200",
+    "max_connections": "400",
     "listen_addresses": "127.0.0.1",
     "log_min_messages": "warning",
     "deadlock_timeout": "200ms",  # a deadlock shows at once
@@ -71,7 +72,6 @@ class PostgresServer:
     home: Path = field(init=False)
     port: int = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _names: itertools.count[int] = field(default_factory=itertools.count, init=False)
 
     def __post_init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="parjanya-postgres-"))
@@ -89,6 +89,10 @@ class PostgresServer:
         except BaseException:
             self.remove()
             raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: it uses the server, and does not end it."""
+        return {**vars(self), "_process": None}
 
     @property
     def data(self) -> Path:
@@ -160,12 +164,20 @@ class PostgresServer:
 
     def create_database(self, template: str = "template0") -> str:
         """Create a database of its own name and return the name."""
-        name = f"test_{next(self._names)}"
+        name = f"test_{uuid.uuid4().hex[:12]}"
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
 
     def drop_database(self, name: str) -> None:
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def rows_by_table(self, database: str) -> dict[str, int]:
+        """How many rows each table of a database has."""
+        named = self.execute(
+            "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'", database
+        )
+        counted = [f"SELECT '{name}', count(*) FROM {name}" for (name,) in named]
+        return dict(self.execute(" UNION ALL ".join(counted), database)) if counted else {}
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """The rows that a statement returns, if it returns any."""

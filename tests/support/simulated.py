@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SEED = int(os.environ.get("SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
-EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES") or 6)
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES") or 4)
 WIDE = 300
 """Simulated sequences from which on nothing else is sampled either."""
 COUNTED: Counter[str] = Counter()

@@ -8,13 +8,14 @@ what is left out whole is not even imported.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.simulated import EXAMPLES, WIDE
+from tests.support.simulated import EXAMPLES, SEED, WIDE
 
 TESTS = Path(__file__).parents[1]
 LEFT_OUT = {"server", "model", "instance", "long"}
@@ -22,6 +23,7 @@ SERVERS = {"postgres", "moto", "radosgw", "browser"}
 MODULES = {
     "backup/test_backup.py": "long",
     "contract/test_concurrency.py": "long",
+    "contract/test_stalled.py": "server",  # one of its own, which stands still
     "unit/instance/test_prefork.py": "long",  # processes that import the settings anew
     "unit/instance/test_standby.py": "long",  # processes that import the platform anew
     "unit/cli/test_commands.py": "long",  # a process for each command
@@ -29,7 +31,10 @@ MODULES = {
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
     "unit/media/test_fuzz.py": "long",
     "unit/media/test_pool.py": "long",  # processes
+    "unit/learning/test_learning.py": "long",  # tastes are fitted
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
+    "unit/release/test_killed.py": "long",  # processes
+    "unit/release/test_loading.py": "long",  # what others read a release with is imported
     "unit/test_wheel.py": "long",  # a package is built
 }
 FUNCTIONS = {
@@ -37,6 +42,7 @@ FUNCTIONS = {
     "test_a_backup_that_is_killed_leaves_none_and_the_next_one_is_whole": "long",
     "test_a_restore_that_is_killed_leaves_the_old_truth_and_can_be_done_again": "long",
     "test_loading_imports_no_model_library_and_makes_no_files": "long",
+    "test_the_assets_are_the_stages_over_one_set_of_partitions": "long",
     "test_many_processes_may_open_an_empty_database_at_once": "long",
     "test_processes_claim_and_commit_each_row_exactly_once": "long",
     "test_the_split_lanes_are_a_job_each": "long",
@@ -47,6 +53,13 @@ FUNCTIONS = {
     "test_torchvision_imports_and_suppresses_overlapping_boxes_after_the_cure": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
+    # thousands of names, images, tenants or files
+    "test_a_slow_round_over_many_tenants_is_paid_by_all": "long",
+    "test_a_thousand_that_never_came_cost_one_preflight": "long",
+    "test_it_is_tried_again_later_and_less_and_less_often": "long",
+    "test_nothing_imports_a_test_module_or_a_conftest": "long",
+    "test_only_controls_line_separators_and_what_is_no_utf8_are_refused": "long",
+    "test_the_metadata_of_a_thousand_images_is_bounded": "long",
     # its examples are drawn inside
     "test_every_row_of_any_journey_can_be_rebuilt_from_its_events": "properties",
     # worlds of images, one for each example
@@ -54,13 +67,8 @@ FUNCTIONS = {
     "test_there_and_back_is_the_identity_in_any_order": "long",
 }
 """By the names of their functions."""
-THINNED = {
-    "test_a_chain_has_one_answer_in_any_order": 5,
-    "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 3,
-    "test_the_scene_comes_out": 5,
-    "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 5,
-}
-"""A quick run takes one of so many combinations."""
+QUICK_MOST = 8
+"""So many combinations of a test's parameters does a quick run take, evenly spread."""
 FOLDERS = {
     "deploy": "instance",
     "end_to_end": "instance",
@@ -73,6 +81,16 @@ FOLDERS = {
 }
 SAMPLED = {"contract/test_evidence_of_decisions.py": 4}
 """On DynamoDB's emulator one of so many combinations is tried; `make nightly` tries all."""
+BY_DAY = {
+    "test_a_chain_has_one_answer_in_any_order": 3,
+    "test_a_death_at_any_request_changes_nothing_in_the_end": 1,  # it samples inside
+    "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 2,
+    "test_after_any_journey_they_agree": 3,
+    "test_the_scene_comes_out": 3,
+    "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 2,
+}
+"""On every backend one of so many combinations is tried by day, others in each session; `make
+nightly` tries all."""
 MANNERED = {"contract/test_work.py": 6}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
@@ -119,9 +137,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(
             config, items, (i for i in items if LEFT_OUT & {m.name for m in i.iter_markers()})
         )
-        for function, one_of in THINNED.items():
-            many = [item for item in items if getattr(item, "originalname", "") == function]
-            _leave_out(config, items, set(many) - set(many[::one_of]))
+        for many in _by_function(items):
+            _leave_out(config, items, _others(many, -(-len(many) // QUICK_MOST)))
     items.sort(key=_turn)
 
 
@@ -134,6 +151,13 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
             item.add_marker("sampled")
         if EXAMPLES < WIDE:
             left_out += [item for n, item in enumerate(many) if n % one_of]
+    for many in _by_function(items):
+        function = getattr(many[0], "originalname", "")
+        if function in BY_DAY:
+            for item in many:
+                item.add_marker("sampled")
+            if EXAMPLES < WIDE:
+                left_out += _others(many, BY_DAY[function])
     mannered = [one for one in items if "manners" in _parameter(one)]
     for item in mannered:
         item.add_marker("sampled")
@@ -145,6 +169,21 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
         ]
         left_out += set(mannered) - set(by_day)
     _leave_out(config, items, left_out)
+
+
+def _by_function(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
+    """Tests that differ in their parameters only, together."""
+    found: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        found.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return [*found.values()]
+
+
+def _others(many: Sequence[pytest.Item], one_of: int) -> set[pytest.Item]:
+    """All but one of so many neighbours, which the seed of the session chooses."""
+    rng = random.Random(f"{SEED} {many[0].path.name}")
+    groups = (many[first : first + one_of] for first in range(0, len(many), one_of))
+    return set(many) - {rng.choice(group) for group in groups}
 
 
 def _parameter(item: pytest.Item) -> Sequence[str]:

@@ -16,6 +16,8 @@ import psutil
 
 STILL = 240.0  # seconds without any progress
 CAP = 900.0  # seconds in all
+RESTS = 9  # times as long as asking took: whoever waits leaves the processor to what acts
+LONGEST = 2.0  # seconds of such a rest
 LOOKS = 100  # at what moves, while it may stand still: each costs more than asking what is awaited
 
 
@@ -44,8 +46,10 @@ def wait_until(
     """
     began = moved = looked = clock()
     seen = moves()
+    asked = clock()
     while not true():
         now = clock()
+        rest = min(RESTS * (now - asked), LONGEST)
         if now - looked >= still / LOOKS:
             looked = now
             if (newly := moves()) != seen:
@@ -58,7 +62,8 @@ def wait_until(
             raise AssertionError(f"{what}: not so, and nothing moved for {still:.0f} s.\n{log()}")
         if now - began > cap:
             raise AssertionError(f"{what}: not so after {cap:.0f} s.\n{log()}")
-        sleep(pause)
+        sleep(max(pause, rest))
+        asked = clock()
 
 
 def wait_for_end(

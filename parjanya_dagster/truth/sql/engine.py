@@ -84,8 +84,10 @@ def _switch_to_wal(cursor: Any, patience: float = 60.0) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    """By the driver itself: SQLAlchemy's way there costs more than many a statement."""
     writing = connection.get_execution_options().get("parjanya_writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute("BEGIN IMMEDIATE" if writing else "BEGIN").close()
 
 
 @contextmanager
@@ -125,7 +127,8 @@ def _transaction(
     engine: Engine, options: dict[str, Any], patient: bool = False
 ) -> Iterator[Connection]:
     with named(engine.url), engine.connect() as connection:
-        connection = connection.execution_options(**options)
+        if options:
+            connection = connection.execution_options(**options)
         if engine.dialect.name != "postgresql":
             with connection.begin():
                 yield connection

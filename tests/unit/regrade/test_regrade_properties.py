@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -56,12 +57,13 @@ def documents(draw: st.DrawFn, name: str) -> policy.Policy:
 @settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 @given(documents("one"), documents("two"), st.integers(0, 2**16))
 def test_there_and_back_is_the_identity_in_any_order(
-    first: policy.Policy, second: policy.Policy, seed: int
+    empty_truth: Path, first: policy.Policy, second: policy.Policy, seed: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         chosen = Settings(home=Path(folder))
-        store = open_store(chosen.truth_url, batch_size=4, migrating=True)
+        shutil.copy(empty_truth, Path(folder) / "truth.db")
+        store = open_store(chosen.truth_url, batch_size=4)
         place = Platform(chosen, store, FolderObjects(Path(folder) / "buckets", 0.0), clock)
         for one in (first, second):
             place.registry.publish(one)

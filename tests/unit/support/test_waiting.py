@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -35,6 +36,19 @@ def test_a_thing_that_stands_still_is_given_up_with_its_log(clock: Clock) -> Non
 def test_a_thing_that_moves_for_ever_is_given_up_in_the_end(clock: Clock) -> None:
     with pytest.raises(AssertionError, match="not so after 3600 s"):
         wait(clock, lambda: False, moves=clock, cap=HOUR)
+
+
+@pytest.mark.parametrize(("takes", "rests"), [(0.1, 1.0), (0.2, 1.8), (30.0, 2.0)])
+def test_what_is_dear_to_ask_is_asked_more_seldom(clock: Clock, takes: float, rests: float) -> None:
+    asked: list[float] = []
+
+    def dear() -> bool:
+        asked.append(clock())
+        clock.pass_by(takes)
+        return len(asked) == 3
+
+    wait(clock, dear)
+    assert [b - a for a, b in pairwise(asked)] == pytest.approx([takes + rests] * 2)
 
 
 def test_nobody_waits_for_the_dead(clock: Clock) -> None:

@@ -16,7 +16,11 @@ from gpu_ops.vlm.reader import Reader
 from tests.support.pictures import gradient, noise
 from tests.unit.gpu_ops.vlm.engines import DEVICE
 
-PROMPT = prompts.load("default@1")  # cut at 192 tokens: random weights write as long as they may
+_PUBLISHED = prompts.load("default@1")
+# Random weights write as long as they may, and each token costs a pass.
+PROMPT = _PUBLISHED.model_copy(
+    update={"description": _PUBLISHED.description.model_copy(update={"max_tokens": 64})}
+)
 IMAGES = [noise(200, 300), gradient(400, 100), noise(64, 64, 3), noise(300, 300, 5)]
 
 
