@@ -20,7 +20,8 @@ only give candidates, which are then read by key and checked again.
 | counters of a tenant | `tally#slug#shard` | `tally` |
 | rows decided under a policy | `decided#slug` | policy and batch |
 | rows that a regrade wants | `targeted` | batch |
-| near duplicates | `like#slug#key` | arrival and image id |
+| what was filed for likeness | `filings#slug` | number of the page |
+| the same before version 4 | `like#slug#key` | arrival and image id |
 | releases, and withdrawn images | `releases#slug`, `withdrawals#slug` | name and version, sha256 |
 | releases that are being written | `open_releases` | tenant, name and version |
 | promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
@@ -146,6 +147,10 @@ def decided(row: ImageRow) -> Key:
 
 def targeted(batch_key: str) -> Key:
     return "targeted", batch_key
+
+
+def filing(tenant: str, number: int) -> Key:
+    return f"filings#{tenant}", f"{number:010d}"
 
 
 def like(tenant: str, key: str) -> str:

@@ -7,14 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
+from parjanya_dagster.truth.dynamo import keys
 from parjanya_dagster.truth.dynamo.carry_over import carry_over
-from parjanya_dagster.truth.dynamo.codec import attributes, number
+from parjanya_dagster.truth.dynamo.codec import attributes, number, text
 from parjanya_dagster.truth.dynamo.keys import INDEXES
+from parjanya_dagster.truth.dynamo.likeness import BY_KEY
 from parjanya_dagster.truth.dynamo.review_index import file_for_review
-from parjanya_dagster.truth.dynamo.wire import Wire
+from parjanya_dagster.truth.dynamo.wire import Add, Wire
 
-VERSION = 3  # 2: no index of what waits for a person; 1: records were among the heartbeats
-USABLE_FROM = 3  # the oldest version whose code can use the table too: what a version adds only
+VERSION = 4
+"""3: likeness was filed by key. 2: no index of what waits for a person. 1: records were among the
+heartbeats."""
+USABLE_FROM = 4  # the oldest version whose code can use the table too: what a version adds only
 SCHEMA = ("schema", "schema")
 PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
@@ -73,7 +77,16 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     carry_over(wire)
     if recorded and number(recorded, "version") < 3:
         file_for_review(wire)
+    if recorded and number(recorded, "version") < 4:
+        _note_filed_by_key(wire)
     wire.put(SCHEMA, attributes({"version": VERSION, "usable_from": USABLE_FROM}))
+
+
+def _note_filed_by_key(wire: Wire) -> None:
+    """Tenants of before have images that were filed by key: whoever searches looks there too."""
+    for item in list(wire.query("tenants")):
+        slug = text(item, "slug")
+        wire.write(Add(keys.tenant(slug), {}, attributes({BY_KEY: True}), {"slug": slug}))
 
 
 def check(wire: Wire) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -14,10 +14,10 @@ from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.filing_log import Image
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.likeness import filed
 from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
-from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
+from parjanya_dagster.truth.models import DueBatch, Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
@@ -226,8 +226,9 @@ class Work(Base):
         by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
         if len(by_id) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
-        first: dict[Key, Item] = {}  # evidence parts and likenesses: before rows that point there
-        again: set[Key] = set()  # those that an earlier run of the stage may have written
+        first: dict[Key, Item] = {}  # parts of evidence: before rows that point there
+        alike: dict[str, Completed] = {}  # what is to be filed: before the rows, too
+        filed: set[str] = set()
 
         def decide(stored: Stored) -> Writing | None:
             claim, outcome = by_id[stored.row.image_id]
@@ -247,18 +248,31 @@ class Work(Base):
                     to = codec.attributes({"fingerprint": evidence.fingerprint})
                     more.append(Put(keys.under(evidence.image_id, evidence.revision), to))
                 first.update(parts)
-                likenesses = filed(claim.row, outcome)
-                first.update(likenesses)
-                again.update(likenesses if claim.stage in claim.row.evidence else ())
+                if outcome.likeness and not _recorded(claim.row, evidence):
+                    alike[claim.image_id] = outcome
             return changes.change(stored, change, more, expect=stored.held)
 
         def before() -> None:
-            there = self.wire.get_all(again)
-            self.wire.put_all([(key, item) for key, item in first.items() if key not in there])
+            self.wire.put_all(list(first.items()))
             first.clear()
+            self._file([by_id[image][0].row for image in alike.keys() - filed], alike)
+            filed.update(alike)
 
         applied = frozenset(self._change(by_id, decide, before))
         return Committed(applied, frozenset(by_id.keys() - applied))
+
+    def _file(self, rows: Sequence[ImageRow], outcomes: Mapping[str, Completed]) -> None:
+        """File images under their keys of likeness. So many would crowd their transactions.
+
+        If the commit never comes, a reader finds no evidence of the image. The next try files the
+        same again, and the first one counts.
+        """
+        by_tenant: dict[str, list[Image]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: row.image_id):
+            image = row.image_id, row.landed_at, outcomes[row.image_id].likeness
+            by_tenant[row.tenant].append(image)
+        for tenant, images in by_tenant.items():
+            self.filings.append(tenant, images)
 
     def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
         by_id = {claim.image_id: claim for claim in claims}
@@ -343,6 +357,11 @@ def _is_free(row: ImageRow, now: float) -> bool:
 
 def _due(row: ImageRow, now: float) -> bool:
     return row.due_at is not None and row.due_at <= now
+
+
+def _recorded(row: ImageRow, evidence: Evidence) -> bool:
+    """Whether an earlier commit wrote the same evidence, and so filed the same likeness."""
+    return row.evidence.get(evidence.stage) == evidence.fingerprint
 
 
 def _holds(claim: Claim, stored: Stored) -> bool:
