@@ -24,11 +24,14 @@ from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, Status
 
+SOON = 5.0  # seconds for which it is known which leases end
 SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
 class Work(Base):
     """The part of the store that workers and the reconciler use."""
+
+    _ends: tuple[float, list[tuple[float, str]]] = float("-inf"), []
 
     def due(
         self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
@@ -86,9 +89,24 @@ class Work(Base):
 
     def _lapsed(self, now: float) -> list[ImageRow]:
         """Rows whose lease ran out, and that nobody freed yet: they are in no index of due work."""
-        names = [keys.image(queue.image_id(item)) for item in self._leased(("<=", now))]
+        names = [keys.image(image_id) for until, image_id in self._ending(now) if until <= now]
         rows = [changes.stored_of(item).row for item in self.wire.get_all(names).values()]
         return [row for row in rows if row.lease_owner is not None and _due(row, now)]
+
+    def _ending(self, now: float) -> list[tuple[float, str]]:
+        """Leases that end soon or have ended. A tick looks many times, and each asks 16 partitions.
+
+        They are candidates: a lease may have been prolonged, and one that was taken meanwhile for
+        less than those seconds is seen as much later.
+        """
+        asked, ending = self._ends
+        if not 0 <= now - asked < SOON:
+            ending = [
+                (float(item["lease_until"]["N"]), queue.image_id(item))
+                for item in self._leased(("<=", now + SOON))
+            ]
+            self._ends = now, ending
+        return ending
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
