@@ -79,11 +79,11 @@ def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
 
 def test_finding_due_work_costs_what_is_due_and_not_the_history(backend: Backend) -> None:
     store = backend.open(batch_size=10)
-    store.due(NOON)  # once a process looks whether rows of before may come
+    store.expire_leases(NOON)  # once a process looks whether rows of before may come
     costs = []
     for round_ in range(3):
         requests = Requests(store.wire)
-        assert store.due(NOON + round_) == []
+        assert store.due(NOON + 60 * round_) == []  # leases are asked for anew
         assert store.leases(NOON) == {}
         assert store.expire_leases(NOON + 1e6) == 0
         costs.append((requests.made.total(), requests.items))
@@ -141,7 +141,7 @@ def test_a_row_in_somebodys_hands_is_in_no_index_of_due_work(store: DynamoStore)
 
 
 def test_rows_that_a_version_before_queued_are_queued_anew(backend: Backend) -> None:
-    """By the migration, and by whoever looks until the next one: some may come meanwhile."""
+    """By the migration, and by the reconciler until the next one: some may come meanwhile."""
     store: Any = backend.open()
     ids = sorted(arrive(store, 6))
     as_version_3_wrote_them(store, ids[:4])
@@ -151,6 +151,7 @@ def test_rows_that_a_version_before_queued_are_queued_anew(backend: Backend) -> 
     store = backend.open()
     assert [one.rows for one in store.due(NOON)] == [6]
     as_version_3_wrote_them(store, ids[4:])
+    assert store.expire_leases(NOON) == 0
     assert [one.rows for one in store.due(NOON)] == [6]
     assert sum(waiting(store)) == 6
     assert len(claim(store, limit=10)) == 6

@@ -1,7 +1,7 @@
 """Rows that a version before 4 of the table queued: two indexes held what one does now.
 
 They are written again as they are, and so come into the index `queue`. `parjanya migrate` does it,
-and so does whoever looks for work, until the migration after that one: a process of the version
+and so does whoever frees leases, until the migration after that one: a process of the version
 before may still be at work meanwhile.
 """
 

@@ -84,7 +84,7 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     if was_old or (recorded and STILL in recorded):
         while adopt(wire, MANY):
             pass
-    # A process of before may still write as it did: until the next migration somebody looks.
+    # A process of before may still write as it did: until the next migration the reconciler looks.
     still = {STILL: True} if was_old else {}
     wire.put(SCHEMA, attributes({"version": VERSION, "usable_from": USABLE_FROM, **still}))
 

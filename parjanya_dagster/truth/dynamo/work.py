@@ -36,8 +36,6 @@ class Work(Base):
     def due(
         self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
     ) -> list[DueBatch]:
-        if self._adopts:
-            adopt(self.wire)
         wanted = {str(WAITS_FOR[stage]) for stage in stages} if stages is not None else {""}
         places = [(group, status) for status in sorted(wanted) for group in keys.groups()]
         found = self.wire.each(
@@ -324,6 +322,8 @@ class Work(Base):
         return last
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
+        if self._adopts:
+            adopt(self.wire)
         return self._expire(now, limit)
 
     def _expire(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
