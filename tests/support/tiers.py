@@ -73,7 +73,7 @@ FOLDERS = {
 }
 SAMPLED = {"contract/test_evidence_of_decisions.py": 4}
 """On DynamoDB's emulator one of so many combinations is tried; `make nightly` tries all."""
-MANNERED = {"contract/test_work.py": 6}
+MANNERED = {"contract/test_work.py": 6, "contract/test_likeness.py": 5}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
 """What takes long begins first, so that no process works on it alone when the others are done."""
