@@ -75,7 +75,7 @@ class Meter:
         finally:
             writes = self._written(client, operation, changed, done)
             if self.on:
-                reads = self._read(client, operation, asked, answer)
+                reads = self._read(operation, asked, answer)
                 with self._lock:
                     self._charge(service, operation, writes, reads)
         return answer
@@ -102,16 +102,12 @@ class Meter:
                 self._items[name] = after
         return units
 
-    def _read(
-        self, client: Any, operation: str, asked: dict[str, Any], answer: Any
-    ) -> Counter[str]:
+    def _read(self, operation: str, asked: dict[str, Any], answer: Any) -> Counter[str]:
         """Read units by kind of item or index."""
         units: Counter[str] = Counter()
         if operation == "Query":
             index = asked.get("IndexName", "")
             found = [self._items.get(_name(i), i) for i in answer.get("Items", []) if "pk" in i]
-            if "ProjectionExpression" in asked:  # what is not sent is read all the same
-                found = self._whole(client, asked)
             pk = asked["ExpressionAttributeValues"][":p"]["S"]
             kind = f"index {index}" if index else pk.partition("#")[0]
             units[kind] += dynamo_units.queried(found, index)
@@ -148,16 +144,6 @@ class Meter:
             return client.get_item(TableName=TABLE, Key=_key(key), ConsistentRead=True).get("Item")
         finally:
             self._mine.call = False
-
-    def _whole(self, client: Any, asked: dict[str, Any]) -> list[Any]:
-        names = {k: v for k, v in asked["ExpressionAttributeNames"].items() if k in ("#p", "#s")}
-        whole = {k: v for k, v in asked.items() if k != "ProjectionExpression"}
-        self._mine.call = True
-        try:
-            found: list[Any] = client.query(**{**whole, "ExpressionAttributeNames": names})["Items"]
-        finally:
-            self._mine.call = False
-        return found
 
 
 def _s3_class(operation: str) -> str:

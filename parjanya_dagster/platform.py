@@ -346,6 +346,7 @@ def open_platform(settings: Settings | None = None, migrating: bool = False) -> 
         rules=settings.rules,
         batch_size=settings.arrivals.batch_size,
         migrating=migrating,
+        objects=objects,
     )
     platform = Platform(settings, store, objects)
     if migrating:

@@ -230,7 +230,7 @@ class Examiner:
     def _stranded(self, counts: Sequence[Counts]) -> dict[str, int]:
         """Pending rows that are never due. Counted twice, because work goes on meanwhile."""
         reachable: dict[str, int] = {}
-        for due in self.store.due(_LAST):
+        for due in self.store.due(_LAST, exact=True):
             reachable[due.tenant] = reachable.get(due.tenant, 0) + due.rows
         again = {count.tenant: count.by_status for count in self.store.counts(self.tenant)}
         stranded = {}

@@ -14,6 +14,7 @@ from parjanya_dagster.errors import SettingsInvalid
 if TYPE_CHECKING:  # settings import a module of this package, and need no more of it
     import random
 
+    from parjanya_dagster.objects.store import Objects
     from parjanya_dagster.truth.probe import Probe
     from parjanya_dagster.truth.store import Store
     from parjanya_dagster.truth.transitions import Rules
@@ -26,10 +27,12 @@ def open_store(
     batch_size: int = 1000,
     rng: random.Random | None = None,
     migrating: bool = False,
+    objects: Objects | None = None,
 ) -> Store:
     """Open Truth at `sqlite:///…`, `postgresql://…` or `dynamodb://…`.
 
-    The schema is created, or brought to this version, only where `migrating`. Raises
+    The schema is created, or brought to this version, only where `migrating`.
+    `objects`: where DynamoDB keeps copies of what grows and never changes. Raises
     SettingsInvalid, TruthUnavailable, SchemaOutdated.
     """
     options = {"rules": rules, "batch_size": batch_size, "rng": rng, "migrating": migrating}
@@ -43,7 +46,7 @@ def open_store(
         raise SettingsInvalid(
             f"DynamoDB needs boto3 ({error}). Install it: pip install 'parjanya[aws]'"
         ) from error
-    return dynamo.open_store(url, **options)  # type: ignore[arg-type]
+    return dynamo.open_store(url, objects=objects, **options)  # type: ignore[arg-type]
 
 
 def open_probe(url: str) -> Probe:

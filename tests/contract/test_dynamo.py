@@ -21,8 +21,7 @@ from parjanya_dagster.errors import (
     TruthUnavailable,
 )
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, open_wire, schema
-from parjanya_dagster.truth.dynamo.wire import Add
+from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, old_queue, open_wire, schema
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import Reset
@@ -80,10 +79,11 @@ def test_nothing_is_ever_scanned(store: DynamoStore) -> None:
 
 def test_finding_due_work_costs_what_is_due_and_not_the_history(backend: Backend) -> None:
     store = backend.open(batch_size=10)
+    store.expire_leases(NOON)  # once a process looks whether rows of before may come
     costs = []
     for round_ in range(3):
         requests = Requests(store.wire)
-        assert store.due(NOON + round_) == []
+        assert store.due(NOON + 60 * round_) == []  # leases are asked for anew
         assert store.leases(NOON) == {}
         assert store.expire_leases(NOON + 1e6) == 0
         costs.append((requests.made.total(), requests.items))
@@ -140,14 +140,34 @@ def test_a_row_in_somebodys_hands_is_in_no_index_of_due_work(store: DynamoStore)
     assert sum(waiting(store)) == 3
 
 
-def test_a_row_that_a_version_before_leased_is_counted_once(store: DynamoStore) -> None:
-    (image,) = arrive(store, 1)
-    claim(store)
-    place = codec.attributes({"due_pk": keys.due("pending_validation", keys.shard(image))})
-    store.wire.write(Add(keys.image(image), {}, place))
-    assert [one.rows for one in store.due(NOON + LEASE)] == [1]
-    store.expire_leases(NOON + LEASE)
-    assert [one.rows for one in store.due(NOON + LEASE)] == [1]
+def test_rows_that_a_version_before_queued_are_queued_anew(backend: Backend) -> None:
+    """By the migration, and by the reconciler until the next one: some may come meanwhile."""
+    store: Any = backend.open()
+    ids = sorted(arrive(store, 6))
+    as_version_3_wrote_them(store, ids[:4])
+    assert [one.rows for one in store.due(NOON)] == [2]
+    store.wire.put(schema.SCHEMA, codec.attributes({"version": 3, "usable_from": 3}))
+    backend.open(migrating=True)
+    store = backend.open()
+    assert [one.rows for one in store.due(NOON)] == [6]
+    as_version_3_wrote_them(store, ids[4:])
+    assert store.expire_leases(NOON) == 0
+    assert [one.rows for one in store.due(NOON)] == [6]
+    assert sum(waiting(store)) == 6
+    assert len(claim(store, limit=10)) == 6
+    backend.open(migrating=True)
+    recorded = store.wire.get(schema.SCHEMA)
+    assert recorded is not None
+    assert old_queue.STILL not in recorded
+    assert old_queue.adopt(store.wire) == 0
+
+
+def as_version_3_wrote_them(store: DynamoStore, ids: list[str]) -> None:
+    for image in ids:
+        item = store.wire.get(keys.image(image)) or {}
+        kept = {name: v for name, v in item.items() if name not in ("queue_pk", "queue_sk")}
+        place = {"due_pk": keys.due("pending_validation", keys.shard(image)), "work_pk": "x"}
+        store.wire.put(keys.image(image), kept | codec.attributes(place))
 
 
 def test_a_row_fits_into_one_write_unit_however_far_it_is(store: DynamoStore) -> None:
@@ -169,18 +189,14 @@ def test_a_row_fits_into_one_write_unit_however_far_it_is(store: DynamoStore) ->
 
 
 def waiting(store: DynamoStore) -> list[int]:
-    """Rows that wait for validation, by shard of the index of due work."""
-    return [
-        len(list(store.wire.query(keys.due("pending_validation", shard), index="due")))
-        for shard in range(keys.SHARDS)
-    ]
+    """Rows that wait, by partition of the index of work."""
+    return [len(list(store.wire.query(group, index="queue"))) for group in keys.groups()]
 
 
-def test_a_hot_status_is_spread_over_partitions(store: DynamoStore) -> None:
-    arrive(store, 40)
-    sizes = waiting(store)
-    assert sum(sizes) == 40
-    assert min(sizes) > 0
+def test_work_is_spread_over_partitions_batch_by_batch(backend: Backend) -> None:
+    store: Any = backend.open(batch_size=2)
+    arrive(store, 2 * keys.GROUPS)
+    assert waiting(store) == [2] * keys.GROUPS
 
 
 def test_counters_count_what_is_there(backend: Backend) -> None:

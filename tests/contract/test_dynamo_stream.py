@@ -6,6 +6,7 @@ trimmed shards, which DynamoDB has every few hours, are told by a scripted clien
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ from parjanya_dagster.truth import open_hints, open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, open_wire, schema
 from parjanya_dagster.truth.dynamo.stream import LOOK_AGAIN, MicroBatch, Stream
 from parjanya_dagster.truth.requests import Reset
+from tests.support.aws_manners.answers import unhurried
+from tests.support.aws_manners.chance import Chance
+from tests.support.aws_manners.streams import StreamManners
 from tests.support.backends import dynamo_table
 from tests.support.clock import Clock
 from tests.support.servers import MotoServer
@@ -113,6 +117,30 @@ def test_no_stream_means_look_and_one_that_is_switched_on_is_found(aws: MotoServ
     assert stream.poll() == {ZETA}
     store.close()
     wire.close()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_a_stream_does_each_change_is_named_or_means_look(
+    table: str, store: DynamoStore, seed: int
+) -> None:
+    """Places expire, records are trimmed, requests refused: nothing is passed over in silence."""
+    clock, chance, rng = Clock(), Chance(f"stream {seed}"), random.Random(seed)
+    stream = hints(table, clock)
+    StreamManners(clock, chance).follow(stream._client)
+    unseen: set[str] = set()
+    looks = 0
+    with unhurried():
+        for n in range(25):
+            if n < 20 and rng.random() < 0.5:
+                arrive(store, 1, slug=f"tenant-{n}")
+                unseen.add(f"tenant-{n}/2025-10-09/001")
+            clock.pass_by(rng.choice((1.0, 6.0, 16 * 60.0, 25 * 3600.0)) if n < 20 else 6.0)
+            told = stream.poll()
+            looks += told is None
+            unseen = set() if told is None else unseen - told
+    assert unseen == set()
+    assert 0 < looks < 20
+    assert chance.counted["stream throttled"] > 0
 
 
 def test_other_stores_give_no_hints() -> None:

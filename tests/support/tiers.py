@@ -91,7 +91,7 @@ BY_DAY = {
 }
 """On every backend one of so many combinations is tried by day, others in each session; `make
 nightly` tries all."""
-MANNERED = {"contract/test_work.py": 6}
+MANNERED = {"contract/test_work.py": 6, "contract/test_likeness.py": 5}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
 """What takes long begins first, so that no process works on it alone when the others are done."""

@@ -11,7 +11,15 @@ from site_file import Site
 
 from stack.stores import Truth
 
-OURS = ("previews/*", "thumbnails/*", "curated/*", "embeddings/*", "releases/*", "taste/*")
+OURS = (
+    "previews/*",
+    "thumbnails/*",
+    "curated/*",
+    "embeddings/*",
+    "likeness/*",
+    "releases/*",
+    "taste/*",
+)
 """Keys that are written beside what tenants upload."""
 
 

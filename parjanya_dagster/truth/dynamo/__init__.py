@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
@@ -31,6 +31,9 @@ from parjanya_dagster.truth.dynamo.wire import THREADS, Wire
 from parjanya_dagster.truth.dynamo.work import Work
 from parjanya_dagster.truth.probe import Probe
 from parjanya_dagster.truth.transitions import Rules
+
+if TYPE_CHECKING:
+    from parjanya_dagster.objects.store import Objects
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _OPTIONS = {"region", "endpoint", "attempts"}
@@ -64,6 +67,7 @@ def open_store(
     batch_size: int = 1000,
     rng: random.Random | None = None,
     migrating: bool = False,
+    objects: Objects | None = None,
 ) -> DynamoStore:
     """Open Truth in the table of `dynamodb://TABLE?region=…&endpoint=…&attempts=…`.
 
@@ -79,7 +83,7 @@ def open_store(
     except BaseException:
         wire.close()
         raise
-    return DynamoStore(wire, rules=rules, batch_size=batch_size, rng=rng)
+    return DynamoStore(wire, rules=rules, batch_size=batch_size, rng=rng, objects=objects)
 
 
 def open_wire(url: str) -> Wire:

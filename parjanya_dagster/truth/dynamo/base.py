@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.truth.dynamo import changes, keys
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
+from parjanya_dagster.truth.dynamo.filing_log import FilingLog
 from parjanya_dagster.truth.dynamo.recent import Recent
 from parjanya_dagster.truth.dynamo.wire import Wire, Write
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.transitions import Rules
+
+if TYPE_CHECKING:
+    from parjanya_dagster.objects.store import Objects
 
 ROUNDS = 50  # how often rows are read again because others changed them meanwhile
 
@@ -26,8 +31,10 @@ class Base:
         rules: Rules | None = None,
         batch_size: int = 1000,
         rng: random.Random | None = None,
+        objects: Objects | None = None,
     ) -> None:
         self.wire = wire
+        self.filings = FilingLog(wire, objects)
         self.recent = Recent()
         wire.wrote = self.recent.note
         self.rules = rules or Rules()

@@ -77,11 +77,11 @@ class Counting(Reads):
     def _in_flight(self) -> Counter[str]:
         """Rows under a lease, by tenant. The cost grows with the rows in flight."""
 
-        def read(shard: int) -> list[str]:
-            items = self.wire.query(str(shard), index="leased")
+        def read(group: str) -> list[str]:
+            items = self.wire.query(group, index="leased")
             return [codec.text(item, "tenant") for item in items]
 
-        return Counter(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+        return Counter(chain.from_iterable(self.wire.each(read, keys.groups())))
 
 
 def tallied(wire: Wire, slugs: Sequence[str]) -> dict[str, Counter[str]]:

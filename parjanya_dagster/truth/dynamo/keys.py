@@ -20,7 +20,8 @@ only give candidates, which are then read by key and checked again.
 | counters of a tenant | `tally#slug#shard` | `tally` |
 | rows decided under a policy | `decided#slug` | policy and batch |
 | rows that a regrade wants | `targeted` | batch |
-| near duplicates | `like#slug#key` | arrival and image id |
+| what was filed for likeness | `filings#slug` | number of the page |
+| the same before version 4 | `like#slug#key` | arrival and image id |
 | releases, and withdrawn images | `releases#slug`, `withdrawals#slug` | name and version, sha256 |
 | releases that are being written | `open_releases` | tenant, name and version |
 | promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
@@ -41,12 +42,16 @@ from parjanya_dagster.truth.stages import Status
 
 SHARDS = 4
 """Partitions that the rows of one index key are spread over, so that none gets hot."""
+GROUPS = 16
+"""Partitions that work and leases are spread over, batch by batch. A partition key takes 1,000
+write units a second, and a stage writes two for a row: it comes, and it is taken."""
 TALLIES = 8  # items that count a tenant's rows
 
 # index -> its partition key, its sort key, and what else it repeats
 INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "due": ("due_pk", "due_at", ("batch",)),  # what waits for a stage and is in nobody's hands
-    "work": ("work_pk", "due_at", ()),  # the same by batch: what a claim takes
+    "queue": ("queue_pk", "queue_sk", ()),  # what waits for a stage and is in nobody's hands
+    "due": ("due_pk", "due_at", ("batch",)),  # uploads; and what waited before version 4
+    "work": ("work_pk", "due_at", ()),  # nothing since version 4; CloudFormation changes one a time
     "leased": ("lease_pk", "lease_until", ("lease_owner", "tenant", "batch")),
     "troubled": ("trouble_pk", "updated_at", ()),
     "named": ("key_pk", "landed_at", ()),  # rows by the key of their object
@@ -58,6 +63,8 @@ INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 Key = tuple[str, str]
+SCHEMA: Key = ("schema", "schema")
+"""What tells the version of the table."""
 
 KINDS: dict[type[Any], str] = {
     records.Declaration: "declarations",
@@ -146,6 +153,10 @@ def decided(row: ImageRow) -> Key:
 
 def targeted(batch_key: str) -> Key:
     return "targeted", batch_key
+
+
+def filing(tenant: str, number: int) -> Key:
+    return f"filings#{tenant}", f"{number:010d}"
 
 
 def like(tenant: str, key: str) -> str:
@@ -256,8 +267,45 @@ def due(status: str, shard_: int) -> str:
     return f"{status}#{shard_}"
 
 
-def work(status: str, batch_key: str, suspect: bool) -> str:
-    return f"{status}#{batch_key}#{'suspect' if suspect else 'calm'}"
+def group(batch_key: str) -> str:
+    """The partition of a batch's work. Batches that follow each other are in different ones."""
+    tenant_, day, number = parse_batch(batch_key)
+    return str((zlib.crc32(f"{tenant_}/{day}".encode()) + number) % GROUPS)
+
+
+def groups() -> list[str]:
+    return [str(number) for number in range(GROUPS)]
+
+
+def line(status: str, batch_key: str, suspect: bool) -> str:
+    """What the sort keys of rows begin with that wait for the same, in the order of their time."""
+    return f"{status} {batch_key} {'suspect' if suspect else 'calm'} "
+
+
+def queued(row: ImageRow, due_at: float) -> str:
+    return line(row.pipeline_status, row.batch, row.suspect) + moment(due_at)
+
+
+def moment(at: float) -> str:
+    """Sorts as times do. Nanoseconds are finer than a float of today's times."""
+    return f"{max(at, 0.0):021.9f}"
+
+
+def waits(queue_sk: str) -> tuple[str, float]:
+    """The line of a sort key of the queue, and when the row is due."""
+    start, _, at = queue_sk.rpartition(" ")
+    return f"{start} ", float(at)
+
+
+def line_of(line_: str) -> tuple[str, str]:
+    """The status and the batch of a line."""
+    status, batch_key, _ = line_.split(" ", 2)
+    return status, batch_key
+
+
+def behind(line_: str) -> str:
+    """Sorts after everything in a line, and before every other line that follows it."""
+    return f"{line_.rstrip(' ')}!"
 
 
 def listed(tenant_: str, image_id: str) -> str:
@@ -278,24 +326,22 @@ def twin(tenant_: str, sha256: str) -> str:
 
 
 def arrival(row: ImageRow) -> str:
-    """Sorts as (landed_at, image_id) does. Nanoseconds are finer than a float of today's times."""
-    return f"{max(row.landed_at, 0.0):021.9f}#{row.image_id}"
+    """Sorts as (landed_at, image_id) does."""
+    return f"{moment(row.landed_at)}#{row.image_id}"
 
 
 def places(row: ImageRow) -> dict[str, Any]:
     """The index attributes of a row. None: the row is not in that index."""
     is_present = row.object_state == PRESENT
-    waits = row.due_at is not None
+    waiting = row.due_at is not None
     leased = row.lease_owner is not None
-    troubled = waits and (row.retry_since is not None or row.suspect)
+    troubled = waiting and (row.retry_since is not None or row.suspect)
     is_failed = row.pipeline_status == Status.FAILED and is_present and row.failure_class
     part = shard(row.image_id)
     return {
-        "due_pk": due(row.pipeline_status, part) if waits and not leased else None,
-        "work_pk": work(row.pipeline_status, row.batch, row.suspect)
-        if waits and not leased
-        else None,
-        "lease_pk": str(part) if leased else None,
+        "queue_pk": group(row.batch) if row.due_at is not None and not leased else None,
+        "queue_sk": queued(row, row.due_at) if row.due_at is not None and not leased else None,
+        "lease_pk": group(row.batch) if leased else None,
         "trouble_pk": str(part) if troubled else None,
         "key_pk": named(row.key),
         "list_pk": listed(row.tenant, row.image_id) if is_present else None,

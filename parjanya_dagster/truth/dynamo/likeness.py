@@ -1,35 +1,24 @@
 """Duplicates: present rows with the same bytes, and rows filed under a common key of likeness.
 
-Images are filed before the commit that completes their validation, since so many keys would crowd
-its transaction. If that commit never comes, a reader finds no evidence of the image. The next try
-files the same again.
+Images are filed in a log of their tenant (`filing_log`). Of tenants from before version 4 of the
+table there are items by key as well, which are read beside it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import chain, islice
 
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
-from parjanya_dagster.truth.dynamo.codec import Item
-from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.filings import Filing, code
 from parjanya_dagster.truth.models import PRESENT, ImageRow
-from parjanya_dagster.truth.outcomes import Completed
 from parjanya_dagster.truth.store import CROWD
 
 PAGE = 25
-
-
-def filed(row: ImageRow, outcome: Completed) -> dict[Key, Item]:
-    """The items that file a row under its keys of likeness."""
-    arrival = keys.arrival(row)
-    return {
-        (keys.like(row.tenant, key), arrival): codec.attributes(
-            {"image_id": row.image_id, "view": view}
-        )
-        for key, view in outcome.likeness.items()
-    }
+BY_KEY = "likeness_by_key"
+"""What a tenant has whose images were filed by key before."""
 
 
 class Likeness(Base):
@@ -74,18 +63,16 @@ class Likeness(Base):
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int
     ) -> dict[str, list[tuple[ImageRow, int]]]:
-        every = sorted({key for under in wanted.values() for key in under})
-        crowds = dict(
-            zip(every, self.wire.each(lambda k: self._crowd(tenant, k), every), strict=True)
-        )
+        codes = {key: code(key) for under in wanted.values() for key in under}
+        crowds = self._crowds(tenant, codes)
         near: dict[str, dict[str, int]] = {}
         for image_id, under in wanted.items():
             best = near.setdefault(image_id, {})
             for key, view in under.items():
-                for other, its_view in crowds[key]:
-                    apart = ((view ^ its_view) & (1 << 64) - 1).bit_count()
-                    if apart <= distance and other != image_id:
-                        best[other] = min(apart, best.get(other, apart))
+                for filing in crowds.get(codes[key], ()):
+                    apart = ((view ^ filing.view) & (1 << 64) - 1).bit_count()
+                    if apart <= distance and filing.image_id != image_id:
+                        best[filing.image_id] = min(apart, best.get(filing.image_id, apart))
         others = self._read(sorted({other for best in near.values() for other in best}))
         rows = {i: stored.row for i, stored in others.items() if stored.row.object_state == PRESENT}
         return {
@@ -96,6 +83,32 @@ class Likeness(Base):
             for image_id, best in near.items()
         }
 
-    def _crowd(self, tenant: str, key: str) -> list[tuple[str, int]]:
-        items = self.wire.query(keys.like(tenant, key), most=CROWD)
-        return [(codec.text(item, "image_id"), codec.number(item, "view")) for item in items]
+    def _crowds(self, tenant: str, codes: Mapping[str, int]) -> dict[int, list[Filing]]:
+        """The earliest to land of what is filed under each key, by its code."""
+        home = self.wire.get(keys.tenant(tenant)) if codes else None
+        if home is None:
+            return {}
+        found = self.filings.search(tenant, codec.text(home, "bucket"), codes.values(), CROWD)
+        if BY_KEY in home:  # they were filed before the others
+            by_key = self.wire.each(lambda key: self._by_key(tenant, key, codes[key]), list(codes))
+            found = [*chain.from_iterable(by_key), *found]
+        first: dict[tuple[int, str], Filing] = {}
+        for filing in found:
+            first.setdefault((filing.code, filing.image_id), filing)
+        crowds: dict[int, list[Filing]] = defaultdict(list)
+        for filing in sorted(first.values(), key=lambda one: (one.landed_at, one.image_id)):
+            if len(crowd := crowds[filing.code]) < CROWD:
+                crowd.append(filing)
+        return crowds
+
+    def _by_key(self, tenant: str, key: str, code_: int) -> list[Filing]:
+        """What versions before 4 of the table filed: an item for each image and key."""
+        return [
+            Filing(
+                code_,
+                float(codec.text(item, "sk").partition("#")[0]),
+                codec.text(item, "image_id"),
+                codec.number(item, "view"),
+            )
+            for item in self.wire.query(keys.like(tenant, key), most=CROWD)
+        ]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from parjanya_dagster.truth.dynamo import keys
 from parjanya_dagster.truth.dynamo.wire import Put, Write
 
 KEPT = 5.0  # seconds: DynamoDB says that an index follows within a fraction of one
@@ -23,7 +24,7 @@ class Place:
     """Where the index of work will list a row."""
 
     image_id: str
-    partition: str  # empty: nowhere
+    line: str  # empty: nowhere
     due_at: float
     noted: float
 
@@ -51,13 +52,13 @@ class Recent:
             for image_id in [each.image_id for each in _while_old(self._places.values(), now)]:
                 del self._places[image_id]
 
-    def due(self, partition: str, now: float) -> list[str]:
-        """Rows that were put into a partition of the index, and may be claimed."""
+    def due(self, line: str, now: float) -> list[str]:
+        """Rows that were put into a line of the index, and may be claimed."""
         with self._lock:
             return [
                 place.image_id
                 for place in self._places.values()
-                if place.partition == partition and place.due_at <= now
+                if place.line == line and place.due_at <= now
             ]
 
 
@@ -69,9 +70,12 @@ def _while_old(places: Iterable[Place], now: float) -> Iterator[Place]:
 
 
 def _place(put: Put, now: float) -> Place:
+    line, due_at = "", float("inf")
+    if "queue_sk" in put.item:
+        line, due_at = keys.waits(str(put.item["queue_sk"]["S"]))
     return Place(
         image_id=put.key[0].partition("#")[2],
-        partition=str(put.item.get("work_pk", {}).get("S", "")),
-        due_at=float(put.item.get("due_at", {}).get("N", "inf")),
+        line=line,
+        due_at=due_at,
         noted=now,
     )

@@ -7,15 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
+from parjanya_dagster.truth.dynamo import keys
 from parjanya_dagster.truth.dynamo.carry_over import carry_over
-from parjanya_dagster.truth.dynamo.codec import attributes, number
+from parjanya_dagster.truth.dynamo.codec import attributes, number, text
 from parjanya_dagster.truth.dynamo.keys import INDEXES
+from parjanya_dagster.truth.dynamo.likeness import BY_KEY
+from parjanya_dagster.truth.dynamo.old_queue import MANY, STILL, adopt
 from parjanya_dagster.truth.dynamo.review_index import file_for_review
-from parjanya_dagster.truth.dynamo.wire import Wire
+from parjanya_dagster.truth.dynamo.wire import Add, Wire
 
-VERSION = 3  # 2: no index of what waits for a person; 1: records were among the heartbeats
-USABLE_FROM = 3  # the oldest version whose code can use the table too: what a version adds only
-SCHEMA = ("schema", "schema")
+VERSION = 4
+"""3: likeness was filed by key, and work lay in two indexes. 2: no index of what waits for a
+person. 1: records were among the heartbeats."""
+USABLE_FROM = 4  # the oldest version whose code can use the table too: what a version adds only
+SCHEMA = keys.SCHEMA
 PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
 _NUMBERS = frozenset({"due_at", "lease_until", "updated_at", "landed_at"})
@@ -73,7 +78,22 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     carry_over(wire)
     if recorded and number(recorded, "version") < 3:
         file_for_review(wire)
-    wire.put(SCHEMA, attributes({"version": VERSION, "usable_from": USABLE_FROM}))
+    was_old = recorded is not None and number(recorded, "version") < 4
+    if was_old:
+        _note_filed_by_key(wire)
+    if was_old or (recorded and STILL in recorded):
+        while adopt(wire, MANY):
+            pass
+    # A process of before may still write as it did: until the next migration the reconciler looks.
+    still = {STILL: True} if was_old else {}
+    wire.put(SCHEMA, attributes({"version": VERSION, "usable_from": USABLE_FROM, **still}))
+
+
+def _note_filed_by_key(wire: Wire) -> None:
+    """Tenants of before have images that were filed by key: whoever searches looks there too."""
+    for item in list(wire.query("tenants")):
+        slug = text(item, "slug")
+        wire.write(Add(keys.tenant(slug), {}, attributes({BY_KEY: True}), {"slug": slug}))
 
 
 def check(wire: Wire) -> None:

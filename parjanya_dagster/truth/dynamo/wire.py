@@ -133,13 +133,12 @@ class Wire:
         most: int | None = None,
         page: int | None = None,
         backwards: bool = False,
-        only: Sequence[str] = (),
     ) -> Iterator[Item]:
         """The items of a partition in the order of their sort key, page by page.
 
         `where` is a condition on the sort key: ("<=", 7) or ("begins", "x"). Without an index the
         answer is consistent. An index lags a moment behind. `most`: items in all; `page`: items of
-        one request, for who may need no more. `only`: attributes that are sent.
+        one request, for who may need no more.
         """
         partition, sort = INDEXES[index][:2] if index else ("pk", "sk")
         names, values = {"#p": partition}, {":p": attribute(pk)}
@@ -159,9 +158,6 @@ class Wire:
         left = most
         if page is not None:
             asked["Limit"] = page
-        if only:
-            asked["ProjectionExpression"] = ", ".join(f"#o{n}" for n in range(len(only)))
-            names.update({f"#o{n}": attribute_name for n, attribute_name in enumerate(only)})
         while left is None or left > 0:
             if left is not None:
                 asked["Limit"] = left

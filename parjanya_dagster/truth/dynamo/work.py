@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain, islice
 
 from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys
+from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys, queue
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
+from parjanya_dagster.truth.dynamo.filing_log import Image
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.likeness import filed
+from parjanya_dagster.truth.dynamo.old_queue import STILL, adopt
 from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
-from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
+from parjanya_dagster.truth.models import DueBatch, Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
-from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, WORKABLE, Status
+from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, Status
 
+SOON = 5.0  # seconds for which it is known which leases end
 SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
 class Work(Base):
     """The part of the store that workers and the reconciler use."""
 
-    def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
-        statuses = list(WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages])
-        places = [(status, shard) for status in statuses for shard in range(keys.SHARDS)]
-        rows: Counter[tuple[str, str]] = Counter()  # by batch and status
-        oldest: dict[tuple[str, str], float] = {}
-        counted = self.wire.each(lambda place: self._due(*place, now), places)
-        for (status, _), (here, first) in zip(places, counted, strict=True):
-            for batch, number in here.items():
-                of = batch, str(status)
-                rows[of] += number
-                oldest[of] = min(first[batch], oldest.get(of, first[batch]))
+    _ends: tuple[float, list[tuple[float, str]]] = float("-inf"), []
+
+    def due(
+        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+    ) -> list[DueBatch]:
+        wanted = {str(WAITS_FOR[stage]) for stage in stages} if stages is not None else {""}
+        places = [(group, status) for status in sorted(wanted) for group in keys.groups()]
+        found = self.wire.each(
+            lambda place: queue.lines(self.wire, place[0], now, status=place[1], whole=exact),
+            places,
+        )
+        rows: Counter[queue.Of] = Counter()
+        oldest: dict[queue.Of, float] = {}
+        cut: set[queue.Of] = set()
+        for line in chain.from_iterable(found):
+            of = keys.line_of(line.head)
+            if line.due:
+                rows[of] += line.due
+                oldest[of] = min(line.oldest, oldest.get(of, line.oldest))
+            if line.cut:
+                cut.add(of)
+        rows.update(self._about({of: rows[of] for of in cut}, rows))
         for row in self._lapsed(now):
-            of = row.batch, str(row.pipeline_status)
-            if of[1] in statuses:
+            of = str(row.pipeline_status), row.batch
+            if stages is None or of[0] in wanted:
                 since = now if row.due_at is None else row.due_at
                 rows[of] += 1
                 oldest[of] = min(since, oldest.get(of, since))
@@ -51,41 +65,53 @@ class Work(Base):
                 tenant=parse_batch(batch)[0],
                 stage=STAGE_OF[Status(status)],
                 rows=number,
-                oldest=oldest[batch, status],
+                oldest=oldest[status, batch],
             )
-            for (batch, status), number in rows.items()
+            for (status, batch), number in rows.items()
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
-    def _due(self, status: str, shard: int, now: float) -> tuple[Counter[str], dict[str, float]]:
-        """Due rows of one partition by batch, and when the first of each was. Keeps no row."""
-        rows: Counter[str] = Counter()
-        first: dict[str, float] = {}
-        items = self.wire.query(
-            keys.due(status, shard), ("<=", now), index="due", only=("batch", "due_at")
-        )
-        for item in items:
-            batch = codec.text(item, "batch")
-            rows[batch] += 1
-            first.setdefault(batch, float(item["due_at"]["N"]))  # the longest due come first
-        return rows, first
+    @cached_property
+    def _adopts(self) -> bool:
+        return STILL in (self.wire.get(keys.SCHEMA) or {})
+
+    def _about(self, cut: Mapping[queue.Of, int], due: Mapping[queue.Of, int]) -> Counter[queue.Of]:
+        """How many more rows are due, about, of batches with more than a look reads."""
+        tallies = self.wire.get_all(keys.tally(batch) for _, batch in cut)
+        totals = {
+            (status, batch): codec.number(tallies.get(keys.tally(batch), {}), f"status:{status}")
+            for status, batch in cut
+        }
+        guessed = queue.about(cut, due, totals)
+        return Counter({of: max(0, min(n, self.batch_size) - cut[of]) for of, n in guessed.items()})
 
     def _lapsed(self, now: float) -> list[ImageRow]:
-        """Rows whose lease ran out, and that nobody freed yet: they are in no index of due work.
-
-        Those that a version before this one leased are in it.
-        """
-        names = [keys.image(_image_id(item)) for item in self._leased(("<=", now))]
-        items = [item for item in self.wire.get_all(names).values() if "due_pk" not in item]
-        rows = [changes.stored_of(item).row for item in items]
+        """Rows whose lease ran out, and that nobody freed yet: they are in no index of due work."""
+        names = [keys.image(image_id) for until, image_id in self._ending(now) if until <= now]
+        rows = [changes.stored_of(item).row for item in self.wire.get_all(names).values()]
         return [row for row in rows if row.lease_owner is not None and _due(row, now)]
+
+    def _ending(self, now: float) -> list[tuple[float, str]]:
+        """Leases that end soon or have ended. A tick looks many times, and each asks 16 partitions.
+
+        They are candidates: a lease may have been prolonged, and one that was taken meanwhile for
+        less than those seconds is seen as much later.
+        """
+        asked, ending = self._ends
+        if not 0 <= now - asked < SOON:
+            ending = [
+                (float(item["lease_until"]["N"]), queue.image_id(item))
+                for item in self._leased(("<=", now + SOON))
+            ]
+            self._ends = now, ending
+        return ending
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
     ) -> list[ImageRow]:
         statuses = {str(WAITS_FOR[stage]) for stage in stages}
         places = [
-            keys.work(str(WAITS_FOR[stage]), batch, suspect)
+            _line(WAITS_FOR[stage], batch, suspect)
             for stage in stages
             for batch in dict.fromkeys(batches)
             for suspect in (False, True)
@@ -95,7 +121,7 @@ class Work(Base):
             if len(rows) >= limit:
                 break
             heads = self.wire.each(
-                lambda pk: list(islice(self._candidates(pk, limit, now), limit)),
+                lambda line: list(islice(self._candidates(line, limit, now), limit)),
                 places[start : start + THREADS],
             )
             rows += [
@@ -121,36 +147,36 @@ class Work(Base):
         ]
 
     def _any_suspect(self, request: ClaimRequest, now: float) -> bool:
-        status = str(WAITS_FOR[request.stage])
-        places = [keys.work(status, batch, True) for batch in dict.fromkeys(request.batches)]
-        heads = self.wire.each(lambda pk: next(self._candidates(pk, 1, now), None), places)
+        status = WAITS_FOR[request.stage]
+        places = [_line(status, batch, True) for batch in dict.fromkeys(request.batches)]
+        heads = self.wire.each(lambda line: next(self._candidates(line, 1, now), None), places)
         return any(head is not None for head in heads)
 
     def _oldest_calm(self, request: ClaimRequest, now: float) -> float:
         """Since when the longest waiting row is due that would die with a suspect."""
         places = [
-            keys.work(str(WAITS_FOR[stage]), batch, False)
+            _line(WAITS_FOR[stage], batch, False)
             for stage in request.ahead
             for batch in dict.fromkeys(request.batches)
         ]
         heads = self.wire.each(
-            lambda pk: list(self.wire.query(pk, ("<=", now), index="work", most=1)), places
+            lambda line: next(iter(queue.head(self.wire, line, now, 1)), None), places
         )
-        return min((float(head[0]["due_at"]["N"]) for head in heads if head), default=now)
+        return min((since for head in heads if head for since in head[1:]), default=now)
 
     def _take(
         self, request: ClaimRequest, suspect: bool, now: float, due_by: float | None = None
     ) -> list[ImageRow]:
         """Lease rows of a request, one batch after the other, each by a conditional write."""
         due_by = now if due_by is None else due_by
-        status, limit = str(WAITS_FOR[request.stage]), request.limit
+        status, limit = WAITS_FOR[request.stage], request.limit
         page = limit + SPARE
         taken: list[ImageRow] = []
         wanted = list(dict.fromkeys(request.batches))
         for start in range(0, len(wanted), THREADS):
             group = wanted[start : start + THREADS]
-            places = [keys.work(status, batch, suspect) for batch in group]
-            streams = [self._candidates(pk, page, due_by) for pk in places]
+            places = [_line(status, batch, suspect) for batch in group]
+            streams = [self._candidates(line, page, due_by) for line in places]
             heads = self.wire.each(lambda stream: list(islice(stream, page)), streams)
             for stream, head in zip(streams, heads, strict=True):
                 # Others may have taken all of these, whatever the index says. More are behind them.
@@ -163,13 +189,13 @@ class Work(Base):
                     return taken
         return taken
 
-    def _candidates(self, pk: str, page: int, now: float) -> Iterator[str]:
+    def _candidates(self, line: tuple[str, str], page: int, now: float) -> Iterator[str]:
         """Rows that may be had: what the index says, the longest due first, then our own latest."""
         named: set[str] = set()
-        for item in self.wire.query(pk, ("<=", now), index="work", page=page):
-            named.add(_image_id(item))
-            yield _image_id(item)
-        yield from (one for one in self.recent.due(pk, now) if one not in named)
+        for image_id, _ in queue.head(self.wire, line, now, page):
+            named.add(image_id)
+            yield image_id
+        yield from (one for one in self.recent.due(line[1], now) if one not in named)
 
     def _lease(
         self, image_ids: Sequence[str], request: ClaimRequest, suspect: bool, now: float
@@ -226,8 +252,9 @@ class Work(Base):
         by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
         if len(by_id) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
-        first: dict[Key, Item] = {}  # evidence parts and likenesses: before rows that point there
-        again: set[Key] = set()  # those that an earlier run of the stage may have written
+        first: dict[Key, Item] = {}  # parts of evidence: before rows that point there
+        alike: dict[str, Completed] = {}  # what is to be filed: before the rows, too
+        filed: set[str] = set()
 
         def decide(stored: Stored) -> Writing | None:
             claim, outcome = by_id[stored.row.image_id]
@@ -247,18 +274,31 @@ class Work(Base):
                     to = codec.attributes({"fingerprint": evidence.fingerprint})
                     more.append(Put(keys.under(evidence.image_id, evidence.revision), to))
                 first.update(parts)
-                likenesses = filed(claim.row, outcome)
-                first.update(likenesses)
-                again.update(likenesses if claim.stage in claim.row.evidence else ())
+                if outcome.likeness and not _recorded(claim.row, evidence):
+                    alike[claim.image_id] = outcome
             return changes.change(stored, change, more, expect=stored.held)
 
         def before() -> None:
-            there = self.wire.get_all(again)
-            self.wire.put_all([(key, item) for key, item in first.items() if key not in there])
+            self.wire.put_all(list(first.items()))
             first.clear()
+            self._file([by_id[image][0].row for image in alike.keys() - filed], alike)
+            filed.update(alike)
 
         applied = frozenset(self._change(by_id, decide, before))
         return Committed(applied, frozenset(by_id.keys() - applied))
+
+    def _file(self, rows: Sequence[ImageRow], outcomes: Mapping[str, Completed]) -> None:
+        """File images under their keys of likeness. So many would crowd their transactions.
+
+        If the commit never comes, a reader finds no evidence of the image. The next try files the
+        same again, and the first one counts.
+        """
+        by_tenant: dict[str, list[Image]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: row.image_id):
+            image = row.image_id, row.landed_at, outcomes[row.image_id].likeness
+            by_tenant[row.tenant].append(image)
+        for tenant, images in by_tenant.items():
+            self.filings.append(tenant, images)
 
     def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
         by_id = {claim.image_id: claim for claim in claims}
@@ -282,15 +322,19 @@ class Work(Base):
         return last
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
+        if self._adopts:
+            adopt(self.wire)
         return self._expire(now, limit)
 
     def _expire(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
         """Free up to `limit` rows whose lease ran out, of these batches where they are given."""
+        groups = None if batches is None else sorted({keys.group(batch) for batch in batches})
         expired = sorted(
-            self._leased(("<=", now)), key=lambda item: float(item["lease_until"]["N"])
+            self._leased(("<=", now), groups=groups),
+            key=lambda item: float(item["lease_until"]["N"]),
         )
         ours = [
-            _image_id(item)
+            queue.image_id(item)
             for item in expired
             if batches is None or codec.text(item, "batch") in batches
         ]
@@ -304,12 +348,11 @@ class Work(Base):
         return len(self._change(ours[:limit], decide)) if ours else 0
 
     def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
-        places = [keys.due(status, shard) for status in WORKABLE for shard in range(keys.SHARDS)]
-        pages = self.wire.each(
-            lambda pk: list(self.wire.query(pk, (">", than), index="due", most=limit)), places
+        waiting = self.wire.each(
+            lambda group: queue.later(self.wire, group, than, limit), keys.groups()
         )
-        leased = self._leased((">", than), limit)
-        ids = dict.fromkeys(_image_id(item) for item in chain(*pages, leased))
+        leased = [queue.image_id(item) for item in self._leased((">", than), limit)]
+        ids = dict.fromkeys(chain(*waiting, leased))
         found = self._read(islice(ids, limit))
         return [
             stored.row
@@ -324,17 +367,24 @@ class Work(Base):
 
         return len(self._change(image_ids, decide))
 
-    def _leased(self, where: tuple[str, float], most: int | None = None) -> list[Item]:
-        """Leases by their end; `most` of each shard."""
+    def _leased(
+        self,
+        where: tuple[str, float],
+        most: int | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> list[Item]:
+        """Leases by their end; `most` of each group. Without `groups`: of all."""
 
-        def read(shard: int) -> list[Item]:
-            return list(self.wire.query(str(shard), where, index="leased", most=most))
+        def read(group: str) -> list[Item]:
+            return list(self.wire.query(group, where, index="leased", most=most))
 
-        return list(chain.from_iterable(self.wire.each(read, range(keys.SHARDS))))
+        wanted = keys.groups() if groups is None else groups
+        return list(chain.from_iterable(self.wire.each(read, wanted)))
 
 
-def _image_id(item: Item) -> str:
-    return codec.text(item, "pk").partition("#")[2]
+def _line(status: str, batch: str, suspect: bool) -> tuple[str, str]:
+    """Where the queue has rows of a batch: the partition, and what their sort keys begin with."""
+    return keys.group(batch), keys.line(status, batch, suspect)
 
 
 def _is_free(row: ImageRow, now: float) -> bool:
@@ -343,6 +393,11 @@ def _is_free(row: ImageRow, now: float) -> bool:
 
 def _due(row: ImageRow, now: float) -> bool:
     return row.due_at is not None and row.due_at <= now
+
+
+def _recorded(row: ImageRow, evidence: Evidence) -> bool:
+    """Whether an earlier commit wrote the same evidence, and so filed the same likeness."""
+    return row.evidence.get(evidence.stage) == evidence.fingerprint
 
 
 def _holds(claim: Claim, stored: Stored) -> bool:

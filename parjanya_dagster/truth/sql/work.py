@@ -130,7 +130,9 @@ _OF_ALL_EXPIRED = _of_expired()
 class Work(Base):
     """The part of the store that workers and the reconciler use."""
 
-    def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
+    def due(
+        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+    ) -> list[DueBatch]:
         statuses = WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages]
         with reading(self.engine) as connection:
             groups = connection.execute(_due(tuple(statuses)), {"now": now}).all()

@@ -13,10 +13,14 @@ from parjanya_dagster.truth.requests import ClaimRequest, Reset
 class WorkQueue(Protocol):
     """Claims under a lease, and the outcomes that a fence lets in."""
 
-    def due(self, now: float, stages: Sequence[str] | None = None) -> list[DueBatch]:
+    def due(
+        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+    ) -> list[DueBatch]:
         """Work that may be claimed now, by batch and stage. The longest due come first.
 
         The cost grows with what is due, not with the history. Without `stages`: of all stages.
+        Of a batch with many due rows a store may say about how many, unless `exact`. It names
+        every batch, and since when its first row is due.
         """
 
     def due_rows(
