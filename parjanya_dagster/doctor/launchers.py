@@ -1,7 +1,7 @@
 """Reads the pods or tasks of Dagster's runs from the system that launched them.
 
 The instance's run launcher says which system that is, and has its credentials. A launcher that
-starts plain processes has nothing to read.
+starts plain processes has nothing to read. What a launcher could not launch is in Dagster's events.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from parjanya_dagster.belief.launches import not_launched
 from parjanya_dagster.doctor.launch_obstacles import (
+    NOT_LAUNCHED,
     RUN_LABEL,
     Nowhere,
     Obstacle,
@@ -92,7 +94,7 @@ class Tasks:
 
 
 class OfInstance:
-    """The workers of an instance.
+    """The workers of an instance, and what its launcher could not launch.
 
     Its launcher may fail to open here, so it is opened only when asked.
     """
@@ -101,7 +103,23 @@ class OfInstance:
         self._instance = instance
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
-        return self._open().obstacles(run_ids)
+        """Raises whatever the client raises, unless the launcher has said already what is wrong."""
+        refused = [
+            Obstacle(
+                kind=NOT_LAUNCHED,
+                run_id=one.run_id,
+                where=f"the launcher {one.launcher}",
+                said=one.said,
+                since=one.at,
+            )
+            for one in not_launched(self._instance, list(run_ids)[:MOST])
+        ]
+        try:
+            return refused + self._open().obstacles(run_ids)
+        except Exception:
+            if not refused:
+                raise
+            return refused
 
     def _open(self) -> Workers:
         launcher: Any = self._instance.run_launcher

@@ -82,6 +82,7 @@ FOLDERS = {
 SAMPLED = {"contract/test_evidence_of_decisions.py": 4}
 """On DynamoDB's emulator one of so many combinations is tried; `make nightly` tries all."""
 BY_DAY = {
+    "test_a_defect_that_comes_back_fails_its_assertion": 3,
     "test_a_chain_has_one_answer_in_any_order": 3,
     "test_a_death_at_any_request_changes_nothing_in_the_end": 1,  # it samples inside
     "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 2,
@@ -101,7 +102,7 @@ MARKS = {
     "instance": "starts a whole instance of the platform",
     "long": "explores at random or makes much, for long",
     "properties": "is asked of random examples",
-    "sampled": "is one of many combinations on an emulator, of which few are tried by day",
+    "sampled": "is one of many combinations, of which few are tried by day",
 }
 
 
