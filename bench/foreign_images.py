@@ -65,12 +65,16 @@ CAMERAS_DRAWN = {
 EXIF_DRAWN = {
     "image00971.jpg": "banner",
     "image01088.jpg": "banner",
+    "image01980.jpg": "banner",
+    "image01551.jpg": "poster",
+    "painttool_sample.jpg": "illustration",
     "bluesquare.jpg": "illustration",
     "no_exif.jpg": "poster",
 }
 #: Captures and skies of the renderer's examples that are photographs themselves.
 PHOTOGRAPHIC = (
     "gaussian-splatting",
+    "loaders_gsplat",
     "camera_first-person",
     "camera_multi",
     "graphics_sky",

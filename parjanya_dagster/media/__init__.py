@@ -12,10 +12,13 @@ from .limits import Limits
 from .pool import DecoderPool
 from .resemblance import Match, alike
 from .sheet import VERDICT_COLOURS, Tile, contact_sheet
+from .sidecars import LARGEST as LARGEST_SIDECAR
+from .sidecars import names as sidecar_names
 from .validation import VALIDATION_VERSION, Validated, validate
 
 __all__ = [
     "FAILURE_CLASSES",
+    "LARGEST_SIDECAR",
     "LIKENESS_SIDE",
     "NEAR",
     "VALIDATION_VERSION",
@@ -32,5 +35,6 @@ __all__ = [
     "contact_sheet",
     "likeness_apart",
     "likeness_keys",
+    "sidecar_names",
     "validate",
 ]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,11 +105,11 @@ class Child:
             raise ChildDied(None, f"it was not ready after {_START_SECONDS:g} seconds") from None
 
     def exchange(
-        self, header: dict[str, Any], data: bytes, deadline_s: float
+        self, header: dict[str, Any], blobs: Sequence[bytes], deadline_s: float
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Send one image, return the answer. Raises ChildDied, DeadlinePassed."""
+        """Send one image and its sidecars, return the answer. Raises ChildDied, DeadlinePassed."""
         self.images += 1
-        return self._converse(wire.packed(header, data), deadline_s)
+        return self._converse(wire.packed(header, *blobs), deadline_s)
 
     def peak_memory_bytes(self) -> int:
         """Most resident memory so far. 0 if the system does not tell."""

@@ -37,19 +37,22 @@ def main(entry: str, memory_bytes: int, alarm_seconds: int, jailed: bool) -> Non
         request = wire.receive(sys.stdin.buffer)
         if request is None:
             return
-        header, (data,) = request
+        header, request_blobs = request
         # The kernel ends a decode that a dead or stopped parent can no longer end.
         signal.alarm(alarm_seconds)
-        answer, blobs = _answer(work, data, header)
+        answer, blobs = _answer(work, request_blobs, header)
         signal.alarm(0)
         wire.send(replies, answer, *blobs)
 
 
 def _answer(
-    work: Callable[..., Any], data: bytes, header: dict[str, Any]
+    work: Callable[..., Any], blobs: list[bytes], header: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+    data, *others = blobs
+    sidecars = dict(zip(header.get("sidecars", ()), others, strict=True))
+    more = {"sidecars": sidecars} if sidecars else {}
     try:
-        result = work(data, Limits(**header["limits"]), coordinates=header["coordinates"])
+        result = work(data, Limits(**header["limits"]), coordinates=header["coordinates"], **more)
     except Rejected as refused:
         return {"rejected": refused.failure_class, "reason": refused.reason}, ()
     except MemoryError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from types import TracebackType
@@ -69,7 +69,12 @@ class DecoderPool:
         return self._peak
 
     def validate(
-        self, data: bytes, limits: Limits | None = None, *, coordinates: bool = False
+        self,
+        data: bytes,
+        limits: Limits | None = None,
+        *,
+        coordinates: bool = False,
+        sidecars: Mapping[str, bytes] | None = None,
     ) -> Validated:
         """`media.validate` in a child. Raises Rejected, as that does and for what befell the child.
 
@@ -77,11 +82,13 @@ class DecoderPool:
         """
         limits = limits or Limits()
         limits.check_bytes(len(data))  # not even sent
-        header = {"limits": asdict(limits), "coordinates": coordinates}
+        names = [*(sidecars or {})]
+        header = {"limits": asdict(limits), "coordinates": coordinates, "sidecars": names}
+        blobs = [data, *(sidecars or {}).values()]
         # A kill from outside, as by a kernel short of memory, says little about the image.
         for last in (False, True):
             try:
-                return _result(*self._exchange(header, data))
+                return _result(*self._exchange(header, blobs))
             except DeadlinePassed as error:
                 raise Rejected(
                     "time_limit",
@@ -151,13 +158,15 @@ class DecoderPool:
     ) -> None:
         self.close()
 
-    def _exchange(self, header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    def _exchange(
+        self, header: dict[str, Any], blobs: Sequence[bytes]
+    ) -> tuple[dict[str, Any], list[bytes]]:
         child = self._seats.get()
         reusable = None
         try:
             if child is None:
                 child = self._started()
-            reply = child.exchange(header, data, self._deadline_s)
+            reply = child.exchange(header, blobs, self._deadline_s)
             self._peak = max(self._peak, child.peak_memory_bytes())
             if child.images < self._images_per_child:
                 reusable = child

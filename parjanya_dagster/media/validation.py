@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import sidecars as beside
 from .decode import decode
 from .decoded import Decoded
 from .exif import exif_facts
@@ -30,10 +32,17 @@ class Validated:
     thumbnail: bytes  # JPEG, sRGB, upright, long side at most 256, no metadata
 
 
-def validate(data: bytes, limits: Limits | None = None, *, coordinates: bool = False) -> Validated:
+def validate(
+    data: bytes,
+    limits: Limits | None = None,
+    *,
+    coordinates: bool = False,
+    sidecars: Mapping[str, bytes] | None = None,
+) -> Validated:
     """Decode `data` completely and say what it is.
 
     With `coordinates`, the EXIF facts hold latitude and longitude where the image has them.
+    `sidecars`, by name, say time and position where the image does not (see `sidecars`).
     Raises Rejected, with a class and a reason, when the image itself is at fault, and MemoryError
     when this process has too little memory for it.
     """
@@ -45,6 +54,8 @@ def validate(data: bytes, limits: Limits | None = None, *, coordinates: bool = F
     rgb = as_array(image)
     luma = _luma(rgb)
     preview = preview_jpeg(image)
+    exif = exif_facts(decoded.exif, decoded.xmp, coordinates=coordinates)
+    exif, used = beside.completed(exif, sidecars or {}, coordinates=coordinates)
     body: dict[str, Any] = {
         "format": fmt,
         "mime": MIME[fmt],
@@ -59,10 +70,12 @@ def validate(data: bytes, limits: Limits | None = None, *, coordinates: bool = F
         "sha256": hashlib.sha256(data).hexdigest(),
         "phash": phash(luma),
         "likeness": likeness(rgb, luma),
-        "exif": exif_facts(decoded.exif, decoded.xmp, coordinates=coordinates),
+        "exif": exif,
         "technical": _technical(decoded, rgb, luma),
         "preview": {"width": image.width, "height": image.height, "bytes": len(preview)},
     }
+    if used:
+        body["sidecars"] = used
     return Validated(body, preview, thumbnail_jpeg(image))
 
 

@@ -328,13 +328,13 @@ class FolderObjects:
     def _open(self, bucket: str, key: str) -> BufferedReader:
         path = self._path(bucket, key)
         try:
-            return path.open("rb")
+            return open(path, "rb", opener=_without_waiting)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             self._require_bucket(bucket)
         except OSError as error:
             raise StorageUnavailable(f"Cannot read {path}: {error.strerror}") from error
         try:  # again, now that the bucket is known to be there: a volume may just have come back
-            return path.open("rb")
+            return open(path, "rb", opener=_without_waiting)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise ObjectGone(f"{key!r} is not in the bucket {bucket!r}.") from error
         except OSError as error:
@@ -358,6 +358,11 @@ class FolderObjects:
         if not bucket or "/" in bucket or any(part in ("..", ".") for part in parts):
             raise ObjectGone(f"{key!r} does not name an object of the bucket {bucket!r}.")
         return self.root.joinpath(bucket, key.lstrip("/"))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe opens at once, and is empty. Without this it would wait for who writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 _FORMAT = "parjanya bucket "

@@ -249,6 +249,11 @@ class Media(Group):
         default=True,
         description="Keep GPS coordinates in the evidence (Truth; releases with --keep-exif).",
     )
+    sidecars: Literal["folders", "always", "never"] = Field(
+        default="folders",
+        description="Where XMP and Takeout's JSON may say time and place of pictures that do not: "
+        "`folders` on this machine; `always` asks S3 four times for each image.",
+    )
 
 
 class Engines(Group):

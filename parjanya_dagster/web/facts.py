@@ -24,7 +24,9 @@ def camera(exif: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Labels and values of EXIF, in the words and units of photographers."""
     known = [name for name in _LABELS if name in exif]
     others = [name for name in exif if name not in _LABELS and name not in _ASIDE]
-    place = [("Place", "recorded in the file")] if exif.get("gps_present") else []
+    sidecar, of_sidecar, _ = str((exif.get("sources") or {}).get("position", "")).rpartition(": ")
+    place = [("Place", f"recorded in {sidecar if of_sidecar else 'the file'}")]
+    place = place if exif.get("gps_present") else []
     return place + [
         (_LABELS.get(name, name.replace("_", " ").capitalize()), _said(name, exif[name]))
         for name in (*known, *others)

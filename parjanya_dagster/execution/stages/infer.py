@@ -263,4 +263,5 @@ class Score(Infer):
     stage = "scored"
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
-        return self._engine.score(images)  # type: ignore[union-attr]
+        hints = [body.get("technical") for body in validated]
+        return self._engine.score(images, hints)  # type: ignore[union-attr]

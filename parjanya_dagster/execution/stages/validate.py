@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -13,8 +13,9 @@ from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.tracing import span_over
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import NewObject, Objects
-from parjanya_dagster.truth.models import Evidence
+from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -23,12 +24,19 @@ from parjanya_dagster.truth.outcomes import (
     TerminalFailure,
 )
 
+log = get_logger(__name__)
+
 
 class Decode(Protocol):
     """`media.validate`, or the same in a child."""
 
     def __call__(
-        self, data: bytes, limits: media.Limits | None = None, *, coordinates: bool = False
+        self,
+        data: bytes,
+        limits: media.Limits | None = None,
+        *,
+        coordinates: bool = False,
+        sidecars: Mapping[str, bytes] | None = None,
     ) -> media.Validated: ...
 
 
@@ -60,10 +68,12 @@ class Validate:
         limits: media.Limits | None = None,
         decode: Decode = media.validate,
         coordinates: bool = True,
+        sidecars: bool = False,
     ) -> None:
         self._objects = objects
         self._decode = decode  # in production `DecoderPool.validate`, in children it can kill
         self._coordinates = coordinates
+        self._sidecars = sidecars  # whether they are looked for
         self._run_id = run_id
         self._clock = clock
         self._threads = threads
@@ -117,7 +127,12 @@ class Validate:
             stored = self._objects.get(row.bucket, row.key, row.version)
             if stored.version != row.version:
                 return _changed(stored.version)
-            result = self._decode(stored.data, self._limits, coordinates=self._coordinates)
+            result = self._decode(
+                stored.data,
+                self._limits,
+                coordinates=self._coordinates,
+                sidecars=self._beside(row) if self._sidecars else None,
+            )
         except media.Rejected as refusal:
             return TerminalFailure(refusal.failure_class, refusal.reason)
         except ObjectGone as gone:
@@ -138,6 +153,8 @@ class Validate:
                 limits=asdict(self._limits),
                 coordinates=self._coordinates,
                 image=row.image_id,
+                # A sidecar may be changed: what it said belongs to this evidence alone.
+                **({"sidecars": used} if (used := result.body.get("sidecars")) else {}),
             ),
             body=result.body,
             engine="media",
@@ -159,6 +176,22 @@ class Validate:
             media.likeness_keys(result.body["likeness"]["views"]),
         )
         return Shown(outcome=outcome, pictures=(preview, thumbnail))
+
+    def _beside(self, row: ImageRow) -> dict[str, bytes]:
+        """The sidecars that lie beside an image now, by name.
+
+        One that cannot be read holds up no image: the image is decided without it.
+        """
+        found: dict[str, bytes] = {}
+        for key in media.sidecar_names(row.key):
+            try:
+                if self._objects.head(row.bucket, key).size <= media.LARGEST_SIDECAR:
+                    found[key.rpartition("/")[2]] = self._objects.get(row.bucket, key).data
+            except ObjectGone:
+                continue
+            except ParjanyaError as error:
+                log.warning("a sidecar was left out", image=row.image_id, why=str(error))
+        return found
 
 
 def _retry(error: Exception) -> Retry:

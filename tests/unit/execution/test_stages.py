@@ -7,6 +7,7 @@ their answers and of their failures, not the answers.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from collections.abc import Collection, Sequence
@@ -161,6 +162,50 @@ def test_who_stops_waits_for_no_image_that_nobody_decodes_yet(
     assert 1 <= len(decoded) <= 2
 
 
+def dated(seconds: int) -> bytes:
+    return json.dumps({"photoTakenTime": {"timestamp": f"{seconds}"}}).encode()
+
+
+def test_a_sidecar_that_changes_makes_new_evidence_when_it_is_asked_for_and_no_new_image(
+    house: House,
+) -> None:
+    house.drop("a.jpg", picture(1))
+    house.drop("a.jpg.json", dated(0))
+    house.sweep()
+    house.validate(sidecars=True)
+    before = house.row("a.jpg")
+    store = house.platform.store
+
+    house.drop("a.jpg.json", dated(86_400))
+    house.sweep()
+    assert house.row("a.jpg") == before
+    store.reset(store.batches(), Reset(stage="validated", reason="again"), house.clock(), "replay")
+    house.validate(sidecars=True)
+    after = house.row("a.jpg")
+
+    assert (after.image_id, after.sha256) == (before.image_id, before.sha256)
+    assert after.evidence["validated"] != before.evidence["validated"]
+    told = [evidence.body["exif"] for evidence in store.all_evidence(after.image_id)]
+    assert [exif["taken_at"][:10] for exif in told] == ["1970-01-01", "1970-01-02"]
+    assert {exif["sources"]["taken_at"] for exif in told} == {"a.jpg.json: photoTakenTime"}
+
+
+def test_nothing_that_lies_beside_an_image_holds_it_up(house: House) -> None:
+    """A pipe without a writer, a folder, a link that leads nowhere, one that nobody may read."""
+    path = house.drop("a.jpg", picture(1))
+    os.mkfifo(path.with_name("a.jpg.xmp"))
+    path.with_name("a.xmp").mkdir()
+    path.with_name("a.jpg.json").symlink_to("a.jpg.json")
+    house.sweep()
+    house.validate(sidecars=True)
+
+    row = house.row("a.jpg")
+    assert row.pipeline_status == "pending_vlm_enrichment"
+    (evidence,) = house.platform.store.all_evidence(row.image_id)
+    assert evidence.body["exif"] == {"gps_present": False}
+    assert "sidecars" not in evidence.body
+
+
 def test_a_mistake_of_ours_costs_an_attempt_and_not_the_neighbours(house: House) -> None:
     for n in range(3):
         house.drop(f"{n}.jpg", picture(n))
@@ -189,6 +234,22 @@ def test_images_reach_the_engine_in_batches(house: House) -> None:
     house.infer(Enrich, engine, batch=2)
     assert engine.asked == [2, 2, 1]
     assert {house.row(f"{n}.jpg").pipeline_status for n in range(5)} == {"pending_iqa"}
+
+
+def test_scoring_is_told_what_only_the_source_shows(house: House) -> None:
+    class Noting(Engine):
+        def score(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+            told.extend(hints)
+            return super().score(images)
+
+    told: list[dict[str, float]] = []
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    house.infer(Enrich, Engine())
+    house.infer(Score, Noting())
+    (evidence,) = house.platform.store.evidence([house.row("a.jpg")]).values()
+    assert told == [evidence["validated"].body["technical"]]
 
 
 def test_one_picture_that_breaks_the_engine_is_found_by_halves(house: House) -> None:

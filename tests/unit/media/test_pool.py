@@ -182,7 +182,11 @@ def test_real_images_come_out_as_in_process(photo, encode):
 
     with DecoderPool(2) as pool:
         jpeg, png, nothing, avif = pool.validate_many(datas)
+        beside = {"a.json": b'{"photoTakenTime": {"timestamp": "0"}}', "a.xmp": b"<x/>"}
+        dated = pool.validate(datas[0], sidecars=beside)
 
+    assert dated.body["exif"]["taken_at"] == "1970-01-01T00:00:00+00:00"
+    assert dated == validate(datas[0], sidecars=beside)
     assert jpeg == validate(datas[0])
     assert png == validate(datas[1])
     assert nothing.failure_class == "not_an_image"
