@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpu_ops.detectors import named
+from gpu_ops.detectors.detecting import beside
 from gpu_ops.interface import Embedder, Enricher, Scorer
 
 if TYPE_CHECKING:
@@ -24,16 +26,21 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 _lock = threading.RLock()
-_engines: dict[tuple[str, str, Any], Any] = {}
+_engines: dict[tuple[str, str, Any, tuple[str, ...]], Any] = {}
 
 
-def enricher(name: str = "embedded", options: Options | EndpointOptions | None = None) -> Enricher:
+def enricher(
+    name: str = "embedded",
+    options: Options | EndpointOptions | None = None,
+    detectors: Sequence[str] = (),
+) -> Enricher:
     """Return the process's enricher of that name. Building it loads no model; `warm()` does.
 
     `options` are for `transformers` and `openai`, which need those of their own package.
-    Raises ValueError where they are missing.
+    `detectors` name what is looked for beside it (`gpu_ops.detectors`).
+    Raises ValueError where options are missing, or there is no such detector.
     """
-    engine: Enricher = _once("enricher", name, options)
+    engine: Enricher = _once("enricher", name, options, tuple(detectors))
     return engine
 
 
@@ -65,11 +72,16 @@ def warm(enricher_name: str = "embedded", scorer_name: str = "embedded") -> None
     scorer(scorer_name).warm()
 
 
-def _once(kind: str, name: str, options: Any = None) -> Any:
+def _once(kind: str, name: str, options: Any = None, detectors: tuple[str, ...] = ()) -> Any:
+    key = (kind, name, options, detectors)
     with _lock:
-        if (kind, name, options) not in _engines:
-            _engines[kind, name, options] = _build(kind, name, options)
-        return _engines[kind, name, options]
+        if key not in _engines:
+            _engines[key] = (
+                beside(_once(kind, name, options), named(detectors))
+                if detectors
+                else _build(kind, name, options)
+            )
+        return _engines[key]
 
 
 def _build(kind: str, name: str, options: Any) -> Any:

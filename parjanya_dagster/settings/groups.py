@@ -14,6 +14,7 @@ from parjanya_dagster.lanes.placement import Launcher, Placement
 
 BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
 DEFAULT_PROMPT = "default@2"
+_DETECTOR = "(language)"
 
 
 class Group(BaseModel):
@@ -268,6 +269,12 @@ class Engines(Group):
         description="What makes vectors, by which similar images are found; `embedded-lite0` needs "
         "the extra `tags`, `transformers` the extra `vlm`, `none` makes none.",
     )
+    detectors: str = Field(
+        default="",
+        pattern=rf"^\s*({_DETECTOR}(\s*,\s*{_DETECTOR})*)?\s*$",
+        description="More that `enriched` finds, comma-separated: `language` of recognised text, "
+        "which needs the extra `language`.",
+    )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
@@ -278,6 +285,11 @@ class Engines(Group):
         ge=0,
         description="GPU memory that must be free; 0: by the size of the weights.",
     )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The detectors, each once, in the order of their names."""
+        return tuple(sorted({name.strip() for name in self.detectors.split(",")} - {""}))
 
 
 class Vlm(Group):
