@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gpu_ops.detectors.detector import Detector
 
-NAMES = ("language",)
+NAMES = ("faces", "language", "nsfw")
 """The detectors there are, in the order in which they are run."""
 
 
@@ -24,6 +24,14 @@ def named(names: Sequence[str]) -> tuple[Detector, ...]:
 
 
 def _build(name: str) -> Detector:
-    from gpu_ops.detectors.language import Language
+    if name == "faces":
+        from gpu_ops.detectors.faces import Faces
 
-    return Language()
+        return Faces()
+    if name == "language":
+        from gpu_ops.detectors.language import Language
+
+        return Language()
+    from gpu_ops.detectors.nsfw import Nsfw
+
+    return Nsfw()

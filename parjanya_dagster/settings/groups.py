@@ -14,7 +14,7 @@ from parjanya_dagster.lanes.placement import Launcher, Placement
 
 BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
 DEFAULT_PROMPT = "default@2"
-_DETECTOR = "(language)"
+_DETECTOR = "(faces|language|nsfw)"
 
 
 class Group(BaseModel):
@@ -272,8 +272,8 @@ class Engines(Group):
     detectors: str = Field(
         default="",
         pattern=rf"^\s*({_DETECTOR}(\s*,\s*{_DETECTOR})*)?\s*$",
-        description="More that `enriched` finds, comma-separated: `language` of recognised text, "
-        "which needs the extra `language`.",
+        description="More that `enriched` looks for, comma-separated: `faces`, `language`, `nsfw`; "
+        "the last two need the extra of their name.",
     )
     device: str = Field(
         default="auto",

@@ -16,8 +16,11 @@ installed = pytest.mark.skipif(
 )
 
 
+SHARED = Language()  # its model is loaded once
+
+
 def told(*lines: str) -> dict[str, Any]:
-    return Language().tell(None, {"text": {"lines": [{"text": line} for line in lines]}})
+    return SHARED.tell(None, {"text": {"lines": [{"text": line} for line in lines]}})
 
 
 @installed
