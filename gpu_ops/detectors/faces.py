@@ -29,8 +29,8 @@ SIDE = 256  # pixels of what the network sees
 #: Cells along a side, and guesses in each of them, of its two layers.
 LAYERS = ((16, 2), (8, 6))
 TILE = 512  # pixels of a square; each overlaps the next by half
-SURE = 0.75  # a face
-DOUBTFUL = 0.5  # may be one
+SURE = 0.8  # a face
+DOUBTFUL = 0.65  # may be one
 SAME = 0.3  # boxes that share so much of both are one face
 INSIDE = 0.6  # and so does one that lies so far inside a larger one
 RIM = 4  # pixels of what the network sees: a face at a square's rim is whole in the next square

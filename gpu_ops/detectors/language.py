@@ -35,6 +35,10 @@ NO_LANGUAGE = "zxx"  # the model's class of numbers, markup and noise
 #: Kinds of one language that short text does not tell apart, by what is told instead.
 TOLD_AS = {"nb": "no", "nn": "no", "wuu": "zh", "yue": "zh"}
 
+RECOGNISED = "recognised"  # `text.examined` of the embedded reader
+#: Its recogniser leaves out what it does not know, and Japanese without kana looks Chinese.
+CONFUSED = {"zh": "Chinese or Japanese"}
+
 
 class Language:
     """Reads the text of the engine's evidence. Looks at no pixel."""
@@ -48,7 +52,9 @@ class Language:
 
     @property
     def revision(self) -> str:
-        return repr((VERSION, SHA256, LEAST_LETTERS, IDEOGRAPH, SURE, sorted(TOLD_AS.items())))
+        return repr(
+            (VERSION, SHA256, LEAST_LETTERS, IDEOGRAPH, SURE, sorted(TOLD_AS.items()), CONFUSED)
+        )
 
     def check(self) -> None:
         """Raises ImportError where py3langid is missing, `BadWeights` if its model is altered."""
@@ -72,6 +78,8 @@ class Language:
         code, probability = self._likeliest("\n".join(lines))
         if code == NO_LANGUAGE or probability < SURE:
             return _unknown(counted, "not sure")
+        if code in CONFUSED and body["text"].get("examined") == RECOGNISED:
+            return _unknown(counted, CONFUSED[code])
         return {"code": code, "probability": round(probability, 4), "letters": counted}
 
     def _likeliest(self, text: str) -> tuple[str, float]:

@@ -56,6 +56,15 @@ def test_text_that_was_misread_or_is_no_language_has_none(lines: list[str]) -> N
     assert told(*lines)["code"] is None
 
 
+@installed
+def test_chinese_is_told_of_a_reader_that_knows_kana() -> None:
+    """The embedded one leaves kana out, so it may have been Japanese."""
+    lines = [{"text": "人人生而自由，在尊严和权利上一律平等"}]
+    found = SHARED.tell(None, {"text": {"lines": lines, "examined": "recognised"}})
+    assert (found["code"], found["unknown"]) == (None, "Chinese or Japanese")
+    assert SHARED.tell(None, {"text": {"lines": lines, "examined": "model"}})["code"] == "zh"
+
+
 def test_short_text_has_no_language_and_no_model_is_asked() -> None:
     """No package is needed to know that nothing can be known."""
     assert told("OPEN 24 hours") == {
