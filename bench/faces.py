@@ -4,8 +4,8 @@
 `bench.labelled_images` and `bench.foreign_images` (fetched there). `faces.tsv` says how many a
 person counted in each, before the detector was run: a number, or the fewest and the most where it is
 arguable (turned away, a few pixels); `lying` where the picture lies on its side. Thresholds were
-chosen on every other picture, beginning with the first. The others are judged; `--tuned` judges the
-first half.
+chosen on every other picture, beginning with the first. The others are judged; `--tuned` judges
+the first half.
 """
 
 from __future__ import annotations
