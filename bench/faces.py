@@ -2,8 +2,8 @@
 
 `python -m bench.faces CACHE` counts them in 188 pictures of five sources, in the caches of
 `bench.labelled_images` and `bench.foreign_images` (fetched there). `faces.tsv` says how many a
-person counted in each, before the detector was run: a number, or the fewest and the most where it is
-arguable (turned away, a few pixels); `lying` where the picture lies on its side. Thresholds were
+person counted in each, before the detector was run: a number, or the fewest and the most where it
+is arguable (turned away, a few pixels); `lying` where the picture lies on its side. Thresholds were
 chosen on every other picture, beginning with the first. The others are judged; `--tuned` judges
 the first half.
 """

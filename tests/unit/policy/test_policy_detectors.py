@@ -1,4 +1,4 @@
-"""The rules over detectors that docs/detectors.md shows: what is not known is reviewed, not guessed."""
+"""The rules of docs/detectors.md: what is not known is reviewed, not guessed."""
 
 from __future__ import annotations
 
