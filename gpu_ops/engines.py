@@ -25,6 +25,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "embedder": ("embedded", "embedded-lite0", "transformers", "openai"),
 }
 
+OVERLAY = "overlay"
+"""A detector that is part of the enrichers which read text in boxes."""
+READERS = ("embedded", "embedded-tags")
+
 _lock = threading.RLock()
 _engines: dict[tuple[str, str, Any, tuple[str, ...]], Any] = {}
 
@@ -37,7 +41,7 @@ def enricher(
     """Return the process's enricher of that name. Building it loads no model; `warm()` does.
 
     `options` are for `transformers` and `openai`, which need those of their own package.
-    `detectors` name what is looked for beside it (`gpu_ops.detectors`).
+    `detectors` name what is looked for beside it (`gpu_ops.detectors`, and `OVERLAY`).
     Raises ValueError where options are missing, or there is no such detector.
     """
     engine: Enricher = _once("enricher", name, options, tuple(detectors))
@@ -76,17 +80,24 @@ def _once(kind: str, name: str, options: Any = None, detectors: tuple[str, ...] 
     key = (kind, name, options, detectors)
     with _lock:
         if key not in _engines:
-            _engines[key] = (
-                beside(_once(kind, name, options), named(detectors))
-                if detectors
-                else _build(kind, name, options)
-            )
+            others = tuple(one for one in detectors if one != OVERLAY)
+            if others:
+                rest = tuple(one for one in detectors if one == OVERLAY)
+                _engines[key] = beside(_once(kind, name, options, rest), named(others))
+            else:
+                _engines[key] = _build(kind, name, options, overlays=bool(detectors))
         return _engines[key]
 
 
-def _build(kind: str, name: str, options: Any) -> Any:
+def _build(kind: str, name: str, options: Any, overlays: bool = False) -> Any:
     if name not in NAMES[kind]:
         raise ValueError(f"there is no {kind} named {name!r}; choose {' or '.join(NAMES[kind])}")
+    if overlays and name not in READERS:
+        raise ValueError(
+            f"the detector `{OVERLAY}` judges boxes of the embedded text reader, and the engine "
+            f"`{name}` has none: choose {' or '.join(READERS)} (PARJANYA_ENGINES__ENRICHER), or "
+            "take it out of PARJANYA_ENGINES__DETECTORS"
+        )
     if kind == "embedder":
         return _embedder(name, options)
     if name == "transformers":
@@ -112,7 +123,7 @@ def _build(kind: str, name: str, options: Any) -> Any:
     if kind == "enricher":
         from gpu_ops.embedded.enricher import EmbeddedEnricher
 
-        return EmbeddedEnricher(tagging=name == "embedded-tags", name=name)
+        return EmbeddedEnricher(name == "embedded-tags", name, overlays)
     from gpu_ops.embedded.scorer import FAST, FULL, EmbeddedScorer
 
     return EmbeddedScorer(FULL if name == "embedded-full" else FAST, name)

@@ -14,7 +14,7 @@ from parjanya_dagster.lanes.placement import Launcher, Placement
 
 BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
 DEFAULT_PROMPT = "default@2"
-_DETECTOR = "(faces|language|nsfw)"
+_DETECTOR = "(faces|language|nsfw|overlay)"
 
 
 class Group(BaseModel):
@@ -272,8 +272,8 @@ class Engines(Group):
     detectors: str = Field(
         default="",
         pattern=rf"^\s*({_DETECTOR}(\s*,\s*{_DETECTOR})*)?\s*$",
-        description="More that `enriched` looks for, comma-separated: `faces`, `language`, `nsfw`; "
-        "the last two need the extra of their name.",
+        description="More that `enriched` looks for, comma-separated: `faces`, `language`, `nsfw`, "
+        "`overlay`; `language` and `nsfw` need the extra of their name.",
     )
     device: str = Field(
         default="auto",

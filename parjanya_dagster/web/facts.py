@@ -57,6 +57,9 @@ def found(enriched: Mapping[str, Any]) -> list[tuple[str, str]]:
         doubtful = faces.get("doubtful") or 0
         more = f", and {doubtful} that may be one" if doubtful else ""
         said.append(("Faces", f"{fact(faces.get('count'))}{more}"))
+    if overlay := enriched.get("overlay"):
+        share = f"{_percent(overlay.get('area_share'))} of the picture"
+        said.append(("Text laid over it", share if overlay.get("boxes") else "none found"))
     if nsfw := enriched.get("nsfw"):
         said.append(("Not safe for work", f"probability {fact(nsfw.get('probability'))}"))
     return said

@@ -38,14 +38,18 @@ def test_what_detectors_found_is_told_and_what_they_could_not_know() -> None:
     enriched = {
         "language": {"code": "de", "probability": 0.981, "letters": 40},
         "faces": {"count": 2, "doubtful": 1, "largest": 0.02},
+        "overlay": {"boxes": 1, "area_share": 0.0312, "at_edge": 1},
         "nsfw": {"probability": 0.0213},
     }
     assert found(enriched) == [
         ("Language", "German, 98.1 % sure"),
         ("Faces", "2, and 1 that may be one"),
+        ("Text laid over it", "3.12 % of the picture"),
         ("Not safe for work", "probability 0.0213"),
     ]
     unknown = {"code": None, "probability": None, "letters": 3, "unknown": "too little text"}
     assert found({"language": unknown}) == [("Language", "unknown: too little text")]
     assert found({"language": {"code": "qqq", "probability": 0.9}})[0][1] == "qqq, 90 % sure"
+    nothing = {"boxes": 0, "area_share": 0.0, "at_edge": 0}
+    assert found({"overlay": nothing}) == [("Text laid over it", "none found")]
     assert found({"category": "photo"}) == []
