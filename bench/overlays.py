@@ -3,13 +3,14 @@
 `python -m bench.overlays CACHE` takes the photographs of `bench.faces`, less those that text was
 laid over already, and prints a line of text on each: at the top, in the middle or at the bottom, 18
 to 60 pixels tall on 1,024, opaque or shining through. What is found with and without it is counted.
-Thresholds were chosen on every other picture; the others are judged, `--tuned` judges the first
-half.
+Thresholds were chosen on half of them (the column `overlay` of `faces.tsv`), with other lines. The
+other half is judged; `--tuned` judges the first.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import random
 from collections import Counter
@@ -20,16 +21,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from bench.faces import SIDE, labels, share
+from bench.faces import LABELS, SIDE, share
 from bench.labelled_images import unpack
 from gpu_ops.embedded.text import TextReader
 
 FONT = "fonts-dejavu-core"
-LAID_OVER = (
-    "orientation/", "image00971", "Reconyx", "Issue 258", "Issue 609", "no_exif", "BlueSquare",
-    "yolo", "cat_det", "Photoshop", "sony-cybershot", "FLIR", "umang", "analogpattern", "67-0",
-    "4_barcodes",
-)  # fmt: skip
 TEXTS = (
     "© Photo Archive", "www.example.com", "SUMMER SALE 2024", "14.08.2019 17:32",
     "Breaking: city wins", "Sample Preview", "Visit our shop today",
@@ -40,8 +36,11 @@ COLOURS = ((255, 255, 255), (255, 255, 255), (20, 20, 20), (255, 190, 40))
 
 
 def photographs(cache: Path, tuned: bool) -> Iterator[tuple[str, Image.Image]]:
-    for path, _ in labels(tuned):
-        if (cache / path).is_file() and not any(mark in path for mark in LAID_OVER):
+    with LABELS.open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    for row in rows:
+        path = row["path"]
+        if row["overlay"] == ("chosen" if tuned else "judged") and (cache / path).is_file():
             with Image.open(cache / path) as opened:
                 opened.draft("RGB", (SIDE, SIDE))
                 picture = ImageOps.exif_transpose(opened).convert("RGB")

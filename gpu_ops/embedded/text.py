@@ -144,7 +144,7 @@ class TextReader:
             read=len(largest),
             width=size[0],
             height=size[1],
-            overlay=overlay.look(image, quads) if self._overlays else None,
+            overlay=overlay.look(image, list(quads)) if self._overlays else None,
         )
 
 
