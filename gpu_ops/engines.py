@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpu_ops.detectors import named
+from gpu_ops.detectors.detecting import beside
 from gpu_ops.interface import Embedder, Enricher, Scorer
 
 if TYPE_CHECKING:
@@ -23,17 +25,26 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "embedder": ("embedded", "embedded-lite0", "transformers", "openai"),
 }
 
+OVERLAY = "overlay"
+"""A detector that is part of the enrichers which read text in boxes."""
+READERS = ("embedded", "embedded-tags")
+
 _lock = threading.RLock()
-_engines: dict[tuple[str, str, Any], Any] = {}
+_engines: dict[tuple[str, str, Any, tuple[str, ...]], Any] = {}
 
 
-def enricher(name: str = "embedded", options: Options | EndpointOptions | None = None) -> Enricher:
+def enricher(
+    name: str = "embedded",
+    options: Options | EndpointOptions | None = None,
+    detectors: Sequence[str] = (),
+) -> Enricher:
     """Return the process's enricher of that name. Building it loads no model; `warm()` does.
 
     `options` are for `transformers` and `openai`, which need those of their own package.
-    Raises ValueError where they are missing.
+    `detectors` name what is looked for beside it (`gpu_ops.detectors`, and `OVERLAY`).
+    Raises ValueError where options are missing, or there is no such detector.
     """
-    engine: Enricher = _once("enricher", name, options)
+    engine: Enricher = _once("enricher", name, options, tuple(detectors))
     return engine
 
 
@@ -65,16 +76,28 @@ def warm(enricher_name: str = "embedded", scorer_name: str = "embedded") -> None
     scorer(scorer_name).warm()
 
 
-def _once(kind: str, name: str, options: Any = None) -> Any:
+def _once(kind: str, name: str, options: Any = None, detectors: tuple[str, ...] = ()) -> Any:
+    key = (kind, name, options, detectors)
     with _lock:
-        if (kind, name, options) not in _engines:
-            _engines[kind, name, options] = _build(kind, name, options)
-        return _engines[kind, name, options]
+        if key not in _engines:
+            others = tuple(one for one in detectors if one != OVERLAY)
+            if others:
+                rest = tuple(one for one in detectors if one == OVERLAY)
+                _engines[key] = beside(_once(kind, name, options, rest), named(others))
+            else:
+                _engines[key] = _build(kind, name, options, overlays=bool(detectors))
+        return _engines[key]
 
 
-def _build(kind: str, name: str, options: Any) -> Any:
+def _build(kind: str, name: str, options: Any, overlays: bool = False) -> Any:
     if name not in NAMES[kind]:
         raise ValueError(f"there is no {kind} named {name!r}; choose {' or '.join(NAMES[kind])}")
+    if overlays and name not in READERS:
+        raise ValueError(
+            f"the detector `{OVERLAY}` judges boxes of the embedded text reader, and the engine "
+            f"`{name}` has none: choose {' or '.join(READERS)} (PARJANYA_ENGINES__ENRICHER), or "
+            "take it out of PARJANYA_ENGINES__DETECTORS"
+        )
     if kind == "embedder":
         return _embedder(name, options)
     if name == "transformers":
@@ -100,7 +123,7 @@ def _build(kind: str, name: str, options: Any) -> Any:
     if kind == "enricher":
         from gpu_ops.embedded.enricher import EmbeddedEnricher
 
-        return EmbeddedEnricher(tagging=name == "embedded-tags", name=name)
+        return EmbeddedEnricher(name == "embedded-tags", name, overlays)
     from gpu_ops.embedded.scorer import FAST, FULL, EmbeddedScorer
 
     return EmbeddedScorer(FULL if name == "embedded-full" else FAST, name)

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import weights
+from gpu_ops.onnx_session import one_thread
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
@@ -35,14 +36,7 @@ class Backbone:
         """Raises `BadWeights` where the file is missing or altered."""
         with self._lock:
             if self._session is None:
-                import onnxruntime
-
-                options = onnxruntime.SessionOptions()
-                options.intra_op_num_threads = options.inter_op_num_threads = 1
-                data = weights.read("backbone")[FILE]
-                self._session = onnxruntime.InferenceSession(
-                    data, options, providers=["CPUExecutionProvider"]
-                )
+                self._session = one_thread(weights.read("backbone")[FILE])
 
     def look(self, image: Image) -> Any:
         """Return `POOLED` numbers, float32, for an RGB image (h, w, 3)."""

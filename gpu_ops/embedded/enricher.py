@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gpu_ops.embedded import (
     backbone,
     category,
+    overlay,
     photograph,
     statistics,
     tags,
@@ -29,16 +30,20 @@ VERSION = "embedded-enricher@2"
 class EmbeddedEnricher:
     """A small network, statistics, RapidOCR, and linear models on them. CPU only, needs no hub.
 
-    `tagging` adds tags to what is probably a photograph; it needs the extra `tags`.
+    `tagging` adds tags to what is probably a photograph; it needs the extra `tags`. `overlays`
+    adds what of the text was laid over the picture.
     """
 
-    def __init__(self, tagging: bool = False, name: str = "embedded") -> None:
+    def __init__(
+        self, tagging: bool = False, name: str = "embedded", overlays: bool = False
+    ) -> None:
         self._name = name
         self._tagger = tags.Tagger() if tagging else None
         self._model = category.load()
         self._photograph = photograph.load()
         self._backbone = backbone.Backbone()
-        self._reader = text.TextReader()
+        self._reader = text.TextReader(overlays)
+        self._overlays = overlays
 
     @cached_property
     def identity(self) -> Identity:
@@ -53,6 +58,9 @@ class EmbeddedEnricher:
         if self._tagger:
             parts += [tags.VERSION, tags.SHA256, str(tags.THRESHOLD)]
             models.append(Path(tags.FILE).stem)
+        if self._overlays:
+            judged = (overlay.LEAN, overlay.CRISP, overlay.LEAST, overlay.MOST, overlay.EDGE)
+            parts += [overlay.VERSION, repr(judged)]
         return Identity(
             engine=self._name,
             model="; ".join(models),
@@ -117,6 +125,7 @@ class EmbeddedEnricher:
             "tags": [],
             "text": reading.as_dict(),
             "statistics": {name: round(value, 4) for name, value in measures.items()},
+            **({"overlay": reading.overlay.as_dict()} if reading.overlay else {}),
             "engine": self._name,
         }
 

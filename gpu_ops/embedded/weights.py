@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).with_name("weights")
 
-#: The files of each metric, and of the backbone, and the SHA-256 each must have.
+#: The files of each metric, and of each network, and the SHA-256 each must have.
 FILES: Mapping[str, Mapping[str, str]] = {
     "niqe": {
         "niqe_pris_params.npz": "2a7c182a68c9e7f1b2e2e5ec723279d6f65d912b6fcaf37eb2bf03d7367c4296",
@@ -19,6 +19,9 @@ FILES: Mapping[str, Mapping[str, str]] = {
     "brisque": {
         "brisque_svm.txt": "19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
         "brisque_ranges.json": "d84c837f68f7ff0aecf6ee7224d3adcd7f6946a4b0d71149f78c8d9b720b76db",
+    },
+    "faces": {
+        "blazeface_back.onnx": "427cbbe0fc41448d09e1dc9cfabe2423d997cf2faaeab91fadd09a510b63b8e2",
     },
     "backbone": {
         "efficientnet_lite0.onnx": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from gpu_ops import engines
@@ -25,6 +25,7 @@ def preflight(
     name: str,
     options: Any = None,
     *,
+    detectors: Sequence[str] = (),
     memory_gib: float = 0.0,
     smoke: bool = True,
     probe: Probe = gpu.facts,
@@ -32,6 +33,7 @@ def preflight(
     """Check the engine of that kind ("enricher" or "scorer") and name. Raises nothing.
 
     `options` as `gpu_ops.engines` takes them, or the error that making them raised.
+    `detectors`: what is looked for beside an enricher.
     `memory_gib`: GPU memory that must be free; 0: by the size of the weights.
     `smoke`: load the models and try one image. Without it only files and the GPU are looked at, as
     health checks should: nothing is loaded, hashed or asked, and memory need not be free, since
@@ -39,7 +41,7 @@ def preflight(
     """
     checks: list[Check] = []
     identity: dict[str, str] = {}
-    for check in _checks(kind, name, options, memory_gib, smoke, probe, identity):
+    for check in _checks(kind, name, options, detectors, memory_gib, smoke, probe, identity):
         checks.append(check)
         if not check.ok and check.name in ("options", "model", "server", "engine"):
             break  # nothing else can be known
@@ -50,6 +52,7 @@ def _checks(
     kind: str,
     name: str,
     options: Any,
+    detectors: Sequence[str],
     memory_gib: float,
     smoke: bool,
     probe: Probe,
@@ -76,7 +79,9 @@ def _checks(
         return  # loading would fail later, with a worse message
     try:
         engine: Enricher | Scorer = (
-            engines.enricher(name, options) if kind == "enricher" else engines.scorer(name, options)
+            engines.enricher(name, options, detectors)
+            if kind == "enricher"
+            else engines.scorer(name, options)
         )
         if not smoke:
             yield Check("engine", True, "can be built; nothing of it was tried")

@@ -63,6 +63,8 @@ def entry_of(row: ImageRow, evidence: Mapping[str, Evidence]) -> Entry:
         "quality": [bucket(quality)],
         "duplicate": _duplicate(decision),
         "text": _has_text(text),
+        "language": [_found(enriched, "language").get("code")],
+        "faces": [crowd(_found(enriched, "faces").get("count"))],
         "format": [validated.get("format")],
         "camera": [_camera(validated)],
         "day": [day],
@@ -127,6 +129,18 @@ def bucket(quality: float | None) -> str | None:
         return None
     low = min(90, max(0, int(quality // 10 * 10)))
     return f"{low:02d}–{low + 10}"
+
+
+def crowd(faces: int | None) -> str | None:
+    """How many faces, as a value of the facet `faces`. Sorts as text."""
+    if faces is None:
+        return None
+    return str(faces) if faces < 2 else "2–4" if faces < 5 else "5 or more"
+
+
+def _found(enriched: Mapping[str, Any], detector: str) -> Mapping[str, Any]:
+    """What a detector recorded; empty where it did not look."""
+    return enriched.get(detector) or {}
 
 
 def _why(row: ImageRow, reasons: Sequence[str]) -> str:

@@ -24,6 +24,8 @@ FACETS = (
     Facet(name="quality", label="Quality", ordered=True),
     Facet(name="duplicate", label="Duplicate"),
     Facet(name="text", label="Text"),
+    Facet(name="language", label="Language"),
+    Facet(name="faces", label="Faces", ordered=True),
     Facet(name="format", label="Format"),
     Facet(name="camera", label="Camera"),
     Facet(name="day", label="Day", ordered=True),

@@ -23,7 +23,7 @@ from parjanya_dagster.catalog.entry import Entry
 from parjanya_dagster.catalog.facets import FACETS, SORTS
 from parjanya_dagster.catalog.postings import Postings
 
-VERSION = "2"
+VERSION = "3"
 """Of the tables and of what entries hold. A file of another version is built again."""
 PATIENCE = 30.0  # seconds to wait for another process's transaction
 CHUNK = 500  # parameters of one statement

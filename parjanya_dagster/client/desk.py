@@ -107,6 +107,8 @@ class Parjanya:
         quality: Values = None,
         duplicate: Values = None,
         text: Values = None,
+        language: Values = None,
+        faces: Values = None,
         format: Values = None,
         camera: Values = None,
         day: Values = None,
@@ -122,8 +124,9 @@ class Parjanya:
         chosen = {
             "verdict": verdict, "tenant": tenant, "rule": rule, "reason": reason,
             "failure": failure, "category": category, "quality": quality, "duplicate": duplicate,
-            "text": text, "format": format, "camera": camera, "day": day, "batch": batch,
-            "policy": policy, "decided_by": decided_by, "original": original,
+            "text": text, "language": language, "faces": faces, "format": format,
+            "camera": camera, "day": day, "batch": batch, "policy": policy,
+            "decided_by": decided_by, "original": original,
         }  # fmt: skip
         pairs = [(name, value) for name, values in chosen.items() for value in _several(values)]
         return View(connection=self._connection, pairs=[*pairs, ("q", search), ("sort", sort)])

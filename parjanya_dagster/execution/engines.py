@@ -62,11 +62,16 @@ def options_of(settings: Settings, stage: str) -> Any:
     return None
 
 
+def detectors_of(settings: Settings, stage: str) -> tuple[str, ...]:
+    """What is looked for beside the stage's engine."""
+    return settings.engines.wanted if stage == "enriched" else ()
+
+
 def engine_of(settings: Settings, stage: str) -> Enricher | Scorer:
     """The engine of a stage. Raises ValueError, and what building it raises."""
     name, options = name_of(settings, stage), options_of(settings, stage)
     if KIND[stage] == "enricher":
-        return gpu_ops.engines.enricher(name, options)
+        return gpu_ops.engines.enricher(name, options, detectors_of(settings, stage))
     return gpu_ops.engines.scorer(name, options)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parjanya_dagster.errors import PreflightFailed
-from parjanya_dagster.execution.engines import KIND, name_of, options_of
+from parjanya_dagster.execution.engines import KIND, detectors_of, name_of, options_of
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.records import PreflightVerdict
 from parjanya_dagster.truth.store import Measurements, Store, WorkQueue
@@ -40,6 +40,7 @@ def examine(settings: Settings, stage: str, smoke: bool = True) -> Report:
         KIND[stage],
         name_of(settings, stage),
         options,
+        detectors=detectors_of(settings, stage),
         memory_gib=settings.engines.gpu_memory_gib,
         smoke=smoke,
     )
@@ -59,7 +60,7 @@ def require_fit(
     """
     if stage not in STAGES:
         return
-    if name_of(settings, stage) in SHIPPED:
+    if ships(settings, stage):
         clear(store, stage)
         return
     report = look(settings, stage)
@@ -68,6 +69,11 @@ def require_fit(
         raise PreflightFailed(
             f"{CANNOT}: {stage} with the engine {report.engine}: {report.problem}"
         )
+
+
+def ships(settings: Settings, stage: str) -> bool:
+    """Whether a default installation has all that the stage needs. Detectors may lack a package."""
+    return name_of(settings, stage) in SHIPPED and not detectors_of(settings, stage)
 
 
 def record(store: Measurements, stage: str, report: Report, run_id: str, now: float) -> None:
@@ -107,6 +113,6 @@ def anything_to_do(
 
     Where it does not, no model is loaded to look at nothing. True for stages without an engine.
     """
-    if stage not in STAGES or name_of(settings, stage) in SHIPPED:
+    if stage not in STAGES or ships(settings, stage):
         return True
     return bool(store.due_rows(keys, [stage], now, limit=1))

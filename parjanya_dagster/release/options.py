@@ -17,7 +17,7 @@ from parjanya_dagster.catalog import Query
 from parjanya_dagster.catalog.facets import BY_NAME
 from parjanya_dagster.errors import QueryInvalid, ReleaseInvalid
 
-EDITION = 1
+EDITION = 2
 """Of what is written. It grows when equal options would give other files."""
 PARQUET, WEBDATASET, IMAGEFOLDER = "parquet", "webdataset", "imagefolder"
 FORMATS = (PARQUET, WEBDATASET, IMAGEFOLDER)

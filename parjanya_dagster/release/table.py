@@ -49,6 +49,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "caption": (_TEXT, "what a model says it shows"),
     "tags": (_LIST, "names of what is in it"),
     "text": (_TEXT, "what was read in the picture"),
+    "language": (_TEXT, "of that text, as ISO 639 has it, where the detector could tell"),
+    "faces": (_NUMBER, "how many were found, where the detector looked"),
+    "overlaid_text": (_REAL, "share of the picture under text laid over it, if looked for"),
+    "nsfw": (_REAL, "probability that it is not safe for work, where the detector looked"),
     "quality": (_REAL, "0 to 100"),
     "metrics": (_TEXT, "of quality, as JSON"),
     "engines": (_TEXT, "which engine, model and revision found it, by stage, as JSON"),
@@ -83,6 +87,10 @@ def record(picture: Picture) -> dict[str, Any]:
         "caption": enriched.get("caption"),
         "tags": _tags(enriched),
         "text": _text(enriched),
+        "language": _found(enriched, "language", "code"),
+        "faces": _found(enriched, "faces", "count"),
+        "overlaid_text": _real(_found(enriched, "overlay", "area_share")),
+        "nsfw": _real(_found(enriched, "nsfw", "probability")),
         "quality": _real(scored.get("quality")),
         "metrics": _json(scored.get("metrics")),
         "engines": _json(item.engines),
@@ -151,7 +159,17 @@ def picture_column(data: Sequence[bytes], names: Sequence[str], most: int = 2**3
 
 
 _REPEATED = frozenset(
-    ("split", "format", "verdict", "decided_by", "reviewer", "policy", "policy_hash", "category")
+    (
+        "split",
+        "format",
+        "verdict",
+        "decided_by",
+        "reviewer",
+        "policy",
+        "policy_hash",
+        "category",
+        "language",
+    )
 )
 
 
@@ -214,6 +232,11 @@ def _features(with_pictures: bool) -> bytes:
 def _tags(enriched: Mapping[str, Any]) -> list[str]:
     tags = enriched.get("tags") or ()
     return [str(tag.get("name", "") if isinstance(tag, Mapping) else tag) for tag in tags]
+
+
+def _found(enriched: Mapping[str, Any], detector: str, field: str) -> Any:
+    """What a detector recorded; None where it did not look, or could not tell."""
+    return (enriched.get(detector) or {}).get(field)
 
 
 def _text(enriched: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,7 @@ from parjanya_dagster.lanes.placement import Launcher, Placement
 
 BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
 DEFAULT_PROMPT = "default@2"
+_DETECTOR = "(faces|language|nsfw|overlay)"
 
 
 class Group(BaseModel):
@@ -273,6 +274,12 @@ class Engines(Group):
         description="What makes vectors, by which similar images are found; `embedded-lite0` needs "
         "the extra `tags`, `transformers` the extra `vlm`, `none` makes none.",
     )
+    detectors: str = Field(
+        default="",
+        pattern=rf"^\s*({_DETECTOR}(\s*,\s*{_DETECTOR})*)?\s*$",
+        description="More that `enriched` looks for, comma-separated: `faces`, `language`, `nsfw`, "
+        "`overlay`; `language` and `nsfw` need the extra of their name.",
+    )
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
@@ -283,6 +290,11 @@ class Engines(Group):
         ge=0,
         description="GPU memory that must be free; 0: by the size of the weights.",
     )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The detectors, each once, in the order of their names."""
+        return tuple(sorted({name.strip() for name in self.detectors.split(",")} - {""}))
 
 
 class Vlm(Group):

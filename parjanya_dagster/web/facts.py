@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parjanya_dagster import media
+from parjanya_dagster.web.languages import language
 from parjanya_dagster.web.text import fact
 
 BARS = 32  # of a histogram
@@ -45,6 +46,29 @@ def _said(name: str, value: Any) -> str:
     if name == "taken_at":
         return fact(value).replace("T", " ")
     return fact(value)
+
+
+def found(enriched: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What detectors found, in words. Nothing of those that did not look."""
+    said = []
+    if spoken := enriched.get("language"):
+        sure = f", {_percent(spoken.get('probability'))} sure"
+        code, why = spoken.get("code"), spoken.get("unknown")
+        said.append(("Language", language(code) + sure if code else f"unknown: {why}"))
+    if faces := enriched.get("faces"):
+        doubtful = faces.get("doubtful") or 0
+        more = f", and {doubtful} that may be one" if doubtful else ""
+        said.append(("Faces", f"{fact(faces.get('count'))}{more}"))
+    if overlay := enriched.get("overlay"):
+        share = f"{_percent(overlay.get('area_share'))} of the picture"
+        said.append(("Text laid over it", share if overlay.get("boxes") else "none found"))
+    if nsfw := enriched.get("nsfw"):
+        said.append(("Not safe for work", f"probability {fact(nsfw.get('probability'))}"))
+    return said
+
+
+def _percent(share: Any) -> str:
+    return f"{100 * share:.3g} %" if isinstance(share, (int, float)) else "—"
 
 
 def light(likeness: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
-from parjanya_dagster.web.facts import camera, light
+from parjanya_dagster.web.facts import camera, found, light
 from parjanya_dagster.web.images import WORDS, limited
 from parjanya_dagster.web.media import INLINE
 from parjanya_dagster.web.pages import render
@@ -83,6 +83,7 @@ def facts(desk: Desk, person: Person, row: ImageRow) -> dict[str, Any]:
             for measure in MEASURES
             if measure in validated.get("technical", {})
         ],
+        "found": found(enriched),
         "exif": camera(validated.get("exif") or {}),
         "light": light(validated.get("likeness") or {}),
         "evidence": [_told(evidence[stage]) for stage in STAGES if stage in evidence],

@@ -16,6 +16,7 @@ from parjanya_dagster.catalog.facets import VERDICTS, Facet
 from parjanya_dagster.errors import QueryInvalid
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
+from parjanya_dagster.web.languages import language
 from parjanya_dagster.web.pages import render
 from parjanya_dagster.web.text import ago, visible
 
@@ -160,6 +161,8 @@ def label(facet: str, value: str, names: Mapping[str, str]) -> str:
         return WORDS.get(value, value)
     if facet in ("rule", "failure", "category"):
         return visible(value).replace("_", " ").replace(".", ": ")
+    if facet == "language":
+        return visible(language(value))
     return visible(names.get(value, value) if facet == "original" else value)
 
 

@@ -12,7 +12,7 @@ import pytest
 from parjanya_dagster.catalog import FACETS, SORTS, Catalog, Query
 from parjanya_dagster.catalog.catalog import FILE
 from parjanya_dagster.catalog.columns import MOST_VALUES
-from parjanya_dagster.catalog.entry import Entry, bucket, general
+from parjanya_dagster.catalog.entry import Entry, bucket, crowd, general
 from parjanya_dagster.catalog.file import CatalogFile
 from parjanya_dagster.catalog.query import cursor
 from parjanya_dagster.catalog.words import words
@@ -205,4 +205,7 @@ def test_equal_causes_are_one_reason_and_equal_tenths_one_bucket() -> None:
     assert general("Like 0a89bcb4d2f1b352e30f529d (2 bits).") == "Like … (… bits)."
     assert [bucket(q) for q in (None, 0.0, 9.99, 10, 99.9, 100.0)] == [
         None, "00–10", "00–10", "10–20", "90–100", "90–100",
+    ]  # fmt: skip
+    assert [crowd(faces) for faces in (None, 0, 1, 2, 4, 5, 80)] == [
+        None, "0", "1", "2–4", "2–4", "5 or more", "5 or more",
     ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gpu_ops.detectors import language
 from gpu_ops.preflight import Check, Report
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import Seen, Unfit
@@ -94,6 +95,16 @@ def test_an_engine_that_ships_with_us_is_not_looked_at_and_forgets_the_other(
         look(platform, UNFIT)
     look(platform, UNFIT, enricher="embedded")
     assert beat(platform) is None
+
+
+def test_a_detector_may_lack_its_package_so_it_is_looked_at(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "PACKAGE", "no_such_package_of_languages")
+    settings = changed(platform.settings, engines={"detectors": "language"})
+    with pytest.raises(PreflightFailed, match=r"pip install 'parjanya\[language\]'"):
+        require_fit(settings, platform.store, "enriched", "run-1", platform.clock)
+    require_fit(settings, platform.store, "scored", "run-1", platform.clock)
 
 
 def test_stages_without_an_engine_are_none_of_its_business(platform: Platform) -> None:

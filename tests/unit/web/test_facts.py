@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from parjanya_dagster.web.facts import HEIGHT, WIDTH, camera, light
+from parjanya_dagster.web.facts import HEIGHT, WIDTH, camera, found, light
 
 
 def test_exif_is_told_in_units_and_in_order() -> None:
@@ -32,3 +32,24 @@ def test_light_is_the_outline_of_a_histogram() -> None:
 def test_no_light_is_told_where_none_was_recorded() -> None:
     for likeness in ({}, {"thumbnail": None}, {"thumbnail": "é"}, {"thumbnail": "AAAA"}):
         assert light(likeness) == ""
+
+
+def test_what_detectors_found_is_told_and_what_they_could_not_know() -> None:
+    enriched = {
+        "language": {"code": "de", "probability": 0.981, "letters": 40},
+        "faces": {"count": 2, "doubtful": 1, "largest": 0.02},
+        "overlay": {"boxes": 1, "area_share": 0.0312, "at_edge": 1},
+        "nsfw": {"probability": 0.0213},
+    }
+    assert found(enriched) == [
+        ("Language", "German, 98.1 % sure"),
+        ("Faces", "2, and 1 that may be one"),
+        ("Text laid over it", "3.12 % of the picture"),
+        ("Not safe for work", "probability 0.0213"),
+    ]
+    unknown = {"code": None, "probability": None, "letters": 3, "unknown": "too little text"}
+    assert found({"language": unknown}) == [("Language", "unknown: too little text")]
+    assert found({"language": {"code": "qqq", "probability": 0.9}})[0][1] == "qqq, 90 % sure"
+    nothing = {"boxes": 0, "area_share": 0.0, "at_edge": 0}
+    assert found({"overlay": nothing}) == [("Text laid over it", "none found")]
+    assert found({"category": "photo"}) == []
