@@ -118,6 +118,15 @@ class Web(Group):
         default=False,
         description="Originals in S3 are downloaded from S3, by addresses good for a minute.",
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that serve side by side: each lets through its share of the limits.",
+    )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Of desks side by side, 32 characters or more: one's pages open at the others.",
+    )
 
 
 class OneLane(Placement):
