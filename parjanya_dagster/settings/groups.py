@@ -35,6 +35,10 @@ class Objects(Group):
     """The buckets."""
 
     url: str = Field(default="", description="file:///folder or s3://; empty: in the home.")
+    readable: Literal["owner", "group", "everyone"] = Field(
+        default="owner",
+        description="Who may read what is written into folders: previews, manifests, releases.",
+    )
 
 
 class Arrivals(Group):
