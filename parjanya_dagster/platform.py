@@ -336,7 +336,9 @@ def open_platform(settings: Settings | None = None, migrating: bool = False) -> 
     from parjanya_dagster.objects import open_objects
 
     settings = settings or load_settings()
-    objects = open_objects(settings.objects_url, settings.arrivals.settle)
+    objects = open_objects(
+        settings.objects_url, settings.arrivals.settle, settings.objects.readable
+    )
     if migrating:
         settings.home.mkdir(parents=True, exist_ok=True)
     else:

@@ -28,7 +28,7 @@ def synthesize(site: Site, outdir: str | None = None) -> dict[str, object]:
 def expected(site: Site) -> Expected:
     release = site.release
     images = {release.image(side) for side in ("cpu", "gpu")}
-    return Expected(images, release.version, site.dormancy_days, site.ui.upload_origin)
+    return Expected(images, release.version, site.dormancy_days, site.ui.upload_origins)
 
 
 def main() -> int:

@@ -21,12 +21,12 @@ class Expected:
     """What the site says, as far as the rules need it."""
 
     def __init__(
-        self, images: set[str], version: str, dormancy_days: int, upload_origin: str
+        self, images: set[str], version: str, dormancy_days: int, upload_origins: list[str]
     ) -> None:
         self.images = images
         self.version = version
         self.dormancy_days = dormancy_days
-        self.upload_origin = upload_origin  # of our own upload page
+        self.upload_origins = upload_origins  # of our own upload pages
 
 
 def refuse(template: Template, expected: Expected) -> list[str]:
@@ -110,7 +110,7 @@ def cors_that_browsers_reject(template: Template, expected: Expected) -> Found:
     for name, one in _resources(template, "AWS::S3::Bucket"):
         rules = one["Properties"].get("CorsConfiguration", {}).get("CorsRules", [])
         takes_uploads = "NotificationConfiguration" in one["Properties"]
-        for why in objections(rules, [expected.upload_origin] if takes_uploads else []):
+        for why in objections(rules, expected.upload_origins if takes_uploads else []):
             yield name, why
         for rule in rules:
             if "*" in rule["AllowedOrigins"]:

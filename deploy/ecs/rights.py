@@ -51,6 +51,16 @@ MIGRATE = (Right(actions=_dynamodb("DescribeTable", "UpdateContinuousBackups", "
 LOOK = (Right(actions=_dynamodb("GetItem", "BatchGetItem", "Query"), on=(TABLE, ANY_INDEX)),)
 """What only shows or measures."""
 
+DECIDE = (
+    Right(
+        actions=_dynamodb("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
+        on=(TABLE, ANY_INDEX),
+    ),
+    Right(actions=_dynamodb("DeleteItem"), keys=("image#*", "regrades#open")),
+)
+"""The desk: people's decisions, regrades, releases, uploads. It deletes what says that somebody
+looks at an image, and that a regrade is under way."""
+
 PROMISE = (
     Right(
         actions=_dynamodb("GetItem", "BatchGetItem"),

@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.web.access import read_roles
+
 TENANT = "{tenant}"
 LEAST_FIXED = 4  # characters of a bucket's name beside the tenant's: else it fits any bucket
 
@@ -65,12 +68,14 @@ class Ui:
     certificate: str
     host: str
     upload_host: str
+    desk_host: str
+    desk_roles: str  # who may do what at the desk, by the subject that the provider names
     oidc: Oidc
 
     @property
-    def upload_origin(self) -> str:
-        """The web origin of our own upload page."""
-        return f"https://{self.upload_host}"
+    def upload_origins(self) -> list[str]:
+        """Where our own upload page is: at its own host, and at the desk."""
+        return [f"https://{host}" for host in (self.upload_host, self.desk_host)]
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,12 @@ def _objections(one: Site) -> list[str]:
     if one.traces and not re.fullmatch(r"https?://[^\s@]+", one.traces):
         found.append("traces: the address of a collector, such as http://collector.internal:4318")
     found += _objections_to_buckets(one)
+    if len({one.ui.host, one.ui.upload_host, one.ui.desk_host}) < 3:
+        found.append("ui: host, upload_host and desk_host are three names")
+    try:
+        read_roles(one.ui.desk_roles)
+    except SettingsInvalid as error:
+        found.append(f"ui.desk_roles: {error}")
     if not one.gpu.model:
         found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")
     if one.gpu.most < 1:

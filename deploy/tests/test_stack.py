@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from app import expected, synthesize
 from refusals import refuse
-from site_file import site
+from site_file import SiteInvalid, site
 from stack.stores import TABLE
 
 Resources = Iterator[tuple[str, dict[str, Any]]]
@@ -129,7 +129,7 @@ def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None
 
 
 def test_truth_is_never_scanned_and_never_deleted(synthesized: dict[str, Any]) -> None:
-    for role in ("Code", "Runs", "Daemon", "Uploads", "Metrics"):
+    for role in ("Code", "Runs", "Daemon", "Uploads", "Metrics", "Desk"):
         mine = {one for one in actions(synthesized, role) if one.startswith("dynamodb:")}
         assert mine
         assert not mine & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:*"}
@@ -149,7 +149,7 @@ def test_runs_may_not_touch_queues_or_tasks_or_what_was_uploaded(
             assert "incoming" not in json.dumps(statement["Resource"])
 
 
-@pytest.mark.parametrize("role", ["Uploads", "Metrics", "Ui", "Runs", "Code"])
+@pytest.mark.parametrize("role", ["Uploads", "Metrics", "Ui", "Runs", "Code", "Desk"])
 def test_only_the_daemon_starts_tasks(synthesized: dict[str, Any], role: str) -> None:
     assert not actions(synthesized, role) & {"ecs:RunTask", "iam:PassRole"}
     assert {"ecs:RunTask", "iam:PassRole"} <= actions(synthesized, "Daemon")
@@ -283,7 +283,7 @@ def test_only_the_login_reaches_the_ui_and_strangers_reach_nothing_else(
         for one in services.values()
     ]
     assert len(set(groups)) == len(services)  # each has its own
-    for part, port in (("UiGroup", "3000"), ("UploadsGroup", "8400")):
+    for part, port in (("UiGroup", "3000"), ("UploadsGroup", "8400"), ("DeskGroup", "3100")):
         ((source, at),) = reached_by(synthesized, part)
         assert source.startswith("DoorsBalancer")
         assert at == port
@@ -300,23 +300,88 @@ def test_what_strangers_reach_calls_by_tls_only(synthesized: dict[str, Any]) -> 
 
 
 def test_whoever_runs_the_doctor_sees_the_queues(synthesized: dict[str, Any]) -> None:
-    for role in ("Runs", "Code", "Metrics"):
+    for role in ("Runs", "Code", "Metrics", "Desk"):
         assert "sqs:GetQueueAttributes" in actions(synthesized, role), role
 
 
-def test_uploads_go_on_while_a_release_replaces_them(synthesized: dict[str, Any]) -> None:
-    uploads = only(synthesized, "AWS::ECS::Service", "Uploads")
-    assert uploads["DesiredCount"] == 2
-    assert uploads["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
-    assert uploads["DeploymentConfiguration"]["MaximumPercent"] == 200
+@pytest.mark.parametrize("part", ["Uploads", "Desk"])
+def test_what_browsers_ask_goes_on_while_a_release_replaces_it(
+    synthesized: dict[str, Any], part: str
+) -> None:
+    service = only(synthesized, "AWS::ECS::Service", f"Services{part}")
+    assert service["DesiredCount"] == 2
+    assert service["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
+    assert service["DeploymentConfiguration"]["MaximumPercent"] == 200
+    assert told(synthesized, part)["PARJANYA_WEB__PROCESSES"] == "2", "each limits to its share"
 
 
-def test_uploads_tell_senders_apart_behind_the_load_balancer(synthesized: dict[str, Any]) -> None:
+@pytest.mark.parametrize("part", ["Uploads", "Desk"])
+def test_senders_are_told_apart_behind_the_load_balancer(
+    synthesized: dict[str, Any], part: str
+) -> None:
     """Else all of them share one limit of wrong tokens."""
-    told = containers(synthesized, "Uploads")["uploads"]["Environment"]
-    trusted = {one["Name"]: one["Value"] for one in told}["PARJANYA_WEB__TRUSTED_PROXIES"]
     (vpc,) = [name for name, _ in of(synthesized, "AWS::EC2::VPC")]
+    trusted = told(synthesized, part)["PARJANYA_WEB__TRUSTED_PROXIES"]
     assert trusted == {"Fn::GetAtt": [vpc, "CidrBlock"]}
+
+
+def told(template: dict[str, Any], part: str) -> dict[str, Any]:
+    """The environment of a service's container."""
+    environment = containers(template, part)[part.lower()]["Environment"]
+    return {one["Name"]: one["Value"] for one in environment}
+
+
+def test_the_desk_believes_the_load_balancer_and_knows_the_roles_of_the_site(
+    synthesized: dict[str, Any],
+) -> None:
+    environment = told(synthesized, "Desk")
+    assert environment["PARJANYA_WEB__IDENTITY_HEADER"] == "x-amzn-oidc-identity"
+    assert environment["PARJANYA_WEB__HOSTS"] == "desk.parjanya.example"
+    assert environment["PARJANYA_WEB__ROLES"].startswith("00u1a2b3c4=operator:*")
+
+
+def test_a_page_of_one_desk_opens_at_the_other(synthesized: dict[str, Any]) -> None:
+    """They sign with one secret, made by the stack; and who came to one of them stays there."""
+    given = {one["Name"]: one for one in containers(synthesized, "Desk")["desk"]["Secrets"]}
+    (made,) = [n for n, _ in of(synthesized, "AWS::SecretsManager::Secret") if "Sessions" in n]
+    assert given["PARJANYA_WEB__SECRET"]["ValueFrom"] == {"Ref": made}
+    assert given.keys() > {"DAGSTER_POSTGRES_PASSWORD"}
+    targets = only(synthesized, "AWS::ElasticLoadBalancingV2::TargetGroup", "Desk")
+    attributes = {one["Key"]: one["Value"] for one in targets["TargetGroupAttributes"]}
+    assert attributes["stickiness.enabled"] == "true"
+    assert targets["HealthCheckPath"] == "/healthz"
+
+
+def test_the_desk_writes_lists_of_releases_and_uploads_and_no_other_object(
+    synthesized: dict[str, Any],
+) -> None:
+    written: set[str] = set()
+    for one in statements(synthesized, "Desk"):
+        if "s3:PutObject" in one["Action"]:
+            said = one["Resource"]
+            written |= set(said if isinstance(said, list) else [said])
+    every = "arn:aws:s3:::*-images-example"
+    assert written == {f"{every}/incoming/*", f"{every}/releases/*"}
+    assert not any(one.startswith("s3:Delete") for one in actions(synthesized, "Desk"))
+
+
+def test_browsers_may_upload_from_the_desk_too(synthesized: dict[str, Any]) -> None:
+    bucket = only(synthesized, "AWS::S3::Bucket", "acme")
+    (rule,) = bucket["CorsConfiguration"]["CorsRules"]
+    assert "https://desk.parjanya.example" in rule["AllowedOrigins"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"desk_host": "upload.parjanya.example"}, "three names"), ({"desk_roles": "anna"}, "ROLES")],
+)
+def test_a_desk_that_could_not_be_reached_is_refused(
+    said: dict[str, Any], change: dict[str, str], why: str
+) -> None:
+    wrong = copy.deepcopy(said)
+    wrong["ui"] |= change
+    with pytest.raises(SiteInvalid, match=why):
+        site(wrong)
 
 
 def test_a_connection_lasts_as_long_as_what_serves_uploads_expects(

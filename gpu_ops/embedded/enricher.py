@@ -24,7 +24,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-enricher@2"
+VERSION = "embedded-enricher@3"
 
 
 class EmbeddedEnricher:
@@ -50,6 +50,7 @@ class EmbeddedEnricher:
         readers = [text.weights_folder() / name for name in (text.DETECTOR, text.RECOGNISER)]
         reading = (text.DETECTION_SIDE, text.MAX_LINES, text.MAX_ASPECT, text.READABLE)
         parts = [VERSION, statistics.VERSION, self._model.identifier, repr(reading)]
+        parts += [str(text.MAX_PLACES)]
         parts += [sha256_of(path) for path in readers]
         parts += [backbone.VERSION, str(backbone.AREA), weights.identifier("backbone")]
         parts += [self._photograph.identifier]

@@ -8,6 +8,7 @@ So the evidence says what was looked at, and absent text is no proof that there 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,13 @@ DETECTION_SIDE = 384  # long side of the copy that detection sees, in pixels
 MAX_LINES = 4  # at most so many boxes are read, the largest first
 MAX_ASPECT = 8.0  # a longer line is read up to this many times its height
 READABLE = 0.6  # below this confidence a reading is noise: petals and coins make some
+MAX_PLACES = 32  # of so many boxes the place is told, the largest first
 DETECTOR = "ch_PP-OCRv4_det_infer.onnx"
 RECOGNISER = "ch_PP-OCRv4_rec_infer.onnx"
+
+
+Place = tuple[float, ...]
+"""x, y of four corners, clockwise from top left, in shares of the image's width and height."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Line:
     text: str
     confidence: float  # 0..1
     partial: bool  # only the line's beginning was read
+    place: int  # which of the reading's places it was read at
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Reading:
     width: int  # of the copy that detection saw, in pixels
     height: int
     overlay: overlay.Overlay | None = None  # where it was looked for
+    places: tuple[Place, ...] = ()  # of the boxes, the largest first, at most MAX_PLACES
 
     @property
     def words(self) -> int:
@@ -60,10 +68,11 @@ class Reading:
             "boxes": self.boxes,
             "area_share": round(self.area_share, 4),
             "lines": [
-                {"text": line.text, "confidence": round(line.confidence, 3)}
+                {"text": line.text, "confidence": round(line.confidence, 3), "place": line.place}
                 | ({"partial": True} if line.partial else {})
                 for line in self.lines
             ],
+            "places": [list(place) for place in self.places],
             "words": self.words,
             "examined": "recognised" if self.read else "detected",
             "side": max(self.width, self.height),
@@ -129,14 +138,15 @@ class TextReader:
         quads = np.asarray([] if found is None else found, dtype=np.float32).reshape(-1, 4, 2)
         quads *= np.array([width / size[0], height / size[1]], dtype=np.float32)
         areas = [cv2.contourArea(quad) for quad in quads]
-        largest = sorted(range(len(quads)), key=lambda i: -areas[i])[:MAX_LINES]
+        order = sorted(range(len(quads)), key=lambda i: -areas[i])
+        largest = order[:MAX_LINES]
         lines = []
         for i in sorted(largest, key=lambda i: (quads[i][:, 1].min(), quads[i][:, 0].min())):
             crop, partial = cut(image, quads[i])
             readings, _ = recogniser([cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)])
             text, confidence = readings[0][0].strip(), float(readings[0][1])
             if confidence >= READABLE and len(text) > 1:
-                lines.append(Line(text, confidence, partial))
+                lines.append(Line(text, confidence, partial, order.index(i)))
         return Reading(
             boxes=len(quads),
             area_share=min(1.0, float(sum(areas)) / (height * width)),
@@ -145,7 +155,17 @@ class TextReader:
             width=size[0],
             height=size[1],
             overlay=overlay.look(image, list(quads)) if self._overlays else None,
+            places=tuple(place_of(quads[i].tolist(), width, height) for i in order[:MAX_PLACES]),
         )
+
+
+def place_of(quad: Sequence[Sequence[float]], width: int, height: int) -> Place:
+    """Where a box lies in an image of this size. What sticks out of the image is cut off."""
+    return tuple(
+        round(min(1.0, max(0.0, at / side)), 3)
+        for corner in quad
+        for at, side in zip(corner, (width, height), strict=True)
+    )
 
 
 def cut(image: Image, quad: NDArray[np.float32]) -> tuple[Image, bool]:

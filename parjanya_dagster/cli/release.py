@@ -31,7 +31,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Releases: create, list, show, diff, coverage, verify, resume, withdraw.",
 )
-QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)  # of distances that are told
 MOST_TOLD = 20  # images of a difference that are printed
 COLOURS = {"complete": GOOD, "writing": ATTENTION, "withdrawn": BAD}
 
@@ -229,6 +228,7 @@ def coverage(
     that made the vectors, so no distance is the default.
     """
     from parjanya_dagster.execution.engines import chosen_space
+    from parjanya_dagster.release.coverage import QUANTILES
     from parjanya_dagster.release.coverage import coverage as coverage_of
     from parjanya_dagster.release.create import find
 

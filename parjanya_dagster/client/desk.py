@@ -31,8 +31,10 @@ from parjanya_dagster.client.messages import (
     UploadStatus,
 )
 from parjanya_dagster.client.regrade_messages import PoliciesListed, PolicyListed
-from parjanya_dagster.client.regrades import Regrades
+from parjanya_dagster.client.regrades import LOOK_EVERY, Regrades
 from parjanya_dagster.client.release_messages import (
+    CoverageAsked,
+    CoverageTold,
     ReleaseBegun,
     ReleasesListed,
     ReleaseTold,
@@ -240,6 +242,22 @@ class Parjanya:
     def release(self, wanted: ReleaseWanted) -> ReleaseBegun:
         """Begin a release of a view, for operators. Dagster writes it."""
         return self._connection.post(ReleaseBegun, "/api/v1/releases", wanted)
+
+    def coverage(
+        self, tenant: str, release: str, verdict: str = "", limit: int = 24
+    ) -> CoverageTold:
+        """What a release lacks: how far its nearest image is from each of the tenant's images.
+
+        `release`: its name, or name@version. `verdict`: ask about accepted images alone, say.
+        Returns when all is compared, which takes long for many images.
+        """
+        pairs = [("tenant", tenant), ("release", release), ("limit", str(limit))]
+        pairs += [("verdict", verdict)] if verdict else []
+        while True:
+            found = self._connection.get(CoverageAsked, "/api/v1/releases/coverage", pairs)
+            if found.coverage is not None:
+                return found.coverage
+            self._connection.pause(LOOK_EVERY)
 
     # upload
 

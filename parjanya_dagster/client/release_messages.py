@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from parjanya_dagster.client.messages import Asked, Told
+from parjanya_dagster.client.messages import Asked, ImageListed, Told
 
 State = Literal["writing", "complete", "withdrawn"]
 
@@ -49,3 +49,26 @@ class ReleaseBegun(ReleaseTold):
 
 class ReleasesListed(Told):
     releases: list[ReleaseTold]
+
+
+class FarListed(ImageListed):
+    """An image, and how far the release is from it."""
+
+    distance: float = Field(description="1 - cosine: 0 is the same, about 1 is unlike.")
+    nearest: str = Field(description="The id of the released image that it is most like.")
+
+
+class CoverageTold(Told):
+    """How well a release covers the images of its tenant."""
+
+    release: str
+    space: str = Field(description="Which engine and revision made the vectors.")
+    images: int = Field(description="Images that were asked about and have a vector.")
+    released: int = Field(description="Images of the release that have a vector.")
+    missing: int = Field(description="Images without a vector, of which nothing is known.")
+    quantiles: dict[str, float] = Field(description="Share of the images: none of it is farther.")
+    farthest: list[FarListed]
+
+
+class CoverageAsked(Told):
+    coverage: CoverageTold | None = Field(description="Null while it is computed: ask again.")

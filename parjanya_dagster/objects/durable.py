@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+OWN = 0o600  # readable by the owner alone, as temporary files are
+
 
 @contextmanager
-def prepared(files: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
+def prepared(files: Mapping[Path, bytes], mode: int = OWN) -> Iterator[Callable[[], None]]:
     """The bytes of files on the disk, beside their places. What is given puts them in place.
+
+    `mode`: who may read them, once they are in place.
 
     Their folders are there already. All bytes are written before the first is waited for, so a
     disk takes them in one go. Raises OSError, and so does what is given.
@@ -25,6 +29,7 @@ def prepared(files: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
             path: stack.enter_context(_written_beside(path, data)) for path, data in files.items()
         }
         for name in temporary.values():
+            _allow(name, mode)
             sync(name)
 
         def put_in_place() -> None:
@@ -39,8 +44,7 @@ def prepared(files: Mapping[Path, bytes]) -> Iterator[Callable[[], None]]:
 def write_new(path: Path, data: bytes, mode: int) -> None:
     """Write a file, and never in another's place. Raises FileExistsError and OSError."""
     with _written_beside(path, data) as temporary:
-        with suppress(OSError):  # some network file systems have modes of their own
-            os.chmod(temporary, mode)
+        _allow(temporary, mode)
         sync(temporary)
         _link(temporary, path)
     sync(path.parent)
@@ -69,6 +73,12 @@ def _written_beside(path: Path, data: bytes) -> Iterator[str]:
         yield temporary
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _allow(path: str, mode: int) -> None:
+    if mode != OWN:
+        with suppress(OSError):  # some network file systems have modes of their own
+            os.chmod(path, mode)
 
 
 def _link(temporary: str, path: Path) -> None:

@@ -54,8 +54,11 @@ class FolderObjects:
         root: str | Path,
         settle: float = 1.0,
         pause: Callable[[float], None] = time.sleep,
+        mode: int = durable.OWN,
     ) -> None:
+        """`mode`: that of files which are written, as chmod has it."""
         self.root = Path(root)
+        self.mode = mode
         self.settle = settle
         self.pause = pause
 
@@ -133,7 +136,7 @@ class FolderObjects:
         try:
             for folder in {path.parent for path in files}:
                 self._make_folder(bucket, folder)
-            with durable.prepared(files) as put_in_place:
+            with durable.prepared(files, self.mode) as put_in_place:
                 yield put_in_place
         except OSError as error:
             path = error.filename or ", ".join(map(str, files))

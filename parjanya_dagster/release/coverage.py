@@ -20,6 +20,8 @@ from parjanya_dagster.truth.releases import Release
 from parjanya_dagster.truth.store import Images, Tenants
 from parjanya_dagster.truth.store.paging import present_rows
 
+QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)  # of distances that are told
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from parjanya_dagster.review.clusters import clusters
@@ -30,19 +31,22 @@ def next_images(
     skip: Collection[str] = (),
     order: Order = "oldest",
     tastes: Tastes | None = None,
+    view: Iterable[str] | None = None,
 ) -> list[ImageRow]:
     """The next images for a person, kept for nobody else while the lease lives.
 
-    `skip`: those that the person has, or wants to see later.
+    `skip`: those that the person has, or wants to see later. `view`: only these, by their ids, the
+    earliest arrival first; it is read as far as need be.
     """
-    if order == "oldest":
+    if order == "oldest" and view is None:
         return store.claim_review(tenant, who, now, lease, n, skip)
-    but, taken, last = set(skip), list[ImageRow](), None
-    while len(taken) < n and (window := store.to_review(tenant, WINDOW, last)):
-        last = window[-1]
+    but, taken = set(skip), list[ImageRow]()
+    for window in _windows(store, tenant, view):
         waiting = [row for row in window if row.image_id not in but]
         among = [row.image_id for row in in_order(store, waiting, order, tastes)]
         taken += store.claim_review(tenant, who, now, lease, n - len(taken), skip, among)
+        if len(taken) >= n:
+            break
     return taken
 
 
@@ -56,15 +60,16 @@ def next_groups(
     n: int,
     most: int,
     skip: Collection[str] = (),
+    view: Iterable[str] | None = None,
 ) -> list[list[ImageRow]]:
     """The next groups of look-alikes for a person: whole ones, until there are n images.
 
     Groups are made of WINDOW images at once, those that wait longest first. At most `most` images
-    are kept, so a larger group comes in parts. What somebody else keeps is in none.
+    are kept, so a larger group comes in parts. What somebody else keeps is in none. `view`: as in
+    `next_images`.
     """
-    but, taken, last = set(skip), list[list[ImageRow]](), None
-    while sum(map(len, taken)) < n and (window := store.to_review(tenant, WINDOW, last)):
-        last = window[-1]
+    but, taken = set(skip), list[list[ImageRow]]()
+    for window in _windows(store, tenant, view):
         for group in clusters(store, [row for row in window if row.image_id not in but]):
             kept = sum(map(len, taken))
             if kept >= n:
@@ -72,7 +77,24 @@ def next_groups(
             among = [row.image_id for row in group]
             got = store.claim_review(tenant, who, now, lease, most - kept, skip, among)
             taken += [got] if got else []
+        if sum(map(len, taken)) >= n:
+            break
     return taken
+
+
+def _windows(store: Store, tenant: str, view: Iterable[str] | None) -> Iterator[list[ImageRow]]:
+    """What waits of a tenant, or of these images of it: WINDOW at once, earliest arrival first."""
+    if view is None:
+        last = None
+        while window := store.to_review(tenant, WINDOW, last):
+            last = window[-1]
+            yield window
+        return
+    ids = iter(view)
+    while some := list(islice(ids, WINDOW)):
+        found = store.get_many(some)
+        rows = [found[image_id] for image_id in some if image_id in found]
+        yield [row for row in rows if row.tenant == tenant and row.waits_for_person]
 
 
 def in_order(

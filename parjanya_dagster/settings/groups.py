@@ -36,6 +36,10 @@ class Objects(Group):
     """The buckets."""
 
     url: str = Field(default="", description="file:///folder or s3://; empty: in the home.")
+    readable: Literal["owner", "group", "everyone"] = Field(
+        default="owner",
+        description="Who may read what is written into folders: previews, manifests, releases.",
+    )
 
 
 class Arrivals(Group):
@@ -118,6 +122,15 @@ class Web(Group):
     storage_downloads: bool = Field(
         default=False,
         description="Originals in S3 are downloaded from S3, by addresses good for a minute.",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes that serve side by side: each lets through its share of the limits.",
+    )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Of desks side by side, 32 characters or more: one's pages open at the others.",
     )
 
 

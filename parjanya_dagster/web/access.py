@@ -26,6 +26,7 @@ ROLES: tuple[Role, ...] = ("viewer", "reviewer", "operator")
 """Each may do what those before it may: look; decide about images; run the platform."""
 EVERY = "*"  # tenant
 SESSION = 7 * 86_400.0  # seconds that a session lasts
+LEAST_SECRET = 32  # characters of one that is set
 SECRET_FILE, TOKEN_FILE = "web.secret", "web.token"
 
 
@@ -105,12 +106,22 @@ class Keys:
         return self.signature("form", person.session)
 
 
-def open_keys(home: Path) -> Keys:
-    """The keys of a home, made on first use. Only its owner reads them."""
-    return Keys(
-        secret=bytes.fromhex(_kept(home / SECRET_FILE, secrets.token_hex(32))),
-        token=_kept(home / TOKEN_FILE, secrets.token_urlsafe(24)),
-    )
+def open_keys(home: Path, shared: str = "") -> Keys:
+    """The keys of a home, made on first use. Only its owner reads them.
+
+    `shared`: the secret of desks that serve side by side, each over a home of its own. What one
+    has signed, the others accept. Raises SettingsInvalid where it could be guessed.
+    """
+    if shared and len(shared) < LEAST_SECRET:
+        raise SettingsInvalid(
+            f"PARJANYA_WEB__SECRET has fewer than {LEAST_SECRET} characters: sessions could be "
+            "forged. `openssl rand -hex 32` makes one."
+        )
+    if shared:
+        secret = hashlib.sha256(shared.encode()).digest()
+    else:
+        secret = bytes.fromhex(_kept(home / SECRET_FILE, secrets.token_hex(32)))
+    return Keys(secret=secret, token=_kept(home / TOKEN_FILE, secrets.token_urlsafe(24)))
 
 
 def entrance(home: Path, url: str) -> str:

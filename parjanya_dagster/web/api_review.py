@@ -19,6 +19,7 @@ from parjanya_dagster.review.queue import Order, next_groups, next_images
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
 from parjanya_dagster.web.review import asked as shown
+from parjanya_dagster.web.review import ids_of, narrowed, read_view
 
 LEASE = 120.0  # seconds for which images are kept for a person who has them on a page
 MOST = 60  # images that are kept for a person at once
@@ -37,6 +38,9 @@ class Wanted(Asked):
         default="oldest",
         description="`alike`: groups of look-alikes, each of them whole. `teach`: what the "
         "tenant's taste would learn most from.",
+    )
+    where: str = Field(
+        default="", max_length=5000, description="A view: rule=poor_quality&q=dog. Empty: all."
     )
 
 
@@ -82,7 +86,7 @@ class Claimed(Told):
     """Images that are kept for who asked."""
 
     images: list[Shown]
-    waiting: int
+    waiting: int = Field(description="With a view: as the catalog counts them.")
     lease: float = Field(description="Seconds.")
 
 
@@ -101,6 +105,8 @@ def claim(request: Request, wanted: Wanted) -> Claimed:
     _require(person, wanted.tenant)
     store = desk.platform.store
     now = desk.clock()
+    queue = narrowed(read_view(wanted.where), wanted.tenant)
+    view = ids_of(desk.catalog, queue) if wanted.where else None
     if wanted.order == "alike":
         groups = next_groups(
             store,
@@ -111,6 +117,7 @@ def claim(request: Request, wanted: Wanted) -> Claimed:
             n=wanted.n,
             most=MOST,
             skip=wanted.skip,
+            view=view,
         )
     else:
         rows = next_images(
@@ -123,6 +130,7 @@ def claim(request: Request, wanted: Wanted) -> Claimed:
             skip=wanted.skip,
             order=wanted.order,
             tastes=desk.platform.tastes,
+            view=view,
         )
         groups = [[row] for row in rows]
     group_of = {row.image_id: group[0].image_id for group in groups for row in group if group[1:]}
@@ -131,7 +139,9 @@ def claim(request: Request, wanted: Wanted) -> Claimed:
         images=[
             Shown.model_validate({**one, "group": group_of.get(one["image_id"])}) for one in found
         ],
-        waiting=store.waiting_for_review(wanted.tenant),
+        waiting=desk.catalog.page(queue, 1).total
+        if wanted.where
+        else store.waiting_for_review(wanted.tenant),
         lease=LEASE,
     )
 

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import Receive, Scope, Send
 
 from parjanya_dagster.catalog import Catalog
-from parjanya_dagster.errors import ParjanyaError
+from parjanya_dagster.errors import ParjanyaError, SettingsInvalid
 from parjanya_dagster.metrics.measure import measure_home
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.web import (
@@ -19,6 +20,7 @@ from parjanya_dagster.web import (
     api_regrade,
     api_review,
     clusters,
+    coverage,
     image,
     images,
     pages,
@@ -43,12 +45,21 @@ RETRY_AFTER = "5"  # seconds
 
 
 def open_desk(platform: Platform, every: float = 5.0) -> Desk:
-    """The desk over a platform. `every`: seconds between two measurements of the layers."""
-    home = platform.settings.home
+    """The desk over a platform. `every`: seconds between two measurements of the layers.
+
+    Raises SettingsInvalid where several desks would each sign with a secret of their own.
+    """
+    home, web = platform.settings.home, platform.settings.web
+    secret = web.secret.get_secret_value()
+    if web.processes > 1 and not secret:
+        raise SettingsInvalid(
+            "PARJANYA_WEB__PROCESSES is more than 1, so PARJANYA_WEB__SECRET must be set, and be "
+            "the same for all: a page of one desk would be refused by the others."
+        )
     return Desk(
         platform=platform,
         catalog=Catalog(home),
-        keys=open_keys(home),
+        keys=open_keys(home, secret),
         watch=Watch(lambda: measure_home(platform), platform.clock, every),
         lookups=Lookups(platform.clock),
         start=lambda work: threading.Thread(target=work, daemon=True).start(),
@@ -80,6 +91,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         ("/clusters", clusters.page),
         ("/review", review.page),
         ("/releases", releases.page),
+        ("/releases/coverage", coverage.page),
         ("/regrade", regrade.page),
         ("/regrade/{replay_id}", regrade.one),
         ("/media/{kind}/{image_id}/{seal}", _media),
@@ -93,6 +105,7 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
     app.include_router(clusters.router)
     app.include_router(api_review.router)
     app.include_router(releases.router)
+    app.include_router(coverage.router)
     app.include_router(api_regrade.router)
     app.mount("/uploads", uploads(desk.platform))
     networks = read_networks(web.trusted_proxies)
@@ -101,16 +114,25 @@ def create_app(desk: Desk, hosts: list[str] | None = None) -> FastAPI:
         clock=desk.clock,
         identity_header=web.identity_header,
         proxies=networks,
-        guesses=Guesses(desk.clock),
+        guesses=Guesses(desk.clock, web.processes),
         roles=read_roles(web.roles),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, door=door)
     app.add_middleware(Hops, networks=networks)
-    app.add_middleware(
-        TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *web.hosts.split(), *(hosts or ())]
-    )
+    app.add_middleware(KnownHosts, allowed_hosts=[*LOOPBACK, *web.hosts.split(), *(hosts or ())])
     return app
+
+
+class KnownHosts(TrustedHostMiddleware):
+    """Requests by another name of the host are refused, but for whoever asks if we are well.
+
+    A load balancer asks that by the address of the process.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        well = scope["type"] == "http" and scope["path"] == "/healthz"
+        await (self.app if well else super().__call__)(scope, receive, send)
 
 
 @asynccontextmanager

@@ -1,9 +1,13 @@
-"""Recorded evidence as people read it: what a camera noted, and how light is spread. Pure."""
+"""Recorded evidence as people read it: what a camera noted, how light is spread, where text is.
+
+Pure.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from parjanya_dagster import media
@@ -93,3 +97,43 @@ def light(likeness: Mapping[str, Any]) -> str:
         for x in (n * step, (n + 1) * step)
     ]
     return " ".join([f"0,{HEIGHT}", *tops, f"{WIDTH},{HEIGHT}"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextBox:
+    """A box of text in a picture."""
+
+    points: str  # of an SVG polygon, in pixels of the preview
+    text: str  # what was read there; empty: nothing was
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextBoxes:
+    """Where text was found, over a preview of this size in pixels."""
+
+    width: int
+    height: int
+    boxes: tuple[TextBox, ...]
+    found: int  # boxes in all; of very many only the largest have a place
+
+
+def text_boxes(enriched: Mapping[str, Any], validated: Mapping[str, Any]) -> TextBoxes | None:
+    """None: there is no text, or evidence does not say where, as that of earlier engines."""
+    text = enriched.get("text") or {}
+    preview = validated.get("preview") or {}
+    width, height = preview.get("width"), preview.get("height")
+    places = [place for place in text.get("places") or () if len(place) == 8]
+    if not places or not width or not height:
+        return None
+    read = {line.get("place"): str(line.get("text", "")) for line in text.get("lines") or ()}
+    boxes = tuple(
+        TextBox(
+            points=" ".join(
+                f"{place[n] * width:.1f},{place[n + 1] * height:.1f}" for n in range(0, 8, 2)
+            ),
+            text=read.get(number, ""),
+        )
+        for number, place in enumerate(places)
+    )
+    found = max(int(text.get("boxes") or 0), len(boxes))
+    return TextBoxes(width=width, height=height, boxes=boxes, found=found)

@@ -16,7 +16,7 @@ from parjanya_dagster.truth.models import PRESENT, Evidence, ImageRow
 from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
-from parjanya_dagster.web.facts import camera, found, light
+from parjanya_dagster.web.facts import camera, found, light, text_boxes
 from parjanya_dagster.web.images import WORDS, limited
 from parjanya_dagster.web.media import INLINE
 from parjanya_dagster.web.pages import render
@@ -86,6 +86,7 @@ def facts(desk: Desk, person: Person, row: ImageRow) -> dict[str, Any]:
         "found": found(enriched),
         "exif": camera(validated.get("exif") or {}),
         "light": light(validated.get("likeness") or {}),
+        "boxes": text_boxes(enriched, validated),
         "evidence": [_told(evidence[stage]) for stage in STAGES if stage in evidence],
         "decisions": store.decisions([row.image_id]).get(row.image_id, ()),
         "history": store.history(row.image_id),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,6 +24,7 @@ from parjanya_dagster.web.text import ago, visible
 PAGE = 120  # images
 SHORT = 8  # values of a facet that are shown at first
 LONG = 200  # values of a facet that can be shown
+REVIEWS = ("tenant", "verdict", "decided_by", "failure", "sort")  # what a queue has of its own
 WORDS = {
     "accept": "Accepted", "review": "For review", "reject": "Rejected", "failed": "Failed",
     "pending": "Under way",
@@ -76,7 +78,19 @@ def page(request: Request) -> Response:
         one_tenant="".join(query.filters.get("tenant", ())[:1]),
         reviewer=any(role != "viewer" for role in person.roles.values()),
         releaser="operator" in person.roles.values(),
+        reviewable=_reviewable(person, query, counts),
     )
+
+
+def _reviewable(person: Person, query: Query, counts: Mapping[str, Counter[str]]) -> str:
+    """The address of the queue of what waits in this view. Empty: nothing does, or of several."""
+    tenants = query.filters.get("tenant") or tuple(counts["tenant"])
+    if len(tenants) != 1 or not counts["verdict"]["review"]:
+        return ""
+    if not person.may("reviewer", tenants[0]):
+        return ""
+    rest = [(name, value) for name, value in query.pairs() if name not in REVIEWS]
+    return urlencode([("tenant", tenants[0]), *rest], errors="surrogateescape")
 
 
 def limited(query: Query, person: Person) -> Query:
@@ -108,11 +122,14 @@ def alt(shown: Mapping[str, Any]) -> str:
 
 
 def rail(
-    query: Query, counts: Mapping[str, Counter[str]], names: Mapping[str, str]
+    query: Query,
+    counts: Mapping[str, Counter[str]],
+    names: Mapping[str, str],
+    facets: Sequence[Facet] = FACETS,
 ) -> list[dict[str, Any]]:
     """The facets that say something about this view."""
     shown = []
-    for facet in FACETS:
+    for facet in facets:
         counted, chosen = counts[facet.name], query.filters.get(facet.name, ())
         if not chosen and (len(counted) < 2 and facet.name not in ("verdict", "rule", "failure")):
             continue

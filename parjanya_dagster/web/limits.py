@@ -1,7 +1,7 @@
 """Rate limits: for wrong tokens, and for files that a token asks to upload.
 
-A limiter knows keys and a clock, and nothing of requests. Each process counts for itself, so
-several processes together let through as many times more.
+A limiter knows keys and a clock, and nothing of requests. Each process counts for itself. Where
+several serve side by side, each lets through its share, so that together they keep to the limit.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ class Limiter:
         return min(max(self._paid.get(key, now), now), now + self._span)
 
 
+def shared(burst: int, per_second: float, clock: Callable[[], float], processes: int) -> Limiter:
+    """The limiter of one of several processes, which together let through no more than this."""
+    return Limiter(max(1, burst // processes), per_second / processes, clock)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """Tokens that were right a short while ago, by their hashes."""
@@ -81,8 +86,8 @@ class Known:
 class Guesses:
     """Wrong tokens by the address that they come from."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._limiter = Limiter(GUESSES, GUESSES_PER_MINUTE / 60, clock)
+    def __init__(self, clock: Callable[[], float], processes: int = 1) -> None:
+        self._limiter = shared(GUESSES, GUESSES_PER_MINUTE / 60, clock, processes)
         self._known = Known(clock, OrderedDict())
 
     def require(self, sender: str, token: str) -> None:

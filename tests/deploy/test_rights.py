@@ -25,6 +25,8 @@ from parjanya_dagster.truth.policy_registry import PolicyRegistry
 from parjanya_dagster.web.uploads import create_app
 from tests.contract.journey import CALLS
 from tests.deploy.objects import DEPLOY
+from tests.support.backends import dynamo_table
+from tests.support.desk_site import DeskSite
 from tests.support.permissions import Asked, Recorder, missing, spare
 from tests.support.servers import MotoServer
 from tests.support.upload_site import Site, files
@@ -79,6 +81,44 @@ def test_what_strangers_reach_may_do_what_it_does(platform: Platform, store: Dyn
         assert client.post(f"{follow}/preflight", headers=headers).status_code == 200
     assert missing(recorder.asked, rights.PROMISE) == []
     assert spare(recorder.asked, rights.PROMISE) == []
+
+
+@pytest.fixture
+def own_store(aws: MotoServer) -> Iterator[DynamoStore]:
+    """One whose images nobody else's are among: a desk shows all of them."""
+    with dynamo_table(aws) as url:
+        store: Any = open_store(url)
+        yield store
+        store.close()
+
+
+def test_the_desk_may_do_what_people_do_at_it(platform: Platform, own_store: DynamoStore) -> None:
+    store, place = own_store, replace(platform, store=own_store)
+    place.registry.publish_builtin()  # `parjanya migrate` did
+    site = DeskSite(place)
+    one, other = site.add("acme", "one.jpg", "other.jpg")
+    recorder = recording(store)
+    site.follow()
+    desk = site.client(replace(site.desk, start=lambda work: work()))
+    for page in ("/", "/images", f"/images/{one}", "/review?tenant=acme", "/releases", "/regrade"):
+        assert desk.get(page).status_code == 200, page
+    ask = {"tenant": "acme", "n": 2}
+    assert len(desk.post("/api/v1/review/claim", json=ask).json()["images"]) == 2
+    for path in ("extend", "release"):
+        answer = desk.post(f"/api/v1/review/{path}", json={"image_ids": [one, other]})
+        assert answer.status_code == 200
+    for action in ("accept", "undo", "accept"):
+        decided = {"action": action, "request_id": f"request {len(store.reviews(one))}"}
+        assert desk.post(f"/api/v1/images/{one}/review", json=decided).status_code == 200
+    wanted = {"tenant": "acme", "name": "birds", "where": "verdict=accept"}
+    assert desk.post("/api/v1/releases", json=wanted).json()["images"] == 1
+    regrade = {"policy": "default@3", "tenants": ["acme"]}
+    assert desk.post("/api/v1/regrades/preview", json=regrade).status_code == 200
+    launched = desk.post("/api/v1/regrades", json={**regrade, "request_id": "request 9"})
+    assert launched.status_code == 200, launched.text
+    site.desk.catalog.close()
+    assert missing(recorder.asked, rights.DECIDE) == []
+    assert spare(recorder.asked, rights.DECIDE) == []
 
 
 def test_strangers_may_write_nothing_but_promises() -> None:

@@ -21,11 +21,13 @@ from parjanya_dagster.web.access import Person, Role
 from parjanya_dagster.web.app import create_app, open_desk
 from parjanya_dagster.web.desk import Desk
 from tests.support.clock import NOON
-from tests.support.pictures import picture
+from tests.support.pictures import picture, size_of
 from tests.support.serving import serving
 from tests.support.world import claim, found
 
 CATEGORIES = ("photo", "screenshot", "slide")
+TEXT_PLACES = [[0, 0.5, 0.25, 0.5, 0.25, 1, 0, 1], [0.5, 0, 1, 0, 1, 0.5, 0.5, 0.5]]
+"""Where text is in every picture: at the left below, and at the right above."""
 
 
 @dataclass
@@ -87,7 +89,9 @@ class DeskSite:
             for folder in ("previews", "thumbnails"):
                 key = f"{folder}/{one.image_id}.jpg"
                 self.place.objects.put(row.bucket, key, data, "image/jpeg")
+            width, height = size_of(data)
             body: dict[str, Any] = {"width": 64, "height": 48, "format": "jpeg", "exif": {},
+                                    "preview": {"width": width, "height": height},
                                     "technical": {"sharpness": 0.5}}  # fmt: skip
             columns: dict[str, Any] = {
                 "sha256": hashlib.sha256(data).hexdigest(),
@@ -99,7 +103,8 @@ class DeskSite:
         if one.stage == "enriched":
             body = {"category": category, "probabilities": {category: 0.7, "poster": 0.3},
                     "confidence": 0.7, "caption": None, "tags": [],
-                    "text": {"words": 2, "lines": [{"text": f"shown {number}"}]}}  # fmt: skip
+                    "text": {"words": 2, "lines": [{"text": f"shown {number}", "place": 1}],
+                             "boxes": 3, "places": TEXT_PLACES}}  # fmt: skip
             return Completed(found(one, body=body), {})
         if one.stage == "scored":
             return Completed(found(one, body={"quality": number % 100}), {})
@@ -139,6 +144,19 @@ class DeskSite:
 
     def person(self, name: str = "anna", **roles: Role) -> Person:
         return Person(name=name, roles=roles or {"*": "operator"}, session=f"session-{name}")
+
+
+def embed(place: Platform) -> None:
+    """Vectors of all images."""
+    from parjanya_dagster.execution.embedding import make
+    from parjanya_dagster.execution.engines import embedder_of
+    from parjanya_dagster.execution.previews import Previews
+
+    embedder = embedder_of(place.settings)
+    assert embedder is not None
+    for batch in place.store.batches():
+        made = make(place.store, place.objects, embedder, batch, Previews(place.objects).pixels)
+        assert made.failed == 0
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 
 def picture(seed: int, width: int = 640, height: int = 480, kind: str = "JPEG") -> bytes:
@@ -15,6 +15,14 @@ def picture(seed: int, width: int = 640, height: int = 480, kind: str = "JPEG") 
     buffer = io.BytesIO()
     image.save(buffer, kind)
     return buffer.getvalue()
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture in pixels. What is none counts as one of one pixel."""
+    try:
+        return Image.open(io.BytesIO(data)).size
+    except UnidentifiedImageError:
+        return 1, 1
 
 
 def noise(height: int, width: int, seed: int = 7) -> np.ndarray:

@@ -24,11 +24,11 @@ def site(platform: Platform, clock: Clock) -> Iterator[DeskSite]:
 
 @pytest.fixture
 def shared_site(platform: Platform) -> Iterator[DeskSite]:
-    """The same behind a proxy: anna reviews for acme, bob looks at bolt, ops runs everything."""
+    """The same behind a proxy: anna and bert review for acme, bob looks at bolt, ops runs all."""
     web = {
         "identity_header": "X-Person",
-        "trusted_proxies": "10.0.0.0/8",
-        "roles": "anna=reviewer:acme bob=viewer:bolt ops=operator:*",
+        "trusted_proxies": "10.0.0.0/8 127.0.0.1/32",
+        "roles": "anna=reviewer:acme bert=reviewer:acme bob=viewer:bolt ops=operator:*",
     }
     settings = Settings(home=platform.settings.home, web=web)
     site = DeskSite(replace(platform, settings=settings))

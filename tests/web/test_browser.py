@@ -112,12 +112,28 @@ def test_an_image_is_opened_stepped_through_and_looked_at_closely(
         look.keyboard.press("0")
         assert look.locator("#picture").evaluate("(p) => p.style.transform") == ""
         assert "The quality is low." in look.locator("main").inner_text()
+        assert not look.locator("#boxes").is_visible()
+        look.keyboard.press("t")
+        places = [
+            centre(one) for one in (*look.locator("#boxes polygon").all(), look.locator("#viewer"))
+        ]
+        assert look.get_by_role("button", name="Text").get_attribute("aria-pressed") == "true"
+        assert look.locator("#boxes .read title").text_content().startswith("shown ")
+        width = look.locator("#picture").evaluate("(p) => p.naturalWidth")
+        (left, low), (right, high), (x, y) = places
+        assert (left, right) == pytest.approx((x - width * 3 / 8, x + width / 4), abs=1.5)
+        assert (low, high) == pytest.approx((y + 12, y - 12), abs=1.5)
         time = look.locator("dl time").first
         assert "UTC" not in time.inner_text(), "in the reader's zone"
         look.keyboard.press("ArrowLeft")
         look.wait_for_url(f"**/images/{first}?sort=landed")
         look.keyboard.press("Escape")
         look.wait_for_url("**/images?sort=landed")
+
+
+def centre(one: Any) -> tuple[float, float]:
+    box = one.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def test_a_picture_whose_address_has_expired_comes_back(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from fastapi.testclient import TestClient
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.web.access import SECRET_FILE, SESSION, TOKEN_FILE, open_keys, read_roles
-from parjanya_dagster.web.app import create_app
+from parjanya_dagster.web.app import create_app, open_desk
 from parjanya_dagster.web.limits import GUESSES
 from parjanya_dagster.web.uploads.body_limit import MOST
 from tests.support.clock import Clock
@@ -75,6 +76,26 @@ def test_the_keys_of_a_home_are_made_once_and_read_by_their_owner_alone(site: De
     assert open_keys(home) == site.desk.keys
     for name in (SECRET_FILE, TOKEN_FILE):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+
+
+def test_desks_side_by_side_open_each_others_pages(site: DeskSite, tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("a", "b")]
+    for home in homes:
+        home.mkdir()
+    one, other = (open_keys(home, "s" * 32) for home in homes)
+    assert other.person(one.session("anna", 0.0), 1.0) is not None
+    assert open_keys(homes[0]).person(one.session("anna", 0.0), 1.0) is None
+    with pytest.raises(SettingsInvalid, match="32 characters"):
+        open_keys(homes[0], "short")
+    settings = Settings(home=site.place.settings.home, web={"processes": 2})
+    with pytest.raises(SettingsInvalid, match="PARJANYA_WEB__SECRET must be set"):
+        open_desk(replace(site.place, settings=settings))
+
+
+def test_a_load_balancer_asks_by_address_whether_the_desk_is_well(site: DeskSite) -> None:
+    by_address = {"Host": "10.0.7.9:3100"}
+    assert stranger(site).get("/healthz", headers=by_address).json() == {"status": "ok"}
+    assert stranger(site).get("/images", headers=by_address).status_code == 400
 
 
 def test_a_proxy_is_believed_only_where_it_is_trusted(shared_site: DeskSite) -> None:

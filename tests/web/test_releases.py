@@ -14,7 +14,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.web.app import create_app
 from tests.support.browser import PATIENCE
-from tests.support.desk_site import DeskSite, served_desk
+from tests.support.desk_site import DeskSite, embed, served_desk
 from tests.support.releases import PICTURES, released
 
 BIRDS = {"tenant": "acme", "name": "birds", "where": "decided_by=policy", "split": "a=0.5,b=0.5"}
@@ -123,3 +123,30 @@ def test_a_view_is_released_from_its_page(decided: Platform, browser: Any) -> No
     (begun,) = decided.store.open_releases()
     assert (begun.images, begun.selection["formats"]) == (PICTURES, ["webdataset"])
     site.desk.catalog.close()
+
+
+def test_what_a_release_lacks_is_told_to_viewers_of_its_tenant(
+    decided: Platform, site: DeskSite
+) -> None:
+    embed(decided)
+    site.follow()
+    olga, anna, bob = (person(site, name) for name in ("olga", "anna", "bob"))
+    few = {**BIRDS, "name": "few", "where": "", "diverse": 3}
+    assert olga.post("/api/v1/releases", json=few).json()["images"] == 3
+    path = "/api/v1/releases/coverage?tenant=acme&release=few@1"
+    while (told := anna.get(path).json()["coverage"]) is None:
+        pass  # it is computed in a thread
+    assert (told["images"], told["released"], told["missing"]) == (PICTURES + 1, 3, 0)
+    distances = [one["distance"] for one in told["farthest"]]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-3:] == [0.0] * 3, "what is released is no distance away"
+    assert told["quantiles"]["100%"] == distances[0] > 0
+    page = anna.get(path.removeprefix("/api/v1")).text
+    assert page.count('class="mark-of"') == PICTURES + 1
+    assert f"{distances[0]:.3f}" in page
+    with served_desk(DeskSite(decided)) as address, Parjanya(address) as desk:
+        assert desk.coverage("acme", "few").quantiles == told["quantiles"]
+    unknown = anna.get("/releases/coverage?tenant=acme&release=many@1").text
+    assert "has no release &#39;many@1&#39;" in unknown
+    assert bob.get(path).json() == bob.get(path.replace("acme", "nobody")).json()
+    assert bob.get(path.removeprefix("/api/v1")).status_code == 404

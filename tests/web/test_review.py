@@ -13,7 +13,7 @@ from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.web.app import create_app
 from tests.support.browser import PATIENCE
 from tests.support.clock import Clock
-from tests.support.desk_site import DeskSite, served_desk
+from tests.support.desk_site import CATEGORIES, DeskSite, served_desk
 
 
 @contextmanager
@@ -191,6 +191,38 @@ def test_a_selection_is_decided_and_what_is_refused_stays_selected(
         site.follow()
         page.goto(page.url + "?verdict=accept")
         assert page.locator("#total").text_content() == "3"
+
+
+def test_a_queue_is_narrowed_as_the_grid_is(site: DeskSite, browser: Any) -> None:
+    """From the grid to the queue of its view, one filter more, and none."""
+    ids = site.add("acme", *(f"{n}.jpg" for n in range(8)), "lake.jpg")
+    site.add("bolt", "lake.jpg")
+    category = {i: CATEGORIES[int(i[:6], 16) % 3] for i in ids}
+    chosen = next(category[i] for i in ids if category[i] != category[ids[-1]])
+    wanted = [i for i in ids if category[i] == chosen]
+    for where in ("q=nothing", "tenant=bolt&q=nothing&verdict=accept"):
+        body = {"tenant": "acme", "where": where}
+        assert site.client().post("/api/v1/review/claim", json=body).json()["images"] == []
+    with (
+        served_desk(site) as address,
+        reviewer(browser, address, f"/images?tenant=acme&category={chosen}") as page,
+    ):
+        page.get_by_role("link", name="Review this view").click()
+        page.get_by_text(f"{len(wanted)} waiting").wait_for()
+        for _ in wanted:
+            assert shown(page)
+            page.keyboard.press("a")
+        sent(page)
+        page.get_by_text("Nothing like this waits here.").wait_for()
+        assert [i for i, said in zip(ids, verdicts(site, ids), strict=True) if said] == wanted
+        page.locator(".narrow > summary").click()
+        page.get_by_role("link", name="Clear all").click()
+        page.locator(".narrow > summary").click()
+        page.get_by_role("searchbox").fill("lake")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=lake*")
+        assert shown(page) == "lake.jpg"
+        page.get_by_text("1 waiting").wait_for()
 
 
 def test_who_may_only_look_decides_nothing(shared_site: DeskSite) -> None:

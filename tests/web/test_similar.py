@@ -19,22 +19,9 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings.groups import Embedding, Engines
 from parjanya_dagster.web.app import create_app
 from tests.support.clock import Clock
-from tests.support.desk_site import DeskSite, served_desk
+from tests.support.desk_site import DeskSite, embed, served_desk
 from tests.support.endpoint_stub import MODEL, Reply, Stub, close_clients
 from tests.support.pictures import picture
-
-
-def embed(site: DeskSite) -> None:
-    from parjanya_dagster.execution.embedding import make
-    from parjanya_dagster.execution.engines import embedder_of
-    from parjanya_dagster.execution.previews import Previews
-
-    place = site.place
-    embedder = embedder_of(place.settings)
-    assert embedder is not None
-    for batch in place.store.batches():
-        made = make(place.store, place.objects, embedder, batch, Previews(place.objects).pixels)
-        assert made.failed == 0
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def ids(shared_site: DeskSite) -> dict[str, str]:
     names = [f"{n}.jpg" for n in range(5)]
     acme = shared_site.add("acme", *names, verdict="accept")
     bolt = shared_site.add("bolt", "0.jpg", "1.jpg", verdict="accept")
-    embed(shared_site)
+    embed(shared_site.place)
     return {f"acme/{n}": one for n, one in enumerate(acme)} | {
         f"bolt/{n}": one for n, one in enumerate(bolt)
     }
@@ -134,7 +121,7 @@ def test_clusters_are_of_one_tenant_and_an_image_names_its_own(
     # Vectors that are new are in it without a restart; images that left are not shown.
     (late,) = shared_site.add("acme", "late.jpg", verdict="accept")
     shared_site.place.store.depart([ids["acme/1"]], shared_site.place.clock(), "deleted")
-    embed(shared_site)
+    embed(shared_site.place)
     clock.pass_by(6.0)
     shown = anna.get("/clusters", params={**asked, "k": 6}).text
     assert late in shown
@@ -168,7 +155,7 @@ def test_words_find_what_a_model_of_images_and_words_knows(
                     "embedding": Embedding(url=stub.url, model=MODEL, timeout=5.0)}
         )  # fmt: skip
         site = DeskSite(replace(shared_site.place, settings=settings))
-        embed(site)
+        embed(site.place)
         anna = person(site, "anna")
         told = anna.get("/api/v1/similar", params=words).json()
         assert told["compared"] == 5
@@ -197,7 +184,7 @@ def test_the_client_asks_the_same(
     site = DeskSite(platform)
     platform.registry.publish_builtin()
     ids = site.add("acme", "0.jpg", "1.jpg", "2.jpg", verdict="accept")
-    embed(site)
+    embed(site.place)
     file = tmp_path_factory.mktemp("shown") / "shown.png"
     file.write_bytes(smaller(picture(2, 96, 48)))
     with served_desk(site) as address, Parjanya(address) as desk:

@@ -49,6 +49,10 @@ class Images:
         """Beside the uploads, never over them."""
         _allow(role, self._keys(*OURS), "s3:PutObject", when=self._ours)
 
+    def release(self, role: iam.IRole) -> None:
+        """The list of a release that somebody begins. Its files are written by a run."""
+        _allow(role, self._keys("releases/*"), "s3:PutObject", when=self._ours)
+
     def promise(self, role: iam.IRole) -> None:
         """A presigned URL can do what its signer may do."""
         _allow(role, self._keys("incoming/*"), "s3:PutObject", when=self._ours)

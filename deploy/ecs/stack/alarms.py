@@ -67,7 +67,13 @@ class Alarms(Construct):
         self.topic.add_subscription(subscriptions.EmailSubscription(site.alarms_to))
         self._arrivals(arrivals)
         self._machines(machines)
-        for service in (services.code, services.daemon, services.ui, services.uploads):
+        for service in (
+            services.code,
+            services.daemon,
+            services.ui,
+            services.uploads,
+            services.desk,
+        ):
             running = cloudwatch.Metric(
                 namespace="ECS/ContainerInsights",
                 metric_name="RunningTaskCount",
@@ -82,6 +88,8 @@ class Alarms(Construct):
         self._alarm("UiUnhealthy", doors.ui.metrics.unhealthy_host_count(period=FIVE), 1, 3)
         uploads = doors.uploads.metrics.unhealthy_host_count(period=FIVE)
         self._alarm("UploadsUnhealthy", uploads, 1, 3)
+        desks = doors.desk.metrics.unhealthy_host_count(period=FIVE)
+        self._alarm("DeskUnhealthy", desks, 1, 3)
         free = records.database.metric_free_storage_space(period=FIVE)
         self._alarm("RecordsFull", free, 5 * 1024**3, 1, below=True)
 

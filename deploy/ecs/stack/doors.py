@@ -1,6 +1,8 @@
-"""The two doors: the UI behind a login, the upload application behind its tokens. Both with TLS."""
+"""The doors: UI and desk behind a login, the uploads behind their tokens. All with TLS."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from aws_cdk import (
     Duration,
@@ -19,16 +21,17 @@ from aws_cdk import (
     aws_s3 as s3,
 )
 from constructs import Construct
-from site_file import Site
+from site_file import Oidc, Site
 
-from stack.services import UI_PORT, UPLOADS_PORT, Services
+from stack.services import DESK_PORT, UI_PORT, UPLOADS_PORT, Services
 
+SESSION = Duration.hours(12)  # for which somebody stays signed in
 IDLE = Duration.seconds(60)
 """How long the load balancer keeps a connection. What serves uploads keeps it longer."""
 
 
 class Doors(Construct):
-    """One load balancer, two host names. Anything else is not found."""
+    """One load balancer, three host names. Anything else is not found."""
 
     def __init__(
         self,
@@ -59,23 +62,22 @@ class Doors(Construct):
             ssl_policy=elb.SslPolicy.TLS13_RES,
             default_action=elb.ListenerAction.fixed_response(404),
         )
-        oidc = site.ui.oidc
         self.ui = self._targets("Ui", services.ui, UI_PORT, vpc, "/server_info")
         listener.add_action(
             "UiAfterLogin",
             priority=10,
             conditions=[elb.ListenerCondition.host_headers([site.ui.host])],
-            action=elb.ListenerAction.authenticate_oidc(
-                issuer=oidc.issuer,
-                authorization_endpoint=oidc.authorization_endpoint,
-                token_endpoint=oidc.token_endpoint,
-                user_info_endpoint=oidc.user_info_endpoint,
-                client_id=oidc.client_id,
-                client_secret=SecretValue.secrets_manager(oidc.client_secret_name),
-                session_timeout=Duration.hours(12),
-                on_unauthenticated_request=elb.UnauthenticatedAction.AUTHENTICATE,
-                next=elb.ListenerAction.forward([self.ui]),
-            ),
+            action=_after_login(site.ui.oidc, self.ui),
+        )
+        # Who came to one desk stays there: its catalog has their last decisions at once.
+        self.desk = self._targets(
+            "Desk", services.desk, DESK_PORT, vpc, "/healthz", stickiness_cookie_duration=SESSION
+        )
+        listener.add_action(
+            "DeskAfterLogin",
+            priority=15,
+            conditions=[elb.ListenerCondition.host_headers([site.ui.desk_host])],
+            action=_after_login(site.ui.oidc, self.desk),
         )
         self.uploads = self._targets(
             "Uploads", services.uploads, UPLOADS_PORT, vpc, "/openapi.json"
@@ -88,7 +90,13 @@ class Doors(Construct):
         )
 
     def _targets(
-        self, name: str, service: ecs.FargateService, port: int, vpc: ec2.IVpc, path: str
+        self,
+        name: str,
+        service: ecs.FargateService,
+        port: int,
+        vpc: ec2.IVpc,
+        path: str,
+        **more: Any,
     ) -> elb.ApplicationTargetGroup:
         return elb.ApplicationTargetGroup(
             self,
@@ -99,4 +107,20 @@ class Doors(Construct):
             targets=[service],
             deregistration_delay=Duration.seconds(30),
             health_check=elb.HealthCheck(path=path, healthy_threshold_count=2),
+            **more,
         )
+
+
+def _after_login(oidc: Oidc, targets: elb.IApplicationTargetGroup) -> elb.ListenerAction:
+    """The load balancer asks the provider who it is, and tells the target in headers."""
+    return elb.ListenerAction.authenticate_oidc(
+        issuer=oidc.issuer,
+        authorization_endpoint=oidc.authorization_endpoint,
+        token_endpoint=oidc.token_endpoint,
+        user_info_endpoint=oidc.user_info_endpoint,
+        client_id=oidc.client_id,
+        client_secret=SecretValue.secrets_manager(oidc.client_secret_name),
+        session_timeout=SESSION,
+        on_unauthenticated_request=elb.UnauthenticatedAction.AUTHENTICATE,
+        next=elb.ListenerAction.forward([targets]),
+    )

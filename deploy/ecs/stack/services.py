@@ -1,4 +1,4 @@
-"""The services: code location, daemon, web UI, upload application, exporter; and what runs are."""
+"""The services: code location, daemon, web UI, uploads, desk, exporter; and what runs are."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from aws_cdk import (
     aws_iam as iam,
 )
 from aws_cdk import (
+    aws_secretsmanager as secretsmanager,
+)
+from aws_cdk import (
     aws_servicediscovery as discovery,
 )
 from constructs import Construct
+from site_file import Site
 
 from parjanya_dagster.lanes import SPLIT
 from stack import access
@@ -31,6 +35,8 @@ from stack.tasks import Size, Tasks
 
 NAMESPACE = "parjanya.internal"
 CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
+DESK_PORT = 3100
+COPIES = 2  # of what browsers ask
 _LANES = {lane.name: lane.needs for lane in SPLIT}
 _QUICK = "parjanya doctor --quick"
 
@@ -43,6 +49,7 @@ class Services(Construct):
         scope: Construct,
         name: str,
         *,
+        site: Site,
         vpc: ec2.IVpc,
         machines: Machines,
         tasks: Tasks,
@@ -138,9 +145,46 @@ class Services(Construct):
             port=UPLOADS_PORT,
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),
             # The load balancer is in it, and nothing else reaches this port: limits are by sender.
-            environment={"PARJANYA_WEB__TRUSTED_PROXIES": vpc.vpc_cidr_block},
-            copies=2,
+            environment={
+                "PARJANYA_WEB__TRUSTED_PROXIES": vpc.vpc_cidr_block,
+                "PARJANYA_WEB__PROCESSES": str(COPIES),
+            },
+            copies=COPIES,
             strangers=True,
+        )
+        desk = self._tasks.role("Desk")
+        access.use_truth(desk, truth, rights.DECIDE)
+        access.see_queues(desk, arrivals.queue, arrivals.dead)  # its first page is the doctor's
+        self._stops_runs(desk, only_look=True)
+        images.read(desk)
+        images.release(desk)
+        images.promise(desk)
+        sessions = secretsmanager.Secret(
+            self,
+            "DeskSessions",
+            description="What the desks of Parjanya sign with",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=64, exclude_punctuation=True
+            ),
+        )
+        self.desk = self._service(
+            "Desk",
+            Size(1024, 4096),  # the catalog of a million images takes 350 MB, vectors as much
+            ["parjanya", "web", "--host", "0.0.0.0", "--port", str(DESK_PORT)],
+            desk,
+            port=DESK_PORT,
+            healthy=_answers(DESK_PORT, "/healthz"),
+            environment={
+                **where,
+                # The load balancer signs people in, and nothing else reaches this port.
+                "PARJANYA_WEB__IDENTITY_HEADER": "x-amzn-oidc-identity",
+                "PARJANYA_WEB__TRUSTED_PROXIES": vpc.vpc_cidr_block,
+                "PARJANYA_WEB__HOSTS": site.ui.desk_host,
+                "PARJANYA_WEB__ROLES": site.ui.desk_roles,
+                "PARJANYA_WEB__PROCESSES": str(COPIES),
+            },
+            secrets={"PARJANYA_WEB__SECRET": ecs.Secret.from_secrets_manager(sessions)},
+            copies=COPIES,
         )
         metrics = self._tasks.role("Metrics")
         access.use_truth(metrics, truth, rights.LOOK)
@@ -166,6 +210,7 @@ class Services(Construct):
             "Daemon": "Daemon and runs",
             "Ui": "Web UI",
             "Metrics": "Exporter",
+            "Desk": "Desk",
         }
         self.groups = {
             name: ec2.SecurityGroup(self, f"{name}Group", vpc=vpc, description=what)
@@ -204,6 +249,7 @@ class Services(Construct):
         port: int | None = None,
         healthy: str,
         environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, ecs.Secret] | None = None,
         copies: int = 1,
         strangers: bool = False,
     ) -> ecs.FargateService:
@@ -219,6 +265,7 @@ class Services(Construct):
             port=port,
             healthy=healthy,
             environment=environment,
+            secrets=secrets,
             of_dagster=not strangers,
         )
         return ecs.FargateService(

@@ -36,6 +36,7 @@ class SiteStack(Stack):
         services = Services(
             self,
             "Services",
+            site=site,
             vpc=network.vpc,
             machines=machines,
             tasks=Tasks(self, "Tasks", site, truth, arrivals, records.database),

@@ -107,7 +107,7 @@ class Buckets(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         for slug, tenant in site.tenants.items():
-            origins = [site.ui.upload_origin, *tenant.origins]
+            origins = [*site.ui.upload_origins, *tenant.origins]
             self._bucket(slug, tenant.bucket, origins, arrivals)
 
     def _bucket(self, slug: str, name: str, origins: list[str], arrivals: Arrivals) -> None:

@@ -92,11 +92,13 @@ class Tasks(Construct):
         port: int | None = None,
         healthy: str | None = None,
         environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, ecs.Secret] | None = None,
         of_dagster: bool = True,
     ) -> ecs.FargateTaskDefinition:
         """A service's definition, on the CPU side. `healthy`: a shell command, exit 0 if it is.
 
-        Only what is `of_dagster` knows where its records are, and their password.
+        Only what is `of_dagster` knows where its records are, and their password. `secrets`: what
+        else it is told.
         """
         definition = ecs.FargateTaskDefinition(
             self, name, cpu=size.cpu, memory_limit_mib=size.memory_mib, task_role=role
@@ -108,6 +110,7 @@ class Tasks(Construct):
             command,
             healthy,
             environment,
+            secrets=secrets,
             of_dagster=of_dagster,
         )
         if port is not None:
@@ -163,6 +166,7 @@ class Tasks(Construct):
         size: Size | None = None,
         gpus: int | None = None,
         essential: bool = True,
+        secrets: Mapping[str, ecs.Secret] | None = None,
         of_dagster: bool = True,
     ) -> ecs.ContainerDefinition:
         image = self._site.release.image(side)
@@ -172,11 +176,13 @@ class Tasks(Construct):
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        secret = self._records.secret
-        secrets = {
-            "DAGSTER_POSTGRES_USER": ecs.Secret.from_secrets_manager(secret, "username"),
-            "DAGSTER_POSTGRES_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
-        }
+        told = dict(secrets or {})
+        if of_dagster:
+            secret = self._records.secret
+            told |= {
+                "DAGSTER_POSTGRES_USER": ecs.Secret.from_secrets_manager(secret, "username"),
+                "DAGSTER_POSTGRES_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
+            }
         health = None
         if healthy is not None:
             health = ecs.HealthCheck(
@@ -208,7 +214,7 @@ class Tasks(Construct):
                 "PARJANYA_IDENTITY__IMAGE": image,
                 **(environment or {}),
             },
-            secrets=secrets if of_dagster else None,
+            secrets=told or None,
             logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=group),
             health_check=health,
             stop_timeout=Duration.seconds(60),

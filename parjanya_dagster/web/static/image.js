@@ -1,14 +1,17 @@
-// One image: zoom and pan, the original where it is worth it, steps by keyboard, twins laid over.
+// One image: zoom and pan, the original where it is worth it, steps by keyboard, twins laid over,
+// boxes of text.
 
 import { renewing, send } from "./desk.js";
 
 const viewer = document.getElementById("viewer");
 const picture = document.getElementById("picture");
+const boxes = document.getElementById("boxes");
 const MOST = 16;
 let scale = 1, x = 0, y = 0; // x, y: where the picture's corner lies, from where it lies unzoomed
 
 function place() {
   picture.style.transform = scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
+  if (boxes) boxes.style.transform = picture.style.transform;
   viewer.classList.toggle("zoomed", scale > 1);
   const wide = Math.min(picture.clientWidth, (picture.clientHeight * picture.naturalWidth) / picture.naturalHeight);
   viewer.classList.toggle("sharp", scale * wide > 3 * picture.naturalWidth);
@@ -87,6 +90,16 @@ if (viewer && picture) {
   });
 }
 
+// where text was found: what is chosen holds for the next images of this visit too
+function showBoxes(shown) {
+  if (!boxes) return;
+  boxes.hidden = !shown;
+  document.getElementById("boxing").setAttribute("aria-pressed", String(shown));
+  sessionStorage.setItem("boxes", shown ? "shown" : "");
+}
+document.getElementById("boxing")?.addEventListener("click", () => showBoxes(boxes.hidden));
+if (sessionStorage.getItem("boxes")) showBoxes(true);
+
 // a twin beside it, or the difference to it
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".compare");
@@ -144,7 +157,7 @@ document.addEventListener("keydown", (event) => {
   const go = (selector) => document.querySelector(selector)?.click();
   const keys = {
     ArrowLeft: () => go(".before"), ArrowRight: () => go(".after"), Escape: () => go("#back"),
-    "+": () => zoom(1.6), "=": () => zoom(1.6), "-": () => zoom(1 / 1.6), "0": fit, a: () => decide("accept"), r: () => decide("reject"), u: () => document.querySelector('#decide [data-do="undo"]') && decide("undo"), n: () => document.getElementById("note")?.focus(), z: () => (scale > 1 ? fit() : zoom(2.5)),
+    "+": () => zoom(1.6), "=": () => zoom(1.6), "-": () => zoom(1 / 1.6), "0": fit, a: () => decide("accept"), r: () => decide("reject"), u: () => document.querySelector('#decide [data-do="undo"]') && decide("undo"), n: () => document.getElementById("note")?.focus(), z: () => (scale > 1 ? fit() : zoom(2.5)), t: () => showBoxes(boxes?.hidden),
   };
   if (keys[event.key]) {
     event.preventDefault();

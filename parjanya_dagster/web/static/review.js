@@ -7,7 +7,7 @@ import { Outbox } from "./outbox.js";
 
 const $ = (id) => document.getElementById(id);
 const root = $("review"), viewer = $("viewer");
-const { tenant, order, who } = root.dataset;
+const { tenant, order, who, where } = root.dataset;
 const AHEAD = 8; // images that are kept and fetched ahead
 const MANY = 24; // of them in the grid
 const PAST = 200; // decided ones that one can go back to
@@ -36,7 +36,7 @@ async function claim() {
   claiming = true;
   try {
     const skip = [...new Set([...queue.map((one) => one.image_id), ...skipped, ...outbox.waiting.map((one) => one.image_id)])];
-    const answer = await send("/api/v1/review/claim", { tenant, order, n: wanted, skip: skip.slice(-5000) });
+    const answer = await send("/api/v1/review/claim", { tenant, order, where, n: wanted, skip: skip.slice(-5000) });
     if (answer.status === 401 || answer.status === 403) throw new Error("Your session has ended: open the desk's address again.");
     if (!answer.ok) throw new Error("The queue cannot be read just now.");
     const body = await answer.json();
@@ -216,7 +216,7 @@ function paint() {
   }
   viewer.ariaBusy = String(Boolean(one) && coming(one));
   if (!one) {
-    $("nothing-what").textContent = waiting === null ? "Looking for what waits …" : "Nothing waits here.";
+    $("nothing-what").textContent = waiting === null ? "Looking for what waits …" : where ? "Nothing like this waits here." : "Nothing waits here.";
     $("nothing-why").textContent = claim.trouble || (waiting === null ? "" : waiting ? "Others look at what waits, or you skipped it." : "When a policy sends an image to review, it appears.");
   } else if (paint.shown !== `${one.image_id}`) {
     paint.shown = one.image_id;
@@ -405,6 +405,6 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("click", (event) => DO[event.target.closest("[data-do]")?.dataset.do]?.(event.shiftKey));
 $("alone").addEventListener("change", paint);
-document.querySelector(".queue").addEventListener("change", (event) => event.target.form.submit());
+document.querySelector(".queue").addEventListener("change", (event) => event.target.form.requestSubmit());
 
 claim();

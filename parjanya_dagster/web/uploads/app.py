@@ -21,7 +21,7 @@ from parjanya_dagster.errors import (
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.uploads.cors import is_origin
 from parjanya_dagster.web.hops import Hops, read_networks
-from parjanya_dagster.web.limits import Guesses, Limiter
+from parjanya_dagster.web.limits import Guesses, shared
 from parjanya_dagster.web.uploads import routes
 from parjanya_dagster.web.uploads.body_limit import BodyLimit
 
@@ -47,9 +47,10 @@ def create_app(platform: Platform) -> FastAPI:
         redoc_url=None,
     )
     app.state.platform = platform
-    app.state.guesses = Guesses(platform.clock)
+    processes = platform.settings.web.processes
+    app.state.guesses = Guesses(platform.clock, processes)
     rate = platform.settings.uploads.files_per_minute
-    app.state.asked = Limiter(rate, rate / 60, platform.clock)
+    app.state.asked = shared(rate, rate / 60, platform.clock, processes)
     app.include_router(routes.router)
     app.add_exception_handler(ParjanyaError, _explain)
     app.add_api_route("/", _page, include_in_schema=False)

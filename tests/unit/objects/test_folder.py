@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.errors import ObjectGone, SettingsInvalid, StorageUnavailable
-from parjanya_dagster.objects import open_objects
+from parjanya_dagster.objects import Readers, open_objects
 from parjanya_dagster.objects.keys import Aside
 from parjanya_dagster.objects.local import LOCK, MARKER, FolderObjects
 from parjanya_dagster.objects.store import ObjectInfo
@@ -36,6 +36,17 @@ def objects(root: Path) -> FolderObjects:
 
 def keys(objects: FolderObjects, prefix: str = "incoming/", bucket: str = "acme") -> set[str]:
     return {info.key for info in objects.listing(bucket, prefix)}
+
+
+@pytest.mark.parametrize(("readable", "mode"), [("owner", 0o600), ("group", 0o640)])
+def test_what_is_written_is_readable_by_whom_the_setting_names(
+    root: Path, readable: Readers, mode: int
+) -> None:
+    objects = open_objects(root.as_uri(), readable=readable)
+    objects.put("acme", "previews/a.jpg", b"data", "image/jpeg")
+    assert objects.put_over("acme", "curated/001.parquet", b"data", "", "")
+    for key in ("previews/a.jpg", "curated/001.parquet"):
+        assert (root / "acme" / key).stat().st_mode & 0o777 == mode
 
 
 ODD_NAMES = [

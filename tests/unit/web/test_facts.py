@@ -1,10 +1,10 @@
-"""Recorded evidence in the words of photographers."""
+"""Recorded evidence in the words of photographers, and as plots."""
 
 from __future__ import annotations
 
 import base64
 
-from parjanya_dagster.web.facts import HEIGHT, WIDTH, camera, found, light
+from parjanya_dagster.web.facts import HEIGHT, WIDTH, camera, found, light, text_boxes
 
 
 def test_exif_is_told_in_units_and_in_order() -> None:
@@ -53,3 +53,21 @@ def test_what_detectors_found_is_told_and_what_they_could_not_know() -> None:
     nothing = {"boxes": 0, "area_share": 0.0, "at_edge": 0}
     assert found({"overlay": nothing}) == [("Text laid over it", "none found")]
     assert found({"category": "photo"}) == []
+
+
+def test_boxes_of_text_lie_over_the_preview_with_what_was_read_in_them() -> None:
+    places = [[0, 0, 0.5, 0, 0.5, 0.1, 0, 0.1], [0.9, 0.9, 1, 0.9, 1, 1, 0.9, 1]]
+    text = {"boxes": 40, "places": places,
+            "lines": [{"text": "hello", "place": 1}]}  # fmt: skip
+    found = text_boxes({"text": text}, {"preview": {"width": 1000, "height": 500}})
+    assert found is not None
+    assert [box.text for box in found.boxes] == ["", "hello"]
+    assert found.boxes[0].points == "0.0,0.0 500.0,0.0 500.0,50.0 0.0,50.0"
+    assert found.found == 40
+
+
+def test_evidence_of_before_has_text_and_no_boxes() -> None:
+    preview = {"preview": {"width": 1000, "height": 500}}
+    old = {"boxes": 2, "lines": [{"text": "hello", "confidence": 0.9}], "words": 1}
+    for enriched, validated in (({"text": old}, preview), ({"text": None}, preview), ({}, {})):
+        assert text_boxes(enriched, validated) is None

@@ -7,7 +7,7 @@ import pytest
 from parjanya_dagster.errors import SettingsInvalid, TooManyRequests
 from parjanya_dagster.web import hops, limits
 from parjanya_dagster.web.hops import read_networks, sender
-from parjanya_dagster.web.limits import GUESSES, KNOWN, Guesses, Limiter
+from parjanya_dagster.web.limits import GUESSES, KNOWN, Guesses, Limiter, shared
 from tests.support.clock import Clock
 
 
@@ -42,6 +42,14 @@ def test_a_clock_that_was_ahead_locks_nobody_out(clock: Clock) -> None:
     limiter.take("a", 2)
     clock.pass_by(-86_400)
     assert limiter.wait("a") <= 2
+
+
+def test_processes_side_by_side_let_through_what_one_may(clock: Clock) -> None:
+    three = [shared(10, 1.0, clock, 3) for _ in range(3)]
+    assert sum(one.take("a") == 0 for one in three for _ in range(10)) == 9
+    clock.pass_by(3)
+    assert sum(one.take("a") == 0 for one in three for _ in range(10)) == 3
+    assert shared(1, 1.0, clock, 3).take("a") == 0, "nobody is locked out"
 
 
 def test_what_was_quiet_longest_is_forgotten(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
