@@ -7,7 +7,7 @@ Processor time and time on the clock per image, on one core, libraries loaded; t
 in turn. Without FILES, photographs of 12 megapixels are made. Peers have an environment of their
 own, in which this file runs as a program: it imports nothing of ours before it must.
 
-They do not do the same. imagehash makes one perceptual hash. CleanVision looks for eight kinds of
+They do not do the same. imagehash makes one perceptual hash. CleanVision looks for seven kinds of
 faults and for duplicates, and writes nothing. `validated` decodes strictly, names damage, converts
 colours, measures, makes the hashes of near duplicates, a preview and a thumbnail.
 """
