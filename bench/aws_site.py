@@ -47,7 +47,7 @@ class Repeating:
     def describe(self, images: Sequence[Any], *more: Any, **options: Any) -> list[dict[str, Any]]:
         return self._repeat(self._engine.describe, images, *more, **options)
 
-    def score(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
         return self._repeat(self._engine.score, images)
 
     def _repeat(self, ask: Any, images: Sequence[Any], *more: Any, **options: Any) -> Any:

@@ -18,8 +18,8 @@ import numpy as np
 
 from bench import labelled_images
 from gpu_ops.embedded import natural_scenes, workers
-from tools.fit_embedded_enricher import JPEG_QUALITY, preview
-from tools.fit_embedded_quality import LEVELS, SOURCES, damaged, packed
+from tools.fit_embedded_enricher import preview
+from tools.fit_embedded_quality import LEVELS, SOURCES, damaged
 
 CROP = 480
 NAMES = ("niqe", "brisque")
@@ -33,7 +33,7 @@ def measured(item: labelled_images.Labelled) -> list[tuple[str, float, float, fl
     rows = []
     for kind, levels in {"none": (0.0,), **LEVELS}.items():
         for level in levels:
-            stack = packed(damaged(image, kind, level), JPEG_QUALITY)[None].copy()
+            stack = damaged(image, kind, level)[None].copy()
             found = natural_scenes.niqe(stack)[0], natural_scenes.brisque(stack)[0]
             rows.append((kind, level, *(float("nan") if s is None else s for s in found)))
     return rows

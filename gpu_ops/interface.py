@@ -104,12 +104,9 @@ class Scorer(Engine, Protocol):
     def measuring(self, metrics: Sequence[str]) -> Scorer:
         """The same engine with these metrics too, of those that it has; models are shared."""
 
-    def score(
-        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
-    ) -> list[dict[str, Any]]:
+    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
         """Return one `scored` evidence body per image, in order.
 
-        `hints` are as in `Enricher.describe`: what only the source can show.
         Raises `InvalidImage` when an array is not an upright RGB image.
         """
 
@@ -179,14 +176,3 @@ def require_images(images: Sequence[Image]) -> None:
                 f"image {position} of the batch has shape {shape} and dtype {dtype}; "
                 "pass an upright sRGB array of shape (height, width, 3), dtype uint8"
             )
-
-
-def paired(
-    images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None
-) -> list[tuple[Image, Mapping[str, Any]]]:
-    """Each image with its hints, {} where it has none. Raises ValueError where they do not fit."""
-    if hints is None:
-        hints = [None] * len(images)
-    if len(hints) != len(images):
-        raise ValueError(f"{len(hints)} hints for {len(images)} images: pass one per image")
-    return [(image, hint or {}) for image, hint in zip(images, hints, strict=True)]

@@ -1,9 +1,8 @@
 """Direct measures of five kinds of damage: blur, noise, JPEG blocks, too dark, too bright.
 
 PIQE alone does not see exposure, and a little noise makes it happier. Each measure here answers
-one question, so that a low quality can be explained. They are taken at the preview's own pixels:
-shrinking would hide the damage. Blocks alone are those of the source, measured by whoever decoded
-it, because the preview is a JPEG of ours.
+one question, so that a low quality can be explained. All are taken at the preview's own pixels:
+shrinking would hide the damage.
 """
 
 from __future__ import annotations
@@ -15,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "damage@4"
+VERSION = "damage@3"
 
 #: Each grows with its damage.
 NAMES = ("blur", "noise", "blockiness", "darkness", "highlights")
 
+# In grey levels. The preview is a JPEG too: in a calm sea or a dark photograph its own grid is the
+# largest step there is, and nobody sees it.
+VISIBLE = 1.0
 ACTIVE = 0.5  # mean step, of 255, under which a tile says nothing about sharpness
 BLUR_TILES = 6  # per side; the four sharpest decide, so a soft background is no damage
 NOISE_TILES = 12  # per side; the calmest tenth decides, so texture is no noise
@@ -30,16 +32,14 @@ SMALLEST_SIDE = 32  # a smaller image is continued to this by its border
 SOFT_EDGES, DRAWN_EDGES = 0.12, 0.25
 
 
-def measure(image: Image, blockiness: float | None = None) -> dict[str, float | None]:
+def measure(image: Image) -> dict[str, float | None]:
     """Return the measures of one image (h, w, 3), uint8 RGB.
-
-    `blockiness` is that of the source, where it is known. Otherwise it is measured on the image.
 
     blur: 0..1, the share of gradients that blurring again would leave (after Crete et al. 2007).
         None on an image of one colour: it has no gradient.
     noise: standard deviation of the calmest areas, of 255 (after Immerkær 1996).
-    blockiness: by how much steps on an 8-pixel grid exceed those beside it, in shares of those and
-        half a grey level; 0 without blocks.
+    blockiness: how much larger steps on the 8-pixel grid are than steps beside it, in shares of
+        those, or in grey levels where those are under one level; 0 without blocks.
     darkness: how far the 99th percentile of brightness stays under white, 0..1.
     highlights: share of pixels with a channel at its limit, less where the image looks drawn.
     """
@@ -55,7 +55,7 @@ def measure(image: Image, blockiness: float | None = None) -> dict[str, float | 
     return {
         "blur": None if grey.min() == grey.max() else round(_blur(grey, noise), 4),
         "noise": round(noise, 4),
-        "blockiness": round(_blockiness(grey) if blockiness is None else blockiness, 4),
+        "blockiness": round(_blockiness(grey), 4),
         "darkness": round(1 - float(np.percentile(grey, 99)) / 255, 4),
         "highlights": round(_highlights(image), 4),
     }
@@ -130,13 +130,14 @@ def _highlights(image: Image) -> float:
 
 
 def _blockiness(grey: Any) -> float:
-    """As the platform measures it on the rows of a source: a grid may start at any column."""
     import numpy as np
 
-    width = (grey.shape[1] - 1) // 8 * 8
-    if width < 64:
-        return 0.0
-    steps = np.abs(np.diff(grey[:, : width + 1], axis=1)).mean(axis=0)
-    phases = steps.reshape(-1, 8).mean(axis=0)
-    beside = float(np.median(phases))
-    return float(phases.max() - beside) / (beside + 0.5)
+    ratios = []
+    for axis in (0, 1):
+        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis)
+        if len(steps) < 16:
+            return 0.0
+        phases = np.array([steps[phase::8].mean() for phase in range(8)])
+        beside = phases[:7].mean()
+        ratios.append((phases[7] - beside) / max(beside, VISIBLE))
+    return max(0.0, float(np.mean(ratios)))

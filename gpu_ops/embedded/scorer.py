@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gpu_ops.embedded import damage, natural_scenes, quality, weights, windows, workers
 from gpu_ops.embedded import piqe as perception
-from gpu_ops.interface import Identity, paired, require_images
+from gpu_ops.interface import Identity, require_images
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-scorer@6"
+VERSION = "embedded-scorer@5"
 
 Metric = Literal["piqe", "niqe", "brisque"]
 FAST: tuple[Metric, ...] = ("piqe",)
@@ -75,12 +75,9 @@ class EmbeddedScorer:
         if "brisque" in self._metrics:
             natural_scenes.regression()
 
-    def score(
-        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
-    ) -> list[dict[str, Any]]:
+    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
         """Return one `scored` evidence body per image, in order.
 
-        Of `hints` it uses `blockiness`, which the source shows and a preview does not.
         A metric's value is None on an image where it is undefined. Quality is None where one of
         its own measures is: without light, under 32 pixels, or all of one colour there is nothing
         to judge. It is calibrated on photographs: of graphics it says little.
@@ -89,16 +86,15 @@ class EmbeddedScorer:
         if not images:
             return []
         self.warm()
-        bodies = workers.each(self._score, paired(images, hints))
+        bodies = workers.each(self._score, images)
         self._add_natural_scenes(images, bodies)
         return bodies
 
-    def _score(self, pair: tuple[Image, Mapping[str, Any]]) -> dict[str, Any]:
-        image, hint = pair
+    def _score(self, image: Image) -> dict[str, Any]:
         scores = perception.piqe(windows.windows(image))
         defined = [score for score in scores if score is not None]
         piqe = round(fmean(defined), 4) if defined else None
-        measures: Mapping[str, float | None] = damage.measure(image, hint.get("blockiness"))
+        measures: Mapping[str, float | None] = damage.measure(image)
         value, factors = self._calibration.judge({"piqe": piqe, **measures})
         return {
             "metrics": {"piqe": _entry("piqe", piqe)},

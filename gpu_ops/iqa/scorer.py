@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -119,9 +119,7 @@ class PyiqaScorer:
                 with offline(f"The metric {name} loads from {self._folder.path} alone."):
                     self._held[name] = self._load(name, self._folder.path, self._placed())
 
-    def score(
-        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
-    ) -> list[dict[str, Any]]:
+    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
         """Return one `scored` evidence body per image, in order.
 
         A learned metric is None on an image whose shorter side is under `SMALLEST_SIDE`.
@@ -130,7 +128,7 @@ class PyiqaScorer:
         if not images:
             return []
         self.warm()
-        bodies = self._embedded.score(images, hints)
+        bodies = self._embedded.score(images)
         for name in self._learned:
             values: list[float | None] = [None] * len(images)
             for positions, stack in _stacks(images):

@@ -87,9 +87,9 @@ class Lacking:
     def measuring(self, metrics: Sequence[str]) -> Scorer:
         return self._scorer.measuring(metrics)
 
-    def score(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
         nothing = {metric: {"value": None} for metric in self._lacked}
-        bodies = self._scorer.score(images, hints)
+        bodies = self._scorer.score(images)
         return [{**body, "metrics": {**nothing, **body["metrics"]}} for body in bodies]
 
 

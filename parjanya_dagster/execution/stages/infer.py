@@ -263,5 +263,4 @@ class Score(Infer):
     stage = "scored"
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
-        hints = [body.get("technical") for body in validated]
-        return self._engine.score(images, hints)  # type: ignore[union-attr]
+        return self._engine.score(images)  # type: ignore[union-attr]

@@ -236,22 +236,6 @@ def test_images_reach_the_engine_in_batches(house: House) -> None:
     assert {house.row(f"{n}.jpg").pipeline_status for n in range(5)} == {"pending_iqa"}
 
 
-def test_scoring_is_told_what_only_the_source_shows(house: House) -> None:
-    class Noting(Engine):
-        def score(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
-            told.extend(hints)
-            return super().score(images)
-
-    told: list[dict[str, float]] = []
-    house.drop("a.jpg", picture(1))
-    house.sweep()
-    house.validate()
-    house.infer(Enrich, Engine())
-    house.infer(Score, Noting())
-    (evidence,) = house.platform.store.evidence([house.row("a.jpg")]).values()
-    assert told == [evidence["validated"].body["technical"]]
-
-
 def test_one_picture_that_breaks_the_engine_is_found_by_halves(house: House) -> None:
     for n in range(8):
         house.drop(f"{n}.jpg", picture(n))

@@ -82,18 +82,6 @@ def test_drawn_white_is_no_over_exposure() -> None:
     assert damage.measure(page)["highlights"] == 0
 
 
-def test_blocks_are_those_of_the_source_where_they_are_known(photograph: np.ndarray) -> None:
-    """The grid of a preview is ours. That of a large source is gone from its preview."""
-    hints = [{"blockiness": 0.0}, {"blockiness": 3.0}, None]
-    images = [compressed(photograph, 8), photograph, photograph]
-    factors = [body["factors"]["blockiness"] for body in engines.scorer().score(images, hints)]
-    assert factors[0] > 0.9
-    assert factors[1] < 0.1
-    assert factors[2] > 0.9
-    with pytest.raises(ValueError, match="one per image"):
-        engines.scorer().score(images, hints[:1])
-
-
 def test_the_grid_of_our_own_preview_is_no_damage() -> None:
     """Where a picture is calm, as the sea is, it is the largest step there is."""
     slope = np.linspace(90, 150, 600)[:, None, None] + np.random.default_rng(1).normal(0, 0.6, 3)
