@@ -31,9 +31,9 @@ def values(site: Values | None = None) -> Values:
         return chart.merge_values(site or {})
 
 
-def render(site: Values | None = None, folder: Path = CHART) -> list[Object]:
+def render(site: Values | None = None, folder: Path | None = None) -> list[Object]:
     """The objects of a site. Dagster's own are among them where its chart is in `folder`/charts."""
-    with Chart.load(folder) as chart:
+    with Chart.load(folder or CHART) as chart:
         chart.validate_schema(site or {})
         files = chart.render(site or {}, name="parjanya", namespace=NAMESPACE)
     texts = [text for path, text in sorted(files.items()) if path.endswith(".yaml")]

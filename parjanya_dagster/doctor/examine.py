@@ -122,7 +122,7 @@ class Examiner:
             if self.belief is not None:
                 read["snapshot"] = self._snapshot(self.belief)
         if read.get("snapshot") is not None:
-            with self._part("the pods or tasks of runs"):
+            with self._part("the launcher's pods or tasks"):
                 read["obstacles"] = tuple(self.workers.obstacles(_suspects(read["snapshot"])))
         with self._part("Dagster's ticks"):
             read["sensors"] = tuple(self.sensors())

@@ -230,6 +230,12 @@ KINDS: Mapping[str, Kind] = {
         "Deploy what was declared and look at the image of the lane's runs; or, if what runs is "
         "right, parjanya declare in it.",
     ),
+    "launcher_failing": Kind(
+        _E,
+        _ERROR,
+        "Mend what the launcher says: the API of the cluster or of ECS, its account, its rights. "
+        "Runs are then asked for again.",
+    ),
     "run_unplaced": Kind(
         _E, _WARNING, "Compare what the run asks for with the node pool: its limits, quota, taints."
     ),

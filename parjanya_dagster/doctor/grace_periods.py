@@ -20,8 +20,8 @@ class GracePeriods:
     commits: float = 300.0  # started, and no outcome
     idle: float = 300.0  # a run that no row needs
     heartbeat: float = 120.0
-    daemon: float = 75.0  # Dagster's daemon gives a sign of life every 30 s
-    ticks: float = 60.0  # of sensors, which tick every five seconds
+    daemon: float = 60.0  # Dagster's daemon gives a sign of life every 30 s
+    ticks: float = 45.0  # of sensors, which tick every five seconds
     failed_ticks: int = 3  # in a row
     failed_runs: int = 3  # of one batch, within the hour that failed runs are remembered
     retrying: float = 300.0

@@ -17,7 +17,8 @@ from parjanya_dagster.doctor.grace_periods import GracePeriods
 
 RUN_LABEL = "dagster/run-id"  # the launcher puts it on Jobs and pods
 
-UNPLACED, IMAGE, REFUSED, NOT_STARTED, KILLED = (
+NOT_LAUNCHED, UNPLACED, IMAGE, REFUSED, NOT_STARTED, KILLED = (
+    "launcher_failing",
     "run_unplaced",
     "run_image_missing",
     "run_refused",
@@ -25,6 +26,7 @@ UNPLACED, IMAGE, REFUSED, NOT_STARTED, KILLED = (
     "run_killed",
 )
 _SUMMARY = {
+    NOT_LAUNCHED: "{} asked for, and the launcher failed",
     UNPLACED: "{} asked for, and no node has room for it",
     IMAGE: "{} with a node, and its image cannot be pulled",
     REFUSED: "{} asked for, and the cluster refuses its pod",

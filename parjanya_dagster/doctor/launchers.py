@@ -1,7 +1,7 @@
 """Reads the pods or tasks of Dagster's runs from the system that launched them.
 
 The instance's run launcher says which system that is, and has its credentials. A launcher that
-starts plain processes has nothing to read.
+starts plain processes has nothing to read. What a launcher could not launch is in Dagster's events.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster._core.errors import DagsterCodeLocationLoadError, DagsterUserCodeUnreachableError
+
 from parjanya_dagster.doctor.launch_obstacles import (
+    NOT_LAUNCHED,
     RUN_LABEL,
     Nowhere,
     Obstacle,
@@ -22,6 +26,11 @@ from parjanya_dagster.doctor.launch_obstacles import (
 
 MOST = 50  # runs asked about in one look
 TIMEOUT = (3.0, 10.0)  # seconds to connect and to read
+_LONGEST = 500  # characters of an error that are quoted
+_EVENTS = 5  # of the last of a run that are looked at
+_OF_THE_CODE = {
+    one.__name__ for one in (DagsterUserCodeUnreachableError, DagsterCodeLocationLoadError)
+}  # the code location is at fault, and has a finding of its own
 
 
 class Pods:
@@ -92,16 +101,23 @@ class Tasks:
 
 
 class OfInstance:
-    """The workers of an instance.
+    """The workers of an instance, and what its launcher could not launch.
 
     Its launcher may fail to open here, so it is opened only when asked.
     """
 
-    def __init__(self, instance: Any) -> None:
+    def __init__(self, instance: DagsterInstance) -> None:
         self._instance = instance
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
-        return self._open().obstacles(run_ids)
+        """Raises whatever the client raises, unless the launcher has said already what is wrong."""
+        refused = _not_launched(self._instance, list(run_ids)[:MOST])
+        try:
+            return refused + self._open().obstacles(run_ids)
+        except Exception:
+            if not refused:
+                raise
+            return refused
 
     def _open(self) -> Workers:
         launcher: Any = self._instance.run_launcher
@@ -113,3 +129,45 @@ class OfInstance:
         if kind.startswith("dagster_aws."):
             return Tasks(launcher.ecs, self._instance)
         return Nowhere()
+
+
+def _not_launched(instance: DagsterInstance, run_ids: Sequence[str]) -> list[Obstacle]:
+    """Runs that failed because the launcher raised: the daemon writes its error into their log.
+
+    Those since which a run has started are past: the launcher launches again.
+    """
+    if not run_ids:
+        return []
+    failed = RunsFilter(run_ids=run_ids, statuses=[DagsterRunStatus.FAILURE])
+    records = instance.get_run_records(failed)
+    never_started = [record for record in records if record.start_time is None]
+    if not never_started:
+        return []
+    launched = [DagsterRunStatus.STARTED, DagsterRunStatus.SUCCESS]
+    newest = instance.get_run_records(RunsFilter(statuses=launched), limit=1)
+    last = max((record.start_time or 0.0 for record in newest), default=0.0)
+    found = []
+    for record in never_started:
+        if (record.end_time or record.update_timestamp.timestamp()) < last:
+            continue
+        run_id = record.dagster_run.run_id
+        events = instance.get_records_for_run(
+            run_id, of_type=DagsterEventType.ENGINE_EVENT, limit=_EVENTS, ascending=False
+        )
+        for event in events.records:
+            of_dagster = event.event_log_entry.dagster_event
+            error = of_dagster and of_dagster.engine_event_data.error
+            if error and error.cls_name not in _OF_THE_CODE:
+                said = " ".join(error.message.split())[:_LONGEST]
+                where = type(instance.run_launcher).__name__
+                found.append(
+                    Obstacle(
+                        kind=NOT_LAUNCHED,
+                        run_id=run_id,
+                        where=f"the launcher {where}",
+                        said=said,
+                        since=event.timestamp,
+                    )
+                )
+                break
+    return found

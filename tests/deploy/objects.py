@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ _spec = importlib.util.spec_from_file_location("chart_render", DEPLOY / "chart_r
 assert _spec is not None
 assert _spec.loader is not None
 chart_render = importlib.util.module_from_spec(_spec)
+sys.modules[_spec.name] = chart_render  # for tests of `deploy/tests` that are called from here
 _spec.loader.exec_module(chart_render)
 
 SITES: tuple[str, ...] = tuple(file.stem for file in chart_render.EXAMPLES)

@@ -22,7 +22,9 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.events import EngineEventData
 from dagster._core.scheduler.instigation import TickStatus
+from dagster._utils.error import SerializableErrorInfo
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.belief.drift import declare, note_running
@@ -284,6 +286,23 @@ def starting_too_long(b: Broken) -> Cure:
     return end_the_run(b, run_id)
 
 
+def launcher_failing(b: Broken) -> Cure:
+    """As the daemon reports a run whose launch raised. The cure: a later run starts."""
+    run_id = b.with_run(DagsterRunStatus.STARTING, minutes_ago=1)
+    error = SerializableErrorInfo("(403) jobs.batch is forbidden", [], "ApiException")
+    with b.dagster() as instance:
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        instance.report_engine_event("dequeuing", run, EngineEventData.engine_error(error))
+        instance.report_run_failed(run)
+
+    def launched_again() -> None:
+        with b.dagster() as instance:
+            make_run(instance, b.now + 1, DagsterRunStatus.SUCCESS)
+
+    return launched_again
+
+
 def started_without_commits(b: Broken) -> Cure:
     run_id = b.with_run(DagsterRunStatus.STARTED, minutes_ago=20)
     b.platform.store.beat(
@@ -395,6 +414,7 @@ BREAKS: dict[str, Callable[[Broken], Cure]] = {
             keys_missing,
             pending_without_intent,
             queued_too_long,
+            launcher_failing,
             starting_too_long,
             started_without_commits,
             retrying,

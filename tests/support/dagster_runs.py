@@ -29,10 +29,11 @@ def make_run(
         instance, job_name=job, status=status, tags=tags, remote_job_origin=origin
     ).run_id
     then = datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
+    began = None if status is DagsterRunStatus.STARTING else at
     with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
         connection.execute(
             RunsTable.update()
             .where(RunsTable.c.run_id == run_id)
-            .values(create_timestamp=then, update_timestamp=then, start_time=at)
+            .values(create_timestamp=then, update_timestamp=then, start_time=began)
         )
     return run_id

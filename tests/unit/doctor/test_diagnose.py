@@ -190,19 +190,19 @@ TICKING = SensorSeen(
 
 def test_the_daemon_is_named_when_it_gives_no_sign_of_life() -> None:
     assert codes(daemon=NOW - 40, sensors=(TICKING,)) == []
-    (one,) = found(daemon=NOW - 80, sensors=(replace(TICKING, ticked_at=NOW - 80),))
-    assert (one.code, one.since, one.boundary) == ("daemon_away", NOW - 80, "Belief")
+    (one,) = found(daemon=NOW - 61, sensors=(replace(TICKING, ticked_at=NOW - 80),))
+    assert (one.code, one.since, one.boundary) == ("daemon_away", NOW - 61, "Belief")
     assert codes(daemon=None, sensors=(replace(TICKING, ticked_at=NOW - 80),)) == []
 
 
 def test_the_code_location_is_named_when_the_daemon_reaches_none() -> None:
-    """The first tick that finds none tells it; where none is made any more, a minute does."""
+    """The first tick that finds none tells it; where none is made any more, 45 s do."""
     away = replace(TICKING, failures=1, failing_since=NOW - 3, unreachable=True)
     (one,) = found(daemon=NOW - 1, sensors=(away,))
     assert (one.code, one.since, one.boundary) == ("code_location_away", NOW - 3, "Belief")
     assert "code location" in one.summary
-    (one,) = found(daemon=NOW - 1, sensors=(replace(TICKING, ticked_at=NOW - 70),))
-    assert (one.code, one.since) == ("code_location_away", NOW - 70)
+    (one,) = found(daemon=NOW - 1, sensors=(replace(TICKING, ticked_at=NOW - 46),))
+    assert (one.code, one.since) == ("code_location_away", NOW - 46)
 
 
 @pytest.mark.parametrize(
