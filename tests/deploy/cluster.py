@@ -85,7 +85,7 @@ class Node:
 class Cluster(Instance):
     """An instance with lanes of their own, launched on Kubernetes. It has no web UI."""
 
-    def __init__(self, home: Path, api: KubernetesApi, truth_url: str, **settings: str) -> None:
+    def __init__(self, home: Path, api: Any, truth_url: str, **settings: str) -> None:
         settings = {"truth__url": truth_url, "arrivals__settle": "0"} | settings
         super().__init__(home, lanes__layout="split", **settings)
         self.api = api
@@ -100,10 +100,25 @@ class Cluster(Instance):
         }
         # There is no GPU and no model here: what a pod starts describes with the small engine.
         without_gpu = {"PARJANYA_ENGINES__ENRICHER": "embedded", "PARJANYA_LANES__GPU__GPUS": "0"}
-        self.node = Node(api, self.environment | without_gpu)
+        self.node = self.nodes(self.environment | without_gpu)
         self._services: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
         self._turning = threading.Thread(target=self._turn, name="node")
+
+    def nodes(self, environment: Mapping[str, str]) -> Any:
+        """What turns the pods of runs into processes with this environment."""
+        return Node(self.api, environment)
+
+    def launcher(self) -> dict[str, Any]:
+        """The configuration of the run launcher."""
+        return {
+            "load_incluster_config": False,
+            "kubeconfig_file": str(self.api.kubeconfig(self.home)),
+            "service_account_name": "parjanya-runs",
+            "job_namespace": NAMESPACE,
+            "instance_config_map": "dagster-instance",
+            "dagster_home": str(self.home / "dagster"),
+        }
 
     def start(self) -> None:
         assert self.platform
@@ -153,14 +168,7 @@ class Cluster(Instance):
         config["run_launcher"] = {
             "module": "dagster_k8s",
             "class": "K8sRunLauncher",
-            "config": {
-                "load_incluster_config": False,
-                "kubeconfig_file": str(self.api.kubeconfig(self.home)),
-                "service_account_name": "parjanya-runs",
-                "job_namespace": NAMESPACE,
-                "instance_config_map": "dagster-instance",
-                "dagster_home": str(self.home / "dagster"),
-            },
+            "config": self.launcher(),
         }
         path.write_text(yaml.safe_dump(config))
 

@@ -73,6 +73,8 @@ FOLDERS = {
 }
 SAMPLED = {"contract/test_evidence_of_decisions.py": 4}
 """On DynamoDB's emulator one of so many combinations is tried; `make nightly` tries all."""
+OFTEN = {"test_a_defect_that_comes_back_fails_its_assertion": 3}
+"""By day one of so many is tried, whatever it is; `make nightly` tries all."""
 MANNERED = {"contract/test_work.py": 6}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
@@ -83,7 +85,7 @@ MARKS = {
     "instance": "starts a whole instance of the platform",
     "long": "explores at random or makes much, for long",
     "properties": "is asked of random examples",
-    "sampled": "is one of many combinations on an emulator, of which few are tried by day",
+    "sampled": "is one of many combinations, of which few are tried by day",
 }
 
 
@@ -130,6 +132,12 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out: list[pytest.Item] = []
     for module, one_of in SAMPLED.items():
         many = [one for one in items if _place(one.path) == module and "dynamodb" in one.name]
+        for item in many:
+            item.add_marker("sampled")
+        if EXAMPLES < WIDE:
+            left_out += [item for n, item in enumerate(many) if n % one_of]
+    for function, one_of in OFTEN.items():
+        many = [item for item in items if getattr(item, "originalname", "") == function]
         for item in many:
             item.add_marker("sampled")
         if EXAMPLES < WIDE:
