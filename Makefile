@@ -19,7 +19,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-quick servers lint deploy-check format bench soak fuzz nightly vllm-check \
+.PHONY: help demo up test test-quick servers lint deploy-check format bench soak fuzz nightly vllm-check cluster-check \
     constraints clean
 
 help: ## show this list
@@ -53,6 +53,9 @@ deploy-check: .deploy-venv/.done ## images, manifests and stack in deploy/: buil
 vllm-check: $(VENV)/.dev .vllm-venv/.done ## the endpoint engine against a real vLLM, CPU build, 3 GB
 	$(PYTEST) tests/served
 
+cluster-check: $(VENV)/.dev .kubernetes/kube-scheduler ## the chart and its runs on a real API server of Kubernetes
+	$(PYTEST) tests/cluster
+
 format: $(VENV)/.dev ## let ruff put the style right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -66,7 +69,7 @@ soak: $(VENV)/.dev ## kill real processes at random for MINUTES while images arr
 fuzz: $(VENV)/.dev ## mutate real files for a while: MUTATIONS of them
 	FUZZ_MUTATIONS=$(MUTATIONS) $(BIN)/python -m pytest tests/unit/media/test_fuzz.py
 
-nightly: soak fuzz vllm-check ## what takes long: wide simulations and properties, soak, fuzz
+nightly: soak fuzz vllm-check cluster-check ## what takes long: wide simulations and properties, soak, fuzz
 	SIMULATION_EXAMPLES=$(EXAMPLES) PROPERTIES_WIDER=20 $(PYTEST) -n $(WORKERS) -m "long or properties or sampled"
 
 constraints: ## pin anew what a fresh environment resolves to
@@ -78,7 +81,7 @@ constraints: ## pin anew what a fresh environment resolves to
 	rm -rf .pins
 
 clean: ## remove what the targets made, the environment included
-	rm -rf $(VENV) .deploy-venv .vllm-venv .deploy .demo .bench build *.egg-info
+	rm -rf $(VENV) .deploy-venv .vllm-venv .kubernetes .deploy .demo .bench build *.egg-info
 
 # Where torch is wanted it goes first and by its exact pin, which selects the CPU build. OpenCV comes
 # twice; the headless build is written last, because it needs no display libraries.
@@ -104,6 +107,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	mkdir -p .deploy-venv/node && cp deploy/package.json .deploy-venv/node/
 	npm install --prefix .deploy-venv/node --no-audit --no-fund --silent
 	touch $@
+
+.kubernetes/kube-scheduler: tools/kubernetes
+	tools/kubernetes
 
 # vLLM pins what the project pins otherwise, so it lives apart. Its needs are listed whole: pip would
 # bring two that are built for CUDA and break the rest.

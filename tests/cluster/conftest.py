@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.control_plane import NAMESPACE, ControlPlane, missing
+from tests.cluster.site import OPERATORS, SITE
 from tests.deploy.objects import objects
-
-SITE = "team"
-OPERATORS = {"ServiceMonitor", "PrometheusRule"}  # their operators are not here
 
 
 @pytest.fixture(scope="package")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from dagster import DagsterRunStatus
 
-from tests.cluster.conftest import OPERATORS, SITE
 from tests.cluster.control_plane import NAMESPACE, ControlPlane, Object
 from tests.cluster.kubelet import GPU, Kubelet, node
+from tests.cluster.site import OPERATORS, SITE
 from tests.deploy import chart
 from tests.deploy.cluster import Cluster
 from tests.deploy.objects import SITES, objects, of

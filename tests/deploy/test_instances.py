@@ -133,6 +133,15 @@ def test_every_image_of_the_chart_comes_from_a_registry_that_we_name() -> None:
         assert image["tag"] not in ("", "latest")
 
 
+@pytest.mark.parametrize("part", ["dagsterWebserver", "dagsterDaemon"])
+@pytest.mark.parametrize("container", ["resources", "initContainerResources"])
+def test_every_container_of_dagsters_chart_asks_for_memory_and_disk(
+    part: str, container: str
+) -> None:
+    """A quota of the namespace refuses pods of which one container asks for nothing."""
+    assert {"memory", "ephemeral-storage"} <= VALUES[part][container]["requests"].keys()
+
+
 def test_operators_alone_reach_the_ui_that_can_do_everything() -> None:
     """Dagster's UI knows nobody: whoever is in may launch, end and delete. Others get the other."""
     assert VALUES["dagsterWebserver"]["enableReadOnly"] is True

@@ -1,8 +1,9 @@
 """Each defect that deployments once had, put back into a copy of the chart: its assertion fails.
 
-The assertions are tests of this folder and of `deploy/tests`, called as they stand. The copy lacks
-`agreement.yaml`, which would refuse many of these values before anything is rendered; that it does
-is in `deploy/tests/test_rendered.py`. Alert rules are broken in `tests/unit/metrics`.
+The assertions are tests of this folder and of `deploy/tests`, called as they stand: they are what
+is tested here. The copy lacks `agreement.yaml`, which would refuse many of these values before
+anything is rendered; that it does is in `deploy/tests/test_rendered.py`. Alert rules are broken in
+`tests/unit/metrics`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,9 @@ from parjanya_dagster.doctor import rules
 from parjanya_dagster.doctor.rules_belief import _processes
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.settings import together
-from tests.deploy import chart, launched, test_instances
+from tests.deploy import chart, launched
 from tests.deploy.objects import DEPLOY, chart_render, of, pod
 from tests.deploy.sites import lanes_of
-from tests.unit.doctor import test_diagnose
-from tests.unit.settings import test_together
 
 SITE = "team"
 
@@ -214,7 +213,8 @@ def test_a_defect_that_comes_back_fails_its_assertion(
     text = (copy / file).read_text()
     assert was in text, f"the chart has changed: put defect {number} back in another way"
     (copy / file).write_text(text.replace(was, becomes))
-    monkeypatch.setattr(test_instances, "VALUES", chart.values(SITE)["dagster"])
+    instances = importlib.import_module(OF_INSTANCES)
+    monkeypatch.setattr(instances, "VALUES", chart.values(SITE)["dagster"])
     with pytest.raises((AssertionError, SettingsInvalid)):
         hold(dagster, tmp_path, module, assertion)
 
@@ -228,16 +228,18 @@ def test_without_the_defect_it_holds(copy: Path, dagster: DagsterInstance, tmp_p
 def test_a_secret_with_a_wrong_key_is_refused_by_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """4: without it each pod starts, with a Truth of its own."""
     monkeypatch.setattr(together, "_not_shared", lambda settings: iter(()))
+    tests = importlib.import_module("tests.unit.settings.test_together")
     with pytest.raises(pytest.fail.Exception):
-        test_together.test_runs_of_a_cluster_need_a_truth_that_all_share("kubernetes", "", "not")
+        tests.test_runs_of_a_cluster_need_a_truth_that_all_share("kubernetes", "", "not")
 
 
 def test_the_doctor_names_the_code_location_by_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """12."""
     left = tuple(rule for rule in rules.RULES if rule is not _processes)
     monkeypatch.setattr(rules, "RULES", left)
+    tests = importlib.import_module("tests.unit.doctor.test_diagnose")
     with pytest.raises(ValueError, match="not enough values"):
-        test_diagnose.test_the_code_location_is_named_when_the_daemon_reaches_none()
+        tests.test_the_code_location_is_named_when_the_daemon_reaches_none()
 
 
 def test_every_defect_is_among_them() -> None:
