@@ -7,13 +7,18 @@ the sources of (1.20). So are daemon, code server, launcher, runs and doctor. Th
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster import DagsterRunStatus
 
-from tests.cluster.control_plane import NAMESPACE, ControlPlane, Object
+from tests.cluster.control_plane import ADMIN, NAMESPACE, ROOT, ControlPlane, Object, Refused
 from tests.cluster.kubelet import GPU, Kubelet, node
 from tests.cluster.site import OPERATORS, SITE
 from tests.deploy import chart
@@ -92,6 +97,37 @@ def test_who_may_do_what_by_the_servers_own_word(
         )
     }
     assert told == allowed
+
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+NEEDS_A_KUBELET = ("logs", "exec")
+NOT_HERE = ("scaledobject",)  # a kind of KEDA
+
+
+def kubectl_lines() -> list[str]:
+    """What the runbook says to type, but for what only a node or an operator could answer."""
+    lines = re.findall(r"`(kubectl [^`]+)`", RUNBOOK.read_text().replace("\n  ", " "))
+    return [line for line in lines if not {*NEEDS_A_KUBELET, *NOT_HERE} & set(line.split())]
+
+
+@pytest.mark.parametrize("line", kubectl_lines())
+def test_a_line_of_the_runbook_is_one_that_the_server_takes(
+    installed: ControlPlane, tmp_path: Path, line: str
+) -> None:
+    program = ROOT / ".deploy-venv" / "bin" / "kubectl"
+    if not program.exists():
+        pytest.skip("kubectl: `make deploy-check` installs it")
+    daemon = of("Deployment", SITE)["parjanya-code"]
+    with suppress(Refused):  # Dagster's chart makes it
+        installed.create(daemon | {"metadata": {"name": "dagster-daemon"}})
+    done = subprocess.run(
+        [program, *shlex.split(line)[1:]],
+        env={"KUBECONFIG": str(installed.kubeconfig(tmp_path / "admin.yaml", ADMIN)),
+             "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No resources found" not in done.stderr or "parjanya/part=model" in line
 
 
 class RealCluster(Cluster):
