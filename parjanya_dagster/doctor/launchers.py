@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.errors import DagsterCodeLocationLoadError, DagsterUserCodeUnreachableError
+from dagster._utils.error import SerializableErrorInfo
 
 from parjanya_dagster.doctor.launch_obstacles import (
     NOT_LAUNCHED,
@@ -158,16 +160,27 @@ def _not_launched(instance: DagsterInstance, run_ids: Sequence[str]) -> list[Obs
             of_dagster = event.event_log_entry.dagster_event
             error = of_dagster and of_dagster.engine_event_data.error
             if error and error.cls_name not in _OF_THE_CODE:
-                said = " ".join(error.message.split())[:_LONGEST]
                 where = type(instance.run_launcher).__name__
                 found.append(
                     Obstacle(
                         kind=NOT_LAUNCHED,
                         run_id=run_id,
                         where=f"the launcher {where}",
-                        said=said,
+                        said=_words(error),
                         since=event.timestamp,
                     )
                 )
                 break
     return found
+
+
+def _words(error: SerializableErrorInfo) -> str:
+    """What went wrong in the end. Of an answer of the Kubernetes API, its message."""
+    while error.cause is not None:
+        error = error.cause
+    said, _, answer = error.message.partition("HTTP response headers:")
+    body = answer.partition("HTTP response body:")[2].strip()
+    if body.startswith("{"):
+        with suppress(ValueError):
+            said = f"{said} {json.loads(body).get('message', '')}"
+    return " ".join(said.split())[:_LONGEST]

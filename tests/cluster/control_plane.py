@@ -84,7 +84,8 @@ class ControlPlane:
         )  # fmt: skip
         self._spawn(
             "kube-apiserver", PROGRAMS / "kube-apiserver", f"--etcd-servers={etcd}",
-            "--bind-address=127.0.0.1", f"--secure-port={self.url.rpartition(':')[2]}",
+            "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none", f"--secure-port={self.url.rpartition(':')[2]}",
             f"--cert-dir={self._folder}", f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC", "--service-cluster-ip-range=10.43.0.0/24",
             "--service-account-issuer=https://kubernetes.default.svc",

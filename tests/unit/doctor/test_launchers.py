@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import NoReturn
@@ -12,11 +13,14 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.events import EngineEventData
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import serializable_error_info_from_exc_info
+from kubernetes.client import ApiException
 
 from parjanya_dagster.doctor.launch_obstacles import findings
 from parjanya_dagster.doctor.launchers import OfInstance
 
-FORBIDDEN = PermissionError('(403) jobs.batch is forbidden:\n  cannot create resource "jobs"')
+FORBIDDEN = ApiException(status=403, reason="Forbidden")
+FORBIDDEN.headers = {"Content-Type": "application/json"}
+FORBIDDEN.body = json.dumps({"message": 'jobs.batch is forbidden: cannot create resource "jobs"'})
 
 
 @pytest.fixture
@@ -48,7 +52,8 @@ def test_a_launcher_that_fails_is_named_with_its_own_words(instance: DagsterInst
     (one,) = findings(obstacles, obstacles[0].since + 1)
     assert (one.code, one.boundary, one.severity) == ("launcher_failing", "Execution", "error")
     assert one.summary.startswith("2 runs asked for, and the launcher failed. the launcher ")
-    assert '(403) jobs.batch is forbidden: cannot create resource "jobs"' in one.summary
+    forbidden = '(403) Reason: Forbidden jobs.batch is forbidden: cannot create resource "jobs"'
+    assert one.summary.endswith(f"ApiException: {forbidden}")
 
 
 def test_it_is_past_once_a_run_has_started_since(instance: DagsterInstance) -> None:
