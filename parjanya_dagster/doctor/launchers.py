@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
-from dagster._core.errors import DagsterCodeLocationLoadError, DagsterUserCodeUnreachableError
-from dagster._utils.error import SerializableErrorInfo
-
+from parjanya_dagster.belief.launches import not_launched
 from parjanya_dagster.doctor.launch_obstacles import (
     NOT_LAUNCHED,
     RUN_LABEL,
@@ -28,11 +24,6 @@ from parjanya_dagster.doctor.launch_obstacles import (
 
 MOST = 50  # runs asked about in one look
 TIMEOUT = (3.0, 10.0)  # seconds to connect and to read
-_LONGEST = 500  # characters of an error that are quoted
-_EVENTS = 5  # of the last of a run that are looked at
-_OF_THE_CODE = {
-    one.__name__ for one in (DagsterUserCodeUnreachableError, DagsterCodeLocationLoadError)
-}  # the code location is at fault, and has a finding of its own
 
 
 class Pods:
@@ -108,12 +99,21 @@ class OfInstance:
     Its launcher may fail to open here, so it is opened only when asked.
     """
 
-    def __init__(self, instance: DagsterInstance) -> None:
+    def __init__(self, instance: Any) -> None:
         self._instance = instance
 
     def obstacles(self, run_ids: Sequence[str]) -> list[Obstacle]:
         """Raises whatever the client raises, unless the launcher has said already what is wrong."""
-        refused = _not_launched(self._instance, list(run_ids)[:MOST])
+        refused = [
+            Obstacle(
+                kind=NOT_LAUNCHED,
+                run_id=one.run_id,
+                where=f"the launcher {one.launcher}",
+                said=one.said,
+                since=one.at,
+            )
+            for one in not_launched(self._instance, list(run_ids)[:MOST])
+        ]
         try:
             return refused + self._open().obstacles(run_ids)
         except Exception:
@@ -131,56 +131,3 @@ class OfInstance:
         if kind.startswith("dagster_aws."):
             return Tasks(launcher.ecs, self._instance)
         return Nowhere()
-
-
-def _not_launched(instance: DagsterInstance, run_ids: Sequence[str]) -> list[Obstacle]:
-    """Runs that failed because the launcher raised: the daemon writes its error into their log.
-
-    Those since which a run has started are past: the launcher launches again.
-    """
-    if not run_ids:
-        return []
-    failed = RunsFilter(run_ids=run_ids, statuses=[DagsterRunStatus.FAILURE])
-    records = instance.get_run_records(failed)
-    never_started = [record for record in records if record.start_time is None]
-    if not never_started:
-        return []
-    launched = [DagsterRunStatus.STARTED, DagsterRunStatus.SUCCESS]
-    newest = instance.get_run_records(RunsFilter(statuses=launched), limit=1)
-    last = max((record.start_time or 0.0 for record in newest), default=0.0)
-    found = []
-    for record in never_started:
-        if (record.end_time or record.update_timestamp.timestamp()) < last:
-            continue
-        run_id = record.dagster_run.run_id
-        events = instance.get_records_for_run(
-            run_id, of_type=DagsterEventType.ENGINE_EVENT, limit=_EVENTS, ascending=False
-        )
-        for event in events.records:
-            of_dagster = event.event_log_entry.dagster_event
-            error = of_dagster and of_dagster.engine_event_data.error
-            if error and error.cls_name not in _OF_THE_CODE:
-                where = type(instance.run_launcher).__name__
-                found.append(
-                    Obstacle(
-                        kind=NOT_LAUNCHED,
-                        run_id=run_id,
-                        where=f"the launcher {where}",
-                        said=_words(error),
-                        since=event.timestamp,
-                    )
-                )
-                break
-    return found
-
-
-def _words(error: SerializableErrorInfo) -> str:
-    """What went wrong in the end. Of an answer of the Kubernetes API, its message."""
-    while error.cause is not None:
-        error = error.cause
-    said, _, answer = error.message.partition("HTTP response headers:")
-    body = answer.partition("HTTP response body:")[2].strip()
-    if body.startswith("{"):
-        with suppress(ValueError):
-            said = f"{said} {json.loads(body).get('message', '')}"
-    return " ".join(said.split())[:_LONGEST]
