@@ -5,6 +5,7 @@ none to spare. Asked of moto, an emulator: IAM itself is not there.
 from __future__ import annotations
 
 import importlib.util
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -133,7 +134,9 @@ def test_workers_and_sensors_may_do_what_they_do(store: DynamoStore) -> None:
     store.put_tenant(tenant("worker"))
     arrive(store, 3, slug="worker")
     alike = claim(store, "validated", limit=2)
-    commit(store, alike, lambda one: Completed(found(one), {}, {f"key{n}": n for n in range(3)}))
+    long = {"picture": random.Random(1).randbytes(4000).hex()}  # it is written beside the rows
+    keys = {f"key{n}": n for n in range(3)}
+    commit(store, alike, lambda one: Completed(found(one, body=long), {}, keys))
     carry(store)
     store.beat("run:1", NOON, {})
     store.forget(["run:1"])
