@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from parjanya_dagster.lanes.placement import Launcher, Placement
 
 BY_QUEUE = 300.0  # seconds between sweeps where notifications tell what landed
 DEFAULT_PROMPT = "default@2"
-_DETECTOR = "(faces|language|nsfw|overlay)"
+DETECTORS = ("faces", "language", "nsfw", "overlay")
 
 
 class Group(BaseModel):
@@ -289,7 +289,6 @@ class Engines(Group):
     )
     detectors: str = Field(
         default="",
-        pattern=rf"^\s*({_DETECTOR}(\s*,\s*{_DETECTOR})*)?\s*$",
         description="More that `enriched` looks for, comma-separated: `faces`, `language`, `nsfw`, "
         "`overlay`; `language` and `nsfw` need the extra of their name.",
     )
@@ -307,7 +306,21 @@ class Engines(Group):
     @property
     def wanted(self) -> tuple[str, ...]:
         """The detectors, each once, in the order of their names."""
-        return tuple(sorted({name.strip() for name in self.detectors.split(",")} - {""}))
+        return _listed(self.detectors)
+
+    @field_validator("detectors")
+    @classmethod
+    def _known(cls, detectors: str) -> str:
+        if unknown := [name for name in _listed(detectors) if name not in DETECTORS]:
+            raise ValueError(
+                f"There is no detector {unknown[0]!r}. Choose from {', '.join(DETECTORS)}, "
+                "separated by commas"
+            )
+        return detectors
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(sorted({name.strip() for name in names.split(",")} - {""}))
 
 
 class Vlm(Group):

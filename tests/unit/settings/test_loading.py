@@ -151,3 +151,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, broken: str) -> Non
     file.mkdir() if broken == "a folder" else file.write_bytes(b"\xff\xfe\n")
     with pytest.raises(SettingsInvalid, match=r"parjanya\.env cannot be read"):
         load(tmp_path)
+
+
+def test_detectors_are_named_in_a_list_and_one_that_there_is_not_is_refused() -> None:
+    listed = read(HOME, {"PARJANYA_ENGINES__DETECTORS": " language , faces,faces "})
+    assert listed.engines.wanted == ("faces", "language")
+    said = refused({"PARJANYA_ENGINES__DETECTORS": "faces,ages"})
+    assert "no detector 'ages'. Choose from faces, language, nsfw, overlay" in said
