@@ -31,6 +31,7 @@ MODULES = {
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
     "unit/media/test_fuzz.py": "long",
     "unit/media/test_pool.py": "long",  # processes
+    "unit/gpu_ops/test_own_embedders.py": "model",
     "unit/learning/test_learning.py": "long",  # tastes are fitted
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
     "unit/release/test_killed.py": "long",  # processes
