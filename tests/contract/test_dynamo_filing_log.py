@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.errors import StorageUnavailable, TruthUnavailable
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.truth.dynamo import DynamoStore, filing_log, keys, open_wire, schema
 from parjanya_dagster.truth.dynamo.codec import attributes
@@ -167,3 +167,19 @@ def test_a_log_that_was_restored_goes_on_without_a_gap(wire: Wire) -> None:
     now[0] += filing_log.LATELY
     fill(log, 1, since=9)
     assert [int(item["sk"]["S"]) for item in wire.query("filings#acme")] == [0, 1, 2, 3]
+
+
+def test_who_meets_others_at_every_page_comes_at_another_time(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 workers who all tried again at once, most gave up."""
+    log, pauses = FilingLog(wire), list[float]()
+    fill(log, 1)
+    monkeypatch.setattr(filing_log, "ROUNDS", 6)
+    monkeypatch.setattr(wire, "_pause", pauses.append)
+    monkeypatch.setattr(log, "_end", lambda _: (-1, bytes(16)))  # another is always quicker
+    log.clock = lambda: float("inf")
+    with pytest.raises(TruthUnavailable):
+        fill(log, 1)
+    assert len(pauses) == 4
+    assert all(0 < pause <= 0.02 * 2**tries for tries, pause in enumerate(pauses))
