@@ -28,6 +28,7 @@ class Limiter:
 
     def __init__(self, burst: int, per_second: float, clock: Callable[[], float]) -> None:
         self._span, self._cost, self._burst = burst / per_second, 1.0 / per_second, burst
+        self._longest = self._span  # seconds that pay off the most that was taken at once
         self._clock = clock
         self._paid: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -43,7 +44,8 @@ class Limiter:
             wait = self._wait(key, n)
             if wait == 0.0:
                 now = self._clock()
-                self._paid[key] = self._paid_at(key, now) + min(n, self._burst) * self._cost
+                self._longest = max(self._longest, n * self._cost)
+                self._paid[key] = self._paid_at(key, now) + n * self._cost
                 self._paid.move_to_end(key)
                 while len(self._paid) > MOST_KEYS:
                     self._paid.popitem(last=False)
@@ -51,14 +53,14 @@ class Limiter:
 
     def _wait(self, key: str, n: int) -> float:
         now = self._clock()
-        # More than fits at once is let through where nothing was taken before.
+        # More than fits at once is let through where nothing was taken before, and paid off whole.
         after = self._paid_at(key, now) + min(n, self._burst) * self._cost
         late = after - now - self._span
         return late if late > 1e-9 * self._span else 0.0
 
     def _paid_at(self, key: str, now: float) -> float:
         """Not before now; and not later than a clock that was ahead can have made it."""
-        return min(max(self._paid.get(key, now), now), now + self._span)
+        return min(max(self._paid.get(key, now), now), now + self._longest)
 
 
 def shared(burst: int, per_second: float, clock: Callable[[], float], processes: int) -> Limiter:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.errors import StorageUnavailable, TruthUnavailable
 from parjanya_dagster.objects.local import FolderObjects
-from parjanya_dagster.truth.dynamo import DynamoStore, filing_log, keys, open_wire
+from parjanya_dagster.truth.dynamo import DynamoStore, filing_log, keys, open_wire, schema
 from parjanya_dagster.truth.dynamo.codec import attributes
 from parjanya_dagster.truth.dynamo.filing_log import FilingLog
 from parjanya_dagster.truth.dynamo.filings import code
@@ -18,7 +18,7 @@ from parjanya_dagster.truth.dynamo.likeness import BY_KEY
 from parjanya_dagster.truth.dynamo.wire import Add, Wire
 from tests.contract.dynamo import Requests
 from tests.support.backends import empty_table
-from tests.support.world import arrive, tenant
+from tests.support.world import NOON, arrive, tenant
 
 PAGES = 11  # two copies of many pages, one of few, and a page that is in none
 
@@ -129,3 +129,57 @@ def test_what_was_filed_by_key_before_is_found_beside_the_log(wire: Wire) -> Non
     wire.write(Add(keys.tenant("acme"), {}, attributes({BY_KEY: True})))
     found = store.alike("acme", {"x": {"all": 0}}, 64)["x"]
     assert {row.image_id: bits for row, bits in found} == {old: 1, new: 2}
+
+
+def test_a_process_of_before_may_file_by_key_after_the_migration(wire: Wire) -> None:
+    """Images of a tenant that comes meanwhile, too. They are found, and stay so."""
+    version = wire.get(schema.SCHEMA) or {}
+    wire.put(schema.SCHEMA, attributes({"version": 3, "usable_from": 3}))
+    schema.migrate(wire, clock=lambda: NOON - 60)
+    DynamoStore(wire).put_tenant(tenant())
+    (old,) = arrive(DynamoStore(wire), 1)
+    at = keys.arrival(DynamoStore(wire).get_many([old])[old])
+    wire.put((keys.like("acme", "all"), at), attributes({"image_id": old, "view": 1}))
+    for days in (0, 30):
+        schema.migrate(wire, clock=lambda days=days: NOON + days * 86_400)
+        found = DynamoStore(wire).alike("acme", {"x": {"all": 0}}, 64)["x"]
+        assert [row.image_id for row, _ in found] == [old]
+    assert wire.get(schema.SCHEMA) == version
+
+
+def test_what_is_named_of_another_tenant_is_not_told(wire: Wire) -> None:
+    """Copies lie in buckets of tenants, who may write there."""
+    store = DynamoStore(wire)
+    store.put_tenant(tenant())
+    store.put_tenant(tenant("other"))
+    (image,) = arrive(store, 1)
+    store.filings.append("other", [(image, NOON, {"all": 3})])
+    assert store.alike("other", {"x": {"all": 0}}, 64) == {"x": []}
+
+
+def test_a_log_that_was_restored_goes_on_without_a_gap(wire: Wire) -> None:
+    now = [0.0]
+    log = FilingLog(wire, clock=lambda: now[0])
+    fill(log, 5)
+    for number in (3, 4):  # the table was brought back under its name, from before they came
+        pk, sk = keys.filing("acme", number)
+        wire.call("delete_item", Key={"pk": {"S": pk}, "sk": {"S": sk}})
+    now[0] += filing_log.LATELY
+    fill(log, 1, since=9)
+    assert [int(item["sk"]["S"]) for item in wire.query("filings#acme")] == [0, 1, 2, 3]
+
+
+def test_who_meets_others_at_every_page_comes_at_another_time(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 workers who all tried again at once, most gave up."""
+    log, pauses = FilingLog(wire), list[float]()
+    fill(log, 1)
+    monkeypatch.setattr(filing_log, "ROUNDS", 6)
+    monkeypatch.setattr(wire, "_pause", pauses.append)
+    monkeypatch.setattr(log, "_end", lambda _: (-1, bytes(16)))  # another is always quicker
+    log.clock = lambda: float("inf")
+    with pytest.raises(TruthUnavailable):
+        fill(log, 1)
+    assert len(pauses) == 4
+    assert all(0 < pause <= 0.02 * 2**tries for tries, pause in enumerate(pauses))

@@ -104,6 +104,16 @@ def test_a_run_knows_that_its_next_stage_has_something_to_do(site: Site, clock: 
     assert sorted(one.image_id for one in rows) == sorted(ids)
 
 
+def test_there_is_something_to_do_behind_what_others_took(site: Site, clock: Clock) -> None:
+    """Else the run loads no model, and its rows wait for another."""
+    arrived(site, 10)
+    one, other = site.process(), site.process()
+    taken = {each.image_id for each in claim(one, limit=7, now=clock())}
+    (row,) = other.due_rows(other.batches(), ["validated"], clock(), 1)
+    assert row.image_id not in taken
+    assert len(other.due_rows(other.batches(), ["validated"], clock(), 10)) == 3
+
+
 def test_a_row_that_waits_is_not_due_before_its_time(site: Site, clock: Clock) -> None:
     arrived(site, 1)
     run = site.process()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.truth.dynamo import changes, keys
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.filing_log import FilingLog
+from parjanya_dagster.truth.dynamo.old_queue import STILL
 from parjanya_dagster.truth.dynamo.recent import Recent
 from parjanya_dagster.truth.dynamo.wire import Wire, Write
 from parjanya_dagster.truth.models import ImageRow
@@ -40,6 +42,11 @@ class Base:
         self.rules = rules or Rules()
         self.batch_size = batch_size
         self.rng = rng or random.Random()
+
+    @cached_property
+    def adopts(self) -> bool:
+        """Whether a process of a version before 4 of the table may still write as it did."""
+        return STILL in (self.wire.get(keys.SCHEMA) or {})
 
     def _read(self, image_ids: Iterable[str]) -> dict[str, Stored]:
         items = self.wire.get_all(keys.image(image_id) for image_id in image_ids if image_id)

@@ -12,7 +12,8 @@ from before a table was restored or made anew is known to be none of this log's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ Image = tuple[str, float, Mapping[str, int]]
 
 MOST_IMAGES = 500  # in a page: 143 KB, of the 400 that an item may have
 FEW, MANY = 64, 1024  # pages in a copy; those of MANY are made of those of FEW
+LATELY = 60.0  # seconds for which it is believed that the log still has the page we wrote last
 ROUNDS = 50  # how often another was quicker with the next page
 ROOT = "likeness/"
 """Copies are below this prefix of a tenant's bucket."""
@@ -62,9 +64,15 @@ class _Stretch:
 class FilingLog:
     """The log of each tenant. `objects`: where copies are kept. None: nowhere."""
 
-    def __init__(self, wire: Wire, objects: Objects | None = None) -> None:
-        self.wire, self.objects = wire, objects
-        self._last: dict[str, tuple[int, bytes]] = {}  # what we wrote last: a guess
+    def __init__(
+        self,
+        wire: Wire,
+        objects: Objects | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.wire, self.objects, self.clock = wire, objects, clock
+        # What we wrote last, and when: a guess. A table may be restored under the same name.
+        self._last: dict[str, tuple[int, bytes, float]] = {}
 
     def append(self, tenant: str, images: Sequence[Image]) -> None:
         """File images. When this returns, every search that begins later finds them."""
@@ -73,14 +81,17 @@ class FilingLog:
             self._append(tenant, filings.packed(filings.of_images(some)))
 
     def _append(self, tenant: str, filed: bytes) -> None:
-        last = self._last.get(tenant)
-        for _ in range(ROUNDS):
+        known = self._last.get(tenant)
+        last = known[:2] if known and self.clock() - known[2] < LATELY else None
+        for lost in range(ROUNDS):
+            if lost > 1:  # the first time we may only have guessed wrong
+                self.wire.rest(lost - 2)
             number, digest = last or self._end(tenant)
             page = _Page(number + 1, digest, filed)
             item = codec.attributes({"before": page.before, "filed": filed})
             there = self.wire.write(Put(keys.filing(tenant, page.number), item, ABSENT))
             if there is None:
-                self._last[tenant] = page.number, page.after
+                self._last[tenant] = page.number, page.after, self.clock()
                 return
             last = None
         raise TruthUnavailable(f"Others file images of {tenant!r} all the time.")

@@ -131,7 +131,7 @@ def unpacked(data: bytes) -> Filings:
         raise ValueError("This is no block of likeness of this version.")
     ends = np.cumsum((_HEAD.size, *sizes)).tolist()
     cut = [data[start:end] for start, end in pairwise(ends)]
-    return Filings(
+    block = Filings(
         ids=np.frombuffer(cut[0], np.uint8).reshape(images, _ID),
         landed=np.frombuffer(cut[1], np.float64),
         views_of=np.frombuffer(cut[2], np.uint16),
@@ -139,10 +139,17 @@ def unpacked(data: bytes) -> Filings:
         keys_of=np.frombuffer(cut[4], np.uint8),
         keys=np.frombuffer(cut[5], np.uint32),
     )
+    counted = int(block.views_of.sum(dtype=np.int64)), int(block.keys_of.sum(dtype=np.int64))
+    if counted != (views, keys):
+        raise ValueError("This is no block of likeness: its counts do not agree.")
+    return block
 
 
 def found(block: Filings, codes: Iterable[int], most: int) -> list[Filing]:
-    """What is filed under these keys, of each key the `most` that landed first."""
+    """What is filed under these keys, of each key the `most` images that landed first.
+
+    An image counts once, as it was filed first: its commit may have failed often.
+    """
     import numpy as np
 
     wanted = np.unique(np.fromiter(codes, np.uint32))
@@ -157,7 +164,9 @@ def found(block: Filings, codes: Iterable[int], most: int) -> list[Filing]:
     under = block.keys[hits]
     names = block.ids[image].copy().view(f"S{_ID}").ravel()
     order = np.lexsort((names, block.landed[image], under))
-    under, view, image = under[order], view[order], image[order]
+    under, view, image, names = under[order], view[order], image[order], names[order]
+    new = np.concatenate(([True], (under[1:] != under[:-1]) | (names[1:] != names[:-1])))
+    under, view, image = under[new], view[new], image[new]
     first = np.flatnonzero(np.concatenate(([True], under[1:] != under[:-1])))
     place = np.arange(len(under)) - np.repeat(first, np.diff(first, append=len(under)))
     early = np.flatnonzero(place < most)

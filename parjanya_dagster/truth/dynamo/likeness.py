@@ -74,7 +74,12 @@ class Likeness(Base):
                     if apart <= distance and filing.image_id != image_id:
                         best[filing.image_id] = min(apart, best.get(filing.image_id, apart))
         others = self._read(sorted({other for best in near.values() for other in best}))
-        rows = {i: stored.row for i, stored in others.items() if stored.row.object_state == PRESENT}
+        # Copies lie in the tenant's bucket: whatever one names, nothing of others is told.
+        rows = {
+            image_id: row
+            for image_id, row in ((i, stored.row) for i, stored in others.items())
+            if row.object_state == PRESENT and row.tenant == tenant
+        }
         return {
             image_id: sorted(
                 ((rows[other], apart) for other, apart in best.items() if other in rows),
@@ -89,7 +94,7 @@ class Likeness(Base):
         if home is None:
             return {}
         found = self.filings.search(tenant, codec.text(home, "bucket"), codes.values(), CROWD)
-        if BY_KEY in home:  # they were filed before the others
+        if BY_KEY in home or self.adopts:  # they were filed before the others
             by_key = self.wire.each(lambda key: self._by_key(tenant, key, codes[key]), list(codes))
             found = [*chain.from_iterable(by_key), *found]
         first: dict[tuple[int, str], Filing] = {}

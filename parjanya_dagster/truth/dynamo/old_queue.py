@@ -1,7 +1,7 @@
 """Rows that a version before 4 of the table queued: two indexes held what one does now.
 
 They are written again as they are, and so come into the index `queue`. `parjanya migrate` does it,
-and so does whoever frees leases, until the migration after that one: a process of the version
+and so does whoever frees leases, until a migration a week after that one: a process of the version
 before may still be at work meanwhile.
 """
 
@@ -13,7 +13,8 @@ from parjanya_dagster.truth.dynamo import changes, codec, keys
 from parjanya_dagster.truth.dynamo.wire import Put, Wire
 from parjanya_dagster.truth.stages import WORKABLE
 
-STILL = "old_queue"  # what the item of the schema has while rows of before may come
+STILL = "old_queue"
+"""What the item of the schema has while rows of before may come: when it was migrated."""
 FEW, MANY = 200, 2000  # rows of each partition at once: beside other work, and alone
 
 

@@ -21,6 +21,8 @@ VERSION = 4
 person. 1: records were among the heartbeats."""
 USABLE_FROM = 4  # the oldest version whose code can use the table too: what a version adds only
 SCHEMA = keys.SCHEMA
+STILL_FOR = 7 * 86_400  # seconds for which processes of the version before may be at work
+MIXED_FOR = 86_400  # and for which they may validate images of tenants that come meanwhile
 PATIENCE = 900.0  # seconds to wait for a new index: DynamoDB reads the whole table for it
 
 _NUMBERS = frozenset({"due_at", "lease_until", "updated_at", "landed_at"})
@@ -61,7 +63,11 @@ def table(name: str) -> dict[str, Any]:
     }
 
 
-def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
+def migrate(
+    wire: Wire,
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> None:
     """Create the table, or add the indexes that it lacks. Safe to call from many processes."""
     described = wire.describe()
     if described is None:
@@ -78,22 +84,25 @@ def migrate(wire: Wire, pause: Callable[[float], None] = time.sleep) -> None:
     carry_over(wire)
     if recorded and number(recorded, "version") < 3:
         file_for_review(wire)
-    was_old = recorded is not None and number(recorded, "version") < 4
-    if was_old:
-        _note_filed_by_key(wire)
-    if was_old or (recorded and STILL in recorded):
+    still: dict[str, int] = {}
+    if recorded and (STILL in recorded or number(recorded, "version") < 4):
+        now = int(clock())
+        since = number(recorded, STILL, now)
+        _note_filed_by_key(wire, since + MIXED_FOR)
         while adopt(wire, MANY):
             pass
-    # A process of before may still write as it did: until the next migration the reconciler looks.
-    still = {STILL: True} if was_old else {}
+        # A process of before may still write as it did: so long the reconciler looks. A second
+        # migration does not end it: on ECS each start of the code server is one.
+        still = {STILL: since} if now - since < STILL_FOR else {}
     wire.put(SCHEMA, attributes({"version": VERSION, "usable_from": USABLE_FROM, **still}))
 
 
-def _note_filed_by_key(wire: Wire) -> None:
+def _note_filed_by_key(wire: Wire, before: float) -> None:
     """Tenants of before have images that were filed by key: whoever searches looks there too."""
     for item in list(wire.query("tenants")):
         slug = text(item, "slug")
-        wire.write(Add(keys.tenant(slug), {}, attributes({BY_KEY: True}), {"slug": slug}))
+        if BY_KEY not in item and float(item["created_at"]["N"]) < before:
+            wire.write(Add(keys.tenant(slug), {}, attributes({BY_KEY: True}), {"slug": slug}))
 
 
 def check(wire: Wire) -> None:

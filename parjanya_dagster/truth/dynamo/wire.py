@@ -320,8 +320,12 @@ class Wire:
         """Pause before the next try, longer each time. Raises TruthUnavailable after too many."""
         if tries >= TRIES:
             raise TruthUnavailable(f"{self.where} is too busy: tried {tries} times.")
-        self._pause(self._rng.uniform(0.0, min(2.0, 0.02 * 2.0**tries)))
+        self.rest(tries)
         return tries + 1
+
+    def rest(self, tries: int) -> None:
+        """Pause, so that those who were in each other's way come at different times."""
+        self._pause(self._rng.uniform(0.0, min(2.0, 0.02 * 2.0**tries)))
 
 
 def key_of(item: Mapping[str, Any]) -> Key:

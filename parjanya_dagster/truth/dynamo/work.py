@@ -6,7 +6,6 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from itertools import chain, islice
 
 from parjanya_dagster.errors import InvalidTransition
@@ -17,7 +16,7 @@ from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.filing_log import Image
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.old_queue import STILL, adopt
+from parjanya_dagster.truth.dynamo.old_queue import adopt
 from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
 from parjanya_dagster.truth.models import DueBatch, Evidence, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
@@ -71,10 +70,6 @@ class Work(Base):
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 
-    @cached_property
-    def _adopts(self) -> bool:
-        return STILL in (self.wire.get(keys.SCHEMA) or {})
-
     def _about(self, cut: Mapping[queue.Of, int], due: Mapping[queue.Of, int]) -> Counter[queue.Of]:
         """How many more rows are due, about, of batches with more than a look reads."""
         tallies = self.wire.get_all(keys.tally(batch) for _, batch in cut)
@@ -120,16 +115,23 @@ class Work(Base):
         for start in range(0, len(places), THREADS):
             if len(rows) >= limit:
                 break
-            heads = self.wire.each(
-                lambda line: list(islice(self._candidates(line, limit, now), limit)),
-                places[start : start + THREADS],
-            )
-            rows += [
-                row
-                for row in self._rows(islice(chain.from_iterable(heads), limit - len(rows)))
-                if row.pipeline_status in statuses and _is_free(row, now)
+            streams = [
+                self._candidates(line, limit + SPARE, now)
+                for line in places[start : start + THREADS]
             ]
-        return rows
+            heads = self.wire.each(lambda stream: list(islice(stream, limit)), streams)
+            named = chain.from_iterable(map(chain, heads, streams))
+            some = list(islice(named, limit - len(rows)))
+            while some:
+                rows += [
+                    row
+                    for row in self._rows(some)
+                    if row.pipeline_status in statuses and _is_free(row, now)
+                ]
+                # Others may have taken these, whatever the index says. More are behind them.
+                left = limit - len(rows)
+                some = list(islice(named, max(left, SPARE))) if left > 0 else []
+        return rows[:limit]
 
     # --- claims ---
 
@@ -322,7 +324,7 @@ class Work(Base):
         return last
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
-        if self._adopts:
+        if self.adopts:
             adopt(self.wire)
         return self._expire(now, limit)
 

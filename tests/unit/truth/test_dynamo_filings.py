@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,23 @@ def test_keys_of_likeness_are_told_apart_exactly() -> None:
     every = media.likeness_keys(views)
     assert len({code(key) for key in every}) == len(every)
     assert max(map(code, every)) < 1 << 24 <= code("other")
+
+
+def test_an_image_that_was_filed_often_hides_no_other() -> None:
+    """Each commit that fails files its images before it, and the next one files them again."""
+    again, other = "aa" * 12, "bb" * 12
+    filed = [*[(again, 1.0, {"k": view}) for view in range(20)], (other, 2.0, {"k": 5})]
+    found = filings.found(filings.of_images(filed), [code("k")], 9)
+    assert [(one.image_id, one.view) for one in found] == [(again, 0), (other, 5)]
+
+
+def test_a_block_whose_counts_do_not_agree_is_refused() -> None:
+    block = filings.of_images(IMAGES[:3])
+    for name in ("views_of", "keys_of"):
+        counts = getattr(block, name).copy()
+        counts[-1] -= 1
+        with pytest.raises(ValueError, match="no block"):
+            filings.unpacked(filings.packed(replace(block, **{name: counts})))
 
 
 @pytest.mark.parametrize("data", [b"", b"likeness", filings.packed(filings.of_images([]))[:-1]])

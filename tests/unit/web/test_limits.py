@@ -32,8 +32,8 @@ def test_a_minute_lets_through_what_its_rate_says(clock: Clock) -> None:
 def test_more_than_fits_at_once_waits_for_everything_before(clock: Clock) -> None:
     limiter = Limiter(10, 1.0, clock)
     assert limiter.take("a", 200) == 0
-    assert limiter.wait("a", 200) == 10
-    assert limiter.wait("a") == 1
+    assert limiter.wait("a", 200) == 200, "it is paid off whole"
+    assert limiter.wait("a") == 191
 
 
 def test_a_clock_that_was_ahead_locks_nobody_out(clock: Clock) -> None:
@@ -50,6 +50,14 @@ def test_processes_side_by_side_let_through_what_one_may(clock: Clock) -> None:
     clock.pass_by(3)
     assert sum(one.take("a") == 0 for one in three for _ in range(10)) == 3
     assert shared(1, 1.0, clock, 3).take("a") == 0, "nobody is locked out"
+
+
+def test_large_requests_are_let_through_at_the_rate_too(clock: Clock) -> None:
+    two, let_through = [shared(60, 1.0, clock, 2) for _ in range(2)], 0
+    for _ in range(1000):
+        let_through += sum(100 for one in two if one.take("a", 100) == 0)
+        clock.pass_by(1)
+    assert let_through <= 1000 + 200
 
 
 def test_what_was_quiet_longest_is_forgotten(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
