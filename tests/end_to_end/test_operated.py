@@ -219,8 +219,9 @@ def page(watched: Watched, path: str = "", host: str = "127.0.0.1") -> tuple[int
 
 
 def test_another_sites_name_for_this_page_is_refused(watched: Watched) -> None:
-    assert page(watched, "healthz")[0] == 200
-    assert page(watched, "healthz", host="evil.example")[0] == 400
+    assert page(watched)[0] == 401  # who asks has no token
+    assert page(watched, host="evil.example")[0] == 400
+    assert page(watched, "healthz", host="10.0.0.7")[0] == 200  # as a load balancer asks
 
 
 def test_the_overview_shows_the_four_layers_on_one_screen(watched: Watched, browser: Any) -> None:
