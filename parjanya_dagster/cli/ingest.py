@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, platform_of
-from parjanya_dagster.cli.output import kinds_told, print_warning, quiet
+from parjanya_dagster.cli.output import kinds_told, print_note, print_warning, quiet
 
 if TYPE_CHECKING:
     from parjanya_dagster.objects.keys import Aside
@@ -27,9 +27,10 @@ def ingest(
     """Copy files or folders into a tenant's bucket. An unknown tenant is registered."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from parjanya_dagster.ingest.copy_files import collect, upload
+    from parjanya_dagster.ingest.copy_files import collect, upload, with_sidecars
     from parjanya_dagster.ingest.known_buckets import KnownBuckets
     from parjanya_dagster.ingest.owners import register_by_hand
+    from parjanya_dagster.objects.keys import set_aside
 
     collected = collect(paths)
     platform = platform_of(home, making=True)
@@ -37,14 +38,22 @@ def ingest(
     buckets = KnownBuckets(platform.store, platform.objects, platform.clock)
     buckets.refresh()
     buckets.require(owner)  # files in an empty mount point would be hidden by its volume
+    files = collected.uploads
+    if platform.settings.looks_beside:
+        files = with_sidecars(files)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, disable=quiet() or not sys.stderr.isatty()) as progress:
-        task = progress.add_task(f"into {tenant}", total=len(collected.uploads))
-        copied = 0
-        for _ in upload(platform.objects, owner, collected.uploads, collected.refused):
-            copied += 1
+        task = progress.add_task(f"into {tenant}", total=len(files))
+        images = sidecars = 0
+        for file in upload(platform.objects, owner, files, collected.refused):
+            if set_aside(file.key) is None:
+                images += 1
+            else:
+                sidecars += 1
             progress.advance(task)
-    typer.echo(f"{copied} files are in the bucket of {tenant}.")
+    typer.echo(f"{images} files are in the bucket of {tenant}.")
+    if sidecars:
+        print_note(f"Sidecars beside them, which may say when and where: {sidecars}.")
     _print_aside(collected.aside)
     for path, reason in collected.refused.items():
         print_warning(f"Left out: {path}: {reason}")

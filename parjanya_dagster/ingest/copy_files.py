@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.keys import (
     INCOMING,
@@ -110,6 +111,29 @@ def _walk(top: Path, collected: Collected) -> None:
         for name in sorted(names):
             file = Path(base, name)
             collected.add(file, INCOMING + file.relative_to(top.parent).as_posix())
+
+
+def with_sidecars(uploads: Sequence[Upload]) -> list[Upload]:
+    """The same, with the sidecars that lie beside each image before it: it is read with them.
+
+    A file that is no sidecar by its name and size, or cannot be looked at, is none.
+    """
+    found: dict[str, Upload] = {}
+    for image in uploads:
+        for key in media.sidecar_names(image.key):
+            path = image.path.with_name(key.rpartition("/")[2])
+            if key not in found and _may_be_read(path):
+                found[key] = Upload(path, key)
+        found[image.key] = image
+    return list(found.values())
+
+
+def _may_be_read(path: Path) -> bool:
+    try:
+        about = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_size <= media.LARGEST_SIDECAR
 
 
 def upload(

@@ -97,7 +97,9 @@ class Uploads(Group):
         default="", description="Web origins whose pages may upload, separated by spaces."
     )
     files_per_minute: int = Field(
-        default=6000, ge=1, description="Uploads that one token may ask for, in each process."
+        default=6000,
+        ge=1,
+        description="Uploads that one token may ask for, in all processes together.",
     )
 
 

@@ -66,5 +66,11 @@ class Settings(groups.Group):
         return self.objects.url or (self.home / "buckets").as_uri()
 
     @property
+    def looks_beside(self) -> bool:
+        """Whether sidecars are looked for: each costs a request where buckets are remote."""
+        in_folders = self.objects_url.startswith("file:")
+        return self.media.sidecars == "always" or (self.media.sidecars == "folders" and in_folders)
+
+    @property
     def rules(self) -> Rules:
         return Rules(retry_horizon=self.runs.retry_horizon_hours * HOUR)

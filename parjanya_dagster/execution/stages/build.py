@@ -26,7 +26,7 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
             limits=Limits(settings.media.max_bytes, settings.media.max_pixels),
             decode=decoders_of(settings).validate,
             coordinates=settings.media.coordinates,
-            sidecars=looks_beside(settings),
+            sidecars=settings.looks_beside,
         )
     if stage == "curated":
         from parjanya_dagster.execution.stages.curate import Curate
@@ -58,14 +58,6 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
         lambda row: (
             resources.registry.get(row.target) if row.target else resources.policy_of(row.tenant)
         ),
-    )
-
-
-def looks_beside(settings: Settings) -> bool:
-    """Whether sidecars are looked for: each costs a request where buckets are remote."""
-    in_folders = settings.objects_url.startswith("file:")
-    return settings.media.sidecars == "always" or (
-        settings.media.sidecars == "folders" and in_folders
     )
 
 

@@ -175,11 +175,14 @@ def test_files_can_be_ingested_while_nothing_runs(
     for n in range(3):
         (tmp_path / "photos" / f"{n}.jpg").write_bytes(picture(n))
     (tmp_path / "photos" / "x.part").write_bytes(b"half")
+    (tmp_path / "photos" / "2.xmp").write_bytes(b"<x/>")
     done = parjanya("ingest", "--tenant", "acme", str(tmp_path / "photos"))
     assert done.returncode == 1  # for the one that was left out
     assert "3 files are in the bucket of acme." in done.stdout
     assert "x.part: Its name ends like that of an unfinished download" in done.stderr
-    assert len(list((home / "buckets" / "acme" / "incoming" / "photos").iterdir())) == 3
+    assert "Sidecars beside them, which may say when and where: 1." in done.stderr
+    lies = {path.name for path in (home / "buckets" / "acme" / "incoming" / "photos").iterdir()}
+    assert lies == {"0.jpg", "1.jpg", "2.jpg", "2.xmp"}
     status = parjanya("status")
     assert "acme" in status.stdout
     assert "is `parjanya up` running" in status.stdout

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.ingest.copy_files import HIDDEN, VANISHED, collect, upload
+from parjanya_dagster.ingest.copy_files import HIDDEN, VANISHED, collect, upload, with_sidecars
 from parjanya_dagster.platform import Platform
 
 FOREVER = 1e12
@@ -186,3 +186,22 @@ def test_other_bytes_under_the_same_key_are_a_new_version(
     rows = platform.store.find("incoming/a.jpg", "acme")
     assert sorted(row.object_state for row in rows) == states
     assert platform.objects.head("acme", "incoming/a.jpg").version == rows[0].version
+
+
+def test_sidecars_come_before_their_image_and_nothing_else_comes(folder: Path) -> None:
+    for name in ("a.jpg.xmp", "a.xmp", "a.jpg.json", "other.json", "a.aae"):
+        (folder / name).write_text("{}")
+    (folder / "2024" / "may" / "b.xmp").write_bytes(bytes(2 << 20))  # too large to be read
+    os.mkfifo(folder / "2024" / "may" / "b.jpg.xmp")
+    (folder / "2024" / "may" / "b.jpg.json").symlink_to(folder / "nowhere")
+    keys = [
+        one.key.removeprefix("incoming/photos/") for one in with_sidecars(collect([folder]).uploads)
+    ]
+    assert keys == ["a.jpg.xmp", "a.xmp", "a.jpg.json", "a.jpg", "2024/may/b.jpg"]
+
+
+def test_a_sidecar_that_two_images_share_comes_once_and_before_both(folder: Path) -> None:
+    (folder / "a.tif").write_bytes(b"t")
+    (folder / "a.xmp").write_text("x")
+    found = with_sidecars(collect([folder / "a.jpg", folder / "a.tif"]).uploads)
+    assert [one.key for one in found] == ["incoming/a.xmp", "incoming/a.jpg", "incoming/a.tif"]
