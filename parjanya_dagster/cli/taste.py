@@ -100,6 +100,7 @@ def _tell(platform: Platform, tenant: str, kept: Kept, as_json: bool) -> None:
         print_json(
             {**needs, "new": kept.new, "learned_from": dict(taste.learned_from),
              "held_out": dict(taste.held_out), "penalty": taste.penalty,
+             "trees": len(taste.trees.leaves) if taste.trees else None,
              "calibration": [one.body() for one in taste.calibration],
              "features": list(taste.features), "space": taste.space, "review_load": left}
         )  # fmt: skip
@@ -114,7 +115,7 @@ def _print(needs: Mapping[str, Any], kept: Kept, left: Mapping[str, Any]) -> Non
     vectors = f" and vectors of {taste.space['model']}" if taste.space else ""
     typer.echo(f"Learned from {learned['decisions']} decisions ({learned['accept']} accepts, "
                f"{learned['reject']} rejects; {learned['left_out']} lacked evidence), over "
-               f"{len(taste.features)} features{vectors}.")  # fmt: skip
+               f"{len(taste.features)} features{vectors}, by {taste.kind}.")  # fmt: skip
     print_title("On decisions that it did not see")
     typer.echo(f"  {_share(held_out['agreement'])} agree. The more common verdict alone: "
                f"{100 * held_out['always_the_more_common']:.0f} %.")  # fmt: skip

@@ -132,6 +132,10 @@ class Design:
         """Shape: (n, columns), each of mean 0 and deviation 1 over what it was fitted to."""
         return (self._raw(examples) - self.centers) / self.scales
 
+    def plain(self, examples: Examples) -> Floats:
+        """Features without bends, within the range that was seen. Shape: (n, columns)."""
+        return np.clip(examples.table, self.lows, self.highs)
+
     def distances(self, examples: Examples) -> Floats:
         """How far each example lies from the middle of what was seen: root mean square of its
         deviations, feature by feature. Shape: (n,).

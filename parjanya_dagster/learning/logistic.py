@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 STEPS: Final = 50
-_CLOSE: Final = 1e-9  # a step that moves no weight by more than this is the last
+_CLOSE: Final = 1e-6  # a step that moves no weight by more is the last: what is left is its square
 
 
 def sigmoid(logits: Floats) -> Floats:

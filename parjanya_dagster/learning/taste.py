@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from parjanya_dagster.errors import TasteBroken
 from parjanya_dagster.learning.calibration import BINS, Bin, place_of
-from parjanya_dagster.learning.features import Design, numbers, tabled
+from parjanya_dagster.learning.features import Design, Examples, numbers, tabled
 from parjanya_dagster.learning.logistic import sigmoid
+from parjanya_dagster.learning.trees import Trees
 from parjanya_dagster.policy.canonical import canonical_json, content_hash
 
-FORMAT: Final = 1
+FORMAT: Final = 1  # of a regression
+WITH_TREES: Final = 2
 DIGITS: Final = 9  # of a number in a taste
 _BEYOND: Final = 1.1  # times the farthest example: what lies beyond is unlike them
 
@@ -39,8 +41,9 @@ class Taste:
 
     tenant: str
     design: Design
-    weights: NDArray[np.float64]  # (columns + 1,), the intercept last
-    penalty: float
+    weights: NDArray[np.float64] | None = None  # (columns + 1,), the intercept last
+    penalty: float | None = None
+    trees: Trees | None = None  # in the place of weights
     calibration: Sequence[Bin]
     space: Mapping[str, Any] | None  # of the vectors it reads
     learned_from: Mapping[str, Any]  # decisions: n, accept, reject, digest, until
@@ -51,7 +54,7 @@ class Taste:
         return {
             name: _rounded(part)
             for name, part in {
-                "format": FORMAT,
+                "format": FORMAT if self.trees is None else WITH_TREES,
                 "tenant": self.tenant,
                 "learned_from": dict(self.learned_from),
                 "held_out": dict(self.held_out),
@@ -59,12 +62,17 @@ class Taste:
                     {"n": one.n, "stated": one.stated, "accepted": one.accepted}
                     for one in self.calibration
                 ],
-                "penalty": self.penalty,
                 "space": dict(self.space) if self.space else None,
                 "design": _design_body(self.design),
-                "weights": self.weights.tolist(),
+                **self._model_body(),
             }.items()
         }
+
+    def _model_body(self) -> dict[str, Any]:
+        if self.trees is not None:
+            return {"trees": {name: _plain(getattr(self.trees, name)) for name in _OF_TREES}}
+        assert self.weights is not None
+        return {"penalty": self.penalty, "weights": self.weights.tolist()}
 
     @property
     def data(self) -> bytes:
@@ -73,6 +81,11 @@ class Taste:
     @property
     def hash(self) -> str:
         return content_hash(self.body())
+
+    @property
+    def kind(self) -> str:
+        """Of its model, in words."""
+        return "a regression" if self.trees is None else f"{len(self.trees.leaves)} trees"
 
     @property
     def features(self) -> Sequence[str]:
@@ -92,8 +105,7 @@ class Taste:
         distances = self.design.distances(examples)
         stated = np.full(len(images), np.nan)
         if whole.any():
-            columns = self.design.columns(examples.only(whole))
-            stated[whole] = sigmoid(columns @ self.weights[:-1] + self.weights[-1])
+            stated[whole] = sigmoid(self._logits(examples.only(whole)))
         said = []
         for at, image in enumerate(images):
             if not whole[at]:
@@ -106,6 +118,12 @@ class Taste:
             else:
                 said.append(self._within(float(stated[at])))
         return said
+
+    def _logits(self, examples: Examples) -> NDArray[np.float64]:
+        if self.trees is not None:
+            return np.asarray(self.trees.logits(self.design.plain(examples))[:, -1])
+        assert self.weights is not None
+        return np.asarray(self.design.columns(examples) @ self.weights[:-1] + self.weights[-1])
 
     def _within(self, stated: float) -> Opinion:
         if not self.calibration[place_of(stated)].reached:
@@ -125,8 +143,9 @@ def read(data: bytes) -> Taste:
 
     try:
         body = json.loads(data)
-        if body["format"] != FORMAT:
-            raise ValueError(f"its format is {body['format']!r}, and {FORMAT} is read here")
+        if body["format"] not in (FORMAT, WITH_TREES):
+            known = f"{FORMAT} and {WITH_TREES}"
+            raise ValueError(f"its format is {body['format']!r}, and {known} are read here")
         count = len(body["calibration"])
         if count != BINS:
             raise ValueError(f"its calibration has {count} bins, and not {BINS}")
@@ -137,8 +156,7 @@ def read(data: bytes) -> Taste:
         taste = Taste(
             tenant=body["tenant"],
             design=_design(body["design"]),
-            weights=np.array(body["weights"], dtype=np.float64),
-            penalty=body["penalty"],
+            **_model(body),
             calibration=curve,
             space=body["space"],
             learned_from=body["learned_from"],
@@ -149,6 +167,29 @@ def read(data: bytes) -> Taste:
     except Exception as error:  # whatever its bytes are
         raise TasteBroken(f"It cannot be read: {error}.") from error
     return taste
+
+
+_OF_TREES: Final = ("start", "features", "thresholds", "leaves")
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _model(body: Mapping[str, Any]) -> dict[str, Any]:
+    if body["format"] == FORMAT:
+        weights = np.array(body["weights"], dtype=np.float64)
+        return {"weights": weights, "penalty": body["penalty"]}
+    grown = body["trees"]
+    features = np.array(grown["features"], dtype=np.int64)
+    columns = len(body["design"]["paths"])
+    if features.min() < 0 or features.max() >= columns:
+        raise ValueError(f"its trees ask of a feature that is none of its {columns}")
+    shaped = {name: np.array(grown[name], dtype=np.float64) for name in ("thresholds", "leaves")}
+    sizes = features.shape, shaped["thresholds"].shape, shaped["leaves"].shape
+    if sizes != ((len(features), 3), (len(features), 3), (len(features), 4)):
+        raise ValueError("its trees are not of four leaves each")
+    return {"trees": Trees(start=float(grown["start"]), features=features, **shaped)}
 
 
 _ARRAYS: Final = ("lows", "highs", "knots", "principal", "offset", "centers", "scales")

@@ -1,22 +1,23 @@
 """Trains a taste, and says how well it does on decisions that it did not see. Pure.
 
-Decisions are held out in five parts, and look-alikes together. For each part a model is fitted to
-the other four, with its features' quantiles and directions. The penalty for a part is the one that
-does best on the others. What is kept at last is fitted to all.
+Decisions are held out in five parts, and look-alikes together. For each part models are fitted to
+the other four, with their features' quantiles and directions: a regression for each penalty, and
+trees. The kind for a part is the one that does best on the others. What is kept at last is fitted
+to all.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parjanya_dagster.errors import TooFewDecisions
-from parjanya_dagster.learning import calibration, logistic
+from parjanya_dagster.learning import calibration, logistic, trees
 from parjanya_dagster.learning.features import (
     COMMON,
     Examples,
@@ -34,6 +35,7 @@ from parjanya_dagster.policy.canonical import canonical_json
 FEWEST: Final = 50  # decisions
 FEWEST_OF_EACH: Final = 10
 PENALTIES: Final = (1.0, 4.0, 16.0, 64.0)
+COUNTS: Final = (20, 40, 80)  # of trees
 
 Floats = NDArray[np.float64]
 
@@ -92,15 +94,22 @@ def train(
     examples = varying(examples.only(whole))
     target = np.array([one.accepted for one in used], dtype=np.float64)
     fold = folds([one.sha256 for one in used], [one.phash for one in used])
-    stated, penalty = _held_out(examples, target, fold)
-    kept = design(examples)
-    weights = logistic.fit(kept.columns(examples), target, penalty)
+    stated, chosen = _held_out(examples, target, fold)
+    if chosen < len(PENALTIES):
+        kept, penalty = design(examples), PENALTIES[chosen]
+        model: dict[str, Any] = {
+            "penalty": penalty,
+            "weights": logistic.fit(kept.columns(examples), target, penalty),
+        }
+    else:  # trees read no vectors
+        space, kept = None, design(replace(examples, vectors=None))
+        count = COUNTS[chosen - len(PENALTIES)]
+        model = {"trees": trees.fit(kept.plain(examples), target, count)}
     curve = calibration.bins(logistic.sigmoid(stated), target)
     trained = Taste(
         tenant=tenant,
         design=kept,
-        weights=weights,
-        penalty=penalty,
+        **model,
         calibration=curve,
         space=space,
         learned_from={
@@ -124,18 +133,23 @@ def _require(n: int, accepted: int) -> None:
         )
 
 
-def _held_out(examples: Examples, target: Floats, fold: NDArray[np.int64]) -> tuple[Floats, float]:
-    """Logits of each example by models that did not see its fold, and the best penalty."""
-    logits = np.zeros((len(PENALTIES), len(target)))
+def _held_out(examples: Examples, target: Floats, fold: NDArray[np.int64]) -> tuple[Floats, int]:
+    """Logits of each example by models that did not see its fold, and which kind is best: one of
+    `PENALTIES`, and then of `COUNTS`.
+    """
+    logits = np.zeros((len(PENALTIES) + len(COUNTS), len(target)))
     for part in np.unique(fold):
         inside, outside = fold != part, fold == part
-        shaped = design(examples.only(inside))
-        columns = shaped.columns(examples.only(inside))
-        there = shaped.columns(examples.only(outside))
+        taught, asked = examples.only(inside), examples.only(outside)
+        shaped = design(taught)
+        columns, there = shaped.columns(taught), shaped.columns(asked)
         weights = None
         for at in reversed(range(len(PENALTIES))):  # each begins where the one before ended
             weights = logistic.fit(columns, target[inside], PENALTIES[at], weights)
             logits[at, outside] = there @ weights[:-1] + weights[-1]
+        grown = trees.fit(shaped.plain(taught), target[inside], max(COUNTS))
+        stated = grown.logits(shaped.plain(asked))
+        logits[len(PENALTIES) :, outside] = stated[:, COUNTS].T
 
     def best(chosen: NDArray[Any]) -> int:
         losses = [logistic.log_loss(one[chosen], target[chosen]) for one in logits]
@@ -144,7 +158,7 @@ def _held_out(examples: Examples, target: Floats, fold: NDArray[np.int64]) -> tu
     stated = np.zeros(len(target))
     for part in np.unique(fold):
         stated[fold == part] = logits[best(fold != part)][fold == part]
-    return stated, PENALTIES[best(np.ones(len(target), dtype=bool))]
+    return stated, best(np.ones(len(target), dtype=bool))
 
 
 def _figures(stated: Floats, target: Floats, curve: Sequence[calibration.Bin]) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def test_a_taste_that_is_not_what_was_named_holds_rows_back_and_decides_nothing(
     policy = published(place, 1, kept)
     key = keeping.key_of(1)
     there = place.objects.get("acme", key)
-    changed = replace(kept.taste, penalty=99.0)
+    changed = replace(kept.taste, learned_from={**kept.taste.learned_from, "until": 1})
     assert place.objects.put_over("acme", key, changed.data, "application/json", there.version)
     fresh = replace(place)  # a process that has read nothing yet
     with pytest.raises(TasteBroken, match="is named"):
@@ -188,7 +188,7 @@ def test_whatever_a_taste_raises_holds_back_its_own_images_alone(place: Platform
 
 def test_two_who_train_at_once_get_a_version_each(platform: Platform) -> None:
     platform.store.put_tenant(Tenant(slug="acme", bucket="acme", prefix="incoming/", policy="x@1"))
-    first, second = learned(), replace(learned(), penalty=99.0)
+    first, second = learned(), replace(learned(), learned_from={"decisions": 1})
     assert keeping.keep(platform.store, platform.objects, first).version == 1
     seen = iter([[], None])
 

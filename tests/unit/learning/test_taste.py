@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from parjanya_dagster.errors import TasteBroken, TooFewDecisions
-from parjanya_dagster.learning import logistic
+from parjanya_dagster.learning import logistic, trees
 from parjanya_dagster.learning.calibration import bins
+from parjanya_dagster.learning.features import numbers, tabled
 from parjanya_dagster.learning.taste import read
 from parjanya_dagster.learning.teaching import greedy
 from parjanya_dagster.learning.training import train
@@ -92,6 +93,63 @@ def test_few_decisions_teach_nothing_and_damaged_bytes_are_refused() -> None:
     for wrong in ({"learned_from": 5}, {"space": 5}, {"design": design}, {"calibration": []}):
         with pytest.raises(TasteBroken):
             read(json.dumps({**body, **wrong}).encode())
+
+
+def test_trees_tell_two_things_at_once_from_either_alone() -> None:
+    """Accepted is what has one of two marks and not both: no sum of what each says can tell it."""
+
+    def wanted(n: int) -> bool:
+        light = bodies(n)["validated"]["technical"]
+        return bool((light["brightness"] < 0.5) != (light["colourfulness"] < 60))
+
+    taste = train("acme", [decision(n, accepted=wanted(n)) for n in range(300)])
+    assert taste.trees is not None
+    said = taste.opinions([bodies(n) for n in range(1000, 1200)])
+    sure = [(one.accept > 0.5) == wanted(n) for n, one in enumerate(said, 1000) if one.accept]
+    assert len(sure) > 100
+    assert sum(sure) / len(sure) > 0.9
+    again = read(taste.data)
+    assert again.hash == taste.hash
+    assert again.opinions([bodies(7)]) == taste.opinions([bodies(7)])
+
+
+def test_a_tree_asks_what_parts_best_and_leaves_no_leaf_with_few() -> None:
+    chance = np.random.default_rng(5)
+    table = np.concatenate([chance.normal(size=(120, 3)), np.ones((120, 1))], axis=1)
+    target = (table[:, 2] > 0.3).astype(float)
+    grown = trees.fit(table, target, 30)
+    assert grown.features[0, 0] == 2
+    assert abs(grown.thresholds[0, 0] - 0.3) < 0.2
+    stated = grown.logits(table)
+    losses = [logistic.log_loss(one, target) for one in stated.T]
+    assert losses == sorted(losses, reverse=True), "each tree comes closer"
+    assert losses[-1] < 0.1
+    first = table[:, 2] > grown.thresholds[0, 0]
+    assert min(first.sum(), (~first).sum()) >= trees.LEAST
+    assert np.array_equal(grown.first(4).logits(table), stated[:, :5])
+    alone = trees.fit(np.ones((20, 2)), np.array([0.0, 1.0] * 10), 2)
+    assert np.allclose(alone.logits(np.ones((1, 2))), 0.0), "nothing to ask"
+
+
+def test_a_taste_of_before_is_read_as_it_was_written() -> None:
+    taste = learned()
+    columns = taste.design.columns(tabled([numbers(bodies(1))], taste.features))
+    old = replace(taste, trees=None, weights=np.ones(columns.shape[1] + 1), penalty=4.0)
+    assert old.body()["format"] == 1
+    assert read(old.data).hash == old.hash
+    assert read(old.data).opinions([bodies(1)]) == old.opinions([bodies(1)])
+
+
+def test_damaged_trees_are_refused() -> None:
+    grown = trees.fit(np.array([[n, -n] for n in range(40)], float), np.array([0.0, 1.0] * 20), 2)
+    whole = replace(learned(), trees=grown, weights=None, penalty=None, space=None)
+    body = json.loads(whole.data)
+    for wrong in (
+        {"features": [[0, 1, 99]] * 2}, {"features": [[0, 1]] * 2}, {"leaves": [[1.0] * 4]},
+        {"thresholds": [[0.0] * 2] * 2}, {"start": None}, {"features": []},
+    ):  # fmt: skip
+        with pytest.raises(TasteBroken):
+            read(json.dumps({**body, "trees": {**body["trees"], **wrong}}).encode())
 
 
 def test_the_regression_is_where_its_slope_is_flat() -> None:
