@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops import packaged
+from gpu_ops.embedded.weights import checked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,5 +127,5 @@ def _unknown(counted: int, why: str) -> dict[str, Any]:
 
 def _model() -> Path:
     path = packaged.path_of(PACKAGE, FILE, MISSING)
-    packaged.read(path, SHA256)
+    checked(path, SHA256)
     return path

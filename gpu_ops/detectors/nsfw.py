@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops import packaged
+from gpu_ops.embedded.weights import checked
 from gpu_ops.onnx_session import one_thread
 
 if TYPE_CHECKING:
@@ -87,4 +88,4 @@ def _centre(image: Image) -> Any:
 
 
 def _weights() -> bytes:
-    return packaged.read(packaged.path_of(PACKAGE, FILE, MISSING), SHA256)
+    return checked(packaged.path_of(PACKAGE, FILE, MISSING), SHA256)

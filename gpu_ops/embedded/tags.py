@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops import packaged
+from gpu_ops.embedded.weights import checked
 from gpu_ops.torchvision_cure import cure
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def one_thread_each() -> Iterator[None]:
 
 def require_weights() -> bytes:
     """The weights. Raises ImportError where they are missing, `BadWeights` where altered."""
-    return packaged.read(packaged.path_of(PACKAGE, f"models/{FILE}", MISSING), SHA256)
+    return checked(packaged.path_of(PACKAGE, f"models/{FILE}", MISSING), SHA256)
 
 
 def _centre(image: Image) -> Any:

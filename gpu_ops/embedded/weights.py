@@ -50,10 +50,11 @@ def identifier(metric: str) -> str:
 
 def read(metric: str, folder: Path = FOLDER) -> dict[str, bytes]:
     """Return the bytes of a metric's files by name. Raises `BadWeights`, naming the file."""
-    return {name: _checked(folder / name, sha256) for name, sha256 in FILES[metric].items()}
+    return {name: checked(folder / name, sha256) for name, sha256 in FILES[metric].items()}
 
 
-def _checked(path: Path, sha256: str) -> bytes:
+def checked(path: Path, sha256: str) -> bytes:
+    """The bytes of a file. Raises `BadWeights` where it is missing, or not the one measured."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 
-class LazyCommands(MutableMapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """Commands by name, made when they are asked for.
 
     `modules` has for each name the module that holds it. A module with an `app` is a group of
@@ -27,14 +27,6 @@ class LazyCommands(MutableMapping[str, Any]):
             self._made[name] = _command(name, import_module(self._modules[name]))
         return self._made[name]
 
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._modules.setdefault(name, "")
-        self._made[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._modules[name]
-        self._made.pop(name, None)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
@@ -48,7 +40,7 @@ def lazy_group(modules: Mapping[str, str]) -> type[TyperGroup]:
     class Lazy(TyperGroup):
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
-            self.commands = LazyCommands(modules)
+            self.commands = LazyCommands(modules)  # type: ignore[assignment]
 
     return Lazy
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gpu_ops.detectors import NAMES
+from gpu_ops.engines import OVERLAY
 from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import ENV_FILE, Settings, load, read
-from parjanya_dagster.settings.groups import Lanes
+from parjanya_dagster.settings.groups import DETECTORS, Lanes
 from parjanya_dagster.settings.names import PATHS
 
 HOME = Path("/home/of/an/instance")
@@ -154,6 +156,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, broken: str) -> Non
 
 
 def test_detectors_are_named_in_a_list_and_one_that_there_is_not_is_refused() -> None:
+    assert sorted(DETECTORS) == sorted([*NAMES, OVERLAY])
     listed = read(HOME, {"PARJANYA_ENGINES__DETECTORS": " language , faces,faces "})
     assert listed.engines.wanted == ("faces", "language")
     said = refused({"PARJANYA_ENGINES__DETECTORS": "faces,ages"})
