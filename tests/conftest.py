@@ -21,6 +21,7 @@ pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
     "tests.support.examples",
     "tests.support.fixtures",
+    "tests.support.forking",
     "tests.support.shared",
     "tests.support.simulated",
     "tests.support.tiers",
