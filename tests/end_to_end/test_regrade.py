@@ -25,7 +25,7 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from tests.support.instance import Instance
 
-TENANTS = {"acme": 600, "bolt": 400, "calm": 100}
+TENANTS = {"acme": 1200, "bolt": 800, "calm": 300}
 REGRADED = ("acme", "bolt")  # the third stays as it is
 DECISION = ["key", "status", "verdict", "reasons", "policy", "policy_hash", "duplicate_of"]
 
@@ -35,7 +35,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """An instance over three tenants whose images were decided under default@1."""
     home = tmp_path_factory.mktemp("regrade") / "home"
     # Nothing stands by: a process that does has loaded models, whether its run needs them or not.
-    instance = Instance(home, arrivals__batch_size="125", runs__standby="0")  # type: ignore[arg-type]
+    instance = Instance(home, arrivals__batch_size="250", runs__standby="0")  # type: ignore[arg-type]
     try:
         make_history(instance.platform)
         instance.start()
@@ -141,7 +141,7 @@ def models_loaded(instance: Instance, runs: list[DagsterRun]) -> set[str]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The same evidence decided under default@2 from the start, in another Truth."""
     home = tmp_path_factory.mktemp("fresh") / "home"
-    platform = open_platform(Settings(home=home, arrivals={"batch_size": 125}), migrating=True)
+    platform = open_platform(Settings(home=home, arrivals={"batch_size": 250}), migrating=True)
     make_history(platform, "default@2")
     for batch, decided in platform.store.stale_manifests().items():
         write_manifest(platform.store, platform.objects, batch, decided)
