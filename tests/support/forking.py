@@ -16,6 +16,7 @@ import json
 import os
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -91,9 +92,7 @@ class Forks:
             self._process.terminate()
             wait_for_end(self._process, "the process that forks ends")
             self._process = None
-        for file in self.folder.iterdir():
-            file.unlink()
-        self.folder.rmdir()
+        shutil.rmtree(self.folder)
 
 
 class Program:
@@ -167,10 +166,11 @@ class Program:
 
 
 class _Sharing:
-    """Which session this is, and what it started without workers."""
+    """Which session this is, and what it uses."""
 
     config: pytest.Config | None = None
     forks: Forks | None = None
+    ours = False  # started here, where there are no workers
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -178,9 +178,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
-    if _Sharing.forks is not None:
-        _Sharing.forks.remove()
-        _Sharing.forks = None
+    forks, _Sharing.forks = _Sharing.forks, None
+    if forks is not None and _Sharing.ours:
+        forks.remove()
 
 
 def _forks() -> Forks:
@@ -190,6 +190,7 @@ def _forks() -> Forks:
         if forks is None:
             forks = Forks()
             forks.start()
+            _Sharing.ours = True
         _Sharing.forks = forks
     return _Sharing.forks
 
