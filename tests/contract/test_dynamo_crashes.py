@@ -126,9 +126,9 @@ def ask_again(store: DynamoStore) -> None:
     """Everything is decided again by a policy that asks people again."""
     review(store)
     store.reset(store.batches(), Reset(stage="curated", reason="again"), NOON, "replay-1")
-    for now in (LATER, LATER + 2 * LEASE):
-        held = claim(store, "curated", now=now)
-        commit(store, held, _asking_again, now=now)
+    for now in (LATER, LATER + 2 * LEASE):  # what was in flight is tried alone
+        for _ in range(IMAGES + 1):
+            commit(store, claim(store, "curated", now=now), _asking_again, now=now)
 
 
 def _asking_again(one: Claim) -> Outcome:
