@@ -76,7 +76,7 @@ FUNCTIONS = {
     "test_there_and_back_is_the_identity_in_any_order": "long",
 }
 """By the names of their functions."""
-QUICK_MOST = 8
+QUICK_MOST = 4
 """So many combinations of a test's parameters does a quick run take, evenly spread."""
 FOLDERS = {
     "deploy": "instance",
