@@ -79,9 +79,11 @@ FUNCTIONS = {
 QUICK_MOST = 4
 """So many combinations of a test's parameters does a quick run take, evenly spread."""
 FOLDERS = {
+    "cluster": "server",
     "deploy": "instance",
     "end_to_end": "instance",
     "incidents": "long",  # days pass
+    "served": "server",
     "simulation": "long",
     "unit/demo": "long",  # it makes the whole sample set, twice
     "unit/gpu_ops/iqa": "model",
