@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.support.thrift",  # first: it sees to how the others are imported
     "tests.support.examples",
     "tests.support.fixtures",
+    "tests.support.forking",
     "tests.support.shared",
     "tests.support.simulated",
     "tests.support.tiers",

@@ -39,6 +39,7 @@ MODULES = {
     "unit/release/test_killed.py": "long",  # processes
     "unit/release/test_loading.py": "long",  # what others read a release with is imported
     "unit/test_licences.py": "long",  # what each installed package says of itself is read
+    "unit/support/test_forking.py": "long",  # a process imports the platform
     "unit/test_wheel.py": "long",  # a package is built
 }
 FUNCTIONS = {
@@ -98,10 +99,15 @@ BY_DAY = {
     "test_a_death_at_any_request_changes_nothing_in_the_end": 1,  # it samples inside
     "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 2,
     "test_after_any_journey_they_agree": 3,
+    "test_every_metric_loads_from_its_files_and_scores": 2,
     "test_the_scene_comes_out": 3,
     "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 2,
 }
 """On every backend one of so many combinations is tried by day; `make nightly` tries all."""
+ARCHITECTURES = ("qwen2_5_vl", "qwen3_vl")
+OF_EITHER = ("unit/gpu_ops/vlm/test_reader.py", "unit/gpu_ops/vlm/test_transformers_enricher.py")
+"""Modules that ask the same of two model architectures: by day one has the one, and the other the
+other; `make nightly` tries both in both."""
 MANNERED = {"contract/test_work.py": 6, "contract/test_likeness.py": 5}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
@@ -169,6 +175,8 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
                 item.add_marker("sampled")
             if EXAMPLES < WIDE:
                 left_out += _others(many, BY_DAY[function])
+        elif (module := _place(many[0].path)) in OF_EITHER and EXAMPLES < WIDE:
+            left_out += _of_the_other(many, OF_EITHER.index(module))
     mannered = [one for one in items if "manners" in _parameter(one)]
     for item in mannered:
         item.add_marker("sampled")
@@ -195,6 +203,13 @@ def _others(many: Sequence[pytest.Item], one_of: int) -> set[pytest.Item]:
     rng = random.Random(f"{SEED} {many[0].path.name}")
     groups = (many[first : first + one_of] for first in range(0, len(many), one_of))
     return set(many) - {rng.choice(group) for group in groups}
+
+
+def _of_the_other(many: Sequence[pytest.Item], turn: int) -> list[pytest.Item]:
+    """Those with the architecture that another module tries today, where many have both."""
+    other = (random.Random(SEED).randrange(2) + turn) % 2
+    found = [[item for item in many if name in _parameter(item)] for name in ARCHITECTURES]
+    return found[other] if all(found) else []
 
 
 def _parameter(item: pytest.Item) -> Sequence[str]:
