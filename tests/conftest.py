@@ -19,6 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
+    "tests.support.thrift",  # first: it sees to how the others are imported
     "tests.support.examples",
     "tests.support.fixtures",
     "tests.support.forking",
