@@ -236,25 +236,7 @@ class MotoServer:
         }
 
     def start(self, environment: Mapping[str, str] | None = None) -> None:
-        """Start it, with more environment where given, and wait until it answers.
-
-        Another program may take the port first. Then the first start takes another one.
-        """
-        log = self.home / "log"
-        others = 0 if log.exists() else 5
-        while True:
-            try:
-                self._start(environment or {})
-                return
-            except AssertionError:
-                if not others or "Address already in use" not in log.read_text():
-                    raise
-            others -= 1
-            self.stop()
-            log.unlink()
-            self.port = free_port()
-
-    def _start(self, environment: Mapping[str, str]) -> None:
+        """Start it, with more environment where given, and wait until it answers."""
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.moto_server", str(self.port)],
@@ -262,7 +244,7 @@ class MotoServer:
                 stdout=log,
                 stderr=log,
                 cwd=Path(__file__).parents[2],
-                env={**os.environ, **environment},
+                env={**os.environ, **(environment or {})},
                 preexec_fn=die_with_parent(signal.SIGKILL),
             )
         process = self._process
