@@ -60,10 +60,10 @@ def measure(image: Image) -> dict[str, float]:
     result["floor"] = float(np.percentile(deviation, 10))
 
     steep_count = int(steps[49:].sum())
-    along = cv2.bitwise_and(cv2.compare(step, 48, cv2.CMP_GT),
-                            cv2.compare(cv2.min(right, below), 6, cv2.CMP_LE))  # fmt: skip
+    low: Any = cv2.min(right, below)
+    along = np.count_nonzero((step > 48) & (low <= 6))
     result["hard_edges"] = steep_count / max(int(steps[13:].sum()), 1)
-    result["axis_edges"] = cv2.countNonZero(along) / max(steep_count, 1)
+    result["axis_edges"] = int(along) / max(steep_count, 1)
     result["ruled_rows"] = _ruled(below, axis=1)
     result["ruled_columns"] = _ruled(right, axis=0)
     result.update(_colours(image, grey))
