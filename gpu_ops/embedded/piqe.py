@@ -76,7 +76,7 @@ def _impaired(blocks: NDArray[np.float64]) -> NDArray[np.bool_]:
     count = BLOCK - SEGMENT + 1
     pieces = [borders[..., first : first + count] for first in range(SEGMENT)]
     mean = sum(pieces) / SEGMENT
-    squares = sum((piece - mean) ** 2 for piece in pieces)  # (b, 4, count)
+    squares = np.asarray(sum((piece - mean) ** 2 for piece in pieces))  # (b, 4, count)
     impaired: NDArray[np.bool_] = (np.sqrt(squares / (SEGMENT - 1)) < IMPAIRED).any(axis=(1, 2))
     return impaired
 

@@ -140,8 +140,8 @@ class TextReader:
 
 
 def _detector(data: bytes) -> Any:
-    """RapidOCR's detector. Its own constructor would make a session that gives its memory back to
-    the system after every layer."""
+    """RapidOCR's detector, but for the session that its constructor would make: that one gives its
+    memory back to the system after every layer."""
     from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
     from rapidocr_onnxruntime.ch_ppocr_det.utils import DBPostProcess
 
