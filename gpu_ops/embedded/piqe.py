@@ -10,7 +10,7 @@ every processor.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import contrast, luma
 
@@ -76,7 +76,7 @@ def _impaired(blocks: NDArray[np.float64]) -> NDArray[np.bool_]:
     count = BLOCK - SEGMENT + 1
     pieces = [borders[..., first : first + count] for first in range(SEGMENT)]
     mean = sum(pieces) / SEGMENT
-    squares = np.asarray(sum((piece - mean) ** 2 for piece in pieces))  # (b, 4, count)
+    squares: Any = sum((piece - mean) ** 2 for piece in pieces)  # (b, 4, count)
     impaired: NDArray[np.bool_] = (np.sqrt(squares / (SEGMENT - 1)) < IMPAIRED).any(axis=(1, 2))
     return impaired
 
