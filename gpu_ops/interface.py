@@ -95,6 +95,14 @@ class Prepares(Protocol):
         """What `describe` takes in place of the image. Raises `InvalidImage`."""
 
 
+@runtime_checkable
+class SideBySide(Protocol):
+    """An engine that may be asked by several threads at once, and then leaves no core waiting for
+    the last image of a batch."""
+
+    at_once: int  # how many calls keep it busy
+
+
 class Scorer(Engine, Protocol):
     """Says how good an image is technically."""
 

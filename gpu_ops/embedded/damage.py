@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from gpu_ops.embedded.statistics import levels_of
+
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
@@ -44,21 +46,32 @@ def measure(image: Image) -> dict[str, float | None]:
     highlights: share of pixels with a channel at its limit, less where the image looks drawn.
     """
     import cv2
-    import numpy as np
 
-    grey: Any = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    tall, wide = grey.shape
+    levels: Any = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    tall, wide = levels.shape
     if min(tall, wide) < SMALLEST_SIDE:  # repeat the border: it adds no gradient
         down, right = max(0, SMALLEST_SIDE - tall), max(0, SMALLEST_SIDE - wide)
-        grey = cv2.copyMakeBorder(grey, 0, down, 0, right, cv2.BORDER_REPLICATE)
-    noise = _noise(grey)
+        levels = cv2.copyMakeBorder(levels, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    noise = _noise(levels)
     return {
-        "blur": None if grey.min() == grey.max() else round(_blur(grey, noise), 4),
+        "blur": None if levels.min() == levels.max() else round(_blur(levels, noise), 4),
         "noise": round(noise, 4),
-        "blockiness": round(_blockiness(grey), 4),
-        "darkness": round(1 - float(np.percentile(grey, 99)) / 255, 4),
+        "blockiness": round(_blockiness(levels), 4),
+        "darkness": round(1 - _bright(levels) / 255, 4),
         "highlights": round(_highlights(image), 4),
     }
+
+
+def _bright(levels: Any) -> float:
+    """The 99th percentile, from how often each level occurs."""
+    import numpy as np
+
+    until = np.cumsum(levels_of(levels).astype(np.int64))
+    # In single precision, as NumPy interpolates between single-precision values.
+    at = np.float32(levels.size - 1) * (np.float32(99) / np.float32(100))
+    below = int(at)
+    low, high = (int(np.searchsorted(until, place + 1)) for place in (below, below + 1))
+    return float(low + (at - below) * (min(high, 255) - low))
 
 
 def _tiles(values: Any, per_side: int) -> Iterator[Any]:
@@ -71,24 +84,26 @@ def _tiles(values: Any, per_side: int) -> Iterator[Any]:
             yield values[top:bottom, left:right]
 
 
-def _blur(grey: Any, noise: float) -> float:
+def _blur(levels: Any, noise: float) -> float:
     """Noise looks sharp, so it is averaged first, and steps it could still explain do not count."""
     import cv2
     import numpy as np
 
-    grey = cv2.blur(grey, (3, 3))
+    grey = cv2.blur(levels.astype(np.float32), (3, 3))
     explained = 3 * 0.27 * noise  # a step between overlapping means deviates by 0.27 of the noise
 
     total: Any = 0.0
     lost: Any = 0.0
     area: Any = 0.0
     for axis, kernel in ((0, (1, 9)), (1, (9, 1))):
-        step = np.maximum(0, np.abs(np.diff(grey, axis=axis)) - explained)
-        again = np.abs(np.diff(cv2.blur(grey, kernel), axis=axis))
+        step, again = _steps(grey, axis), _steps(cv2.blur(grey, kernel), axis)
+        step -= np.float32(explained)
+        np.maximum(step, 0, out=step)
         tiles = list(_tiles(step, BLUR_TILES))
         total = total + np.array([tile.sum() for tile in tiles])
         area = area + np.array([tile.size for tile in tiles])
-        drop = np.maximum(0, step - again)
+        drop = np.subtract(step, again, out=again)
+        np.maximum(drop, 0, out=drop)
         lost = lost + np.array([tile.sum() for tile in _tiles(drop, BLUR_TILES)])
     active = total / np.maximum(area, 1) > ACTIVE
     if np.count_nonzero(active) < 4:
@@ -96,14 +111,24 @@ def _blur(grey: Any, noise: float) -> float:
     return float(np.sort(1 - lost[active] / total[active])[:4].mean())
 
 
-def _noise(grey: Any) -> float:
+def _steps(values: Any, axis: int) -> Any:
+    """How far each value is from the next one along an axis."""
+    import cv2
+
+    if axis == 0:
+        return cv2.absdiff(values[1:], values[:-1])
+    return cv2.absdiff(values[:, 1:], values[:, :-1])
+
+
+def _noise(levels: Any) -> float:
     import cv2
     import numpy as np
 
-    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    response = np.abs(cv2.filter2D(grey, -1, mask))
+    second = np.array([1, -2, 1], np.float32)  # of both axes: whole numbers, so exact
+    response: Any = cv2.sepFilter2D(levels, cv2.CV_32F, second, second)
+    np.abs(response, out=response)
     deviation = np.array([tile.mean() for tile in _tiles(response, NOISE_TILES)])
-    level = np.array([tile.mean() for tile in _tiles(grey, NOISE_TILES)])
+    level = np.array([tile.mean() for tile in _tiles(levels, NOISE_TILES)])
     lit = (level > 20) & (level < 235)  # clipped areas hide their noise
     if np.count_nonzero(lit) >= 6:
         deviation = deviation[lit]
@@ -129,12 +154,15 @@ def _highlights(image: Image) -> float:
     return float(clipped * (1 - min(1.0, max(0.0, drawn))))
 
 
-def _blockiness(grey: Any) -> float:
+def _blockiness(levels: Any) -> float:
+    import cv2
     import numpy as np
 
     ratios = []
     for axis in (0, 1):
-        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis)
+        step = _steps(levels, axis)
+        sums: Any = cv2.reduce(step, 1 - axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+        steps = (sums.ravel() / step.shape[1 - axis]).astype(np.float32)
         if len(steps) < 16:
             return 0.0
         phases = np.array([steps[phase::8].mean() for phase in range(8)])

@@ -39,6 +39,8 @@ class EmbeddedEnricher:
     ) -> None:
         self._name = name
         self._tagger = tags.Tagger() if tagging else None
+        # One call at a time with tags: torch and ONNX Runtime slow each other.
+        self.at_once = 1 if tagging else workers.AT_ONCE
         self._model = category.load()
         self._photograph = photograph.load()
         self._backbone = backbone.Backbone()

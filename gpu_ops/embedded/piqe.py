@@ -10,7 +10,7 @@ every processor.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import contrast, luma
 
@@ -73,8 +73,11 @@ def _impaired(blocks: NDArray[np.float64]) -> NDArray[np.bool_]:
     borders = np.stack(
         [blocks[:, 0], blocks[:, -1], blocks[:, :, 0], blocks[:, :, -1]], axis=1
     )  # (b, 4, BLOCK)
-    pieces = np.lib.stride_tricks.sliding_window_view(borders, SEGMENT, axis=-1)
-    impaired: NDArray[np.bool_] = (pieces.std(axis=-1, ddof=1) < IMPAIRED).any(axis=(1, 2))
+    count = BLOCK - SEGMENT + 1
+    pieces = [borders[..., first : first + count] for first in range(SEGMENT)]
+    mean = sum(pieces) / SEGMENT
+    squares: Any = sum((piece - mean) ** 2 for piece in pieces)  # (b, 4, count)
+    impaired: NDArray[np.bool_] = (np.sqrt(squares / (SEGMENT - 1)) < IMPAIRED).any(axis=(1, 2))
     return impaired
 
 

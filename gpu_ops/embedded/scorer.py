@@ -30,6 +30,8 @@ class EmbeddedScorer:
     every choice. Raises ValueError for a metric it does not have, or a choice without piqe.
     """
 
+    at_once = workers.AT_ONCE
+
     def __init__(self, metrics: Sequence[Metric] = FAST, name: str = "embedded") -> None:
         if unknown := [metric for metric in metrics if metric not in get_args(Metric)]:
             raise ValueError(f"there is no metric {unknown[0]!r}; choose from {', '.join(FULL)}")

@@ -50,26 +50,22 @@ def measure(image: Image) -> dict[str, float]:
     right: Any = cv2.absdiff(grey[:-1, 1:], grey[:-1, :-1])
     below: Any = cv2.absdiff(grey[1:, :-1], grey[:-1, :-1])
     step: Any = cv2.max(right, below)
+    steps = levels_of(step)
     pixels = step.size
-
-    def share(condition: Any) -> float:
-        return float(np.count_nonzero(condition) / pixels)
-
-    result = {"flat_0": share(step == 0), "flat_1": share(step <= 1), "flat_3": share(step <= 3)}
+    result = {f"flat_{most}": int(steps[: most + 1].sum()) / pixels for most in (0, 1, 3)}
 
     deviation = _block_deviation(grey)
     result["calm_blocks"] = float(np.mean(deviation < 1.0))
     result["quiet_blocks"] = float(np.mean(deviation < 3.0))
     result["floor"] = float(np.percentile(deviation, 10))
 
-    edge = int(np.count_nonzero(step > 12))
-    steep = step > 48
-    steep_count = int(np.count_nonzero(steep))
+    steep_count = int(steps[49:].sum())
     low: Any = cv2.min(right, below)
-    result["hard_edges"] = steep_count / max(edge, 1)
-    result["axis_edges"] = int(np.count_nonzero(steep & (low <= 6))) / max(steep_count, 1)
-    result["ruled_rows"] = _ruled((below > 10).mean(axis=1))
-    result["ruled_columns"] = _ruled((right > 10).mean(axis=0))
+    along = np.count_nonzero((step > 48) & (low <= 6))
+    result["hard_edges"] = steep_count / max(int(steps[13:].sum()), 1)
+    result["axis_edges"] = int(along) / max(steep_count, 1)
+    result["ruled_rows"] = _ruled(below, axis=1)
+    result["ruled_columns"] = _ruled(right, axis=0)
     result.update(_colours(image, grey))
     return {name: round(result[name], 6) for name in NAMES}
 
@@ -86,11 +82,21 @@ def _block_deviation(grey: Image) -> Any:
     return np.sqrt(np.maximum(square - mean * mean, 0.0))
 
 
-def _ruled(shares: Any) -> float:
+def levels_of(plane: Any) -> Any:
+    """How often each of the 256 levels occurs in a plane (h, w) of bytes."""
+    import cv2
+
+    return cv2.calcHist([plane], [0], None, [256], [0, 256]).ravel()
+
+
+def _ruled(steps: Any, axis: int) -> float:
     """Mean of the eight longest straight edges: 1 where they span the whole image."""
+    import cv2
     import numpy as np
 
-    return float(np.sort(np.asarray(shares))[-8:].mean())
+    marked: Any = cv2.threshold(steps, 10, 1, cv2.THRESH_BINARY)[1]
+    lengths: Any = cv2.reduce(marked, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    return float((np.sort(lengths.ravel())[-8:] / steps.shape[axis]).mean())
 
 
 def _colours(image: Image, grey: Image) -> dict[str, float]:
@@ -104,10 +110,10 @@ def _colours(image: Image, grey: Image) -> dict[str, float]:
     nibbles = (small >> 4).astype(np.int32)
     counts = np.bincount(nibbles[:, 0] * 256 + nibbles[:, 1] * 16 + nibbles[:, 2], minlength=4096)
     shares = np.sort(counts[counts > 0] / counts.sum())[::-1]
-    levels = np.bincount(grey.reshape(-1), minlength=256)
-    used = np.flatnonzero(levels > grey.size * 1e-5)
+    used = np.flatnonzero(levels_of(grey) > grey.size * 1e-5)
     span = int(used[-1] - used[0]) + 1 if used.size else 1
-    high, low = small.max(axis=1).astype(np.float32), small.min(axis=1).astype(np.float32)
+    red, green, blue = small[:, 0], small[:, 1], small[:, 2]
+    high, low = (of(of(red, green), blue).astype(np.float32) for of in (np.maximum, np.minimum))
     saturation = (high - low) / np.maximum(high, 1.0)
     return {
         "top_colour": float(shares[0]),

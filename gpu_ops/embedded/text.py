@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import overlay
+from gpu_ops.onnx_session import one_thread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,30 +98,9 @@ class TextReader:
     def _load(self) -> tuple[Any, Any]:
         with self._lock:
             if self._models is None:
-                from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
-                from rapidocr_onnxruntime.ch_ppocr_rec import TextRecognizer
-
                 folder = weights_folder()
-                threads = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
-                detector = TextDetector(
-                    {
-                        "model_path": str(folder / DETECTOR),
-                        "limit_side_len": 32,  # never enlarge: the copy has its size already
-                        "limit_type": "min",
-                        "mean": [0.5, 0.5, 0.5],
-                        "std": [0.5, 0.5, 0.5],
-                        **threads,
-                    }
-                )
-                recogniser = TextRecognizer(
-                    {
-                        "model_path": str(folder / RECOGNISER),
-                        # The least width a line is padded to; wider ones grow with their batch.
-                        "rec_img_shape": [3, 48, 96],
-                        "rec_batch_num": 1,
-                        **threads,
-                    }
-                )
+                detector = _detector((folder / DETECTOR).read_bytes())
+                recogniser = _recogniser((folder / RECOGNISER).read_bytes())
                 self._models = detector, recogniser
             return self._models
 
@@ -157,6 +137,57 @@ class TextReader:
             overlay=overlay.look(image, list(quads)) if self._overlays else None,
             places=tuple(place_of(quads[i].tolist(), width, height) for i in order[:MAX_PLACES]),
         )
+
+
+def _detector(data: bytes) -> Any:
+    """RapidOCR's detector, but for the session that its constructor would make: that one gives its
+    memory back to the system after every layer."""
+    from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
+    from rapidocr_onnxruntime.ch_ppocr_det.utils import DBPostProcess
+
+    session = one_thread(data)
+    detector = TextDetector.__new__(TextDetector)
+    detector.get_preprocess = lambda _: for_detector
+    detector.infer = lambda pixels: session.run(None, {session.get_inputs()[0].name: pixels})
+    detector.postprocess_op = DBPostProcess(
+        thresh=0.3,
+        box_thresh=0.5,
+        max_candidates=1000,
+        unclip_ratio=1.6,
+        score_mode="fast",
+        use_dilation=True,
+    )
+    return detector
+
+
+def for_detector(image: Image) -> NDArray[np.float32]:
+    """An image (h, w, 3) with sides that are multiples of 32, as the network takes it: -1..1."""
+    import cv2
+    import numpy as np
+
+    height, width = (round(side / 32) * 32 for side in image.shape[:2])
+    levels = (np.arange(256, dtype=np.float32) * (1 / 255.0)).astype(np.float64)
+    table = ((levels - 0.5) / 0.5).astype(np.float32)
+    pixels = np.empty((1, 3, height, width), dtype=np.float32)
+    for plane, values in zip(cv2.split(cv2.resize(image, (width, height))), pixels[0], strict=True):
+        cv2.LUT(plane, table, dst=values)
+    return pixels
+
+
+def _recogniser(data: bytes) -> Any:
+    """RapidOCR's recogniser, with a session of ours as the detector has."""
+    from rapidocr_onnxruntime.ch_ppocr_rec import TextRecognizer
+    from rapidocr_onnxruntime.ch_ppocr_rec.utils import CTCLabelDecode
+
+    session = one_thread(data)
+    characters = session.get_modelmeta().custom_metadata_map["character"].splitlines()
+    recogniser = TextRecognizer.__new__(TextRecognizer)
+    recogniser.session = lambda pixels: session.run(None, {session.get_inputs()[0].name: pixels})
+    recogniser.postprocess_op = CTCLabelDecode(character=characters, character_path=None)
+    recogniser.rec_batch_num = 1
+    # The least width a line is padded to; a wider one keeps its own.
+    recogniser.rec_image_shape = [3, 48, 96]
+    return recogniser
 
 
 def place_of(quad: Sequence[Sequence[float]], width: int, height: int) -> Place:

@@ -16,6 +16,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+AT_ONCE = 2  # calls: while one waits for its last image, the cores have those of the other
 MAX_WORKERS = 4  # the embedded engines are the small instance's: more would starve its neighbours
 
 _lock = threading.Lock()
@@ -34,6 +35,9 @@ def each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     global _pool
     with _lock:
         if _pool is None:
+            import cv2
+
+            cv2.setNumThreads(1)  # its own threads would compete with these
             _pool = ThreadPoolExecutor(
                 max_workers=min(cores(), MAX_WORKERS), thread_name_prefix="embedded-engine"
             )

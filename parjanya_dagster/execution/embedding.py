@@ -8,6 +8,7 @@ decided before there were vectors, is made by the next pass over its batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,7 @@ from parjanya_dagster.embeddings import space_of
 from parjanya_dagster.embeddings.blocks import CONTENT_TYPE, key_of, made_from, packed, read
 from parjanya_dagster.errors import EngineAway, ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.buckets import require_known
+from parjanya_dagster.execution.prefetch import each_ahead
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow, parse_batch
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 TOGETHER = 64  # images of which previews are held
+READERS, READ_AHEAD = 2, 16  # threads; previews that they read while vectors are made
 TRIES = 10  # to write over what another writer wrote meanwhile
 
 
@@ -81,14 +84,16 @@ def make(
     if left:
         embedder.warm()
     new: dict[str, NDArray[np.float32]] = {}
-    for some in _chunks(left):
-        shown = [(row, image) for row in some if (image := _shown(row, pixels)) is not None]
-        vectors = _vectors(embedder, shown)
-        new |= {
-            row.image_id: one
-            for (row, _), one in zip(shown, vectors, strict=True)
-            if one is not None
-        }
+    with ThreadPoolExecutor(READERS, "previews") as pool:
+        images = each_ahead(pool, lambda row: _shown(row, pixels), left, READ_AHEAD)
+        for some in _chunks(left):
+            shown = [(row, one) for row in some if (one := next(images)) is not None]
+            vectors = _vectors(embedder, shown)
+            new |= {
+                row.image_id: one
+                for (row, _), one in zip(shown, vectors, strict=True)
+                if one is not None
+            }
     if space_of(embedder) != space:  # a server was restarted with another model
         raise EngineAway(f"{space.id} became {space_of(embedder).id} while vectors were made.")
     done = Made(made=len(new), there=len(there), failed=len(left) - len(new))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gpu_ops import Enricher, Scorer
-from gpu_ops.interface import EngineLost, Prepares, SomeFailed
+from gpu_ops.interface import EngineLost, Prepares, SideBySide, SomeFailed
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
 from parjanya_dagster.execution.prefetch import each_ahead, one_ahead
@@ -32,8 +34,8 @@ Ready = tuple[Claim, Any, Mapping[str, Any]]
 class Infer:
     """Common to both stages: pixels to evidence, and what goes wrong on the way.
 
-    Three things go on at once: threads read, decode and prepare what comes next, a thread asks
-    the engine, and the caller commits what was found.
+    Three things go on at once: threads read, decode and prepare what comes next, a thread or more
+    ask the engine, and the caller commits what was found.
     """
 
     stage: str
@@ -58,6 +60,7 @@ class Infer:
         prepares = isinstance(engine, Prepares)
         self._prepare = engine.prepare if prepares else None  # type: ignore[union-attr]
         self._batch = engine.ahead if prepares else batch  # type: ignore[union-attr]
+        self._at_once = engine.at_once if isinstance(engine, SideBySide) else 1
 
         self.load_seconds = 0.0  # spent on models; nothing where all was recorded
 
@@ -86,21 +89,39 @@ class Infer:
     def _batches(
         self, claims: Sequence[Claim], bodies: Mapping[str, Mapping[str, Evidence]]
     ) -> Generator[list[tuple[Claim, Outcome]], None, None]:
-        """Outcomes, batch by batch. Those of images that have nothing to show come first."""
-        with ThreadPoolExecutor(self._threads, "previews") as pool:
+        """Outcomes, batch by batch, in the order of the claims."""
+        with (
+            ThreadPoolExecutor(self._threads, "previews") as pool,
+            ThreadPoolExecutor(self._at_once, "asking") as asking,
+        ):
             # While one batch is with the engine, the next is read.
             pixels_of_each = each_ahead(pool, self._pixels, claims, 2 * self._batch)
             arriving = zip(claims, pixels_of_each, strict=True)
-            while True:
-                with spans.span("decode") as noted:
-                    ready, unshown = self._arrived(arriving, bodies)
-                    noted.note(**about([claim for claim, _, _ in ready]))
-                if unshown:
-                    yield unshown
-                if ready:
-                    yield list(self._look(ready))
-                if len(ready) < self._batch:
-                    return
+            asks = self._asks(arriving, bodies)
+            if self._at_once == 1:
+                yield from (ask() for ask in asks)
+            else:
+                yield from each_ahead(asking, lambda ask: ask(), asks, self._at_once)
+
+    def _asks(
+        self,
+        arriving: Iterator[tuple[Claim, Any]],
+        bodies: Mapping[str, Mapping[str, Evidence]],
+    ) -> Iterator[Callable[[], list[tuple[Claim, Outcome]]]]:
+        """What asks the engine for each batch, in any thread. What is not shown comes first."""
+        while True:
+            with spans.span("decode") as noted:
+                ready, unshown = self._arrived(arriving, bodies)
+                noted.note(**about([claim for claim, _, _ in ready]))
+            if unshown:
+                yield partial(list, unshown)
+            if ready:
+                yield partial(copy_context().run, self._looked, ready)
+            if len(ready) < self._batch:
+                return
+
+    def _looked(self, ready: Sequence[Ready]) -> list[tuple[Claim, Outcome]]:
+        return list(self._look(ready))
 
     def _arrived(
         self,

@@ -377,6 +377,34 @@ def test_the_engine_goes_on_while_outcomes_are_being_committed(house: House) -> 
     assert len(list(outcomes)) == 3
 
 
+def test_an_engine_that_can_is_asked_for_two_batches_at_once_and_for_no_third(house: House) -> None:
+    for n in range(8):
+        house.drop(f"{n}.jpg", picture(n))
+    house.sweep()
+    house.validate()
+    both = threading.Barrier(2)
+    asking, most = 0, 0
+    counting = threading.Lock()
+
+    class SideBySide(Engine):
+        at_once = 2
+
+        def describe(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
+            nonlocal asking, most
+            with counting:
+                asking += 1
+                most = max(most, asking)
+            both.wait(600)  # passes as soon as two are asked
+            with counting:
+                asking -= 1
+            return super().describe(images, hints)
+
+    engine = SideBySide()
+    house.infer(Enrich, engine, batch=2)
+    assert (engine.asked, most) == ([2, 2, 2, 2], 2)
+    assert {house.row(f"{n}.jpg").pipeline_status for n in range(8)} == {"pending_iqa"}
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "empty"])
 def test_a_preview_that_is_lost_is_made_again_from_the_original(house: House, damage: str) -> None:
     house.drop("a.jpg", picture(1))

@@ -98,3 +98,17 @@ def test_windows_are_taken_at_the_images_own_pixels() -> None:
     assert cut.shape == (4, 256, 256, 3)
     assert (cut[0] == image[111:367, 161:417]).all()
     assert windows.windows(image[:100]).shape == (4, 100, 100, 3)
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (33, 47)])
+@pytest.mark.parametrize("most", [2, 40, 256])
+def test_measures_from_counts_are_those_of_all_pixels(shape: tuple[int, int], most: int) -> None:
+    levels = np.random.default_rng(most).integers(0, most, shape, dtype=np.uint8)
+    grey = levels.astype(np.float32)
+    found = damage.measure(np.repeat(levels[..., None], 3, axis=2))
+    assert found["darkness"] == round(1 - float(np.percentile(grey, 99)) / 255, 4)
+    ratios = []
+    for steps in (np.abs(np.diff(grey, axis=0)).mean(1), np.abs(np.diff(grey, axis=1)).mean(0)):
+        phases = np.array([steps[phase::8].mean() for phase in range(8)])
+        ratios.append((phases[7] - phases[:7].mean()) / max(phases[:7].mean(), damage.VISIBLE))
+    assert found["blockiness"] == round(max(0.0, float(np.mean(ratios))), 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gpu_ops.embedded.text import MAX_PLACES, TextReader, place_of
+from gpu_ops.embedded.text import MAX_PLACES, TextReader, for_detector, place_of
 
 
 def test_what_is_read_has_a_place_in_shares_of_the_picture() -> None:
@@ -25,3 +25,11 @@ def test_what_is_read_has_a_place_in_shares_of_the_picture() -> None:
 def test_a_place_stays_inside_the_picture() -> None:
     corners = [[-3.0, 10.0], [120.0, 10.0], [120.0, 30.0], [-3.0, 30.0]]
     assert place_of(corners, 100, 40) == (0.0, 0.25, 1.0, 0.25, 1.0, 0.75, 0.0, 0.75)
+
+
+def test_the_detector_sees_the_numbers_that_rapidocr_would_make() -> None:
+    from rapidocr_onnxruntime.ch_ppocr_det.utils import DetPreProcess
+
+    image = np.random.default_rng(7).integers(0, 256, (50, 110, 3), dtype=np.uint8)
+    theirs = DetPreProcess(32, "min", [0.5] * 3, [0.5] * 3)(image)
+    assert np.array_equal(for_detector(image), theirs)
