@@ -201,6 +201,29 @@ def versions_kept_for_ever(template: Template, expected: Expected) -> Found:
             yield name, "it is versioned, and no rule ever deletes a version that is not current"
 
 
+def doors_without_a_limit(template: Template, expected: Expected) -> Found:
+    """One sender asked as fast as it could, and nobody else was answered."""
+    limiting = {name for name, one in _resources(template, "AWS::WAFv2::WebACL") if _limits(one)}
+    guarded = {
+        one["Properties"]["ResourceArn"].get("Ref")
+        for _, one in _resources(template, "AWS::WAFv2::WebACLAssociation")
+        if one["Properties"]["WebACLArn"].get("Fn::GetAtt", [""])[0] in limiting
+    }
+    for name, one in _resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        if one["Properties"].get("Scheme") == "internet-facing" and name not in guarded:
+            yield name, "the internet reaches it, and no rule limits the requests of an address"
+
+
+def _limits(acl: Mapping[str, Any]) -> bool:
+    """Whether a rule of an access list blocks an address that asks too often, whatever it asks."""
+    for rule in acl["Properties"].get("Rules", []):
+        rate = rule["Statement"].get("RateBasedStatement", {})
+        by_address = rate.get("AggregateKeyType") == "IP" and "ScopeDownStatement" not in rate
+        if by_address and "Block" in rule.get("Action", {}):
+            return True
+    return False
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -218,4 +241,5 @@ RULES: tuple[Rule, ...] = (
     gpus_that_nothing_uses,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
+    doors_without_a_limit,
 )

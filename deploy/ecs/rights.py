@@ -53,7 +53,9 @@ LOOK = (Right(actions=_dynamodb("GetItem", "BatchGetItem", "Query"), on=(TABLE, 
 
 DECIDE = (
     Right(
-        actions=_dynamodb("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
+        actions=_dynamodb(
+            "GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem"
+        ),
         on=(TABLE, ANY_INDEX),
     ),
     Right(actions=_dynamodb("DeleteItem"), keys=("image#*", "regrades#open")),

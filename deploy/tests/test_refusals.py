@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -179,6 +179,31 @@ def test_access_logs_whose_versions_are_never_deleted(
         rule.pop("NoncurrentVersionExpiration", None)
     (why,) = refuse(template, wanted)
     assert "not current" in why
+
+
+def _no_list(template: dict[str, Any]) -> None:
+    kind = "AWS::WAFv2::WebACLAssociation"
+    resources = template["Resources"]
+    template["Resources"] = {n: one for n, one in resources.items() if one["Type"] != kind}
+
+
+def _only_counts(template: dict[str, Any]) -> None:
+    for rule in first(template, "AWS::WAFv2::WebACL")["Rules"]:
+        rule["Action"] = {"Count": {}}
+
+
+def _one_host_only(template: dict[str, Any]) -> None:
+    acl = first(template, "AWS::WAFv2::WebACL")
+    acl["Rules"] = acl["Rules"][:1]
+
+
+@pytest.mark.parametrize("broken", [_no_list, _only_counts, _one_host_only])
+def test_doors_that_a_flood_gets_through(
+    template: dict[str, Any], wanted: Expected, broken: Callable[[dict[str, Any]], None]
+) -> None:
+    broken(template)
+    (why,) = refuse(template, wanted)
+    assert "limits the requests of an address" in why
 
 
 @pytest.mark.parametrize(

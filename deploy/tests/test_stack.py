@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from app import expected, synthesize
 from refusals import refuse
-from site_file import SiteInvalid, site
+from site_file import Site, SiteInvalid, site
 from stack.stores import TABLE
 
 Resources = Iterator[tuple[str, dict[str, Any]]]
@@ -292,6 +292,25 @@ def test_only_the_login_reaches_the_ui_and_strangers_reach_nothing_else(
         assert sources
         assert "Uploads" not in sources
         assert "Balancer" not in sources
+
+
+def test_an_address_that_asks_too_often_is_refused_before_the_load_balancer(
+    synthesized: dict[str, Any], example: Site
+) -> None:
+    acl = only(synthesized, "AWS::WAFv2::WebACL", "")
+    assert acl["Scope"] == "REGIONAL"
+    rules = sorted(acl["Rules"], key=lambda rule: rule["Priority"])
+    rates = [rule["Statement"]["RateBasedStatement"] for rule in rules]
+    assert [rule["Action"] for rule in rules] == [{"Block": {}}] * 2
+    assert [(one["Limit"], one["EvaluationWindowSec"]) for one in rates] == [
+        (6_000, 300),
+        (30_000, 300),
+    ]
+    host = rates[0]["ScopeDownStatement"]["ByteMatchStatement"]
+    assert host["SearchString"] == example.ui.upload_host
+    assert host["FieldToMatch"] == {"SingleHeader": {"Name": "host"}}
+    at = only(synthesized, "AWS::WAFv2::WebACLAssociation", "")
+    assert at["ResourceArn"]["Ref"].startswith("DoorsBalancer")
 
 
 def test_what_strangers_reach_calls_by_tls_only(synthesized: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +21,17 @@ from parjanya_dagster.errors import (
     TruthUnavailable,
 )
 from parjanya_dagster.truth import open_store
-from parjanya_dagster.truth.dynamo import DynamoStore, codec, keys, old_queue, open_wire, schema
+from parjanya_dagster.truth.dynamo import (
+    DynamoStore,
+    changes,
+    codec,
+    keys,
+    old_queue,
+    open_wire,
+    pages,
+    schema,
+)
+from parjanya_dagster.truth.dynamo.wire import Put
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import Reset
@@ -242,7 +252,8 @@ def test_large_evidence_lies_in_parts_and_comes_back_whole(store: DynamoStore) -
     (one,) = store.all_evidence(image)
     assert one.body == body
     assert store.evidence([row(store, image)])[image]["validated"] == one
-    parts = [item for key in _parts(store, image) if (item := store.wire.get(key))]
+    page = store._read([image])[image].pages["validated"]
+    parts = list(store.wire.query(keys.page(page, 0)[0]))
     assert len(parts) > 1
     assert max(map(codec.size, parts)) < 400_000
 
@@ -265,21 +276,57 @@ def test_evidence_of_some_kilobytes_is_written_before_the_transaction(
     assert store.evidence([one])[one.image_id]["validated"].body == body
 
 
-def test_evidence_that_another_version_wrote_whole_stands(store: DynamoStore) -> None:
+def test_a_page_of_whoever_was_too_late_says_nothing(store: DynamoStore) -> None:
+    """Pages are written before the transaction, and so they are there when it is refused."""
     (image,) = arrive(store, 1)
-    (held,) = claim(store)
-    body = {"thumbnail": random.Random(4).randbytes(2500).hex()}
-    earlier = replace(found(held, body=body), run_id="earlier", created_at=NOON - 1)
-    key = keys.evidence(image, "validated", earlier.fingerprint)
-    store.wire.put(key, {"record": codec.packed(asdict(earlier))})
-    commit(store, [held], lambda one: Completed(found(one, body=body)))
-    assert [one.run_id for one in store.all_evidence(image)] == ["earlier"]
+    (late,) = claim(store, now=NOON)
+    store.expire_leases(NOON + 2 * LEASE)
+    (held,) = claim(store, now=NOON + 2 * LEASE)
+    assert commit(store, [late], lambda one: Completed(found(one, body={"by": "late"}))).lost
+    assert store.all_evidence(image) == []
+    commit(store, [held], lambda one: Completed(found(one, body={"by": "held"})))
+    assert [one.body for one in store.all_evidence(image)] == [{"by": "held"}]
+    assert [one.kind for one in store.history(image)] == ["registered", "lease_lapsed", "completed"]
 
 
-def _parts(store: DynamoStore, image: str) -> list[keys.Key]:
-    (item,) = store.wire.query(f"image#{image}", ("begins", "evidence#"))
-    digest = codec.text(item, "digest")
-    return [keys.part(digest, n) for n in range(codec.number(item, "parts"))]
+def test_evidence_that_was_found_before_another_stands(store: DynamoStore) -> None:
+    """It is found again after the stage had found something else: the first record counts."""
+    (image,) = arrive(store, 1)
+    again = Reset(stage="validated", reason="again")
+    for number, fingerprint in enumerate("abaa"):
+        store.reset(store.batches(), again, NOON, f"replay-{number}")
+        (held,) = claim(store)
+        body = {"number": number}
+        commit(store, [held], Completed(found(held, fingerprint=fingerprint, body=body)))
+    now = store.evidence([row(store, image)])[image]["validated"]
+    assert (now.fingerprint, now.body) == ("a", {"number": 0})
+    assert [one.body["number"] for one in store.all_evidence(image)] == [0, 1]
+
+
+def test_the_images_of_a_commit_share_pages_that_cost_little_to_read(store: DynamoStore) -> None:
+    ids = arrive(store, 20)
+    noise = random.Random(3)
+    bodies = {image: {"noise": noise.randbytes(2000).hex()} for image in ids}
+    commit(store, claim(store), lambda one: Completed(found(one, body=bodies[one.image_id])))
+    page = store._read(ids[:1])[ids[0]].pages["validated"]
+    together = pages.read(store.wire, [page])[page]
+    assert 1 < len(together) < 10
+    assert codec.size(store.wire.get(keys.page(page, 0)) or {}) < 16_384
+    requests = Requests(store.wire)
+    found_ = store.evidence(store.rows(store.batches()))
+    assert {image: of["validated"].body for image, of in found_.items()} == bodies
+    assert requests.made == {"Query": 2, "BatchGetItem": 2}  # the rows, and then pages alone
+
+
+def test_a_process_of_the_version_before_changes_no_row_of_this_one(store: DynamoStore) -> None:
+    """It would leave out where the history lies. Its writes expect a number of `events`."""
+    (image,) = arrive(store, 1)
+    stored = store._read([image])[image]
+    before = replace(stored, counted="events")
+    item = changes.item_of(stored)
+    for expect in (before.unchanged, before.held, {**before.unchanged, "events": 0}):
+        assert store.wire.transact([Put(keys.image(image), item, expect)]) == [0]
+    assert store.wire.transact([Put(keys.image(image), item, stored.unchanged)]) == []
 
 
 def test_a_commit_of_much_evidence_stays_below_the_limits_of_requests(store: DynamoStore) -> None:

@@ -288,7 +288,7 @@ def test_a_retry_is_counted_once_though_its_answer_was_lost(aws: MotoServer) -> 
         (image,) = arrive(store, 1)
         claims = claim(store)
         mortal: Any = open_store(url)
-        Requests(mortal.wire, 1, after=True)
+        Requests(mortal.wire, 2, after=True)  # the page, and then the rows
         with contextlib.suppress(Died):
             commit(mortal, claims, Retry("away"))
         assert commit(store, claims, Retry("away")).lost == {image}

@@ -31,6 +31,7 @@ from parjanya_dagster.truth.dynamo import keys, open_wire
 from parjanya_dagster.truth.dynamo.schema import SCHEMA, table
 from parjanya_dagster.truth.dynamo.wire import Wire
 from parjanya_dagster.truth.store import Counts, Store
+from parjanya_dagster.truth.transitions import rebuild
 from tests.support.backends import DYNAMODB, POSTGRESQL, Backend
 from tests.support.servers import MotoServer, PostgresServer
 from tests.support.world import NOON, arrive, carry, claim, commit, completed
@@ -257,6 +258,29 @@ def test_it_goes_on(old_home: Backend) -> None:
     assert dora.by_status == {"curated": 2}
     old_home.close()
     assert old_home.open().reconciliation() == last
+
+
+def test_what_happened_before_is_told_with_what_happens_now(old_home: Backend) -> None:
+    """On DynamoDB events and evidence lay in items of their own, and now they lie in pages."""
+    store = old_home.open(migrating=True)
+    rows = store.rows(store.batches())
+    before = {row.image_id: (store.history(row.image_id), store.all_evidence(row.image_id))
+              for row in rows}  # fmt: skip
+    assert all(len(of) == len(row.evidence) for row in rows if (of := before[row.image_id][1]))
+    assert sum(len(evidence) for _, evidence in before.values()) > 3
+    carry(store, now=THEN + 86_400)
+    went_on = 0
+    for row in rows:
+        events, evidence = store.history(row.image_id), store.all_evidence(row.image_id)
+        happened, known = before[row.image_id]
+        assert events[: len(happened)] == happened
+        assert [one for one in evidence if one in known] == known
+        (now,) = store.get_many([row.image_id]).values()
+        assert rebuild(events) == replace(now, lease_owner=None, lease_until=None)
+        found = store.evidence([now])[row.image_id] if now.evidence else {}
+        assert {stage: one.fingerprint for stage, one in found.items()} == now.evidence
+        went_on += bool(known) and len(events) > len(happened)
+    assert went_on
 
 
 def test_a_store_says_that_it_must_be_migrated(old_home: Backend) -> None:

@@ -23,6 +23,7 @@ from aws_cdk import (
 from constructs import Construct
 from site_file import Oidc, Site
 
+from stack.limits import Limits
 from stack.services import DESK_PORT, UI_PORT, UPLOADS_PORT, Services
 
 SESSION = Duration.hours(12)  # for which somebody stays signed in
@@ -54,6 +55,7 @@ class Doors(Construct):
             idle_timeout=IDLE,
         )
         self.balancer.log_access_logs(logs, "doors")
+        Limits(self, "Limits", balancer=self.balancer, upload_host=site.ui.upload_host)
         self.balancer.add_redirect()
         listener = self.balancer.add_listener(
             "Https",

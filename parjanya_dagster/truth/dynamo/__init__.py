@@ -17,6 +17,7 @@ from parjanya_dagster.objects.aws_environment import region
 from parjanya_dagster.truth.dynamo import schema
 from parjanya_dagster.truth.dynamo.arrivals import Registration
 from parjanya_dagster.truth.dynamo.counting import Counting
+from parjanya_dagster.truth.dynamo.histories import Histories
 from parjanya_dagster.truth.dynamo.likeness import Likeness
 from parjanya_dagster.truth.dynamo.publishing import Publishing
 from parjanya_dagster.truth.dynamo.reads import Reads
@@ -43,6 +44,7 @@ ATTEMPTS = 6  # of one request: botocore waits between them, longer each time
 class DynamoStore(
     Registration,
     Work,
+    Histories,
     Counting,
     Reads,
     Likeness,

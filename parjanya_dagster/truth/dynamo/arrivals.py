@@ -14,12 +14,12 @@ from itertools import chain, islice
 
 from parjanya_dagster.errors import TruthUnavailable, UnknownTenant
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.dynamo import changes, codec, keys
+from parjanya_dagster.truth.dynamo import changes, codec, keys, pages
 from parjanya_dagster.truth.dynamo.base import ROUNDS, Base
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Fill, Put, Write
+from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
 from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
@@ -37,7 +37,7 @@ from parjanya_dagster.truth.registration import (
     settled,
 )
 
-CHUNK = 20  # arrivals per transaction, where that fits
+CHUNK = 30  # arrivals per transaction, where that fits
 MOST = 50  # versions of a key that are looked at, the last first
 FEW = 4  # rows read at once where the first is wanted
 
@@ -73,20 +73,22 @@ class Registration(Base):
 
     def _register(self, tenant: str, arrivals: Sequence[Arrival], now: float) -> list[Registered]:
         for _ in range(ROUNDS):
-            writes, result = self._registration(tenant, arrivals, now)
-            if len(writes) > MOST_WRITES:
+            writings, more, result = self._registration(tenant, arrivals, now)
+            if sum(len(one.writes) for one in writings) + len(more) > MOST_WRITES:
                 half = len(arrivals) // 2
                 return self._register(tenant, arrivals[:half], now) + self._register(
                     tenant, arrivals[half:], now
                 )
+            said = pages.write(self.wire, [entry for one in writings for entry in one.entries])
+            writes = [*chain.from_iterable(changes.pointing(writings, said)), *more]
             if not writes or not self.wire.transact(writes):
                 return result
         raise TruthUnavailable(f"Others register images of {tenant!r} all the time.")
 
     def _registration(
         self, tenant: str, arrivals: Sequence[Arrival], now: float
-    ) -> tuple[list[Write], list[Registered]]:
-        """The writes of registering these, all for one transaction, and the results."""
+    ) -> tuple[list[Writing], list[Write], list[Registered]]:
+        """What registering these writes, all in one transaction, and the results."""
         located = self._located(arrivals)
         seen = {located[arrival.image_id]: arrival for arrival in arrivals}
         stored = self._read(seen)
@@ -119,8 +121,7 @@ class Registration(Base):
             changes.change(stored[image_id], change) for image_id, change in settling.items()
         ]
         after = {row.image_id: row for row in [*versions, *rows]}
-        writes: list[Write] = [write for writing in writings for write in writing.writes]
-        writes += [
+        writes: list[Write] = [
             Put(keys.location(arrival.image_id), codec.attributes({"image_id": image_id}))
             for image_id, arrival in seen.items()
             if arrival.image_id != image_id
@@ -133,10 +134,10 @@ class Registration(Base):
             and settling[row.image_id].columns.get("object_state", PRESENT) != PRESENT
         ]
         inherited = self._inherited(left, settling.keys(), now)
-        writes += [write for writing in inherited for write in writing.writes]
-        writes += _counting([*writings, *inherited], places)
+        writings += inherited
+        writes += _counting(writings, places)
         result += [Registered(row.image_id, row.batch, created=True) for row in rows]
-        return writes, result
+        return writings, writes, result
 
     def _located(self, arrivals: Sequence[Arrival]) -> dict[str, str]:
         """The image of each arrival, by the arrival's own id: another one where that is known."""
@@ -273,7 +274,7 @@ def _pointing(
         row = before[writing.image_id]
         key = keys.present(row.bucket, row.key)
         first = writing.writes[0]
-        item: Item = first.item if isinstance(first, Put | Fill) else {}
+        item: Item = first.item if isinstance(first, Put) else {}
         touched.setdefault(key, None)
         if codec.text(item, "object_state") == PRESENT:
             touched[key] = row.image_id

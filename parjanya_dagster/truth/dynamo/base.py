@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from parjanya_dagster.errors import TruthUnavailable
-from parjanya_dagster.truth.dynamo import changes, keys
+from parjanya_dagster.truth.dynamo import changes, keys, pages
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.filing_log import FilingLog
+from parjanya_dagster.truth.dynamo.noted import Noted
 from parjanya_dagster.truth.dynamo.old_queue import STILL
 from parjanya_dagster.truth.dynamo.recent import Recent
 from parjanya_dagster.truth.dynamo.wire import Wire, Write
@@ -38,6 +39,7 @@ class Base:
         self.wire = wire
         self.filings = FilingLog(wire, objects)
         self.recent = Recent()
+        self.noted = Noted()
         wire.wrote = self.recent.note
         self.rules = rules or Rules()
         self.batch_size = batch_size
@@ -50,7 +52,10 @@ class Base:
 
     def _read(self, image_ids: Iterable[str]) -> dict[str, Stored]:
         items = self.wire.get_all(keys.image(image_id) for image_id in image_ids if image_id)
-        return {stored.row.image_id: stored for stored in map(changes.stored_of, items.values())}
+        read = {stored.row.image_id: stored for stored in map(changes.stored_of, items.values())}
+        for image_id, stored in read.items():
+            self.noted.note(image_id, stored.pages)
+        return read
 
     def _rows(self, image_ids: Iterable[str]) -> list[ImageRow]:
         """The current rows of these ids, in their order. Unknown ids are left out."""
@@ -88,8 +93,10 @@ class Base:
         """Write what can be written. Returns the ids of rows that changed after they were read."""
         lost: set[str] = set()
         for group in changes.share(writings):
+            said = pages.write(self.wire, [entry for one in group for entry in one.entries])
             while group:
-                writes: list[Write] = [write for writing in group for write in writing.writes]
+                each = changes.pointing(group, said)
+                writes: list[Write] = [write for own in each for write in own]
                 owners = [writing.image_id for writing in group for _ in writing.writes]
                 writes += changes.adds(changes.total(group))
                 broken = {owners[n] for n in self.wire.transact(writes)}

@@ -1,43 +1,17 @@
-"""Evidence in items of at most 400 KB. A record is compressed, and a long one lies in parts.
+"""Evidence that a version before 5 of the table wrote: an item each, a long one in parts.
 
-What is written in a transaction costs twice. So a record of some KB is written before it, as a part
-of its own, and the transaction writes what points there (docs/aws-cost.md). Parts are named by the
-hash of their content. A crash in between leaves parts that nothing points at. The next try writes
-the same parts again.
+Parts are named by the hash of their content.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from parjanya_dagster.truth.dynamo import codec, keys
-from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import Wire
 from parjanya_dagster.truth.models import Evidence
-from parjanya_dagster.truth.storable import storable
-
-PART = 300_000  # bytes
-WHOLE = 3_000  # bytes of a record up to which its part would cost as much as it saves
-
-
-def fold(evidence: Evidence) -> tuple[Item, list[tuple[Key, Item]]]:
-    """The item of evidence, and the parts that must be written before it."""
-    record = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
-    record["body"] = storable(dict(evidence.body))
-    item = {"record": codec.packed(record)}
-    if codec.size(item) <= WHOLE:
-        return item, []
-    raw = zlib.compress(json.dumps(record, ensure_ascii=False).encode())
-    digest = hashlib.sha256(raw).hexdigest()
-    cut = [raw[start : start + PART] for start in range(0, len(raw), PART)]
-    parts = [(keys.part(digest, n), {"part": {"B": part}}) for n, part in enumerate(cut)]
-    return codec.attributes({"digest": digest, "parts": len(parts)}), parts
 
 
 def unfold(wire: Wire, items: Sequence[Mapping[str, Any]]) -> list[Evidence]:

@@ -1,34 +1,43 @@
 """What a change of a row writes, and how changes share a transaction. Pure.
 
-A row is written whole, on the condition that it has not changed since it was read. Its event and
-its counters are written in the same transaction, so counters always agree with rows. All counters
-of a row are in one item of its tenant's tally, so each item is consistent by itself.
+A row is written whole, on the condition that it has not changed since it was read. It points at the
+page of its event, which was written before (`pages`). Its counters are written in the same
+transaction, so they always agree with rows. All counters of a row are in one item of its tenant's
+tally, so each item is consistent by itself.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
-from parjanya_dagster.truth.dynamo import codec, keys
+from parjanya_dagster.truth.dynamo import codec, keys, pages
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
-from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Fill, Put, Write
-from parjanya_dagster.truth.models import PRESENT, Event, ImageRow
+from parjanya_dagster.truth.dynamo.pages import Entry, Pointers
+from parjanya_dagster.truth.dynamo.wire import ABSENT, MOST_WRITES, Add, Put, Write
+from parjanya_dagster.truth.models import PRESENT, Event, Evidence, ImageRow
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Change
 
 MOST_BYTES = 3_500_000  # in a transaction; DynamoDB takes 4 MB
 MARKS = 8  # of the last replays are kept with a row
-_UNSAID = {
-    column.name: column.default
+_APART = frozenset(
+    {
+        *("image_id", "tenant", "batch", "landed_at", "updated_at", "object_state"),
+        *("pipeline_status", "due_at", "lease_owner", "lease_until", "fence"),
+    }
+)
+"""Columns with an attribute of their own: indexes, conditions and the stream ask for them."""
+_FOLDED = {
+    column.name: column.default if column.default_factory is MISSING else column.default_factory()
     for column in fields(ImageRow)
-    if column.name in ("attempts", "retries", "not_before", "suspect", "reviews", "lapsed")
+    if column.name not in _APART
 }
-"""Columns that are left out where they have their default: most rows fit into 1 KB so, which costs
-one write unit. No condition of a write asks for them."""
+"""The others, which are one compressed attribute, and their defaults, which are left out. Most rows
+fit into 1 KB so, which costs one write unit."""
 _DECIDED = frozenset(str(status) for status in Status if status.terminal)
 
 Counts = dict[Key, Counter[str]]
@@ -41,12 +50,16 @@ class Stored:
     row: ImageRow
     events: int  # how many it has
     marks: tuple[str, ...] = ()  # replays that sent it back
+    pages: Pointers = field(default_factory=dict)  # where its last event and its evidence are
+    counted: str = "said"
+    """The attribute with the number of events. Before version 5 it was `events`: a process of
+    before finds none, and no condition of its writes holds."""
 
     @property
     def unchanged(self) -> dict[str, Any]:
         """Values that hold until the row is written. Each write changes one of them."""
         return {
-            "events": self.events,
+            self.counted: self.events,
             "fence": self.row.fence,
             "lease_until": self.row.lease_until,
         }
@@ -55,7 +68,7 @@ class Stored:
     def held(self) -> dict[str, Any]:
         """The same for the holder of the row, which may prolong its own lease meanwhile."""
         return {
-            "events": self.events,
+            self.counted: self.events,
             "fence": self.row.fence,
             "lease_owner": self.row.lease_owner,
         }
@@ -68,25 +81,37 @@ class Writing:
     image_id: str
     writes: Sequence[Write]
     counts: Counts = field(default_factory=dict)
+    entries: Sequence[Entry] = ()  # what pages say of it, before
 
 
 def stored_of(item: Mapping[str, Any]) -> Stored:
+    """A row of an item, whatever version wrote it."""
     marks = tuple(codec.unpacked(item["marks"])) if "marks" in item else ()
-    return Stored(codec.unpack(ImageRow, item), codec.number(item, "events"), marks)
+    counted = "events" if "events" in item else "said"
+    return Stored(
+        codec.unpack(ImageRow, item, codec.unpacked(item["row"]) if "row" in item else None),
+        codec.number(item, counted),
+        marks,
+        pages.unpacked(bytes(item["pages"]["B"])) if "pages" in item else {},
+        counted,
+    )
 
 
 def item_of(stored: Stored, **more: Any) -> Item:
-    said = codec.pack(stored.row)
-    for name, usual in _UNSAID.items():
-        if getattr(stored.row, name) == usual:
-            del said[name]
-    return {
-        **said,
-        **codec.attributes(keys.places(stored.row)),
-        **codec.attributes(
-            {"events": stored.events, "marks": stored.marks[-MARKS:] or None, **more}
-        ),
+    row = stored.row
+    folded = {
+        name: value for name, usual in _FOLDED.items() if (value := getattr(row, name)) != usual
     }
+    values = {
+        **{name: getattr(row, name) for name in _APART},
+        **keys.places(row),
+        "row": {**folded, "evidence": dict(row.evidence)},
+        "said": stored.events,
+        "marks": stored.marks[-MARKS:] or None,
+        "pages": pages.packed(stored.pages) or None,
+        **more,
+    }
+    return codec.attributes(values)
 
 
 def changed(row: ImageRow, change: Change) -> ImageRow:
@@ -103,8 +128,9 @@ def change(
     *,
     expect: Mapping[str, Any] | None = None,
     mark: str = "",
+    evidence: Evidence | None = None,
 ) -> Writing:
-    """The writing of a change to a row that was read."""
+    """The writing of a change to a row that was read, and of evidence that it records."""
     marks = (*stored.marks, mark) if mark else stored.marks
     new = Stored(changed(stored.row, change_), stored.events + 1, marks)
     image_id = stored.row.image_id
@@ -113,11 +139,19 @@ def change(
         image_id,
         [
             Put(keys.image(image_id), item_of(new), stored.unchanged if expect is None else expect),
-            event_put(change_.event, new.events),
             *([Put(keys.review(image_id, made.number), codec.pack(made))] if made else []),
             *more,
         ],
         moved(stored.row, new.row, [change_.event]),
+        [
+            Entry(
+                image_id=image_id,
+                first=new.events,
+                events=[change_.event],
+                evidence=evidence,
+                pages=stored.pages,
+            )
+        ],
     )
 
 
@@ -127,6 +161,7 @@ def together(writings: Sequence[Writing]) -> Writing:
         writings[0].image_id,
         [write for writing in writings for write in writing.writes],
         total(writings),
+        [entry for writing in writings for entry in writing.entries],
     )
 
 
@@ -137,16 +172,26 @@ def insert(row: ImageRow, events: Sequence[Event]) -> Writing:
         row.image_id,
         [
             Put(keys.image(row.image_id), item_of(new), ABSENT),
-            *(event_put(event, number) for number, event in enumerate(events, 1)),
             Put(keys.member(row.batch, row.image_id), {}),
         ],
         moved(None, row, events[1:]),
+        [Entry(image_id=row.image_id, first=1, events=events)],
     )
 
 
-def event_put(event: Event, number: int) -> Put:
-    # No condition: another writer of this number would fail on the condition of the row.
-    return Put(keys.event(event.image_id, number), codec.pack(event))
+def pointing(writings: Sequence[Writing], pages_of: Mapping[str, Pointers]) -> list[list[Write]]:
+    """The writes of each writing, in which rows point at the pages that were written."""
+    places = {
+        keys.image(image_id): {"pages": {"B": pages.packed(pointers)}}
+        for image_id, pointers in pages_of.items()
+    }
+
+    def pointed(write: Write) -> Write:
+        if isinstance(write, Put) and write.key in places:
+            return replace(write, item=write.item | places[write.key])
+        return write
+
+    return [[pointed(write) for write in writing.writes] for writing in writings]
 
 
 def moved(before: ImageRow | None, after: ImageRow, events: Sequence[Event]) -> Counts:
@@ -222,4 +267,4 @@ def share(writings: Sequence[Writing]) -> Iterator[list[Writing]]:
 
 
 def _size(write: Write) -> int:
-    return codec.size(write.item) if isinstance(write, Put | Fill) else 100
+    return codec.size(write.item) if isinstance(write, Put) else 100

@@ -62,12 +62,21 @@ def pack(record: Any) -> Item:
     return attributes({field.name: getattr(record, field.name) for field in fields(record)})
 
 
-def unpack(kind: type[T], item: Mapping[str, Any]) -> T:
-    """The dataclass that `pack` made these attributes of. Other attributes are ignored."""
+def unpack(kind: type[T], item: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> T:
+    """The dataclass that `pack` made these attributes of. Other attributes are ignored.
+
+    `more`: values of fields that have no attribute, as JSON has them.
+    """
+    more = more or {}
     values = {
+        name: _typed(hint, more[name])
+        for name, hint in _hints(kind)  # type: ignore[arg-type]
+        if name in more
+    }
+    values |= {
         name: _read(hint, item[name]) if name in item else None
         for name, hint in _hints(kind)  # type: ignore[arg-type]
-        if name in item or "None" in hint
+        if name in item or ("None" in hint and name not in more)
     }
     return kind(**values)
 
@@ -75,6 +84,12 @@ def unpack(kind: type[T], item: Mapping[str, Any]) -> T:
 @cache
 def _hints(kind: Any) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, str(field.type)) for field in fields(kind))
+
+
+def _typed(hint: str, value: Any) -> Any:
+    if hint.startswith("tuple"):
+        return tuple(value)
+    return float(value) if hint.startswith("float") else value
 
 
 def _read(hint: str, typed: Mapping[str, Any]) -> Any:

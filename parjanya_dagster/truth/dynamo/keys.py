@@ -6,13 +6,10 @@ only give candidates, which are then read by key and checked again.
 | item | pk | sk |
 |---|---|---|
 | image row | `image#id` | `row` |
-| its events | `image#id` | `event#n` |
-| its evidence | `image#id` | `evidence#stage#fingerprint` |
-| its last decision under a policy | `image#id` | `under#hash` |
+| events and evidence of some images | `page#name` | `n` |
 | decisions of people on it | `image#id` | `review#n` |
 | for whom it is kept | `image#id` | `review_claim` |
 | a later version of an image | `location#id` | `location` |
-| parts of large evidence | `part#sha256` | `n` |
 | rows of a batch | `batch#key` | image id |
 | present version of a key | `key#hash` | `present` |
 | batches, oldest first | `batches` | serial |
@@ -22,6 +19,10 @@ only give candidates, which are then read by key and checked again.
 | rows that a regrade wants | `targeted` | batch |
 | what was filed for likeness | `filings#slug` | number of the page |
 | the same before version 4 | `like#slug#key` | arrival and image id |
+| its events before version 5 | `image#id` | `event#n` |
+| its evidence before version 5 | `image#id` | `evidence#stage#fingerprint` |
+| parts of that, if large | `part#sha256` | `n` |
+| its decisions under a policy, likewise | `image#id` | `under#hash` |
 | releases, and withdrawn images | `releases#slug`, `withdrawals#slug` | name and version, sha256 |
 | releases that are being written | `open_releases` | tenant, name and version |
 | promised uploads, tokens | `upload#id`, `token#id` | `upload`, `token` |
@@ -97,10 +98,6 @@ def location(version_id: str) -> Key:
     return f"location#{version_id}", "location"
 
 
-def event(image_id: str, number: int) -> Key:
-    return f"image#{image_id}", f"event#{number:012d}"
-
-
 def evidence(image_id: str, stage: str, fingerprint: str) -> Key:
     return f"image#{image_id}", f"evidence#{stage}#{fingerprint}"
 
@@ -115,6 +112,10 @@ def review(image_id: str, number: int) -> Key:
 
 def review_claim(image_id: str) -> Key:
     return f"image#{image_id}", "review_claim"
+
+
+def page(name: str, number: int) -> Key:
+    return f"page#{name}", f"{number:04d}"
 
 
 def part(digest: str, number: int) -> Key:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from parjanya_dagster.errors import UnknownTenant
-from parjanya_dagster.truth.dynamo import bodies, codec, keys
+from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.wire import ABSENT, READS, Add, Delete, Put
 from parjanya_dagster.truth.models import (
     PRESENT,
-    Event,
-    Evidence,
     Heartbeat,
     ImageRow,
     Tenant,
@@ -149,30 +147,6 @@ class Reads(Base):
         return {
             batch: mark for each in self.wire.each(marks, tenants) for batch, mark in each.items()
         }
-
-    def evidence(
-        self, rows: Sequence[ImageRow], stages: Collection[str] | None = None
-    ) -> dict[str, dict[str, Evidence]]:
-        wanted = [
-            keys.evidence(row.image_id, stage, fingerprint)
-            for row in rows
-            for stage, fingerprint in row.evidence.items()
-            if stages is None or stage in stages
-        ]
-        by_image: dict[str, dict[str, Evidence]] = {}
-        for record in bodies.unfold(self.wire, list(self.wire.get_all(wanted).values())):
-            by_image.setdefault(record.image_id, {})[record.stage] = record
-        return by_image
-
-    def all_evidence(self, image_id: str) -> list[Evidence]:
-        pk, _ = keys.image(image_id)
-        items = list(self.wire.query(pk, ("begins", "evidence#")))
-        records = bodies.unfold(self.wire, items)
-        return sorted(records, key=lambda record: (record.created_at, record.stage))
-
-    def history(self, image_id: str) -> list[Event]:
-        pk, _ = keys.image(image_id)
-        return [codec.unpack(Event, item) for item in self.wire.query(pk, ("begins", "event#"))]
 
     def beat(self, name: str, now: float, payload: Mapping[str, Any]) -> None:
         self.wire.put(keys.beat(name), codec.pack(Heartbeat(name, now, dict(payload))))

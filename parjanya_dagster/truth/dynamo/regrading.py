@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys
+from parjanya_dagster.truth.dynamo import changes, codec, keys
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
-from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.replays import Replays
 from parjanya_dagster.truth.dynamo.wire import (
     ABSENT,
@@ -22,8 +21,7 @@ from parjanya_dagster.truth.dynamo.wire import (
     Write,
     key_of,
 )
-from parjanya_dagster.truth.models import Decided, Event, Mispinned, Move, Regrade
-from parjanya_dagster.truth.stages import Status
+from parjanya_dagster.truth.models import Mispinned, Move, Regrade
 
 REGRADE = "regrade"  # in replay items, where a reset has the stage that it resets to
 EVERY, OPEN = "regrades", "regrades#open"
@@ -117,38 +115,6 @@ class Regrading(Replays):
             codec.text(item, "sk"): codec.number(item, "rows")
             for item in self._counters("targeted", None)
         }
-
-    def decided_under(
-        self, image_ids: Sequence[str], policy_hash: str
-    ) -> dict[str, Mapping[str, Any]]:
-        pointers = self.wire.get_all(keys.under(image_id, policy_hash) for image_id in image_ids)
-        wanted: list[Key] = []
-        for (pk, _), item in pointers.items():
-            image_id = pk.partition("#")[2]
-            wanted.append(keys.evidence(image_id, "curated", codec.text(item, "fingerprint")))
-        records = bodies.unfold(self.wire, list(self.wire.get_all(wanted).values()))
-        return {record.image_id: record.body for record in records}
-
-    def decisions(self, image_ids: Sequence[str]) -> dict[str, list[Decided]]:
-        def read(image_id: str) -> list[Decided]:
-            pk, _ = keys.image(image_id)
-            events = (
-                codec.unpack(Event, item) for item in self.wire.query(pk, ("begins", "event#"))
-            )
-            return [
-                Decided(
-                    at=event.at,
-                    policy=event.changes.get("policy") or "",
-                    verdict=event.changes.get("verdict") or "",
-                    reasons=tuple(event.changes.get("reasons") or ()),
-                    run_id=event.run_id,
-                )
-                for event in events
-                if event.kind == "completed" and event.to_status == Status.CURATED
-            ]
-
-        decisions = zip(image_ids, self.wire.each(read, image_ids), strict=True)
-        return {image_id: made for image_id, made in decisions if made}
 
     def mispinned(self) -> list[Mispinned]:
         groups: list[Mispinned] = []

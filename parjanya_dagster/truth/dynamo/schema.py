@@ -16,10 +16,10 @@ from parjanya_dagster.truth.dynamo.old_queue import MANY, STILL, adopt
 from parjanya_dagster.truth.dynamo.review_index import file_for_review
 from parjanya_dagster.truth.dynamo.wire import Add, Wire
 
-VERSION = 4
-"""3: likeness was filed by key, and work lay in two indexes. 2: no index of what waits for a
-person. 1: records were among the heartbeats."""
-USABLE_FROM = 4  # the oldest version whose code can use the table too: what a version adds only
+VERSION = 5
+"""4: events and evidence were an item each. 3: likeness was filed by key, and work lay in two
+indexes. 2: no index of what waits for a person. 1: records were among the heartbeats."""
+USABLE_FROM = 5  # the oldest version whose code can use the table too: what a version adds only
 SCHEMA = keys.SCHEMA
 STILL_FOR = 7 * 86_400  # seconds for which processes of the version before may be at work
 MIXED_FOR = 86_400  # and for which they may validate images of tenants that come meanwhile

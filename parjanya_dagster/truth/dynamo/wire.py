@@ -55,14 +55,6 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
-    """Write the attributes that an item lacks. Present attributes stay as they are."""
-
-    key: Key
-    item: Item
-
-
-@dataclass(frozen=True, slots=True)
 class Add:
     """Add to the numbers of an item, and set attributes of it."""
 
@@ -80,7 +72,7 @@ class Delete:
     expect: Mapping[str, Any] = field(default_factory=dict)
 
 
-Write = Put | Fill | Add | Delete
+Write = Put | Add | Delete
 
 
 class Wire:
@@ -378,12 +370,11 @@ def _asked(write: Write) -> tuple[str, dict[str, Any]]:
     else:
         asked["Key"] = _key(write.key)
         asked["UpdateExpression"] = _update(write, name, value)
-    expect = {} if isinstance(write, Fill) else write.expect
     holds = [
         f"attribute_not_exists({name(column)})"
         if expected is None
         else f"{name(column)} = {value(attribute(expected))}"
-        for column, expected in expect.items()
+        for column, expected in write.expect.items()
     ]
     if holds:
         asked["ConditionExpression"] = " AND ".join(holds)
@@ -394,15 +385,7 @@ def _asked(write: Write) -> tuple[str, dict[str, Any]]:
     return operation, asked
 
 
-def _update(
-    write: Fill | Add, name: Callable[[str], str], value: Callable[[dict[str, Any]], str]
-) -> str:
-    if isinstance(write, Fill):
-        filled = [
-            f"{name(column)} = if_not_exists({name(column)}, {value(typed)})"
-            for column, typed in write.item.items()
-        ]
-        return f"SET {', '.join(filled)}"
+def _update(write: Add, name: Callable[[str], str], value: Callable[[dict[str, Any]], str]) -> str:
     clauses = []
     if write.sets:
         sets = [f"{name(column)} = {value(typed)}" for column, typed in write.sets.items()]

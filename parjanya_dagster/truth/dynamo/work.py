@@ -10,15 +10,15 @@ from itertools import chain, islice
 
 from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
-from parjanya_dagster.truth.dynamo import bodies, changes, codec, keys, queue
-from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo import changes, codec, keys, queue
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.filing_log import Image
-from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.histories import Histories
 from parjanya_dagster.truth.dynamo.old_queue import adopt
-from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Fill, Put, Write
-from parjanya_dagster.truth.models import DueBatch, Evidence, ImageRow, parse_batch
+from parjanya_dagster.truth.dynamo.pages import Pointers
+from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Put
+from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, Status
@@ -27,7 +27,7 @@ SOON = 5.0  # seconds for which it is known which leases end
 SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
-class Work(Base):
+class Work(Histories):
     """The part of the store that workers and the reconciler use."""
 
     _ends: tuple[float, list[tuple[float, str]]] = float("-inf"), []
@@ -254,35 +254,28 @@ class Work(Base):
         by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
         if len(by_id) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
-        first: dict[Key, Item] = {}  # parts of evidence: before rows that point there
-        alike: dict[str, Completed] = {}  # what is to be filed: before the rows, too
+        alike: dict[str, Completed] = {}  # what is to be filed: before the rows
         filed: set[str] = set()
+        found = {i: one.evidence for i, (_, one) in by_id.items() if isinstance(one, Completed)}
+        earlier = self._recorded_before([(by_id[i][0].row, one) for i, one in found.items()])
 
         def decide(stored: Stored) -> Writing | None:
             claim, outcome = by_id[stored.row.image_id]
             if not _holds(claim, stored):
                 return None
             change = transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
-            more: list[Write] = []
-            if isinstance(outcome, Completed):
-                head, parts = bodies.fold(outcome.evidence)
-                evidence = outcome.evidence
-                more.append(
-                    Fill(
-                        keys.evidence(evidence.image_id, evidence.stage, evidence.fingerprint), head
-                    )
-                )
-                if evidence.stage == "curated":
-                    to = codec.attributes({"fingerprint": evidence.fingerprint})
-                    more.append(Put(keys.under(evidence.image_id, evidence.revision), to))
-                first.update(parts)
-                if outcome.likeness and not _recorded(claim.row, evidence):
-                    alike[claim.image_id] = outcome
-            return changes.change(stored, change, more, expect=stored.held)
+            evidence = found.get(claim.image_id)
+            if evidence and stored.row.evidence.get(evidence.stage) == evidence.fingerprint:
+                evidence = None  # it is never written again
+            elif isinstance(outcome, Completed) and outcome.likeness:
+                alike[claim.image_id] = outcome
+            if evidence and claim.image_id in earlier:
+                page = earlier[claim.image_id]
+                stored = replace(stored, pages=_points(stored.pages, evidence.stage, page))
+                evidence = None
+            return changes.change(stored, change, expect=stored.held, evidence=evidence)
 
         def before() -> None:
-            self.wire.put_all(list(first.items()))
-            first.clear()
             self._file([by_id[image][0].row for image in alike.keys() - filed], alike)
             filed.update(alike)
 
@@ -397,9 +390,10 @@ def _due(row: ImageRow, now: float) -> bool:
     return row.due_at is not None and row.due_at <= now
 
 
-def _recorded(row: ImageRow, evidence: Evidence) -> bool:
-    """Whether an earlier commit wrote the same evidence, and so filed the same likeness."""
-    return row.evidence.get(evidence.stage) == evidence.fingerprint
+def _points(pages: Pointers, stage: str, page: str) -> Pointers:
+    """Pointers of which that of a stage leads to a page. Empty: it leads nowhere."""
+    others = {name: to for name, to in pages.items() if name != stage}
+    return {**others, stage: page} if page else others
 
 
 def _holds(claim: Claim, stored: Stored) -> bool:
