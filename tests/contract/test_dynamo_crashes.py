@@ -195,8 +195,8 @@ def test_a_death_at_any_request_changes_nothing_in_the_end(
 
 
 def _places_to_die(case: str, writes: int) -> list[int]:
-    """Numbers of writes, from 1. Each costs a story: by day two are tried, one of either half and
-    others in each session; at night all."""
+    """Numbers of writes, from 1. Each costs a story: by day two are tried, one of either half; at
+    night all."""
     every, rng = range(1, writes + 1), random.Random(f"{SEED} {case}")
     if EXAMPLES >= WIDE:
         return list(every)

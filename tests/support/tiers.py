@@ -91,8 +91,7 @@ BY_DAY = {
     "test_the_scene_comes_out": 3,
     "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 2,
 }
-"""On every backend one of so many combinations is tried by day, others in each session; `make
-nightly` tries all."""
+"""On every backend one of so many combinations is tried by day; `make nightly` tries all."""
 MANNERED = {"contract/test_work.py": 6, "contract/test_likeness.py": 5}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
