@@ -28,25 +28,25 @@ class Work:
     """What one image costs, and how many go together."""
 
     patches: float  # of the vision tower
-    read: float  # tokens the text model reads beside the shared prefix
+    read: float  # tokens the text model reads
     written: float  # tokens it writes
     context: float  # tokens in the cache when it writes
     batch: int
 
 
 def work_of(asked: Any, picture: int, written: int, budget: int, most: int) -> Work:
-    """What an image of `picture` tokens costs when these questions are asked about it.
+    """What an image of `picture` tokens costs when these questions are asked about it: the kind in
+    one order, and the description where tokens are `written`.
 
     `budget` is the tokens of a batch, `most` its images.
     """
-    tail = len(asked.trunk) + sum(len(branch) for branch in asked.branches)
-    described = len(asked.branches[0]) if written else 0
+    kind, described = picture + asked.kind_tokens, picture + asked.description_tokens
     return Work(
-        patches=4 * picture,
-        read=picture + tail,
+        patches=4 * picture * (2 if written else 1),
+        read=kind + (described if written else 0),
         written=written,
-        context=len(asked.prefix) + picture + len(asked.trunk) + described + written / 2,
-        batch=max(1, min(most, budget // (picture + tail + written))),
+        context=described + written / 2,
+        batch=max(1, min(most, budget // (max(kind, described) + written))),
     )
 
 

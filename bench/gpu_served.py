@@ -1,9 +1,7 @@
 """The engine `openai` over a vLLM that is started for it: `python -m bench.gpu --vllm PROGRAM`.
 
 Images come as they come to the engine in process: decoded and prepared in threads ahead. The server
-makes up its weights (`--load-format dummy`), so nothing need be downloaded. Such a model is sure of
-nothing and would be asked nine times about each image. Here every first answer counts as sure, as
-most are with a trained model; one image of 32 is asked about in all orders, as always.
+makes up its weights (`--load-format dummy`), so nothing need be downloaded.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from bench.gpu_models import build
 from gpu_ops.endpoint import enricher, questions
@@ -81,8 +78,7 @@ def ways(
                     visual_tokens=visual_tokens,
                     folder=str(asked),
                 )
-                with mock.patch.object(enricher, "SURE", 0.0):
-                    found[part] = measure(engine)
+                found[part] = measure(engine)
                 found[part]["server"] = engine.identity.revision
                 engine.close()
     return found

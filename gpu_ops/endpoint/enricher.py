@@ -28,10 +28,6 @@ VERSION = "endpoint-enricher@4"
 JPEG_QUALITY = 95
 TOKEN_SIDE = 28
 """Pixels along a token's side, as Qwen2.5-VL cuts pictures. Qwen3-VL has 32, so it gets fewer."""
-SURE = 0.9
-"""A kind that is less probable is asked for in the other orders too."""
-SAMPLE = 32
-"""So is one picture of this many, by its bytes, whatever the answer was."""
 VOTES = "votes"
 """`calibration` of the evidence where the probabilities are shares of bare answers."""
 
@@ -118,7 +114,7 @@ class EndpointEnricher:
             f"top {questions.TOP}",
             json.dumps(questions.GREEDY),
             f"answer_mass {self._least_mass}",
-            f"sure {SURE}, sample {SAMPLE}",
+            f"sure {categories.SURE}, sample {categories.SAMPLE}",
             self._calibration.identity,
         ]
         if self._describe:
@@ -192,12 +188,8 @@ class EndpointEnricher:
         return found
 
     def pooled(self, answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Label -> mean log-likelihood, over as many orders as would be asked: the first alone
-        where it is sure."""
-        first = categories.scores(answers[:1])
-        if max(categories.probabilities(first).values()) >= SURE:
-            return first
-        return categories.scores(answers)
+        """Label -> mean log-likelihood, over as many orders as would be asked."""
+        return categories.pooled(answers)
 
     def _url(self, image: Image) -> str:
         return data_url(image, self._visual_tokens)
@@ -214,7 +206,7 @@ class EndpointEnricher:
         return looks
 
     def _look(self, url: str, describe: bool, *, every: bool = False) -> Look:
-        sampled = every or int(hashlib.sha256(url.encode()).hexdigest(), 16) % SAMPLE == 0
+        sampled = every or categories.sampled(url.encode())
         return look(
             self._client.chat,
             self._model,
@@ -222,7 +214,9 @@ class EndpointEnricher:
             self._orders,
             url,
             describe=describe,
-            doubtful=lambda seen: sampled or max(self._category(seen)[0].values()) < SURE,
+            doubtful=lambda seen: (
+                sampled or max(self._category(seen)[0].values()) < categories.SURE
+            ),
             longest=self._server.longest if describe else None,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,67 +23,54 @@ class Grammar:
             json.dumps(schema), overrides=options
         )
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
-        self._executor = llguidance.LLExecutor()
-        self._vocabulary = vocabulary
+        self._vocabulary, self._end = vocabulary, tokenizer.eos_token_id
         matcher = self._matcher()
         if matcher.is_error():
             raise ValueError(f"no grammar for the schema: {matcher.get_error()}")
-        self.opening: list[int] = matcher.compute_ff_tokens()
 
     def _matcher(self) -> Any:
         import llguidance
 
         return llguidance.LLMatcher(self._tokenizer, self._grammar)
 
-    def rows(self, count: int, device: Any) -> Rows:
-        """`count` answers, each just begun, after `opening`: the tokens that all begin with."""
-        matchers = [self._matcher() for _ in range(count)]
-        for matcher in matchers:
-            matcher.consume_tokens(self.opening)
-        return Rows(matchers, self._executor, self._vocabulary, device)
+    def rows(self, count: int) -> Rows:
+        """`count` answers that have not begun."""
+        return Rows([self._matcher() for _ in range(count)], self._vocabulary, self._end)
 
 
 class Rows:
-    """The answers of a batch, each with its place in the grammar."""
+    """The answers of a batch, each with its place in the grammar: a logits processor of one
+    `generate`. An answer that is complete may only end.
 
-    def __init__(
-        self, matchers: Sequence[Any], executor: Any, vocabulary: int, device: Any
-    ) -> None:
+    Raises ValueError where a token was written that the grammar does not allow.
+    """
+
+    def __init__(self, matchers: Sequence[Any], vocabulary: int, end: int) -> None:
+        import llguidance
+
+        self._matchers, self._vocabulary, self._end = matchers, vocabulary, end
+        self._executor = llguidance.LLExecutor()
+        self._begun = False
+
+    def __call__(self, ids: Any, scores: Any) -> Any:
+        """Scores (rows, vocabulary) of the next token after `ids` (rows, tokens); -inf where it is
+        not allowed."""
         import torch
 
-        self._matchers, self._executor = matchers, executor
-        self._vocabulary, self._device = vocabulary, device
-        shape = (len(matchers), (vocabulary + 31) // 32)
-        self._bits = torch.empty(shape, dtype=torch.int32, pin_memory=device.type == "cuda")
-
-    def allowed(self, answers: Sequence[int | None]) -> Any:
-        """bool (answers, vocabulary): the tokens that may come next in each of these.
-
-        None stands for one that has ended: what it may write is of no account. The last mask must
-        have been used before this is called again.
-        """
-        import torch
-
-        words = self._bits.shape[1]
-        some = self._bits[: len(answers)].fill_(-1)
-        self._executor.unsafe_compute_mask_ptr(
-            [(self._matchers[one], at) for at, one in enumerate(answers) if one is not None],
-            some.data_ptr(),
-            words * 4,
-            len(answers),
-        )
+        if self._begun:
+            for matcher, token in zip(self._matchers, ids[:, -1].tolist(), strict=True):
+                if not matcher.is_stopped() and not matcher.consume_token(token):
+                    raise ValueError(f"token {token} is not allowed here: {matcher.get_error()}")
+        self._begun = True
+        bits = torch.zeros((len(scores), (self._vocabulary + 31) // 32), dtype=torch.int32)
+        going = [(one, at) for at, one in enumerate(self._matchers) if not one.is_stopped()]
+        row = bits.shape[1] * 4
+        if going:
+            self._executor.unsafe_compute_mask_ptr(going, bits.data_ptr(), row, len(bits))
         # Unpacked on the device of the model, so only a 32nd of the bytes are copied.
-        bits = some.to(self._device, non_blocking=True)
-        places = torch.arange(32, device=self._device, dtype=torch.int32)
-        spread = (bits[:, :, None] >> places) & 1
-        return spread.reshape(len(bits), -1)[:, : self._vocabulary].bool()
-
-    def take(self, row: int, token: int) -> bool:
-        """Add a token to an answer. Return whether the answer is complete.
-
-        Raises ValueError if the grammar does not allow the token.
-        """
-        matcher = self._matchers[row]
-        if not matcher.consume_token(token):
-            raise ValueError(f"token {token} is not allowed here: {matcher.get_error()}")
-        return bool(matcher.is_accepting() or matcher.is_stopped())
+        words = bits.to(scores.device)[:, :, None]
+        places = torch.arange(32, device=scores.device, dtype=torch.int32)
+        allowed = ((words >> places) & 1).reshape(len(bits), -1)[:, : self._vocabulary].bool()
+        for at, matcher in enumerate(self._matchers):
+            allowed[at, self._end] |= matcher.is_stopped()
+        return scores.masked_fill(~allowed, -math.inf)

@@ -22,13 +22,13 @@ from gpu_ops.vlm.options import Options
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
     from gpu_ops.vlm.pictures import Picture, Preparer
-    from gpu_ops.vlm.reader import Answer, Reader
+    from gpu_ops.vlm.reader import Answer, InDoubt, Letters, Reader
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 ENGINE = "transformers"
-VERSION = "transformers-enricher@2"
+VERSION = "transformers-enricher@3"
 
 
 class TransformersEnricher:
@@ -77,6 +77,7 @@ class TransformersEnricher:
         self._calibration.require(files, self._prompt.identity)
         parts = [VERSION, files, f"visual_tokens {options.visual_tokens}", *self._asked()]
         parts += [self._calibration.identity, f"answer_mass {options.answer_mass}"]
+        parts.append(f"sure {categories.SURE}, sample {categories.SAMPLE}")
         return Identity(
             engine=ENGINE,
             model=f"{checkpoint.name_of(options.model, folder)}@{files}",
@@ -130,7 +131,7 @@ class TransformersEnricher:
             reader.processor.image_processor,
             self._options.visual_tokens,
             reader.dtype,
-            pin=reader.device.type == "cuda",
+            beside_gpu=reader.device.type == "cuda",
         )
         self._reader = reader
 
@@ -164,22 +165,23 @@ class TransformersEnricher:
         return [body for body in good if body is not None]
 
     def by_order(self, images: Sequence[Image]) -> list[list[dict[str, float]]]:
-        """Label -> log-likelihood of each image, in each order of the labels. To calibrate with.
-
-        Raises the first error that an image meets.
+        """Label -> log-likelihood of each image, in each order of the labels: all are asked. To
+        calibrate with. Raises the first error that an image meets.
         """
         found = []
-        for answer in self._answers(images):
+        for answer in self._answers(images, every=True):
             if isinstance(answer, Exception):
                 raise answer
-            found.append(self._by_order(answer))
+            found.append(self._by_order(answer.letters))
         return found
 
     def pooled(self, answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Label -> mean log-likelihood over the orders."""
-        return categories.scores(answers)
+        """Label -> mean log-likelihood, over as many orders as would be asked."""
+        return categories.pooled(answers)
 
-    def _answers(self, images: Sequence[Image | Picture]) -> list[Answer | MemoryError]:
+    def _answers(
+        self, images: Sequence[Image | Picture], *, every: bool = False
+    ) -> list[Answer | MemoryError]:
         from gpu_ops.vlm.pictures import Picture
 
         if not images:
@@ -196,7 +198,8 @@ class TransformersEnricher:
             sizes = [picture.size for picture in pictures]
             by_position: dict[int, Answer | MemoryError] = {}
             besides = self._reader.tokens_besides_picture
-            ask = partial(_unless_lost, self._reader.answer)
+            in_doubt: InDoubt = (lambda *_: True) if every else self._in_doubt
+            ask = partial(_unless_lost, partial(self._reader.answer, in_doubt=in_doubt))
             for batch in batches(sizes, besides, self._budget):
                 chosen = [pictures[position] for position in batch]
                 relieve = partial(self._relieve, sizes[batch[0]] + besides)
@@ -207,19 +210,25 @@ class TransformersEnricher:
                     self._budget = min(self._options.batch_tokens, budget + budget // 16 + 1)
         return [by_position[position] for position in range(len(images))]
 
-    def _by_order(self, answer: Answer) -> list[dict[str, float]]:
+    def _in_doubt(self, picture: Picture, letters: Letters) -> bool:
+        try:
+            means = categories.scores(self._by_order(letters))
+        except ValueError:  # not finite, and no other order would be
+            return False
+        chances = categories.probabilities(means, self._calibration.temperature)
+        return picture.sampled or max(chances.values()) < categories.SURE
+
+    def _by_order(self, letters: Letters) -> list[dict[str, float]]:
+        """Of the orders that were asked."""
         assert self._reader
         orders = self._reader.questions.orders
-        return [
-            categories.by_label(order, letters)
-            for order, letters in zip(orders, answer.letters, strict=True)
-        ]
+        return [categories.by_label(*pair) for pair in zip(orders, letters, strict=False)]
 
     def _body(self, answer: Answer | MemoryError) -> dict[str, Any] | Exception:
         if isinstance(answer, MemoryError):
             return answer
         try:
-            means = categories.scores(self._by_order(answer))
+            means = categories.scores(self._by_order(answer.letters))
         except ValueError as error:
             return error
         return evidence.body(
@@ -234,12 +243,10 @@ class TransformersEnricher:
         )
 
     def _relieve(self, row: int, rows: int) -> None:
-        """So many rows of so many tokens were too much: free the cache, and halve the budget."""
+        """So many rows of so many tokens were too much: free what can be, halve the budget."""
         import torch
 
         self._budget = min(self._budget, max(1, rows // 2 * row))
-        if self._reader:
-            self._reader.release()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

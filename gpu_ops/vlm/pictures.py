@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops.faults import too_much
 from gpu_ops.interface import require_images
+from gpu_ops.vlm import categories
 
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
@@ -19,9 +19,10 @@ MOST_ELONGATED = 100  # the processors refuse a longer side of 200 times the sho
 class Picture:
     """One image, ready for the model."""
 
-    patches: Any  # (patches, values per patch), of the model's dtype, pinned where CUDA is used
+    patches: Any  # (patches, values per patch), of the model's dtype
     grid: tuple[int, int, int]  # frames (1), height and width in patches
     merge: int  # patches per token, along each side
+    sampled: bool  # asked about in all orders of the labels, whatever the first answer
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -36,10 +37,12 @@ class Picture:
 class Preparer:
     """Shrinks, normalizes and cuts images into patches. Safe to use from threads."""
 
-    def __init__(self, image_processor: Any, visual_tokens: int, dtype: Any, pin: bool) -> None:
+    def __init__(
+        self, image_processor: Any, visual_tokens: int, dtype: Any, *, beside_gpu: bool
+    ) -> None:
         self._processor = image_processor
         self._dtype = dtype
-        self._pin = pin
+        self._beside_gpu = beside_gpu
         side = image_processor.patch_size * image_processor.merge_size
         most = visual_tokens * side * side
         self._size = {
@@ -53,8 +56,9 @@ class Preparer:
         import torch
 
         require_images([image])
-        if self._pin:
+        if self._beside_gpu:
             _alone()
+        sampled = categories.sampled(image.tobytes())
         image = stripe(image)
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         prepared = self._processor(
@@ -65,9 +69,7 @@ class Preparer:
         )
         patches = prepared["pixel_values"].to(self._dtype)
         frames, high, wide = (int(number) for number in prepared["image_grid_thw"][0])
-        if self._pin:
-            patches = _pinned(patches)
-        return Picture(patches, (frames, high, wide), int(self._processor.merge_size))
+        return Picture(patches, (frames, high, wide), int(self._processor.merge_size), sampled)
 
 
 def stripe(image: Image) -> Image:
@@ -96,13 +98,3 @@ def _alone() -> None:
 
         torch.set_num_threads(1)
         _thread.alone = True
-
-
-def _pinned(patches: Any) -> Any:
-    """In memory that the device reads by itself. Where none can be had, as they are."""
-    try:
-        return patches.pin_memory()
-    except RuntimeError as error:
-        if too_much(error):
-            return patches
-        raise

@@ -1,13 +1,11 @@
-"""A prompt as tokens of one model: what stands before the picture, and what is asked after it."""
+"""A prompt as one model reads it: its questions in the chat template."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gpu_ops.vlm import categories
-from gpu_ops.vlm.layout import split_trunk
 from gpu_ops.vlm.prompts import Prompt
 
 
@@ -17,53 +15,44 @@ class UnfitModel(ValueError):
 
 @dataclass(frozen=True)
 class Questions:
-    """Token ids. Branches are the category in each order, after the description if it is asked."""
+    """What a model reads about a picture, in its chat template, up to where the answer begins. Each
+    names the picture once, by the processor's image token."""
 
-    prefix: list[int]
-    trunk: list[int]
-    branches: list[list[int]]
-    orders: tuple[tuple[str, ...], ...]  # of the labels, one per category branch
+    kinds: tuple[str, ...]  # the category, per order
+    orders: tuple[tuple[str, ...], ...]  # of the labels
     letters: list[int]  # the tokens A, B, …
-    describes: bool  # the first branch asks for the description
+    description: str
+    kind_tokens: int  # of one question about the kind, without what becomes of the picture
+    description_tokens: int
 
 
-def ask(processor: Any, prompt: Prompt, opening: Sequence[int] | None) -> Questions:
-    """The prompt in a model's chat template. `opening` is how every description begins, None
-    where none is asked. Raises UnfitModel where letters are not single tokens, or the template
-    has no single place for the picture.
+def ask(processor: Any, prompt: Prompt) -> Questions:
+    """The prompt in a model's chat template. Raises UnfitModel where letters are not single tokens,
+    or the template has no single place for the picture.
     """
     orders = categories.orders(prompt.labels, prompt.category.orders)
-    rendered = [_rendered(processor, prompt, prompt.category_question(order)) for order in orders]
-    if opening is not None:
-        rendered.insert(0, _rendered(processor, prompt, prompt.description.question))
-    befores = {before for before, _ in rendered}
-    if len(befores) != 1:
-        raise UnfitModel("the chat template puts the question before the picture")
-    branches = [_tokens(processor, after) for _, after in rendered]
+    kinds = [_rendered(processor, prompt, prompt.category_question(order)) for order in orders]
+    description = _rendered(processor, prompt, prompt.description.question)
+    tokens = _tokens(processor, kinds[-1])
     letters = [
-        _letter(processor, rendered[-1][1], branches[-1], letter)
+        _letter(processor, kinds[-1], tokens, letter)
         for letter in categories.LETTERS[: len(prompt.labels)]
     ]
-    if opening is not None:
-        branches[0] += opening
-    trunk, branches = split_trunk(branches)
-    prefix = _tokens(processor, befores.pop())
-    return Questions(prefix, trunk, branches, orders, letters, opening is not None)
+    described = len(_tokens(processor, description))
+    return Questions(tuple(kinds), orders, letters, description, len(tokens), described)
 
 
-def _rendered(processor: Any, prompt: Prompt, question: str) -> tuple[str, str]:
-    """The chat up to the picture, and from there to where the answer begins."""
+def _rendered(processor: Any, prompt: Prompt, question: str) -> str:
     messages = [
         {"role": "system", "content": [{"type": "text", "text": prompt.system}]},
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
     ]
-    text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    parts = text.split(processor.image_token)
-    if len(parts) != 2:
+    text: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    if (places := text.count(processor.image_token)) != 1:
         raise UnfitModel(
-            f"the chat template names {processor.image_token} {len(parts) - 1} times, not once"
+            f"the chat template names {processor.image_token} {places} times, not once"
         )
-    return parts[0], parts[1]
+    return text
 
 
 def _tokens(processor: Any, text: str) -> list[int]:

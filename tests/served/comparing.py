@@ -42,7 +42,7 @@ def kinds_agree(engine: EndpointEnricher, in_process: TransformersEnricher) -> N
     bare = EndpointEnricher(engine._client, NAME, describe=False, visual_tokens=TOKENS)
     pictures = [seen(n) for n in range(2)]
     theirs = [bare._look(url, False) for url, _ in pictures]
-    ours = in_process._answers([pixels for _, pixels in pictures])
+    ours = in_process._answers([pixels for _, pixels in pictures], every=True)
     for served, reference in zip(theirs, ours, strict=True):
         assert not isinstance(reference, MemoryError)
         assert len(served.kinds) == len(reference.letters) == len(LABELS)

@@ -9,6 +9,7 @@ import json
 import random
 import shutil
 import threading
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ import pytest
 
 from gpu_ops import LABELS, engines
 from gpu_ops.interface import EngineLost, InvalidImage, SomeFailed
-from gpu_ops.vlm import calibration, checkpoint, prompts
+from gpu_ops.vlm import calibration, categories, checkpoint, prompts
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
-from gpu_ops.vlm.reader import Reader
+from gpu_ops.vlm.reader import InDoubt, Reader
 from tests.support import tiny_models
 from tests.support.pictures import gradient, noise
 from tests.unit.gpu_ops.vlm.engines import DEVICE, Engine
@@ -62,6 +63,19 @@ def test_an_answer_that_is_hardly_a_letter_is_unknown_and_its_probability_is_rec
     assert body["probabilities"] == dict.fromkeys(LABELS)
 
 
+def test_a_sure_answer_is_asked_for_in_one_order_and_a_sampled_picture_in_all(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = engine(describe=False)
+    first, second = (asked.prepare(image) for image in IMAGES[:2])
+    every = asked.by_order(IMAGES[:2])
+    monkeypatch.setattr(categories, "SURE", 0.0)  # whatever the letters say is sure
+    bodies = asked.describe([replace(first, sampled=False), replace(second, sampled=True)])
+    for body, answers in zip(bodies, (every[0][:1], every[1]), strict=True):
+        expected = categories.probabilities(categories.scores(answers))
+        assert body["probabilities"] == pytest.approx(expected, abs=2e-6)
+
+
 def test_a_batch_says_of_each_image_what_it_says_of_it_alone(engine: Engine) -> None:
     for together, image in zip(engine().describe(IMAGES), IMAGES, strict=True):
         (alone,) = engine().describe([image])
@@ -92,12 +106,12 @@ def test_images_are_prepared_while_the_model_is_at_work(
     working.warm()
     prepared: list[object] = []
 
-    def busy(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
+    def busy(self: Reader, pictures: list, in_doubt: InDoubt) -> list:  # type: ignore[type-arg]
         ahead = threading.Thread(target=lambda: prepared.append(working.prepare(IMAGES[1])))
         ahead.start()
         ahead.join(600)
         assert prepared, "preparing waited for the model"
-        return answer(self, pictures)
+        return answer(self, pictures, in_doubt)
 
     monkeypatch.setattr(Reader, "answer", busy)
     working.describe(IMAGES[:1])
@@ -131,11 +145,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     answers: list[Any] = []
     answer = Reader.answer
 
-    def short_of_memory(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
+    def short_of_memory(self: Reader, pictures: list, in_doubt: InDoubt) -> list:  # type: ignore[type-arg]
         asked.append(len(pictures))
         if len(pictures) > 2:
             raise RuntimeError(words)
-        answers[:] = answer(self, pictures)
+        answers[:] = answer(self, pictures, in_doubt)
         return list(answers)
 
     monkeypatch.setattr(Reader, "answer", short_of_memory)
@@ -147,7 +161,9 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     tight.describe(IMAGES)
     assert max(asked) < len(IMAGES)  # it has learnt to ask for less
     monkeypatch.setattr(
-        Reader, "answer", lambda _, some: asked.append(len(some)) or [answers[0]] * len(some)
+        Reader,
+        "answer",
+        lambda _, some, in_doubt: asked.append(len(some)) or [answers[0]] * len(some),
     )
     for _ in range(200):
         tight.describe(SMALL)
@@ -161,10 +177,10 @@ def test_an_image_that_alone_is_too_much_fails_alone_and_transiently(
 ) -> None:
     answer = Reader.answer
 
-    def too_much(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
+    def too_much(self: Reader, pictures: list, in_doubt: InDoubt) -> list:  # type: ignore[type-arg]
         if any(picture.size > 50 for picture in pictures):
             raise MemoryError("simulated")
-        return answer(self, pictures)
+        return answer(self, pictures, in_doubt)
 
     monkeypatch.setattr(Reader, "answer", too_much)
     tight = TransformersEnricher(engine(describe=False)._options)
@@ -181,8 +197,8 @@ def test_an_image_whose_activations_overflow_fails_alone(
 ) -> None:
     answer = Reader.answer
 
-    def overflowing(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
-        found = answer(self, pictures)
+    def overflowing(self: Reader, pictures: list, in_doubt: InDoubt) -> list:  # type: ignore[type-arg]
+        found = answer(self, pictures, in_doubt)
         for picture, one in zip(pictures, found, strict=True):
             if picture.size > 50:
                 one.letters[0][0] = float("nan")
@@ -211,7 +227,7 @@ def test_an_error_that_is_not_about_memory_is_not_hidden(
 ) -> None:
     asked: list[int] = []
 
-    def broken(self: Reader, pictures: list) -> list:  # type: ignore[type-arg]
+    def broken(self: Reader, pictures: list, in_doubt: InDoubt) -> list:  # type: ignore[type-arg]
         asked.append(len(pictures))
         raise raised
 
