@@ -35,7 +35,7 @@ test: $(VENV)/.dev ## the whole test suite, in parallel
 	$(PYTEST) -n $(WORKERS) --durations=50
 
 test-quick: $(VENV)/.dev ## the tests that need no server, no model and no patience
-	PROPERTIES_WIDER=0.2 $(PYTEST) -n $(QUICK_WORKERS) --quick
+	PROPERTIES_WIDER=0.1 $(PYTEST) -n $(QUICK_WORKERS) --quick
 
 servers: ## install what tests skip otherwise: PostgreSQL, radosgw, Chromium, Prometheus, npm
 	tools/servers

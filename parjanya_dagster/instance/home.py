@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +146,16 @@ def choose_port(wanted: int | None, default: int = 3000) -> int:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at present."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on at present. Raises PortBusy.
+
+    The kernel gives the ports from 32768 on to connections and to whoever asks for any port. The
+    services that start meanwhile make many, so this one is lower.
+    """
+    first = random.randrange(20_000, 30_000)
+    for port in chain(range(first, 30_000), range(20_000, first)):
+        if _free(port):
+            return port
+    raise PortBusy("No port from 20000 to 29999 is free.")
 
 
 def _free(port: int) -> bool:

@@ -14,7 +14,13 @@ from parjanya_dagster.truth.dynamo.codec import attributes
 from parjanya_dagster.truth.dynamo.wire import ABSENT, Put, Wire
 from tests.support.aws_manners.answers import hook, refused, said, unhurried
 from tests.support.aws_manners.chance import Chance
-from tests.support.aws_manners.dynamo import LARGEST_ITEM, invalid, item_size
+from tests.support.aws_manners.dynamo import (
+    LARGEST_ITEM,
+    MOST_REFUSALS,
+    DynamoManners,
+    invalid,
+    item_size,
+)
 from tests.support.aws_manners.replica import Replica
 from tests.support.aws_manners.rights import NewRights
 from tests.support.clock import Clock
@@ -118,6 +124,17 @@ def test_chance_is_the_same_for_a_seed_and_ends_after_a_few() -> None:
     assert drawn(1) == drawn(1) != drawn(2)
     always = Chance(1, rate=1.0, in_a_row=2)
     assert [always.happens("throttled") for _ in range(6)] == [True, True, False] * 2
+
+
+def test_a_request_is_answered_before_botocore_gives_up(wire: Wire) -> None:
+    """However often a partition's faults are interleaved with those of others' requests."""
+    always = Chance("always", rate=1.0, in_a_row=1_000)
+    DynamoManners(Clock(), always).follow(wire.client, wire.table)
+    asked = answers(wire, *[lambda request: said(request, {})] * 6)  # where the manners say nothing
+    with unhurried():
+        assert wire.get(KEY) is None
+    assert len(asked) == MOST_REFUSALS + 1
+    assert always.counted == {"throttled": MOST_REFUSALS}
 
 
 def test_an_item_follows_late_and_in_the_order_of_its_writes() -> None:

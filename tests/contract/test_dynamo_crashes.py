@@ -126,9 +126,9 @@ def ask_again(store: DynamoStore) -> None:
     """Everything is decided again by a policy that asks people again."""
     review(store)
     store.reset(store.batches(), Reset(stage="curated", reason="again"), NOON, "replay-1")
-    for now in (LATER, LATER + 2 * LEASE):
-        held = claim(store, "curated", now=now)
-        commit(store, held, _asking_again, now=now)
+    for now in (LATER, LATER + 2 * LEASE):  # what was in flight is tried alone
+        for _ in range(IMAGES + 1):
+            commit(store, claim(store, "curated", now=now), _asking_again, now=now)
 
 
 def _asking_again(one: Claim) -> Outcome:
@@ -195,8 +195,8 @@ def test_a_death_at_any_request_changes_nothing_in_the_end(
 
 
 def _places_to_die(case: str, writes: int) -> list[int]:
-    """Numbers of writes, from 1. Each costs a story: by day two are tried, one of either half and
-    others in each session; at night all."""
+    """Numbers of writes, from 1. Each costs a story: by day two are tried, one of either half; at
+    night all."""
     every, rng = range(1, writes + 1), random.Random(f"{SEED} {case}")
     if EXAMPLES >= WIDE:
         return list(every)

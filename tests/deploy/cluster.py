@@ -6,8 +6,7 @@ it makes a pod, gives it a status, starts its arguments as a process, and writes
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ import yaml
 from parjanya_dagster.instance.home import HOST, free_port, write_home
 from parjanya_dagster.instance.storage import prepare_dagster
 from tests.deploy.kubernetes_api import NAMESPACE, KubernetesApi
+from tests.support.forking import Program
 from tests.support.instance import Instance, with_suppressed_kill
 
 CPU_IMAGE = "registry.example/parjanya:v1"
@@ -37,7 +37,7 @@ class Node:
     environment: Mapping[str, str]
     gpus: int = 0
     images: set[str] = field(default_factory=lambda: {CPU_IMAGE})
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, Program] = field(default_factory=dict)
     said: dict[str, dict[str, Any]] = field(default_factory=dict)  # the status of each pod
 
     def turn(self) -> None:
@@ -65,12 +65,8 @@ class Node:
 
     def _start(self, name: str, container: Mapping[str, Any]) -> None:
         said = {one["name"]: one["value"] for one in container["env"] if "value" in one}
-        self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", *container["args"]],
-            env={**self.environment, **said},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        self.processes[name] = Program(
+            *container["args"], environment={**self.environment, **said}, output=Path(os.devnull)
         )
         self.api.patch("jobs", name, {"status": {"active": 1}})
         self._say(name, {"phase": "Running", "conditions": [], "containerStatuses": []})
@@ -101,7 +97,7 @@ class Cluster(Instance):
         # There is no GPU and no model here: what a pod starts describes with the small engine.
         without_gpu = {"PARJANYA_ENGINES__ENRICHER": "embedded", "PARJANYA_LANES__GPU__GPUS": "0"}
         self.node = self.nodes(self.environment | without_gpu)
-        self._services: dict[str, subprocess.Popen[bytes]] = {}
+        self._services: dict[str, Program] = {}
         self._stopping = threading.Event()
         self._turning = threading.Thread(target=self._turn, name="node")
 
@@ -152,15 +148,12 @@ class Cluster(Instance):
                 self.node.turn()
 
     def _spawn(self, name: str, *arguments: str) -> None:
-        with (self.home / "logs" / f"{name}.log").open("ab") as log:
-            self._services[name] = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", *arguments],
-                env=self.environment,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._services[name] = Program(
+            *arguments,
+            environment=self.environment,
+            folder=self.home,
+            output=self.home / "logs" / f"{name}.log",
+        )
 
     def _launch_on_kubernetes(self) -> None:
         path = self.home / "dagster" / "dagster.yaml"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,9 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
 from parjanya_dagster.doctor.launchers import OfInstance
 from tests.deploy.ecs_account import GPUS, Account, create_account, metadata
+from tests.support.forking import Program
 from tests.support.servers import MotoServer
+from tests.support.waiting import tail
 
 ROOT = Path(__file__).parents[2]
 INSTANCE = ROOT / "deploy" / "ecs" / "instance" / "dagster.yaml"
@@ -83,17 +83,12 @@ def write_instance(folder: Path) -> None:
 
 def launch(home: Path, lane: str) -> None:
     """`dagster job launch`, as a person would, through a code server of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "dagster", "job", "launch",
-         "-m", "parjanya_dagster.definitions", "-j", f"{lane}_lane_job"],
-        cwd=home,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
+    log = home / f"{lane}.log"
+    launching = Program(
+        "dagster", "job", "launch", "-m", "parjanya_dagster.definitions", "-j", f"{lane}_lane_job",
+        environment=os.environ, folder=home, output=log,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert launching.wait(900) == 0, tail(log)
 
 
 def task(launched: Launched, lane: str) -> dict[str, Any]:

@@ -11,8 +11,6 @@ still ends curated.
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -57,13 +55,7 @@ def page(browser: Any) -> Iterator[Any]:
 def uploads_served(instance: Instance) -> Iterator[str]:
     """`parjanya web --only uploads` over an instance."""
     port = free_port()
-    with (instance.home / "uploads.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "parjanya_dagster.cli", "web", "--only", "uploads",
-             "--port", str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            env=instance.environment,
-        )  # fmt: skip
+    process = instance.begun("web", "--only", "uploads", "--port", str(port), log="uploads.log")
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

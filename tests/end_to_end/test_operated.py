@@ -12,8 +12,6 @@ import json
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,7 +23,9 @@ import pytest
 from parjanya_dagster.instance.home import free_port
 from parjanya_dagster.instance.prefork import ENABLED
 from parjanya_dagster.web.access import open_keys
+from tests.support import command_line
 from tests.support.browser import PATIENCE
+from tests.support.forking import Program
 from tests.support.instance import Instance
 from tests.support.pictures import picture
 from tests.support.prometheus_server import RULES, Prometheus, expressions
@@ -65,7 +65,7 @@ class Watched:
         shorter = rules.replace("> 120 + 25 *", "> 40 + 25 *")
         assert shorter != rules
         self.prometheus = Prometheus(folder / "prometheus", self.metrics_port, shorter)
-        self.helpers: list[subprocess.Popen[bytes]] = []
+        self.helpers: list[Program] = []
         self.folder = folder
 
     def start(self) -> None:
@@ -79,14 +79,12 @@ class Watched:
             lambda: self.prometheus.query("parjanya_readable == 1"), "the exporter is scraped"
         )
 
-    def _helper(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{arguments[0]}.log").open("wb") as output:
-            return subprocess.Popen(
-                [sys.executable, "-m", "parjanya_dagster.cli", *arguments],
-                env=self.instance.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+    def _helper(self, *arguments: str) -> Program:
+        return command_line.begun(
+            *arguments,
+            environment=self.instance.environment,
+            output=self.folder / f"{arguments[0]}.log",
+        )
 
     def logs(self) -> str:
         return "\n".join(tail(file) for file in sorted(self.folder.glob("*.log")))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from parjanya_dagster.belief.drift import running
 from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import measure
 from parjanya_dagster.truth.stages import STAGES
+from tests.support.forking import Program
 from tests.support.instance import Instance
 from tests.support.pictures import picture
 from tests.support.servers import MotoServer
@@ -52,7 +51,7 @@ class Fleet:
             lanes__gpu__queue=self.lane.name,
             arrivals__sweep_seconds="10",
         )
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.worker: Program | None = None
 
     def notify(self, tenant: str, queues: list[dict[str, object]]) -> None:
         self.s3.put_bucket_notification_configuration(
@@ -68,15 +67,7 @@ class Fleet:
             )
 
     def start_worker(self) -> None:
-        with (self.instance.home / "worker.log").open("ab") as log:
-            self.worker = subprocess.Popen(
-                [sys.executable, "-m", "parjanya_dagster.cli", "worker", "--queue", self.lane.name],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.instance.environment,
-                cwd=self.instance.home,
-            )
+        self.worker = self.instance.begun("worker", "--queue", self.lane.name, log="worker.log")
 
     def stop_worker(self, how: signal.Signals) -> int:
         assert self.worker is not None

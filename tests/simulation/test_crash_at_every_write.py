@@ -221,7 +221,7 @@ def test_a_journey_without_deaths_writes_this(
 def test_all_images_survive_a_death_at_any_write(
     template: Path, tmp_path: Path, standing_in: set[str], after: bool
 ) -> None:
-    """By day before or after one write of each kind, another in each session; at night all."""
+    """By day before or after one write of each kind; at night all."""
     writes = journey(template, tmp_path / "whole", standing_in)
     for at in places_to_die(writes, after):
         try:

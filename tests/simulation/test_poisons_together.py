@@ -72,7 +72,7 @@ TRIED = sorted(PLACES) if EXAMPLES >= WIDE else random.Random(SEED).sample(sorte
 
 @pytest.mark.parametrize("place", TRIED)
 def test_poisons_together_hold_up_nobody_for_long(template: Path, place: str) -> None:
-    """By day in one of three places, another in each session; at night in all."""
+    """By day in one of three places; at night in all."""
     poisons = PLACES[place]
     house = house_with(template, poisons)
     began = house.clock()

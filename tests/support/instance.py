@@ -23,14 +23,19 @@ from parjanya_dagster.settings import read
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import Status
 from tests.support import command_line
+from tests.support.forking import Program
 from tests.support.waiting import is_alive, tail, used_by, wait_for_end, wait_until
 
 
 class Instance:
-    """`parjanya up` as a process, and the same Truth opened beside it."""
+    """`parjanya up` as a process, and the same Truth opened beside it.
 
-    def __init__(self, home: Path, **settings: str) -> None:
-        self.home = home
+    It is forked from a process that has imported what it needs (`tests/support/forking.py`), but
+    where it shall be an interpreter of its own, as with a user.
+    """
+
+    def __init__(self, home: Path, *, of_its_own: bool = False, **settings: str) -> None:
+        self.home, self.of_its_own = home, of_its_own
         self.port, self.desk_port = free_port(), free_port()
         foreign = ("PARJANYA_", "DAGSTER_")
         self.environment = {
@@ -39,7 +44,7 @@ class Instance:
             "PARJANYA_HOME": str(home),
         }
         self.settings = read(home, self.environment)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Program | None = None
         self._platform: Platform | None = None
         self._dagster: DagsterInstance | None = None
 
@@ -57,26 +62,29 @@ class Instance:
         """Start it and wait until the UI answers."""
         self._forget_dagster()
         self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "up.log").open("ab") as output:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "parjanya_dagster.cli",
-                    "up",
-                    "--port",
-                    str(self.port),
-                    "--desk-port",
-                    str(self.desk_port),
-                ],
+        (self.home / "up.log").touch()
+        before = self._said().count("The UI is at")
+        ports = ("--port", str(self.port), "--desk-port", str(self.desk_port))
+        begin = self._interpreter if self.of_its_own else self.begun
+        self.process = begin("up", *ports, log="up.log")
+        self.until(lambda: self._said().count("The UI is at") > before, "the UI answers")
+
+    def begun(self, *arguments: str, log: str) -> Program:
+        """A command over this home as a process that goes on. `log` lies in the home."""
+        return command_line.begun(
+            *arguments, environment=self.environment, output=self.home / log, folder=self.home
+        )
+
+    def _interpreter(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
+        with (self.home / log).open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", command_line.MODULE, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 cwd=self.home,
             )
-        before = self._said().count("The UI is at")
-        self.until(lambda: self._said().count("The UI is at") > before, "the UI answers")
 
     def _said(self) -> str:
         return (self.home / "up.log").read_text()

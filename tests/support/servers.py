@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -19,7 +20,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -295,6 +296,44 @@ def die_with_parent(how: signal.Signals) -> Callable[[], None]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on and that nobody else is given until it does.
+
+    The kernel gives the ports from 32768 on to connections, and to whoever asks for any port: one
+    that was free may be taken when a slow server comes to it. So the ports are lower ones, and each
+    process has some of its own: its claim is a name of a socket, gone with the process.
+    """
+    global _ports
+    if _ports is None or _ports.pid != os.getpid():  # a forked child has a claim of its own
+        _ports = _Ports(os.getpid())
+    return next(_ports)
+
+
+@dataclass
+class _Ports:
+    pid: int
+    _claim: socket.socket = field(init=False)
+    _round: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        starts = list(range(10_000, 20_000, 100))
+        random.SystemRandom().shuffle(starts)
+        for start in starts:
+            self._claim = socket.socket(socket.AF_UNIX)
+            try:
+                self._claim.bind(f"\0parjanya-test-ports-{start}")
+            except OSError:
+                self._claim.close()
+                continue
+            self._round = itertools.cycle(range(start, start + 100))
+            return
+        raise RuntimeError("A hundred processes have claimed all ports for tests: end some.")
+
+    def __next__(self) -> int:
+        for port in itertools.islice(self._round, 100):
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+        raise RuntimeError("All hundred ports of this process are in use: stop what it started.")
+
+
+_ports: _Ports | None = None

@@ -85,20 +85,27 @@ def _started(kind: Callable[[], Server]) -> Server:
 
 def lent(config: pytest.Config, kind: type[Server]) -> Iterator[Any]:
     """A running server of this kind, for a fixture of a session to yield."""
+    if (server := borrowed(config, kind)) is not None:
+        yield server
+        return
+    server = _started(kind)
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+def borrowed(config: pytest.Config, kind: type[Server]) -> Any:
+    """A running server that this process need not stop. None where there are no workers."""
     address = getattr(config, "workerinput", {}).get(_ADDRESS)
     if address is None:
-        server = _started(kind)
-        try:
-            yield server
-        finally:
-            server.remove()
-        return
+        return None
     with Client(address, "AF_UNIX") as lender:
         lender.send(kind)
         said = lender.recv()
     if isinstance(said, str):
         pytest.fail(f"{kind.__name__} did not start:\n{said}")
-    yield said
+    return said
 
 
 class _Sharing:

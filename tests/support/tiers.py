@@ -24,8 +24,10 @@ MODULES = {
     "backup/test_backup.py": "long",
     "contract/test_concurrency.py": "long",
     "contract/test_stalled.py": "server",  # one of its own, which stands still
+    "unit/defs/test_definitions.py": "long",  # processes that import the platform anew
     "unit/instance/test_prefork.py": "long",  # processes that import the settings anew
     "unit/instance/test_standby.py": "long",  # processes that import the platform anew
+    "unit/instance/test_supervisor.py": "long",  # processes
     "unit/cli/test_commands.py": "long",  # a process for each command
     "unit/cli/test_operator.py": "long",  # an instance of Dagster is opened for each check
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
@@ -36,21 +38,28 @@ MODULES = {
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
     "unit/release/test_killed.py": "long",  # processes
     "unit/release/test_loading.py": "long",  # what others read a release with is imported
+    "unit/test_licences.py": "long",  # what each installed package says of itself is read
+    "unit/support/test_forking.py": "long",  # a process imports the platform
     "unit/test_wheel.py": "long",  # a package is built
 }
 FUNCTIONS = {
     # processes that import the platform anew
     "test_a_backup_that_is_killed_leaves_none_and_the_next_one_is_whole": "long",
     "test_a_restore_that_is_killed_leaves_the_old_truth_and_can_be_done_again": "long",
-    "test_loading_imports_no_model_library_and_makes_no_files": "long",
-    "test_the_assets_are_the_stages_over_one_set_of_partitions": "long",
+    "test_a_shell_completes": "long",
+    "test_a_terminal_gets_colours_unless_it_wants_none": "long",
     "test_many_processes_may_open_an_empty_database_at_once": "long",
     "test_processes_claim_and_commit_each_row_exactly_once": "long",
-    "test_the_split_lanes_are_a_job_each": "long",
+    "test_one_process_holds_a_home_and_a_dead_one_holds_nothing": "long",
+    "test_spans_are_delivered_when_a_process_ends_forked_or_not": "long",
+    "test_the_command_tells_where_it_is_served_and_ends_with_status_1_when_it_dies": "long",
+    "test_the_default_engines_load_nothing_of_the_gpu_stack": "long",
     "test_what_is_asked_often_imports_nothing_heavy": "long",
+    "test_where_traces_are_off_nothing_of_opentelemetry_is_imported": "long",
     # they import torch
     "test_a_cup_of_espresso_is_tagged_and_noise_and_a_drawing_are_not": "long",
     "test_the_features_of_lite0_are_a_space_of_their_own": "long",
+    "test_torchs_own_error_is_one_of_them": "long",
     "test_torchvision_imports_and_suppresses_overlapping_boxes_after_the_cure": "long",
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
@@ -68,12 +77,14 @@ FUNCTIONS = {
     "test_there_and_back_is_the_identity_in_any_order": "long",
 }
 """By the names of their functions."""
-QUICK_MOST = 8
+QUICK_MOST = 4
 """So many combinations of a test's parameters does a quick run take, evenly spread."""
 FOLDERS = {
+    "cluster": "server",
     "deploy": "instance",
     "end_to_end": "instance",
     "incidents": "long",  # days pass
+    "served": "server",
     "simulation": "long",
     "unit/demo": "long",  # it makes the whole sample set, twice
     "unit/gpu_ops/iqa": "model",
@@ -88,11 +99,15 @@ BY_DAY = {
     "test_a_death_at_any_request_changes_nothing_in_the_end": 1,  # it samples inside
     "test_a_policy_that_changes_twice_leaves_nothing_of_the_first": 2,
     "test_after_any_journey_they_agree": 3,
+    "test_every_metric_loads_from_its_files_and_scores": 2,
     "test_the_scene_comes_out": 3,
     "test_wherever_a_regrade_meets_an_image_it_is_decided_from_what_its_policy_asks": 2,
 }
-"""On every backend one of so many combinations is tried by day, others in each session; `make
-nightly` tries all."""
+"""On every backend one of so many combinations is tried by day; `make nightly` tries all."""
+ARCHITECTURES = ("qwen2_5_vl", "qwen3_vl")
+OF_EITHER = ("unit/gpu_ops/vlm/test_reader.py", "unit/gpu_ops/vlm/test_transformers_enricher.py")
+"""Modules that ask the same of two model architectures: by day one has the one, and the other the
+other; `make nightly` tries both in both."""
 MANNERED = {"contract/test_work.py": 6, "contract/test_likeness.py": 5}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
 LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
@@ -160,6 +175,8 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
                 item.add_marker("sampled")
             if EXAMPLES < WIDE:
                 left_out += _others(many, BY_DAY[function])
+        elif (module := _place(many[0].path)) in OF_EITHER and EXAMPLES < WIDE:
+            left_out += _of_the_other(many, OF_EITHER.index(module))
     mannered = [one for one in items if "manners" in _parameter(one)]
     for item in mannered:
         item.add_marker("sampled")
@@ -186,6 +203,13 @@ def _others(many: Sequence[pytest.Item], one_of: int) -> set[pytest.Item]:
     rng = random.Random(f"{SEED} {many[0].path.name}")
     groups = (many[first : first + one_of] for first in range(0, len(many), one_of))
     return set(many) - {rng.choice(group) for group in groups}
+
+
+def _of_the_other(many: Sequence[pytest.Item], turn: int) -> list[pytest.Item]:
+    """Those with the architecture that another module tries today, where many have both."""
+    other = (random.Random(SEED).randrange(2) + turn) % 2
+    found = [[item for item in many if name in _parameter(item)] for name in ARCHITECTURES]
+    return found[other] if all(found) else []
 
 
 def _parameter(item: pytest.Item) -> Sequence[str]:

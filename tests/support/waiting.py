@@ -7,10 +7,10 @@ waited for, and the end of the log.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -19,6 +19,15 @@ CAP = 900.0  # seconds in all
 RESTS = 9  # times as long as asking took: whoever waits leaves the processor to what acts
 LONGEST = 2.0  # seconds of such a rest
 LOOKS = 100  # at what moves, while it may stand still: each costs more than asking what is awaited
+
+
+class Process(Protocol):
+    """What is waited for: a `Popen`, or a program that was forked."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
 
 
 def nothing() -> object:
@@ -66,9 +75,7 @@ def wait_until(
         asked = clock()
 
 
-def wait_for_end(
-    process: subprocess.Popen[bytes], what: str, log: Callable[[], str] = lambda: ""
-) -> int:
+def wait_for_end(process: Process, what: str, log: Callable[[], str] = lambda: "") -> int:
     """Wait until a process ends, for as long as it or its children work. Returns its status."""
     wait_until(
         lambda: process.poll() is not None, what, moves=lambda: work_of(process.pid), log=log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,10 @@ from tests.support.clock import Clock
 KEPT_TOKENS = 600.0  # seconds
 LARGEST_ITEM, LARGEST_TRANSACTION, MOST_ACTIONS = 400 * 1024, 4 * 1024 * 1024, 100
 MOST_GETS, MOST_PUTS = 100, 25
+MOST_REFUSALS = 4
+"""In a row, of one request: fewer than botocore's attempts. More would be an outage, which other
+tests are about. Where many threads ask, a partition's faults in a row are shared by them all."""
+NONE = Chance("no faults", rate=0.0)
 SINGLE = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 WRITES = SINGLE | {"TransactWriteItems", "BatchWriteItem"}
 READS = frozenset({"GetItem", "Query", "BatchGetItem"})
@@ -61,6 +66,7 @@ class DynamoManners:
         self._clock, self._chance, self._replica = clock, chance, replica
         self._page_items, self._page_bytes = page_items, page_bytes
         self._tokens: dict[str, tuple[float, str]] = {}
+        self._refused: Counter[str] = Counter()  # in a row, by what was asked
         self._begun = False
         self._lock = threading.Lock()
         self.broken: list[str] = []
@@ -80,14 +86,29 @@ class DynamoManners:
         if why := invalid(operation, asked):
             self.broken.append(f"{operation}: {why}")
             return refused(request, "ValidationException", message=why)
+        contents = _contents(asked)
+        with self._lock:
+            tried = self._refused[contents]
+        chance = self._chance if tried < MOST_REFUSALS else NONE
+        answered = self._answer(client, operation, request, asked, chance)
+        with self._lock:
+            if answered is None or answered.status_code == 200:
+                self._refused.pop(contents, None)
+            else:
+                self._refused[contents] += 1
+        return answered
+
+    def _answer(
+        self, client: Any, operation: str, request: Any, asked: dict[str, Any], chance: Chance
+    ) -> Any:
         subject = _partition(operation, asked)
-        if self._chance.happens("throttled", subject):
+        if chance.happens("throttled", subject):
             return refused(request, "ProvisionedThroughputExceededException")
-        if self._chance.happens("failed", subject):
+        if chance.happens("failed", subject):
             return refused(request, "InternalServerError", 500)
         if operation in READS:
             return self._read(client, operation, request, asked)
-        return self._write(client, operation, request, asked, subject)
+        return self._write(client, operation, request, asked, chance)
 
     # --- reads ---
 
@@ -106,15 +127,18 @@ class DynamoManners:
 
     # --- writes ---
 
-    def _write(self, client: Any, operation: str, request: Any, asked: Any, subject: str) -> Any:
+    def _write(
+        self, client: Any, operation: str, request: Any, asked: dict[str, Any], chance: Chance
+    ) -> Any:
+        subject = _partition(operation, asked)
         if operation == "TransactWriteItems":
             if (known := self._known(asked)) is not None:
                 if known != _contents(asked):
                     return refused(request, "IdempotentParameterMismatchException")
                 return said(request, {})
-            if self._chance.happens("in progress", subject):
+            if chance.happens("in progress", subject):
                 return refused(request, "TransactionInProgressException")
-            if self._chance.happens("conflict", subject):
+            if chance.happens("conflict", subject):
                 return refused(
                     request,
                     "TransactionCanceledException",
@@ -123,7 +147,7 @@ class DynamoManners:
                         for n in range(len(asked["TransactItems"]))
                     ],
                 )
-        elif operation in SINGLE and self._chance.happens("conflict", subject):
+        elif operation in SINGLE and chance.happens("conflict", subject):
             return refused(request, "TransactionConflictException")
         if operation == "BatchWriteItem":
             answered = self._batch(client, request, asked, "UnprocessedItems")
@@ -131,7 +155,7 @@ class DynamoManners:
             answered = send(client, request)
         if answered.status_code == 200:
             self._wrote(client, operation, asked)
-            if self._chance.happens("answer lost", subject):
+            if chance.happens("answer lost", subject):
                 return refused(request, "InternalServerError", 500)
         return answered
 

@@ -225,7 +225,7 @@ STEPS = st.lists(
 
 @given(st.data())
 @settings(
-    max_examples=examples(60),
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

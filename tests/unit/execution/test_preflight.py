@@ -141,9 +141,10 @@ def test_with_nothing_due_in_its_batches_no_engine_is_needed(
             "needs a model: its name",
         ),
         ({"engines": {"scorer": "pyiqa"}}, "needs a folder of weights"),
-        (
+        pytest.param(
             {"engines": {"scorer": "pyiqa", "device": "cpu"}, "iqa": {"weights": "/nowhere"}},
             "SHA256SUMS",
+            marks=pytest.mark.model,  # torch is imported
         ),
         (
             {"engines": {"enricher": "transformers"}, "vlm": {"model": "/nowhere"}},

@@ -12,7 +12,13 @@ import pytest
 import yaml
 
 from parjanya_dagster.errors import HomeBusy, PortBusy, SettingsInvalid
-from parjanya_dagster.instance.home import alone, choose_port, dagster_config, write_home
+from parjanya_dagster.instance.home import (
+    alone,
+    choose_port,
+    dagster_config,
+    free_port,
+    write_home,
+)
 from parjanya_dagster.settings import ENV_FILE, Settings, load, process_environment
 
 
@@ -46,6 +52,18 @@ def test_a_busy_port_is_refused_when_it_was_asked_for_and_passed_over_when_not()
         with pytest.raises(PortBusy, match=f"Port {port} is in use"):
             choose_port(port)
         assert choose_port(None, default=port) > port
+
+
+def test_the_code_location_listens_where_the_kernel_gives_no_ports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection of the services that start meanwhile may have any port from 32768 on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port := free_port()))
+        taken.listen()
+        monkeypatch.setattr("random.randrange", lambda first, _: max(first, port))
+        assert 20_000 <= free_port() < 30_000
+        assert free_port() != port
 
 
 def test_the_home_is_written_whole_and_again_without_change(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.platform import open_platform
 from parjanya_dagster.settings import ENV_FILE, Settings, process_environment
 from tests.support import waiting_job
+from tests.support.forking import Program
 from tests.support.waiting import is_alive, tail, wait_for_end, wait_until, work_of
 
 pytestmark = pytest.mark.skipif(not wire.AVAILABLE, reason="stand-bys are forks, on Linux only")
@@ -47,15 +47,13 @@ class House:
         self.process = self._start()
         self.instance = DagsterInstance.from_config(str(self.folder))
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "parjanya_dagster.instance.standby.server",
-                 MODULE],
-                env={**process_environment(self.settings), waiting_job.GATE: str(self.gate)},
-                stdout=log,
-                stderr=log,
-            )  # fmt: skip
+    def _start(self) -> Program:
+        return Program(
+            "parjanya_dagster.instance.standby.server",
+            MODULE,
+            environment={**process_environment(self.settings), waiting_job.GATE: str(self.gate)},
+            output=self.log,
+        )
 
     @property
     def launcher(self) -> StandbyLauncher:

@@ -256,7 +256,7 @@ def test_a_reader_sees_an_object_whole_or_not_at_all(objects: FolderObjects) -> 
     done = threading.Event()
 
     def write() -> None:
-        for body in sorted(bodies) * 10:
+        for body in sorted(bodies) * 3:
             objects.put("acme", "p.jpg", body, "image/jpeg")
         done.set()
 

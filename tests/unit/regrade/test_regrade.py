@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from parjanya_dagster import policy
 from parjanya_dagster.errors import PolicyInvalid, RegradeInvalid, UnknownTenant
+from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.regrade.advance import Advance, keep_hold, selection, unattended
 from parjanya_dagster.regrade.preview import preview
 from parjanya_dagster.regrade.report import compare_decided, progress, report
 from parjanya_dagster.regrade.rescue import Rescuer
+from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import Evidence, Published
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.reviews import ReviewDecision
@@ -34,14 +40,31 @@ rules:
 """
 
 
-@pytest.fixture
-def place(platform: Platform, clock: Clock) -> Platform:
+@contextmanager
+def a_place(truth: Path, home: Path, clock: Clock) -> Iterator[Platform]:
+    """A platform whose batches are small, over a copy of a Truth."""
+    settings = Settings(home=home)
+    settings.home.mkdir()
+    shutil.copy(truth, settings.home / "truth.db")
+    store = open_store(settings.truth_url, rules=settings.rules, batch_size=20)
+    yield Platform(settings, store, FolderObjects(home / "buckets"), clock)
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def decided_truth(empty_truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tenants of some batches each, decided under default@1."""
-    store = open_store(platform.settings.truth_url, batch_size=20)
-    small = replace(platform, store=store)
-    history(small, {"acme": 50, "bolt": 30})
-    clock.pass_by(60)
-    return small
+    home = tmp_path_factory.mktemp("decided") / "home"
+    with a_place(empty_truth, home, Clock()) as place:
+        history(place, {"acme": 50, "bolt": 30})
+    return home / "truth.db"
+
+
+@pytest.fixture
+def place(decided_truth: Path, tmp_path: Path, clock: Clock) -> Iterator[Platform]:
+    with a_place(decided_truth, tmp_path / "home", clock) as place:
+        clock.pass_by(60)
+        yield place
 
 
 def test_a_threshold_change_decides_as_a_fresh_run_would(
@@ -92,7 +115,7 @@ def test_days_outside_the_range_stay_and_are_counted_as_out_of_step(place: Platf
 
 def test_the_order_of_partitions_does_not_matter(place: Platform, clock: Clock) -> None:
     found = []
-    for seed in range(3):
+    for seed in range(2):
         regrade(place, "default@2", "acme", "bolt")
         for batch in shuffled(place.store.batches(), seed):
             decide(place, [batch])
@@ -101,7 +124,7 @@ def test_the_order_of_partitions_does_not_matter(place: Platform, clock: Clock) 
         regrade(place, "default@1", "acme", "bolt")
         decide(place)
         clock.pass_by(60)
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
 
 
 def test_an_interrupted_regrade_goes_on_where_it_stopped_and_moves_nothing_twice(

@@ -1,0 +1,94 @@
+"""What makes each test cheaper and changes nothing that it sees.
+
+Temporary folders are in memory where there is enough of it: a test of SQLite waits for the disk
+otherwise, at each commit. What was imported is left alone by the collector of cycles. SQLAlchemy
+compiles a statement once for all SQLite databases of a process, and not once for each. Dagster
+reads its ninety migrations once for each of its three storages, and not for each instance.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 8 * 2**30
+"""Bytes. The whole suite holds a fifth of it at once."""
+STATEMENTS = 5000
+"""That are kept compiled."""
+
+YOUNG = 20_000
+"""Objects from which on the collector looks for cycles among them. Python's own number is 700."""
+
+gc.disable()  # until all is imported
+
+
+def pytest_configure() -> None:
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(YOUNG)
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dagster_reads_its_migrations_once() -> Iterator[None]:
+    """It has one configuration of alembic for each storage, and keeps it."""
+    from alembic.script import ScriptDirectory
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", cache(ScriptDirectory.from_config))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    """What is compiled is kept with its dialect, and each engine has a dialect of its own."""
+    begin = Engine.__init__
+    alike: dict[tuple[Any, ...], tuple[SQLiteDialect, Any]] = {}
+    known: set[SQLiteDialect] = set()
+
+    def begin_alike(self: Engine, pool: Any, dialect: Any, *arguments: Any, **options: Any) -> None:
+        if not isinstance(dialect, SQLiteDialect):
+            begin(self, pool, dialect, *arguments, **options)
+            return
+        kind = (
+            type(dialect),
+            dialect._json_serializer,
+            dialect._json_deserializer,
+            dialect._on_connect_isolation_level,
+        )
+        shared, compiled = alike.get(kind, (dialect, None))
+        begin(self, pool, shared, *arguments, **{"query_cache_size": STATEMENTS, **options})
+        if compiled is None:
+            alike[kind] = shared, self._compiled_cache
+        else:
+            self._compiled_cache = compiled
+
+        def initialize(connection: Any) -> None:
+            """What a dialect asks of the first connection is the same for all of them."""
+            if shared not in known:
+                type(shared).initialize(shared, connection)
+                known.add(shared)
+
+        dialect.initialize = initialize
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "__init__", begin_alike)
+        yield
