@@ -23,6 +23,8 @@ REPOSITORIES = {
     "raytracing.github.io": "RayTracing/raytracing.github.io",
     "godot-demo-projects": "godotengine/godot-demo-projects",
     "playcanvas": "playcanvas/engine",
+    "vulkan": "SaschaWillems/Vulkan",
+    "airsim": "microsoft/AirSim",
 }
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic"}
 SMALLEST = 3000  # bytes: smaller files are icons, or stand for files that were not fetched
@@ -83,6 +85,19 @@ PHOTOGRAPHIC = (
     "xr_vr-test-bed",
 )
 WINDOWS = {"gui", "networking", "plugins", "loading", "audio", "compute"}
+VULKAN_WINDOWS = {"imgui", "ext_debugmarker"}
+AIRSIM_SCENES = (
+    "KiteDemo1 KiteDemo2 KiteDemo3 blocks_video camera_noise_demo car_demo_video "
+    "demo_multi_vehicles demo_video detection_python detection_ue4 dqn_car dqn_quadcopter "
+    "landscape_mountains octomap record_data record_data_large"
+)
+AIRSIM_WINDOWS = (
+    "current_version epic_launcher_install exceptions lm_player_start_pos log_viewer "
+    "log_viewer_connect package_unreal plugin_contents qgc_joystick regen_sln sim_game_mode "
+    "tex_shuffle_actor tex_swap_group_editing tex_swap_material tex_swap_subset ue_install "
+    "ue_install_location unity_change_scene unity_copy_and_paste unreal_editor "
+    "unreal_editor_blocks unreal_versions vsbuild_config"
+)
 
 
 def fetch(cache: Path) -> None:
@@ -130,6 +145,14 @@ def images(cache: Path) -> Iterator[Labelled]:
     for path in _pictures(folder / "playcanvas", "examples"):
         if path.stem.endswith("_large") and not path.name.startswith(PHOTOGRAPHIC):
             yield Labelled(path, "illustration", "playcanvas")
+    for path in _pictures(folder / "vulkan", "screenshots"):
+        label = "screenshot" if path.stem in VULKAN_WINDOWS else "illustration"
+        yield Labelled(path, label, "vulkan")
+    labels = dict.fromkeys(AIRSIM_SCENES.split(), "illustration")
+    labels |= dict.fromkeys(AIRSIM_WINDOWS.split(), "screenshot")
+    for path in _pictures(folder / "airsim", "."):
+        if path.stem in labels:
+            yield Labelled(path, labels[path.stem], "airsim")
 
 
 def _windows(paths: Iterable[Path]) -> list[Path]:
