@@ -31,7 +31,7 @@ from parjanya_dagster.truth.dynamo import (
     pages,
     schema,
 )
-from parjanya_dagster.truth.dynamo.wire import Put
+from parjanya_dagster.truth.dynamo.wire import Delete, Put
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
 from parjanya_dagster.truth.requests import Reset
@@ -301,6 +301,34 @@ def test_evidence_that_was_found_before_another_stands(store: DynamoStore) -> No
     now = store.evidence([row(store, image)])[image]["validated"]
     assert (now.fingerprint, now.body) == ("a", {"number": 0})
     assert [one.body["number"] for one in store.all_evidence(image)] == [0, 1]
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_a_page_that_a_restored_table_lacks_costs_no_other_image_and_is_written_again(
+    store: DynamoStore, harm: str
+) -> None:
+    """A backup of AWS is not of one moment: it may have a row, and not the page before it."""
+    image, other = arrive(store, 2)
+    for stage in ("validated", "enriched"):
+        for held in claim(store, stage):  # a page each
+            commit(store, [held], Completed(found(held, fingerprint=stage)))
+    page = store._read([image])[image].pages["validated"]
+    if harm == "damaged":
+        store.wire.put(keys.page(page, 0), {"said": {"B": b"of another table"}})
+    else:
+        store.wire.write(Delete(keys.page(page, 0)))
+    rows = store.rows(store.batches())
+    assert [set(store.evidence(rows)[one]) for one in (image, other)] == [
+        {"enriched"},
+        {"enriched", "validated"},
+    ]
+    assert [event.kind for event in store.history(image)] == ["completed"]
+    assert store.decided_under([image, other], "p") == {}
+    store.reset(store.batches(), Reset(stage="validated", reason="lost"), NOON, "replay-1")
+    commit(store, claim(store), lambda one: Completed(found(one, fingerprint="validated")))
+    rows = store.rows(store.batches())
+    assert [len(store.evidence(rows)[one]) for one in (image, other)] == [2, 2]
+    assert [len(store.all_evidence(one)) for one in (image, other)] == [2, 2]
 
 
 def test_the_images_of_a_commit_share_pages_that_cost_little_to_read(store: DynamoStore) -> None:

@@ -122,6 +122,15 @@ class Histories(Base):
                     recorded[image_id] = page  # of several the first one
         return recorded
 
+    def _standing(self, said: Sequence[tuple[ImageRow, Evidence]]) -> set[Found]:
+        """What of this evidence is what its row has already. It was lost where it is not found."""
+        same = {
+            _of(evidence)
+            for row, evidence in said
+            if row.evidence.get(evidence.stage) == evidence.fingerprint
+        }
+        return set(self._found(same)) if same else set()
+
     # --- where it is ---
 
     def _found(self, wanted: Collection[Found]) -> dict[Found, Evidence]:
@@ -157,15 +166,19 @@ class Histories(Base):
         )
 
     def _trails(self, image_ids: Sequence[str]) -> dict[str, list[tuple[str, Entry]]]:
-        """What pages say of each image, the last first, with the page. Images share pages."""
+        """What pages say of each image, the last first, with the page. Images share pages.
+
+        What lies before a page that is lost is not known.
+        """
         trails: dict[str, list[tuple[str, Entry]]] = {image_id: [] for image_id in image_ids}
         at = {i: stored.pages.get(EVENTS, "") for i, stored in self._read(image_ids).items()}
         while at := {image_id: page for image_id, page in at.items() if page}:
             read = pages.read(self.wire, at.values())
             for image_id, page in at.items():
-                entry = read[page][image_id]
-                trails[image_id].append((page, entry))
-                at[image_id] = entry.before
+                entry = read.get(page, {}).get(image_id)
+                at[image_id] = entry.before if entry else ""
+                if entry:
+                    trails[image_id].append((page, entry))
         return trails
 
     def _histories(self, image_ids: Sequence[str]) -> dict[str, list[Event]]:

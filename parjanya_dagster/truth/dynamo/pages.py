@@ -15,15 +15,18 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import Wire
 from parjanya_dagster.truth.models import Event, Evidence
 from parjanya_dagster.truth.storable import storable
+
+log = get_logger(__name__)
 
 SMALL = 12_000  # bytes of entries that share a page, each compressed by itself: 3 units to read
 PART = 300_000  # bytes of an item of a long page
@@ -84,7 +87,11 @@ def write(wire: Wire, entries: Sequence[Entry]) -> dict[str, Pointers]:
 
 
 def read(wire: Wire, names: Iterable[str]) -> dict[str, dict[str, Entry]]:
-    """The entries of pages, by the name of the page and the image's id."""
+    """The entries of pages, by the name of the page and the image's id.
+
+    A page that is not there whole is left out. A backup of AWS is not of one moment: a table that
+    was restored from it may have a row, and not the page that was written just before.
+    """
     wanted = list(dict.fromkeys(names))
     firsts = wire.get_all(keys.page(name, 0) for name in wanted)
     numbers = {
@@ -95,9 +102,13 @@ def read(wire: Wire, names: Iterable[str]) -> dict[str, dict[str, Entry]]:
     more = wire.get_all(keys.page(name, n) for name, rest in numbers.items() for n in rest)
     items = firsts | more
     found: dict[str, dict[str, Entry]] = {}
-    for name, rest in numbers.items():
-        parts = [items[keys.page(name, n)]["said"]["B"] for n in (0, *rest)]
-        said = json.loads(zlib.decompress(b"".join(map(bytes, parts))))
+    for name in wanted:
+        try:
+            parts = [items[keys.page(name, n)]["said"]["B"] for n in (0, *numbers.get(name, ()))]
+            said = json.loads(zlib.decompress(b"".join(map(bytes, parts))))
+        except (KeyError, ValueError, zlib.error) as error:
+            log.warning("page_of_events_is_lost", page=name, error=repr(error))
+            continue
         found[name] = {entry.image_id: entry for entry in map(_heard, said)}
     return found
 
@@ -139,18 +150,26 @@ def _said(entry: Entry) -> dict[str, Any]:
         "first": entry.first,
         "before": entry.before,
         "events": [_event(one) for one in entry.events],
-        **(
-            {"found": {**asdict(evidence), "body": storable(dict(evidence.body))}}
-            if evidence
-            else {}
-        ),
+        **({"found": _columns(evidence)} if evidence else {}),
     }
 
 
 def _event(event: Event) -> dict[str, Any]:
-    said = asdict(event)
+    said = _columns(event)
     del said["image_id"]
-    return {**said, "changes": storable(dict(event.changes))}
+    return said
+
+
+def _columns(said: Event | Evidence) -> dict[str, Any]:
+    """Its fields. Some come from outside: what a model server calls itself, say."""
+    values = {each.name: getattr(said, each.name) for each in fields(said)}
+    columns: dict[str, Any] = storable(
+        {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+        }
+    )
+    return columns
 
 
 def _heard(said: Mapping[str, Any]) -> Entry:

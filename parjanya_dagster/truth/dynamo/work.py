@@ -257,7 +257,9 @@ class Work(Histories):
         alike: dict[str, Completed] = {}  # what is to be filed: before the rows
         filed: set[str] = set()
         found = {i: one.evidence for i, (_, one) in by_id.items() if isinstance(one, Completed)}
-        earlier = self._recorded_before([(by_id[i][0].row, one) for i, one in found.items()])
+        said = [(by_id[i][0].row, one) for i, one in found.items()]
+        standing = {image_id for image_id, _, _ in self._standing(said)}
+        earlier = self._recorded_before(said)
 
         def decide(stored: Stored) -> Writing | None:
             claim, outcome = by_id[stored.row.image_id]
@@ -265,7 +267,7 @@ class Work(Histories):
                 return None
             change = transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
             evidence = found.get(claim.image_id)
-            if evidence and stored.row.evidence.get(evidence.stage) == evidence.fingerprint:
+            if claim.image_id in standing:
                 evidence = None  # it is never written again
             elif isinstance(outcome, Completed) and outcome.likeness:
                 alike[claim.image_id] = outcome
