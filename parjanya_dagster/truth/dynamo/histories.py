@@ -1,7 +1,7 @@
 """What happened to images and what was found of them, out of pages (`pages`).
 
-Of a time before version 5 of the table there are items for each event and evidence. They are read
-where a row points at no page.
+A version before 5 of the table wrote an item for each event and each evidence. Those are read where
+the pages of a row do not reach back to its beginning.
 """
 
 from __future__ import annotations
