@@ -2,8 +2,8 @@
 
 The engine sleeps instead of working, in the threads of the embedded engines, so that other work on
 the machine disturbs little. Three images of four take it 90 ms and the fourth, a page of text,
-300 ms, as the embedded enricher needs about. Printed: the seconds that two cores need if they never
-wait, and the seconds that passed, claims and commits included.
+300 ms: about what the embedded enricher needs. Printed: the seconds that two cores need if they
+never wait, and the seconds that passed, claims and commits included.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Options:
     model: str  # a folder, or the id of a repository that the local cache holds
     revision: str = ""  # of a repository: branch, tag or commit; a folder has none
     prompt: str = DEFAULT
-    describe: bool = True  # the category alone is several times as fast
+    describe: bool = True  # the category alone is faster
     visual_tokens: int = 400  # most tokens an image becomes; larger images are shrunk
     batch_tokens: int = 65_536  # of a forward pass, padding included
     device: str = "auto"  # "auto" is CUDA where there is one; or "cpu", "cuda", "cuda:1"
