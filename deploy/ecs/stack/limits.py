@@ -1,7 +1,8 @@
 """How many requests an address may send to the doors, counted before the load balancer (AWS WAF).
 
-Behind the doors is a limit of our own for each token and person. This one is for floods: what is
-over it never reaches a task. AWS counts about, not exactly, and an office may be one address.
+Behind the doors are limits of our own, of wrong tokens and of the files of an upload token. These
+are for floods: what is over them reaches no task. AWS does not count exactly, and an office may be
+one address.
 """
 
 from __future__ import annotations
