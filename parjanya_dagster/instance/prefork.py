@@ -23,7 +23,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,19 +188,16 @@ def _fork() -> tuple[Forked, socket.socket]:
     parent = os.getpid()
     pid = os.fork()
     if not pid:
-        _live(theirs, parent)
+        live(lambda: _served(theirs, parent))
     theirs.close()
     return Forked(pid), ours
 
 
-def _live(control: socket.socket, parent: int) -> NoReturn:
-    """The life of a fork. It never returns to what its parent was doing."""
+def live(life: Callable[[], int]) -> NoReturn:
+    """The life of a fork, which ends with this status. It never returns to what its parent did."""
     status = 1
     try:
-        _begin(control, parent)
-        with control, control.makefile("rb") as reader:
-            text = reader.read()
-        status = _run(**json.loads(text)) if text else 0  # else nobody needs it
+        status = life()
     except BaseException:
         traceback.print_exc()
     finally:
@@ -208,6 +205,13 @@ def _live(control: socket.socket, parent: int) -> NoReturn:
             with suppress(Exception):
                 stream.flush()
         os._exit(status)
+
+
+def _served(control: socket.socket, parent: int) -> int:
+    _begin(control, parent)
+    with control, control.makefile("rb") as reader:
+        text = reader.read()
+    return _run(**json.loads(text)) if text else 0  # else nobody needs it
 
 
 def _begin(control: socket.socket, parent: int) -> None:

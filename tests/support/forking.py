@@ -28,8 +28,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -200,6 +201,8 @@ def _forks() -> Forks:
 
 def serve(address: str) -> None:
     """Fork what is asked for, and tell who asked how it ended. One thread: a fork is safe."""
+    from parjanya_dagster.instance.prefork import live  # only this process needs it
+
     listening = socket.socket(socket.AF_UNIX)
     selector = selectors.DefaultSelector()
     ended, wake = socket.socketpair()
@@ -228,7 +231,7 @@ def serve(address: str) -> None:
                 if wanted := _asked(control):
                     pid = os.fork()
                     if not pid:
-                        _live(json.loads(wanted))
+                        live(partial(_served, json.loads(wanted)))
                     asked[pid] = control
                     with suppress(OSError):
                         control.sendall(f"{pid}\n".encode())
@@ -268,19 +271,9 @@ def _tell(control: socket.socket, status: int, selector: selectors.BaseSelector)
         control.sendall(f"{status}\n".encode())
 
 
-def _live(wanted: dict[str, Any]) -> NoReturn:
-    """The life of a fork. It never returns to what its parent was doing."""
-    status = 1
-    try:
-        _begin()
-        status = _run(**wanted)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-        os._exit(status)
+def _served(wanted: dict[str, Any]) -> int:
+    _begin()
+    return _run(**wanted)
 
 
 def _begin() -> None:
