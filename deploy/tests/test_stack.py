@@ -301,7 +301,15 @@ def test_an_address_that_asks_too_often_is_refused_before_the_load_balancer(
     assert acl["Scope"] == "REGIONAL"
     rules = sorted(acl["Rules"], key=lambda rule: rule["Priority"])
     rates = [rule["Statement"]["RateBasedStatement"] for rule in rules]
-    assert [rule["Action"] for rule in rules] == [{"Block": {}}] * 2
+    for rule in rules:
+        answer = rule["Action"]["Block"]["CustomResponse"]
+        assert answer["ResponseCode"] == 429  # at 403 clients end their session
+        said = acl["CustomResponseBodies"][answer["CustomResponseBodyKey"]]
+        assert said["ContentType"] == "APPLICATION_JSON"
+        assert "Too many" in json.loads(said["Content"])["detail"]  # where clients look for it
+        headers = {one["Name"]: one["Value"] for one in answer["ResponseHeaders"]}
+        assert headers["Retry-After"] == "60"
+        assert headers["Access-Control-Allow-Origin"] == "*"
     assert [(one["Limit"], one["EvaluationWindowSec"]) for one in rates] == [
         (6_000, 300),
         (30_000, 300),

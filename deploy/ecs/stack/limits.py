@@ -7,6 +7,8 @@ one address.
 
 from __future__ import annotations
 
+import json
+
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
@@ -15,6 +17,14 @@ WINDOW = 300  # seconds over which requests of an address are counted
 UPLOADS = 6_000
 """An uploader asks once for each file, and for how far they are. That is 20 requests a second."""
 EVERYTHING = 30_000  # a page of the desk is hundreds of thumbnails; 100 requests a second
+BODY = "TooMany"
+TOO_MANY = "Too many requests came from this address. It is answered again in a few minutes."
+HEADERS = {
+    "Retry-After": "60",
+    # Pages of tenants' own origins ask too, and without these a page sees a broken connection.
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+}
 
 
 class Limits(Construct):
@@ -35,6 +45,11 @@ class Limits(Construct):
             scope="REGIONAL",
             default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_seen("Doors"),
+            custom_response_bodies={
+                BODY: waf.CfnWebACL.CustomResponseBodyProperty(
+                    content=json.dumps({"detail": TOO_MANY}), content_type="APPLICATION_JSON"
+                )
+            },
             rules=[
                 _at_most(UPLOADS, "TooManyUploads", 1, _to(upload_host)),
                 _at_most(EVERYTHING, "TooManyRequests", 2),
@@ -51,11 +66,25 @@ class Limits(Construct):
 def _at_most(
     requests: int, name: str, priority: int, only: waf.CfnWebACL.StatementProperty | None = None
 ) -> waf.CfnWebACL.RuleProperty:
-    """Whoever sends more in the window is answered 403 until the rate has fallen."""
+    """Whoever sends more in the window is answered 429 until the rate has fallen.
+
+    AWS WAF answers 403 if nothing else is said. Clients take that for the end of their session.
+    """
     return waf.CfnWebACL.RuleProperty(
         name=name,
         priority=priority,
-        action=waf.CfnWebACL.RuleActionProperty(block={}),
+        action=waf.CfnWebACL.RuleActionProperty(
+            block=waf.CfnWebACL.BlockActionProperty(
+                custom_response=waf.CfnWebACL.CustomResponseProperty(
+                    response_code=429,
+                    custom_response_body_key=BODY,
+                    response_headers=[
+                        waf.CfnWebACL.CustomHTTPHeaderProperty(name=key, value=value)
+                        for key, value in HEADERS.items()
+                    ],
+                )
+            )
+        ),
         visibility_config=_seen(name),
         statement=waf.CfnWebACL.StatementProperty(
             rate_based_statement=waf.CfnWebACL.RateBasedStatementProperty(
