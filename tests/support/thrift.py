@@ -3,7 +3,8 @@
 Temporary folders are in memory where there is enough of it: a test of SQLite waits for the disk
 otherwise, at each commit. What was imported is left alone by the collector of cycles. SQLAlchemy
 compiles a statement once for all SQLite databases of a process, and not once for each. Dagster
-reads its ninety migrations once for each of its three storages, and not for each instance.
+reads its ninety migrations once for each of its three storages, and not for each instance. The
+client of AWS reads the description of a service once, and not for each client.
 """
 
 from __future__ import annotations
@@ -54,6 +55,16 @@ def dagster_reads_its_migrations_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", cache(ScriptDirectory.from_config))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def services_of_aws_are_read_once() -> Iterator[None]:
+    """A loader keeps what it has read, and each session of botocore has a loader of its own."""
+    from botocore import loaders, session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "create_loader", cache(loaders.create_loader))
         yield
 
 
