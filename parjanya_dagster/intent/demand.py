@@ -67,8 +67,12 @@ def needs_of(
 
 
 def of_history(need: Need, snapshot: Snapshot) -> bool:
-    """Whether all that is due was sent back by a regrade: nothing that arrived waits for it."""
-    return 0 < need.rows <= snapshot.regrading.get(need.batch, 0)
+    """Whether all that is due was sent back by a regrade: nothing that arrived waits for it.
+
+    What is due was read before what is regraded. Of rows sent back between the two, only their
+    manifest, which is out of date by then, is known.
+    """
+    return need.batch in snapshot.regrading and need.rows <= snapshot.regrading[need.batch]
 
 
 def held_back(need: Need, snapshot: Snapshot) -> bool:

@@ -21,11 +21,12 @@ def decide(
     held: frozenset[str] = frozenset(),
     pace: float | None = 0.0005,
     limits: Limits | None = None,
+    stale: Sequence[str] = (),
 ) -> Plan:
     snapshot = Snapshot(
         now=NOW, due=tuple(work), keys=tuple(keys), runs=tuple(runs), failed=(), weights={},
         seconds_per_row={} if pace is None else {"curated": pace, "enriched": 0.3},
-        regrading=regrading, held=held,
+        regrading=regrading, held=held, stale_manifests=tuple(stale),
     )  # fmt: skip
     return plan(snapshot, EMBEDDED, limits or Limits(), 7)
 
@@ -92,6 +93,17 @@ def test_a_backfill_that_was_just_asked_for_gets_time_to_make_its_runs() -> None
     held = frozenset({KEYS[0]})
     (request,) = decide(work, regrading, keys=KEYS, held=held).requests
     assert request.keys == (KEYS[1],)
+
+
+def test_rows_that_are_sent_back_while_a_tick_reads_belong_to_their_regrade() -> None:
+    """What is due was read before they were, and that their manifest is out of date after."""
+    regrading = {KEYS[0]: 50}
+    (request,) = decide([], regrading, keys=KEYS, stale=[KEYS[0]]).requests
+    assert (request.regrade, request.light) == (True, 0)
+    held = frozenset({KEYS[0]})
+    assert decide([], regrading, keys=KEYS, stale=[KEYS[0]], held=held).requests == ()
+    (request,) = decide([], {}, keys=KEYS, stale=[KEYS[0]]).requests
+    assert not request.regrade
 
 
 def test_a_replay_with_models_gets_runs_of_the_size_that_models_allow() -> None:
