@@ -33,6 +33,15 @@ MODULES = {
     "unit/media/test_corpus.py": "long",  # 252 files, each encoded and decoded
     "unit/media/test_fuzz.py": "long",
     "unit/media/test_pool.py": "long",  # processes
+    # a world of images for each test
+    "unit/execution/test_by_policy.py": "long",
+    "unit/execution/test_duplicates.py": "long",
+    "unit/execution/test_manifest_pauses.py": "long",
+    "unit/regrade/test_regrade.py": "long",
+    "unit/release/test_writing.py": "long",
+    "web/test_client.py": "long",
+    "web/test_regrade.py": "long",
+    "web/test_similar.py": "long",
     "unit/gpu_ops/test_own_embedders.py": "model",
     "unit/learning/test_learning.py": "long",  # tastes are fitted
     "unit/metrics/test_dashboard_json.py": "server",  # promtool comes with Prometheus
@@ -64,12 +73,18 @@ FUNCTIONS = {
     # pictures of 15 million pixels
     "test_a_picture_beyond_memory_is_the_same_picture": "long",
     # thousands of names, images, tenants or files
+    "test_after_a_long_sweep_only_its_own_tenant_waits_for_as_long_as_it_is_worth": "long",
+    "test_copies_cost_no_square": "long",
     "test_a_slow_round_over_many_tenants_is_paid_by_all": "long",
     "test_a_thousand_that_never_came_cost_one_preflight": "long",
     "test_it_is_tried_again_later_and_less_and_less_often": "long",
     "test_nothing_imports_a_test_module_or_a_conftest": "long",
     "test_only_controls_line_separators_and_what_is_no_utf8_are_refused": "long",
     "test_the_metadata_of_a_thousand_images_is_bounded": "long",
+    # what a decoder outside of its jail could do, three times
+    "test_a_decoder_outside_the_jail_could": "long",
+    # hundreds of answers of a server
+    "test_some_sure_answers_are_looked_at_again_to_see_what_the_order_does": "long",
     # its examples are drawn inside
     "test_every_row_of_any_journey_can_be_rebuilt_from_its_events": "properties",
     # worlds of images, one for each example
@@ -77,7 +92,7 @@ FUNCTIONS = {
     "test_there_and_back_is_the_identity_in_any_order": "long",
 }
 """By the names of their functions."""
-QUICK_MOST = 4
+QUICK_MOST = 3
 """So many combinations of a test's parameters does a quick run take, evenly spread."""
 FOLDERS = {
     "cluster": "server",
