@@ -12,6 +12,7 @@ from parjanya_dagster.errors import SettingsInvalid
 if TYPE_CHECKING:
     from parjanya_dagster.platform import Platform
     from parjanya_dagster.settings import Settings
+    from parjanya_dagster.truth.reader import Readable
 
 
 def _home_of_program(context: typer.Context, home: Path | None) -> Path | None:
@@ -63,6 +64,18 @@ def platform_of(home: Path | None, *, migrating: bool = False, making: bool = Fa
     settings = settings_of(home)
     new = making and settings.truth_file is not None and not settings.truth_file.exists()
     return open_platform(settings, migrating=migrating or new)
+
+
+def readable_of(home: Path | None) -> Readable:
+    """What short commands read of Truth: over SQLite alone where that is enough, else the store.
+
+    Raises what `platform_of` raises.
+    """
+    from parjanya_dagster.truth.reader import open_reader
+
+    file = settings_of(home).truth_file
+    reader = open_reader(file) if file is not None else None
+    return reader or platform_of(home).store
 
 
 def answering_platform_of(home: Path | None) -> Platform:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json, platform_of
+from parjanya_dagster.cli.options import Home, Json, platform_of, readable_of
 from parjanya_dagster.cli.output import day, print_json, print_title
 from parjanya_dagster.cli.tune import tune
 
@@ -26,14 +26,14 @@ File = Annotated[Path, typer.Argument(help="A YAML file.")]
 @app.command("list")
 def list_policies(home: Home = None, as_json: Json = False) -> None:
     """Every published version, and the tenants that are pinned to it."""
-    from parjanya_dagster.truth.policy_registry import pinned
+    from parjanya_dagster.truth.pins import pinned
 
-    store = platform_of(home).store
-    tenants_of = pinned(store)
+    truth = readable_of(home)
+    tenants_of = pinned(truth.tenants())
     policies: list[dict[str, Any]] = [
         {"policy": policy.ref, "hash": policy.hash, "published_at": policy.published_at,
          "tenants": tenants_of.get(policy.ref, [])}
-        for policy in store.policies()
+        for policy in truth.policies()
     ]  # fmt: skip
     if as_json:
         print_json(policies)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
+from parjanya_dagster.cli.options import Home, Json, OneTenant, readable_of
 from parjanya_dagster.cli.output import kinds_told, print_json
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def status(home: Home = None, tenant: OneTenant = None, as_json: Json = False) -
     """Where the images of each tenant are."""
     from parjanya_dagster.doctor.status import status_of
 
-    summary = status_of(platform_of(home).store, tenant, time.time())
+    summary = status_of(readable_of(home), tenant, time.time())
     if as_json:
         print_json(summary)
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of
+from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of, readable_of
 from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: list, show, add, check, adopt, departed.")
@@ -17,7 +17,7 @@ COLOURS = {"ok": GOOD, "warning": ATTENTION, "error": BAD, "unknown": ATTENTION}
 @app.command("list")
 def list_all(home: Home = None, as_json: Json = False) -> None:
     """Every registered tenant."""
-    tenants = platform_of(home).store.tenants()
+    tenants = readable_of(home).tenants()
     if as_json:
         print_json([asdict(tenant) for tenant in tenants])
         return

@@ -5,25 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from parjanya_dagster.errors import UnknownTenant
+from parjanya_dagster.truth.counts import Counts
+from parjanya_dagster.truth.reader import Readable
 from parjanya_dagster.truth.stages import Status
-from parjanya_dagster.truth.store import Counts, Store
 
 VERDICTS = ("accept", "review", "reject")
 
 
-def status_of(store: Store, tenant: str | None, now: float) -> dict[str, Any]:
+def status_of(truth: Readable, tenant: str | None, now: float) -> dict[str, Any]:
     """Counts per tenant, and when the loops last completed. Raises UnknownTenant."""
-    if tenant is not None and store.tenant(tenant) is None:
+    if tenant is not None and truth.tenant(tenant) is None:
         raise UnknownTenant(f"There is no tenant {tenant!r}.")
-    pins = {known.slug: known.policy for known in store.tenants()}
+    pins = {known.slug: known.policy for known in truth.tenants()}
     return {
         "tenants": [
             {"tenant": counts.tenant, "policy": pins.get(counts.tenant), **counted(counts)}
-            for counts in store.counts(tenant)
+            for counts in truth.counts(tenant)
         ],
         "loops": {
             beat.name: {"seconds_ago": round(now - beat.at, 1), **beat.payload}
-            for beat in store.heartbeats().values()
+            for beat in truth.heartbeats().values()
         },
     }
 

@@ -14,7 +14,7 @@ from parjanya_dagster.errors import PolicyConflict, PolicyInvalid, PolicyMissing
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.truth.models import Published
-from parjanya_dagster.truth.store import Policies, Tenants
+from parjanya_dagster.truth.store import Policies
 
 log = get_logger(__name__)
 
@@ -76,14 +76,6 @@ class PolicyRegistry:
             elif known[ref].hash != shipped.hash:
                 log.error("shipped_policy_refused", policy=ref, published=known[ref].hash,
                           shipped=shipped.hash)  # fmt: skip
-
-
-def pinned(store: Tenants) -> dict[str, list[str]]:
-    """The slugs of the tenants that are pinned to each policy, by ref."""
-    by_ref: dict[str, list[str]] = {}
-    for tenant in store.tenants():
-        by_ref.setdefault(tenant.policy, []).append(tenant.slug)
-    return {ref: sorted(slugs) for ref, slugs in by_ref.items()}
 
 
 def read_file(path: Path) -> Policy:

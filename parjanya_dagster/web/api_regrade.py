@@ -17,7 +17,7 @@ from parjanya_dagster.client.regrade_messages import (
     Selection,
 )
 from parjanya_dagster.truth.models import Regrade
-from parjanya_dagster.truth.policy_registry import pinned
+from parjanya_dagster.truth.pins import pinned
 from parjanya_dagster.web import regrading
 from parjanya_dagster.web.access import Person
 from parjanya_dagster.web.desk import Desk
@@ -32,7 +32,7 @@ def policies(request: Request) -> PoliciesListed:
     """Every published version, and which of your tenants are pinned to it."""
     desk, person = _who(request)
     store = desk.platform.store
-    tenants = pinned(store)
+    tenants = pinned(store.tenants())
     return PoliciesListed(
         policies=[
             PolicyListed(

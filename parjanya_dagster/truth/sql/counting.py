@@ -5,19 +5,14 @@ The counters are `tallies`: see `tally_triggers`.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, literal, select, text
+from sqlalchemy import Connection, Select, case, delete, func, literal, select, text
 
-from parjanya_dagster.truth.models import PRESENT
-from parjanya_dagster.truth.reviews import counts_as
+from parjanya_dagster.truth.counts import LAPSED, Counts, Tally
 from parjanya_dagster.truth.sql.engine import insert, reading, snapshot, writing
 from parjanya_dagster.truth.sql.mapping import Base
 from parjanya_dagster.truth.sql.schema import batches, images, tallies, tenants
-from parjanya_dagster.truth.sql.tally_triggers import LAPSED
-from parjanya_dagster.truth.stages import Status
-from parjanya_dagster.truth.store import Counts
 
 _ONE_FOLDS = 7_061_726_7  # any number: the lock of who adds up or rebuilds the counters
 _KINDS = (
@@ -73,24 +68,14 @@ class Counting(Base):
             leased = leased.where(images.c.tenant == tenant)
             registered = registered.where(batches.c.tenant == tenant)
         with snapshot(self.engine) as connection:
-            counting = {slug: _Tally() for slug in connection.scalars(slugs)}
+            counting = {slug: Tally() for slug in connection.scalars(slugs)}
             in_flight: dict[str, int] = {row[0]: row[1] for row in connection.execute(leased)}
             ever: dict[str, int] = {row[0]: row[1] for row in connection.execute(registered)}
             grouped = connection.execute(tally).all()
         for row in grouped:
-            counting[row.tenant].add(row)
+            counting[row.tenant].add(*row[1:])
         return [
-            Counts(
-                tenant=slug,
-                by_status=dict(sums.statuses),
-                by_verdict=dict(sums.verdicts),
-                by_failure=dict(sums.failures),
-                in_flight=in_flight.get(slug, 0),
-                registered=int(ever.get(slug, 0)),
-                departed=sums.departed,
-                by_effective=dict(sums.effective),
-                by_person=dict(sums.people),
-            )
+            sums.counts(slug, in_flight.get(slug, 0), int(ever.get(slug, 0)))
             for slug, sums in counting.items()
         ]
 
@@ -143,32 +128,3 @@ def _alone(connection: Connection) -> bool:
     """Whether nobody else adds up or rebuilds the counters until this transaction ends."""
     asked = text(f"SELECT pg_try_advisory_xact_lock({_ONE_FOLDS})")
     return bool(connection.scalar(asked))
-
-
-class _Tally:
-    def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
-        self.verdicts: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
-        self.effective: Counter[str] = Counter()
-        self.people: Counter[str] = Counter()
-        self.departed = 0
-
-    def add(self, row: Row[Any]) -> None:
-        n = int(row.n)
-        if not n:
-            return
-        if row.object_state != PRESENT:
-            self.departed += n
-            return
-        status: str = row.pipeline_status
-        self.statuses[status] += n
-        if status == Status.CURATED and row.verdict:
-            self.verdicts[row.verdict] += n
-            lapsed = row.people == LAPSED
-            person = None if lapsed else row.people or None
-            self.effective[counts_as(row.verdict, person, lapsed)] += n
-            if person:
-                self.people[person] += n
-        if status == Status.FAILED:
-            self.failures[row.failure_class or "unknown"] += n

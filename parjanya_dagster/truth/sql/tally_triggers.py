@@ -9,9 +9,10 @@ So nothing here may change: a trigger that does something else has another name 
 
 from __future__ import annotations
 
+from parjanya_dagster.truth.counts import LAPSED
+
 KIND = ("tenant", "object_state", "pipeline_status", "verdict", "failure_class", "people")
 NAMES = ", ".join(KIND)
-LAPSED = "lapsed"  # in place of a person's verdict
 COUNTED = (
     "tenant, object_state, pipeline_status, coalesce(verdict, '') AS verdict, "
     "coalesce(failure_class, '') AS failure_class, "

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from parjanya_dagster.truth.counts import Counts
 from parjanya_dagster.truth.store.buckets import Buckets
-from parjanya_dagster.truth.store.counting import Counting, Counts
+from parjanya_dagster.truth.store.counting import Counting
 from parjanya_dagster.truth.store.declarations import Declarations
 from parjanya_dagster.truth.store.evidence import EvidenceLog
 from parjanya_dagster.truth.store.heartbeats import Heartbeats

@@ -39,11 +39,11 @@ ASKED_OFTEN: list[tuple[list[str], set[str]]] = [  # what is not imported, less 
     (["--version"], HEAVY | ROOMS | STORE | SETTINGS),
     (["--help"], HEAVY | ROOMS | STORE | SETTINGS),
     (["doctor", "--quick"], HEAVY | ROOMS | STORE),
-    (["status", "--json"], HEAVY | ROOMS),
-    (["status"], HEAVY | ROOMS),
-    (["tenant", "list"], HEAVY | ROOMS),
+    (["status", "--json"], HEAVY | ROOMS | STORE),
+    (["status"], HEAVY | ROOMS | STORE),
+    (["tenant", "list"], HEAVY | ROOMS | STORE),
+    (["policy", "list"], HEAVY | ROOMS | STORE),
     (["explain", IMAGE], HEAVY | ROOMS),
-    (["policy", "list"], HEAVY | ROOMS),
     (["images"], (HEAVY | ROOMS) - {"numpy"}),  # the catalog counts with it
 ]
 LOADED = """

@@ -1,0 +1,86 @@
+"""The reader of an embedded Truth answers what the store answers, or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.reader import Readable, Reader, open_reader
+from parjanya_dagster.truth.revisions import VERSION_TABLE
+
+
+@pytest.fixture
+def file(decided: Platform) -> Path:
+    """A Truth with decided images, one of them gone and one under a lease."""
+    truth = decided.settings.truth_file
+    assert truth is not None
+    store = decided.store
+    decided.registry.publish_builtin()
+    store.beat("reconciler", 100.25, {"launched": 2, "kinds": {"é": None}})
+    store.beat("run:1", 200.0, {"rows": 1})
+    store.beat("run_1", 200.0, {})
+    gone, leased, lapsed, failed = store.present("acme", "", 4)
+    with closing(sqlite3.connect(truth)) as other, other:
+        for column, value, row in (
+            ("object_state", "deleted", gone),
+            ("lease_owner", "run-1", leased),
+            ("lease_until", 1.0, leased),
+            ("lapsed", 1, lapsed),
+            ("pipeline_status", "failed", failed),
+        ):
+            statement = f"UPDATE images SET {column} = ? WHERE image_id = ?"
+            other.execute(statement, [value, row.image_id])
+        other.execute(
+            "INSERT INTO tenants SELECT 'bolt', bucket, prefix, policy, weight, status, created_at "
+            "FROM tenants"
+        )
+    return truth
+
+
+@pytest.fixture
+def reader(file: Path) -> Iterator[Reader]:
+    opened = open_reader(file)
+    assert opened is not None
+    yield opened
+    opened.close()
+
+
+def answers(truth: Readable) -> list[object]:
+    return [
+        truth.tenants(),
+        truth.tenant("acme"),
+        truth.tenant("nobody"),
+        truth.policies(),
+        truth.counts(),
+        truth.counts("acme"),
+        truth.counts("nobody"),
+        truth.heartbeats(),
+        truth.heartbeats("run"),
+    ]
+
+
+def test_it_answers_what_the_store_answers(decided: Platform, reader: Reader) -> None:
+    read = answers(reader)
+    assert read == answers(decided.store)
+    (acme, bolt) = reader.counts()
+    assert (acme.departed, acme.in_flight, acme.by_failure) == (1, 1, {"unknown": 1})
+    assert bolt.rows == 0
+    assert list(reader.heartbeats("run")) == ["run:1"]
+
+
+def test_another_schema_has_no_reader(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    assert open_reader(file) is None
+
+
+def test_what_is_no_truth_has_no_reader_and_none_is_made(tmp_path: Path) -> None:
+    assert open_reader(tmp_path / "truth.db") is None
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "truth.db").write_text("no database, and long enough to be read as one" * 99)
+    assert open_reader(tmp_path / "truth.db") is None
