@@ -210,23 +210,30 @@ class Platform:
     def eligibility(self) -> Eligibility:
         from parjanya_dagster.intent.eligibility import Eligibility
 
-        costly = self.queues.keys() | self.settings.lanes.scaling_groups.keys()
+        lanes = self.settings.lanes
+        costly = self.queues.keys() | lanes.scaling_groups.keys() | lanes.model_services.keys()
         return Eligibility(
             store=self.store, objects=self.objects, clock=self.clock, costly=frozenset(costly)
         )
 
     @cached_property
     def scaling_groups(self) -> ScalingGroups:
-        """The Auto Scaling groups of lanes."""
+        """The Auto Scaling groups of lanes, and their model servers."""
         from parjanya_dagster.aws.groups import AutoScalingGroup
+        from parjanya_dagster.aws.services import EcsService
         from parjanya_dagster.intent.autoscaling import Bounds
-        from parjanya_dagster.intent.scaling_groups import ScalingGroups
+        from parjanya_dagster.intent.scaling_groups import Group, ScalingGroups
 
-        s = self.settings
+        s, most = self.settings, self.settings.scaling.max_instances
+        groups: dict[str, Group] = {
+            lane: AutoScalingGroup(name) for lane, name in s.lanes.scaling_groups.items()
+        }
+        for lane, name in s.lanes.model_services.items():
+            groups[lane] = EcsService.named(name, most)
         return ScalingGroups(
             store=self.store,
-            groups={lane: AutoScalingGroup(name) for lane, name in s.lanes.scaling_groups.items()},
-            bounds=Bounds(s.scaling.max_instances, idle=s.scaling.idle),
+            groups=groups,
+            bounds=Bounds(most, idle=s.scaling.idle),
             clock=self.clock,
         )
 

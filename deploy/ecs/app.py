@@ -27,7 +27,8 @@ def synthesize(site: Site, outdir: str | None = None) -> dict[str, object]:
 
 def expected(site: Site) -> Expected:
     release = site.release
-    images = {release.image(side) for side in ("cpu", "gpu")}
+    sides = ["cpu", "gpu", *(["model"] if site.gpu.served else [])]
+    images = {release.image(side) for side in sides}
     return Expected(images, release.version, site.dormancy_days, site.ui.upload_origins)
 
 

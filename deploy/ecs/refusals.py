@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from parjanya_dagster.uploads.cors import objections
@@ -135,8 +137,9 @@ def queue_read_blindly(template: Template, expected: Expected) -> Found:
 
 def launcher_on_a_capacity_provider(template: Template, expected: Expected) -> Found:
     """Dagster's ECS launcher fails with KeyError 'launchType' in a task that has a strategy."""
+    serving = {server.service for server in _model_servers(template)}  # they launch nothing
     for name, one in _resources(template, "AWS::ECS::Service"):
-        if one["Properties"].get("CapacityProviderStrategy"):
+        if one["Properties"].get("CapacityProviderStrategy") and name not in serving:
             yield name, "it has a capacity provider strategy: give it a launch type"
     for name, one in _resources(template, "AWS::ECS::ClusterCapacityProviderAssociations"):
         if one["Properties"].get("DefaultCapacityProviderStrategy"):
@@ -162,13 +165,163 @@ def gpus_that_nothing_uses(template: Template, expected: Expected) -> Found:
         for container in one["Properties"]["ContainerDefinitions"]:
             kinds = [each["Type"] for each in container.get("ResourceRequirements", [])]
             given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
-            if "GPU" not in kinds:
+            if "GPU" not in kinds or _serves(container):
                 continue
             if not any(given.get(setting) == engine for setting, engine in USE_A_GPU.items()):
                 chosen = given.get("PARJANYA_ENGINES__ENRICHER", "embedded")
                 yield name, f"it reserves a GPU, and its engine {chosen!r} does not use one"
             elif not (given.get("PARJANYA_VLM__MODEL") or given.get("PARJANYA_IQA__WEIGHTS")):
                 yield name, "its engine has no model: PARJANYA_VLM__MODEL"
+
+
+@dataclass(frozen=True)
+class _ModelServer:
+    """A container that serves a model, and what is around it."""
+
+    definition: str
+    container: Mapping[str, Any]
+    service: str  # empty: nothing keeps it running
+    properties: Mapping[str, Any]  # of the service
+    role: str
+
+    @property
+    def names(self) -> list[str]:
+        """What the model is called on it."""
+        command = self.container["Command"]
+        after = command[command.index("--served-model-name") + 1 :]
+        return list(takewhile(lambda word: not word.startswith("--"), after))
+
+    def flag(self, name: str) -> str:
+        command = self.container["Command"]
+        return str(command[command.index(name) + 1])
+
+    def groups(self) -> set[str]:
+        network = self.properties["NetworkConfiguration"]["AwsvpcConfiguration"]
+        return {_named(one) for one in network["SecurityGroups"]}
+
+
+def _serves(container: Mapping[str, Any]) -> bool:
+    return container.get("EntryPoint") == ["vllm"] and container["Command"][:1] == ["serve"]
+
+
+def _model_servers(template: Template) -> Iterator[_ModelServer]:
+    services = {
+        _named(one["Properties"]["TaskDefinition"]): (name, one["Properties"])
+        for name, one in _resources(template, "AWS::ECS::Service")
+    }
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            if _serves(container):
+                service, properties = services.get(name, ("", {}))
+                role = _named(one["Properties"].get("TaskRoleArn", {}))
+                yield _ModelServer(name, container, service, properties, role)
+
+
+def _named(reference: Mapping[str, Any]) -> str:
+    """The resource that a reference or an attribute is of."""
+    return str(reference.get("Ref") or reference.get("Fn::GetAtt", [""])[0])
+
+
+def model_servers_that_a_tag_names(template: Template, expected: Expected) -> Found:
+    """A tag was moved: another model answered, and evidence named the old one."""
+    for server in _model_servers(template):
+        image = server.container["Image"]
+        if "@sha256:" not in image:
+            yield server.definition, f"the model server {image!r} is no digest"
+            continue
+        digest = image.partition("@")[2]
+        if not any(f"@{digest}+flags:" in name for name in server.names):
+            yield server.definition, f"it serves the model under no name that states {digest}"
+
+
+def runs_that_ask_no_server(template: Template, expected: Expected) -> Found:
+    """Runs asked for a model that nobody served, under a name that the server did not know."""
+    asking = []
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            if given.get("PARJANYA_ENGINES__ENRICHER") == "openai":
+                asking.append((name, given))
+    served: dict[str, list[str]] = {}
+    for server in _model_servers(template):
+        for host in _hosts(template, server):
+            served[f"http://{host}:{server.flag('--port')}/v1"] = server.names
+        if not asking:
+            yield server.definition, "it serves a model, and no run asks it: engine openai"
+    for name, given in asking:
+        url, model = given.get("PARJANYA_ENDPOINT__URL"), given.get("PARJANYA_VLM__MODEL", "")
+        revision = given.get("PARJANYA_VLM__REVISION") or "nothing"
+        if url not in served:
+            yield name, f"it asks {url}, where nothing serves a model"
+        elif not any(known.startswith(f"{model}@{revision}+") for known in served[url]):
+            yield name, f"it asks for {model} at {revision}: {', '.join(served[url])} is served"
+
+
+def _hosts(template: Template, server: _ModelServer) -> Iterator[str]:
+    """The names under which a server is found."""
+    for registry in server.properties.get("ServiceRegistries", []):
+        entry = template["Resources"][_named(registry["RegistryArn"])]["Properties"]
+        space = template["Resources"][_named(entry["NamespaceId"])]["Properties"]
+        yield f"{entry['Name']}.{space['Name']}"
+
+
+def model_servers_that_lead_somewhere(template: Template, expected: Expected) -> Found:
+    """A server that decodes strangers' pictures could call out, or write to Truth."""
+    for server in _model_servers(template):
+        for name, one in _resources(template, "AWS::IAM::Policy"):
+            if server.role in {_named(role) for role in one["Properties"].get("Roles", [])}:
+                yield server.definition, f"its role has rights: {name}"
+        for name, one in _resources(template, "AWS::EC2::SecurityGroup"):
+            if name not in server.groups():
+                continue
+            said = one["Properties"]
+            if said.get("SecurityGroupIngress"):
+                yield name, "addresses reach the model server: let in the group of runs alone"
+            outward = said.get("SecurityGroupEgress")
+            if outward is None or any(each["CidrIp"] != NOWHERE for each in outward):
+                yield name, "the model server reaches others: it asks nobody"
+        opened = {
+            _named(one["Properties"]["SourceSecurityGroupId"])
+            for _, one in _resources(template, "AWS::EC2::SecurityGroupIngress")
+            if _named(one["Properties"]["GroupId"]) in server.groups()
+        }
+        if len(opened) != 1:
+            yield server.definition, f"{len(opened)} groups reach it: let in that of runs"
+
+
+NOWHERE = "255.255.255.255/32"  # how a group says that nothing goes out: none at all means all
+
+
+def model_servers_that_nothing_scales(template: Template, expected: Expected) -> Found:
+    """A deployment set the servers back to none in the middle of work, or none was ever started."""
+    told = {
+        each["Name"]: json.dumps(each["Value"])
+        for _, one in _resources(template, "AWS::ECS::TaskDefinition")
+        for container in one["Properties"]["ContainerDefinitions"]
+        for each in container.get("Environment", [])
+    }
+    for server in _model_servers(template):
+        if "DesiredCount" in server.properties:
+            yield server.service, "it has a desired count, which each deployment would set back to"
+        if f'"{server.service}"' not in told.get("PARJANYA_LANES__GPU__MODEL_SERVICE", ""):
+            yield server.definition, "nobody raises it: PARJANYA_LANES__GPU__MODEL_SERVICE"
+        raised = any(
+            "ecs:UpdateService" in _list(statement["Action"])
+            for _, one in _resources(template, "AWS::IAM::Policy")
+            for statement in one["Properties"]["PolicyDocument"]["Statement"]
+        )
+        if not raised:
+            yield server.definition, "nobody may raise it: ecs:UpdateService"
+
+
+def model_servers_cut_short(template: Template, expected: Expected) -> Found:
+    """Servers were killed while they answered, and one that hung was never replaced."""
+    for server in _model_servers(template):
+        drain, stop = int(server.flag("--shutdown-timeout")), server.container.get("StopTimeout", 0)
+        if stop <= drain:
+            yield server.definition, f"it is killed after {stop} s, and answers for {drain} s"
+        if "HealthCheck" not in server.container:
+            yield server.definition, "it has no health check: one that hangs is never replaced"
 
 
 def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
@@ -239,6 +392,11 @@ RULES: tuple[Rule, ...] = (
     launcher_on_a_capacity_provider,
     clients_without_a_region,
     gpus_that_nothing_uses,
+    model_servers_that_a_tag_names,
+    runs_that_ask_no_server,
+    model_servers_that_lead_somewhere,
+    model_servers_that_nothing_scales,
+    model_servers_cut_short,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
     doors_without_a_limit,

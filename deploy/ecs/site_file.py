@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.model_server.flags import taken
 from parjanya_dagster.web.access import read_roles
 
 TENANT = "{tenant}"
@@ -34,7 +36,7 @@ class Release:
     digests: dict[str, str] = field(default_factory=dict)
 
     def image(self, side: str) -> str:
-        """The image of a side: cpu or gpu."""
+        """The image of a side: cpu, gpu or model (the server of one)."""
         name = f"{self.registry}/parjanya-{side}"
         digest = self.digests.get(side)
         return f"{name}@{digest}" if digest else f"{name}:{self.version}"
@@ -47,10 +49,19 @@ class Tenant:
 
 
 @dataclass(frozen=True)
+class Served:
+    """A model that vLLM serves to runs."""
+
+    name: str  # what it is called on the server
+    flags: list[str] = field(default_factory=list)  # of vLLM, beside ours
+
+
+@dataclass(frozen=True)
 class Gpu:
     instance_type: str
     most: int
-    model: str  # of the engine `transformers`: a folder of the gpu image, or an id
+    model: str  # its folder: in the image of the server, or in that of runs, which load it
+    served: Served | None = None  # without: each run holds a GPU, and loads the model
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,8 @@ def read(path: Path) -> Site:
 
 
 def site(said: dict[str, Any]) -> Site:
-    ui = dict(said["ui"])
+    ui, gpu = dict(said["ui"]), dict(said["gpu"])
+    served = gpu.pop("served", None)
     made = Site(
         account=said["account"],
         region=said["region"],
@@ -121,7 +133,7 @@ def site(said: dict[str, Any]) -> Site:
         release=Release(**said["release"]),
         dormancy_days=said["dormancy_days"],
         tenants={slug: Tenant(**one) for slug, one in said["tenants"].items()},
-        gpu=Gpu(**said["gpu"]),
+        gpu=Gpu(served=Served(**served) if served else None, **gpu),
         ui=Ui(oidc=Oidc(**ui.pop("oidc")), **ui),
         alarms_to=said["alarms_to"],
         traces=said.get("traces", ""),
@@ -158,7 +170,23 @@ def _objections(one: Site) -> list[str]:
         found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")
     if one.gpu.most < 1:
         found.append("gpu.most: 1 or more")
+    if one.gpu.served is not None:
+        found += _objections_to_the_server(one.gpu.served, one.release)
     return found
+
+
+def _objections_to_the_server(served: Served, release: Release) -> Iterator[str]:
+    if not release.digests.get("model"):
+        yield (
+            "release.digests.model: the digest of the server's image. Evidence names it as the "
+            "model's revision, and a tag may be moved"
+        )
+    if not re.fullmatch(r"[\w.-][\w./-]*", served.name):
+        yield f"gpu.served.name: {served.name!r} is no name of a model"
+    if not isinstance(served.flags, list) or not all(isinstance(f, str) for f in served.flags):
+        yield "gpu.served.flags: a list of texts, such as [--max-model-len=8192]"
+    elif not_theirs := taken(served.flags):
+        yield f"gpu.served.flags: the stack sets {', '.join(not_theirs)}"
 
 
 def _objections_to_buckets(one: Site) -> list[str]:

@@ -31,6 +31,24 @@ def synthesized(example: Site) -> dict[str, Any]:
     return synthesize(example)
 
 
+DIGEST = "sha256:" + "a" * 64
+COLLECTOR = "http://collector.internal:4318"
+
+
+@pytest.fixture(scope="session")
+def inside(said: dict[str, Any]) -> dict[str, Any]:
+    """Another site: runs load the model, images have digests, runs send traces."""
+    other = copy.deepcopy(said)
+    other["release"]["digests"] = {"cpu": DIGEST, "gpu": DIGEST}
+    del other["gpu"]["served"]
+    return {**other, "traces": COLLECTOR}
+
+
+@pytest.fixture(scope="session")
+def inside_synthesized(inside: dict[str, Any]) -> dict[str, Any]:
+    return synthesize(site(copy.deepcopy(inside)))
+
+
 @pytest.fixture
 def template(synthesized: dict[str, Any]) -> dict[str, Any]:
     """The example's template, to be broken by a test."""
@@ -40,3 +58,13 @@ def template(synthesized: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def wanted(example: Site) -> Expected:
     return expected(example)
+
+
+@pytest.fixture
+def inside_template(inside_synthesized: dict[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy(inside_synthesized)
+
+
+@pytest.fixture(scope="session")
+def inside_wanted(inside: dict[str, Any]) -> Expected:
+    return expected(site(copy.deepcopy(inside)))

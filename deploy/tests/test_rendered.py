@@ -10,6 +10,9 @@ import yaml
 from chart_render import CHART, EXAMPLES, Object, example, render, rendered, values
 from helm_python import HelmError
 
+from gpu_ops.endpoint.served import statement
+from parjanya_dagster.model_server.flags import hash_of
+
 WAVE = "argocd.argoproj.io/sync-wave"
 SITES = [file.stem for file in EXAMPLES]
 REACHED = ("parjanya-desk", "parjanya-uploads")
@@ -199,7 +202,11 @@ def test_a_served_model_holds_the_gpu_and_is_there_while_something_is_due() -> N
     settings = of(objects, "ConfigMap")["parjanya-settings"]["data"]
     service = of(objects, "Service")["parjanya-model"]["spec"]["ports"][0]["port"]
     assert settings["PARJANYA_ENDPOINT__URL"] == f"http://parjanya-model:{service}/v1"
-    assert f"--served-model-name={settings['PARJANYA_VLM__MODEL']}" in container["args"]
+    name, revision = settings["PARJANYA_VLM__MODEL"], settings["PARJANYA_VLM__REVISION"]
+    flags = container["args"][container["args"].index("--port=8000") + 1 :]
+    states = statement(name, revision, hash_of(flags))
+    at = container["args"].index("--served-model-name")
+    assert container["args"][at + 1 : at + 3] == [name, states]
     assert settings["PARJANYA_LANES__GPU__GPUS"] == "0"
 
 

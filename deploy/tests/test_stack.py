@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from app import expected, synthesize
+from conftest import COLLECTOR, DIGEST
 from refusals import refuse
 from site_file import Site, SiteInvalid, site
 from stack.stores import TABLE
@@ -45,14 +46,15 @@ def test_no_gpu_machine_runs_for_nothing(synthesized: dict[str, Any]) -> None:
     assert "DesiredCapacity" not in group  # a deployment would set it back
 
 
-def test_a_gpu_is_reserved_in_the_gpu_lanes_definition_and_nowhere_else(
-    synthesized: dict[str, Any],
+def test_a_gpu_is_reserved_by_the_server_or_by_the_runs_that_load_the_model(
+    synthesized: dict[str, Any], inside_synthesized: dict[str, Any]
 ) -> None:
-    for name, one in of(synthesized, "AWS::ECS::TaskDefinition"):
-        for container in one["ContainerDefinitions"]:
-            asked = container.get("ResourceRequirements", [])
-            wanted = [{"Type": "GPU", "Value": "1"}] if "GpuRun" in name else []
-            assert asked == wanted, name
+    for template, holder in ((synthesized, "ModelDefinition"), (inside_synthesized, "GpuRun")):
+        for name, one in of(template, "AWS::ECS::TaskDefinition"):
+            for container in one["ContainerDefinitions"]:
+                asked = container.get("ResourceRequirements", [])
+                wanted = [{"Type": "GPU", "Value": "1"}] if holder in name else []
+                assert asked == wanted, name
 
 
 def test_no_container_runs_as_root(synthesized: dict[str, Any]) -> None:
@@ -73,27 +75,10 @@ def test_a_new_release_changes_every_image_and_the_launch_template(
     assert ":0.1.0" not in json.dumps(changed)
 
 
-DIGEST = "sha256:" + "a" * 64
-COLLECTOR = "http://collector.internal:4318"
-
-
-@pytest.fixture(scope="module")
-def richer(said: dict[str, Any]) -> dict[str, Any]:
-    """What else a site may say: digests of images, a collector of traces."""
-    more = copy.deepcopy(said)
-    more["release"]["digests"] = {"cpu": DIGEST, "gpu": DIGEST}
-    return {**more, "traces": COLLECTOR}
-
-
-@pytest.fixture(scope="module")
-def richer_template(richer: dict[str, Any]) -> dict[str, Any]:
-    return synthesize(site(copy.deepcopy(richer)))
-
-
-def test_runs_and_nobody_else_are_told_of_a_collector(richer_template: dict[str, Any]) -> None:
+def test_runs_and_nobody_else_are_told_of_a_collector(inside_synthesized: dict[str, Any]) -> None:
     told = {
         name: COLLECTOR in json.dumps(one["ContainerDefinitions"])
-        for name, one in of(richer_template, "AWS::ECS::TaskDefinition")
+        for name, one in of(inside_synthesized, "AWS::ECS::TaskDefinition")
     }
     assert {name for name, known in told.items() if known} == {
         name for name in told if "CpuRun" in name or "GpuRun" in name
@@ -102,9 +87,9 @@ def test_runs_and_nobody_else_are_told_of_a_collector(richer_template: dict[str,
 
 
 def test_digests_take_the_place_of_tags(
-    richer: dict[str, Any], richer_template: dict[str, Any]
+    inside: dict[str, Any], inside_synthesized: dict[str, Any]
 ) -> None:
-    template = richer_template
+    template = inside_synthesized
     images = {
         container["Image"]
         for _, one in of(template, "AWS::ECS::TaskDefinition")
@@ -112,20 +97,17 @@ def test_digests_take_the_place_of_tags(
     }
     assert all(image.endswith(f"@{DIGEST}") for image in images)
     assert "prefer-cached" in json.dumps(only(template, "AWS::EC2::LaunchTemplate"))
-    assert refuse(template, expected(site(copy.deepcopy(richer)))) == []
+    assert refuse(template, expected(site(copy.deepcopy(inside)))) == []
 
 
-def test_runs_are_told_where_each_lane_goes(synthesized: dict[str, Any]) -> None:
-    code = only(synthesized, "AWS::ECS::TaskDefinition", "TasksCode")
-    environment = {
-        one["Name"]: one["Value"]
-        for container in code["ContainerDefinitions"]
-        if container["Name"] == "code"
-        for one in container["Environment"]
-    }
-    assert "TasksCpuRun" in json.dumps(environment["PARJANYA_LANES__CPU__TASK_DEFINITION"])
-    assert "TasksGpuRun" in json.dumps(environment["PARJANYA_LANES__GPU__TASK_DEFINITION"])
-    assert environment["PARJANYA_LANES__GPU__CAPACITY_PROVIDER"]
+def test_runs_are_told_where_each_lane_goes(
+    synthesized: dict[str, Any], inside_synthesized: dict[str, Any]
+) -> None:
+    for template, on_machines in ((synthesized, False), (inside_synthesized, True)):
+        environment = told(template, "Code")
+        assert "TasksCpuRun" in json.dumps(environment["PARJANYA_LANES__CPU__TASK_DEFINITION"])
+        assert "TasksGpuRun" in json.dumps(environment["PARJANYA_LANES__GPU__TASK_DEFINITION"])
+        assert ("PARJANYA_LANES__GPU__CAPACITY_PROVIDER" in environment) == on_machines
 
 
 def test_truth_is_never_scanned_and_never_deleted(synthesized: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gpu_ops.device import device
 from gpu_ops.faults import lost, too_much
 from gpu_ops.interface import EngineLost, Identity, SomeFailed, require_images
-from gpu_ops.vlm import categories, checkpoint, description, evidence, prompts
+from gpu_ops.vlm import categories, checkpoint, description, evidence, libraries, prompts
 from gpu_ops.vlm.batching import batches, halving
 from gpu_ops.vlm.calibration import UNCALIBRATED, Calibration
 from gpu_ops.vlm.options import Options
@@ -78,6 +78,7 @@ class TransformersEnricher:
         parts = [VERSION, files, f"visual_tokens {options.visual_tokens}", *self._asked()]
         parts += [self._calibration.identity, f"answer_mass {options.answer_mass}"]
         parts.append(f"sure {categories.SURE}, sample {categories.SAMPLE}")
+        parts += [f"{name} {version}" for name, version in libraries.versions().items()]
         return Identity(
             engine=ENGINE,
             model=f"{checkpoint.name_of(options.model, folder)}@{files}",
@@ -231,7 +232,7 @@ class TransformersEnricher:
             means = categories.scores(self._by_order(answer.letters))
         except ValueError as error:
             return error
-        return evidence.body(
+        body = evidence.body(
             engine=ENGINE,
             prompt=self._prompt.id,
             labels=self._prompt.labels,
@@ -241,6 +242,7 @@ class TransformersEnricher:
             least_mass=self._options.answer_mass,
             raw=answer.written,
         )
+        return {**body, "libraries": libraries.versions()}
 
     def _relieve(self, row: int, rows: int) -> None:
         """So many rows of so many tokens were too much: free what can be, halve the budget."""

@@ -6,8 +6,6 @@ the model's name it lists `NAME@REVISION+flags:HASH` (`gpu_ops.endpoint.served`)
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -18,26 +16,12 @@ from pathlib import Path
 from gpu_ops.endpoint.served import statement
 from gpu_ops.vlm import checkpoint
 from parjanya_dagster.errors import SettingsInvalid
+from parjanya_dagster.model_server.flags import hash_of, serving, taken, with_ours
 from parjanya_dagster.settings import Settings
 
 HOST = "127.0.0.1"
 DRAIN = 60
 """Seconds in which a server that is asked to end answers what it was asked before."""
-TAKEN = frozenset(
-    {"--host", "--port", "--model", "--served-model-name", "--api-key", "--shutdown-timeout"}
-)
-"""Flags that are not the operator's: they follow from other settings."""
-FLAGS: Mapping[str, str] = {
-    "--max-logprobs": "20",  # the likelihoods that a question asks for
-    # A schema allows any blanks between JSON's parts, and a model may write nothing else. The
-    # backend `auto` refuses to forbid them, and xgrammar 0.2.8 lets some through.
-    "--structured-outputs-config": json.dumps(
-        {"backend": "guidance", "disable_any_whitespace": True}
-    ),
-    "--limit-mm-per-prompt": json.dumps({"image": 1, "video": 0}),
-    "--generation-config": "vllm",  # no sampling defaults of the checkpoint
-}
-"""As they come; the operator's flags come after them, and win."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +46,20 @@ def command(settings: Settings, inherited: Mapping[str, str] = os.environ) -> Co
             "own, and set PARJANYA_MODEL_SERVER__EXECUTABLE to its bin/vllm."
         )
     given = _words(chosen.arguments)
-    if taken := sorted({word.partition("=")[0] for word in given} & TAKEN):
+    if not_theirs := taken(given):
         raise SettingsInvalid(
-            f"PARJANYA_MODEL_SERVER__ARGUMENTS must not set {', '.join(taken)}: other settings do."
+            f"PARJANYA_MODEL_SERVER__ARGUMENTS must not set {', '.join(not_theirs)}: "
+            "other settings do."
         )
     folder = _folder(chosen.model, chosen.revision)
     name = settings.vlm.model or checkpoint.name_of(chosen.model, folder)
-    flags = [word for flag, value in FLAGS.items() for word in (flag, value)] + given
+    flags = with_ours(given)
     states = statement(name, checkpoint.revision_of(folder), hash_of(flags))
     key = settings.endpoint.key.get_secret_value()
     return Command(
         arguments=[
-            program, "serve", str(folder), "--served-model-name", name, states,
-            "--host", HOST, "--port", str(port), "--shutdown-timeout", str(DRAIN), *flags,
+            program,
+            *serving(str(folder), [name, states], host=HOST, port=port, drain=DRAIN, flags=flags),
         ],
         environment={
             **inherited,
@@ -86,12 +71,7 @@ def command(settings: Settings, inherited: Mapping[str, str] = os.environ) -> Co
         url=f"http://{HOST}:{port}/v1",
         model=name,
         states=states,
-    )  # fmt: skip
-
-
-def hash_of(flags: Sequence[str]) -> str:
-    """Twelve hex digits over the flags, in their order: a later one may undo an earlier one."""
-    return hashlib.sha256("\0".join(flags).encode()).hexdigest()[:12]
+    )
 
 
 def _words(arguments: str) -> list[str]:

@@ -143,6 +143,11 @@ class OneLane(Placement):
         default="", description="SQS queue the lane works from; empty: Dagster's queue."
     )
     scaling_group: str = Field(default="", description="Auto Scaling group to raise for the lane.")
+    model_service: str = Field(
+        default="",
+        pattern=r"^([^/]+/[^/]+)?$",
+        description="ECS service of the lane's model server, CLUSTER/SERVICE, to raise from none.",
+    )
 
 
 class Lanes(Group):
@@ -179,15 +184,21 @@ class Lanes(Group):
         lanes = self.by_name.items()
         return {name: lane.scaling_group for name, lane in lanes if lane.scaling_group}
 
+    @property
+    def model_services(self) -> dict[str, str]:
+        """Lane -> the ECS service of its model server."""
+        lanes = self.by_name.items()
+        return {name: lane.model_service for name, lane in lanes if lane.model_service}
+
 
 class Scaling(Group):
-    """How far lanes' Auto Scaling groups are raised, and when they are lowered."""
+    """How far lanes' groups and model servers are raised, and when they are lowered."""
 
     max_instances: int = Field(
-        default=4, ge=1, description="Instances that a group is raised to at most."
+        default=4, ge=1, description="Instances or servers that a lane has at most."
     )
     idle: float = Field(
-        default=900.0, gt=0, description="A group with nothing to do is lowered after this long."
+        default=900.0, gt=0, description="What has nothing to do is lowered after this long."
     )
 
 

@@ -34,6 +34,7 @@ def disagreements(settings: Chosen) -> Iterator[str]:
     if settings.arrivals.queue and not settings.arrivals.dead_letters:
         yield "PARJANYA_ARRIVALS__QUEUE needs PARJANYA_ARRIVALS__DEAD_LETTERS beside it"
     yield from _strange_lanes(settings)
+    yield from _scaled_twice(settings)
     if settings.lanes.launcher != "local":
         yield from _not_shared(settings)
         for lane in BY_NAME[settings.lanes.layout]:
@@ -63,6 +64,16 @@ def _strange_lanes(settings: Chosen) -> Iterator[str]:
         yield (
             f"there is no lane {', '.join(strangers)} in the layout {settings.lanes.layout!r}; "
             f"its lanes are {', '.join(names)} (PARJANYA_LANES__LAYOUT)"
+        )
+
+
+def _scaled_twice(settings: Chosen) -> Iterator[str]:
+    lanes = settings.lanes
+    for name in sorted(lanes.scaling_groups.keys() & lanes.model_services.keys()):
+        variable = f"PARJANYA_LANES__{name.upper()}"
+        yield (
+            f"the lane {name} has an Auto Scaling group and a model's service, and one of them is "
+            f"raised: unset {variable}__SCALING_GROUP or {variable}__MODEL_SERVICE"
         )
 
 

@@ -127,6 +127,12 @@ def launch_runs(
     _allow(role, ["*"], "ec2:DescribeNetworkInterfaces")
 
 
+def raise_service(role: iam.IRole, cluster_arn: str, service: str) -> None:
+    """Say how many tasks of one service there are."""
+    same_cluster = {"ArnEquals": {"ecs:cluster": cluster_arn}}
+    _allow(role, [service], "ecs:DescribeServices", "ecs:UpdateService", when=same_cluster)
+
+
 def _allow(
     role: iam.IRole, resources: list[str], *actions: str, when: dict[str, object] | None = None
 ) -> None:

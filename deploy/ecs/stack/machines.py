@@ -102,4 +102,5 @@ class Machines(Construct):
 
 def _pulls(site: Site) -> str:
     """What a digest names never changes, so it need not be pulled again. A tag may be moved."""
-    return "prefer-cached" if site.release.digests.get("gpu") else "default"
+    runs_here = "model" if site.gpu.served else "gpu"
+    return "prefer-cached" if site.release.digests.get(runs_here) else "default"

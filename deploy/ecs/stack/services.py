@@ -1,4 +1,7 @@
-"""The services: code location, daemon, web UI, uploads, desk, exporter; and what runs are."""
+"""The services: code location, daemon, web UI, uploads, desk, exporter; and what runs are.
+
+The server of a model is in `stack.model`.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,16 @@ from aws_cdk import (
     aws_servicediscovery as discovery,
 )
 from constructs import Construct
+from engine import NAMESPACE
 from site_file import Site
 
 from parjanya_dagster.lanes import SPLIT
 from stack import access
 from stack.machines import Machines
+from stack.model import ModelServer
 from stack.stores import Arrivals, Records, Truth
 from stack.tasks import Size, Tasks
 
-NAMESPACE = "parjanya.internal"
 CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
 DESK_PORT = 3100
 COPIES = 2  # of what browsers ask
@@ -69,11 +73,19 @@ class Services(Construct):
         images.read(runs)
         images.write_results(runs)
         self.cpu_run = tasks.cpu_run(_size("cpu"), runs)
-        self.gpu_run = tasks.gpu_run(_size("gpu"), _LANES["gpu"].gpus, runs)
+        self.model = self._model(site, vpc)
+        if self.model is None:
+            self.gpu_run = tasks.gpu_run(_size("gpu"), _LANES["gpu"].gpus, runs)
+            on_machines = {
+                "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": machines.gpus.capacity_provider_name
+            }
+        else:
+            self.gpu_run = tasks.asking_run(runs)
+            on_machines = {}
         where = {
             "PARJANYA_LANES__CPU__TASK_DEFINITION": self.cpu_run.task_definition_arn,
             "PARJANYA_LANES__GPU__TASK_DEFINITION": self.gpu_run.task_definition_arn,
-            "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": machines.gpus.capacity_provider_name,
+            **on_machines,
             # What the launcher uses where a run names no definition of its own.
             "PARJANYA_RUN_TASK_DEFINITION": self.cpu_run.task_definition_arn,
         }
@@ -84,6 +96,15 @@ class Services(Construct):
         images.check(code)
         images.discover(code)
         access.take_arrivals(code, arrivals.queue, arrivals.dead)
+        raised = {}
+        if self.model is not None:
+            access.raise_service(code, machines.cluster.cluster_arn, self.model.service_arn)
+            raised = {
+                "PARJANYA_LANES__GPU__MODEL_SERVICE": (
+                    f"{machines.cluster.cluster_name}/{self.model.service_name}"
+                ),
+                "PARJANYA_SCALING__MAX_INSTANCES": str(site.gpu.most),
+            }
         self.code = self._service(
             "Code",
             Size(1024, 4096),
@@ -92,7 +113,7 @@ class Services(Construct):
             code,
             port=CODE_PORT,
             healthy=f"dagster api grpc-health-check -p {CODE_PORT}",
-            environment=where,
+            environment={**where, **raised},
         )  # fmt: skip
         tasks.migrating(self.code.task_definition)
 
@@ -199,6 +220,24 @@ class Services(Construct):
             healthy=_answers(METRICS_PORT, "/metrics"),
             environment=where,
         )
+
+    def _model(self, site: Site, vpc: ec2.IVpc) -> ecs.Ec2Service | None:
+        """The server of the gpu lane's model, where one is served. It fills a machine."""
+        if site.gpu.served is None:
+            return None
+        made = ModelServer(
+            self,
+            "Model",
+            site=site,
+            served=site.gpu.served,
+            size=_size("gpu"),
+            gpus=_LANES["gpu"].gpus,
+            vpc=vpc,
+            machines=self._machines,
+            names=self._names,
+            asking=self.groups["Daemon"],
+        )
+        return made.service
 
     def _network(self, vpc: ec2.IVpc, records: Records) -> None:
         """A group for each service, and who reaches whom. Runs have the daemon's group.

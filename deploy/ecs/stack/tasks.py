@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import engine
 from aws_cdk import (
     Duration,
     RemovalPolicy,
@@ -28,6 +29,7 @@ from site_file import Site
 from stack.stores import Arrivals, Truth
 
 SHARED_MEMORY_MIB = 2048  # data loaders hand over pixels through it
+DISK_GIB = 40  # of Fargate for the image gpu, which with torch fills the usual 20
 RUN = "run"  # the container that the launcher gives its command
 
 
@@ -67,8 +69,7 @@ class Tasks(Construct):
             "PARJANYA_LANES__LAYOUT": "split",
             "PARJANYA_RUNS__MANIFEST_PAUSE": "600",  # a batch that grows is not read for each image
             "PARJANYA_LANES__LAUNCHER": "ecs",
-            "PARJANYA_ENGINES__ENRICHER": "transformers",
-            "PARJANYA_VLM__MODEL": site.gpu.model,
+            **engine.settings(site),
             "PARJANYA_ARRIVALS__QUEUE": arrivals.queue.queue_url,
             "PARJANYA_ARRIVALS__DEAD_LETTERS": arrivals.dead.queue_url,
             "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
@@ -133,6 +134,20 @@ class Tasks(Construct):
         # Named, so that a run which finds no GPU says so, and does not go on without.
         on_gpu = {**self._of_runs, "PARJANYA_ENGINES__DEVICE": "cuda"}
         self._container(definition, RUN, "gpu", None, None, on_gpu, size=size, gpus=gpus)
+        return definition
+
+    def asking_run(self, role: iam.IRole) -> ecs.FargateTaskDefinition:
+        """What runs of the gpu lane are where a server holds the GPUs."""
+        told = engine.settings(self._site)
+        definition = ecs.FargateTaskDefinition(
+            self,
+            "GpuRun",
+            cpu=int(told["PARJANYA_LANES__GPU__CPU"]) * 1024,
+            memory_limit_mib=int(told["PARJANYA_LANES__GPU__MEMORY_MIB"]),
+            ephemeral_storage_gib=DISK_GIB,
+            task_role=role,
+        )
+        self._container(definition, RUN, "gpu", None, None, self._of_runs)
         return definition
 
     def migrating(self, definition: ecs.FargateTaskDefinition) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from gpu_ops.endpoint.served import served, statement
 from parjanya_dagster.errors import ModelServerDied, SettingsInvalid
-from parjanya_dagster.model_server.command import Command, command, hash_of
+from parjanya_dagster.model_server.command import Command, command
+from parjanya_dagster.model_server.flags import hash_of
 from parjanya_dagster.model_server.process import ModelServer
 from parjanya_dagster.settings import Settings
 from tests.support.servers import free_port

@@ -115,3 +115,17 @@ def test_an_image_that_is_told_by_two_voices_does_not_start() -> None:
         read(Path("/home"), environment)
     for words in ("registry/parjanya-cpu:v23", "parjanya-cpu:v20", "a wrong tag"):
         assert words in str(caught.value)
+
+
+def test_a_lane_is_scaled_by_one_thing() -> None:
+    said = refused(
+        engines__enricher="openai",
+        lanes__gpu__gpus="0",
+        lanes__gpu__scaling_group="gpus",
+        lanes__gpu__model_service="parjanya/model",
+    )
+    assert "unset PARJANYA_LANES__GPU__SCALING_GROUP or PARJANYA_LANES__GPU__MODEL_SERVICE" in said
+
+
+def test_a_models_service_is_named_with_its_cluster() -> None:
+    assert "MODEL_SERVICE" in refused(lanes__gpu__model_service="model")

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from gpu_ops import LABELS, engines
-from gpu_ops.interface import EngineLost, InvalidImage, SomeFailed
-from gpu_ops.vlm import calibration, categories, checkpoint, prompts
+from gpu_ops.interface import EngineLost, Identity, InvalidImage, SomeFailed
+from gpu_ops.vlm import calibration, categories, checkpoint, libraries, prompts
 from gpu_ops.vlm.enricher import TransformersEnricher
 from gpu_ops.vlm.options import Options
 from gpu_ops.vlm.reader import InDoubt, Reader
@@ -47,6 +47,7 @@ def test_every_image_gets_finite_evidence_whose_probabilities_sum_to_one(engine:
         assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert body["confidence"] == body["probabilities"][body["category"]]
         assert body["prompt"] == "default@1"
+        assert body["libraries"] == libraries.versions()
         assert body["caption_source"] == "model" or body["description_raw"].startswith("{")
 
 
@@ -259,6 +260,20 @@ def test_the_identity_says_engine_model_revision_prompt_and_determinism(folder: 
 def test_what_can_change_an_answer_changes_the_revision(folder: Path, other: dict) -> None:  # type: ignore[type-arg]
     plain = TransformersEnricher(Options(model=str(folder))).identity
     assert TransformersEnricher(Options(model=str(folder), **other)).identity != plain
+
+
+def test_other_libraries_are_another_revision_and_evidence_names_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identity() -> Identity:
+        return TransformersEnricher(Options(model=str(folder))).identity
+
+    plain, known = identity(), libraries.versions()
+    assert identity() == plain
+    for name in known:
+        monkeypatch.setattr(libraries, "versions", lambda newer=name: {**known, newer: "99.0"})
+        assert identity().revision != plain.revision, name
+        assert identity().model == plain.model
 
 
 @pytest.mark.parametrize("other", [{"batch_tokens": 99}, {"device": "cpu"}])
