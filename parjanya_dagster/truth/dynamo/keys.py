@@ -57,6 +57,7 @@ INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "troubled": ("trouble_pk", "updated_at", ()),
     "named": ("key_pk", "landed_at", ()),  # rows by the key of their object
     "listed": ("list_pk", "image_id", ()),  # a tenant's present rows
+    "by_key": ("list_pk", "key", ("bucket", "version", "failure_class")),  # the same, by key
     "failed": ("fail_pk", "image_id", ()),
     "twins": ("twin_pk", "twin_sk", ()),
     "review": ("review_pk", "review_sk", ()),  # a tenant's images that wait for a person
@@ -79,6 +80,7 @@ KINDS: dict[type[Any], str] = {
     records.StagePace: "paces",
     records.GroupNote: "group_notes",
     records.KnownBucket: "known_buckets",
+    records.BucketSweep: "bucket_sweeps",
     records.DepartureHold: "departure_holds",
     records.DeadLetters: "dead_letters",
 }
@@ -203,6 +205,8 @@ def record(record: Any) -> Key:
             name = record.bucket
         case records.DeadLetters():
             return dead_letters(record.source)
+        case records.BucketSweep():
+            return sweep(record.tenant)
         case records.DepartureHold():
             return departure_hold(record.tenant)
         case records.Reconciliation():
@@ -218,6 +222,10 @@ def message(message_id: str) -> Key:
 
 def dead_letters(source: str) -> Key:
     return "dead_letters", source
+
+
+def sweep(tenant: str) -> Key:
+    return "bucket_sweeps", tenant
 
 
 def departure_hold(tenant: str) -> Key:

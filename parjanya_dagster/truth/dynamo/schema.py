@@ -16,9 +16,10 @@ from parjanya_dagster.truth.dynamo.old_queue import MANY, STILL, adopt
 from parjanya_dagster.truth.dynamo.review_index import file_for_review
 from parjanya_dagster.truth.dynamo.wire import Add, Wire
 
-VERSION = 5
-"""4: events and evidence were an item each. 3: likeness was filed by key, and work lay in two
-indexes. 2: no index of what waits for a person. 1: records were among the heartbeats."""
+VERSION = 6
+"""5: no index of present rows by key. 4: events and evidence were an item each. 3: likeness was
+filed by key, and work lay in two indexes. 2: no index of what waits for a person. 1: records were
+among the heartbeats."""
 USABLE_FROM = 5  # the oldest version whose code can use the table too: what a version adds only
 SCHEMA = keys.SCHEMA
 STILL_FOR = 7 * 86_400  # seconds for which processes of the version before may be at work
