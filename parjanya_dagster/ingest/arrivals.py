@@ -260,9 +260,10 @@ class Sweeper:
                 return False
             compared = compare(
                 self._listed(tenant, state, swept),
-                self.store.present_keys(tenant.slug, tenant.bucket, tenant.prefix, state.storable),
+                self.store.present_keys(tenant.slug, tenant.prefix, state.storable),
                 after=state.after,
                 storable=state.storable,
+                bucket=tenant.bucket,
                 size=CHUNK,
             )
             for some in compared:
@@ -334,7 +335,7 @@ class Sweeper:
             return
         state.present += some.present
         ids = [row.image_id for row in some.absent if not state.hides(row.key)]
-        ids += self._overtaken(tenant, some, state)
+        ids += self._overtaken(some, state)
         if state.believed:
             gone = self._missing(tenant, ids, state)[: state.may_go]
             state.may_go -= len(gone)
@@ -355,7 +356,7 @@ class Sweeper:
             and not state.began <= row.arrived_at <= now  # what a wrong clock wrote is later
         ]
 
-    def _overtaken(self, tenant: Tenant, some: Compared, state: UnderWay) -> list[str]:
+    def _overtaken(self, some: Compared, state: UnderWay) -> list[str]:
         """Rows in whose place an image lies that Truth takes for replaced by them.
 
         The storage's clock went back between the two. Such a row is gone, and the other returns.
@@ -364,13 +365,8 @@ class Sweeper:
         if not pairs:
             return []
         state.doubts += len(pairs)
-        lying = [image_id(tenant.bucket, info.key, info.version) for _, info in pairs]
-        rows = self.store.get_many(lying)
-        return [
-            row.image_id
-            for (row, _), there in zip(pairs, lying, strict=True)
-            if is_replaced(rows.get(there))
-        ]
+        rows = self.store.get_many([lying for _, lying in pairs])
+        return [row.image_id for row, lying in pairs if is_replaced(rows.get(lying))]
 
     def _leave_out_hidden(self, state: UnderWay) -> None:
         """Of folders that turned out to be hidden behind their first keys nothing is missing."""

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.objects.store import ObjectInfo
-from parjanya_dagster.truth.models import PresentKey
+from parjanya_dagster.truth.models import PresentKey, image_id
 from parjanya_dagster.truth.storable import storable_text
 
 Pair = tuple[ObjectInfo | None, list[PresentKey]]
@@ -30,20 +30,21 @@ class Compared:
     present: int = 0  # rows
     unseen: list[ObjectInfo] = field(default_factory=list)  # no row has this version
     absent: list[PresentKey] = field(default_factory=list)  # nothing lies under the key
-    otherwise: list[tuple[PresentKey, ObjectInfo]] = field(default_factory=list)
-    """Rows under whose key another version lies."""
+    otherwise: list[tuple[PresentKey, str]] = field(default_factory=list)
+    """Rows under whose key another version lies, and its id."""
     out_of_order: bool = False  # the listing was not sorted, so `absent` means nothing
 
-    def add(self, info: ObjectInfo | None, rows: list[PresentKey]) -> None:
+    def add(self, bucket: str, info: ObjectInfo | None, rows: list[PresentKey]) -> None:
         self.present += len(rows)
         if info is None:
             self.absent += rows
             self.after = self.storable = rows[-1].key
             return
         self.listed += 1
-        if not any(row.version == info.version and row.settled for row in rows):
+        lying = image_id(bucket, info.key, info.version)
+        if not any(row.location == lying and row.settled for row in rows):
             self.unseen.append(info)
-        self.otherwise += [(row, info) for row in rows if row.version != info.version]
+        self.otherwise += [(row, lying) for row in rows if row.location != lying and row.settled]
         if info.key <= self.after:
             self.out_of_order = True
             return
@@ -58,6 +59,7 @@ def compare(
     *,
     after: str = "",
     storable: str = "",
+    bucket: str,
     size: int,
 ) -> Iterator[Compared]:
     """Compare what lies behind a key, `size` keys at a time, to the end of both sides.
@@ -69,7 +71,7 @@ def compare(
     keys = 0
     try:
         for info, rows in paired(listed, present, after):
-            some.add(info, rows)
+            some.add(bucket, info, rows)
             keys += 1
             if keys >= size:
                 yield some

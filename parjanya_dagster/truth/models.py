@@ -154,7 +154,7 @@ class PresentKey:
     """What a row says of its bucket: under this key lies this version."""
 
     key: str
-    version: str
+    location: str  # the id of that version
     image_id: str  # of the row
     settled: bool  # seeing that version again changes nothing; see `registration.settled`
 

@@ -278,16 +278,14 @@ def test_present_keys_come_in_the_order_of_their_bytes_after_any_of_them(store: 
     outside = [replace(arrival(50), key="other/a"), replace(arrival(51), key="incoming")]
     store.register([*arrivals, *outside], NOON)
     store.depart([arrivals[0].image_id], NOON, "deleted")
-    bucket = arrivals[0].bucket
     ordered = sorted(arrivals[1:], key=lambda one: one.key.encode())
 
     def read(after: str = "", prefix: str = "incoming/") -> list[PresentKey]:
-        return list(store.present_keys("acme", bucket, prefix, after))
+        return list(store.present_keys("acme", prefix, after))
 
-    assert read() == [PresentKey(one.key, one.version, one.image_id, True) for one in ordered]
+    assert read() == [PresentKey(one.key, one.image_id, one.image_id, True) for one in ordered]
     keys = [one.key for one in ordered]
     assert [one.key for one in read(after=keys[4])] == keys[5:]
     assert read(after=keys[-1]) == []
     assert len(read(prefix="")) == len(keys) + 2
-    assert list(store.present_keys("acme", "another", "")) == []
-    assert list(store.present_keys("nobody", bucket, "")) == []
+    assert list(store.present_keys("nobody", "")) == []

@@ -20,7 +20,6 @@ from parjanya_dagster.truth.models import (
     Tenant,
     check_slug,
 )
-from parjanya_dagster.truth.transitions import WITHOUT_OBJECT
 
 MOST_FOUND = 100  # rows of one key that `find` returns
 _HEX = "0123456789abcdef"
@@ -107,9 +106,7 @@ class Reads(Base):
             for item in self.wire.query(pk, where, index="listed"):
                 yield codec.text(item, "image_id")
 
-    def present_keys(
-        self, tenant: str, bucket: str, prefix: str, after: str = ""
-    ) -> Iterator[PresentKey]:
+    def present_keys(self, tenant: str, prefix: str, after: str = "") -> Iterator[PresentKey]:
         where = (">", after) if after >= prefix else (">=", prefix)
 
         def part(first: str) -> Iterator[Item]:
@@ -125,14 +122,9 @@ class Reads(Base):
         for item in heapq.merge(*parts, key=lambda item: codec.text(item, "key")):
             if not codec.text(item, "key").startswith(prefix):
                 return
-            if codec.text(item, "bucket") == bucket:
-                yield PresentKey(
-                    codec.text(item, "key"),
-                    codec.text(item, "version"),
-                    item["pk"]["S"].partition("#")[2],
-                    "failure_class" not in item
-                    or codec.text(item, "failure_class") not in WITHOUT_OBJECT,
-                )
+            own = item["pk"]["S"].partition("#")[2]
+            lying = codec.text(item, "lying") if "lying" in item else own
+            yield PresentKey(codec.text(item, "key"), lying, own, lying != keys.UNSETTLED)
 
     def batches(self, tenant: str | None = None) -> list[str]:
         if tenant is None:

@@ -10,6 +10,7 @@ from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
 from parjanya_dagster.truth.dynamo import keys
 from parjanya_dagster.truth.dynamo.carry_over import carry_over
 from parjanya_dagster.truth.dynamo.codec import attributes, number, text
+from parjanya_dagster.truth.dynamo.key_index import file_by_key
 from parjanya_dagster.truth.dynamo.keys import INDEXES
 from parjanya_dagster.truth.dynamo.likeness import BY_KEY
 from parjanya_dagster.truth.dynamo.old_queue import MANY, STILL, adopt
@@ -85,6 +86,8 @@ def migrate(
     carry_over(wire)
     if recorded and number(recorded, "version") < 3:
         file_for_review(wire)
+    if recorded and number(recorded, "version") < 6:
+        file_by_key(wire)
     still: dict[str, int] = {}
     if recorded and (STILL in recorded or number(recorded, "version") < 4):
         now = int(clock())

@@ -19,6 +19,7 @@ from parjanya_dagster.truth.models import (
     PresentKey,
     Tenant,
     check_slug,
+    image_id,
 )
 from parjanya_dagster.truth.sql.engine import insert, insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.evidence import evidence_of, recorded
@@ -124,15 +125,12 @@ class Reads(Base):
         with reading(self.engine) as connection:
             return [row_of(row) for row in connection.execute(query)]
 
-    def present_keys(
-        self, tenant: str, bucket: str, prefix: str, after: str = ""
-    ) -> Iterator[PresentKey]:
-        columns = (images.c.key, images.c.version, images.c.image_id, images.c.failure_class)
+    def present_keys(self, tenant: str, prefix: str, after: str = "") -> Iterator[PresentKey]:
+        names = ("bucket", "key", "version", "image_id", "failure_class")
         query = (
-            select(*columns)
+            select(*(images.c[name] for name in names))
             .where(
                 images.c.tenant == tenant,
-                images.c.bucket == bucket,
                 images.c.object_state == PRESENT,
             )
             .order_by(images.c.key)
@@ -146,7 +144,8 @@ class Reads(Base):
                 if not row.key.startswith(prefix):
                     return
                 settled = row.failure_class not in WITHOUT_OBJECT
-                yield PresentKey(row.key, row.version, row.image_id, settled)
+                location = image_id(row.bucket, row.key, row.version)
+                yield PresentKey(row.key, location, row.image_id, settled)
             if len(page) < PAGE:
                 return
             beyond = images.c.key > page[-1].key

@@ -53,10 +53,8 @@ class Images(Protocol):
     def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
         """A page of a tenant's rows whose object is in its bucket, in the order of ids."""
 
-    def present_keys(
-        self, tenant: str, bucket: str, prefix: str, after: str = ""
-    ) -> Iterator[PresentKey]:
-        """What a tenant's present rows say of a bucket, in the order of keys, after a key.
+    def present_keys(self, tenant: str, prefix: str, after: str = "") -> Iterator[PresentKey]:
+        """What a tenant's present rows say of its bucket, in the order of keys, after a key.
 
         The order is that of Unicode's code points, which is that of UTF-8's bytes, and of S3's
         listings. It is read as far as the caller asks for it, some rows at a time. It may be a

@@ -10,10 +10,14 @@ import pytest
 from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.ingest.comparing import Compared, compare
 from parjanya_dagster.objects.store import ObjectInfo
-from parjanya_dagster.truth.models import PresentKey
+from parjanya_dagster.truth.models import PresentKey, image_id
 
 NAMES = ["a", "B", "a/", "ä", "日", "\uffff", "\U0001f600", "\U00010000", "\udcff", "e\u0301"]
 """U+FFFF sorts before emoji in UTF-8 and by code points, and behind them in UTF-16."""
+
+
+def at(key: str, version: str) -> str:
+    return image_id("acme", key, version)
 
 
 def sides(rng: random.Random) -> tuple[list[ObjectInfo], list[PresentKey]]:
@@ -26,7 +30,7 @@ def sides(rng: random.Random) -> tuple[list[ObjectInfo], list[PresentKey]]:
         if there and "\udcff" not in key:  # no row has such a key
             of_key = rng.choice(["1", "2", "12"])  # two, while an index is late
             present += [
-                PresentKey(key, version, f"{key}@{version}", rng.random() < 0.9)
+                PresentKey(key, at(key, version), f"{key}@{version}", rng.random() < 0.9)
                 for version in of_key
             ]
     return listed, present
@@ -44,17 +48,17 @@ def in_one(parts: list[Compared]) -> Compared:
 
 
 def by_sets(listed: list[ObjectInfo], present: list[PresentKey]) -> Compared:
-    at = {info.key: info for info in listed}
-    settled = {(row.key, row.version) for row in present if row.settled}
+    lying = {info.key: at(info.key, info.version) for info in listed}
+    settled = {row.location for row in present if row.settled}
     return Compared(
         listed=len(listed),
         present=len(present),
-        unseen=[info for info in listed if (info.key, info.version) not in settled],
-        absent=[row for row in present if row.key not in at],
+        unseen=[info for info in listed if lying[info.key] not in settled],
+        absent=[row for row in present if row.key not in lying],
         otherwise=[
-            (row, at[row.key])
+            (row, lying[row.key])
             for row in present
-            if row.key in at and at[row.key].version != row.version
+            if row.settled and row.location != lying.get(row.key, row.location)
         ],
     )
 
@@ -69,7 +73,7 @@ def test_it_tells_what_sets_tell_wherever_it_is_cut(seed: int) -> None:
         behind = [info for info in listed if info.key > after]
         rows = [row for row in present if row.key > storable]
         taken = 0
-        for part in compare(behind, rows, after=after, storable=storable, size=size):
+        for part in compare(behind, rows, after=after, storable=storable, bucket="acme", size=size):
             parts.append(part)
             after, storable, taken = part.after, part.storable, taken + 1
             if rng.random() < 0.3:
@@ -91,8 +95,8 @@ def test_what_was_listed_before_it_broke_off_is_told_and_nothing_behind_it_is_ab
         yield ObjectInfo("b", "1", 1, 0.0)
         raise StorageUnavailable("no more")
 
-    rows = [PresentKey(key, "1", key, True) for key in "abc"]
-    parts = compare(torn(), rows, size=10)
+    rows = [PresentKey(key, at(key, "1"), key, True) for key in "abc"]
+    parts = compare(torn(), rows, bucket="acme", size=10)
     told = next(parts)
     assert (told.after, [row.key for row in told.absent]) == ("b", ["a"])
     with pytest.raises(StorageUnavailable):
@@ -101,7 +105,7 @@ def test_what_was_listed_before_it_broke_off_is_told_and_nothing_behind_it_is_ab
 
 def test_a_listing_without_order_says_so_and_every_object_of_it_is_told() -> None:
     listed = [ObjectInfo(key, "1", 1, 0.0) for key in "bac"]
-    rows = [PresentKey(key, "1", key, True) for key in "abc"]
-    (part,) = compare(listed, rows, size=10)
+    rows = [PresentKey(key, at(key, "1"), key, True) for key in "abc"]
+    (part,) = compare(listed, rows, bucket="acme", size=10)
     assert part.out_of_order
     assert [info.key for info in part.unseen] == ["a"]
