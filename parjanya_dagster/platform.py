@@ -170,9 +170,11 @@ class Platform:
     @cached_property
     def pacing(self) -> Pacing:
         """The pace of sweeps, kept from tick to tick."""
-        from parjanya_dagster.ingest.pacing import Pacing
+        from parjanya_dagster.ingest.pacing import PAID, Pacing
 
-        return Pacing()
+        if self.settings.objects_url.startswith("file:"):
+            return Pacing()
+        return Pacing(rate=PAID)
 
     @cached_property
     def landed(self) -> threading.Event:

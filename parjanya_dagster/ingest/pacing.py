@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 CHEAP = 0.025
 """Seconds of a sweep that the round pays for, so that a hundred small tenants keep few notes."""
+PAID = 2000.0
+"""Objects a second that are compared on average where a listing is paid for: those of a bucket for
+1.5 dollars a day at most (docs/aws-cost.md), however quickly they are compared."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,12 +21,15 @@ class Pacing:
     """The pace of every tenant. All in seconds, but `ease`."""
 
     ease: float = 20.0  # sweeps that find nothing take one part in so many of the time
-    most: float = 800.0  # no pause is longer
+    most: float = 800.0  # no pause for the sake of time is longer
     departures: float = 60.0  # between looks for objects that are gone
+    rate: float = math.inf  # objects a second that are compared on average: each may cost money
     slice: float = 2.0  # of a large bucket at once; then it is the next tenant's turn
     next_sweep: dict[str, float] = field(default_factory=dict)  # by tenant, as all of these
     next_departures: dict[str, float] = field(default_factory=dict)
-    spent: dict[str, float] = field(default_factory=dict)  # in the listing that is under way
+    spent: dict[str, float] = field(default_factory=dict)  # in the sweep that is under way
+    compared: dict[str, int] = field(default_factory=dict)  # objects, likewise
+    longest: float = 0.0  # pause that some tenant was given
 
     @classmethod
     def none(cls) -> Pacing:
@@ -35,7 +41,7 @@ class Pacing:
 
         Such a time was written by a clock that has gone backwards since.
         """
-        return now < until <= now + max(self.most, self.departures, most)
+        return now < until <= now + max(self.most, self.departures, self.longest, most)
 
     def is_due(self, tenant: str, now: float) -> bool:
         return not self.too_early(self.next_sweep.get(tenant, 0.0), now)
@@ -44,19 +50,29 @@ class Pacing:
         return not self.too_early(self.next_departures.get(tenant, 0.0), now)
 
     def note(
-        self, tenant: str, *, began: float, now: float, worth: float, finished: bool, looked: bool
+        self,
+        tenant: str,
+        *,
+        began: float,
+        now: float,
+        worth: float,
+        finished: bool,
+        looked: bool,
+        objects: int = 0,
     ) -> float:
         """A tenant was swept. Returns the seconds of it that the round does not pay for.
 
         `worth`: seconds that registered something, which nobody pays for. `looked`: for
-        departures, too.
+        departures, too. `objects`: that were compared.
         """
         cost = max(0.0, now - began - worth)
         spent = self.spent.pop(tenant, 0.0) + cost
+        compared = self.compared.pop(tenant, 0) + objects
         if not finished:
-            self.spent[tenant] = spent
+            self.spent[tenant], self.compared[tenant] = spent, compared
             return now - began
-        pause = min(self.most, spent * self.ease)
+        pause = max(min(self.most, spent * self.ease), compared / self.rate)
+        self.longest = max(self.longest, pause)
         if looked:
             self.next_departures[tenant] = began + max(self.departures, pause)
         if spent <= CHEAP:

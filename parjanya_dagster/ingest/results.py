@@ -6,21 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a sweep stopped for want of time, so that the next one goes on there."""
-
-    tenant: str
-    after: str = ""  # the last key that was looked at
-    row: str = ""  # all keys were; the last row whose object was looked for
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfinished:
-    """What a sweep left for the next one."""
+    """What a sweep left for the next one. How far a bucket is swept, `under_way` knows."""
 
     turn: str = ""  # the tenant that is next; empty: each had its turn
-    positions: tuple[Position, ...] = ()  # of tenants whose bucket is looked through by and by
+    tenants: tuple[str, ...] = ()  # whose bucket is looked through by and by
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from parjanya_dagster.ingest.arrivals import Sweeper
 from parjanya_dagster.ingest.changed_files import ChangedFiles
 from parjanya_dagster.ingest.mailbox import Mailbox
 from parjanya_dagster.ingest.pacing import Pacing
-from parjanya_dagster.ingest.results import MailResult, Position, SweepResult, Unfinished
+from parjanya_dagster.ingest.results import MailResult, SweepResult, Unfinished
 from parjanya_dagster.truth.store import Store
 
 ARRIVALS_BEAT, MAILBOX = "arrivals", "arrivals_queue"
@@ -34,6 +34,7 @@ class Timing:
     look: float = 0.5  # between sweeps that cost little
     soon: float = 0.1  # between those where a file is still being written
     long_poll: float = 5.0  # a look into the queue waits this long for a message
+    short_poll: float = 1.0  # the same, while a large bucket is swept between the looks
     slice: float = 10.0  # a sweep beside messages stops after this, to look at them again
     uploads: float = 5.0  # of a tick, for uploads whose time is up
 
@@ -63,8 +64,7 @@ class Cursor:
 
 
 def _unfinished(values: Mapping[str, Any]) -> Unfinished:
-    positions = tuple(Position(**position) for position in values["positions"])
-    return Unfinished(turn=str(values["turn"]), positions=positions)
+    return Unfinished(turn=str(values["turn"]), tenants=tuple(map(str, values["tenants"])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,8 @@ class Watch:
         end = self.clock() + self.timing.tick
         total, mail = SweepResult(), MailResult()
         while True:
-            taken = self._take(mailbox, end - self.clock())
+            poll = self.timing.long_poll if cursor.stopped is None else self.timing.short_poll
+            taken = self._take(mailbox, min(poll, end - self.clock()))
             if taken is not None:
                 if taken.registered:
                     self.landed()
@@ -157,11 +158,11 @@ class Watch:
             if taken is None:
                 self.pause(self.timing.long_poll)
 
-    def _take(self, mailbox: Mailbox, seconds_left: float) -> MailResult | None:
+    def _take(self, mailbox: Mailbox, seconds: float) -> MailResult | None:
         """A batch of messages; None where the queue does not answer."""
         try:
             with blind_loops.noted(self.store, MAILBOX, self.clock()):
-                return mailbox.take(max(0.0, min(self.timing.long_poll, seconds_left)))
+                return mailbox.take(max(0.0, seconds))
         except CloudUnavailable:
             return None
 

@@ -33,6 +33,7 @@ class Aside(StrEnum):
     SYSTEM = "system file"
     LINK = "link to a folder"
     NO_FILE = "not a file"
+    UNREADABLE = "folder that cannot be read"
 
 
 _SIDECARS = (".xmp", ".aae", ".json", ".thm", ".pp3", ".dop", ".arp", ".vrd", ".nks", ".cos")

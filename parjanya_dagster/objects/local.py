@@ -212,9 +212,15 @@ class FolderObjects:
     ) -> Iterator[ObjectInfo]:
         base = self._path(bucket, prefix) if prefix else self.root / bucket
         top = base if prefix.endswith("/") or not prefix else base.parent
-        unread: dict[str, str] = {}  # folder or file -> why
+        unread: dict[str, str] = {}  # folder -> why
+
+        def cannot_read(folder: str, why: str) -> None:
+            if left_out is not None and folder not in unread:
+                left_out(f"{os.path.relpath(folder, self.root / bucket)}/", Aside.UNREADABLE)
+            unread.setdefault(folder, why)
+
         above = "" if top == self.root / bucket else f"{os.path.relpath(top, self.root / bucket)}/"
-        for path, key in self._walk(top, above, after, unread):
+        for path, key in self._walk(top, above, after, cannot_read):
             if not key.startswith(prefix):
                 continue
             if (aside := _aside(path)) is not None:
@@ -227,7 +233,7 @@ class FolderObjects:
                 continue
             except OSError as error:  # a folder that shows names, and lets nobody in
                 folder = os.path.dirname(path.path)
-                unread.setdefault(folder, f"Cannot look into {folder}: {error.strerror}")
+                cannot_read(folder, f"Cannot look into {folder}: {error.strerror}")
                 continue
             yield info
         keys = {
@@ -242,13 +248,13 @@ class FolderObjects:
             raise ListingIncomplete(bucket, hidden)
 
     def _walk(
-        self, top: Path, above: str, after: str, unread: dict[str, str]
+        self, top: Path, above: str, after: str, cannot_read: Callable[[str, str], None]
     ) -> Iterator[tuple[os.DirEntry[str], str]]:
         """Files and their keys beyond `after`, in the order of keys, and what is none of these.
 
         A folder sorts as its name and a slash. Nothing below a hidden one is looked at.
         `above`: what the keys of all of them begin with.
-        Folders below the first that cannot be listed are noted in `unread`.
+        Folders below the first that cannot be listed are told of as they are met, with the reason.
         """
         waiting = self._entries(str(top), above, after)
         while waiting:
@@ -258,7 +264,7 @@ class FolderObjects:
                     waiting += self._entries(entry.path, key, after)
                 except StorageUnavailable as error:
                     self._require_root()
-                    unread[entry.path] = str(error)
+                    cannot_read(entry.path, str(error))
             else:
                 yield entry, key
 

@@ -111,7 +111,8 @@ class Objects(Protocol):
     ) -> Iterator[ObjectInfo]:
         """The objects whose key begins with the prefix, in the order of keys, after a key.
 
-        `left_out` is told of hidden files and folders, links to folders and the like.
+        `left_out` is told of hidden files and folders, links to folders and the like, as they are
+        met. An unreadable folder is told before what follows it, with a slash at its end.
 
         Raises ListingIncomplete after the last one where some folders could not be looked into.
         """

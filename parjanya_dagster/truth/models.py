@@ -149,6 +149,16 @@ class ImageRow:
         return self.lease_owner is not None and (self.lease_until or 0.0) > now
 
 
+@dataclass(frozen=True, slots=True)
+class PresentKey:
+    """What a row says of its bucket: under this key lies this version."""
+
+    key: str
+    location: str  # the id of that version
+    image_id: str  # of the row
+    settled: bool  # seeing that version again changes nothing; see `registration.settled`
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What one stage found about one image. Never updated."""

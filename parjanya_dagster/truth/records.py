@@ -159,6 +159,22 @@ class DepartureHold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketSweep:
+    """How far a tenant's bucket is compared with Truth, where that takes many sweeps."""
+
+    tenant: str
+    after: str  # every key up to this one was compared, in the bucket and in Truth
+    began: float
+    at: float
+    departures: bool  # whether it looks for what is gone
+    present: int  # rows that were seen
+    missing: int  # of these, whose object was not seen
+    first_missing: tuple[str, ...]  # ids of the first of them
+    rest_after: str | None  # behind this key are those of which no id is kept; None: there are none
+    hidden: tuple[str, ...]  # what keys begin with that could not be listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetters:
     """Messages of one source that nobody could use. The queue that has them forgets them."""
 

@@ -41,7 +41,18 @@ from tests.contract.dynamo import Requests, answer
 from tests.contract.journey import CALLS, journey
 from tests.support.backends import Backend, dynamo_table
 from tests.support.servers import MotoServer
-from tests.support.world import LEASE, NOON, arrive, carry, claim, commit, completed, found, row
+from tests.support.world import (
+    LEASE,
+    NOON,
+    arrival,
+    arrive,
+    carry,
+    claim,
+    commit,
+    completed,
+    found,
+    row,
+)
 
 
 @pytest.fixture
@@ -596,3 +607,25 @@ def test_json_is_what_it_was(store: DynamoStore) -> None:
     """Long and short documents come back the same, compressed or not."""
     for value in ({"a": "ä" * 5000}, {"a": [1, 2.5, None, True]}, {}):
         assert codec.unpacked(codec.packed(value)) == value == json.loads(json.dumps(value))
+
+
+def test_rows_of_before_version_6_get_their_place_in_the_index_of_keys(backend: Backend) -> None:
+    store: Any = backend.open()
+    moved, *_ = ids = arrive(store, 3)
+    one = row(store, moved)
+    again = replace(arrival(0), key=one.key, version="v2", same_as=moved)
+    store.register([again], NOON)
+    wire = store.wire
+    for image in ids:
+        item = wire.get(keys.image(image))
+        blob = codec.unpacked(item.pop("row")) | {"key": codec.text(item, "key")}
+        for name in ("pk", "sk", "key", "lying"):
+            item.pop(name, None)
+        wire.put(keys.image(image), item | codec.attributes({"row": blob}))
+    assert list(store.present_keys("acme", "acme/")) == []
+    wire.put(schema.SCHEMA, codec.attributes({"version": 5, "usable_from": 5}))
+    after = backend.open(migrating=True)
+    told = {one.image_id: one for one in after.present_keys("acme", "acme/")}
+    assert told.keys() == set(ids)
+    assert told[moved].location == row(after, moved).location != moved
+    assert {one.key for one in told.values()} == {row(after, image).key for image in ids}

@@ -86,6 +86,7 @@ HOT: dict[str, Act] = {
     "failed": lambda s: s.failed("acme", "undecodable", after="5", limit=20),
     "troubled": lambda s: s.troubled(NOON),
     "present": lambda s: s.present("acme", after="5", limit=20),
+    "present keys": lambda s: next(s.present_keys("acme", "acme/", "acme/incoming/5")),
     "review": lambda s: s.review(
         ReviewDecision(image_id="h9", who="ana", action="accept", request_id="r"), NOON, seen=0
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
+from parjanya_dagster.truth.models import PresentKey
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.reviews import standing
@@ -264,3 +266,26 @@ def test_a_row_rebuilt_is_the_row_for_a_plain_life(store: Store) -> None:
     (image,) = arrive(store, 1)
     carry(store)
     assert rebuild(store.history(image)) == row(store, image)
+
+
+def test_present_keys_come_in_the_order_of_their_bytes_after_any_of_them(store: Store) -> None:
+    """As S3 lists them, whatever language the database speaks."""
+    names = ["B", "a", "a b", "a/b", "ä", "日", "\uffff", "\U0001f600", "\U00010000", "Z", "~", "_"]
+    store.put_tenant(tenant())
+    arrivals = [
+        replace(arrival(n), key=f"incoming/{name}", version=f"v{n}") for n, name in enumerate(names)
+    ]
+    outside = [replace(arrival(50), key="other/a"), replace(arrival(51), key="incoming")]
+    store.register([*arrivals, *outside], NOON)
+    store.depart([arrivals[0].image_id], NOON, "deleted")
+    ordered = sorted(arrivals[1:], key=lambda one: one.key.encode())
+
+    def read(after: str = "", prefix: str = "incoming/") -> list[PresentKey]:
+        return list(store.present_keys("acme", prefix, after))
+
+    assert read() == [PresentKey(one.key, one.image_id, one.image_id, True) for one in ordered]
+    keys = [one.key for one in ordered]
+    assert [one.key for one in read(after=keys[4])] == keys[5:]
+    assert read(after=keys[-1]) == []
+    assert len(read(prefix="")) == len(keys) + 2
+    assert list(store.present_keys("nobody", "")) == []

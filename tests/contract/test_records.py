@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.truth.records import (
+    BucketSweep,
     DeadLetters,
     Declaration,
     DepartureHold,
@@ -238,3 +239,32 @@ def test_a_held_departure_is_confirmed_and_dropped(store: Store) -> None:
     for _ in range(2):
         store.drop_departure_hold("acme")
     assert store.departure_holds() == {}
+
+
+def test_a_sweep_goes_on_where_it_was_noted_last_until_it_is_dropped(store: Store) -> None:
+    first = BucketSweep(
+        tenant="acme",
+        after="",
+        began=NOON,
+        at=NOON,
+        departures=True,
+        present=0,
+        missing=0,
+        first_missing=(),
+        rest_after=None,
+        hidden=(),
+    )
+    later = replace(
+        first,
+        after="incoming/日",
+        missing=2,
+        first_missing=("a", "b"),
+        rest_after="x",
+        hidden=("",),
+    )
+    for sweep in (first, later):
+        store.note_sweep(sweep)
+    assert store.sweeps() == {"acme": later}
+    for _ in range(2):
+        store.drop_sweep("acme")
+    assert store.sweeps() == {}

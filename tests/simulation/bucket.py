@@ -73,9 +73,9 @@ class Buckets:
     def listing(
         self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
     ) -> Iterator[ObjectInfo]:
-        for (name, key), info in list(self.objects.items()):
+        for (name, key), info in sorted(self.objects.items()):
             seen = bucket not in self.away and not self._hidden(bucket, key)
-            if name == bucket and seen and key.startswith(prefix):
+            if name == bucket and seen and key.startswith(prefix) and key > after:
                 yield info
         if bucket in self.unreadable and bucket not in self.away:
             raise ListingIncomplete(bucket, {self.unreadable[bucket]: "Permission denied."})

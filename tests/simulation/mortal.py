@@ -17,6 +17,8 @@ WRITES = frozenset(
         "pin",
         "register",
         "depart",
+        "note_sweep",
+        "drop_sweep",
         "manifest_written",
         "claim",
         "extend",

@@ -26,7 +26,7 @@ MOST_BYTES = 3_500_000  # in a transaction; DynamoDB takes 4 MB
 MARKS = 8  # of the last replays are kept with a row
 _APART = frozenset(
     {
-        *("image_id", "tenant", "batch", "landed_at", "updated_at", "object_state"),
+        *("image_id", "tenant", "batch", "key", "landed_at", "updated_at", "object_state"),
         *("pipeline_status", "due_at", "lease_owner", "lease_until", "fence"),
     }
 )

@@ -39,6 +39,7 @@ from typing import Any
 
 from parjanya_dagster.truth import records
 from parjanya_dagster.truth.models import PRESENT, ImageRow, parse_batch
+from parjanya_dagster.truth.registration import settled
 from parjanya_dagster.truth.stages import Status
 
 SHARDS = 4
@@ -57,6 +58,7 @@ INDEXES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "troubled": ("trouble_pk", "updated_at", ()),
     "named": ("key_pk", "landed_at", ()),  # rows by the key of their object
     "listed": ("list_pk", "image_id", ()),  # a tenant's present rows
+    "by_key": ("list_pk", "key", ("lying",)),  # the same, in the order of keys
     "failed": ("fail_pk", "image_id", ()),
     "twins": ("twin_pk", "twin_sk", ()),
     "review": ("review_pk", "review_sk", ()),  # a tenant's images that wait for a person
@@ -79,11 +81,14 @@ KINDS: dict[type[Any], str] = {
     records.StagePace: "paces",
     records.GroupNote: "group_notes",
     records.KnownBucket: "known_buckets",
+    records.BucketSweep: "bucket_sweeps",
     records.DepartureHold: "departure_holds",
     records.DeadLetters: "dead_letters",
 }
 """The partition of each kind of record. They are few, and read whole."""
 
+UNSETTLED = "-"
+"""Stands for the version of a row whose object was missing: seeing it again changes something."""
 OPEN_RELEASES = "open_releases"
 """The partition of pointers to releases that are being written."""
 LAST = "last"  # the name of a record of which there is one
@@ -203,6 +208,8 @@ def record(record: Any) -> Key:
             name = record.bucket
         case records.DeadLetters():
             return dead_letters(record.source)
+        case records.BucketSweep():
+            return sweep(record.tenant)
         case records.DepartureHold():
             return departure_hold(record.tenant)
         case records.Reconciliation():
@@ -218,6 +225,10 @@ def message(message_id: str) -> Key:
 
 def dead_letters(source: str) -> Key:
     return "dead_letters", source
+
+
+def sweep(tenant: str) -> Key:
+    return "bucket_sweeps", tenant
 
 
 def departure_hold(tenant: str) -> Key:
@@ -314,6 +325,13 @@ def listed(tenant_: str, image_id: str) -> str:
     return f"{tenant_}#{image_id[:1]}"
 
 
+def lying(row: ImageRow) -> str | None:
+    """The id of the version that lies there. None: it is the row's own, as of almost all rows."""
+    if not settled(row, row.location):
+        return UNSETTLED
+    return row.location if row.location != row.image_id else None
+
+
 def failed(tenant_: str, failure_class: str) -> str:
     return f"{tenant_}#{failure_class}"
 
@@ -346,6 +364,7 @@ def places(row: ImageRow) -> dict[str, Any]:
         "trouble_pk": str(part) if troubled else None,
         "key_pk": named(row.key),
         "list_pk": listed(row.tenant, row.image_id) if is_present else None,
+        "lying": lying(row) if is_present else None,
         "fail_pk": failed(row.tenant, str(row.failure_class)) if is_failed else None,
         "twin_pk": twin(row.tenant, row.sha256) if row.sha256 and is_present else None,
         "twin_sk": arrival(row) if row.sha256 and is_present else None,

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from parjanya_dagster.errors import UnknownTenant
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.base import Base
+from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.wire import ABSENT, READS, Add, Delete, Put
 from parjanya_dagster.truth.models import (
     PRESENT,
     Heartbeat,
     ImageRow,
+    PresentKey,
     Tenant,
     check_slug,
 )
 
 MOST_FOUND = 100  # rows of one key that `find` returns
 _HEX = "0123456789abcdef"
+_KEYS = 128
+"""Keys that are read at once of each of 16 partitions: about 30 KB. A sweep that stops has read
+half of them for nothing."""
 
 
 class Reads(Base):
@@ -100,6 +105,26 @@ class Reads(Base):
             pk = keys.listed(tenant, first)
             for item in self.wire.query(pk, where, index="listed"):
                 yield codec.text(item, "image_id")
+
+    def present_keys(self, tenant: str, prefix: str, after: str = "") -> Iterator[PresentKey]:
+        where = (">", after) if after >= prefix else (">=", prefix)
+
+        def part(first: str) -> Iterator[Item]:
+            items = self.wire.query(
+                keys.listed(tenant, first),
+                where if where[1] else None,
+                index="by_key",
+                page=_KEYS,
+            )
+            return chain(list(islice(items, 1)), items)  # so that all begin at the same time
+
+        parts = self.wire.each(part, list(_HEX))
+        for item in heapq.merge(*parts, key=lambda item: codec.text(item, "key")):
+            if not codec.text(item, "key").startswith(prefix):
+                return
+            own = item["pk"]["S"].partition("#")[2]
+            lying = codec.text(item, "lying") if "lying" in item else own
+            yield PresentKey(codec.text(item, "key"), lying, own, lying != keys.UNSETTLED)
 
     def batches(self, tenant: str | None = None) -> list[str]:
         if tenant is None:

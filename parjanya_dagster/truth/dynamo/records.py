@@ -11,6 +11,7 @@ from parjanya_dagster.truth.dynamo.base import Base
 from parjanya_dagster.truth.dynamo.keys import Key
 from parjanya_dagster.truth.dynamo.wire import Delete, Put
 from parjanya_dagster.truth.records import (
+    BucketSweep,
     DeadLetters,
     Declaration,
     DepartureHold,
@@ -98,6 +99,15 @@ class Records(Base):
 
     def known_buckets(self) -> dict[str, KnownBucket]:
         return {one.bucket: one for one in self._kept(KnownBucket)}
+
+    def note_sweep(self, sweep: BucketSweep) -> None:
+        self._keep(sweep)
+
+    def sweeps(self) -> dict[str, BucketSweep]:
+        return {one.tenant: one for one in self._kept(BucketSweep)}
+
+    def drop_sweep(self, tenant: str) -> None:
+        self._drop([keys.sweep(tenant)])
 
     def note_dead_letters(self, letters: DeadLetters) -> None:
         self._keep(letters)

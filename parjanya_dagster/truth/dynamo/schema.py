@@ -10,15 +10,17 @@ from parjanya_dagster.errors import SchemaOutdated, TruthUnavailable
 from parjanya_dagster.truth.dynamo import keys
 from parjanya_dagster.truth.dynamo.carry_over import carry_over
 from parjanya_dagster.truth.dynamo.codec import attributes, number, text
+from parjanya_dagster.truth.dynamo.key_index import file_by_key
 from parjanya_dagster.truth.dynamo.keys import INDEXES
 from parjanya_dagster.truth.dynamo.likeness import BY_KEY
 from parjanya_dagster.truth.dynamo.old_queue import MANY, STILL, adopt
 from parjanya_dagster.truth.dynamo.review_index import file_for_review
 from parjanya_dagster.truth.dynamo.wire import Add, Wire
 
-VERSION = 5
-"""4: events and evidence were an item each. 3: likeness was filed by key, and work lay in two
-indexes. 2: no index of what waits for a person. 1: records were among the heartbeats."""
+VERSION = 6
+"""5: no index of present rows by key. 4: events and evidence were an item each. 3: likeness was
+filed by key, and work lay in two indexes. 2: no index of what waits for a person. 1: records were
+among the heartbeats."""
 USABLE_FROM = 5  # the oldest version whose code can use the table too: what a version adds only
 SCHEMA = keys.SCHEMA
 STILL_FOR = 7 * 86_400  # seconds for which processes of the version before may be at work
@@ -84,6 +86,8 @@ def migrate(
     carry_over(wire)
     if recorded and number(recorded, "version") < 3:
         file_for_review(wire)
+    if recorded and number(recorded, "version") < 6:
+        file_by_key(wire)
     still: dict[str, int] = {}
     if recorded and (STILL in recorded or number(recorded, "version") < 4):
         now = int(clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,8 +16,10 @@ from parjanya_dagster.truth.models import (
     Evidence,
     Heartbeat,
     ImageRow,
+    PresentKey,
     Tenant,
     check_slug,
+    image_id,
 )
 from parjanya_dagster.truth.sql.engine import insert, insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.evidence import evidence_of, recorded
@@ -30,6 +32,9 @@ from parjanya_dagster.truth.sql.schema import (
     images,
     tenants,
 )
+from parjanya_dagster.truth.transitions import WITHOUT_OBJECT
+
+PAGE = 1000  # keys that are read at once
 
 
 class Reads(Base):
@@ -119,6 +124,31 @@ class Reads(Base):
         )
         with reading(self.engine) as connection:
             return [row_of(row) for row in connection.execute(query)]
+
+    def present_keys(self, tenant: str, prefix: str, after: str = "") -> Iterator[PresentKey]:
+        names = ("bucket", "key", "version", "image_id", "failure_class")
+        query = (
+            select(*(images.c[name] for name in names))
+            .where(
+                images.c.tenant == tenant,
+                images.c.object_state == PRESENT,
+            )
+            .order_by(images.c.key)
+            .limit(PAGE)
+        )
+        beyond = images.c.key > after if after >= prefix else images.c.key >= prefix
+        while True:
+            with reading(self.engine) as connection:
+                page = connection.execute(query.where(beyond)).all()
+            for row in page:
+                if not row.key.startswith(prefix):
+                    return
+                settled = row.failure_class not in WITHOUT_OBJECT
+                location = image_id(row.bucket, row.key, row.version)
+                yield PresentKey(row.key, location, row.image_id, settled)
+            if len(page) < PAGE:
+                return
+            beyond = images.c.key > page[-1].key
 
     def batches(self, tenant: str | None = None) -> list[str]:
         query = select(batches.c.batch).order_by(batches.c.serial, batches.c.batch)

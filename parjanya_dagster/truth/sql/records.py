@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, Table, delete, select, tuple_, update
 
 from parjanya_dagster.truth.records import (
+    BucketSweep,
     DeadLetters,
     Declaration,
     DepartureHold,
@@ -27,6 +28,7 @@ from parjanya_dagster.truth.sql.engine import insert, reading, writing
 from parjanya_dagster.truth.sql.mapping import Base, chunks, columns_of
 from parjanya_dagster.truth.sql.schema import (
     books,
+    bucket_sweeps,
     dead_letters,
     declarations,
     departure_holds,
@@ -119,6 +121,16 @@ class Records(Base):
 
     def known_buckets(self) -> dict[str, KnownBucket]:
         return {one.bucket: one for one in self._kept(known_buckets, KnownBucket)}
+
+    def note_sweep(self, sweep: BucketSweep) -> None:
+        self._keep(bucket_sweeps, sweep)
+
+    def sweeps(self) -> dict[str, BucketSweep]:
+        return {one.tenant: one for one in self._kept(bucket_sweeps, BucketSweep)}
+
+    def drop_sweep(self, tenant: str) -> None:
+        with writing(self.engine) as connection:
+            connection.execute(delete(bucket_sweeps).where(bucket_sweeps.c.tenant == tenant))
 
     def note_dead_letters(self, letters: DeadLetters) -> None:
         self._keep(dead_letters, letters)

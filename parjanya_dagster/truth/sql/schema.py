@@ -32,6 +32,8 @@ NAMING = {
 metadata = MetaData(naming_convention=NAMING)
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Time = Float(53)
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+"""In the order of bytes, whatever language the database speaks. SQLite's is that anyhow."""
 FAILED = "pipeline_status = 'failed'"
 TROUBLED = "due_at IS NOT NULL AND (retry_since IS NOT NULL OR suspect)"
 DECIDED = "pipeline_status = 'curated' AND object_state = 'present'"
@@ -95,7 +97,7 @@ images = Table(
     Column("image_id", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("bucket", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", Key, nullable=False),
     Column("version", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("batch", Text, nullable=False),
@@ -157,6 +159,13 @@ images = Table(
         "ix_images_present",
         "tenant",
         "image_id",
+        sqlite_where=text("object_state = 'present'"),
+        postgresql_where=text("object_state = 'present'"),
+    ),
+    Index(
+        "ix_images_by_key",
+        "tenant",
+        "key",
         sqlite_where=text("object_state = 'present'"),
         postgresql_where=text("object_state = 'present'"),
     ),
@@ -471,6 +480,21 @@ known_buckets = Table(
     Column("bucket", Text, primary_key=True),
     Column("identity", Text, nullable=False),
     Column("adopted_at", Time, nullable=False),
+)
+
+bucket_sweeps = Table(
+    "bucket_sweeps",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("after", Text, nullable=False),
+    Column("began", Time, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("departures", Boolean, nullable=False),
+    Column("present", BigInteger, nullable=False),
+    Column("missing", BigInteger, nullable=False),
+    Column("first_missing", Json, nullable=False),
+    Column("rest_after", Text),
+    Column("hidden", Json, nullable=False),
 )
 
 dead_letters = Table(

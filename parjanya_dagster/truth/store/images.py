@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from parjanya_dagster.truth.models import Arrival, ImageRow, Registered
+from parjanya_dagster.truth.models import Arrival, ImageRow, PresentKey, Registered
 
 
 class Images(Protocol):
@@ -52,6 +52,15 @@ class Images(Protocol):
 
     def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
         """A page of a tenant's rows whose object is in its bucket, in the order of ids."""
+
+    def present_keys(self, tenant: str, prefix: str, after: str = "") -> Iterator[PresentKey]:
+        """What a tenant's present rows say of its bucket, in the order of keys, after a key.
+
+        The order is that of Unicode's code points, which is that of UTF-8's bytes, and of S3's
+        listings. It is read as far as the caller asks for it, some rows at a time. It may be a
+        moment behind, and each time it is asked it reads anew. So it names what to look at: decide
+        by `known` and `get_many`.
+        """
 
     def batches(self, tenant: str | None = None) -> list[str]:
         """All partition keys, oldest first."""

@@ -552,8 +552,160 @@ def test_a_process_that_died_between_two_sweeps_departs_nothing_by_half_a_listin
         def head(self, bucket: str, key: str) -> ObjectInfo:
             raise ObjectGone
 
-    born_again = replace(sweeper, objects=Doubtful(), listings={})
+    born_again = replace(sweeper, objects=Doubtful(), under_way={})
     assert born_again.sweep(FOREVER, start=stopped).departed == 0
+    assert platform.store.sweeps() == {}
+
+
+def test_a_sweep_outlives_its_process_and_what_it_missed_before_departs_at_its_end(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    paths = [drop(buckets, f"{number}.jpg") for number in range(10)]
+    sweep(sweeper)
+    clock.pass_by(60)
+    paths[0].unlink()
+    pages = Pages(platform, clock)
+    swept = replace(sweeper, objects=pages).sweep(clock() + 1.0)
+    departed = 0
+    while not swept.complete:  # a new process each time
+        assert platform.store.sweeps()["acme"].missing == 1
+        again = replace(sweeper, objects=pages, under_way={}, watched={})
+        swept = again.sweep(clock() + 1.0, start=swept.stopped)
+        departed += swept.departed
+    assert departed == 1
+    assert len(set(pages.listed)) == 9
+    assert len(pages.listed) < 18  # each goes on where the one before stopped
+    assert platform.store.sweeps() == {}
+
+
+def test_a_sweep_that_was_left_for_a_day_begins_anew(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    for number in range(10):
+        drop(buckets, f"{number}.jpg")
+    sweep(sweeper)
+    pages = Pages(platform, clock)
+    stopped = replace(sweeper, objects=pages).sweep(clock() + 1.0).stopped
+    clock.pass_by(86_401)
+    replace(sweeper, objects=pages, under_way={}).sweep(FOREVER, start=stopped)
+    assert pages.listed.count("acme/incoming/0.jpg") == 2
+
+
+def test_more_than_is_kept_is_held_as_a_whole_and_departs_as_a_whole(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Memory is that of a few, however many are missing."""
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 4)
+    monkeypatch.setattr("parjanya_dagster.ingest.under_way.KEPT", 5)
+    paths = many(buckets)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in paths[:40]:
+        path.unlink()
+    assert sweep(sweeper).held == {"acme": 40}
+    assert sweep(sweeper).departed == 0
+    hold = platform.store.departure_holds()["acme"]
+    platform.store.hold_departures(replace(hold, confirmed_at=clock()))
+    swept = sweeper.sweep(0.0)  # stops as often as it can
+    departed = swept.departed
+    while not swept.complete:
+        swept = sweeper.sweep(0.0, start=swept.stopped)
+        departed += swept.departed
+    assert departed == 40
+    assert platform.store.departure_holds() == platform.store.sweeps() == {}
+    assert len(platform.store.present("acme")) == 20
+
+
+def test_what_a_process_believed_gone_its_successor_judges_anew(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.under_way.KEPT", 5)
+    paths = many(buckets)
+    sweep(sweeper)
+    clock.pass_by(60)
+    for path in paths:
+        path.unlink()
+    sweep(sweeper)
+    hold = platform.store.departure_holds()["acme"]
+    platform.store.hold_departures(replace(hold, confirmed_at=clock()))
+    swept = sweeper.sweep(0.0)
+    while not swept.departed:
+        swept = sweeper.sweep(0.0, start=swept.stopped)
+    platform.store.hold_departures(hold)  # the person takes it back, and the process dies
+    born_again = replace(sweeper, under_way={}, watched={})
+    assert born_again.sweep(FOREVER, start=swept.stopped).held == {"acme": 60 - swept.departed}
+
+
+def test_a_large_bucket_that_broke_off_once_goes_on_there(
+    platform: Platform,
+    sweeper: Sweeper,
+    buckets: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("parjanya_dagster.ingest.arrivals.CHUNK", 3)
+    paths = [drop(buckets, f"{number}.jpg") for number in range(10)]
+    drop(buckets, "a.jpg", tenant="bolt")
+    sweep(sweeper)
+    clock.pass_by(60)
+    paths[1].unlink()
+
+    class Torn(Pages):
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
+            for info in super().listing(bucket, prefix, after):
+                if len(self.listed) == 6:
+                    raise StorageUnavailable("SlowDown")
+                yield info
+
+    torn = Torn(platform, clock)
+    bounded = replace(sweeper, objects=torn)
+    assert list(bounded.sweep(FOREVER).refused) == ["acme/"]
+    assert bounded.sweep(FOREVER).departed == 1
+    assert torn.listed.count("acme/incoming/0.jpg") == 1
+
+
+def test_a_bucket_that_lists_in_no_order_is_taken_in_and_nothing_departs(
+    platform: Platform, sweeper: Sweeper, buckets: Path, clock: Clock
+) -> None:
+    paths = [drop(buckets, f"{number}.jpg") for number in range(4)]
+    sweep(sweeper)
+    clock.pass_by(60)
+    paths[0].unlink()
+    drop(buckets, "new.jpg")
+
+    class Backwards:
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(platform.objects, name)
+
+        def listing(
+            self, bucket: str, prefix: str, after: str = "", left_out: LeftOut | None = None
+        ) -> Iterator[ObjectInfo]:
+            yield from reversed(list(platform.objects.listing(bucket, prefix, after)))
+
+    swept = replace(sweeper, objects=Backwards()).sweep(FOREVER)
+    assert (sum(swept.registered.values()), swept.departed) == (1, 0)
+    assert "in no order" in swept.refused["acme/"]
+    assert sweep(sweeper).departed == 1
 
 
 def test_a_first_bucket_that_never_answers_does_not_keep_sweeps_from_the_others(
@@ -608,7 +760,7 @@ def test_a_hold_that_grew_old_while_nobody_looked_is_watched_first(
     (buckets / "acme" / "incoming").rename(buckets / "acme" / "moved")
     assert sweep(sweeper).held == {"acme": 60}
     clock.pass_by(36 * 3600)  # the machine slept
-    restarted = replace(sweeper, listings={}, watched={})
+    restarted = replace(sweeper, under_way={}, watched={})
     assert restarted.sweep(FOREVER).departed == 0
     clock.pass_by(3600)
     assert restarted.sweep(FOREVER).departed == 60
@@ -777,7 +929,7 @@ def test_a_large_bucket_is_looked_through_in_slices_beside_the_others(
     assert len(platform.store.present("acme")) == 6
     assert len(platform.store.present("zebra")) == 1
     assert swept.stopped is not None
-    assert [at.tenant for at in swept.stopped.positions] == ["acme"]
+    assert swept.stopped.tenants == ("acme",)
 
 
 def test_many_large_buckets_have_their_turns_one_after_another(

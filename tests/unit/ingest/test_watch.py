@@ -12,7 +12,7 @@ from parjanya_dagster.aws.queues import SqsQueue
 from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.ingest.pacing import Pacing
-from parjanya_dagster.ingest.results import Position, SweepResult, Unfinished
+from parjanya_dagster.ingest.results import SweepResult, Unfinished
 from parjanya_dagster.ingest.watch import ARRIVALS_BEAT, MAILBOX, Cursor, Timing
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import LeftOut, ObjectInfo, Objects
@@ -109,8 +109,8 @@ def test_a_sweep_that_does_not_end_goes_on_beside_the_messages(
 
 
 def test_a_cursor_comes_back_as_it_was() -> None:
-    positions = (Position("acme", after="k"), Position("bolt", row="i"))
-    cursor = Cursor(next_sweep=1.5, stopped=Unfinished(turn="cord", positions=positions))
+    stopped = Unfinished(turn="cord", tenants=("acme", "bolt"))
+    cursor = Cursor(next_sweep=1.5, stopped=stopped)
     assert Cursor.parse(cursor.text()) == cursor
 
 
@@ -121,7 +121,7 @@ def test_a_cursor_comes_back_as_it_was() -> None:
         "",
         "[]",
         "no JSON",
-        '{"stopped": {"tenant": "acme", "after": "k", "row": ""}}',
+        '{"stopped": {"turn": "", "positions": [{"tenant": "acme", "after": "k", "row": ""}]}}',
         '{"next_sweep": []}',
     ],
 )
