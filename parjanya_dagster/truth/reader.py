@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from parjanya_dagster.errors import TruthUnavailable
+from parjanya_dagster.errors import TruthCorrupt, TruthUnavailable
 from parjanya_dagster.truth.counts import Counts, Tally
 from parjanya_dagster.truth.models import Heartbeat, Published, Tenant
 from parjanya_dagster.truth.revisions import VERSION_TABLE, newest_revision
@@ -73,7 +73,10 @@ def open_reader(file: Path) -> Reader | None:
 
 
 class Reader:
-    """Reads an embedded Truth. Its methods raise TruthUnavailable where it does not answer."""
+    """Reads an embedded Truth.
+
+    Its methods raise TruthUnavailable where it does not answer, TruthCorrupt where it is broken.
+    """
 
     def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
         self._file, self._connection = file, connection
@@ -125,5 +128,10 @@ class Reader:
                 yield self._connection
             finally:
                 self._connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             raise TruthUnavailable(f"Truth at {self._file} does not answer: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise TruthCorrupt(
+                f"Truth at {self._file} is damaged ({error}). Stop what runs over it and bring "
+                "back a backup: `parjanya restore`. docs/backup.md says how."
+            ) from error

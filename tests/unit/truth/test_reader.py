@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parjanya_dagster.errors import TruthCorrupt
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.reader import Readable, Reader, open_reader
 from parjanya_dagster.truth.revisions import VERSION_TABLE
@@ -84,3 +85,21 @@ def test_what_is_no_truth_has_no_reader_and_none_is_made(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "truth.db").write_text("no database, and long enough to be read as one" * 99)
     assert open_reader(tmp_path / "truth.db") is None
+
+
+def test_a_damaged_truth_is_called_so(file: Path, decided: Platform) -> None:
+    decided.store.close()
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = other.execute("PRAGMA page_size").fetchone()
+        places = "SELECT rootpage FROM sqlite_master WHERE name LIKE '%tallies%' AND rootpage > 0"
+        roots = [root for (root,) in other.execute(places)]
+    opened = open_reader(file)
+    assert opened is not None
+    with file.open("r+b") as disk:
+        for root in roots:
+            disk.seek((root - 1) * size)
+            disk.write(b"\xff" * size)
+    with pytest.raises(TruthCorrupt, match="parjanya restore"):
+        opened.counts()
+    opened.close()
