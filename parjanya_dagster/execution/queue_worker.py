@@ -163,11 +163,13 @@ class Worker:
         self, runner: StageRunner, assignment: Assignment, stop: Callable[[], bool]
     ) -> None:
         wanted = [stage for stage in self._lane.stages if stage in assignment.stages]
-        for stage in wanted:
-            if not stop():
-                then = following(stage, wanted)
-                runner.run(stage, assignment.batches, stop=stop, then=then)
-        runner.kept.give_back()  # where it was stopped
+        try:
+            for stage in wanted:
+                if not stop():
+                    then = following(stage, wanted)
+                    runner.run(stage, assignment.batches, stop=stop, then=then)
+        finally:
+            runner.kept.give_back()  # where it was stopped
 
     def _read(self, message: Message) -> Assignment:
         assignment = read_body(message.body)

@@ -126,7 +126,7 @@ class StageRunner:
             book=book,
         )
         seldomly = seldom() if stage == DECIDING else nullcontext()
-        with spans.stage_of(self.run_id, stage) as noted, heartbeat, seldomly, self._keeping(stage):
+        with self._keeping(stage), spans.stage_of(self.run_id, stage) as noted, heartbeat, seldomly:
             ours = replay or self.kept.waits_for(stage)
             idle = not (ours or anything_to_do(settings, store, stage, batches, clock()))
             if not idle:
