@@ -393,7 +393,7 @@ def test_a_kept_row_has_half_of_a_lease_at_least_and_is_freed_when_its_worker_di
 def test_only_what_goes_on_is_kept_and_it_can_be_handed_back(store: Store) -> None:
     ids = arrive(store, 4)
     claims = claim(store)
-    ends = [Retry("away"), TerminalFailure("corrupt", "It ends.")]
+    ends: list[Outcome] = [Retry("away"), TerminalFailure("corrupt", "It ends.")]
     made = dict(zip(ids[1:3], ends, strict=True))
     store.reset_images([ids[3]], Reset(stage="validated", reason="again"), NOON)
     kept = keep(store, claims, lambda one: made.get(one.image_id) or completed(one)).kept
