@@ -1,8 +1,8 @@
 """What an image costs on AWS: requests, units and dollars of DynamoDB, S3 and SQS.
 
-    python -m bench.aws_cost [--json FILE] [--bursts 1,50,1000] [--before 500]
+    python -m bench.aws_cost [--json FILE] [--bursts 1,50,1000] [--before 500] [--layout embedded]
 
-The chain is the real one: notification, mailbox, reconciler, both lanes' stages, manifest. Engines
+The chain is the real one: notification, mailbox, reconciler, all lanes' stages, manifest. Engines
 answer for the first pictures and repeat these answers, which changes no request. DynamoDB, S3 and
 SQS are moto's emulator; `bench.dynamo_units` counts by AWS's rules, and prices are data
 (`aws_prices.yaml`). Not in it: machines, Dagster's PostgreSQL, storage, traffic, logs, what the
@@ -39,7 +39,7 @@ GAP = 300.0  # seconds between bursts
 LOOK, TICK, HOUR = 5.0, 20.0, 3600.0  # seconds: of a long poll, of a tick of the reconciler
 
 
-def measure(bursts: Sequence[int], before: int = BEFORE) -> dict[str, Any]:
+def measure(bursts: Sequence[int], before: int = BEFORE, layout: str = "split") -> dict[str, Any]:
     """The bill of each size of burst, per image, and of an idle hour."""
     prices = yaml.safe_load(PRICES.read_text())["per_million"]
     meter, figures = Meter(), {}
@@ -48,7 +48,7 @@ def measure(bursts: Sequence[int], before: int = BEFORE) -> dict[str, Any]:
     os.environ.update(moto.environment)
     try:
         with tempfile.TemporaryDirectory(prefix="parjanya-bench-") as folder, meter.listening():
-            site = Site(Path(folder) / "home", meter)
+            site = Site(Path(folder) / "home", meter, layout)
             site.burst(OWN)
             site.fill(before - OWN)
             for count in bursts:
@@ -108,9 +108,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--bursts", default="1,50,1000", help="sizes, one after the other")
     parser.add_argument("--before", type=int, default=BEFORE, help="decided images of the batch")
+    parser.add_argument("--layout", default="split", choices=["split", "embedded"], help="of lanes")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    figures = measure([int(size) for size in options.bursts.split(",")], options.before)
+    bursts = [int(size) for size in options.bursts.split(",")]
+    figures = measure(bursts, options.before, options.layout)
     print(json.dumps(figures, indent=2))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

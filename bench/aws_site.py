@@ -26,7 +26,7 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import Arrival, Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed
 from parjanya_dagster.truth.requests import ClaimRequest
-from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.stages import STAGES, following
 from tests.support.pictures import picture
 
 OWN = 4  # pictures that an engine really looks at
@@ -87,9 +87,9 @@ class Nothing:
 
 
 class Site:
-    """A site on AWS in one process: a tenant, its bucket and queue, both lanes."""
+    """A site on AWS in one process: a tenant, its bucket and queue, the lanes of a layout."""
 
-    def __init__(self, home: Path, meter: Meter) -> None:
+    def __init__(self, home: Path, meter: Meter, layout: str = "split") -> None:
         import boto3
 
         from parjanya_dagster.aws.queues import SqsQueue
@@ -110,7 +110,7 @@ class Site:
             objects={"url": "s3://"},
             tenants={"buckets": "{tenant}-uploads"},
             arrivals={"queue": "arrivals", "dead_letters": "dead"},
-            lanes={"layout": "split"},
+            lanes={"layout": layout},
             runs={"manifest_pause": 600.0},  # as in the stack
             media={"workers": 2},
         )
@@ -121,6 +121,7 @@ class Site:
         self.engines = {
             stage: Repeating(engine_of(settings, stage)) for stage in ("enriched", "scored")
         }
+        self.previews = Previews(self.platform.objects)
         self.landed = 0
 
     def land(self, count: int) -> None:
@@ -184,11 +185,12 @@ class Site:
     def run(self, lane_name: str, batches: Sequence[str]) -> None:
         lane = next(one for one in self.platform.lanes if one.name == lane_name)
         name = f"run-{time.time_ns()}"
+        self.previews = Previews(self.platform.objects)  # of a process: each run is one
         runner = StageRunner.begin(
             self.platform, lane, run_id=name, ledger_id=name, job=lane.job, work=self._work
         )
         for stage in lane.stages:
-            runner.run(stage, batches)
+            runner.run(stage, batches, then=following(stage, lane.stages))
 
     def _work(self, stage: str, run_id: str) -> StageWork:
         if stage not in self.engines:
@@ -196,7 +198,7 @@ class Site:
         kind = Enrich if stage == "enriched" else Score
         return kind(
             self.engines[stage],  # type: ignore[arg-type]
-            Previews(self.platform.objects),
+            self.previews,
             self.platform.store,
             run_id=run_id,
             clock=self.platform.clock,

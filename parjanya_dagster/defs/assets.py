@@ -31,7 +31,7 @@ from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.stage_run import Replay, StageRunner
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.truth.stages import STAGES
+from parjanya_dagster.truth.stages import STAGES, following
 
 GROUP = "images"
 BACKFILL_TAG = "dagster/backfill"
@@ -95,7 +95,8 @@ def run_asset(
     keys = context.partition_keys
     replay = _replay(context, platform)
     most = 0 if replay else _most_rows(context.run.tags)
-    tally = runner.run(stage, keys, replay=replay, most=most, batch_done=report)
+    then = _then(context, platform, stage)
+    tally = runner.run(stage, keys, replay=replay, most=most, then=then, batch_done=report)
     if replay:
         context.log.info(
             f"{tally.replayed} rows went through {stage} again (replay {replay.replay_id})."
@@ -140,6 +141,25 @@ def _most_rows(tags: Mapping[str, str]) -> int:
     """Rows that a run with little to do takes; 0: all. What makes no sense counts as absent."""
     text = tags.get(LIGHT_TAG, "")
     return int(text) if text.isdecimal() else 0
+
+
+def _then(context: AssetExecutionContext, platform: Platform, stage: str) -> str:
+    """The stage that this process runs after this one. Empty: none, or nobody knows.
+
+    A lane's own job runs its assets in one process. Another may run each in a process of its own.
+    """
+    run = context.run
+    lane = next((lane for lane in platform.lanes if lane.job == run.job_name), None)
+    chosen = {key.path[-1] for key in run.asset_selection or ()}
+    steps = run.step_keys_to_execute or ()
+    return following(
+        stage,
+        [
+            one
+            for one in (lane.stages if lane else ())
+            if (not chosen or one in chosen) and (not steps or one in steps)
+        ],
+    )
 
 
 def _wanted_policy(run_config: Mapping[str, Any]) -> str:

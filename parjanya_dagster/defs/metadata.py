@@ -17,6 +17,7 @@ from dagster import MetadataValue
 
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.execution.manifest import Contents, all_rows, contents, manifest_key
+from parjanya_dagster.execution.thumbnails import thumbnail
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.instance.home import DESK_FILE
 from parjanya_dagster.platform import Platform
@@ -134,10 +135,10 @@ def _sheet(platform: Platform, rows: Sequence[ImageRow]) -> str:
     tiles = []
     for row in shown:
         try:
-            thumbnail = platform.objects.get(row.preview_bucket or "", row.thumbnail_key or "")
+            small = thumbnail(platform.objects, row)
         except Exception:  # a sheet is for people: a missing tile is no failure of the run
             continue
-        tiles.append(Tile(thumbnail.data, row.key.rsplit("/", 1)[-1], verdict_of(row)))
+        tiles.append(Tile(small, row.key.rsplit("/", 1)[-1], verdict_of(row)))
     if not tiles:
         return ""
     try:

@@ -27,7 +27,7 @@ from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
 from parjanya_dagster.traces import spans
 from parjanya_dagster.truth.dead_letters import DeadLetter, record
-from parjanya_dagster.truth.stages import WAITS_FOR
+from parjanya_dagster.truth.stages import WAITS_FOR, following
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.truth.store.paging import batch_rows
 
@@ -162,9 +162,14 @@ class Worker:
     def _run_stages(
         self, runner: StageRunner, assignment: Assignment, stop: Callable[[], bool]
     ) -> None:
-        for stage in self._lane.stages:
-            if stage in assignment.stages and not stop():
-                runner.run(stage, assignment.batches, stop=stop)
+        wanted = [stage for stage in self._lane.stages if stage in assignment.stages]
+        try:
+            for stage in wanted:
+                if not stop():
+                    then = following(stage, wanted)
+                    runner.run(stage, assignment.batches, stop=stop, then=then)
+        finally:
+            runner.kept.give_back()  # where it was stopped
 
     def _read(self, message: Message) -> Assignment:
         assignment = read_body(message.body)

@@ -7,8 +7,8 @@ when to stop, and what to do with each batch that is finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from parjanya_dagster.belief import manifest_pauses, refusing
@@ -16,6 +16,7 @@ from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
+from parjanya_dagster.execution.kept import Kept
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
 from parjanya_dagster.execution.pacing import pace_of
 from parjanya_dagster.execution.preflight import anything_to_do, require_fit
@@ -63,6 +64,7 @@ class StageRunner:
     stages: tuple[str, ...] = ()  # of its lane, in order
     vectors: Vectors
     work: Work | None = None  # None: the stages' own
+    kept: Kept  # rows between two stages
 
     @classmethod
     def begin(
@@ -89,6 +91,7 @@ class StageRunner:
             stages=lane.stages,
             vectors=Vectors(resources=resources, run_id=run_id),
             work=work,
+            kept=Kept(resources.store, run_id, resources.clock),
         )
 
     def run(
@@ -99,11 +102,14 @@ class StageRunner:
         replay: Replay | None = None,
         stop: Callable[[], bool] = lambda: False,
         most: int = 0,
+        then: str = "",
         batch_done: BatchDone = lambda *_: None,
     ) -> Tally:
         """Claim, work and commit over the due rows of these batches. Returns what was done.
 
         `most`: rows that it takes; 0: all that are due.
+        `then`: the stage that follows, if this process is sure to run it next over the same
+        batches. The rows that are claimed last are kept for it, and not given back.
         A replay resets the batches to the stage first. Nothing is reset or claimed before the
         stage's engine has passed its preflight. Raises PreflightFailed, and what the work raises.
         """
@@ -120,8 +126,9 @@ class StageRunner:
             book=book,
         )
         seldomly = seldom() if stage == DECIDING else nullcontext()
-        with spans.stage_of(self.run_id, stage) as noted, heartbeat, seldomly:
-            idle = not (replay or anything_to_do(settings, store, stage, batches, clock()))
+        with self._keeping(stage), spans.stage_of(self.run_id, stage) as noted, heartbeat, seldomly:
+            ours = replay or self.kept.waits_for(stage)
+            idle = not (ours or anything_to_do(settings, store, stage, batches, clock()))
             if not idle:
                 require_fit(settings, store, stage, self.run_id, clock)
             if replay:
@@ -136,6 +143,8 @@ class StageRunner:
                 tally=book.tally,
                 stop=lambda: idle or stop(),
                 most=most,
+                kept=self.kept,
+                keeps=bool(then),
                 ahead=[later for later in self.stages if STAGES.index(later) > STAGES.index(stage)],
             )
             noted.note(images=tally.rows, lost=tally.lost, seconds_loading=tally.load_seconds)
@@ -145,6 +154,18 @@ class StageRunner:
             self._finish(stage, batches, tally, batch_done, heartbeat.progress)
         log.info("stage_done", run=self.run_id, stage=stage, rows=tally.rows, lost=tally.lost)
         return tally
+
+    @contextmanager
+    def _keeping(self, stage: str) -> Iterator[None]:
+        """What this stage was to have and did not take is handed back at its end. All that is kept
+        is handed back if it fails: then no other stage follows in this process."""
+        try:
+            yield
+        except BaseException as error:
+            self.kept.give_back(f"{type(error).__name__}: {error}")
+            raise
+        if self.kept.waits_for(stage):
+            self.kept.give_back()
 
     def _work(self, stage: str) -> StageWork:
         if self.work is not None:

@@ -6,13 +6,14 @@ out. It never decides what an outcome means: `truth.transitions` does.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from parjanya_dagster.belief.ledger import kind_of
+from parjanya_dagster.execution.kept import Kept, Lease, hand_back
 from parjanya_dagster.execution.return_limit import no_more_than_often
 from parjanya_dagster.execution.tracing import about, span_over
 from parjanya_dagster.lines import get_logger
@@ -93,15 +94,20 @@ def work_off(
     most: int = 0,
     tally: Tally | None = None,
     ahead: Sequence[str] = (),
+    kept: Kept | None = None,
+    keeps: bool = False,
 ) -> Tally:
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
     `most`: rows after which no more are claimed; 0: all that are due.
     `ahead`: stages that this process does next.
+    `kept`: rows that this process has kept for this stage. They come before others.
+    `keeps`: whether what this stage claims last is kept for the next one, there.
     `tally`: counts as it goes, for whoever watches; it is what is returned.
     Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
     """
     tally = Tally() if tally is None else tally
+    kept = Kept(store, owner, clock) if kept is None else kept
     began = clock()
     work.prepare()
     tally.load_seconds = clock() - began
@@ -110,7 +116,8 @@ def work_off(
     while not stop() and not 0 < most <= tally.rows:
         started = clock()
         with spans.span("claim") as noted:
-            claims = store.claim(
+            ours = kept.take(work.stage)
+            claims = ours or store.claim(
                 ClaimRequest(
                     stage=work.stage,
                     batches=batches,
@@ -125,11 +132,15 @@ def work_off(
         tally.commit_seconds += clock() - started
         if not claims:
             break
-        with _Lease(store, claims, pace, clock):
+        few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
+        last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
+        with Lease(store, claims, pace.lease, clock):
             try:
-                _one_batch(store, work, claims, owner, pace, clock, tally)
+                onward = kept if keeps else None
+                _one_batch(store, work, claims, owner, pace, clock, tally, onward, last)
             except BaseException as error:
-                _hand_back(store, claims, error, owner, clock)
+                # We are stopped, or the infrastructure failed.
+                hand_back(store, claims, f"{type(error).__name__}: {error}", owner, clock)
                 raise
         # The first image that needs a model waits for it, and is not slow for that.
         loading = work.load_seconds - loaded
@@ -145,6 +156,16 @@ def work_off(
     return tally
 
 
+def _yes() -> bool:
+    return True
+
+
+def _none_waits(store: WorkQueue, stage: str, batches: Sequence[str], clock: Clock) -> bool:
+    """Whether what is claimed is the last for a stage. More would be worked on beside rows that
+    are kept, and a death would take those along."""
+    return not store.due_rows(batches, [stage], clock(), 1)
+
+
 def _one_batch(
     store: Store,
     work: StageWork,
@@ -153,17 +174,25 @@ def _one_batch(
     pace: Pace,
     clock: Clock,
     tally: Tally,
+    onward: Kept | None,
+    last: Callable[[], bool],
 ) -> None:
+    """Work on these claims. Those that `onward` is to have are kept, if they are the last."""
+    keeps: bool | None = None if onward is not None else False
     pending: list[tuple[Claim, Outcome]] = []
     left = {claim.image_id: claim for claim in claims}
-    last = mark = clock()
+    committed_at = mark = clock()
 
     def commit() -> None:
-        nonlocal last, mark
+        nonlocal committed_at, mark, keeps
         begun = clock()
         tally.image_seconds += begun - mark
         with span_over("commit", [claim for claim, _ in pending]) as noted:
-            committed = store.commit(pending, begun, owner)
+            if keeps is None:
+                keeps = last()
+            committed = store.commit(pending, begun, owner, keep=pace.lease if keeps else None)
+            if onward is not None:
+                onward.hold(committed.kept, pace.lease)
             noted.note(lost=len(committed.lost))
         logged = log.bind(stage=work.stage, run=owner)
         for claim, outcome in pending:
@@ -182,13 +211,13 @@ def _one_batch(
             )
         tally.lost += len(committed.lost)
         pending.clear()
-        last = mark = clock()
-        tally.commit_seconds += last - begun
+        committed_at = mark = clock()
+        tally.commit_seconds += committed_at - begun
 
     for claim, outcome in work.work(claims):
         pending.append((claim, no_more_than_often(store, claim, outcome)))
         left.pop(claim.image_id, None)
-        if len(pending) >= pace.rows or clock() - last >= pace.seconds:
+        if len(pending) >= pace.rows or clock() - committed_at >= pace.seconds:
             commit()
     # A stage that forgets a claim has a bug: it is ours, not the image's.
     pending += [
@@ -197,19 +226,6 @@ def _one_batch(
     ]
     if pending:
         commit()
-
-
-def _hand_back(
-    store: WorkQueue, claims: Sequence[Claim], error: BaseException, owner: str, clock: Clock
-) -> None:
-    """We are stopped, or the infrastructure failed: no image is at fault, none loses an attempt.
-
-    Rows that were committed meanwhile are not ours any more. If this fails too, leases run out.
-    """
-    try:
-        store.release(claims, clock(), f"{type(error).__name__}: {error}"[:500], owner)
-    except Exception as second:
-        log.warning("claims_not_released", error=str(second))
 
 
 def kind(outcome: Outcome) -> str:
@@ -230,26 +246,3 @@ def why(outcome: Outcome) -> dict[str, str]:
     if isinstance(outcome, TerminalFailure):
         return {"reason": outcome.failure_class}
     return {}
-
-
-class _Lease:
-    """Extends the leases of claims from a thread, for as long as the block runs."""
-
-    def __init__(self, store: WorkQueue, claims: Sequence[Claim], pace: Pace, clock: Clock) -> None:
-        self._store, self._claims, self._pace, self._clock = store, claims, pace, clock
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._done.wait(self._pace.lease / 3):
-            try:
-                self._store.extend(self._claims, self._pace.lease, self._clock())
-            except Exception as error:  # the next beat tries again; the fence guards the commit
-                log.warning("lease_not_extended", error=str(error))

@@ -58,6 +58,12 @@ class S3Objects:
         other = self.head(bucket, key).version
         return Object(b"", other if other != version else "")  # it is that one again by now
 
+    def beginning(self, bucket: str, key: str, size: int) -> bytes:
+        with _named(bucket, key):
+            answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{size - 1}")
+            data: bytes = answer["Body"].read()
+        return data
+
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         with _named(bucket, key):
             self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)

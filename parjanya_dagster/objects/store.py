@@ -80,6 +80,9 @@ class Objects(Protocol):
         With a version, only that one is read: another comes back as what it is, without bytes.
         """
 
+    def beginning(self, bucket: str, key: str, size: int) -> bytes:
+        """The first bytes of an object, `size` at most. Raises ObjectGone."""
+
     def digest(self, bucket: str, key: str) -> Digest:
         """Read an object without holding it in memory. Raises ObjectGone."""
 

@@ -71,3 +71,4 @@ class Committed:
 
     applied: frozenset[str]  # image ids
     lost: frozenset[str]  # another worker holds the row now, or it was reset; nothing changed
+    kept: tuple[Claim, ...] = ()  # of the stage that follows, on rows that were not given back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -36,6 +37,12 @@ STAGE_OF = {status: stage for stage, status in WAITS_FOR.items()}
 """Status -> the stage that its rows wait for."""
 
 WORKABLE = tuple(WAITS_FOR.values())
+
+
+def following(stage: str, stages: Collection[str]) -> str:
+    """The stage right after, where it is one of `stages`. Empty: it is not, or there is none."""
+    (comes,) = STAGES[STAGES.index(stage) + 1 :][:1] or ("",)
+    return comes if comes in stages else ""
 
 
 def after(stage: str) -> Status:

@@ -171,6 +171,29 @@ def finish(
     return _fail(row, claim.stage, outcome.failure_class, outcome.reason, now, run_id)
 
 
+def go_on(claim: Claim, change: Change, lease: float, now: float) -> Change | None:
+    """The same change by a worker that keeps the row for the next stage. None: there is none.
+
+    It is the row's outcome and its next claim at once, so the event says what it always says. A
+    lease that has half of `lease` left stays as it is: on DynamoDB each change of it is paid for.
+    """
+    status = Status(change.event.to_status)
+    if change.event.kind != "completed" or status.terminal:
+        return None
+    freed = {"lease_owner", "lease_until", "due_at"}
+    columns = {name: value for name, value in change.columns.items() if name not in freed}
+    columns |= {"fence": claim.row.fence + 1, "attempts": 1}
+    if (claim.row.lease_until or now) - now < lease / 2:
+        columns |= {"lease_until": now + lease, "due_at": now + lease}
+    return replace(change, columns=columns)
+
+
+def kept(claim: Claim, change: Change) -> Claim:
+    """The claim of the stage that follows, on a row that went on (`go_on`)."""
+    row = replace(claim.row, **change.columns)
+    return Claim(row, STAGE_OF[Status(row.pipeline_status)], claim.owner)
+
+
 def _lapse(
     row: ImageRow, outcome: Completed, columns: Mapping[str, Any], now: float
 ) -> Review | None:

@@ -17,8 +17,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.execution.thumbnails import thumbnail
 from parjanya_dagster.media.sniff import MIME, sniff
-from parjanya_dagster.objects.store import Object, Objects
+from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.web.access import Keys, Person
@@ -97,7 +98,7 @@ class Media:
             return PlainTextResponse("There is no such picture any more.", 404, _fresh())
         except StorageUnavailable as error:
             return PlainTextResponse(str(error), 503, {**_fresh(), "Retry-After": "5"})
-        return _part(found.data, wanted, headers | _described(row, kind, found.data))
+        return _part(found, wanted, headers | _described(row, kind, found))
 
     def _elsewhere(self, row: ImageRow) -> str | None:
         """Where the storage gives the original out itself. None: nowhere."""
@@ -108,16 +109,17 @@ class Media:
             raise ObjectGone  # what lies there now is another image
         return url
 
-    def _bytes(self, row: ImageRow, kind: str) -> Object:
+    def _bytes(self, row: ImageRow, kind: str) -> bytes:
         if kind in ("original", "download"):
             found = self.objects.get(row.bucket, row.key, row.version)
             if found.version != row.version:
                 raise ObjectGone  # what lies there now is another image
-            return found
-        key = row.thumbnail_key if kind == "thumbnail" else row.preview_key
-        if key is None:
+            return found.data
+        if kind == "thumbnail":
+            return thumbnail(self.objects, row)
+        if row.preview_key is None:
             raise ObjectGone
-        return self.objects.get(row.preview_bucket or row.bucket, key)
+        return self.objects.get(row.preview_bucket or row.bucket, row.preview_key).data
 
     def _signature(self, person: Person, tenant: str, image_id: str, kind: str, until: str) -> str:
         return self.keys.signature("media", person.session, tenant, image_id, kind, until)

@@ -19,6 +19,7 @@ from parjanya_dagster.catalog import FACETS, SORTS, Catalog, Query
 from parjanya_dagster.catalog.catalog import Listed
 from parjanya_dagster.catalog.facets import VERDICTS
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
+from parjanya_dagster.execution.thumbnails import thumbnail
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store import Images
@@ -103,7 +104,7 @@ class Report:
         if row is None or row.thumbnail_key is None:
             return None
         try:
-            data = self.objects.get(row.preview_bucket or row.bucket, row.thumbnail_key).data
+            data = thumbnail(self.objects, row)
         except (ObjectGone, StorageUnavailable):
             return None
         return data if kind_of(data) else None

@@ -88,6 +88,8 @@ def test_what_is_put_is_got_with_a_version_that_changes_with_the_bytes(
     objects.put(bucket, "incoming/a.jpg", b"two!", "image/jpeg")
     second = objects.get(bucket, "incoming/a.jpg")
     assert second.data == b"two!"
+    assert objects.beginning(bucket, "incoming/a.jpg", 3) == b"two"
+    assert objects.beginning(bucket, "incoming/a.jpg", 65_536) == b"two!"
     assert second.version != first.version
 
 

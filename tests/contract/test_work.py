@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth.outcomes import (
     Claim,
+    Committed,
     Completed,
     Outcome,
     Retry,
     TerminalFailure,
 )
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
+from parjanya_dagster.truth.stages import STAGES
 from parjanya_dagster.truth.store import Store
-from parjanya_dagster.truth.transitions import Rules
+from parjanya_dagster.truth.transitions import Rules, rebuild
 from tests.support.backends import Backend
 from tests.support.world import (
     LEASE,
@@ -338,6 +341,67 @@ def test_committing_twice_loses_the_second_time(store: Store) -> None:
     assert commit(store, claims).lost == {image}
     assert row(store, image) == before
     assert len(store.history(image)) == 2
+
+
+def keep(
+    store: Store,
+    claims: list[Claim],
+    outcome: Callable[[Claim], Outcome] = completed,
+    now: float = NOON,
+) -> Committed:
+    """Commit, and keep the rows for the next stage."""
+    return store.commit([(one, outcome(one)) for one in claims], now, "run-1", keep=LEASE)
+
+
+def test_rows_that_are_kept_are_claimed_for_the_next_stage_by_the_same_commit(store: Store) -> None:
+    (image,) = arrive(store, 1)
+    done = claim(store)
+    (held,) = keep(store, done).kept
+    assert held == Claim(row(store, image), "enriched", "worker-1")
+    assert (held.row.fence, held.row.attempts, held.row.lease_until) == (2, 1, NOON + LEASE)
+    assert store.leases(NOON) == {"worker-1": NOON + LEASE}
+    assert (store.due(NOON), claim(store, "enriched", owner="worker-2")) == ([], [])
+    assert keep(store, done).lost == {image}  # the stage that is done is not done again
+    (held,) = keep(store, [held]).kept
+    (held,) = keep(store, [held]).kept
+    assert held.stage == "curated"
+    assert keep(store, [held]).kept == ()  # decided
+    decided = row(store, image)
+    assert (decided.pipeline_status, decided.lease_owner) == ("curated", None)
+    told = store.history(image)
+    assert [event.kind for event in told] == ["registered", *["completed"] * 4]
+    assert rebuild(told) == decided
+    assert {one.stage for one in store.all_evidence(image)} == set(STAGES)
+
+
+def test_a_kept_row_has_half_of_a_lease_at_least_and_is_freed_when_its_worker_died(
+    store: Store,
+) -> None:
+    (image,) = arrive(store, 1)
+    (held,) = keep(store, claim(store), now=NOON + LEASE * 0.4).kept
+    assert row(store, image).lease_until == held.row.lease_until == NOON + LEASE
+    (held,) = keep(store, [held], now=NOON + LEASE * 0.6).kept
+    ends = NOON + LEASE * 1.6
+    assert row(store, image).lease_until == held.row.lease_until == ends
+    assert store.expire_leases(ends - 1) == 0
+    assert store.expire_leases(ends) == 1
+    freed = row(store, image)
+    assert (freed.pipeline_status, freed.suspect, freed.attempts) == ("pending_iqa", True, 1)
+    assert commit(store, [held]).lost == {image}  # before the row is claimed again, too
+
+
+def test_only_what_goes_on_is_kept_and_it_can_be_handed_back(store: Store) -> None:
+    ids = arrive(store, 4)
+    claims = claim(store)
+    ends: list[Outcome] = [Retry("away"), TerminalFailure("corrupt", "It ends.")]
+    made = dict(zip(ids[1:3], ends, strict=True))
+    store.reset_images([ids[3]], Reset(stage="validated", reason="again"), NOON)
+    kept = keep(store, claims, lambda one: made.get(one.image_id) or completed(one)).kept
+    assert [one.image_id for one in kept] == [ids[0]]
+    assert store.release(kept, NOON + 1, "stopped", "run-1") == 1
+    back = row(store, ids[0])
+    assert (back.pipeline_status, back.attempts) == ("pending_vlm_enrichment", 0)
+    assert [one.image_id for one in claim(store, "enriched", now=NOON + 1)] == [ids[0]]
 
 
 def test_a_commit_of_some_rows_lost_applies_the_others(store: Store) -> None:

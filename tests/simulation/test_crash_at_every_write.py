@@ -103,6 +103,7 @@ class Machine:
                 job_name=run.request.lane.job,
                 tags={INTENT_TAG: RECONCILER},
                 asset_selection=None,
+                step_keys_to_execute=None,
             ),
         )
         lane = run.request.lane

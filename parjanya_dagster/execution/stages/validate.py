@@ -12,6 +12,7 @@ from typing import Protocol
 from parjanya_dagster import media
 from parjanya_dagster.errors import ObjectGone, ParjanyaError
 from parjanya_dagster.execution.fingerprint import fingerprint
+from parjanya_dagster.execution.thumbnails import as_objects
 from parjanya_dagster.execution.tracing import span_over
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import NewObject, Objects
@@ -140,10 +141,7 @@ class Validate:
             return Retry(f"{gone} The next sweep says whether it was deleted.")
         except Exception as error:  # a mistake of ours must not take its neighbours along
             return _retry(error)
-        preview, thumbnail = (
-            NewObject(key=f"{kind}/{row.image_id}.jpg", data=data, content_type="image/jpeg")
-            for kind, data in (("previews", result.preview), ("thumbnails", result.thumbnail))
-        )
+        written = as_objects(row.image_id, result.preview, result.thumbnail)
         evidence = Evidence(
             image_id=row.image_id,
             stage=self.stage,
@@ -168,14 +166,14 @@ class Validate:
             evidence,
             {
                 "preview_bucket": row.bucket,
-                "preview_key": preview.key,
-                "thumbnail_key": thumbnail.key,
+                "preview_key": written[0].key,
+                "thumbnail_key": written[-1].key,
                 "sha256": result.body["sha256"],
                 "phash": result.body["phash"],
             },
             media.likeness_keys(result.body["likeness"]["views"]),
         )
-        return Shown(outcome=outcome, pictures=(preview, thumbnail))
+        return Shown(outcome=outcome, pictures=written)
 
     def _beside(self, row: ImageRow) -> dict[str, bytes]:
         """The sidecars that lie beside an image now, by name.

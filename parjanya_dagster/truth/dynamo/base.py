@@ -101,6 +101,8 @@ class Base:
                 writes += changes.adds(changes.total(group))
                 broken = {owners[n] for n in self.wire.transact(writes)}
                 if not broken:
+                    for image_id in {writing.image_id for writing in group} & said.keys():
+                        self.noted.note(image_id, said[image_id])
                     break
                 lost |= broken
                 group = [writing for writing in group if writing.image_id not in broken]

@@ -24,14 +24,14 @@ _PENDING = frozenset(map(str, WORKABLE))
 
 
 def crossed(record: Mapping[str, Any]) -> str | None:
-    """The batch of a row that this record moves to another pending status. None: no such row."""
+    """The batch of a row that this record lets wait for another stage. None: no such row."""
     change = record["dynamodb"]
     if change["Keys"]["sk"]["S"] != "row" or "NewImage" not in change:
         return None
     status = change["NewImage"]["pipeline_status"]["S"]
     before = change.get("OldImage", {}).get("pipeline_status", {}).get("S")
-    if status not in _PENDING or status == before:
-        return None
+    if status not in _PENDING or status == before or "lease_owner" in change["NewImage"]:
+        return None  # who keeps a row for its next stage needs no run for it
     return str(change["NewImage"]["batch"]["S"])
 
 

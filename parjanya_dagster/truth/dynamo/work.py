@@ -249,13 +249,18 @@ class Work(Histories):
     # --- outcomes ---
 
     def commit(
-        self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
+        self,
+        outcomes: Sequence[tuple[Claim, Outcome]],
+        now: float,
+        run_id: str,
+        keep: float | None = None,
     ) -> Committed:
         by_id = {claim.image_id: (claim, outcome) for claim, outcome in outcomes}
         if len(by_id) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
         alike: dict[str, Completed] = {}  # what is to be filed: before the rows
         filed: set[str] = set()
+        kept: dict[str, Claim] = {}
         found = {i: one.evidence for i, (_, one) in by_id.items() if isinstance(one, Completed)}
         said = [(by_id[i][0].row, one) for i, one in found.items()]
         standing = {image_id for image_id, _, _ in self._standing(said)}
@@ -266,6 +271,10 @@ class Work(Histories):
             if not _holds(claim, stored):
                 return None
             change = transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
+            onward = None if keep is None else transitions.go_on(claim, change, keep, now)
+            if onward is not None:
+                change = onward
+                kept[claim.image_id] = transitions.kept(claim, onward)
             evidence = found.get(claim.image_id)
             if claim.image_id in standing:
                 evidence = None  # it is never written again
@@ -282,7 +291,8 @@ class Work(Histories):
             filed.update(alike)
 
         applied = frozenset(self._change(by_id, decide, before))
-        return Committed(applied, frozenset(by_id.keys() - applied))
+        going_on = tuple(claim for image_id, claim in kept.items() if image_id in applied)
+        return Committed(applied, frozenset(by_id.keys() - applied), going_on)
 
     def _file(self, rows: Sequence[ImageRow], outcomes: Mapping[str, Completed]) -> None:
         """File images under their keys of likeness. So many would crowd their transactions.

@@ -246,11 +246,16 @@ class Work(Base):
         return frozenset(held)
 
     def commit(
-        self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
+        self,
+        outcomes: Sequence[tuple[Claim, Outcome]],
+        now: float,
+        run_id: str,
+        keep: float | None = None,
     ) -> Committed:
         if len({claim.image_id for claim, _ in outcomes}) < len(outcomes):
             raise InvalidTransition("There are two outcomes for one image in this commit.")
         applied: set[str] = set()
+        kept: list[Claim] = []
         for chunk in chunks(outcomes):
             # Done before the transaction, during which others wait for us.
             changes = {
@@ -259,6 +264,13 @@ class Work(Base):
                 )
                 for claim, outcome in chunk
             }
+            going_on: dict[str, Claim] = {}
+            for claim, _ in chunk:
+                change = changes[claim.image_id]
+                onward = None if keep is None else transitions.go_on(claim, change, keep, now)
+                if onward is not None:
+                    changes[claim.image_id] = onward
+                    going_on[claim.image_id] = transitions.kept(claim, onward)
             completed = [
                 (claim, outcome) for claim, outcome in chunk if isinstance(outcome, Completed)
             ]
@@ -282,8 +294,11 @@ class Work(Base):
                 )
                 apply(connection, [c for image_id, c in changes.items() if image_id in held])
             applied |= held
+            kept += [claim for image_id, claim in going_on.items() if image_id in held]
         return Committed(
-            frozenset(applied), frozenset({claim.image_id for claim, _ in outcomes} - applied)
+            frozenset(applied),
+            frozenset({claim.image_id for claim, _ in outcomes} - applied),
+            tuple(kept),
         )
 
     def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:

@@ -46,12 +46,20 @@ class WorkQueue(Protocol):
         """Prolong leases. Returns the ids that are still ours."""
 
     def commit(
-        self, outcomes: Sequence[tuple[Claim, Outcome]], now: float, run_id: str
+        self,
+        outcomes: Sequence[tuple[Claim, Outcome]],
+        now: float,
+        run_id: str,
+        keep: float | None = None,
     ) -> Committed:
         """Apply the outcomes whose fence still matches.
 
         The others change nothing, and their ids are returned as lost. Raises InvalidTransition
         for outcomes that no worker may report.
+
+        With `keep`, the seconds of a lease, rows that complete their stage and are not decided yet
+        are claimed for the next one in the same transaction. Their leases have half as long to go
+        at least.
         """
 
     def leases(self, now: float) -> dict[str, float]:

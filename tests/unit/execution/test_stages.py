@@ -29,6 +29,7 @@ from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.stages.curate import Curate
 from parjanya_dagster.execution.stages.infer import Enrich, Score
 from parjanya_dagster.execution.stages.validate import Validate
+from parjanya_dagster.execution.thumbnails import thumbnail
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from tests.support.pictures import picture
@@ -45,6 +46,8 @@ def test_validating_leaves_a_preview_a_thumbnail_and_the_facts(house: House) -> 
     row = house.row("a.jpg")
     assert row.pipeline_status == "pending_vlm_enrichment"
     assert house.preview(row).stat().st_size > 0
+    assert row.thumbnail_key == row.preview_key  # both are one object
+    assert thumbnail(house.platform.objects, row).startswith(b"\xff\xd8")
     body = house.platform.store.evidence([row])[row.image_id]["validated"].body
     assert (body["width"], body["height"], body["sha256"]) == (640, 480, row.sha256)
 

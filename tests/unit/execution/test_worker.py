@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from parjanya_dagster.execution.kept import Kept
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import (
@@ -56,9 +57,9 @@ class Watched:
     def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
         return getattr(self._store, name)
 
-    def commit(self, outcomes, now: float, run_id: str) -> Committed:  # type: ignore[no-untyped-def]
+    def commit(self, outcomes, *more, **options) -> Committed:  # type: ignore[no-untyped-def]
         self.commits.append(len(outcomes))
-        return self._store.commit(outcomes, now, run_id)
+        return self._store.commit(outcomes, *more, **options)
 
     def extend(self, claims, lease: float, now: float):  # type: ignore[no-untyped-def]
         try:
@@ -259,3 +260,65 @@ def test_a_clock_that_goes_backwards_neither_loses_rows_nor_spins(
     clock.now = NOON
     work(platform.store, Work(), clock)
     assert statuses(platform.store, ids) == {"pending_vlm_enrichment"}
+
+
+def test_what_is_claimed_last_goes_to_the_next_stage_without_being_given_back(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 7)
+    kept = Kept(platform.store, "run-1", clock)
+    pace = Pace(rows=4, seconds=5.0, lease=120.0)
+    work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
+    rows = [world.row(platform.store, one) for one in ids]
+    assert [row.lease_owner for row in rows] == [None] * 4 + ["run-1"] * 3  # the last claim
+    following = Work(stage="enriched")
+    work(platform.store, following, clock, pace, kept=kept)
+    assert following.seen == [3, 4]  # what it keeps comes first
+    assert statuses(platform.store, ids) == {"pending_iqa"}
+    assert not platform.store.leases(clock())
+    assert {world.row(platform.store, one).fence for one in ids} == {2}
+
+
+def test_kept_rows_come_last_too_only_where_nothing_else_waits(
+    platform: Platform, clock: Clock
+) -> None:
+    """Whatever dies beside them would make them suspects."""
+    world.arrive(platform.store, 3)
+    kept = Kept(platform.store, "run-1", clock)
+    work(platform.store, Work(), clock, kept=kept, keeps=True)
+    world.arrive(platform.store, 5)  # two more, validated by somebody else
+    world.commit(platform.store, world.claim(platform.store))
+    enriched = Work(stage="enriched")
+    work(platform.store, enriched, clock, kept=kept, keeps=True)
+    assert enriched.seen == [3, 2]
+    assert len(kept.take("scored")) == 2
+    assert world.due_rows(platform.store, clock()) == 3
+
+
+def test_the_leases_of_kept_rows_are_extended_until_somebody_takes_them(
+    platform: Platform, clock: Clock
+) -> None:
+    (one,) = world.arrive(platform.store, 1)
+    store = Watched(platform.store)
+    kept = Kept(store, "run-1", clock)  # type: ignore[arg-type]
+    work(store, Work(), clock, Pace(rows=50, seconds=5.0, lease=0.05), kept=kept, keeps=True)
+    clock.pass_by(0.04)
+    for _ in range(2):  # the first may have begun before
+        store.extended.clear()
+        assert store.extended.wait(600)
+    assert (world.row(platform.store, one).lease_until or 0) > NOON + 0.05
+    assert [claim.stage for claim in kept.take("enriched")] == ["enriched"]
+    assert kept.take("enriched") == []
+
+
+def test_kept_rows_are_handed_back_at_no_cost(platform: Platform, clock: Clock) -> None:
+    (one,) = world.arrive(platform.store, 1)
+    kept = Kept(platform.store, "run-1", clock)
+    work(platform.store, Work(), clock, kept=kept, keeps=True)
+    assert kept.waits_for("enriched")
+    kept.give_back()
+    row = world.row(platform.store, one)
+    assert (row.lease_owner, row.attempts, row.suspect) == (None, 0, False)
+    assert world.due_rows(platform.store, clock()) == 1
+    kept.give_back()  # nothing is left to be given back
+    assert len(platform.store.history(one)) == 3

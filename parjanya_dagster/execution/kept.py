@@ -1,0 +1,112 @@
+"""Rows that a process keeps from one stage to the next, under the lease that they had.
+
+Giving them back and claiming them again is paid for on DynamoDB, and a claim reads an index that
+follows a moment later. Their leases are prolonged meanwhile, by a thread. If the process dies, they
+are freed like all rows of a dead worker. If nobody takes them for too long, their leases run out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from parjanya_dagster.lines import get_logger
+from parjanya_dagster.truth.outcomes import Claim
+from parjanya_dagster.truth.store import WorkQueue
+
+log = get_logger(__name__)
+PATIENCE = 900.0  # seconds for which rows are kept for a stage that does not begin
+
+
+class Lease:
+    """Extends the leases of claims from a thread, for as long as the block runs.
+
+    `most`: extensions after which it stops; None: it goes on.
+    """
+
+    def __init__(
+        self,
+        store: WorkQueue,
+        claims: Sequence[Claim],
+        seconds: float,
+        clock: Callable[[], float],
+        most: int | None = None,
+    ) -> None:
+        self._store, self._claims, self._seconds, self._clock = store, claims, seconds, clock
+        self._most = most
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        times = 0
+        while not self._done.wait(self._seconds / 3) and times != self._most:
+            times += 1
+            try:
+                self._store.extend(self._claims, self._seconds, self._clock())
+            except Exception as error:  # the next beat tries again; the fence guards the commit
+                log.warning("lease_not_extended", error=str(error))
+
+
+class Kept:
+    """The rows that one process keeps for the stage that it does next."""
+
+    def __init__(self, store: WorkQueue, owner: str, clock: Callable[[], float]) -> None:
+        self._store, self._owner, self._clock = store, owner, clock
+        self._claims: list[Claim] = []
+        self._leases: list[Lease] = []
+
+    def hold(self, claims: Sequence[Claim], seconds: float) -> None:
+        """Keep rows that were just committed, under leases of so many seconds."""
+        if claims:
+            lease = Lease(self._store, claims, seconds, self._clock, int(3 * PATIENCE / seconds))
+            lease.__enter__()
+            self._claims += claims
+            self._leases.append(lease)
+
+    def waits_for(self, stage: str) -> bool:
+        return any(claim.stage == stage for claim in self._claims)
+
+    def take(self, stage: str) -> list[Claim]:
+        """The rows that are kept for a stage. Whoever takes them prolongs their leases."""
+        taken = [claim for claim in self._claims if claim.stage == stage]
+        if taken:
+            self._claims = [claim for claim in self._claims if claim.stage != stage]
+            if not self._claims:
+                self._let_go()
+        return taken
+
+    def give_back(self, reason: str = "the run ended before the next stage") -> None:
+        """Hand back what nobody took. It costs no attempt. If this fails, leases run out."""
+        self._let_go()
+        claims, self._claims = self._claims, []
+        hand_back(self._store, claims, reason, self._owner, self._clock)
+
+    def _let_go(self) -> None:
+        while self._leases:
+            self._leases.pop().__exit__()
+
+
+def hand_back(
+    store: WorkQueue,
+    claims: Sequence[Claim],
+    reason: str,
+    owner: str,
+    clock: Callable[[], float],
+) -> None:
+    """Hand rows back: no image is at fault, and none loses an attempt.
+
+    Rows that were committed meanwhile are not ours any more. If this fails, leases run out.
+    """
+    if not claims:
+        return
+    try:
+        store.release(claims, clock(), reason[:500], owner)
+    except Exception as error:
+        log.warning("claims_not_released", error=str(error))
