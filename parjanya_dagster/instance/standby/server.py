@@ -40,7 +40,7 @@ Fork = Callable[..., BaseProcess]
 class Timing:
     """All in seconds."""
 
-    rest: float = 5.0  # after a run was handed over, in which it has the processors for itself
+    rest: float = 10.0  # at most, while a run goes on: it has the processors for itself
     longest_wait: float = 3600.0  # of a stand-by: then another takes its place
     longest_pause: float = 300.0  # before the next stand-by, where one after the other dies
     answer: float = 10.0  # that a launcher has for what it says
@@ -77,7 +77,8 @@ class Server:
     ending: bool = False
     stale: bool = False
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    _refill_at: float = 0.0
+    _refill_at: float = 0.0  # after deaths
+    _rest_until: float = 0.0  # while runs go on
     _deaths: int = 0  # of processes that stood by, one after the other
 
     def __post_init__(self) -> None:
@@ -97,10 +98,11 @@ class Server:
             if now - one.since > self.timing.longest_wait:
                 self._drop_control(one)
         if not self.stale and len(standing_by) < self.count:
-            if now >= self._refill_at:
+            refill_at = max(self._refill_at, self._rest_until)
+            if now >= refill_at:
                 self._stand_by(warm=True)
                 return
-            patience = min(patience, self._refill_at - now)
+            patience = min(patience, refill_at - now)
         for key, _ in self._selector.select(patience):
             if self._selector.get_map().get(key.fd) is key:  # not closed by what came before it
                 key.data()
@@ -179,6 +181,8 @@ class Server:
         self._drop_control(one)
         one.process.join()
         self.workers.remove(one)
+        if not any(other.command for other in self.workers):
+            self._rest_until = 0.0
         status = one.process.exitcode or 0
         if not status:
             return
@@ -224,7 +228,7 @@ class Server:
     def _hand_over(self, one: Worker, request: dict[str, Any]) -> None:
         assert one.control is not None
         one.command = str(request["command"])
-        self._refill_at = max(self._refill_at, self.clock() + self.timing.rest)
+        self._rest_until = self.clock() + self.timing.rest
         log.info("run_taken", run=request.get("run"), pid=one.process.pid, warm=one.ready)
         try:
             wire.send(one.control, {"command": one.command})
