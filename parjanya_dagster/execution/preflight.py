@@ -76,6 +76,17 @@ def ships(settings: Settings, stage: str) -> bool:
     return name_of(settings, stage) in SHIPPED and not detectors_of(settings, stage)
 
 
+def passed_last(settings: Settings, store: Measurements, stage: str) -> bool:
+    """Whether nothing is known against a stage: no row is claimed for one that may not begin.
+
+    A stage whose engine was never examined may not.
+    """
+    if stage not in STAGES or ships(settings, stage):
+        return True
+    last = store.preflights().get(stage)
+    return last is not None and last.ok
+
+
 def record(store: Measurements, stage: str, report: Report, run_id: str, now: float) -> None:
     """Keep what was found, since when it is bad, and how often in a row."""
     last = store.preflights().get(stage)

@@ -19,7 +19,7 @@ from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
 from parjanya_dagster.execution.kept import Kept
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
 from parjanya_dagster.execution.pacing import pace_of
-from parjanya_dagster.execution.preflight import anything_to_do, require_fit
+from parjanya_dagster.execution.preflight import anything_to_do, passed_last, require_fit
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_ledger import Book, gpu_attached
 from parjanya_dagster.execution.run_start import Announce, report_identity
@@ -109,7 +109,8 @@ class StageRunner:
 
         `most`: rows that it takes; 0: all that are due.
         `then`: the stage that follows, if this process is sure to run it next over the same
-        batches. The rows that are claimed last are kept for it, and not given back.
+        batches. The rows that are claimed last are kept for it, and not given back, where its
+        engine passed its last preflight.
         A replay resets the batches to the stage first. Nothing is reset or claimed before the
         stage's engine has passed its preflight. Raises PreflightFailed, and what the work raises.
         """
@@ -144,7 +145,7 @@ class StageRunner:
                 stop=lambda: idle or stop(),
                 most=most,
                 kept=self.kept,
-                keeps=bool(then),
+                keeps=bool(then) and passed_last(settings, store, then),
                 ahead=[later for later in self.stages if STAGES.index(later) > STAGES.index(stage)],
             )
             noted.note(images=tally.rows, lost=tally.lost, seconds_loading=tally.load_seconds)

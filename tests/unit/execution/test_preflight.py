@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from parjanya_dagster.errors import PreflightFailed
 from parjanya_dagster.execution.preflight import (
     anything_to_do,
     examine,
+    passed_last,
     record,
     require_fit,
 )
@@ -95,6 +97,19 @@ def test_an_engine_that_ships_with_us_is_not_looked_at_and_forgets_the_other(
         look(platform, UNFIT)
     look(platform, UNFIT, enricher="embedded")
     assert beat(platform) is None
+
+
+def test_rows_are_kept_only_for_a_stage_that_passed_its_last_preflight(platform: Platform) -> None:
+    settings = changed(platform.settings, engines={"enricher": "transformers"}, vlm={"model": "m"})
+    expected = partial(passed_last, settings, platform.store)
+    assert not expected("enriched")  # nobody has looked
+    with pytest.raises(PreflightFailed):
+        look(platform, UNFIT)
+    assert not expected("enriched")
+    look(platform, FIT)
+    assert expected("enriched")
+    assert expected("scored"), "it ships with us"
+    assert expected("curated"), "it has no engine"
 
 
 def test_a_detector_may_lack_its_package_so_it_is_looked_at(
