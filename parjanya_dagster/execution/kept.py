@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.outcomes import Claim
-from parjanya_dagster.truth.store import WorkQueue
+from parjanya_dagster.truth.store import Store, WorkQueue
 
 log = get_logger(__name__)
 PATIENCE = 900.0  # seconds for which rows are kept for a stage that does not begin
@@ -45,19 +46,28 @@ class Lease:
         self._thread.join()
 
     def _run(self) -> None:
-        times = 0
-        while not self._done.wait(self._seconds / 3) and times != self._most:
-            times += 1
+        times, pause = 0, first_pause(self._claims, self._seconds, self._clock())
+        while not self._done.wait(pause) and times != self._most:
+            times, pause = times + 1, self._seconds / 3
             try:
                 self._store.extend(self._claims, self._seconds, self._clock())
             except Exception as error:  # the next beat tries again; the fence guards the commit
                 log.warning("lease_not_extended", error=str(error))
 
 
+def first_pause(claims: Sequence[Claim], seconds: float, now: float) -> float:
+    """Seconds until leases of so many seconds are extended first: when two thirds of one are left.
+
+    Those of rows that were kept began earlier, so they may be extended at once.
+    """
+    ends = min(claim.row.lease_until or now for claim in claims)
+    return min(max(0.0, ends - now - seconds * 2 / 3), seconds / 3)
+
+
 class Kept:
     """The rows that one process keeps for the stage that it does next."""
 
-    def __init__(self, store: WorkQueue, owner: str, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, owner: str, clock: Callable[[], float]) -> None:
         self._store, self._owner, self._clock = store, owner, clock
         self._claims: list[Claim] = []
         self._leases: list[Lease] = []
@@ -74,13 +84,23 @@ class Kept:
         return any(claim.stage == stage for claim in self._claims)
 
     def take(self, stage: str) -> list[Claim]:
-        """The rows that are kept for a stage. Whoever takes them prolongs their leases."""
-        taken = [claim for claim in self._claims if claim.stage == stage]
-        if taken:
-            self._claims = [claim for claim in self._claims if claim.stage != stage]
-            if not self._claims:
-                self._let_go()
-        return taken
+        """The rows that are kept for a stage. Whoever takes them prolongs their leases.
+
+        They are read again, as a claim reads them: a regrade may have named a row's policy
+        meanwhile, which leaves its lease alone. Rows that are not ours any more are left out.
+        """
+        kept = [claim for claim in self._claims if claim.stage == stage]
+        if not kept:
+            return []
+        rows = self._store.get_many([claim.image_id for claim in kept])
+        self._claims = [claim for claim in self._claims if claim.stage != stage]
+        if not self._claims:
+            self._let_go()
+        return [
+            replace(claim, row=row)
+            for claim in kept
+            if (row := rows.get(claim.image_id)) is not None and row.fence == claim.row.fence
+        ]
 
     def give_back(self, reason: str = "the run ended before the next stage") -> None:
         """Hand back what nobody took. It costs no attempt. If this fails, leases run out."""

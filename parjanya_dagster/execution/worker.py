@@ -28,6 +28,7 @@ from parjanya_dagster.truth.outcomes import (
 )
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.store import Store, WorkQueue
+from parjanya_dagster.truth.transitions import perhaps_kept
 
 log = get_logger(__name__)
 Clock = Callable[[], float]
@@ -190,7 +191,16 @@ def _one_batch(
         with span_over("commit", [claim for claim, _ in pending]) as noted:
             if keeps is None:
                 keeps = last()
-            committed = store.commit(pending, begun, owner, keep=pace.lease if keeps else None)
+            try:
+                committed = store.commit(pending, begun, owner, keep=pace.lease if keeps else None)
+            except BaseException as error:
+                if keeps:  # it may have been written, and its answer lost
+                    ours = [
+                        perhaps_kept(claim) for claim, one in pending if isinstance(one, Completed)
+                    ]
+                    reason = f"{type(error).__name__}: {error}"
+                    hand_back(store, [*filter(None, map(perhaps_kept, done))], reason, owner, clock)
+                raise
             if onward is not None:
                 onward.hold(committed.kept, pace.lease)
             noted.note(lost=len(committed.lost))

@@ -194,6 +194,15 @@ def kept(claim: Claim, change: Change) -> Claim:
     return Claim(row, STAGE_OF[Status(row.pipeline_status)], claim.owner)
 
 
+def perhaps_kept(claim: Claim) -> Claim | None:
+    """What `kept` gives where a commit that keeps rows was written, and its answer lost."""
+    status = after(claim.stage)
+    if status.terminal:
+        return None
+    row = replace(claim.row, pipeline_status=str(status), fence=claim.row.fence + 1, attempts=1)
+    return Claim(row, STAGE_OF[status], claim.owner)
+
+
 def _lapse(
     row: ImageRow, outcome: Completed, columns: Mapping[str, Any], now: float
 ) -> Review | None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.execution.kept import Kept
+from parjanya_dagster.truth.models import Move
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Committed,
@@ -351,6 +353,33 @@ def keep(
 ) -> Committed:
     """Commit, and keep the rows for the next stage."""
     return store.commit([(one, outcome(one)) for one in claims], now, "run-1", keep=LEASE)
+
+
+def test_a_kept_row_has_the_policy_that_a_regrade_named_meanwhile(store: Store) -> None:
+    """A regrade leaves the lease of a row under way alone: it counts on the next claim."""
+    (image,) = arrive(store, 1)
+    held = claim(store)
+    for _ in ("validated", "enriched"):
+        held = list(keep(store, held).kept)
+    seen = row(store, image)
+    named = Move(
+        image_id=image, fence=seen.fence, status=seen.pipeline_status, stage=None, evidence={}
+    )
+    assert not store.regrade_rows("regrade-1", "strict@2", [named], NOON, "to strict@2")
+    kept = Kept(store, "worker-1", lambda: NOON)
+    kept.hold(keep(store, held).kept, LEASE)
+    (taken,) = kept.take("curated")
+    assert taken == Claim(row(store, image), "curated", "worker-1")
+    assert taken.row.target == "strict@2"
+
+
+def test_a_kept_row_that_is_not_ours_any_more_is_left_out(store: Store) -> None:
+    arrive(store, 1)
+    kept = Kept(store, "worker-1", lambda: NOON)
+    kept.hold(keep(store, claim(store)).kept, LEASE)
+    store.expire_leases(NOON + LEASE + 1)
+    assert claim(store, "enriched", owner="worker-2", now=NOON + LEASE + 1)
+    assert kept.take("enriched") == []
 
 
 def test_rows_that_are_kept_are_claimed_for_the_next_stage_by_the_same_commit(store: Store) -> None:

@@ -52,6 +52,16 @@ def test_validating_leaves_a_preview_a_thumbnail_and_the_facts(house: House) -> 
     assert (body["width"], body["height"], body["sha256"]) == (640, 480, row.sha256)
 
 
+def test_a_preview_that_a_worker_of_the_version_before_wrote_is_shown_whole(house: House) -> None:
+    """It woke up late. Its commit is refused, and its preview has no thumbnail inside."""
+    house.drop("a.jpg", picture(1))
+    house.sweep()
+    house.validate()
+    row = house.row("a.jpg")
+    house.preview(row).write_bytes(picture(1))
+    assert thumbnail(house.platform.objects, row) == picture(1)
+
+
 def test_a_file_replaced_before_it_was_validated_gives_way_to_its_newer_version(
     house: House,
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from parjanya_dagster.execution.kept import Kept
+from parjanya_dagster.errors import TruthUnavailable
+from parjanya_dagster.execution.kept import Kept, first_pause
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.outcomes import (
@@ -322,3 +323,35 @@ def test_kept_rows_are_handed_back_at_no_cost(platform: Platform, clock: Clock) 
     assert world.due_rows(platform.store, clock()) == 1
     kept.give_back()  # nothing is left to be given back
     assert len(platform.store.history(one)) == 3
+
+
+def test_rows_of_a_commit_whose_answer_is_lost_are_handed_back_at_no_cost(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 2)
+    store = Watched(platform.store)
+
+    def lost(*arguments: Any, **options: Any) -> Committed:
+        platform.store.commit(*arguments, **options)
+        raise TruthUnavailable("The answer is lost.")
+
+    store.commit = lost  # type: ignore[method-assign]
+    kept = Kept(store, "run-1", clock)  # type: ignore[arg-type]
+    with pytest.raises(TruthUnavailable):
+        work(store, Work(), clock, kept=kept, keeps=True)
+    rows = [world.row(platform.store, one) for one in ids]
+    assert {(one.lease_owner, one.attempts, one.suspect) for one in rows} == {(None, 0, False)}
+    assert statuses(platform.store, ids) == {"pending_vlm_enrichment"}
+
+
+def test_a_lease_that_began_earlier_is_extended_before_it_has_a_third_left(
+    platform: Platform,
+) -> None:
+    world.arrive(platform.store, 1)
+    claims = world.claim(platform.store)
+    ends = claims[0].row.lease_until
+    assert ends is not None
+    assert first_pause(claims, 120.0, ends - 120.0) == 40.0  # as every claim's
+    assert first_pause(claims, 120.0, ends - 90.0) == 10.0
+    assert first_pause(claims, 120.0, ends - 61.0) == 0.0
+    assert first_pause(claims, 120.0, ends - 1000.0) == 40.0  # by a clock that went back
