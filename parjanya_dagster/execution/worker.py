@@ -195,9 +195,7 @@ def _one_batch(
                 committed = store.commit(pending, begun, owner, keep=pace.lease if keeps else None)
             except BaseException as error:
                 if keeps:  # it may have been written, and its answer lost
-                    ours = [
-                        perhaps_kept(claim) for claim, one in pending if isinstance(one, Completed)
-                    ]
+                    done = [claim for claim, one in pending if isinstance(one, Completed)]
                     reason = f"{type(error).__name__}: {error}"
                     hand_back(store, [*filter(None, map(perhaps_kept, done))], reason, owner, clock)
                 raise
