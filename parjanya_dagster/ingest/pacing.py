@@ -13,7 +13,7 @@ CHEAP = 0.025
 """Seconds of a sweep that the round pays for, so that a hundred small tenants keep few notes."""
 PAID = 2000.0
 """Objects a second that are compared on average where a listing is paid for: those of a bucket for
-1.5 dollars a day at most (docs/aws-cost.md), however quickly they are compared."""
+1.21 dollars a day at most (docs/aws-cost.md), however quickly they are compared."""
 
 
 @dataclass(slots=True, kw_only=True)
