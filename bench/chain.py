@@ -72,27 +72,33 @@ def images(count: int, seed: int = 7) -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
+def files_of(count: int, folder: Path) -> list[Upload]:
+    """The pictures as files in a folder, to be copied into a bucket."""
+    files = []
+    for index, data in enumerate(images(count)):
+        path = folder / f"{index:04d}.jpg"
+        path.write_bytes(data)
+        files.append(Upload(path, f"incoming/{path.name}"))
+    return files
+
+
 def measure(count: int) -> Journey:
     """Land `count` images in an idle instance and follow them to the end."""
     with tempfile.TemporaryDirectory(prefix="parjanya-bench-") as folder:
-        files = []
-        for index, data in enumerate(images(count)):
-            path = Path(folder, f"{index:04d}.jpg")
-            path.write_bytes(data)
-            files.append(Upload(path, f"incoming/{path.name}"))
+        files = files_of(count, Path(folder))
         settings = load(Path(folder) / "home")
         with running(settings) as platform:
             tenant = platform.sweeper.add_tenant("bench")
             for _ in upload(platform.objects, tenant, files):
                 pass
             landed = time.time()
-            until(lambda: _terminal(platform) == count)
+            until(lambda: terminal(platform) == count)
             ended = _last_event(platform)
-            until(lambda: not _live_runs(settings.home))
+            until(lambda: not live_runs(settings.home))
             return _journey(count, settings.home, landed, ended)
 
 
-def _terminal(platform: Platform) -> int:
+def terminal(platform: Platform) -> int:
     return sum(
         counts.by_status.get("curated", 0) + counts.by_status.get("failed", 0)
         for counts in platform.store.counts()
@@ -103,7 +109,7 @@ def _last_event(platform: Platform) -> float:
     return max((row.updated_at for row in present_rows(platform.store, "bench")), default=0.0)
 
 
-def _live_runs(home: Path) -> list[Any]:
+def live_runs(home: Path) -> list[Any]:
     from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
     with DagsterInstance.from_config(str(home / "dagster")) as instance:

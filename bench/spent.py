@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from bench.chain import _live_runs, _terminal, images
+from bench.chain import files_of, live_runs, terminal
 from bench.instance import running, until
-from parjanya_dagster.ingest.copy_files import Upload, upload
+from parjanya_dagster.ingest.copy_files import upload
 from parjanya_dagster.settings import load
 
 QUIET, LOOK = 0.2, 3.0  # shares of a core under which the instance has loaded; seconds
@@ -24,11 +24,7 @@ QUIET, LOOK = 0.2, 3.0  # shares of a core under which the instance has loaded; 
 def spent(count: int) -> tuple[dict[str, float], float]:
     """Seconds of processor time by process, of `count` images; and the seconds that passed."""
     with tempfile.TemporaryDirectory(prefix="parjanya-bench-") as folder:
-        files = []
-        for index, data in enumerate(images(count)):
-            path = Path(folder, f"{index:04d}.jpg")
-            path.write_bytes(data)
-            files.append(Upload(path, f"incoming/{path.name}"))
+        files = files_of(count, Path(folder))
         settings = load(Path(folder) / "home")
         with running(settings) as platform:
             tenant = platform.sweeper.add_tenant("bench")
@@ -40,10 +36,10 @@ def spent(count: int) -> tuple[dict[str, float], float]:
 
             def decided() -> bool:
                 seen.update(_times())
-                return _terminal(platform) == count
+                return terminal(platform) == count
 
             until(decided)
-            until(lambda: not _live_runs(settings.home))
+            until(lambda: not live_runs(settings.home))
             seen.update(_times())
             passed = time.monotonic() - began
     return {who: total - before.get(who, 0.0) for who, total in seen.items()}, passed

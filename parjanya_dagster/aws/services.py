@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Self
 
 from parjanya_dagster.aws.clients import calling, client
 from parjanya_dagster.errors import CloudUnavailable
 from parjanya_dagster.intent.autoscaling import GroupState
 
-TROUBLE = ("unable", "unhealthy", "failed", "stopped")
-"""Words of a service's events that say why nothing runs. Others tell of steps that went well."""
+TROUBLE = ("unable", "unhealthy", "failed")
+"""Words of a service's events that say why nothing runs. AWS calls a stopped task an `INFO`: each
+that is lowered leaves one. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
+"""
+STEADY = "steady state"
+"""What a service says once it runs what it should: older events tell of a time before."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class EcsService:
         service = active[0]
         # The newest event comes first.
         said = (str(event["message"]) for event in service.get("events", []))
-        troubles = (message for message in said if any(word in message for word in TROUBLE))
+        since = takewhile(lambda message: STEADY not in message, said)
+        troubles = (message for message in since if any(word in message for word in TROUBLE))
         running = service["runningCount"]
         return GroupState(
             name=self.service,

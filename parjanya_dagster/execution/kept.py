@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from parjanya_dagster.lines import get_logger
@@ -70,15 +71,14 @@ class Kept:
     def __init__(self, store: Store, owner: str, clock: Callable[[], float]) -> None:
         self._store, self._owner, self._clock = store, owner, clock
         self._claims: list[Claim] = []
-        self._leases: list[Lease] = []
+        self._leases = ExitStack()
 
     def hold(self, claims: Sequence[Claim], seconds: float) -> None:
         """Keep rows that were just committed, under leases of so many seconds."""
         if claims:
-            lease = Lease(self._store, claims, seconds, self._clock, int(3 * PATIENCE / seconds))
-            lease.__enter__()
+            most = int(3 * PATIENCE / seconds)
+            self._leases.enter_context(Lease(self._store, claims, seconds, self._clock, most))
             self._claims += claims
-            self._leases.append(lease)
 
     def waits_for(self, stage: str) -> bool:
         return any(claim.stage == stage for claim in self._claims)
@@ -95,7 +95,7 @@ class Kept:
         rows = self._store.get_many([claim.image_id for claim in kept])
         self._claims = [claim for claim in self._claims if claim.stage != stage]
         if not self._claims:
-            self._let_go()
+            self._leases.close()
         return [
             replace(claim, row=row)
             for claim in kept
@@ -104,13 +104,9 @@ class Kept:
 
     def give_back(self, reason: str = "the run ended before the next stage") -> None:
         """Hand back what nobody took. It costs no attempt. If this fails, leases run out."""
-        self._let_go()
+        self._leases.close()
         claims, self._claims = self._claims, []
         hand_back(self._store, claims, reason, self._owner, self._clock)
-
-    def _let_go(self) -> None:
-        while self._leases:
-            self._leases.pop().__exit__()
 
 
 def hand_back(

@@ -59,8 +59,17 @@ class S3Objects:
         return Object(b"", other if other != version else "")  # it is that one again by now
 
     def beginning(self, bucket: str, key: str, size: int) -> bytes:
+        from botocore.exceptions import ClientError
+
         with _named(bucket, key):
-            answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{size - 1}")
+            try:
+                answer = self._client.get_object(
+                    Bucket=bucket, Key=key, Range=f"bytes=0-{size - 1}"
+                )
+            except ClientError as error:
+                if _code(error) != "InvalidRange":
+                    raise
+                return b""  # an empty object has no first byte
             data: bytes = answer["Body"].read()
         return data
 

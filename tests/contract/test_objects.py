@@ -90,6 +90,8 @@ def test_what_is_put_is_got_with_a_version_that_changes_with_the_bytes(
     assert second.data == b"two!"
     assert objects.beginning(bucket, "incoming/a.jpg", 3) == b"two"
     assert objects.beginning(bucket, "incoming/a.jpg", 65_536) == b"two!"
+    objects.put(bucket, "incoming/empty.jpg", b"", "image/jpeg")
+    assert objects.beginning(bucket, "incoming/empty.jpg", 3) == b""
     assert second.version != first.version
 
 

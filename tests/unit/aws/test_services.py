@@ -41,14 +41,26 @@ def test_a_service_that_is_not_there_is_unavailable(service: EcsService) -> None
         EcsService(service.cluster, "other", 3).state()
 
 
+AWAY = "(service model) was unable to place a task because no container instance met all of it"
+STOPPED = "(service model) has stopped 1 running tasks: (task 1)."
+STEADY = "(service model) has reached a steady state."
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (["(service model) has started 1 tasks.", AWAY, "(service model) is unhealthy"], AWAY),
+        ([STOPPED, AWAY], AWAY),
+        ([STOPPED], ""),
+        ([STEADY, STOPPED, AWAY], ""),  # of the last time that it was raised
+    ],
+)
 def test_where_no_task_runs_the_last_trouble_says_why(
-    aws: MotoServer, monkeypatch: pytest.MonkeyPatch
+    aws: MotoServer, monkeypatch: pytest.MonkeyPatch, said: list[str], why: str
 ) -> None:
     """The answer is one that AWS documents; no emulator gives it."""
     ecs = boto3.client("ecs")
     monkeypatch.setattr("parjanya_dagster.aws.services.client", lambda _: ecs)
-    away = "(service model) was unable to place a task because no container instance met all of it"
-    said = ["(service model) has started 1 tasks.", away, "(service model) is unhealthy"]
     described = {
         "serviceName": "model",
         "status": "ACTIVE",
@@ -61,4 +73,4 @@ def test_where_no_task_runs_the_last_trouble_says_why(
     with Stubber(ecs) as stub:
         stub.add_response("describe_services", {"services": [described]})
         state = EcsService("c", "model", 4).state()
-    assert (state.desired, state.in_service, state.last_failure) == (1, 0, away)
+    assert (state.desired, state.in_service, state.last_failure) == (1, 0, why)
