@@ -86,7 +86,6 @@ def import_all() -> None:
     import pillow_heif  # noqa: F401
     import pyvips  # noqa: F401
     import rawpy  # noqa: F401
-    import scipy.fft  # noqa: F401
     from PIL import BmpImagePlugin, Image, TiffImagePlugin  # noqa: F401
 
     ElementTree.fromstring("<a/>")

@@ -18,9 +18,10 @@ def phash(luma: Image.Image) -> str:
     """
     import numpy as np
     from PIL import Image
-    from scipy.fft import dct
 
     small = luma.resize((32, 32), Image.Resampling.LANCZOS)
-    frequencies = dct(dct(np.asarray(small, dtype=np.float64), axis=0), axis=1)
-    low = np.round(frequencies[:8, :8], 6)  # rounding leaves less than 1e-9
+    # The cosines of a DCT-II by their formula. SciPy's takes half a second to import.
+    cosines = 2 * np.cos(np.pi / 64 * np.outer(np.arange(8), 2 * np.arange(32) + 1))
+    frequencies = cosines @ np.asarray(small, dtype=np.float64) @ cosines.T
+    low = np.round(frequencies, 6)  # rounding leaves less than 1e-9
     return np.packbits((low > np.median(low)).ravel()).tobytes().hex()
