@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.support.examples",
     "tests.support.fixtures",
     "tests.support.forking",
+    "tests.support.scheduling",
     "tests.support.shared",
     "tests.support.simulated",
     "tests.support.tiers",

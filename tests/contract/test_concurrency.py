@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import threading
 from collections import Counter
@@ -18,6 +17,7 @@ from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.transitions import Rules, rebuild
 from tests.support.backends import Backend
+from tests.support.processes import at_once
 from tests.support.world import LEASE, NOON, arrival, arrive, claim, commit, due_rows, tenant
 
 WORKERS = 4
@@ -26,10 +26,9 @@ TURNS = {"sqlite": 25, "postgresql": 25, "dynamodb": 8}
 LONG = 3600.0
 
 
-def drain(url: str, owner: str, barrier: Any, results: Any) -> None:
-    """A worker process: claims until nothing is due, and reports what it held."""
+def drain(url: str, owner: str) -> list[str]:
+    """A worker process: claims until nothing is due. Returns what it held."""
     store = open_store(url)
-    barrier.wait()
     held: list[str] = []
     while store.due(NOON, ["validated"]):
         claims = claim(store, limit=7, owner=owner, lease=LONG)
@@ -37,7 +36,7 @@ def drain(url: str, owner: str, barrier: Any, results: Any) -> None:
         lost = commit(store, claims).lost
         assert not lost
     store.close()
-    results.put(held)
+    return held
 
 
 def together(work: Callable[[int], Any], count: int = WORKERS) -> list[Any]:
@@ -69,17 +68,8 @@ def test_threads_claim_each_row_exactly_once(backend: Backend) -> None:
 def test_processes_claim_and_commit_each_row_exactly_once(backend: Backend) -> None:
     store = backend.open()
     ids = arrive(store, ROWS[backend.kind])
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(WORKERS), context.Queue()
-    workers = [
-        context.Process(target=drain, args=(backend.url, f"w{n}", barrier, results), daemon=True)
-        for n in range(WORKERS)
-    ]
-    for worker in workers:
-        worker.start()
-    held = [image for _ in workers for image in results.get(timeout=600)]
-    for worker in workers:
-        worker.join()
+    each = at_once(drain, [(backend.url, f"w{n}") for n in range(WORKERS)])
+    held = [image for one in each for image in one]
     assert Counter(held) == Counter(ids)
     assert {len(store.history(image)) for image in ids} == {2}
 

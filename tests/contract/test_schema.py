@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -21,6 +19,7 @@ from parjanya_dagster.truth.sql.migrate import _config, migrate
 from parjanya_dagster.truth.sql.revisions import current_revision
 from parjanya_dagster.truth.sql.schema import metadata
 from tests.support.backends import POSTGRESQL, Backend
+from tests.support.processes import at_once
 from tests.support.world import arrive, due_rows
 
 
@@ -47,14 +46,10 @@ def stamp(url: str, revision: str) -> None:
     engine.dispose()
 
 
-def open_at_once(url: str, barrier: Any, results: Any) -> None:
-    """A process that opens an empty database together with others."""
-    barrier.wait()
-    try:
-        open_store(url, migrating=True).close()
-        results.put("opened")
-    except Exception as error:
-        results.put(repr(error))
+def opened(url: str) -> bool:
+    """In a process that opens an empty database together with others."""
+    open_store(url, migrating=True).close()
+    return True
 
 
 @pytest.fixture(params=["sqlite", POSTGRESQL])
@@ -148,17 +143,7 @@ def test_a_schema_that_only_code_after_this_one_can_use_is_refused(sql_backend: 
 
 
 def test_many_processes_may_open_an_empty_database_at_once(empty: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(4), context.Queue()
-    openers = [
-        context.Process(target=open_at_once, args=(empty, barrier, results), daemon=True)
-        for _ in range(4)
-    ]
-    for opener in openers:
-        opener.start()
-    assert [results.get(timeout=600) for _ in openers] == ["opened"] * 4
-    for opener in openers:
-        opener.join()
+    assert all(at_once(opened, [(empty,)] * 4))
 
 
 def test_migrating_twice_changes_nothing(sql_backend: Backend) -> None:

@@ -3,7 +3,8 @@
 An emulator, not AWS: moto. Its server answers in threads and its DynamoDB takes no locks, so two
 conditional writes at once can both succeed. It also copies the whole table, with its stream, for
 each transaction, sorts it for each query and looks through it for one partition, measures an item
-for each attribute of it, and looks for each of ten types in each value. Here DynamoDB answers one
+for each attribute of it, looks for each of ten types in each value, and parses an update for each
+item. Here DynamoDB answers one
 request at a time, a transaction looks at all of its conditions before its first write, and that
 work is not done where it changes nothing. Other services are as moto has them.
 
@@ -23,6 +24,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from io import BytesIO
 from threading import Lock
 from typing import Any
@@ -35,6 +37,7 @@ from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend, Table
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.utilities import bytesize
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -74,11 +77,21 @@ def _set_stream(self: Table, streams: dict[str, Any] | None) -> None:
 
 
 def _transact(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-    """Raise TransactionCanceledException where a condition fails; else write, with no undo."""
+    """Raise TransactionCanceledException where a condition fails; else write, with no undo.
+
+    moto would look at each condition twice more.
+    """
     reasons = [_failed(self, *next(iter(item.items()))) for item in transact_items]
     if any(code is not None for code, _, _ in reasons):
         raise TransactionCanceledException(reasons)
-    _write(self, transact_items)
+    _write(
+        self,
+        [{kind: _unconditional(asked)} for item in transact_items for kind, asked in item.items()],
+    )
+
+
+def _unconditional(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name != "ConditionExpression"}
 
 
 def _all_items(self: Table) -> Iterator[Item]:
@@ -215,6 +228,8 @@ def main() -> None:
         _serialize_present
     )
     Table.__deepcopy__ = lambda self, _memo: self  # type: ignore[attr-defined]
+    # Whoever fills in what was parsed copies it first.
+    UpdateExpressionParser.make = lru_cache(1000)(UpdateExpressionParser.make)  # type: ignore
     application = DomainDispatcherApplication(create_backend_app)
     run_simple(
         "127.0.0.1",

@@ -4,7 +4,8 @@ Temporary folders are in memory where there is enough of it: a test of SQLite wa
 otherwise, at each commit. What was imported is left alone by the collector of cycles. SQLAlchemy
 compiles a statement once for all SQLite databases of a process, and not once for each. Dagster
 reads its ninety migrations once for each of its three storages, and not for each instance. The
-client of AWS reads the description of a service once, and not for each client.
+client of AWS reads the description of a service once, and not for each client. A client of HTTP
+reads the certificates of those it trusts once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from functools import cache
+from inspect import CO_VARKEYWORDS
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +62,46 @@ def dagster_reads_its_migrations_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def services_of_aws_are_read_once() -> Iterator[None]:
-    """A loader keeps what it has read, and each session of botocore has a loader of its own."""
-    from botocore import loaders, session
+    """A loader keeps what it has read, and each session of botocore has a loader of its own.
+
+    So it is with the rules for endpoints, and with the other names of events.
+    """
+    from botocore import endpoint_provider, hooks, loaders, regions, session
+
+    begin, names = hooks.EventAliaser.__init__, dict[str, str]()
+    providers: dict[tuple[int, ...], Any] = {}
+
+    def begin_knowing(self: Any, emitter: Any, aliases: Any = None) -> None:
+        begin(self, emitter, aliases)
+        if self._event_aliases == hooks.EVENT_ALIASES:
+            self._alias_name_cache = names
+
+    def provider(ruleset_data: Any, partition_data: Any, excluded_params: Any = None) -> Any:
+        read = (ruleset_data, partition_data, excluded_params)
+        key = tuple(map(id, read))  # what a loader has read stays where it is
+        if key not in providers:
+            providers[key] = endpoint_provider.EndpointProvider(*read), read
+        return providers[key][0]
+
+    def accepts_kwargs(handler: Any, slowly: Any = hooks.accepts_kwargs) -> Any:
+        code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+        return slowly(handler) if code is None else code.co_flags & CO_VARKEYWORDS
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "create_loader", cache(loaders.create_loader))
+        patch.setattr(hooks.EventAliaser, "__init__", begin_knowing)
+        patch.setattr(hooks, "accepts_kwargs", accepts_kwargs)
+        patch.setattr(regions, "EndpointProvider", provider)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """A client of HTTP reads who is trusted, 150 of them, also where it will speak plain HTTP."""
+    from httpx._transports import default
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default, "create_ssl_context", cache(default.create_ssl_context))
         yield
 
 

@@ -125,7 +125,7 @@ OF_EITHER = ("unit/gpu_ops/vlm/test_reader.py", "unit/gpu_ops/vlm/test_transform
 other; `make nightly` tries both in both."""
 MANNERED = {"contract/test_work.py": 6, "contract/test_likeness.py": 5}
 """Modules of the contract that run over AWS's manners by day, one of so many tests."""
-LONGEST_FIRST = ("end_to_end", "simulation", "deploy", "contract", "unit/gpu_ops", "incidents")
+LONGEST_FIRST = ("end_to_end", "unit/gpu_ops", "simulation", "deploy", "contract", "incidents")
 """What takes long begins first, so that no process works on it alone when the others are done."""
 MARKS = {
     "server": "needs a server or a browser",

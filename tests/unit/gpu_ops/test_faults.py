@@ -8,6 +8,7 @@ from gpu_ops.faults import lost, too_much
 
 TOO_MUCH = [
     RuntimeError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation' in https://"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),

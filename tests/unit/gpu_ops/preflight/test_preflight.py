@@ -118,7 +118,7 @@ def test_a_model_that_thinks_first_does_not_pass(stub: Stub, model: Path) -> Non
     stub.behave = lambda *_: completion("<think>", {"<think>": -0.0001, "A": -9.5, "B": -10.0})
     report = preflight("enricher", "openai", EndpointOptions(stub.url, MODEL, connections=7))
     assert "does it think or greet first" in report.problem
-    random_weights = enricher(model, answer_mass=0.5)  # prefer no letter either
+    random_weights = enricher(model, answer_mass=0.5, describe=False)  # prefer no letter either
     assert "one image: the model does not answer with a letter" in random_weights.problem
 
 
