@@ -44,8 +44,11 @@ def lazy_group(modules: Mapping[str, str]) -> type[TyperGroup]:
     class Lazy(TyperGroup):
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
-            leave_plain_values(self)
             self.commands = LazyCommands(modules)  # type: ignore[assignment]
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            leave_plain_values(self)  # by now typer has added its options of completion
+            return super().parse_args(ctx, args)
 
     return Lazy
 

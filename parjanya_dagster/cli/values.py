@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import typer
+
 TEXT = {str, str | None}
 PATH = {Path | None}
 HOME = "home"  # the one option with a path of which nothing is asked
@@ -24,7 +26,7 @@ def leave_plain_values(command: Any) -> None:
     """Of a command and of the commands of its group, convert only the values that need it."""
     function = inspect.unwrap(command.callback) if command.callback else None
     hints = get_type_hints(function) if function else {}
-    for option in command.params:
+    for option in command.get_params(typer.Context(command)):  # with --help
         option.process_value = _processing(option, hints.get(option.name))
     if isinstance(below := getattr(command, "commands", None), dict):
         for one in below.values():

@@ -33,18 +33,20 @@ ROOMS = {
     for room in ("execution", "ingest", "intent", "media", "regrade", "release", "web")
 }
 STORE = {"sqlalchemy", "parjanya_dagster.truth.sql"}
-SETTINGS = {"pydantic", "parjanya_dagster.settings"}
+MODEL = {"pydantic", "parjanya_dagster.settings.model"}
+SETTINGS = MODEL | {"parjanya_dagster.settings"}
 IMAGE = "IMAGE"  # that is decided
 ASKED_OFTEN: list[tuple[list[str], set[str]]] = [  # what is not imported, less with each
     (["--version"], HEAVY | ROOMS | STORE | SETTINGS),
     (["--help"], HEAVY | ROOMS | STORE | SETTINGS),
-    (["doctor", "--quick"], HEAVY | ROOMS | STORE),
-    (["status", "--json"], HEAVY | ROOMS | STORE),
-    (["status"], HEAVY | ROOMS | STORE),
-    (["tenant", "list"], HEAVY | ROOMS | STORE),
-    (["policy", "list"], HEAVY | ROOMS | STORE),
-    (["explain", IMAGE], HEAVY | ROOMS),
-    (["images"], (HEAVY | ROOMS) - {"numpy"}),  # the catalog counts with it
+    (["doctor", "--quick"], HEAVY | ROOMS | STORE | MODEL),
+    (["status", "--json"], HEAVY | ROOMS | STORE | MODEL),
+    (["status"], HEAVY | ROOMS | STORE | MODEL),
+    (["tenant", "list"], HEAVY | ROOMS | STORE | MODEL),
+    (["policy", "list"], HEAVY | ROOMS | STORE | MODEL),
+    (["explain", IMAGE], HEAVY | ROOMS | STORE | MODEL),
+    (["images"], (HEAVY | ROOMS | STORE | MODEL) - {"numpy"}),  # the catalog counts with it
+    (["images", "--text", "jpg", "--limit", "2"], (HEAVY | ROOMS | STORE | MODEL) - {"numpy"}),
 ]
 LOADED = """
 import json, sys
