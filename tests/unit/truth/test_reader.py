@@ -34,6 +34,11 @@ def file(decided: Platform) -> Path:
             ("lease_until", 1.0, leased),
             ("lapsed", 1, lapsed),
             ("pipeline_status", "failed", failed),
+            ("sha256", "of both", leased),
+            ("sha256", "of both", lapsed),
+            ("landed_at", 1.0, lapsed),
+            ("key", leased.key, failed),
+            ("landed_at", 2e9, failed),
         ):
             statement = f"UPDATE images SET {column} = ? WHERE image_id = ?"
             other.execute(statement, [value, row.image_id])
@@ -97,11 +102,13 @@ def test_it_answers_what_the_store_answers_of_images(
     decided: Platform, reader: ImageReader
 ) -> None:
     rows = reader.rows(list(reader.batch_marks()))
-    named = ([row.image_id for row in rows], rows[0].key)
+    twice = next(row.key for row in rows if len(reader.find(row.key)) > 1)
+    named = ([row.image_id for row in rows], twice)
     read = answers_of_images(reader, *named)
     assert read == answers_of_images(decided.store, *named)
     assert repr(read) == repr(answers_of_images(decided.store, *named))  # types of numbers too
     assert len(rows) == 8
+    assert len(reader.twins("acme", ["of both"])["of both"]) == 2
     assert any(reader.reviews(row.image_id) for row in rows)
 
 
