@@ -55,7 +55,7 @@ def main(count: int) -> int:
         before = taken([home / "truth.db"])
         curated(platform, count)
         with closing(Catalog(home)) as catalog:
-            bring_up_to_date(platform, catalog)
+            bring_up_to_date(catalog, platform.store, platform.settings.home)
         platform.store.close()  # type: ignore[attr-defined]
         with closing(sqlite3.connect(home / "truth.db")) as truth:
             truth.execute("PRAGMA wal_checkpoint(TRUNCATE)")

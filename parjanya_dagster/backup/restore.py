@@ -15,8 +15,7 @@ from parjanya_dagster.backup import postgres, sqlite
 from parjanya_dagster.backup.contents import Contents, read_contents, sync
 from parjanya_dagster.backup.write import DYNAMO
 from parjanya_dagster.errors import BackupInvalid, BackupRefused
-from parjanya_dagster.settings import Settings
-from parjanya_dagster.settings.loading import ENV_FILE
+from parjanya_dagster.settings import ENV_FILE, Settings
 from parjanya_dagster.truth.sql.engine import open_engine
 from parjanya_dagster.truth.sql.revisions import check_known, current_revision
 

@@ -14,7 +14,7 @@ from parjanya_dagster.backup import postgres, sqlite
 from parjanya_dagster.backup.contents import Contents, digest, sync, write_contents
 from parjanya_dagster.errors import BackupRefused
 from parjanya_dagster.platform import Platform
-from parjanya_dagster.settings.loading import ENV_FILE
+from parjanya_dagster.settings import ENV_FILE
 from parjanya_dagster.truth.sql.engine import open_engine
 from parjanya_dagster.truth.sql.revisions import current_revision
 

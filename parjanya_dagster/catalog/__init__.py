@@ -4,7 +4,7 @@ It is derived from Truth and lags a few seconds behind. It may be deleted at any
 opens it next builds it again. Decisions and details read Truth.
 """
 
-from parjanya_dagster.catalog.catalog import FILE, Catalog, Found
+from parjanya_dagster.catalog.catalog import FILE, Catalog, Found, Listed
 from parjanya_dagster.catalog.facets import FACETS, SORTS
 from parjanya_dagster.catalog.file import remove
 from parjanya_dagster.catalog.follow import Follower
@@ -17,6 +17,7 @@ __all__ = [
     "Catalog",
     "Follower",
     "Found",
+    "Listed",
     "Query",
     "remove",
 ]

@@ -13,21 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from parjanya_dagster.catalog.catalog import FILE
 from parjanya_dagster.catalog.entry import Entry, entry_of, stamp_of
 from parjanya_dagster.catalog.file import CatalogFile
 from parjanya_dagster.truth.stages import Status
-from parjanya_dagster.truth.store import EvidenceLog, Images, Manifests
-from parjanya_dagster.truth.store.paging import batch_pages
+
+if TYPE_CHECKING:
+    from parjanya_dagster.truth.image_reader import Followed
 
 LOCK = "catalog.lock"
 TOGETHER = 10_000  # entries that are written in one transaction: common words are written once
-
-
-class Source(Images, EvidenceLog, Manifests, Protocol):
-    """What the follower reads of Truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,7 @@ class _Taken:
 class Follower:
     """Keeps the catalog of a home up to date. Of several processes, one at a time does."""
 
-    def __init__(self, store: Source, home: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Followed, home: Path, clock: Callable[[], float] = time.time) -> None:
         self._store, self._home, self._clock = store, home, clock
         self._file: CatalogFile | None = None
 
@@ -99,6 +96,8 @@ class Follower:
         """Take what changed in a batch. Its mark was read before."""
         known = taken.file.stamps(batch)
         settled, images = True, 0
+        from parjanya_dagster.truth.store.paging import batch_pages
+
         for page in batch_pages(self._store, [batch]):
             settled &= all(Status(row.pipeline_status).terminal for row in page)
             changed = [row for row in page if known.get(row.image_id) != stamp_of(row)]

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parjanya_dagster.cli.filters import bring_up_to_date
-from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
+from parjanya_dagster.cli.options import (
+    Home,
+    Json,
+    OneTenant,
+    images_readable_of,
+    places_of,
+    platform_of,
+)
 from parjanya_dagster.cli.output import print_json, print_title, second
 
 if TYPE_CHECKING:
@@ -36,25 +43,24 @@ def explain(
     from parjanya_dagster.doctor.find import search_image
     from parjanya_dagster.truth.stages import Status
 
-    platform = platform_of(home)
+    truth, places = images_readable_of(home), places_of(home)
     with ExitStack() as stack:
 
         def catalog() -> Catalog:
             from parjanya_dagster.catalog import Catalog
 
-            opened = stack.enter_context(closing(Catalog(platform.settings.home)))
-            bring_up_to_date(platform, opened)
+            opened = stack.enter_context(closing(Catalog(places.home)))
+            bring_up_to_date(opened, truth, places.home)
             return opened
 
-        url = platform.settings.objects_url
-        row = search_image(platform.store, url, catalog, image, tenant)
+        row = search_image(truth, places.objects_url, catalog, image, tenant)
     done = Status(row.pipeline_status).terminal
     runs = None
     if not done:
         from parjanya_dagster.doctor.instance import live_runs
 
-        runs = live_runs(platform)
-    explained = explanation(platform.store, row, time.time(), runs)
+        runs = live_runs(platform_of(home))
+    explained = explanation(truth, row, time.time(), runs)
     if as_json:
         print_json(explained)
     else:

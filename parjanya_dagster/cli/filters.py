@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ from parjanya_dagster.cli.output import print_warning
 
 if TYPE_CHECKING:
     from parjanya_dagster.catalog import Catalog, Query
-    from parjanya_dagster.platform import Platform
+    from parjanya_dagster.truth.image_reader import Followed
 
 LATE = 10.0  # seconds behind Truth that are worth a word
 Values = list[str] | None
@@ -29,33 +31,40 @@ Reasons = Annotated[Values, _option("--reason", "With this reason, as the desk s
 Categories = Annotated[Values, _option("--category", "Of this category.")]
 Failures = Annotated[Values, _option("--failure", "Failed with this class.")]
 Batches = Annotated[Values, _option("--batch", "Of this batch.")]
+Languages = Annotated[Values, _option("--language", "With text in this language, such as de.")]
+Faces = Annotated[Values, _option("--faces", "With so many faces: 0, 1, 2-4 or `5 or more`.")]
+Cameras = Annotated[Values, _option("--camera", "Taken with this camera, as the desk shows it.")]
 Since = Annotated[str, typer.Option(help="Landed on this day (YYYY-MM-DD) or later.")]
 Text = Annotated[str, typer.Option(help="Words in name, recognised text, caption or tags.")]
 Sort = Annotated[str, typer.Option(help="`-landed`, `quality`, …: `-` is largest first.")]
 
 
 @contextmanager
-def current_catalog(platform: Platform) -> Iterator[Catalog]:
+def current_catalog(
+    truth: Followed, home: Path, clock: Callable[[], float] = time.time
+) -> Iterator[Catalog]:
     """The catalog of a home, brought up to date first."""
     from parjanya_dagster.catalog import Catalog
 
-    with closing(Catalog(platform.settings.home)) as catalog:
-        bring_up_to_date(platform, catalog)
+    with closing(Catalog(home)) as catalog:
+        bring_up_to_date(catalog, truth, home, clock)
         yield catalog
 
 
-def bring_up_to_date(platform: Platform, catalog: Catalog) -> None:
+def bring_up_to_date(
+    catalog: Catalog, truth: Followed, home: Path, clock: Callable[[], float] = time.time
+) -> None:
     """Take over what is new. Where the desk does so already, say how far it is."""
     from parjanya_dagster.catalog import Follower
 
-    with closing(Follower(platform.store, platform.settings.home, platform.clock)) as follower:
+    with closing(Follower(truth, home, clock)) as follower:
         if follower.follow().alone:
             return
     complete = catalog.freshness().complete_at
     if complete is None:
         print_warning("The catalog is being built: some images are not in it yet.")
-    elif platform.clock() - complete > LATE:
-        print_warning(f"The catalog is as Truth was {platform.clock() - complete:.0f} s ago.")
+    elif clock() - complete > LATE:
+        print_warning(f"The catalog is as Truth was {clock() - complete:.0f} s ago.")
 
 
 def view_of(
@@ -64,7 +73,11 @@ def view_of(
     """The view that options name. Raises QueryInvalid."""
     from parjanya_dagster.catalog import Query
 
-    pairs = [(name, value) for name, values in chosen.items() for value in values or ()]
+    pairs = [
+        (name, value.replace("-", "–") if name == "faces" else value)  # a range, as it is typed
+        for name, values in chosen.items()
+        for value in values or ()
+    ]
     query = Query.of([*pairs, ("q", text), ("sort", sort)])
     if since:
         query = query.within("day", [day for day in catalog.values("day") if day >= since])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from parjanya_dagster.cli.options import answering_platform_of, settings_of
+from parjanya_dagster.cli.options import answering_platform_of, places_of
 from parjanya_dagster.cli.output import (
     ATTENTION,
     BAD,
@@ -31,7 +31,7 @@ def _loops(home: Path | None) -> dict[str, float]:
     """When each loop last completed. Raises what `answering_platform_of` raises."""
     from parjanya_dagster.truth.glance import heartbeats_if_well
 
-    file = settings_of(home).truth_file
+    file = places_of(home).truth_file
     loops = heartbeats_if_well(file) if file is not None else None
     if loops is None:
         store = answering_platform_of(home).store

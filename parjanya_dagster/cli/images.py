@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +12,11 @@ import typer
 
 from parjanya_dagster.cli.filters import (
     Batches,
+    Cameras,
     Categories,
+    Faces,
     Failures,
+    Languages,
     Reasons,
     Rules,
     Since,
@@ -22,12 +27,12 @@ from parjanya_dagster.cli.filters import (
     current_catalog,
     view_of,
 )
-from parjanya_dagster.cli.options import Home, Json, platform_of
+from parjanya_dagster.cli.options import Home, Json, images_readable_of, places_of, platform_of
 from parjanya_dagster.cli.output import minute, print_json, print_note
 from parjanya_dagster.errors import QueryInvalid
 
 if TYPE_CHECKING:
-    from parjanya_dagster.catalog import Catalog, Query
+    from parjanya_dagster.catalog import Catalog, Listed, Query
     from parjanya_dagster.platform import Platform
     from parjanya_dagster.similar import Answer
     from parjanya_dagster.truth.models import Tenant
@@ -46,6 +51,9 @@ def images(
     category: Categories = None,
     failure: Failures = None,
     batch: Batches = None,
+    language: Languages = None,
+    faces: Faces = None,
+    camera: Cameras = None,
     since: Since = "",
     text: Text = "",
     sort: Sort = "-landed",
@@ -74,10 +82,9 @@ def images(
     ] = False,
 ) -> None:
     """List images. The answer comes from the catalog, which is brought up to date first."""
-    platform = platform_of(home)
     chosen = {
         "tenant": tenant, "verdict": verdict, "rule": rule, "reason": reason, "category": category,
-        "failure": failure, "batch": batch,
+        "failure": failure, "batch": batch, "language": language, "faces": faces, "camera": camera,
     }  # fmt: skip
     if like or like_words:
         others = any(value for name, value in chosen.items() if name != "tenant") or since or text
@@ -85,7 +92,7 @@ def images(
             raise QueryInvalid(
                 "--like or --like-words goes with --tenant, --limit, --json and --paths alone."
             )
-        tenants, most = tenant or [], limit or ALIKE
+        platform, tenants, most = platform_of(home), tenant or [], limit or ALIKE
         answer = (
             _like(platform, like, tenants, most)
             if like
@@ -93,34 +100,44 @@ def images(
         )
         _print_alike(platform, answer, as_json, paths)
         return
-    with current_catalog(platform) as catalog:
+    told = _as_json if as_json else _where(platform_of(home)) if paths else _as_line
+    with current_catalog(images_readable_of(home), places_of(home).home) as catalog:
         query = view_of(catalog, chosen, since, text, sort)
-        _print(platform, catalog, query, limit or EVERY, as_json, paths)
+        for one in _pages(catalog, query, limit or EVERY):
+            sys.stdout.write("".join(map(told, one)))
 
 
-def _print(
-    platform: Platform, catalog: Catalog, query: Query, limit: int, as_json: bool, paths: bool
-) -> None:
+def _pages(catalog: Catalog, query: Query, limit: int) -> Iterator[Sequence[Listed]]:
     left = limit
     while left > 0:
         found = catalog.page(query, min(PAGE, left))
-        for one in found.images:
-            if as_json:
-                print_json({"image_id": one.image_id, **one.shown}, indent=None)
-            elif paths:
-                row = platform.store.get(one.image_id)
-                if row is not None:
-                    sys.stdout.write(platform.objects.place(row.bucket, row.key) + "\n")
-            else:
-                shown = one.shown
-                typer.echo(
-                    f"{one.image_id}  {minute(shown['landed_at'])}  {shown['verdict']:<8} "
-                    f"{shown['tenant']}  {shown['name']}"
-                )
+        yield found.images
         left -= len(found.images)
         if found.next is None:
             return
         query = query.page_after(found.next)
+
+
+def _as_json(one: Listed) -> str:
+    return json.dumps({"image_id": one.image_id, **one.shown}) + "\n"
+
+
+def _as_line(one: Listed) -> str:
+    shown = one.shown
+    return (
+        f"{one.image_id}  {minute(shown['landed_at'])}  {shown['verdict']:<8} "
+        f"{shown['tenant']}  {shown['name']}\n"
+    )
+
+
+def _where(platform: Platform) -> Callable[[Listed], str]:
+    """Where the original of an image is; nothing of one that is gone."""
+
+    def place(one: Listed) -> str:
+        row = platform.store.get(one.image_id)
+        return "" if row is None else platform.objects.place(row.bucket, row.key) + "\n"
+
+    return place
 
 
 def _owner(platform: Platform, tenants: list[str]) -> Tenant:

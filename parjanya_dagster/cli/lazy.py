@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from parjanya_dagster.cli.values import leave_plain_values
+
 
 class LazyCommands(Mapping[str, Any]):
     """Commands by name, made when they are asked for.
@@ -24,7 +26,9 @@ class LazyCommands(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            self._made[name] = _command(name, import_module(self._modules[name]))
+            command = _command(name, import_module(self._modules[name]))
+            leave_plain_values(command)
+            self._made[name] = command
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -41,6 +45,10 @@ def lazy_group(modules: Mapping[str, str]) -> type[TyperGroup]:
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
             self.commands = LazyCommands(modules)  # type: ignore[assignment]
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            leave_plain_values(self)  # by now typer has added its options of completion
+            return super().parse_args(ctx, args)
 
     return Lazy
 

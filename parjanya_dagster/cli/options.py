@@ -11,7 +11,8 @@ from parjanya_dagster.errors import SettingsInvalid
 
 if TYPE_CHECKING:
     from parjanya_dagster.platform import Platform
-    from parjanya_dagster.settings import Settings
+    from parjanya_dagster.settings import Places, Settings
+    from parjanya_dagster.truth.image_reader import ImagesReadable
     from parjanya_dagster.truth.reader import Readable
 
 
@@ -53,6 +54,16 @@ def settings_of(home: Path | None) -> Settings:
     return load(home)
 
 
+def places_of(home: Path | None) -> Places:
+    """Where everything of a home is, without reading settings that need more than a look.
+
+    Raises SettingsInvalid where any of them is wrong.
+    """
+    from parjanya_dagster.settings import plain_places
+
+    return plain_places(home) or settings_of(home).places
+
+
 def platform_of(home: Path | None, *, migrating: bool = False, making: bool = False) -> Platform:
     """Open the platform of a home. Only where `migrating` is a store migrated, and
     only where `making` is a home made that is not there.
@@ -71,10 +82,23 @@ def readable_of(home: Path | None) -> Readable:
 
     Raises what `platform_of` raises.
     """
+    from parjanya_dagster.truth.reader import Reader, open_reader
+
+    file = places_of(home).truth_file
+    reader = open_reader(file, Reader) if file is not None else None
+    return reader or platform_of(home).store
+
+
+def images_readable_of(home: Path | None) -> ImagesReadable:
+    """The same for commands that read images.
+
+    Raises what `platform_of` raises.
+    """
+    from parjanya_dagster.truth.image_reader import ImageReader
     from parjanya_dagster.truth.reader import open_reader
 
-    file = settings_of(home).truth_file
-    reader = open_reader(file) if file is not None else None
+    file = places_of(home).truth_file
+    reader = open_reader(file, ImageReader) if file is not None else None
     return reader or platform_of(home).store
 
 

@@ -10,8 +10,11 @@ import typer
 
 from parjanya_dagster.cli.filters import (
     Batches,
+    Cameras,
     Categories,
+    Faces,
     Failures,
+    Languages,
     Reasons,
     Rules,
     Since,
@@ -37,6 +40,9 @@ def report(
     category: Categories = None,
     failure: Failures = None,
     batch: Batches = None,
+    language: Languages = None,
+    faces: Faces = None,
+    camera: Cameras = None,
     since: Since = "",
     text: Text = "",
     sort: Sort = "-landed",
@@ -58,11 +64,11 @@ def report(
     platform = platform_of(home)
     chosen = {
         "tenant": tenant, "verdict": verdict, "rule": rule, "reason": reason, "category": category,
-        "failure": failure, "batch": batch,
+        "failure": failure, "batch": batch, "language": language, "faces": faces, "camera": camera,
     }  # fmt: skip
     line = Line()
     line("finding images, and reading their pictures …")
-    with current_catalog(platform) as catalog:
+    with current_catalog(platform.store, platform.settings.home) as catalog:
         written = Report(
             catalog=catalog,
             store=platform.store,

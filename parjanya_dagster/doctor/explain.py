@@ -7,15 +7,15 @@ from typing import Any
 
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.doctor.waiting import held_at
+from parjanya_dagster.truth.image_reader import ImagesReadable
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
-from parjanya_dagster.truth.store import Store
 
 MOST_COPIES = 20
 
 
 def explanation(
-    store: Store, row: ImageRow, now: float, runs: tuple[LiveRun, ...] | None = None
+    store: ImagesReadable, row: ImageRow, now: float, runs: tuple[LiveRun, ...] | None = None
 ) -> dict[str, Any]:
     """Status, what it waits for, evidence, decision with reasons, and history of one image.
 
@@ -75,7 +75,7 @@ def explanation(
     }
 
 
-def _copies(store: Store, row: ImageRow) -> list[ImageRow]:
+def _copies(store: ImagesReadable, row: ImageRow) -> list[ImageRow]:
     """The first present images with the same bytes."""
     if row.sha256 is None:
         return []

@@ -14,16 +14,16 @@ from parjanya_dagster.errors import AmbiguousImage, UnknownImage
 from parjanya_dagster.objects.keys import INCOMING
 from parjanya_dagster.review.find import by_id
 from parjanya_dagster.truth.models import ImageRow
-from parjanya_dagster.truth.store import Images, Store
 
 if TYPE_CHECKING:  # most images are found without it
     from parjanya_dagster.catalog import Catalog
+    from parjanya_dagster.truth.image_reader import Found, ImagesReadable
 
 MOST = 20  # candidates that are listed
 _WILD = re.compile(r"[*?]|\[[^\]]*\]")
 
 
-def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
+def find_image(store: Found, name: str, tenant: str | None = None) -> ImageRow:
     """The row with this id, beginning of an id, or key, with or without `incoming/`: the newest.
 
     Raises UnknownImage, and AmbiguousImage if several have it.
@@ -45,7 +45,7 @@ def find_image(store: Images, name: str, tenant: str | None = None) -> ImageRow:
 
 
 def search_image(
-    store: Store,
+    store: ImagesReadable,
     objects_url: str,
     catalog: Callable[[], Catalog],
     name: str,
@@ -79,7 +79,7 @@ def search_image(
 
 
 def _on_disk(
-    store: Store, objects_url: str, path: Path, tenant: str | None
+    store: ImagesReadable, objects_url: str, path: Path, tenant: str | None
 ) -> list[ImageRow] | None:
     """Rows of the file at a path: of its place in a bucket, else of its bytes. None: no file."""
     if not path.is_file():
@@ -95,7 +95,7 @@ def _on_disk(
     return [row for slug in tenants for row in store.twins(slug, [sha256]).get(sha256, ())]
 
 
-def _named(store: Images, catalog: Catalog, name: str, tenant: str | None) -> Iterator[ImageRow]:
+def _named(store: Found, catalog: Catalog, name: str, tenant: str | None) -> Iterator[ImageRow]:
     """Rows with this file name or glob, by the catalog, read from the store."""
     wild = _WILD.search(name) is not None
     from parjanya_dagster.catalog import Query

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from parjanya_dagster.settings import Settings
-from parjanya_dagster.truth.transitions import HOUR
+if TYPE_CHECKING:  # it imports pydantic
+    from parjanya_dagster.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,4 +35,4 @@ class GracePeriods:
 
 
 def grace_periods(settings: Settings) -> GracePeriods:
-    return GracePeriods(dormancy=settings.arrivals.longest_dormancy_hours * HOUR)
+    return GracePeriods(dormancy=settings.arrivals.longest_dormancy_hours * 3600.0)

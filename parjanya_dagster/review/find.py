@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from parjanya_dagster.errors import AmbiguousImage
 from parjanya_dagster.truth.models import ImageRow
-from parjanya_dagster.truth.store import Images
+
+if TYPE_CHECKING:
+    from parjanya_dagster.truth.image_reader import Found
 
 _PREFIX = re.compile(r"[0-9a-f]{4,24}")
 EXAMPLES = 5
 
 
-def by_id(store: Images, name: str, tenant: str | None = None) -> ImageRow | None:
+def by_id(store: Found, name: str, tenant: str | None = None) -> ImageRow | None:
     """The row whose id begins with `name`: at least four characters. None: there is none.
 
     Raises AmbiguousImage.

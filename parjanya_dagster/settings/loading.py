@@ -18,9 +18,9 @@ from parjanya_dagster.errors import SettingsInvalid
 from parjanya_dagster.settings.given import Given, lines_of
 from parjanya_dagster.settings.model import Settings
 from parjanya_dagster.settings.names import FIELDS, PATHS, is_ours, variable
+from parjanya_dagster.settings.places import ENV_FILE, home_of
 from parjanya_dagster.settings.together import told_twice
 
-ENV_FILE = "parjanya.env"
 LAUNCHED_AS = "DAGSTER_CURRENT_IMAGE"  # Dagster's chart says it to its code locations
 
 
@@ -95,8 +95,7 @@ def load(home: Path | None = None) -> Settings:
 
     Raises SettingsInvalid with each variable that is wrong.
     """
-    chosen = home or Path(os.environ.get("PARJANYA_HOME", ".parjanya"))
-    return _load(chosen.expanduser().absolute())
+    return _load(home_of(home))
 
 
 def dagster_home(settings: Settings) -> Path:

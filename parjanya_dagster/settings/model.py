@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from parjanya_dagster.settings import groups
+from parjanya_dagster.settings.places import Places
 from parjanya_dagster.settings.together import disagreements
 from parjanya_dagster.truth.transitions import HOUR, Rules
 
@@ -50,20 +51,23 @@ class Settings(groups.Group):
         return self
 
     @property
+    def places(self) -> Places:
+        return Places(home=self.home, truth=self.truth.url, objects=self.objects.url)
+
+    @property
     def truth_url(self) -> str:
         """Where Truth is: as said, or in the home."""
-        return self.truth.url or f"sqlite:///{self.home / 'truth.db'}"
+        return self.places.truth_url
 
     @property
     def truth_file(self) -> Path | None:
         """The file of an embedded Truth. None: Truth is on a server."""
-        scheme, _, file = self.truth_url.partition(":///")
-        return Path(file.partition("?")[0]) if scheme == "sqlite" else None
+        return self.places.truth_file
 
     @property
     def objects_url(self) -> str:
         """Where buckets are: as said, or in the home."""
-        return self.objects.url or (self.home / "buckets").as_uri()
+        return self.places.objects_url
 
     @property
     def looks_beside(self) -> bool:

@@ -265,6 +265,17 @@ class Decided:
     reasons: tuple[str, ...]
     run_id: str
 
+    @classmethod
+    def of(cls, at: float, changes: Mapping[str, Any], run_id: str) -> Decided:
+        """From the event of that decision: its columns that changed."""
+        return cls(
+            at=at,
+            policy=changes.get("policy") or "",
+            verdict=changes.get("verdict") or "",
+            reasons=tuple(changes.get("reasons") or ()),
+            run_id=run_id,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:

@@ -6,16 +6,16 @@ compares them. A Truth with another schema than this code's has no reader, and t
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from parjanya_dagster.errors import TruthCorrupt, TruthUnavailable
 from parjanya_dagster.truth.counts import Counts, Tally
+from parjanya_dagster.truth.documents import loads
 from parjanya_dagster.truth.models import Heartbeat, Published, Tenant
 from parjanya_dagster.truth.revisions import VERSION_TABLE, newest_revision
 
@@ -37,6 +37,9 @@ _REGISTERED = """
 _SLUGS = "SELECT slug FROM tenants WHERE slug = coalesce(:tenant, slug) ORDER BY slug"
 
 
+R = TypeVar("R", bound="Reader")
+
+
 class Readable(Protocol):
     """The reads of these commands. The store has them too."""
 
@@ -51,7 +54,7 @@ class Readable(Protocol):
     def heartbeats(self, family: str = "") -> dict[str, Heartbeat]: ...
 
 
-def open_reader(file: Path) -> Reader | None:
+def open_reader(file: Path, kind: type[R]) -> R | None:
     """A reader of the Truth in this file. Nothing is made or changed.
 
     None unless it has exactly the schema of this code: the store says what is wrong.
@@ -69,7 +72,7 @@ def open_reader(file: Path) -> Reader | None:
         connection.close()
         return None
     connection.row_factory = sqlite3.Row
-    return Reader(file, connection)
+    return kind(file, connection)
 
 
 class Reader:
@@ -94,7 +97,7 @@ class Reader:
     def policies(self) -> list[Published]:
         with self._snapshot() as connection:
             rows = connection.execute("SELECT * FROM policies ORDER BY ref").fetchall()
-        return [Published(**{**row, "document": json.loads(row["document"])}) for row in rows]
+        return [Published(**{**row, "document": loads(row["document"])}) for row in rows]
 
     def counts(self, tenant: str | None = None) -> list[Counts]:
         whose: dict[str, Any] = {"tenant": tenant}
@@ -115,7 +118,7 @@ class Reader:
             rows = connection.execute(
                 f"SELECT name, at, payload FROM heartbeats WHERE {how}", {"start": f"{family}:"}
             ).fetchall()
-        return {name: Heartbeat(name, at, json.loads(payload)) for name, at, payload in rows}
+        return {name: Heartbeat(name, at, loads(payload)) for name, at, payload in rows}
 
     def close(self) -> None:
         self._connection.close()

@@ -54,13 +54,7 @@ class Histories(Base):
     def decisions(self, image_ids: Sequence[str]) -> dict[str, list[Decided]]:
         decided = {
             image_id: [
-                Decided(
-                    at=event.at,
-                    policy=event.changes.get("policy") or "",
-                    verdict=event.changes.get("verdict") or "",
-                    reasons=tuple(event.changes.get("reasons") or ()),
-                    run_id=event.run_id,
-                )
+                Decided.of(event.at, event.changes, event.run_id)
                 for event in events
                 if event.kind == "completed" and event.to_status == Status.CURATED
             ]

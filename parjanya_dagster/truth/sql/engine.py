@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.dml import Insert
 
 from parjanya_dagster.errors import SettingsInvalid, TruthCorrupt, TruthUnavailable
-from parjanya_dagster.truth.sql.documents import dumps, loads
+from parjanya_dagster.truth.documents import dumps, loads
 from parjanya_dagster.truth.storable import storable_parameters
 
 TOO_LARGE = "54000"

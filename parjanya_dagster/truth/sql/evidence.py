@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from parjanya_dagster.truth.documents import dumps, loads
 from parjanya_dagster.truth.models import Evidence
-from parjanya_dagster.truth.sql.documents import dumps, loads
 
 _COLUMNS = ", ".join(f"evidence.{name}" for name in Evidence.__slots__)
 _BODY = Evidence.__slots__.index("body")

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Text, cast, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from parjanya_dagster.truth.documents import dumps, loads
 from parjanya_dagster.truth.models import PRESENT, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed
-from parjanya_dagster.truth.sql.documents import dumps, loads
 from parjanya_dagster.truth.sql.engine import reading
 from parjanya_dagster.truth.sql.mapping import Base, chunks, insert_rows, row_of
 from parjanya_dagster.truth.sql.schema import images, likenesses

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import JSON, Connection, Engine, Row, Table, update
 
+from parjanya_dagster.truth.documents import dumps
 from parjanya_dagster.truth.models import Event, ImageRow
-from parjanya_dagster.truth.sql.documents import dumps
 from parjanya_dagster.truth.sql.engine import CHUNK
 from parjanya_dagster.truth.sql.schema import batches, events, images, reviews
 from parjanya_dagster.truth.stages import Status

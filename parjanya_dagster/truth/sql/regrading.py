@@ -148,16 +148,7 @@ class Regrading(Base):
                     .order_by(events.c.image_id, events.c.event_id)
                 )
                 for row in connection.execute(query):
-                    changes = row.changes
-                    by_image[row.image_id].append(
-                        Decided(
-                            at=row.at,
-                            policy=changes.get("policy") or "",
-                            verdict=changes.get("verdict") or "",
-                            reasons=tuple(changes.get("reasons") or ()),
-                            run_id=row.run_id,
-                        )
-                    )
+                    by_image[row.image_id].append(Decided.of(row.at, row.changes, row.run_id))
         return dict(by_image)
 
     def mispinned(self) -> list[Mispinned]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+from parjanya_dagster.truth.image_reader import Batched
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.store.images import Images
 from parjanya_dagster.truth.store.likeness import Likenesses
@@ -17,13 +18,13 @@ PAGE = 1000  # rows
 
 
 def batch_pages(
-    images: Images, batches: Sequence[str], size: int = PAGE
+    images: Batched, batches: Sequence[str], size: int = PAGE
 ) -> Iterator[list[ImageRow]]:
     """The rows of these batches together, in the order of their ids."""
     return _pages(lambda after: images.rows(batches, after, size))
 
 
-def batch_rows(images: Images, batches: Sequence[str], size: int = PAGE) -> Iterator[ImageRow]:
+def batch_rows(images: Batched, batches: Sequence[str], size: int = PAGE) -> Iterator[ImageRow]:
     return chain.from_iterable(batch_pages(images, batches, size))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,28 @@ def test_images_are_listed_by_what_is_known_of_them(run: Run) -> None:
     assert len(listed(run("images", "--json", "--since", "2000-01-01"))) == 3
     assert "three.jpg" in run("images").stdout
     assert isinstance(run("images", "--sort", "beauty").exception, QueryInvalid)
+
+
+def test_images_are_listed_by_language_faces_and_camera(run: Run, platform: Platform) -> None:
+    """As detectors and cameras recorded it: here it is written into the evidence of one image."""
+    truth, (image, *_) = platform.settings.truth_file, platform.store.present("bolt", "", 1)
+    assert truth is not None
+    platform.store.close()
+    said = {
+        "enriched": {"language": {"code": "de"}, "faces": {"count": 3}},
+        "validated": {"exif": {"camera_make": "Brand", "camera_model": "X"}},
+    }
+    with closing(sqlite3.connect(truth)) as other, other:
+        for stage, body in said.items():
+            other.execute(
+                "UPDATE evidence SET body = ? WHERE image_id = ? AND stage = ?",
+                [json.dumps(body), image.image_id, stage],
+            )
+    (platform.settings.home / FILE).unlink()
+    assert listed(run("images", "--json", "--language", "de")) == ["three.jpg"]
+    assert listed(run("images", "--json", "--faces", "2-4", "--faces", "0")) == ["three.jpg"]
+    assert listed(run("images", "--json", "--camera", "Brand X")) == ["three.jpg"]
+    assert listed(run("images", "--json", "--camera", "Brand Y")) == []
 
 
 def test_paths_are_those_of_files(run: Run) -> None:

@@ -12,9 +12,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from parjanya_dagster import settings
+from parjanya_dagster.catalog import FILE as CATALOG
+from parjanya_dagster.cli import options
 from parjanya_dagster.cli.main import app
+from parjanya_dagster.cli.options import platform_of
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
+from parjanya_dagster.truth import reader
 
 HEAVY = {
     "alembic",
@@ -33,18 +38,23 @@ ROOMS = {
     for room in ("execution", "ingest", "intent", "media", "regrade", "release", "web")
 }
 STORE = {"sqlalchemy", "parjanya_dagster.truth.sql"}
-SETTINGS = {"pydantic", "parjanya_dagster.settings"}
+MODEL = {"pydantic", "parjanya_dagster.settings.model"}
+SETTINGS = MODEL | {"parjanya_dagster.settings"}
 IMAGE = "IMAGE"  # that is decided
 ASKED_OFTEN: list[tuple[list[str], set[str]]] = [  # what is not imported, less with each
     (["--version"], HEAVY | ROOMS | STORE | SETTINGS),
     (["--help"], HEAVY | ROOMS | STORE | SETTINGS),
-    (["doctor", "--quick"], HEAVY | ROOMS | STORE),
-    (["status", "--json"], HEAVY | ROOMS | STORE),
-    (["status"], HEAVY | ROOMS | STORE),
-    (["tenant", "list"], HEAVY | ROOMS | STORE),
-    (["policy", "list"], HEAVY | ROOMS | STORE),
-    (["explain", IMAGE], HEAVY | ROOMS),
-    (["images"], (HEAVY | ROOMS) - {"numpy"}),  # the catalog counts with it
+    (["doctor", "--quick"], HEAVY | ROOMS | STORE | MODEL),
+    (["status", "--json"], HEAVY | ROOMS | STORE | MODEL),
+    (["status"], HEAVY | ROOMS | STORE | MODEL),
+    (["tenant", "list"], HEAVY | ROOMS | STORE | MODEL),
+    (["policy", "list"], HEAVY | ROOMS | STORE | MODEL),
+    (["explain", IMAGE], HEAVY | ROOMS | STORE | MODEL),
+    (["images"], (HEAVY | ROOMS | STORE | MODEL) - {"numpy"}),  # the catalog counts with it
+    (
+        ["images", "--text", "jpg", "--verdict", "accept", "--limit", "2"],
+        (HEAVY | ROOMS | STORE | MODEL) - {"numpy"},
+    ),
 ]
 LOADED = """
 import json, sys
@@ -86,6 +96,46 @@ def test_what_is_asked_often_imports_nothing_heavy(decided: Platform) -> None:
         if heavy & set(loaded)
     }
     assert needless == {}
+
+
+def test_a_home_is_told_of_alike_by_the_reader_and_by_the_store(
+    decided: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is printed is equal, with all settings read and the store asked, and without."""
+    home, image = decided.settings.home, decided.store.present("acme", "", 1)[0]
+    asked = [
+        ["status", "--json"],
+        ["tenant", "list"],
+        ["tenant", "list", "--json"],
+        ["policy", "list", "--json"],
+        ["explain", image.image_id],
+        ["explain", image.key, "--json"],
+        ["explain", "copy.jpg"],
+        ["explain", "*.jpg"],
+        ["explain", "nobody"],
+        ["images"],
+        ["images", "--json", "--verdict", "accept", "--sort", "quality"],
+        ["images", "--paths", "--limit", "3"],
+    ]
+
+    def told() -> list[tuple[str, str, str]]:
+        (home / CATALOG).unlink(missing_ok=True)
+        done = (CliRunner().invoke(app, [*words, "--home", str(home)]) for words in asked)
+        return [(one.stdout, one.stderr, repr(one.exception)) for one in done]
+
+    quick = told()
+    assert sum(len(stdout) for stdout, _, _ in quick) > 5000
+    opened: list[str] = []
+
+    def store_of(home: Path | None) -> Platform:
+        opened.append("store")
+        return platform_of(home)
+
+    monkeypatch.setattr(reader, "open_reader", lambda file, kind: None)
+    monkeypatch.setattr(settings, "plain_places", lambda home: None)
+    monkeypatch.setattr(options, "platform_of", store_of)
+    assert told() == quick
+    assert len(opened) >= len(asked)
 
 
 def test_the_home_may_be_named_before_the_command_and_the_commands_own_counts(

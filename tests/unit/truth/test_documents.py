@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parjanya_dagster.truth.sql.documents import dumps, loads
+from parjanya_dagster.truth.documents import dumps, loads
 from parjanya_dagster.truth.storable import storable
 
 values = st.recursive(

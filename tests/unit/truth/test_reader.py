@@ -11,6 +11,7 @@ import pytest
 
 from parjanya_dagster.errors import TruthCorrupt
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.image_reader import ImageReader, ImagesReadable
 from parjanya_dagster.truth.reader import Readable, Reader, open_reader
 from parjanya_dagster.truth.revisions import VERSION_TABLE
 
@@ -33,6 +34,11 @@ def file(decided: Platform) -> Path:
             ("lease_until", 1.0, leased),
             ("lapsed", 1, lapsed),
             ("pipeline_status", "failed", failed),
+            ("sha256", "of both", leased),
+            ("sha256", "of both", lapsed),
+            ("landed_at", 1.0, lapsed),
+            ("key", leased.key, failed),
+            ("landed_at", 2e9, failed),
         ):
             statement = f"UPDATE images SET {column} = ? WHERE image_id = ?"
             other.execute(statement, [value, row.image_id])
@@ -44,8 +50,8 @@ def file(decided: Platform) -> Path:
 
 
 @pytest.fixture
-def reader(file: Path) -> Iterator[Reader]:
-    opened = open_reader(file)
+def reader(file: Path) -> Iterator[ImageReader]:
+    opened = open_reader(file, ImageReader)
     assert opened is not None
     yield opened
     opened.close()
@@ -65,6 +71,47 @@ def answers(truth: Readable) -> list[object]:
     ]
 
 
+def answers_of_images(truth: ImagesReadable, images: list[str], key: str) -> list[object]:
+    every = truth.rows(sorted(truth.batch_marks()))
+    hashes = [row.sha256 for row in every if row.sha256]
+    return [
+        every,
+        truth.rows(["acme/2025-10-09/001", "nobody/2025-10-09/001"], images[1], 2),
+        truth.batch_marks(),
+        *map(truth.get, [*images, "nobody"]),
+        truth.find(key),
+        truth.find(key, "nobody"),
+        truth.find("\udcff"),
+        truth.starting_with(""),
+        truth.starting_with(images[0][:1], "acme", 1),
+        truth.starting_with("", "nobody"),
+        truth.twins("acme", hashes),
+        truth.twins("acme", hashes, 1),
+        truth.twins("nobody", hashes),
+        truth.evidence(every),
+        truth.evidence(every, ["scored"]),
+        truth.evidence([]),
+        truth.decisions([*images, "nobody"]),
+        *map(truth.all_evidence, images),
+        *map(truth.history, images),
+        *map(truth.reviews, images),
+    ]
+
+
+def test_it_answers_what_the_store_answers_of_images(
+    decided: Platform, reader: ImageReader
+) -> None:
+    rows = reader.rows(list(reader.batch_marks()))
+    twice = next(row.key for row in rows if len(reader.find(row.key)) > 1)
+    named = ([row.image_id for row in rows], twice)
+    read = answers_of_images(reader, *named)
+    assert read == answers_of_images(decided.store, *named)
+    assert repr(read) == repr(answers_of_images(decided.store, *named))  # types of numbers too
+    assert len(rows) == 8
+    assert len(reader.twins("acme", ["of both"])["of both"]) == 2
+    assert any(reader.reviews(row.image_id) for row in rows)
+
+
 def test_it_answers_what_the_store_answers(decided: Platform, reader: Reader) -> None:
     read = answers(reader)
     assert read == answers(decided.store)
@@ -77,14 +124,14 @@ def test_it_answers_what_the_store_answers(decided: Platform, reader: Reader) ->
 def test_another_schema_has_no_reader(file: Path) -> None:
     with closing(sqlite3.connect(file)) as other, other:
         other.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
-    assert open_reader(file) is None
+    assert open_reader(file, Reader) is None
 
 
 def test_what_is_no_truth_has_no_reader_and_none_is_made(tmp_path: Path) -> None:
-    assert open_reader(tmp_path / "truth.db") is None
+    assert open_reader(tmp_path / "truth.db", Reader) is None
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "truth.db").write_text("no database, and long enough to be read as one" * 99)
-    assert open_reader(tmp_path / "truth.db") is None
+    assert open_reader(tmp_path / "truth.db", Reader) is None
 
 
 def test_a_damaged_truth_is_called_so(file: Path, decided: Platform) -> None:
@@ -94,7 +141,7 @@ def test_a_damaged_truth_is_called_so(file: Path, decided: Platform) -> None:
         (size,) = other.execute("PRAGMA page_size").fetchone()
         places = "SELECT rootpage FROM sqlite_master WHERE name LIKE '%tallies%' AND rootpage > 0"
         roots = [root for (root,) in other.execute(places)]
-    opened = open_reader(file)
+    opened = open_reader(file, Reader)
     assert opened is not None
     with file.open("r+b") as disk:
         for root in roots:
