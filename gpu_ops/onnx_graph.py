@@ -1,6 +1,7 @@
 """A network in ONNX's format, as a list of steps and named constants that can be changed.
 
-It knows of the format what is needed to change a network. All else is kept as it was read.
+It knows of the format what is needed to change a network. All else is kept as it was read. It does
+not know steps that hold a network of their own (If, Loop): what those take would seem to be unused.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class Graph:
     def __init__(self, data: bytes) -> None:
         from google.protobuf.message import DecodeError
 
+        self._messages = _messages()
         try:
-            self._model = _messages()["Model"].FromString(data)
+            self._model = self._messages["Model"].FromString(data)
         except DecodeError as error:
             raise ValueError(f"This is no network in ONNX's format: {error}.") from error
         graph = self._model.graph
@@ -85,14 +87,14 @@ class Graph:
         """Add or replace a constant of single precision. Returns its name."""
         import numpy as np
 
-        tensor = _messages()["Tensor"](name=name, dims=values.shape, data_type=FLOAT32)
+        tensor = self._messages["Tensor"](name=name, dims=values.shape, data_type=FLOAT32)
         tensor.raw_data = np.ascontiguousarray(values, dtype="<f4").tobytes()
         self._constants[name] = tensor
         return name
 
     def step(self, kind: str, takes: Iterable[str], makes: str, **attributes: Any) -> Any:
         """A new step, not yet among the others."""
-        step = _messages()["Step"](op_type=kind, input=takes, output=[makes], name=makes)
+        step = self._messages["Step"](op_type=kind, input=takes, output=[makes], name=makes)
         for name, value in attributes.items():
             field = "ints" if isinstance(value, list) else type(value).__name__
             where = {"float": "f", "int": "i", "ints": "ints"}[field]
