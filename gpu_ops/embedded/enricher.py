@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gpu_ops import onnx_folding
 from gpu_ops.embedded import (
     backbone,
     category,
@@ -24,7 +25,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-enricher@3"
+VERSION = "embedded-enricher@4"
 
 
 class EmbeddedEnricher:
@@ -53,7 +54,7 @@ class EmbeddedEnricher:
         reading = (text.DETECTION_SIDE, text.MAX_LINES, text.MAX_ASPECT, text.READABLE)
         parts = [VERSION, statistics.VERSION, self._model.identifier, repr(reading)]
         parts += [str(text.MAX_PLACES)]
-        parts += [sha256_of(path) for path in readers]
+        parts += [sha256_of(path) for path in readers] + [onnx_folding.VERSION]
         parts += [backbone.VERSION, str(backbone.AREA), weights.identifier("backbone")]
         parts += [self._photograph.identifier]
         models = [self._photograph.identifier, self._model.identifier]

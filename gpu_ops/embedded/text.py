@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpu_ops.embedded import overlay
+from gpu_ops.onnx_folding import folded
 from gpu_ops.onnx_session import one_thread
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _detector(data: bytes) -> Any:
     from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
     from rapidocr_onnxruntime.ch_ppocr_det.utils import DBPostProcess
 
-    session = one_thread(data)
+    session = one_thread(folded(data))
     detector = TextDetector.__new__(TextDetector)
     detector.get_preprocess = lambda _: for_detector
     detector.infer = lambda pixels: session.run(None, {session.get_inputs()[0].name: pixels})
@@ -179,7 +180,7 @@ def _recogniser(data: bytes) -> Any:
     from rapidocr_onnxruntime.ch_ppocr_rec import TextRecognizer
     from rapidocr_onnxruntime.ch_ppocr_rec.utils import CTCLabelDecode
 
-    session = one_thread(data)
+    session = one_thread(folded(data))
     characters = session.get_modelmeta().custom_metadata_map["character"].splitlines()
     recogniser = TextRecognizer.__new__(TextRecognizer)
     recogniser.session = lambda pixels: session.run(None, {session.get_inputs()[0].name: pixels})
