@@ -1,7 +1,8 @@
 """Labelled images of cameras, renderers and windows: more sources than `labelled_images` has.
 
 Four Debian packages, and test corpora and examples of public repositories. They are fetched into
-the cache; what is not there is left out. Labels were given by looking at every image once,
+the cache; what is not there is left out. Labels were given by looking at every image once, those
+of `foreign_images.tsv` on sheets of thumbnails,
 but for 29 photographs of cameras that are smaller than 100 pixels. Scans of
 paintings, thermal pictures, noise, copies of one another and pictures that mix a photograph with a
 rendering are left out.
@@ -9,6 +10,7 @@ rendering are left out.
 
 from __future__ import annotations
 
+import csv
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +28,45 @@ REPOSITORIES = {
     "vulkan": "SaschaWillems/Vulkan",
     "airsim": "microsoft/AirSim",
 }
+#: Whose pictures `foreign_images.tsv` names, one by one.
+LISTED_REPOSITORIES = {
+    "animegan": "TachibanaYoshino/AnimeGAN",
+    "bgfx": "bkaradzic/bgfx",
+    "bsds500": "BIDS/BSDS500",
+    "codeformer": "sczhou/CodeFormer",
+    "darknet": "AlexeyAB/darknet",
+    "darktable": "darktable-org/dtdocs",
+    "detectron": "facebookresearch/Detectron",
+    "digikam": "KDE/digikam-doc",
+    "diligent": "DiligentGraphics/DiligentSamples",
+    "dncnn": "cszn/DnCNN",
+    "embree": "embree/embree",
+    "face-recognition": "ageitgey/face_recognition",
+    "falcor": "NVIDIAGameWorks/Falcor",
+    "glsl-pathtracer": "knightcrawler25/GLSL-PathTracer",
+    "habitat": "facebookresearch/habitat-sim",
+    "imagenet-samples": "EliSchwartz/imagenet-sample-images",
+    "kair": "cszn/KAIR",
+    "minetest": "minetest/minetest",
+    "mitsuba": "mitsuba-renderer/mitsuba-data",
+    "mmpose": "open-mmlab/mmpose",
+    "monstree": "alicevision/dataset_monstree",
+    "ogre": "OGRECave/ogre",
+    "old-photos": "microsoft/Bringing-Old-Photos-Back-to-Life",
+    "openpose": "CMU-Perceptual-Computing-Lab/openpose",
+    "raylib": "raysan5/raylib",
+    "real-esrgan": "xinntao/Real-ESRGAN",
+    "rembg": "danielgatis/rembg",
+    "schmick": "FabianSchmick/photography",
+    "style2paints": "lllyasviel/style2paints",
+    "threejs-pathtracing": "erichlof/THREE.js-PathTracing-Renderer",
+    "u-2-net": "xuebinqin/U-2-Net",
+    "vulkan-samples": "KhronosGroup/Vulkan-Samples",
+    "wicked": "turanszkij/WickedEngine",
+    "xegtao": "GameTechDev/XeGTAO",
+    "zero-dce": "Li-Chongyi/Zero-DCE",
+}
+LISTED = Path(__file__).with_name("foreign_images.tsv")
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic"}
 SMALLEST = 3000  # bytes: smaller files are icons, or stand for files that were not fetched
 
@@ -103,7 +144,7 @@ AIRSIM_WINDOWS = (
 def fetch(cache: Path) -> None:
     """Clone what is missing, without history. Some are hundreds of megabytes."""
     unpack(cache, DEBIAN)
-    for name, repository in REPOSITORIES.items():
+    for name, repository in (REPOSITORIES | LISTED_REPOSITORIES).items():
         target = cache / "github" / name
         if not target.exists():
             url = f"https://github.com/{repository}"
@@ -153,6 +194,16 @@ def images(cache: Path) -> Iterator[Labelled]:
     for path in _pictures(folder / "airsim", "."):
         if path.stem in labels:
             yield Labelled(path, labels[path.stem], "airsim")
+    yield from listed(folder)
+
+
+def listed(folder: Path) -> Iterator[Labelled]:
+    """Yield those of `LISTED` that exist under the folder of repositories."""
+    with LISTED.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            path = folder / row["source"] / row["path"]
+            if path.is_file():
+                yield Labelled(path, row["label"], row["source"])
 
 
 def _windows(paths: Iterable[Path]) -> list[Path]:
