@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -90,8 +89,8 @@ def factors(data: bytes) -> tuple[float, float]:
     """What blocks leave of the quality: as the preview has them, and as the source has them."""
     curve = quality.load().curves["blockiness"]
     decoded = decode(data, sniff(data), Limits(), PREVIEW_SIDE)
-    preview = np.frombuffer(preview_jpeg(render(decoded)), np.uint8)
-    seen = damage.measure(cv2.imdecode(preview, cv2.IMREAD_COLOR_RGB))["blockiness"]
+    preview = Image.open(io.BytesIO(preview_jpeg(render(decoded)))).convert("RGB")
+    seen = damage.measure(np.asarray(preview))["blockiness"]
     return curve(seen or 0.0), curve(blocking(decoded.band)[0])
 
 
