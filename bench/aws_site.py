@@ -47,8 +47,8 @@ class Repeating:
     def describe(self, images: Sequence[Any], *more: Any, **options: Any) -> list[dict[str, Any]]:
         return self._repeat(self._engine.describe, images, *more, **options)
 
-    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
-        return self._repeat(self._engine.score, images)
+    def score(self, images: Sequence[Any], *more: Any) -> list[dict[str, Any]]:
+        return self._repeat(self._engine.score, images, *more)
 
     def _repeat(self, ask: Any, images: Sequence[Any], *more: Any, **options: Any) -> Any:
         if self._again is None:

@@ -112,9 +112,12 @@ class Scorer(Engine, Protocol):
     def measuring(self, metrics: Sequence[str]) -> Scorer:
         """The same engine with these metrics too, of those that it has; models are shared."""
 
-    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
+    def score(
+        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
+    ) -> list[dict[str, Any]]:
         """Return one `scored` evidence body per image, in order.
 
+        `hints` are as in `Enricher.describe`.
         Raises `InvalidImage` when an array is not an upright RGB image.
         """
 

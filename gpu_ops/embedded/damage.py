@@ -7,7 +7,7 @@ shrinking would hide the damage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from gpu_ops.embedded.statistics import levels_of
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "damage@3"
+VERSION = "damage@4"
 
 #: Each grows with its damage.
 NAMES = ("blur", "noise", "blockiness", "darkness", "highlights")
@@ -60,6 +60,20 @@ def measure(image: Image) -> dict[str, float | None]:
         "darkness": round(1 - _bright(levels) / 255, 4),
         "highlights": round(_highlights(image), 4),
     }
+
+
+def blocks(seen: float | None, technical: Mapping[str, Any] | None) -> float | None:
+    """Return the blockiness of the source, where it was measured there.
+
+    seen: what `measure` found on the preview. It stands where nothing else is known. It may be the
+        preview's own grid, and the blocks of a source that was made smaller are not in it.
+    technical: the measures of the source, as in `validated.technical`. Evidence of versions before
+        7 has no `block_size`; its blockiness was another measure, which is not used.
+    """
+    known = technical or {}
+    if "block_size" not in known:
+        return seen
+    return round(float(known["blockiness"]), 4)
 
 
 def _bright(levels: Any) -> float:

@@ -15,7 +15,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-scorer@5"
+VERSION = "embedded-scorer@6"
 
 Metric = Literal["piqe", "niqe", "brisque"]
 FAST: tuple[Metric, ...] = ("piqe",)
@@ -77,26 +77,37 @@ class EmbeddedScorer:
         if "brisque" in self._metrics:
             natural_scenes.regression()
 
-    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
+    def score(
+        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
+    ) -> list[dict[str, Any]]:
         """Return one `scored` evidence body per image, in order.
+
+        `hints` tell the blocks of the sources. Without them, those of the previews are taken.
+        Raises ValueError unless there is one hint per image.
 
         A metric's value is None on an image where it is undefined. Quality is None where one of
         its own measures is: without light, under 32 pixels, or all of one colour there is nothing
         to judge. It is calibrated on photographs: of graphics it says little.
         """
         require_images(images)
+        if hints is None:
+            hints = [None] * len(images)
+        if len(hints) != len(images):
+            raise ValueError(f"{len(hints)} hints for {len(images)} images: pass one per image")
         if not images:
             return []
         self.warm()
-        bodies = workers.each(self._score, images)
+        pairs = zip(images, hints, strict=True)
+        bodies = workers.each(lambda pair: self._score(*pair), pairs)
         self._add_natural_scenes(images, bodies)
         return bodies
 
-    def _score(self, image: Image) -> dict[str, Any]:
+    def _score(self, image: Image, hint: Mapping[str, Any] | None) -> dict[str, Any]:
         scores = perception.piqe(windows.windows(image))
         defined = [score for score in scores if score is not None]
         piqe = round(fmean(defined), 4) if defined else None
-        measures: Mapping[str, float | None] = damage.measure(image)
+        measures = damage.measure(image)
+        measures["blockiness"] = damage.blocks(measures["blockiness"], hint)
         value, factors = self._calibration.judge({"piqe": piqe, **measures})
         return {
             "metrics": {"piqe": _entry("piqe", piqe)},

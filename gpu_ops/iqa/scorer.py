@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -119,8 +119,10 @@ class PyiqaScorer:
                 with offline(f"The metric {name} loads from {self._folder.path} alone."):
                     self._held[name] = self._load(name, self._folder.path, self._placed())
 
-    def score(self, images: Sequence[Image]) -> list[dict[str, Any]]:
-        """Return one `scored` evidence body per image, in order.
+    def score(
+        self, images: Sequence[Image], hints: Sequence[Mapping[str, Any] | None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return one `scored` evidence body per image, in order. `hints` are for quality.
 
         A learned metric is None on an image whose shorter side is under `SMALLEST_SIDE`.
         """
@@ -128,7 +130,7 @@ class PyiqaScorer:
         if not images:
             return []
         self.warm()
-        bodies = self._embedded.score(images)
+        bodies = self._embedded.score(images, hints)
         for name in self._learned:
             values: list[float | None] = [None] * len(images)
             for positions, stack in _stacks(images):

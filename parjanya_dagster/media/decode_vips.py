@@ -28,7 +28,7 @@ from .pixels import (
     sampled_rows,
     shrink_in_memory,
 )
-from .structure import apng_frames, mpo_images
+from .structure import apng_frames, jpeg_coarseness, mpo_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # A decode that comes out this close to the preview's size is the preview, without resampling.
 _SHRINK_HEADROOM: Final = 0.9
+# Of a JPEG's table, from which its blocks differ by two grey levels: quality 50 of libjpeg.
+_COARSE: Final = 16
 # Warnings of libjpeg that leave every pixel intact.
 _HARMLESS: Final = (
     "extraneous bytes before marker",
@@ -192,6 +194,13 @@ def _shrink(longer_side: int, target: int) -> int:
 
 
 def _jpeg_band(loader: Any, data: bytes, width: int, height: int) -> np.ndarray:
+    """Rows of a JPEG that was decoded at less than its size.
+
+    Where it was compressed so much that blocks may be seen, they are from all over it, which takes
+    a second decode. Else the first rows are enough to tell of an earlier compression.
+    """
+    if jpeg_coarseness(data) >= _COARSE:
+        return green_rows(loader(data, access="sequential"))
     top = loader(data, access="sequential").crop(0, 0, width, min(height, BAND_ROWS))
     return as_array(top[1 if top.bands >= 3 else 0])[..., 0]
 

@@ -185,21 +185,3 @@ def flat_share(pixels: np.ndarray) -> float:
     for band in range(1, pixels.shape[2]):
         equal &= pixels[:, 1:, band] == pixels[:, :-1, band]
     return round(float(equal.mean()), 5)
-
-
-def blockiness(band: np.ndarray) -> float:
-    """Excess of the steps on an 8-pixel grid over the steps elsewhere, of (rows, width) uint8.
-
-    0 where no grid shows, about 1 where grid steps are twice the others. The grid may start
-    anywhere, as in a cropped picture that was once a JPEG. Needs full size: any scaling hides it.
-    """
-    import numpy as np
-
-    width = (band.shape[1] - 1) // 8 * 8
-    if width < 64:
-        return 0.0
-    wide = band.astype(np.int16)
-    steps = np.abs(wide[:, 1 : width + 1] - wide[:, :width]).mean(axis=0)
-    phases = steps.reshape(-1, 8).mean(axis=0)
-    # Half a grey level keeps flat drawings, whose steps are nearly all zero, from exploding.
-    return round(float((phases.max() - np.median(phases)) / (np.median(phases) + 0.5)), 5)

@@ -22,6 +22,8 @@ _ALIGNED = 0.97
 """Correlation from which two pages lie over each other already: no crop explains what differs. So
 the thousandth page of one layout costs no search for each of the others."""
 _OFF = 12  # grey levels by which a marked cell differs
+_LOGO, _CORNER = 0.05, 3
+"""Of a photograph, what the box around a logo covers at most, and cells between it and a corner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class Match:
     odd: float  # the largest difference of a cell, in shares of the contrast around it
     marked: float  # share of the cells that differ by more than a few grey levels
     one_way: float  # share of those that all became lighter, or all darker
+    logo: float  # share of a photograph that lies under a logo in a corner, and was left out
     colours: bool  # whether colours agree, or one of the two has none
 
     @property
@@ -42,7 +45,8 @@ class Match:
         """Whether both show one picture.
 
         A page is another as soon as anything in it is: a number, a name. A photograph may bear a
-        mark, a small one of any kind or a larger one that only lightens or only darkens it.
+        mark, a small one of any kind or a larger one that only lightens or only darkens it. A
+        logo in a corner is left out, and everything else must agree.
         """
         if not self.colours:
             return False
@@ -132,7 +136,12 @@ def _compared(a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool
     one, other = resample(a.luma, mine, _PAGE), resample(b.luma, its, _PAGE)
     page = min(_plain(one), _plain(other)) >= _PLAIN
     odd = _odd(*_toned(one, other)) if page else 0.0
-    one, other = _toned(resample(a.luma, mine, _PHOTOGRAPH), resample(b.luma, its, _PHOTOGRAPH))
+    one, other = resample(a.luma, mine, _PHOTOGRAPH), resample(b.luma, its, _PHOTOGRAPH)
+    logo = None if page else _logo(one, other)
+    if logo is not None:
+        other = other.copy()
+        other[logo] = one[logo]
+    one, other = _toned(one, other)
     change = one - other
     off = abs(change) > _OFF
     lighter = float((change[off] > 0).mean()) if off.any() else 1.0
@@ -144,8 +153,26 @@ def _compared(a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool
         odd=odd,
         marked=float(off.mean()),
         one_way=max(lighter, 1 - lighter),
+        logo=0.0 if logo is None else float(one[logo].size / one.size),
         colours=_same_colours(resample(a.chroma, mine, _TINT), resample(b.chroma, its, _TINT)),
     )
+
+
+def _logo(one: Any, other: Any) -> tuple[slice, slice] | None:
+    """The one box in a corner outside of which no cell differs, if there is such a box.
+
+    It is looked for before tones are made equal: a logo of other tones than the picture's would
+    spoil that. So a copy that was made lighter as well is judged as a whole.
+    """
+    import numpy as np
+
+    rows, columns = np.nonzero(abs(one - other) > _OFF)
+    if not rows.size:
+        return None
+    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    gaps = [min(side.start, len(one) - side.stop) for side in box]
+    small = one[box].size <= _LOGO * one.size
+    return box if small and max(gaps) <= _CORNER else None
 
 
 def _plain(cells: Any) -> float:

@@ -55,6 +55,13 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _jpeg_metadata(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(marker, offset of the content, length) of each APPn and COM segment before the scan."""
+    for marker, at, length in _jpeg_segments(data):
+        if 0xE0 <= marker[1] <= 0xEF or marker[1] == 0xFE:
+            yield marker, at, length
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(marker, offset of the content, length) of each segment before the scan."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -64,9 +71,23 @@ def _jpeg_metadata(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if marker in (0xDA, 0xD9):
             return
         (length,) = struct.unpack_from(">H", data, at + 2)
-        if 0xE0 <= marker <= 0xEF or marker == 0xFE:
-            yield data[at : at + 2], at + 4, length - 2
+        yield data[at : at + 2], at + 4, length - 2
         at += 2 + max(length, 2)
+
+
+def jpeg_coarseness(data: bytes) -> int:
+    """By what a JPEG divides the mean of each block of its first component, times eight.
+
+    So 16 means that means are kept in steps of 2 grey levels. 0 where the file does not say.
+    """
+    for marker, at, length in _jpeg_segments(data):
+        end = min(at + length, len(data))
+        while marker == b"\xff\xdb" and at < end:
+            wide, table = data[at] >> 4, data[at] & 15
+            if table == 0 and at + 3 <= end:
+                return int.from_bytes(data[at + 1 : at + 2 + (wide > 0)], "big")
+            at += 65 + 64 * (wide > 0)
+    return 0
 
 
 def apng_frames(data: bytes) -> int:

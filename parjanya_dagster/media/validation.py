@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import sidecars as beside
+from .blocking import blocking
 from .decode import decode
 from .decoded import Decoded
 from .exif import exif_facts
 from .likeness import likeness
 from .limits import Limits
-from .measures import blockiness, flat_share, measure
+from .measures import flat_share, measure
 from .phash import phash
 from .pixels import as_array
 from .rendition import PREVIEW_SIDE, preview_jpeg, render, thumbnail_jpeg
 from .sniff import MIME, sniff
 
 # Part of the fingerprint of "validated" evidence: raise it when the same bytes give other facts.
-VALIDATION_VERSION = 6
+VALIDATION_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,15 @@ def _geometry(decoded: Decoded) -> dict[str, int]:
 def _technical(decoded: Decoded, rgb: Any, luma: Any) -> dict[str, float]:
     shape = _geometry(decoded)
     width, height = shape["width"], shape["height"]
+    blockiness, block_size = blocking(decoded.band)
     return {
         "megapixels": round(width * height / 1e6, 4),
         "aspect": round(width / height, 4),
         "shorter_side": min(width, height),
         "longer_side": max(width, height),
         **measure(rgb, luma),
-        "blockiness": blockiness(decoded.band),
+        "blockiness": blockiness,
+        "block_size": block_size,
         "flat_share": flat_share(decoded.rows),
     }
 

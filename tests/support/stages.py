@@ -64,7 +64,7 @@ class Engine:
                 "caption": None, "caption_source": "none"}  # fmt: skip
         return self._answer(images, body)
 
-    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+    def score(self, images: Sequence[Any], hints: Any = None) -> list[dict[str, Any]]:
         metric = {"piqe": {"value": 10.0, "lower_better": True, "weights": "none"}}
         return self._answer(images, {"metrics": metric, "quality": 90.0, "calibration": "test"})
 

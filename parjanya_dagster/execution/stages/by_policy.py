@@ -6,7 +6,7 @@ What an engine cannot do is never done otherwise in silence: those rows wait and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -87,9 +87,11 @@ class Lacking:
     def measuring(self, metrics: Sequence[str]) -> Scorer:
         return self._scorer.measuring(metrics)
 
-    def score(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+    def score(
+        self, images: Sequence[Any], hints: Sequence[Mapping[str, Any] | None] | None = None
+    ) -> list[dict[str, Any]]:
         nothing = {metric: {"value": None} for metric in self._lacked}
-        bodies = self._scorer.score(images)
+        bodies = self._scorer.score(images, hints)
         return [{**body, "metrics": {**nothing, **body["metrics"]}} for body in bodies]
 
 

@@ -274,8 +274,7 @@ class Enrich(Infer):
     stage = "enriched"
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
-        hints = [body.get("technical") for body in validated]
-        return self._engine.describe(images, hints)  # type: ignore[union-attr]
+        return self._engine.describe(images, _hints(validated))  # type: ignore[union-attr]
 
 
 class Score(Infer):
@@ -284,4 +283,9 @@ class Score(Infer):
     stage = "scored"
 
     def look(self, images: Sequence[Any], validated: Sequence[Mapping[str, Any]]) -> list[Any]:
-        return self._engine.score(images)  # type: ignore[union-attr]
+        return self._engine.score(images, _hints(validated))  # type: ignore[union-attr]
+
+
+def _hints(validated: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What was measured on the sources."""
+    return [body.get("technical") for body in validated]

@@ -131,6 +131,22 @@ def test_metrics_reach_the_scorer_and_missing_weights_are_no_score() -> None:
     assert body["metrics"]["musiq"] == {"value": None}
 
 
+def test_what_was_measured_on_the_source_reaches_the_scorer(house: House) -> None:
+    class Told(EmbeddedScorer):
+        def score(self, images: Any, hints: Any = None) -> list[dict[str, Any]]:
+            told.extend(hints)
+            return super().score(images, hints)
+
+    told: list[Any] = []
+    fit = fitted(Told(), "scored", ("musiq",))  # which it lacks
+    previews = Previews(house.platform.objects)
+    score = Score(fit, previews, house.platform.store, run_id="run-1", clock=house.clock)
+    known = {"blockiness": 2.5, "block_size": 8.0}
+    (body,) = score.look([_flat()], [{"technical": known}])
+    assert told == [known]
+    assert body["damage"]["blockiness"] == 2.5
+
+
 def test_evidence_says_which_metrics_its_engine_was_asked_for_and_lacks() -> None:
     """Else a decision could not tell it from evidence that was made for another policy."""
     asks = needing(metrics="niqe, musiq")

@@ -92,6 +92,44 @@ def test_the_grid_of_our_own_preview_is_no_damage() -> None:
         assert body["factors"]["blockiness"] > 0.85
 
 
+def test_blocks_are_those_of_the_source(photograph: np.ndarray) -> None:
+    """Through `validated`: the preview has lost the source's grid, and has one of its own."""
+    from parjanya_dagster.media import validate
+
+    large = cv2.resize(photograph, (1300, 867), interpolation=cv2.INTER_CUBIC)
+    dark = (blurred(large, 6) * 0.3).astype(np.uint8)
+    known, previews = [], []
+    for pixels, kept in ((dark, 85), (large, 6)):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=kept)
+        found = validate(buffer.getvalue())
+        known.append(found.body["technical"])
+        previews.append(np.asarray(Image.open(io.BytesIO(found.preview))))
+    scorer = engines.scorer()
+    sound, damaged = (body["factors"]["blockiness"] for body in scorer.score(previews, known))
+    assert sound > 0.85
+    assert damaged < 0.5
+    _, unseen = (body["factors"]["blockiness"] for body in scorer.score(previews))
+    assert unseen > 0.8
+
+
+def test_without_the_measure_of_the_source_the_preview_tells(photograph: np.ndarray) -> None:
+    blocky = compressed(photograph, 8)
+    hints = {
+        "nothing is known": None,
+        "measured in the way of before": {"blockiness": 0.1},
+        "measured": {"blockiness": 0.25, "block_size": 8.0},
+    }
+    seen, before, known = (
+        body["damage"]["blockiness"]
+        for body in engines.scorer().score([blocky] * 3, list(hints.values()))
+    )
+    assert seen == before == damage.measure(blocky)["blockiness"] > 1
+    assert known == 0.25
+    with pytest.raises(ValueError, match="2 hints for 1 images"):
+        engines.scorer().score([blocky], [None, None])
+
+
 def test_windows_are_taken_at_the_images_own_pixels() -> None:
     image = np.arange(700 * 900 * 3, dtype=np.uint32).astype(np.uint8).reshape(700, 900, 3)
     cut = windows.windows(image)

@@ -55,6 +55,16 @@ def watermarked(image: Image.Image) -> Image.Image:
     return Image.composite(Image.new("RGB", image.size, "white"), image, text)
 
 
+def signed(image: Image.Image, left: float = 0.78) -> Image.Image:
+    """With an opaque logo of two colours: 2.4 % of the area, in a corner or where `left` says."""
+    copy, (width, height) = image.copy(), image.size
+    draw = ImageDraw.Draw(copy)
+    for top, bottom, colour in ((0.80, 0.86, "black"), (0.86, 0.94, "white")):
+        box = (width * left, height * top, width * (left + 0.17), height * bottom)
+        draw.rectangle(box, fill=colour)
+    return copy
+
+
 def card(title: str) -> Image.Image:
     """A page of a template: equal but for a line of text."""
     page = Image.new("RGB", (1200, 630), "#223355")
@@ -89,6 +99,25 @@ def test_a_changed_copy_is_found_and_confirmed(name: str, change: str) -> None:
     mine, its = likeness_keys(one["views"]), likeness_keys(other["views"])
     assert min(apart(mine[key], its[key]) for key in mine.keys() & its.keys()) <= 12
     assert alike(one, other).same
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_logo_in_a_corner_is_left_out(name: str) -> None:
+    original = photograph(name)
+    match = alike(seen(original), seen(recompressed(signed(original), 85)))
+    assert match.same
+    assert 0.02 < match.logo <= 0.05
+
+
+def test_what_differs_elsewhere_is_no_logo() -> None:
+    original = photograph("astronaut")
+    match = alike(seen(original), seen(signed(original, left=0.4)))
+    assert (match.same, match.logo) == (False, 0.0)
+
+
+def test_one_logo_makes_no_twins_of_different_photographs() -> None:
+    one, other = (seen(signed(photograph(name))) for name in ("cat", "rocket"))
+    assert not alike(one, other).same
 
 
 def test_the_order_of_the_two_does_not_matter() -> None:

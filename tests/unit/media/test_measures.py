@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from parjanya_dagster.media import validate
-from parjanya_dagster.media.measures import blockiness, noise_sigma, sharpness
+from parjanya_dagster.media.measures import noise_sigma, sharpness
 
 
 def technical(image: Image.Image) -> dict[str, float]:
@@ -71,25 +71,6 @@ def test_noise_rises_with_noise_on_a_photograph(photo):
 
     assert values == sorted(values)
     assert values[0] < 3
-
-
-def test_blockiness_shows_jpeg_damage_and_not_its_absence(photo):
-    def after(quality: int) -> float:
-        out = io.BytesIO()
-        photo.save(out, "JPEG", quality=quality)
-        return technical(Image.open(io.BytesIO(out.getvalue())))["blockiness"]
-
-    assert technical(photo)["blockiness"] < 0.1
-    assert after(10) > after(30) > technical(photo)["blockiness"]
-    assert after(10) > 0.3
-
-
-def test_blockiness_finds_a_grid_that_starts_anywhere(photo):
-    out = io.BytesIO()
-    photo.save(out, "JPEG", quality=10)
-    grey = np.asarray(Image.open(io.BytesIO(out.getvalue())).convert("L"))
-
-    assert blockiness(grey[:, 3:]) == pytest.approx(blockiness(grey), rel=0.15)
 
 
 def test_exposure_is_seen(photo):
