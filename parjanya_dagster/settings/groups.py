@@ -231,6 +231,12 @@ class Runs(Group):
     stall: float = Field(
         default=1800.0, gt=0, description="A run that has no outcome for this long ends itself."
     )
+    stop_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        description="From SIGTERM until whoever ends a run's process kills it. After half of it "
+        "the rows in hand are handed back, whatever the process does.",
+    )
     standby: int = Field(
         default=1,
         ge=0,
