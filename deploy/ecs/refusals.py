@@ -69,7 +69,7 @@ def tags_that_are_never_pulled_again(template: Template, expected: Expected) -> 
 def launch_template_ignored(template: Template, expected: Expected) -> Found:
     """New machines kept starting from the first version of their template."""
     for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
-        said = one["Properties"].get("LaunchTemplate")
+        said = _launched_from(one["Properties"])
         if said is None:
             yield name, "it has no launch template of its own"
             continue
@@ -89,6 +89,12 @@ def launch_template_ignored(template: Template, expected: Expected) -> Found:
         tags = {tag["Key"]: tag["Value"] for each in specifications for tag in each.get("Tags", [])}
         if tags.get("parjanya:release") != expected.version:
             yield name, f"it is not of the release {expected.version}: it would not change with it"
+
+
+def _launched_from(group: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    mixed = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+    said: Mapping[str, Any] | None = group.get("LaunchTemplate")
+    return said or mixed.get("LaunchTemplateSpecification")
 
 
 def retention_below_dormancy(template: Template, expected: Expected) -> Found:
@@ -324,6 +330,93 @@ def model_servers_cut_short(template: Template, expected: Expected) -> Found:
             yield server.definition, "it has no health check: one that hangs is never replaced"
 
 
+def spot_machines_that_say_nothing(template: Template, expected: Expected) -> Found:
+    """A machine was taken back with work on it: nobody had told the work, so leases ran out."""
+    holders = list(_runs_on_machines(template))
+    providers = [
+        one["Properties"]["AutoScalingGroupProvider"]
+        for _, one in _resources(template, "AWS::ECS::CapacityProvider")
+    ]
+    for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
+        said = one["Properties"]
+        shares = said.get("MixedInstancesPolicy", {}).get("InstancesDistribution")
+        if shares is None or shares.get("OnDemandPercentageAboveBaseCapacity", 100) == 100:
+            continue
+        if shares.get("SpotAllocationStrategy") not in STAYING:
+            yield name, "it takes the cheapest spot machines, which are taken back first"
+        if not said.get("CapacityRebalance"):
+            yield name, "machines that are likely to be taken back are not replaced before"
+        own = [each for each in providers if name in json.dumps(each["AutoScalingGroupArn"])]
+        if not own or any(each.get("ManagedDraining") != "ENABLED" for each in own):
+            yield name, "nobody empties a machine before it is replaced: ManagedDraining"
+        launched = _named((_launched_from(said) or {}).get("LaunchTemplateId", {}))
+        setup = json.dumps(template["Resources"].get(launched, {}))
+        if "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" not in setup:
+            yield name, "ECS does not hear of an interruption: ECS_ENABLE_SPOT_INSTANCE_DRAINING"
+        for holder in holders:
+            if "spot/instance-action" not in setup or "systemd-run" not in setup:
+                yield holder, "runs of it stand on spot machines, and nobody tells them of the end"
+
+
+STAYING = ("capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized")
+
+
+def _runs_on_machines(template: Template) -> Iterator[str]:
+    """Definitions whose tasks stand on machines of ours, and belong to no service."""
+    served = {
+        _named(one["Properties"]["TaskDefinition"])
+        for _, one in _resources(template, "AWS::ECS::Service")
+    }
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        if "EC2" in one["Properties"].get("RequiresCompatibilities", []) and name not in served:
+            yield name
+
+
+def machines_ended_at_work(template: Template, expected: Expected) -> Found:
+    """A group was lowered, and the machine that it ended was the one at work."""
+    for name, one in _resources(template, "AWS::ECS::CapacityProvider"):
+        said = one["Properties"]["AutoScalingGroupProvider"]
+        if said.get("ManagedScaling", {}).get("Status") != "ENABLED":
+            yield name, "ECS does not scale its machines, so it cannot protect those at work"
+        if said.get("ManagedTerminationProtection") != "ENABLED":
+            yield name, "machines at work are not protected: ManagedTerminationProtection"
+    for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
+        if one["Properties"].get("NewInstancesProtectedFromScaleIn") is not True:
+            yield name, "its machines start unprotected: NewInstancesProtectedFromScaleIn"
+
+
+def runs_killed_before_they_hand_back(template: Template, expected: Expected) -> Found:
+    """A run was told to end and killed before it had handed its rows back."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            if container["Name"] != "run":
+                continue
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            told = float(given.get("PARJANYA_RUNS__STOP_TIMEOUT", 10))
+            has = container.get("StopTimeout", 30)
+            if has < told:
+                yield name, f"it is killed after {has} s, and believes that it has {told:.0f}"
+            if not container.get("LinuxParameters", {}).get("InitProcessEnabled"):
+                yield name, "its first process passes no signal on: InitProcessEnabled"
+
+
+def capacity_that_the_cluster_lacks(template: Template, expected: Expected) -> Found:
+    """Runs named a capacity provider that the cluster did not know, and none was ever placed."""
+    known = json.dumps(
+        [
+            one["Properties"]["CapacityProviders"]
+            for _, one in _resources(template, "AWS::ECS::ClusterCapacityProviderAssociations")
+        ]
+    )
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            for each in container.get("Environment", []):
+                if not each["Name"].endswith("__CAPACITY_PROVIDER"):
+                    continue
+                if json.dumps(each["Value"]) not in known:
+                    yield name, f"the cluster has no capacity {each['Value']!r}"
+
+
 def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
     """A topic's own policy replaces the usual one, and no alarm was ever mailed."""
     policies = [one["Properties"] for _, one in _resources(template, "AWS::SNS::TopicPolicy")]
@@ -397,6 +490,10 @@ RULES: tuple[Rule, ...] = (
     model_servers_that_lead_somewhere,
     model_servers_that_nothing_scales,
     model_servers_cut_short,
+    spot_machines_that_say_nothing,
+    machines_ended_at_work,
+    runs_killed_before_they_hand_back,
+    capacity_that_the_cluster_lacks,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
     doors_without_a_limit,

@@ -40,6 +40,7 @@ from stack.tasks import Size, Tasks
 
 CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
 DESK_PORT = 3100
+SPOT = "FARGATE_SPOT"
 COPIES = 2  # of what browsers ask
 _LANES = {lane.name: lane.needs for lane in SPLIT}
 _QUICK = "parjanya doctor --quick"
@@ -82,6 +83,12 @@ class Services(Construct):
         else:
             self.gpu_run = tasks.asking_run(runs)
             on_machines = {}
+        if site.fargate_spot:
+            on_machines = {
+                "PARJANYA_LANES__CPU__CAPACITY_PROVIDER": SPOT,
+                "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": SPOT,
+                **on_machines,
+            }
         where = {
             "PARJANYA_LANES__CPU__TASK_DEFINITION": self.cpu_run.task_definition_arn,
             "PARJANYA_LANES__GPU__TASK_DEFINITION": self.gpu_run.task_definition_arn,

@@ -30,6 +30,8 @@ from stack.stores import Arrivals, Truth
 
 SHARED_MEMORY_MIB = 2048  # data loaders hand over pixels through it
 DISK_GIB = 40  # of Fargate for the image gpu, which with torch fills the usual 20
+STOP = 120
+"""Seconds that a run has to end: as many as Fargate allows, and as spot machines have left."""
 RUN = "run"  # the container that the launcher gives its command
 
 
@@ -75,7 +77,9 @@ class Tasks(Construct):
             "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
             "DAGSTER_POSTGRES_HOST": records.db_instance_endpoint_address,
         }
-        self._of_runs = {"OTEL_EXPORTER_OTLP_ENDPOINT": site.traces} if site.traces else {}
+        self._of_runs = {"PARJANYA_RUNS__STOP_TIMEOUT": str(STOP)}
+        if site.traces:
+            self._of_runs["OTEL_EXPORTER_OTLP_ENDPOINT"] = site.traces
 
     def role(self, name: str) -> iam.Role:
         """A role for tasks, without any right yet."""
@@ -232,7 +236,7 @@ class Tasks(Construct):
             secrets=told or None,
             logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=group),
             health_check=health,
-            stop_timeout=Duration.seconds(60),
+            stop_timeout=Duration.seconds(STOP if name == RUN else 60),
             linux_parameters=ecs.LinuxParameters(
                 definition, f"{name}Linux", init_process_enabled=True, **shared_memory
             ),
