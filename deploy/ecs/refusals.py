@@ -7,6 +7,7 @@ The rules look at what comes out, so they also hold for what is written next yea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -417,6 +418,120 @@ def capacity_that_the_cluster_lacks(template: Template, expected: Expected) -> F
                     yield name, f"the cluster has no capacity {each['Value']!r}"
 
 
+def databases_that_may_be_lost(template: Template, expected: Expected) -> Found:
+    """A database was deleted with its backups, or lay on a disk that anybody could read."""
+    for name, one in _databases(template):
+        said = one["Properties"]
+        if said.get("DeletionProtection") is not True:
+            yield name, "it is not protected from deletion"
+        if one.get("DeletionPolicy") not in ("Snapshot", "Retain", "RetainExceptOnCreate"):
+            yield name, "what is deleted with the stack leaves no snapshot"
+        if said.get("BackupRetentionPeriod", 1) < BACKUPS:
+            yield name, f"its backups are kept for less than {BACKUPS} days"
+        if said.get("StorageEncrypted") is not True:
+            yield name, "its disk is not encrypted"
+        if "postgresql" not in said.get("EnableCloudwatchLogsExports", []):
+            yield name, "what it says is kept nowhere"
+    for name, one in _resources(template, "AWS::RDS::DBInstance"):
+        if one["Properties"].get("PubliclyAccessible") is not False:
+            yield name, "the internet reaches it"
+    for name, _ in _resources(template, "AWS::RDS::DBCluster"):
+        members = [
+            each
+            for _, each in _resources(template, "AWS::RDS::DBInstance")
+            if each["Properties"].get("DBClusterIdentifier") == {"Ref": name}
+        ]
+        if len(members) < 2:
+            yield name, "nothing takes the place of its writer: give it a reader"
+
+
+BACKUPS = 7  # days
+
+
+def _databases(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from _resources(template, "AWS::RDS::DBCluster")
+    for name, one in _resources(template, "AWS::RDS::DBInstance"):
+        if "DBClusterIdentifier" not in one["Properties"]:  # those have what their cluster has
+            yield name, one
+
+
+def passwords_of_truth(template: Template, expected: Expected) -> Found:
+    """Every process held the password of the database's owner, for ever, and sent it in clear."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            at = f"{name}, {container['Name']}"
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            url = json.dumps(given.get("PARJANYA_TRUTH__URL", ""))
+            if "postgresql" not in url:
+                continue
+            migrates = container["Name"] == "migrate"
+            secrets = {each["Name"] for each in container.get("Secrets", [])}
+            if not migrates and "postgresql+iam://" not in url:
+                yield at, "it does not log in by IAM: postgresql+iam"
+            if "sslmode=" in url and "sslmode=verify-full" not in url:
+                yield at, "it sends what it knows to a server that it did not check: verify-full"
+            if migrates and "sslmode=verify-full" not in url:
+                yield at, "it sends the owner's password to a server that it did not check"
+            if not migrates and "PGPASSWORD" in secrets:
+                yield at, "it holds the password of the owner, which the migration alone needs"
+
+
+def users_that_may_be_anybody(template: Template, expected: Expected) -> Found:
+    """A role that could log in as one user could log in as all, and so as the owner."""
+    users = {}
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        role = _named(one["Properties"].get("TaskRoleArn", {}))
+        for container in one["Properties"]["ContainerDefinitions"]:
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            found = re.search(r"postgresql\+iam://(\w+)@", json.dumps(given))
+            if found is not None:
+                users[role, name] = found[1]
+    connects: dict[str, set[str]] = {}
+    for name, one in _resources(template, "AWS::IAM::Policy"):
+        for statement in one["Properties"]["PolicyDocument"]["Statement"]:
+            actions = _list(statement["Action"])
+            if not any(action in ("rds-db:connect", "rds-db:*", "*") for action in actions):
+                continue
+            for resource in _list(statement["Resource"]):
+                user = re.search(r"/(\w+)\"[]}]*$", json.dumps(resource))
+                if user is None or "DBClusterResourceId" not in json.dumps(resource):
+                    yield name, "it may log in as any user: name one, of this cluster"
+                    continue
+                for role in one["Properties"].get("Roles", []):
+                    connects.setdefault(_named(role), set()).add(user[1])
+    for role, may in connects.items():
+        if len(may) > 1 or "parjanya_owner" in may:
+            yield role, f"it may log in as {', '.join(sorted(may))}: one user, and not the owner"
+    for (role, name), user in users.items():
+        if role in connects and user not in connects[role]:
+            yield name, f"it logs in as {user}, and its role may not"
+    for name, one in _resources(template, "AWS::RDS::DBCluster"):
+        said = one["Properties"]
+        if said.get("EnableIAMDatabaseAuthentication") is not True:
+            yield name, "nobody can log in by IAM"
+        group = template["Resources"].get(_named(said.get("DBClusterParameterGroupName", {})), {})
+        if group.get("Properties", {}).get("Parameters", {}).get("rds.force_ssl") != "1":
+            yield name, "it takes connections without TLS: rds.force_ssl"
+
+
+def logs_kept_for_ever(template: Template, expected: Expected) -> Found:
+    """Logs of years were paid for, and held what should have been gone."""
+    for name, one in _resources(template, "AWS::Logs::LogGroup"):
+        if "RetentionInDays" not in one["Properties"]:
+            yield name, "it keeps what it has for ever: RetentionInDays"
+    groups = json.dumps(
+        [one["Properties"].get("LogGroupName") for _, one in _resources(template, _LOGS)]
+    )
+    for name, one in _resources(template, "AWS::RDS::DBCluster"):
+        for kind in one["Properties"].get("EnableCloudwatchLogsExports", []):
+            own = f"/aws/rds/cluster/{one['Properties'].get('DBClusterIdentifier')}/{kind}"
+            if own not in groups:
+                yield name, f"RDS makes {own} by itself, and keeps it for ever"
+
+
+_LOGS = "AWS::Logs::LogGroup"
+
+
 def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
     """A topic's own policy replaces the usual one, and no alarm was ever mailed."""
     policies = [one["Properties"] for _, one in _resources(template, "AWS::SNS::TopicPolicy")]
@@ -494,6 +609,10 @@ RULES: tuple[Rule, ...] = (
     machines_ended_at_work,
     runs_killed_before_they_hand_back,
     capacity_that_the_cluster_lacks,
+    databases_that_may_be_lost,
+    passwords_of_truth,
+    users_that_may_be_anybody,
+    logs_kept_for_ever,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
     doors_without_a_limit,

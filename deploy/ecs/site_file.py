@@ -28,6 +28,14 @@ class SiteInvalid(Exception):
 
 
 @dataclass(frozen=True)
+class Aurora:
+    """Truth in Aurora PostgreSQL, whose size follows the load. In units of capacity (ACU)."""
+
+    least: float = 0.5
+    most: float = 8
+
+
+@dataclass(frozen=True)
 class Release:
     """What is deployed. Every image name in the stack is made here."""
 
@@ -117,6 +125,7 @@ class Site:
     ui: Ui
     alarms_to: str
     traces: str = ""  # the collector of runs' traces: http://collector.internal:4318
+    aurora: Aurora | None = None  # without: Truth is in DynamoDB
     fargate_spot: bool = False  # runs without a GPU may be taken back after two minutes
     bucket_names: str = ""  # of tenants that are not named here: `{tenant}-images-example`
 
@@ -156,6 +165,7 @@ def site(said: dict[str, Any]) -> Site:
         ui=Ui(oidc=Oidc(**ui.pop("oidc")), **ui),
         alarms_to=said["alarms_to"],
         traces=said.get("traces", ""),
+        aurora=Aurora(**said["aurora"]) if said.get("aurora") is not None else None,
         fargate_spot=said.get("fargate_spot", False),
         bucket_names=said.get("bucket_names", ""),
     )
@@ -190,6 +200,8 @@ def _objections(one: Site) -> list[str]:
         found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")
     if one.gpu.most < 1:
         found.append("gpu.most: 1 or more")
+    if one.aurora is not None and not 0.5 <= one.aurora.least <= one.aurora.most <= 256:
+        found.append("aurora: least and most are units of capacity: 0.5 <= least <= most <= 256")
     if not isinstance(one.fargate_spot, bool):
         found.append("fargate_spot: true or false")
     if one.gpu.spot is not None:

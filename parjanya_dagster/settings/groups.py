@@ -28,7 +28,8 @@ class Truth(Group):
 
     url: str = Field(
         default="",
-        description="sqlite:///…, postgresql://… or dynamodb://TABLE; empty: in the home.",
+        description="sqlite:///…, postgresql://…, postgresql+iam://USER@HOST/DATABASE (RDS, "
+        "Aurora) or dynamodb://TABLE; empty: in the home.",
     )
 
 

@@ -35,7 +35,7 @@ from parjanya_dagster.lanes import SPLIT
 from stack import access
 from stack.machines import Machines
 from stack.model import ModelServer
-from stack.stores import Arrivals, Records, Truth
+from stack.stores import Arrivals, Aurora, Records, Truth
 from stack.tasks import Size, Tasks
 
 CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
@@ -58,7 +58,7 @@ class Services(Construct):
         vpc: ec2.IVpc,
         machines: Machines,
         tasks: Tasks,
-        truth: Truth,
+        truth: Truth | Aurora,
         arrivals: Arrivals,
         images: access.Images,
         records: Records,
@@ -67,9 +67,10 @@ class Services(Construct):
         self._machines, self._tasks = machines, tasks
         self._names = discovery.PrivateDnsNamespace(self, "Names", name=NAMESPACE, vpc=vpc)
         self._network(vpc, records)
+        truth.reached_from(*(one for name, one in self.groups.items() if name != "Ui"))
 
         runs = self._tasks.role("Runs")
-        access.use_truth(runs, truth, rights.WORK)
+        truth.let_in(runs, rights.WORK)
         access.see_queues(runs, arrivals.queue, arrivals.dead)  # the doctor's check runs there
         images.read(runs)
         images.write_results(runs)
@@ -98,7 +99,7 @@ class Services(Construct):
         }
 
         code = self._tasks.role("Code")  # sensors run here
-        access.use_truth(code, truth, rights.WORK, rights.FOLLOW, rights.MIGRATE)
+        truth.let_in(code, rights.WORK, rights.FOLLOW, rights.MIGRATE)
         images.read(code)
         images.check(code)
         images.discover(code)
@@ -125,7 +126,7 @@ class Services(Construct):
         tasks.migrating(self.code.task_definition)
 
         daemon = self._tasks.role("Daemon")
-        access.use_truth(daemon, truth, rights.LOOK)  # its health check is the doctor
+        truth.let_in(daemon, rights.LOOK)  # its health check is the doctor
         definitions = [self.cpu_run, self.gpu_run]
         access.launch_runs(
             daemon,
@@ -140,7 +141,7 @@ class Services(Construct):
             ["dagster-daemon", "run"],
             daemon,
             healthy=_QUICK,
-            environment=where,
+            environment={**where, **truth.told(rights.LOOK)},
         )
         ui = self._tasks.role("Ui")
         self._stops_runs(ui)
@@ -154,7 +155,7 @@ class Services(Construct):
             environment=where,
         )
         uploads = self._tasks.role("Uploads")
-        access.use_truth(uploads, truth, rights.PROMISE)
+        truth.let_in(uploads, rights.PROMISE)
         images.promise(uploads)
         self.uploads = self._service(
             "Uploads",
@@ -174,6 +175,7 @@ class Services(Construct):
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),
             # The load balancer is in it, and nothing else reaches this port: limits are by sender.
             environment={
+                **truth.told(rights.PROMISE),
                 "PARJANYA_WEB__TRUSTED_PROXIES": vpc.vpc_cidr_block,
                 "PARJANYA_WEB__PROCESSES": str(COPIES),
             },
@@ -181,7 +183,7 @@ class Services(Construct):
             strangers=True,
         )
         desk = self._tasks.role("Desk")
-        access.use_truth(desk, truth, rights.DECIDE)
+        truth.let_in(desk, rights.DECIDE)
         access.see_queues(desk, arrivals.queue, arrivals.dead)  # its first page is the doctor's
         self._stops_runs(desk, only_look=True)
         images.read(desk)
@@ -215,7 +217,7 @@ class Services(Construct):
             copies=COPIES,
         )
         metrics = self._tasks.role("Metrics")
-        access.use_truth(metrics, truth, rights.LOOK)
+        truth.let_in(metrics, rights.LOOK)
         access.see_queues(metrics, arrivals.queue, arrivals.dead)
         self._stops_runs(metrics, only_look=True)
         self.metrics = self._service(
@@ -225,7 +227,7 @@ class Services(Construct):
             metrics,
             port=METRICS_PORT,
             healthy=_answers(METRICS_PORT, "/metrics"),
-            environment=where,
+            environment={**where, **truth.told(rights.LOOK)},
         )
 
     def _model(self, site: Site, vpc: ec2.IVpc) -> ecs.Ec2Service | None:
