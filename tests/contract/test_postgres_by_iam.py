@@ -19,6 +19,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from parjanya_dagster.aws.bucket_check import Mark
+from parjanya_dagster.doctor import aws_database
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth import open_store
@@ -46,6 +48,8 @@ class Tokens:
         self.real = boto3.session.Session("AKIAEXAMPLE", "secret", region_name="eu-central-1")
 
     def generate_db_auth_token(self, host: str, port: int, user: str) -> str:
+        if user != "parjanya_work":
+            return "a token that IAM does not take"
         token: str = self.real.client("rds").generate_db_auth_token(host, port, user)
         token += f"#{len(self.signed)}"  # signed within one second they are alike
         self.server.execute(f"ALTER ROLE {user} PASSWORD '{token}'")
@@ -117,6 +121,29 @@ def test_each_connection_has_a_token_of_its_own(
     assert len(set(tokens.signed)) == 2, "what is pooled needs no new one"
     assert tokens.signed[0].startswith(f"localhost:{server.port}/?Action=connect&DBUser=parjanya_w")
     assert "X-Amz-Expires=900" in tokens.signed[0]
+
+
+def test_verify_logs_in_and_is_nobody_else(
+    server: PostgresServer, tokens: Tokens, known: Path
+) -> None:
+    url = address(server, known)
+    (finding,) = aws_database.login(url)
+    assert (finding.mark, finding.said[:20]) == (Mark.OK, "It is parjanya_work,")
+    server.execute("DROP ROLE IF EXISTS parjanya_look")
+    (finding,) = aws_database.others(url)
+    assert finding.mark is Mark.OK
+    server.execute("CREATE ROLE parjanya_look LOGIN")  # let in by the rules of this server
+    (finding,) = aws_database.others(url)
+    assert (finding.mark, "parjanya_look" in finding.said) == (Mark.ERROR, True)
+
+
+def test_the_stack_knows_the_users_and_where_the_certificates_are() -> None:
+    deploy = Path(__file__).parents[2] / "deploy"
+    for side in ("cpu", "gpu"):
+        assert f" {iam.BUNDLE}\n" in (deploy / "images" / f"{side}.Dockerfile").read_text()
+    assert f'"{iam.BUNDLE}"' in (deploy / "ecs" / "stack" / "stores.py").read_text()
+    rights = (deploy / "ecs" / "rights.py").read_text()
+    assert all(f'"{user}"' in rights for user in USERS)
 
 
 @pytest.mark.parametrize("stranger", ["another certificate", "another name"])
