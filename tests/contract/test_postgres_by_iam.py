@@ -22,7 +22,9 @@ from sqlalchemy.exc import ProgrammingError
 from parjanya_dagster.aws.bucket_check import Mark
 from parjanya_dagster.doctor import aws_database
 from parjanya_dagster.errors import SettingsInvalid, TruthUnavailable
+from parjanya_dagster.instance.home import dagster_config
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.revisions import VERSION_TABLE
 from parjanya_dagster.truth.sql import SqlStore, iam
@@ -174,6 +176,12 @@ def test_an_address_that_could_lose_a_token_is_refused(url: str, why: str) -> No
     with pytest.raises(SettingsInvalid, match=why) as raised:
         iam.checked(make_url(url))
     assert "secret" not in str(raised.value)
+
+
+def test_dagsters_tables_are_not_kept_where_it_renews_no_token(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, truth={"url": "postgresql+iam://u@db.example/truth"})
+    with pytest.raises(SettingsInvalid, match="renews no token"):
+        dagster_config(settings)
 
 
 @pytest.fixture
