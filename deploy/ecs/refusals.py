@@ -7,6 +7,7 @@ The rules look at what comes out, so they also hold for what is written next yea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -69,7 +70,7 @@ def tags_that_are_never_pulled_again(template: Template, expected: Expected) -> 
 def launch_template_ignored(template: Template, expected: Expected) -> Found:
     """New machines kept starting from the first version of their template."""
     for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
-        said = one["Properties"].get("LaunchTemplate")
+        said = _launched_from(one["Properties"])
         if said is None:
             yield name, "it has no launch template of its own"
             continue
@@ -89,6 +90,12 @@ def launch_template_ignored(template: Template, expected: Expected) -> Found:
         tags = {tag["Key"]: tag["Value"] for each in specifications for tag in each.get("Tags", [])}
         if tags.get("parjanya:release") != expected.version:
             yield name, f"it is not of the release {expected.version}: it would not change with it"
+
+
+def _launched_from(group: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    mixed = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+    said: Mapping[str, Any] | None = group.get("LaunchTemplate")
+    return said or mixed.get("LaunchTemplateSpecification")
 
 
 def retention_below_dormancy(template: Template, expected: Expected) -> Found:
@@ -324,6 +331,207 @@ def model_servers_cut_short(template: Template, expected: Expected) -> Found:
             yield server.definition, "it has no health check: one that hangs is never replaced"
 
 
+def spot_machines_that_say_nothing(template: Template, expected: Expected) -> Found:
+    """A machine was taken back with work on it: nobody had told the work, so leases ran out."""
+    holders = list(_runs_on_machines(template))
+    providers = [
+        one["Properties"]["AutoScalingGroupProvider"]
+        for _, one in _resources(template, "AWS::ECS::CapacityProvider")
+    ]
+    for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
+        said = one["Properties"]
+        shares = said.get("MixedInstancesPolicy", {}).get("InstancesDistribution")
+        if shares is None or shares.get("OnDemandPercentageAboveBaseCapacity", 100) == 100:
+            continue
+        if shares.get("SpotAllocationStrategy") not in STAYING:
+            yield name, "it takes the cheapest spot machines, which are taken back first"
+        if not said.get("CapacityRebalance"):
+            yield name, "machines that are likely to be taken back are not replaced before"
+        own = [each for each in providers if name in json.dumps(each["AutoScalingGroupArn"])]
+        if not own or any(each.get("ManagedDraining") != "ENABLED" for each in own):
+            yield name, "nobody empties a machine before it is replaced: ManagedDraining"
+        launched = _named((_launched_from(said) or {}).get("LaunchTemplateId", {}))
+        setup = json.dumps(template["Resources"].get(launched, {}))
+        if "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" not in setup:
+            yield name, "ECS does not hear of an interruption: ECS_ENABLE_SPOT_INSTANCE_DRAINING"
+        for holder in holders:
+            if "spot/instance-action" not in setup or "systemd-run" not in setup:
+                yield holder, "runs of it stand on spot machines, and nobody tells them of the end"
+
+
+STAYING = ("capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized")
+
+
+def _runs_on_machines(template: Template) -> Iterator[str]:
+    """Definitions whose tasks stand on machines of ours, and belong to no service."""
+    served = {
+        _named(one["Properties"]["TaskDefinition"])
+        for _, one in _resources(template, "AWS::ECS::Service")
+    }
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        if "EC2" in one["Properties"].get("RequiresCompatibilities", []) and name not in served:
+            yield name
+
+
+def machines_ended_at_work(template: Template, expected: Expected) -> Found:
+    """A group was lowered, and the machine that it ended was the one at work."""
+    for name, one in _resources(template, "AWS::ECS::CapacityProvider"):
+        said = one["Properties"]["AutoScalingGroupProvider"]
+        if said.get("ManagedScaling", {}).get("Status") != "ENABLED":
+            yield name, "ECS does not scale its machines, so it cannot protect those at work"
+        if said.get("ManagedTerminationProtection") != "ENABLED":
+            yield name, "machines at work are not protected: ManagedTerminationProtection"
+    for name, one in _resources(template, "AWS::AutoScaling::AutoScalingGroup"):
+        if one["Properties"].get("NewInstancesProtectedFromScaleIn") is not True:
+            yield name, "its machines start unprotected: NewInstancesProtectedFromScaleIn"
+
+
+def runs_killed_before_they_hand_back(template: Template, expected: Expected) -> Found:
+    """A run was told to end and killed before it had handed its rows back."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            if container["Name"] != "run":
+                continue
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            told = float(given.get("PARJANYA_RUNS__STOP_TIMEOUT", 10))
+            has = container.get("StopTimeout", 30)
+            if has < told:
+                yield name, f"it is killed after {has} s, and believes that it has {told:.0f}"
+            if not container.get("LinuxParameters", {}).get("InitProcessEnabled"):
+                yield name, "its first process passes no signal on: InitProcessEnabled"
+
+
+def capacity_that_the_cluster_lacks(template: Template, expected: Expected) -> Found:
+    """Runs named a capacity provider that the cluster did not know, and none was ever placed."""
+    known = json.dumps(
+        [
+            one["Properties"]["CapacityProviders"]
+            for _, one in _resources(template, "AWS::ECS::ClusterCapacityProviderAssociations")
+        ]
+    )
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            for each in container.get("Environment", []):
+                if not each["Name"].endswith("__CAPACITY_PROVIDER"):
+                    continue
+                if json.dumps(each["Value"]) not in known:
+                    yield name, f"the cluster has no capacity {each['Value']!r}"
+
+
+def databases_that_may_be_lost(template: Template, expected: Expected) -> Found:
+    """A database was deleted with its backups, or lay on a disk that anybody could read."""
+    for name, one in _databases(template):
+        said = one["Properties"]
+        if said.get("DeletionProtection") is not True:
+            yield name, "it is not protected from deletion"
+        if one.get("DeletionPolicy") not in ("Snapshot", "Retain", "RetainExceptOnCreate"):
+            yield name, "what is deleted with the stack leaves no snapshot"
+        if said.get("BackupRetentionPeriod", 1) < BACKUPS:
+            yield name, f"its backups are kept for less than {BACKUPS} days"
+        if said.get("StorageEncrypted") is not True:
+            yield name, "its disk is not encrypted"
+        if "postgresql" not in said.get("EnableCloudwatchLogsExports", []):
+            yield name, "what it says is kept nowhere"
+    for name, one in _resources(template, "AWS::RDS::DBInstance"):
+        if one["Properties"].get("PubliclyAccessible") is not False:
+            yield name, "the internet reaches it"
+    for name, _ in _resources(template, "AWS::RDS::DBCluster"):
+        members = [
+            each
+            for _, each in _resources(template, "AWS::RDS::DBInstance")
+            if each["Properties"].get("DBClusterIdentifier") == {"Ref": name}
+        ]
+        if len(members) < 2:
+            yield name, "nothing takes the place of its writer: give it a reader"
+
+
+BACKUPS = 7  # days
+
+
+def _databases(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from _resources(template, "AWS::RDS::DBCluster")
+    for name, one in _resources(template, "AWS::RDS::DBInstance"):
+        if "DBClusterIdentifier" not in one["Properties"]:  # those have what their cluster has
+            yield name, one
+
+
+def passwords_of_truth(template: Template, expected: Expected) -> Found:
+    """Every process held the password of the database's owner, for ever, and sent it in clear."""
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        for container in one["Properties"]["ContainerDefinitions"]:
+            at = f"{name}, {container['Name']}"
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            url = json.dumps(given.get("PARJANYA_TRUTH__URL", ""))
+            if "postgresql" not in url:
+                continue
+            migrates = container["Name"] == "migrate"
+            secrets = {each["Name"] for each in container.get("Secrets", [])}
+            if not migrates and "postgresql+iam://" not in url:
+                yield at, "it does not log in by IAM: postgresql+iam"
+            if "sslmode=" in url and "sslmode=verify-full" not in url:
+                yield at, "it sends what it knows to a server that it did not check: verify-full"
+            if migrates and "sslmode=verify-full" not in url:
+                yield at, "it sends the owner's password to a server that it did not check"
+            if not migrates and "PGPASSWORD" in secrets:
+                yield at, "it holds the password of the owner, which the migration alone needs"
+
+
+def users_that_may_be_anybody(template: Template, expected: Expected) -> Found:
+    """A role that could log in as one user could log in as all, and so as the owner."""
+    users = {}
+    for name, one in _resources(template, "AWS::ECS::TaskDefinition"):
+        role = _named(one["Properties"].get("TaskRoleArn", {}))
+        for container in one["Properties"]["ContainerDefinitions"]:
+            given = {each["Name"]: each["Value"] for each in container.get("Environment", [])}
+            found = re.search(r"postgresql\+iam://(\w+)@", json.dumps(given))
+            if found is not None:
+                users[role, name] = found[1]
+    connects: dict[str, set[str]] = {}
+    for name, one in _resources(template, "AWS::IAM::Policy"):
+        for statement in one["Properties"]["PolicyDocument"]["Statement"]:
+            actions = _list(statement["Action"])
+            if not any(action in ("rds-db:connect", "rds-db:*", "*") for action in actions):
+                continue
+            for resource in _list(statement["Resource"]):
+                user = re.search(r"/(\w+)\"[]}]*$", json.dumps(resource))
+                if user is None or "DBClusterResourceId" not in json.dumps(resource):
+                    yield name, "it may log in as any user: name one, of this cluster"
+                    continue
+                for role in one["Properties"].get("Roles", []):
+                    connects.setdefault(_named(role), set()).add(user[1])
+    for role, may in connects.items():
+        if len(may) > 1 or "parjanya_owner" in may:
+            yield role, f"it may log in as {', '.join(sorted(may))}: one user, and not the owner"
+    for (role, name), user in users.items():
+        if role in connects and user not in connects[role]:
+            yield name, f"it logs in as {user}, and its role may not"
+    for name, one in _resources(template, "AWS::RDS::DBCluster"):
+        said = one["Properties"]
+        if said.get("EnableIAMDatabaseAuthentication") is not True:
+            yield name, "nobody can log in by IAM"
+        group = template["Resources"].get(_named(said.get("DBClusterParameterGroupName", {})), {})
+        if group.get("Properties", {}).get("Parameters", {}).get("rds.force_ssl") != "1":
+            yield name, "it takes connections without TLS: rds.force_ssl"
+
+
+def logs_kept_for_ever(template: Template, expected: Expected) -> Found:
+    """Logs of years were paid for, and held what should have been gone."""
+    for name, one in _resources(template, "AWS::Logs::LogGroup"):
+        if "RetentionInDays" not in one["Properties"]:
+            yield name, "it keeps what it has for ever: RetentionInDays"
+    groups = json.dumps(
+        [one["Properties"].get("LogGroupName") for _, one in _resources(template, _LOGS)]
+    )
+    for name, one in _resources(template, "AWS::RDS::DBCluster"):
+        for kind in one["Properties"].get("EnableCloudwatchLogsExports", []):
+            own = f"/aws/rds/cluster/{one['Properties'].get('DBClusterIdentifier')}/{kind}"
+            if own not in groups:
+                yield name, f"RDS makes {own} by itself, and keeps it for ever"
+
+
+_LOGS = "AWS::Logs::LogGroup"
+
+
 def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
     """A topic's own policy replaces the usual one, and no alarm was ever mailed."""
     policies = [one["Properties"] for _, one in _resources(template, "AWS::SNS::TopicPolicy")]
@@ -397,6 +605,14 @@ RULES: tuple[Rule, ...] = (
     model_servers_that_lead_somewhere,
     model_servers_that_nothing_scales,
     model_servers_cut_short,
+    spot_machines_that_say_nothing,
+    machines_ended_at_work,
+    runs_killed_before_they_hand_back,
+    capacity_that_the_cluster_lacks,
+    databases_that_may_be_lost,
+    passwords_of_truth,
+    users_that_may_be_anybody,
+    logs_kept_for_ever,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
     doors_without_a_limit,

@@ -4,6 +4,7 @@ with the calls that the code makes. Knows nothing of CDK.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 TABLE, STREAM = "", "/stream/*"
@@ -72,3 +73,10 @@ PROMISE = (
     Right(actions=_dynamodb("PutItem"), keys=("upload#*",)),
 )
 """The upload application, which strangers reach: promises, and what became of them."""
+
+
+def user_of(of: Sequence[Sequence[Right]]) -> str:
+    """The user of PostgreSQL that has these rights (`parjanya_dagster.truth.sql.users`)."""
+    if PROMISE in of:
+        return "parjanya_uploads"
+    return "parjanya_work" if WORK in of or DECIDE in of else "parjanya_look"

@@ -28,6 +28,14 @@ class SiteInvalid(Exception):
 
 
 @dataclass(frozen=True)
+class Aurora:
+    """Truth in Aurora PostgreSQL, whose size follows the load. In units of capacity (ACU)."""
+
+    least: float = 0.5
+    most: float = 8
+
+
+@dataclass(frozen=True)
 class Release:
     """What is deployed. Every image name in the stack is made here."""
 
@@ -57,11 +65,25 @@ class Served:
 
 
 @dataclass(frozen=True)
+class Spot:
+    """Machines that AWS may take back after two minutes."""
+
+    also: list[str]  # further types of machines, of the same size
+    bought: int = 0  # machines that are never spot, before any that is
+
+
+@dataclass(frozen=True)
 class Gpu:
     instance_type: str
     most: int
     model: str  # its folder: in the image of the server, or in that of runs, which load it
     served: Served | None = None  # without: each run holds a GPU, and loads the model
+    spot: Spot | None = None  # without: no machine is spot
+
+    @property
+    def runs_hold_it(self) -> bool:
+        """Runs are tasks of their own on these machines, of no service."""
+        return self.served is None
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,8 @@ class Site:
     ui: Ui
     alarms_to: str
     traces: str = ""  # the collector of runs' traces: http://collector.internal:4318
+    aurora: Aurora | None = None  # without: Truth is in DynamoDB
+    fargate_spot: bool = False  # runs without a GPU may be taken back after two minutes
     bucket_names: str = ""  # of tenants that are not named here: `{tenant}-images-example`
 
     @property
@@ -125,7 +149,7 @@ def read(path: Path) -> Site:
 
 def site(said: dict[str, Any]) -> Site:
     ui, gpu = dict(said["ui"]), dict(said["gpu"])
-    served = gpu.pop("served", None)
+    served, spot = gpu.pop("served", None), gpu.pop("spot", None)
     made = Site(
         account=said["account"],
         region=said["region"],
@@ -133,10 +157,16 @@ def site(said: dict[str, Any]) -> Site:
         release=Release(**said["release"]),
         dormancy_days=said["dormancy_days"],
         tenants={slug: Tenant(**one) for slug, one in said["tenants"].items()},
-        gpu=Gpu(served=Served(**served) if served else None, **gpu),
+        gpu=Gpu(
+            served=Served(**served) if served else None,
+            spot=Spot(**spot) if spot else None,
+            **gpu,
+        ),
         ui=Ui(oidc=Oidc(**ui.pop("oidc")), **ui),
         alarms_to=said["alarms_to"],
         traces=said.get("traces", ""),
+        aurora=Aurora(**said["aurora"]) if said.get("aurora") is not None else None,
+        fargate_spot=said.get("fargate_spot", False),
         bucket_names=said.get("bucket_names", ""),
     )
     if objections := list(_objections(made)):
@@ -170,9 +200,33 @@ def _objections(one: Site) -> list[str]:
         found.append("gpu.model: the folder of the model in the gpu image, such as /models/vlm")
     if one.gpu.most < 1:
         found.append("gpu.most: 1 or more")
+    if one.aurora is not None and not 0.5 <= one.aurora.least <= one.aurora.most <= 256:
+        found.append("aurora: least and most are units of capacity: 0.5 <= least <= most <= 256")
+    if not isinstance(one.fargate_spot, bool):
+        found.append("fargate_spot: true or false")
+    if one.gpu.spot is not None:
+        found += _objections_to_spot(one.gpu.spot, one.gpu)
     if one.gpu.served is not None:
         found += _objections_to_the_server(one.gpu.served, one.release)
     return found
+
+
+def _objections_to_spot(spot: Spot, gpu: Gpu) -> Iterator[str]:
+    size = gpu.instance_type.partition(".")[2]
+    others = [one for one in spot.also if one != gpu.instance_type]
+    if not others:
+        yield (
+            f"gpu.spot.also: another type or more beside {gpu.instance_type}. Of one type alone "
+            "there may be none to be had for hours"
+        )
+    for other in others:
+        if other.partition(".")[2] != size or not re.fullmatch(r"[gp]\d\w*", other.split(".")[0]):
+            yield (
+                f"gpu.spot.also: {other!r} is no type with a GPU of the size {size}. ECS counts "
+                "machines by what one of them holds"
+            )
+    if not 0 <= spot.bought <= gpu.most:
+        yield f"gpu.spot.bought: none to {gpu.most}, which is gpu.most"
 
 
 def _objections_to_the_server(served: Served, release: Release) -> Iterator[str]:

@@ -30,6 +30,8 @@ RUN test -n "${VERSION}" \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /opt/parjanya parjanya \
     && install -d -o parjanya -g parjanya /opt/parjanya /opt/parjanya/dagster
 COPY --from=build /opt/venv /opt/venv
+# Certificates of RDS and Aurora: no public authority signs them (parjanya_dagster/truth/sql/iam.py).
+ADD --chmod=444 https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem /opt/parjanya/rds.pem
 # On ECS these are the instance; on Kubernetes the chart lays its own over them.
 COPY --chown=parjanya:parjanya deploy/ecs/instance/ /opt/parjanya/dagster/
 ENV PATH=/opt/venv/bin:${PATH} \

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import psycopg2
 from parjanya_dagster.backup.contents import sync
 from parjanya_dagster.errors import BackupRefused
 from parjanya_dagster.truth.revisions import VERSION_TABLE
+from parjanya_dagster.truth.sql import iam
 from parjanya_dagster.truth.sql.schema import metadata
 from parjanya_dagster.truth.sql.tally_triggers import postgres_functions
 
@@ -79,6 +80,9 @@ def _connection(url: URL) -> tuple[str, dict[str, str]]:
     """As libpq reads it. The password goes by the environment: arguments can be seen by others."""
     from psycopg2.extensions import make_dsn
 
+    if iam.wanted(url):
+        url = iam.checked(url)
+        url = url.set(drivername="postgresql", password=iam.token_of(url)())
     _, options = psycopg2.dialect().create_connect_args(url)  # type: ignore[no-untyped-call]
     environment = dict(os.environ)
     if (password := options.pop("password", None)) is not None:

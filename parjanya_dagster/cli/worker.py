@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Annotated
 
 import typer
 
 from parjanya_dagster.cli.options import Home, platform_of
-from parjanya_dagster.cli.stopping import stopped_by
 from parjanya_dagster.errors import SettingsInvalid
 
 
@@ -19,10 +17,11 @@ def worker(
         bool, typer.Option("--until-empty", help="End where there is nothing to take.")
     ] = False,
 ) -> None:
-    """Work off what a lane's queue asks for. SIGTERM ends it after what it has in hand.
+    """Work off what a lane's queue asks for. SIGTERM ends it: what it has in hand is handed back.
 
     Refuses to start where the queue keeps messages for less than the longest dormancy.
     """
+    from parjanya_dagster.execution.notice import Notice
     from parjanya_dagster.execution.queue_worker import Worker
     from parjanya_dagster.queues.retention import require_retention
     from parjanya_dagster.truth.transitions import HOUR
@@ -38,12 +37,13 @@ def worker(
     lane = lanes[0]
     messages = platform.queues[lane.name]
     require_retention(lane.name, messages, settings.arrivals.longest_dormancy_hours * HOUR)
-    stopping = stopped_by(signal.SIGTERM, signal.SIGINT)
     typer.echo(f"Working from {queue} for the lane {lane.name}: {', '.join(lane.stages)}.")
     dead_letters = platform.all_queues.get("dead letters")
-    serving = Worker(platform, lane, messages, dead_letters=dead_letters)
-    if until_empty:
-        done = serving.drain(stopping.is_set)
-    else:
-        done = serving.serve(stopping.is_set, stopping.wait)
+    notice = Notice(settings.runs.stop_timeout)
+    serving = Worker(platform, lane, messages, dead_letters=dead_letters, notice=notice)
+    with notice.listening(passed_on=False):
+        if until_empty:
+            done = serving.drain(notice.given)
+        else:
+            done = serving.serve(notice.given, notice.wait)
     typer.echo(f"{done} messages are done.")

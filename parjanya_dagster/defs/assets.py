@@ -96,7 +96,8 @@ def run_asset(
     replay = _replay(context, platform)
     most = 0 if replay else _most_rows(context.run.tags)
     then = _then(context, platform, stage)
-    tally = runner.run(stage, keys, replay=replay, most=most, then=then, batch_done=report)
+    with runner.notice.listening(passed_on=True):
+        tally = runner.run(stage, keys, replay=replay, most=most, then=then, batch_done=report)
     if replay:
         context.log.info(
             f"{tally.replayed} rows went through {stage} again (replay {replay.replay_id})."

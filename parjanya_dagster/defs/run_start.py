@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def runner_of(context: AssetExecutionContext, platform: Platform) -> StageRunner
         if LIGHT_TAG not in run.tags:
             _give_way()
         spans.begin_run(run.run_id, (lane or platform.lanes[0]).name)
-        _runners[run.run_id] = StageRunner.begin(
+        runner = StageRunner.begin(
             platform,
             lane or platform.lanes[0],
             run_id=run.run_id,
@@ -50,6 +51,8 @@ def runner_of(context: AssetExecutionContext, platform: Platform) -> StageRunner
             job=run.job_name,
             announce=announce,
         )
+        _runners[run.run_id] = runner
+        atexit.register(runner.kept.give_back)  # where the run is stopped between two stages
     return _runners[run.run_id]
 
 

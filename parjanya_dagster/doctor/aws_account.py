@@ -1,4 +1,4 @@
-"""What only an account can show, asked of the account: the table, its indexes, queues, buckets.
+"""What only an account can show, asked of the account: table or database, queues, buckets.
 
 It writes probes of its own and takes them away: an item of the table whose key begins with
 `verify#`, and an object under `verify/` in a bucket. Neither is an image. Each check stands for
@@ -42,6 +42,11 @@ def verify(platform: Platform) -> Iterator[Finding]:
             yield from _one(
                 "index lag", lambda: aws_table.lag(wire, platform.clock, platform.pause)
             )
+    elif url.startswith("postgresql+iam:"):
+        from parjanya_dagster.doctor import aws_database
+
+        yield from _one("login", lambda: aws_database.login(url))
+        yield from _one("other users", lambda: aws_database.others(url))
     else:
         yield Finding("table", Mark.OK, "Truth is not in DynamoDB: nothing of it applies.")
     for role, queue in platform.all_queues.items():

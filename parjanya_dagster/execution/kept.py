@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.store import Store, WorkQueue
 
 log = get_logger(__name__)
+TOLD = "the process was told to end"
 PATIENCE = 900.0  # seconds for which rows are kept for a stage that does not begin
 
 
@@ -72,10 +73,13 @@ class Kept:
         self._store, self._owner, self._clock = store, owner, clock
         self._claims: list[Claim] = []
         self._leases = ExitStack()
+        self._lock = threading.Lock()  # a notice may give back what a stage is about to take
 
     def hold(self, claims: Sequence[Claim], seconds: float) -> None:
         """Keep rows that were just committed, under leases of so many seconds."""
-        if claims:
+        if not claims:
+            return
+        with self._lock:
             most = int(3 * PATIENCE / seconds)
             self._leases.enter_context(Lease(self._store, claims, seconds, self._clock, most))
             self._claims += claims
@@ -89,13 +93,14 @@ class Kept:
         They are read again, as a claim reads them: a regrade may have named a row's policy
         meanwhile, which leaves its lease alone. Rows that are not ours any more are left out.
         """
-        kept = [claim for claim in self._claims if claim.stage == stage]
-        if not kept:
-            return []
-        rows = self._store.get_many([claim.image_id for claim in kept])
-        self._claims = [claim for claim in self._claims if claim.stage != stage]
-        if not self._claims:
-            self._leases.close()
+        with self._lock:
+            kept = [claim for claim in self._claims if claim.stage == stage]
+            if not kept:
+                return []
+            rows = self._store.get_many([claim.image_id for claim in kept])
+            self._claims = [claim for claim in self._claims if claim.stage != stage]
+            if not self._claims:
+                self._leases.close()
         return [
             replace(claim, row=row)
             for claim in kept
@@ -104,9 +109,26 @@ class Kept:
 
     def give_back(self, reason: str = "the run ended before the next stage") -> None:
         """Hand back what nobody took. It costs no attempt. If this fails, leases run out."""
-        self._leases.close()
-        claims, self._claims = self._claims, []
+        with self._lock:
+            self._leases.close()
+            claims, self._claims = self._claims, []
         hand_back(self._store, claims, reason, self._owner, self._clock)
+
+
+@dataclass(slots=True)
+class Hand:
+    """What a process has in hand: the rows that it works on, and those that it keeps."""
+
+    store: WorkQueue
+    owner: str
+    clock: Callable[[], float]
+    kept: Kept
+    claims: Sequence[Claim] = ()
+
+    def let_go(self) -> None:
+        """Hand everything back. It may be called from another thread."""
+        hand_back(self.store, self.claims, TOLD, self.owner, self.clock)
+        self.kept.give_back(TOLD)
 
 
 def hand_back(

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import Drifted, MessageUnreadable, ParjanyaError, TransientError
+from parjanya_dagster.execution.notice import Notice
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_start import process_began, report_cold_start
@@ -48,7 +49,10 @@ class Worker:
         *,
         dead_letters: Queue | None = None,
         work: Work | None = None,
+        notice: Notice | None = None,
     ) -> None:
+        """`notice`: who hears that the process is told to end; None: nobody does."""
+        self._notice = notice
         self._resources, self._lane, self._queue = resources, lane, queue
         self._dead_letters = dead_letters
         self._work = work
@@ -157,6 +161,7 @@ class Worker:
             ledger_id=ledger_id,
             job=self._lane.job,
             work=self._work,
+            notice=self._notice,
         )
 
     def _run_stages(

@@ -16,8 +16,9 @@ from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
-from parjanya_dagster.execution.kept import Kept
+from parjanya_dagster.execution.kept import TOLD, Kept
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
+from parjanya_dagster.execution.notice import Notice
 from parjanya_dagster.execution.pacing import pace_of
 from parjanya_dagster.execution.preflight import anything_to_do, passed_last, require_fit
 from parjanya_dagster.execution.resources import StageResources
@@ -65,6 +66,7 @@ class StageRunner:
     vectors: Vectors
     work: Work | None = None  # None: the stages' own
     kept: Kept  # rows between two stages
+    notice: Notice  # that this process is told to end
 
     @classmethod
     def begin(
@@ -77,8 +79,11 @@ class StageRunner:
         job: str,
         work: Work | None = None,
         announce: Announce = lambda _: None,
+        notice: Notice | None = None,
     ) -> StageRunner:
         """Record what this process is, then be ready to run stages. Nothing is claimed yet.
+
+        `notice`: who hears that the process is told to end; None: nobody does yet.
 
         Raises Drifted where drifted lanes are held and this process is not what was declared.
         """
@@ -92,6 +97,7 @@ class StageRunner:
             vectors=Vectors(resources=resources, run_id=run_id),
             work=work,
             kept=Kept(resources.store, run_id, resources.clock),
+            notice=notice or Notice(resources.settings.runs.stop_timeout),
         )
 
     def run(
@@ -111,6 +117,8 @@ class StageRunner:
         `then`: the stage that follows, if this process is sure to run it next over the same
         batches. The rows that are claimed last are kept for it, and not given back, where its
         engine passed its last preflight.
+        Once the process is told to end, it ends early: what is done is committed, everything else
+        is handed back, and no batch is reported as finished.
         A replay resets the batches to the stage first. Nothing is reset or claimed before the
         stage's engine has passed its preflight. Raises PreflightFailed, and what the work raises.
         """
@@ -147,7 +155,12 @@ class StageRunner:
                 kept=self.kept,
                 keeps=bool(then) and passed_last(settings, store, then),
                 ahead=[later for later in self.stages if STAGES.index(later) > STAGES.index(stage)],
+                notice=self.notice,
             )
+            if self.notice.given():
+                self.kept.give_back(TOLD)
+                log.info("stage_told_to_end", run=self.run_id, stage=stage, rows=tally.rows)
+                return tally
             noted.note(images=tally.rows, lost=tally.lost, seconds_loading=tally.load_seconds)
             book.started(self.job, {f"loading {stage}": tally.load_seconds})
             heartbeat.finishing()

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Protocol
 
 from parjanya_dagster.belief.ledger import kind_of
-from parjanya_dagster.execution.kept import Kept, Lease, hand_back
+from parjanya_dagster.execution.kept import TOLD, Hand, Kept, Lease, hand_back
+from parjanya_dagster.execution.notice import Notice
 from parjanya_dagster.execution.return_limit import no_more_than_often
 from parjanya_dagster.execution.tracing import about, span_over
 from parjanya_dagster.lines import get_logger
@@ -32,6 +33,7 @@ from parjanya_dagster.truth.transitions import perhaps_kept
 
 log = get_logger(__name__)
 Clock = Callable[[], float]
+NEARLY = 0.1  # of the time that a process has to end: what is done by then is committed
 
 
 class StageWork(Protocol):
@@ -97,6 +99,7 @@ def work_off(
     ahead: Sequence[str] = (),
     kept: Kept | None = None,
     keeps: bool = False,
+    notice: Notice | None = None,
 ) -> Tally:
     """Work on all due rows of `batches` that wait for the stage of `work`.
 
@@ -105,44 +108,49 @@ def work_off(
     `kept`: rows that this process has kept for this stage. They come before others.
     `keeps`: whether what this stage claims last is kept for the next one, there.
     `tally`: counts as it goes, for whoever watches; it is what is returned.
+    `notice`: once it is given, what is done is committed, and what is not is handed back.
     Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
     """
     tally = Tally() if tally is None else tally
     kept = Kept(store, owner, clock) if kept is None else kept
+    notice = Notice() if notice is None else notice
     began = clock()
     work.prepare()
     tally.load_seconds = clock() - began
     size = min(pace.rows, most or pace.rows)
     loaded = work.load_seconds
-    while not stop() and not 0 < most <= tally.rows:
+    while not stop() and not notice.given() and not 0 < most <= tally.rows:
         started = clock()
-        with spans.span("claim") as noted:
-            ours = kept.take(work.stage)
-            claims = ours or store.claim(
-                ClaimRequest(
-                    stage=work.stage,
-                    batches=batches,
-                    limit=size,
-                    owner=owner,
-                    lease=pace.lease,
-                    ahead=ahead,
-                ),
-                started,
-            )
-            noted.note(**about(claims))
-        tally.commit_seconds += clock() - started
-        if not claims:
-            break
-        few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
-        last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
-        with Lease(store, claims, pace.lease, clock):
-            try:
-                onward = kept if keeps else None
-                _one_batch(store, work, claims, owner, pace, clock, tally, onward, last)
-            except BaseException as error:
-                # We are stopped, or the infrastructure failed.
-                hand_back(store, claims, f"{type(error).__name__}: {error}", owner, clock)
-                raise
+        hand = Hand(store, owner, clock, kept)
+        with notice.in_hand(hand.let_go):
+            with spans.span("claim") as noted:
+                ours = kept.take(work.stage)
+                claims = ours or store.claim(
+                    ClaimRequest(
+                        stage=work.stage,
+                        batches=batches,
+                        limit=size,
+                        owner=owner,
+                        lease=pace.lease,
+                        ahead=ahead,
+                    ),
+                    started,
+                )
+                hand.claims = claims
+                noted.note(**about(claims))
+            tally.commit_seconds += clock() - started
+            if not claims:
+                break
+            few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
+            last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
+            with Lease(store, claims, pace.lease, clock):
+                try:
+                    onward = kept if keeps else None
+                    _one_batch(store, work, claims, owner, pace, clock, tally, onward, last, notice)
+                except BaseException as error:
+                    # We are stopped, or the infrastructure failed.
+                    hand_back(store, claims, f"{type(error).__name__}: {error}", owner, clock)
+                    raise
         # The first image that needs a model waits for it, and is not slow for that.
         loading = work.load_seconds - loaded
         loaded += loading
@@ -177,6 +185,7 @@ def _one_batch(
     tally: Tally,
     onward: Kept | None,
     last: Callable[[], bool],
+    notice: Notice,
 ) -> None:
     """Work on these claims. Those that `onward` is to have are kept, if they are the last."""
     keeps: bool | None = None if onward is not None else False
@@ -192,7 +201,8 @@ def _one_batch(
             if keeps is None:
                 keeps = last()
             try:
-                committed = store.commit(pending, begun, owner, keep=pace.lease if keeps else None)
+                keep = pace.lease if keeps and not notice.given() else None
+                committed = store.commit(pending, begun, owner, keep=keep)
             except BaseException as error:
                 if keeps:  # it may have been written, and its answer lost
                     done = [claim for claim, one in pending if isinstance(one, Completed)]
@@ -222,9 +232,16 @@ def _one_batch(
         committed_at = mark = clock()
         tally.commit_seconds += committed_at - begun
 
+    told_at: float | None = None
     for claim, outcome in work.work(claims):
         pending.append((claim, no_more_than_often(store, claim, outcome)))
         left.pop(claim.image_id, None)
+        if notice.given():
+            told_at = clock() if told_at is None else told_at
+            if clock() - told_at >= notice.seconds * NEARLY:
+                commit()
+                hand_back(store, [*left.values()], TOLD, owner, clock)
+                return
         if len(pending) >= pace.rows or clock() - committed_at >= pace.seconds:
             commit()
     # A stage that forgets a claim has a bug: it is ours, not the image's.

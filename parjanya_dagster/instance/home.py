@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from sqlalchemy import make_url
 
-from parjanya_dagster.errors import HomeBusy, PortBusy
+from parjanya_dagster.errors import HomeBusy, PortBusy, SettingsInvalid
 from parjanya_dagster.instance.standby import wire
 from parjanya_dagster.lanes import BY_NAME
 from parjanya_dagster.settings import Settings
@@ -89,6 +89,11 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "config": {"socket": str(settings.home / "dagster" / wire.SOCKET_NAME)},
         }
     url = make_url(settings.truth_url)
+    if url.drivername == "postgresql+iam":
+        raise SettingsInvalid(
+            "PARJANYA_TRUTH__URL logs in by IAM, and Dagster's own tables beside Truth cannot: it "
+            "renews no token. Use a password with `parjanya up`."
+        )
     if url.get_backend_name() == "postgresql":
         address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         config["storage"] = {"postgres": {"postgres_url": address}}

@@ -28,7 +28,8 @@ class Truth(Group):
 
     url: str = Field(
         default="",
-        description="sqlite:///…, postgresql://… or dynamodb://TABLE; empty: in the home.",
+        description="sqlite:///…, postgresql://…, postgresql+iam://USER@HOST/DATABASE (RDS, "
+        "Aurora) or dynamodb://TABLE; empty: in the home.",
     )
 
 
@@ -230,6 +231,12 @@ class Runs(Group):
     )
     stall: float = Field(
         default=1800.0, gt=0, description="A run that has no outcome for this long ends itself."
+    )
+    stop_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        description="From SIGTERM until whoever ends a run's process kills it. After half of it "
+        "the rows in hand are handed back, whatever the process does.",
     )
     standby: int = Field(
         default=1,

@@ -35,6 +35,7 @@ MODULES = {
     "unit/media/test_pool.py": "long",  # processes
     # a world of images for each test
     "unit/execution/test_by_policy.py": "long",
+    "unit/execution/test_notice.py": "long",  # processes that are told to end
     "unit/execution/test_duplicates.py": "long",
     "unit/execution/test_manifest_pauses.py": "long",
     "unit/regrade/test_regrade.py": "long",

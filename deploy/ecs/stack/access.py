@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
-from rights import Right
 from site_file import Site
-
-from stack.stores import Truth
 
 OURS = (
     "previews/*",
@@ -21,16 +16,6 @@ OURS = (
     "taste/*",
 )
 """Keys that are written beside what tenants upload."""
-
-
-def use_truth(role: iam.IRole, truth: Truth, *rights: Sequence[Right]) -> None:
-    """Truth, as far as `rights` says."""
-    for right in (each for kind in rights for each in kind):
-        on = [f"{truth.arn}{part}" for part in right.on]
-        keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(right.keys)}}
-        # Without any key in the request, "all of them" holds: so there has to be one.
-        some = {"Null": {"dynamodb:LeadingKeys": "false"}}
-        _allow(role, on, *right.actions, when={**keys, **some} if right.keys else None)
 
 
 class Images:

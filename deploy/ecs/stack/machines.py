@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from aws_cdk import (
     Tags,
 )
@@ -18,10 +21,12 @@ from aws_cdk import (
     aws_iam as iam,
 )
 from constructs import Construct
-from site_file import Site
+from site_file import Gpu, Site
 
 DISK_GIB = 200  # the image, its models and the pixels of a batch
 RELEASE_TAG = "parjanya:release"
+INTERRUPTION = Path(__file__).parents[1] / "interruption.sh"
+TELLER = "/usr/local/sbin/parjanya-interruption"
 
 
 class Machines(Construct):
@@ -30,20 +35,23 @@ class Machines(Construct):
     def __init__(self, scope: Construct, name: str, site: Site, vpc: ec2.IVpc) -> None:
         super().__init__(scope, name)
         self.cluster = ecs.Cluster(
-            self, "Cluster", vpc=vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
+            self,
+            "Cluster",
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=site.fargate_spot,
         )
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Gpu",
             vpc=vpc,
-            launch_template=self._template(site, vpc),
+            **_bought(site.gpu, self._template(site, vpc)),
             min_capacity=0,
             max_capacity=site.gpu.most,
             # No desired capacity: each deployment would set it back.
             new_instances_protected_from_scale_in=True,
             group_metrics=[autoscaling.GroupMetrics.all()],
-            # What the template says reaches machines that run already. Runs there lose their
-            # leases, and other workers take over.
+            # What the template says reaches machines that run already. ECS empties them first.
             update_policy=autoscaling.UpdatePolicy.rolling_update(
                 max_batch_size=1,
                 min_instances_in_service=0,
@@ -82,6 +90,8 @@ class Machines(Construct):
             f"echo ECS_IMAGE_PULL_BEHAVIOR={_pulls(site)} >> /etc/ecs/ecs.config",
             "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config",
         )
+        if site.gpu.spot is not None:
+            setup.add_commands(*_tells_of_interruptions(site.gpu))
         template = ec2.LaunchTemplate(
             self,
             "Template",
@@ -98,6 +108,46 @@ class Machines(Construct):
         # A release changes the template, a changed template changes the group.
         Tags.of(template).add(RELEASE_TAG, site.release.version)
         return template
+
+
+def _bought(gpu: Gpu, template: ec2.LaunchTemplate) -> dict[str, Any]:
+    """How machines are bought, as a group is told it."""
+    if gpu.spot is None:
+        return {"launch_template": template}
+    types = dict.fromkeys([gpu.instance_type, *gpu.spot.also])
+    return {
+        "mixed_instances_policy": autoscaling.MixedInstancesPolicy(
+            launch_template=template,
+            launch_template_overrides=[
+                autoscaling.LaunchTemplateOverrides(instance_type=ec2.InstanceType(one))
+                for one in types
+            ],
+            instances_distribution=autoscaling.InstancesDistribution(
+                on_demand_base_capacity=gpu.spot.bought,
+                on_demand_percentage_above_base_capacity=0,
+                # Not the cheapest: a machine loads its model for minutes, so that it stays counts.
+                spot_allocation_strategy=autoscaling.SpotAllocationStrategy.CAPACITY_OPTIMIZED,
+            ),
+        ),
+        # One that is likely to be taken back is replaced before. ECS empties it first.
+        "capacity_rebalance": True,
+    }
+
+
+def _tells_of_interruptions(gpu: Gpu) -> list[str]:
+    """Commands of a machine's start, after which its tasks hear that it is taken back.
+
+    The agent then empties the machine of services' tasks. Runs are none: it leaves them alone, so
+    they are told by a program of ours.
+    """
+    commands = ["echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config"]
+    if gpu.runs_hold_it:
+        commands += [
+            f"cat > {TELLER} <<'END_OF_PROGRAM'\n{INTERRUPTION.read_text()}END_OF_PROGRAM",
+            f"chmod 755 {TELLER}",
+            f"systemd-run --unit=parjanya-interruption --property=Restart=on-failure {TELLER}",
+        ]
+    return commands
 
 
 def _pulls(site: Site) -> str:

@@ -35,11 +35,12 @@ from parjanya_dagster.lanes import SPLIT
 from stack import access
 from stack.machines import Machines
 from stack.model import ModelServer
-from stack.stores import Arrivals, Records, Truth
+from stack.stores import Arrivals, Aurora, Records, Truth
 from stack.tasks import Size, Tasks
 
 CODE_PORT, UI_PORT, UPLOADS_PORT, METRICS_PORT = 4000, 3000, 8400, 9464
 DESK_PORT = 3100
+SPOT = "FARGATE_SPOT"
 COPIES = 2  # of what browsers ask
 _LANES = {lane.name: lane.needs for lane in SPLIT}
 _QUICK = "parjanya doctor --quick"
@@ -57,7 +58,7 @@ class Services(Construct):
         vpc: ec2.IVpc,
         machines: Machines,
         tasks: Tasks,
-        truth: Truth,
+        truth: Truth | Aurora,
         arrivals: Arrivals,
         images: access.Images,
         records: Records,
@@ -66,9 +67,10 @@ class Services(Construct):
         self._machines, self._tasks = machines, tasks
         self._names = discovery.PrivateDnsNamespace(self, "Names", name=NAMESPACE, vpc=vpc)
         self._network(vpc, records)
+        truth.reached_from(*(one for name, one in self.groups.items() if name != "Ui"))
 
         runs = self._tasks.role("Runs")
-        access.use_truth(runs, truth, rights.WORK)
+        truth.let_in(runs, rights.WORK)
         access.see_queues(runs, arrivals.queue, arrivals.dead)  # the doctor's check runs there
         images.read(runs)
         images.write_results(runs)
@@ -82,6 +84,12 @@ class Services(Construct):
         else:
             self.gpu_run = tasks.asking_run(runs)
             on_machines = {}
+        if site.fargate_spot:
+            on_machines = {
+                "PARJANYA_LANES__CPU__CAPACITY_PROVIDER": SPOT,
+                "PARJANYA_LANES__GPU__CAPACITY_PROVIDER": SPOT,
+                **on_machines,
+            }
         where = {
             "PARJANYA_LANES__CPU__TASK_DEFINITION": self.cpu_run.task_definition_arn,
             "PARJANYA_LANES__GPU__TASK_DEFINITION": self.gpu_run.task_definition_arn,
@@ -91,7 +99,7 @@ class Services(Construct):
         }
 
         code = self._tasks.role("Code")  # sensors run here
-        access.use_truth(code, truth, rights.WORK, rights.FOLLOW, rights.MIGRATE)
+        truth.let_in(code, rights.WORK, rights.FOLLOW, rights.MIGRATE)
         images.read(code)
         images.check(code)
         images.discover(code)
@@ -118,7 +126,7 @@ class Services(Construct):
         tasks.migrating(self.code.task_definition)
 
         daemon = self._tasks.role("Daemon")
-        access.use_truth(daemon, truth, rights.LOOK)  # its health check is the doctor
+        truth.let_in(daemon, rights.LOOK)  # its health check is the doctor
         definitions = [self.cpu_run, self.gpu_run]
         access.launch_runs(
             daemon,
@@ -133,7 +141,7 @@ class Services(Construct):
             ["dagster-daemon", "run"],
             daemon,
             healthy=_QUICK,
-            environment=where,
+            environment={**where, **truth.told(rights.LOOK)},
         )
         ui = self._tasks.role("Ui")
         self._stops_runs(ui)
@@ -147,7 +155,7 @@ class Services(Construct):
             environment=where,
         )
         uploads = self._tasks.role("Uploads")
-        access.use_truth(uploads, truth, rights.PROMISE)
+        truth.let_in(uploads, rights.PROMISE)
         images.promise(uploads)
         self.uploads = self._service(
             "Uploads",
@@ -167,6 +175,7 @@ class Services(Construct):
             healthy=_answers(UPLOADS_PORT, "/openapi.json"),
             # The load balancer is in it, and nothing else reaches this port: limits are by sender.
             environment={
+                **truth.told(rights.PROMISE),
                 "PARJANYA_WEB__TRUSTED_PROXIES": vpc.vpc_cidr_block,
                 "PARJANYA_WEB__PROCESSES": str(COPIES),
             },
@@ -174,7 +183,7 @@ class Services(Construct):
             strangers=True,
         )
         desk = self._tasks.role("Desk")
-        access.use_truth(desk, truth, rights.DECIDE)
+        truth.let_in(desk, rights.DECIDE)
         access.see_queues(desk, arrivals.queue, arrivals.dead)  # its first page is the doctor's
         self._stops_runs(desk, only_look=True)
         images.read(desk)
@@ -208,7 +217,7 @@ class Services(Construct):
             copies=COPIES,
         )
         metrics = self._tasks.role("Metrics")
-        access.use_truth(metrics, truth, rights.LOOK)
+        truth.let_in(metrics, rights.LOOK)
         access.see_queues(metrics, arrivals.queue, arrivals.dead)
         self._stops_runs(metrics, only_look=True)
         self.metrics = self._service(
@@ -218,7 +227,7 @@ class Services(Construct):
             metrics,
             port=METRICS_PORT,
             healthy=_answers(METRICS_PORT, "/metrics"),
-            environment=where,
+            environment={**where, **truth.told(rights.LOOK)},
         )
 
     def _model(self, site: Site, vpc: ec2.IVpc) -> ecs.Ec2Service | None:

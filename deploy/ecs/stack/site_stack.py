@@ -12,7 +12,7 @@ from stack.doors import Doors
 from stack.machines import RELEASE_TAG, Machines
 from stack.network import Network
 from stack.services import Services
-from stack.stores import Arrivals, Buckets, Records, Truth
+from stack.stores import Arrivals, Aurora, Buckets, Records, Truth
 from stack.tasks import Tasks
 
 
@@ -30,7 +30,11 @@ class SiteStack(Stack):
         network = Network(self, "Network", site.zones)
         arrivals = Arrivals(self, "Arrivals", site)
         buckets = Buckets(self, "Buckets", site, arrivals)
-        truth = Truth(self, "Truth")
+        truth = (
+            Truth(self, "Truth")
+            if site.aurora is None
+            else Aurora(self, "TruthInAurora", network.vpc, site)
+        )
         records = Records(self, "Records", network.vpc)
         machines = Machines(self, "Machines", site, network.vpc)
         services = Services(

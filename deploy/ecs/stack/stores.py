@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import rights
 from aws_cdk import (
+    ArnFormat,
     CfnDeletionPolicy,
     CfnResource,
     Duration,
     RemovalPolicy,
+    Stack,
 )
 from aws_cdk import (
     aws_dynamodb as dynamodb,
@@ -22,6 +26,9 @@ from aws_cdk import (
     aws_iam as iam,
 )
 from aws_cdk import (
+    aws_logs as logs,
+)
+from aws_cdk import (
     aws_rds as rds,
 )
 from aws_cdk import (
@@ -31,6 +38,7 @@ from aws_cdk import (
     aws_sqs as sqs,
 )
 from constructs import Construct
+from rights import Right
 from site_file import Site
 
 from parjanya_dagster.uploads.cors import PUT_HEADERS
@@ -39,6 +47,8 @@ TABLE = Path(__file__).parents[1] / "table.json"
 """What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""
 
 INCOMING = "incoming/"
+CLUSTER = "parjanya-truth"
+BUNDLE = "/opt/parjanya/rds.pem"  # where images have the certificates of RDS
 HIDDEN = Duration.minutes(5)  # a tick registers what it received, then deletes it
 
 
@@ -157,6 +167,98 @@ class Buckets(Construct):
         plain.node.add_dependency(arrivals.queue.node.find_child("Policy"))
 
 
+class Aurora(Construct):
+    """Truth in PostgreSQL: a writer, and a reader in another zone that takes its place.
+
+    Processes log in by IAM, each as a user of its own. The owner has a password, which the
+    migration alone is told.
+    """
+
+    DATABASE, OWNER, PORT = "parjanya", "parjanya_owner", 5432
+
+    def __init__(self, scope: Construct, name: str, vpc: ec2.IVpc, site: Site) -> None:
+        super().__init__(scope, name)
+        assert site.aurora is not None
+        kept = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/rds/cluster/{CLUSTER}/postgresql",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        engine = rds.DatabaseClusterEngine.aurora_postgres(
+            version=rds.AuroraPostgresEngineVersion.VER_17_9
+        )
+        self.cluster = rds.DatabaseCluster(
+            self,
+            "Postgres",
+            cluster_identifier=CLUSTER,
+            engine=engine,
+            parameter_group=rds.ParameterGroup(
+                self, "Parameters", engine=engine, parameters={"rds.force_ssl": "1"}
+            ),
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            writer=_instance("Writer"),
+            readers=[_instance("Reader", scale_with_writer=True)],
+            serverless_v2_min_capacity=site.aurora.least,
+            serverless_v2_max_capacity=site.aurora.most,
+            credentials=rds.Credentials.from_generated_secret(self.OWNER),
+            default_database_name=self.DATABASE,
+            iam_authentication=True,
+            storage_encrypted=True,
+            backup=rds.BackupProps(retention=Duration.days(14)),
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.SNAPSHOT,
+            cloudwatch_logs_exports=["postgresql"],
+            copy_tags_to_snapshot=True,
+            port=self.PORT,
+        )
+        self.cluster.node.add_dependency(kept)  # else RDS makes one that keeps logs for ever
+        self.secret = self.cluster.secret
+
+    def url(self, user: str) -> str:
+        host = self.cluster.cluster_endpoint.hostname
+        return f"postgresql+iam://{user}@{host}:{self.PORT}/{self.DATABASE}"
+
+    @property
+    def owners_url(self) -> str:
+        """For the migration, which has the password in PGPASSWORD."""
+        host = self.cluster.cluster_endpoint.hostname
+        at = f"{host}:{self.PORT}/{self.DATABASE}"
+        return f"postgresql://{self.OWNER}@{at}?sslmode=verify-full&sslrootcert={BUNDLE}"
+
+    def told(self, *of: Sequence[Right]) -> dict[str, str]:
+        """What a process with these rights is told."""
+        return {"PARJANYA_TRUTH__URL": self.url(rights.user_of(of))}
+
+    def let_in(self, role: iam.IRole, *of: Sequence[Right]) -> None:
+        """Log in as the one user that has these rights."""
+        where = Stack.of(self).format_arn(
+            service="rds-db",
+            resource="dbuser",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            resource_name=f"{self.cluster.cluster_resource_identifier}/{rights.user_of(of)}",
+        )
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["rds-db:connect"], resources=[where])
+        )
+
+    def reached_from(self, *groups: ec2.SecurityGroup) -> None:
+        for group in groups:
+            self.cluster.connections.allow_default_port_from(group)
+
+
+def _instance(name: str, **more: Any) -> rds.IClusterInstance:
+    return rds.ClusterInstance.serverless_v2(
+        name,
+        publicly_accessible=False,
+        auto_minor_version_upgrade=True,
+        enable_performance_insights=True,
+        **more,
+    )
+
+
 class Truth(Construct):
     """The table, as the code that uses it would make it."""
 
@@ -185,6 +287,30 @@ class Truth(Construct):
             table_stream_arn=resource.get_att("StreamArn").to_string(),
         )
         self.arn = resource.get_att("Arn").to_string()
+
+    def told(self, *_: Sequence[Right]) -> dict[str, str]:
+        """What a process is told. Its role says what it may do."""
+        return {"PARJANYA_TRUTH__URL": f"dynamodb://{self.table.table_name}"}
+
+    def let_in(self, role: iam.IRole, *of: Sequence[Right]) -> None:
+        """The table, as far as these rights say."""
+        for right in (each for kind in of for each in kind):
+            conditions: dict[str, object] | None = None
+            if right.keys:
+                conditions = {
+                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(right.keys)},
+                    # Without any key in the request, "all of them" holds: so there has to be one.
+                    "Null": {"dynamodb:LeadingKeys": "false"},
+                }
+            statement = iam.PolicyStatement(
+                actions=list(right.actions),
+                resources=[f"{self.arn}{part}" for part in right.on],
+                conditions=conditions,
+            )
+            role.add_to_principal_policy(statement)
+
+    def reached_from(self, *groups: ec2.SecurityGroup) -> None:
+        """By TLS, as everything of AWS."""
 
 
 class Records(Construct):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import engine
+import rights
 from aws_cdk import (
     Duration,
     RemovalPolicy,
@@ -26,10 +27,12 @@ from aws_cdk import (
 from constructs import Construct
 from site_file import Site
 
-from stack.stores import Arrivals, Truth
+from stack.stores import Arrivals, Aurora, Truth
 
 SHARED_MEMORY_MIB = 2048  # data loaders hand over pixels through it
 DISK_GIB = 40  # of Fargate for the image gpu, which with torch fills the usual 20
+STOP = 120
+"""Seconds that a run has to end: as many as Fargate allows, and as spot machines have left."""
 RUN = "run"  # the container that the launcher gives its command
 
 
@@ -47,18 +50,19 @@ class Tasks(Construct):
         scope: Construct,
         name: str,
         site: Site,
-        truth: Truth,
+        truth: Truth | Aurora,
         arrivals: Arrivals,
         records: rds.DatabaseInstance,
     ) -> None:
         super().__init__(scope, name)
         self._site = site
         self._records = records
+        self._truth = truth
         self._everywhere = {
             # ECS sets neither on machines of ours, and boto3 reads the second name only.
             "AWS_REGION": Stack.of(self).region,
             "AWS_DEFAULT_REGION": Stack.of(self).region,
-            "PARJANYA_TRUTH__URL": f"dynamodb://{truth.table.table_name}",
+            **truth.told(rights.WORK),
             "PARJANYA_OBJECTS__URL": "s3://",
             "PARJANYA_UPLOADS__ORIGINS": " ".join(
                 origin for tenant in site.tenants.values() for origin in tenant.origins
@@ -75,7 +79,9 @@ class Tasks(Construct):
             "PARJANYA_ARRIVALS__LONGEST_DORMANCY_HOURS": str(site.dormancy_days * 24),
             "DAGSTER_POSTGRES_HOST": records.db_instance_endpoint_address,
         }
-        self._of_runs = {"OTEL_EXPORTER_OTLP_ENDPOINT": site.traces} if site.traces else {}
+        self._of_runs = {"PARJANYA_RUNS__STOP_TIMEOUT": str(STOP)}
+        if site.traces:
+            self._of_runs["OTEL_EXPORTER_OTLP_ENDPOINT"] = site.traces
 
     def role(self, name: str) -> iam.Role:
         """A role for tasks, without any right yet."""
@@ -154,15 +160,23 @@ class Tasks(Construct):
         """Before the task's own container starts: Truth has the schema of this release, and knows
         the tenants of the site. An event of a bucket that nobody knows is of no use to anybody.
         """
+        told: dict[str, str] = {}
+        secrets: dict[str, ecs.Secret] = {}
+        if isinstance(self._truth, Aurora):  # its tables have an owner, whom nothing else is told
+            told = {"PARJANYA_TRUTH__URL": self._truth.owners_url}
+            password = ecs.Secret.from_secrets_manager(self._truth.secret, "password")
+            secrets = {"PGPASSWORD": password}
         commands = [
-            "parjanya migrate",
+            "parjanya migrate --users" if told else "parjanya migrate",
             *(
                 f"parjanya tenant add {slug} --bucket {tenant.bucket}"
                 for slug, tenant in self._site.tenants.items()
             ),
         ]
         command = ["sh", "-c", " && ".join(commands)]
-        first = self._container(definition, "migrate", "cpu", command, None, None, essential=False)
+        first = self._container(
+            definition, "migrate", "cpu", command, None, told, essential=False, secrets=secrets
+        )
         definition.default_container.add_container_dependencies(
             ecs.ContainerDependency(
                 container=first, condition=ecs.ContainerDependencyCondition.SUCCESS
@@ -232,7 +246,7 @@ class Tasks(Construct):
             secrets=told or None,
             logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=group),
             health_check=health,
-            stop_timeout=Duration.seconds(60),
+            stop_timeout=Duration.seconds(STOP if name == RUN else 60),
             linux_parameters=ecs.LinuxParameters(
                 definition, f"{name}Linux", init_process_enabled=True, **shared_memory
             ),

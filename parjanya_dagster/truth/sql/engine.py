@@ -33,7 +33,10 @@ _STORES = "The truth URL begins with sqlite:///, postgresql:// or dynamodb://."
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///file` or `postgresql://…`. Raises SettingsInvalid otherwise."""
+    """An engine for `sqlite:///file`, `postgresql://…` or `postgresql+iam://…`.
+
+    Raises SettingsInvalid otherwise.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:

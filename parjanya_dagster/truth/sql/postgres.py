@@ -11,6 +11,7 @@ connection is dropped with all that are pooled, and a new one is made to whoever
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -19,6 +20,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool
 
+from parjanya_dagster.truth.sql import iam
 from parjanya_dagster.truth.sql.silence import hung_up_after
 
 READ_ONLY = "25006"  # the code of an error: this server takes no writes at present
@@ -68,7 +70,15 @@ _CONNECTION: dict[str, Any] = {
 
 
 def open_postgres(url: URL, patience: Patience = WORK, **options: Any) -> Engine:
-    """An engine. What the URL says about a connection counts before what is said here."""
+    """An engine. What the URL says about a connection counts before what is said here.
+
+    `postgresql+iam`: each connection has a token of its own. Raises SettingsInvalid for an address
+    to which none may be sent (`truth.sql.iam`).
+    """
+    token = None
+    if iam.wanted(url):
+        url = iam.checked(url)
+        token = iam.token_of(url)
     url = url.set(drivername="postgresql+psycopg2")
     wanted = _CONNECTION | {"connect_timeout": patience.connect}
     connection = {name: value for name, value in wanted.items() if name not in url.query}
@@ -85,10 +95,19 @@ def open_postgres(url: URL, patience: Patience = WORK, **options: Any) -> Engine
             connection.commit()
         record.info["fresh"] = True
 
+    if token is not None:
+        event.listen(engine, "do_connect", partial(_log_in, token))
     event.listen(engine, "connect", configure)
     event.listen(engine, "checkout", _ping)
     event.listen(engine, "handle_error", _judge)
     return engine
+
+
+def _log_in(
+    token: iam.Token, _dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]
+) -> None:
+    """A token is asked for only where a connection is opened. One that is open outlives it."""
+    options["password"] = token()
 
 
 def _ping(connection: Any, record: Any, _fairy: Any) -> None:
