@@ -34,9 +34,13 @@ def runs_at_once(lanes: int) -> int:
     return lanes * SHARES * RUNS_PER_SHARE + BACKFILL_RUNS + RELEASE_RUNS
 
 
-def stands_by(settings: Settings) -> bool:
-    """Whether processes wait for runs in this home."""
-    return wire.AVAILABLE and settings.runs.standby > 0
+def forks_runs() -> bool:
+    """Whether the processes of runs are forked from one that has imported the code.
+
+    `runs.standby` of them wait for a run and have loaded models. With 0 a run is a fork all the
+    same, and loads what it needs itself.
+    """
+    return wire.AVAILABLE
 
 
 def dagster_config(settings: Settings) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 1, "failure": 30, "success": 7}},
         },
     }
-    if stands_by(settings):
+    if forks_runs():
         config["run_launcher"] = {
             "module": "parjanya_dagster.instance.standby.launcher",
             "class": "StandbyLauncher",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from parjanya_dagster.instance.home import HOST, free_port, stands_by, write_home
+from parjanya_dagster.instance.home import HOST, forks_runs, free_port, write_home
 from parjanya_dagster.instance.prefork import Prefork, Process, end_with_parent
 from parjanya_dagster.instance.storage import prepare_dagster
 from parjanya_dagster.lines import get_logger
@@ -72,7 +72,7 @@ class Supervisor:
             Service("desk", ["-m", "parjanya_dagster.cli", "web",
                              "--home", str(self.settings.home), "--port", str(self.desk_port)]),
         ]  # fmt: skip
-        if stands_by(self.settings):
+        if forks_runs():
             self.services.append(
                 Service("standby", ["-m", "parjanya_dagster.instance.standby.server",
                                     "parjanya_dagster.definitions"])

@@ -234,7 +234,8 @@ class Runs(Group):
     standby: int = Field(
         default=1,
         ge=0,
-        description="Processes that have loaded code and models and wait for a run; 0: none.",
+        description="Processes that have loaded models and wait for a run; 0: each run loads its "
+        "own.",
     )
     manifest_pause: float = Field(
         default=0.0,

@@ -113,7 +113,7 @@ class Soak:
             self.server.start()
             self.database = self.server.create_database()
             settings["truth__url"] = self.server.url(self.database)
-        self.instance = Instance(folder / "home", **settings)
+        self.instance = Instance(folder / "home", standby=1, **settings)  # type: ignore[arg-type]
         self.files: dict[tuple[str, str], bool] = {}  # tenant and name -> whether it is broken
         self.result = Soaked()
         self._uploads_done = threading.Event()

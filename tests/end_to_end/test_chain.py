@@ -43,7 +43,7 @@ FAILED = {
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """An instance that has seen everything land, some of it badly, and has settled."""
-    instance = Instance(tmp_path_factory.mktemp("chain") / "home", of_its_own=True)
+    instance = Instance(tmp_path_factory.mktemp("chain") / "home", of_its_own=True, standby=1)
     try:
         instance.start()
         land(instance, tmp_path_factory.mktemp("uploads"))

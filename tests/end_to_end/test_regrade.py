@@ -20,12 +20,13 @@ from bench.recorded import land
 from parjanya_dagster.execution.manifest import manifest_key, write_manifest
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import Pace, work_off
+from parjanya_dagster.instance.standby.launcher import PROCESS_TAG
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from tests.support.instance import Instance
 
-TENANTS = {"acme": 1200, "bolt": 800, "calm": 300}
+TENANTS = {"acme": 240, "bolt": 160, "calm": 60}
 REGRADED = ("acme", "bolt")  # the third stays as it is
 DECISION = ["key", "status", "verdict", "reasons", "policy", "policy_hash", "duplicate_of"]
 
@@ -34,8 +35,7 @@ DECISION = ["key", "status", "verdict", "reasons", "policy", "policy_hash", "dup
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """An instance over three tenants whose images were decided under default@1."""
     home = tmp_path_factory.mktemp("regrade") / "home"
-    # Nothing stands by: a process that does has loaded models, whether its run needs them or not.
-    instance = Instance(home, arrivals__batch_size="250", runs__standby="0")  # type: ignore[arg-type]
+    instance = Instance(home, arrivals__batch_size="50")
     try:
         make_history(instance.platform)
         instance.start()
@@ -109,6 +109,7 @@ def test_there_and_back_through_dagster_without_a_model(
     assert {run.job_name for run in runs} == {"embedded_lane_job"}
     assert len(runs) <= 4, "eight partitions do not make eight runs"
     for run in runs:
+        assert run.tags[PROCESS_TAG], "it was forked, though nothing stands by"
         assert run.tags["parjanya/policy"] == "default@2"
         assert run.tags["parjanya/replay"] == said["replay_id"]
         assert {key.path[-1] for key in run.asset_selection or ()} == {"curated"}
@@ -141,7 +142,7 @@ def models_loaded(instance: Instance, runs: list[DagsterRun]) -> set[str]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The same evidence decided under default@2 from the start, in another Truth."""
     home = tmp_path_factory.mktemp("fresh") / "home"
-    platform = open_platform(Settings(home=home, arrivals={"batch_size": 250}), migrating=True)
+    platform = open_platform(Settings(home=home, arrivals={"batch_size": 50}), migrating=True)
     make_history(platform, "default@2")
     for batch, decided in platform.store.stale_manifests().items():
         write_manifest(platform.store, platform.objects, batch, decided)

@@ -31,16 +31,20 @@ class Instance:
     """`parjanya up` as a process, and the same Truth opened beside it.
 
     It is forked from a process that has imported what it needs (`tests/support/forking.py`), but
-    where it shall be an interpreter of its own, as with a user.
+    where it shall be an interpreter of its own, as with a user. No process loads models ahead of
+    runs unless `standby` asks for it: that costs seconds of the processor for each run.
     """
 
-    def __init__(self, home: Path, *, of_its_own: bool = False, **settings: str) -> None:
+    def __init__(
+        self, home: Path, *, of_its_own: bool = False, standby: int = 0, **settings: str
+    ) -> None:
         self.home, self.of_its_own = home, of_its_own
         self.port, self.desk_port = free_port(), free_port()
         foreign = ("PARJANYA_", "DAGSTER_")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
             **{f"PARJANYA_{name.upper()}": value for name, value in settings.items()},
+            "PARJANYA_RUNS__STANDBY": str(standby),
             "PARJANYA_HOME": str(home),
         }
         self.settings = read(home, self.environment)

@@ -17,7 +17,7 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
-from parjanya_dagster.instance.home import dagster_config, stands_by, write_home
+from parjanya_dagster.instance.home import dagster_config, write_home
 from parjanya_dagster.instance.standby import wire
 from parjanya_dagster.instance.standby.launcher import PROCESS_TAG, StandbyLauncher, process_name
 from parjanya_dagster.instance.standby.worker import RUNNING, WAITING, preloaded
@@ -325,11 +325,14 @@ def test_a_run_that_the_code_server_starts_names_no_other_process(
     assert health.status is WorkerStatus.RUNNING
 
 
-def test_a_home_without_stand_bys_leaves_runs_to_the_code_server(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, runs={"standby": 0})
-    assert not stands_by(settings)
+@pytest.mark.parametrize("standby", [0, 1])
+def test_runs_are_forked_where_that_is_safe_and_else_left_to_the_code_server(
+    tmp_path: Path, standby: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path, runs={"standby": standby})
+    assert dagster_config(settings)["run_launcher"]["class"] == "StandbyLauncher"
+    monkeypatch.setattr(wire, "AVAILABLE", False)
     assert "run_launcher" not in dagster_config(settings)
-    assert dagster_config(Settings(home=tmp_path))["run_launcher"]["class"] == "StandbyLauncher"
 
 
 def test_large_models_are_left_to_the_run_that_needs_them(tmp_path: Path) -> None:
