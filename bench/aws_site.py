@@ -31,6 +31,8 @@ from tests.support.pictures import picture
 
 OWN = 4  # pictures that an engine really looks at
 TENANT = "acme"
+STEP = 0.0005  # seconds from one look at the time to the next
+RUN = 10.0  # seconds that a run takes at least: looks of before and after it share nothing
 
 
 class Repeating:
@@ -61,13 +63,15 @@ class Repeating:
 
 
 class Moving:
-    """The time, in which pauses are skipped."""
+    """The time, which moves by pauses and a little with each look at it. How busy this machine is
+    changes nothing: the reconciler looks as often as on an idle one."""
 
     def __init__(self) -> None:
-        self.ahead = 0.0
+        self.began, self.ahead = time.time(), 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        self.ahead += STEP
+        return self.began + self.ahead
 
     def pass_by(self, seconds: float) -> None:
         self.ahead += seconds
@@ -191,6 +195,7 @@ class Site:
         )
         for stage in lane.stages:
             runner.run(stage, batches, then=following(stage, lane.stages))
+        self.clock.pass_by(RUN)
 
     def _work(self, stage: str, run_id: str) -> StageWork:
         if stage not in self.engines:
@@ -212,7 +217,9 @@ class Site:
         self.meter.bill.units["sqs_requests"] += count  # what S3 sends is charged too
         self.take_in()
         runs = self.settle()
+        self.meter.on = False
         done = self.platform.store.counts(TENANT)[0].by_status
+        self.meter.on = on
         assert done == {"curated": self.landed}, done
         return runs
 

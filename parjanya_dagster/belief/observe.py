@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,23 +17,29 @@ from parjanya_dagster.belief.snapshot import (
     Unfit,
 )
 from parjanya_dagster.belief.tags import BLIND, MANIFEST, RUN
-from parjanya_dagster.truth.models import Heartbeat, parse_batch
+from parjanya_dagster.truth.models import DueBatch, Heartbeat, parse_batch
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
 MOST_HELD = 3600.0  # seconds; a hold that ends later was written by a clock that was ahead
 
 
-def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snapshot:
+def observe(
+    store: Store,
+    belief: Belief,
+    now: float,
+    gap: float = 60.0,
+    due: Sequence[DueBatch] | None = None,
+) -> Snapshot:
     """Read everything that the reconciler decides by.
 
     `gap`: if two reconciliations are further apart than this many seconds, nothing is known of the
-    time between.
+    time between. `due`: what was just seen to be due; None: it is read too.
 
     Raises TruthUnavailable or BeliefUnreadable if any part cannot be read.
     """
     # Truth before Belief: work that finishes in between is seen as covered, not as due twice.
-    due = tuple(store.due(now))
+    due = tuple(store.due(now) if due is None else due)
     refused = refusing.waiting(store.heartbeats(BLIND), now)
     paused = manifest_pauses.waiting(store.heartbeats(MANIFEST), now)
     stale = tuple(
@@ -75,6 +81,7 @@ def observe(store: Store, belief: Belief, now: float, gap: float = 60.0) -> Snap
         stale_manifests=stale,
         watching_since=_watching_since(last, now, gap),
         generation=last.generation if last else 0,
+        compared_at=last.at if last else None,
         seconds_per_row=paces,
         regrading=regrading,
         held=held,

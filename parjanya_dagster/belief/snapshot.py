@@ -141,6 +141,7 @@ class Snapshot:
     stale_manifests: tuple[str, ...] = ()  # batches
     watching_since: float = 0.0  # since when reconciliations complete without a gap
     generation: int = 0  # of the last completed reconciliation
+    compared_at: float | None = None  # when that was
     seconds_per_row: Mapping[str, float] = field(default_factory=dict)  # stage -> measured
     succeeded: tuple[EndedRun, ...] = ()
     pulses: frozenset[str] = frozenset()  # run ids that ever gave a sign and are not forgotten

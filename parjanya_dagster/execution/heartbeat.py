@@ -24,6 +24,7 @@ from parjanya_dagster.truth.store import Heartbeats, Measurements
 log = get_logger(__name__)
 FEWEST = 5  # rows from which the seconds per row are worth noting
 NEW = 0.3  # weight of the newest measurement
+BRIEF = 2.0  # seconds for which finishing a stage is not worth a sign of its own
 HUNG = 75  # exit status of a run that ended itself
 
 
@@ -36,7 +37,8 @@ class RunHeartbeat:
     """Heartbeats of a run, from a thread, for as long as the block over one stage lasts.
 
     `silence` and `stall` in seconds: the run counts as dead after so long without a sign, and
-    ends itself after so long without an outcome.
+    ends itself after so long without an outcome. `brief`: seconds that finishing takes at least,
+    if it is told.
     """
 
     def __init__(
@@ -50,13 +52,14 @@ class RunHeartbeat:
         stall: float,
         end: Callable[[], None] = _end,
         book: Book | None = None,
+        brief: float = BRIEF,
     ) -> None:
         self._store, self._name, self._stage, self._clock = store, f"{RUN}:{run_id}", stage, clock
-        self._every, self._stall, self._end = silence / 8, stall, end
+        self._every, self._brief, self._stall, self._end = silence / 8, brief, stall, end
         self._book = book
         self._phase = Phase.WORKING
         self._progress_at = clock()
-        self._done = threading.Event()
+        self._done, self._turned = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def over(self, work: StageWork) -> StageWork:
@@ -67,8 +70,13 @@ class RunHeartbeat:
         self._progress_at = self._clock()
 
     def finishing(self) -> None:
-        """No more rows are claimed at this stage: what becomes due now is another run's."""
-        self._enter(Phase.FINISHING)
+        """No more rows are claimed at this stage: what becomes due now is another run's.
+
+        It is told from the thread, unless the stage is left a moment later.
+        """
+        self._phase = Phase.FINISHING
+        self.progress()
+        self._turned.set()
 
     def beat(self) -> None:
         """Give one sign. A store that does not answer is not this run's death."""
@@ -100,18 +108,20 @@ class RunHeartbeat:
         trace: TracebackType | None,
     ) -> None:
         self._done.set()
+        self._turned.set()
         self._thread.join()
         if self._book is not None:
             self._book.write(closed=True)
-        self._enter(Phase.LEFT)
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
+        self._phase = Phase.LEFT
         self.progress()
         self.beat()
 
     def _run(self) -> None:
-        while not self._done.wait(self._every):
+        while not self._done.is_set():
+            if self._turned.wait(self._every):
+                self._turned.clear()
+                if self._done.wait(self._brief):
+                    return
             self.watch()
             self.beat()
             if self._book is not None:

@@ -24,9 +24,11 @@ log = get_logger(__name__)
 THREADS = 16  # objects looked for side by side
 FIRST = STAGES[0]
 NO_PREVIEW = "its preview is missing, so it is validated again"
+FRESH = 900.0  # seconds for which a preview is taken to be where it was put
 MOST_RESETS = 3  # times that a row is sent back from here
 PIXELS = ("enriched", "scored")
 """The stages that work on previews. Deciding needs recorded evidence alone."""
+ON_PREVIEW = frozenset(str(WAITS_FOR[stage]) for stage in PIXELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +62,16 @@ class Eligibility:
         rows = self._due(request)
         if not rows:
             return True  # a manifest to write, or too much else to look through
+        now = self.clock()
+        doubtful = [row for row in rows if not _just_validated(row, now)]
         with ThreadPoolExecutor(THREADS, "eligible") as pool:
-            missing = list(zip(rows, pool.map(self._missing, rows), strict=True))
+            missing = list(zip(doubtful, pool.map(self._missing, doubtful), strict=True))
         gone = [row.image_id for row, what in missing if what == "object"]
         without_preview = [
             row.image_id
             for row, what in missing
             if what == "preview" and self._reset_may_help(row.image_id)
         ]
-        now = self.clock()
         if without_preview:
             back = Reset(stage=FIRST, reason=NO_PREVIEW)
             self.store.reset_images(without_preview, back, now)
@@ -84,7 +87,7 @@ class Eligibility:
 
     def _missing(self, row: ImageRow) -> str:
         """What the row lacks: its object or its preview. Empty: nothing."""
-        on_preview = row.pipeline_status in {str(WAITS_FOR[stage]) for stage in PIXELS}
+        on_preview = row.pipeline_status in ON_PREVIEW
         preview = (row.preview_bucket or "", row.preview_key or "")
         if on_preview and row.preview_key and self._is_there(*preview):
             return ""
@@ -105,3 +108,10 @@ class Eligibility:
         except StorageUnavailable:
             return True
         return True
+
+
+def _just_validated(row: ImageRow, now: float) -> bool:
+    """Whether a row's preview is younger than its arrival, which was a moment ago. Each look at the
+    bucket is paid for. Should it be gone, the work itself sends the row back."""
+    waits = row.pipeline_status in ON_PREVIEW and bool(row.preview_key)
+    return waits and 0.0 <= now - row.arrived_at < FRESH

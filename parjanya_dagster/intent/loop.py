@@ -81,9 +81,10 @@ class Loop:
         settled = False
         while True:
             self.advance_regrades(end)
+            just_seen = None
             if not settled:
-                due = self._settle(end, due)
-            emission = self.run_pass(end)
+                due = just_seen = self._settle(end, due)
+            emission = self.run_pass(end, just_seen)
             yield emission
             if emission.asks_for_work:
                 return
@@ -94,8 +95,9 @@ class Loop:
             if emission.add_keys or not self._await_change(due, end):
                 return
 
-    def run_pass(self, end: float) -> Emission:
-        """Compare once, and emit. `end`: when the tick ends."""
+    def run_pass(self, end: float, due: Sequence[DueBatch] | None = None) -> Emission:
+        """Compare once, and emit. `end`: when the tick ends. `due`: what was just seen to be due;
+        None: it is looked at."""
 
         def choose(plan: Plan) -> tuple[Request, ...]:
             if plan.add_keys and self.clock() < end:
@@ -110,6 +112,7 @@ class Loop:
             self.clock,
             choose=choose,
             gap=self.timing.gap,
+            due=due,
         )
         requests = reconciled.requests
         messages = tuple(request for request in requests if self.dispatcher.takes(request))
@@ -132,9 +135,10 @@ class Loop:
         due = self.store.due(began)
         still = StandingStill(before, due, began)
         while due and (now := self.clock()) < min(began + self.timing.settle_most, end):
-            if now - still.since >= self.timing.settle:
+            left = self.timing.settle - (now - still.since)
+            if left <= 0:
                 break
-            self.pause(self.timing.settle / 2)
+            self.pause(max(left, self.timing.settle / 2))  # each look is paid for on DynamoDB
             due = self.store.due(self.clock())
             still.look(due, self.clock())
         return due

@@ -21,6 +21,7 @@ from parjanya_dagster.intent import future_times
 from parjanya_dagster.intent.plan import Limits, Plan, Request, plan
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
+from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
 
@@ -55,19 +56,24 @@ def reconcile(
     choose: Callable[[Plan], tuple[Request, ...]] = all_requests,
     gap: float = 60.0,
     budget: float = 30.0,
+    due: Sequence[DueBatch] | None = None,
 ) -> Reconciled:
     """Compare Truth with what runs.
 
     `choose`: which requests of the plan are emitted. `gap`: seconds since the last reconciliation
     after which nothing is known of the time between. `budget`: seconds after which expiring runs
-    waits for the next reconciliation. Raises TruthUnavailable or BeliefUnreadable.
+    waits for the next reconciliation. `due`: what was just seen to be due, by whoever has looked;
+    None: it is looked at here. Raises TruthUnavailable or BeliefUnreadable.
     """
     started = clock()
-    future_times.pull_back(store, started, limits.lease)
     expired_leases = store.expire_leases(started, MOST_EXPIRED_LEASES)
+    if expired_leases:
+        due = None  # of rows whose lease ran out some have failed for that
     store.fold_counts()
     with blind_loops.noted(store, RECONCILER, started):
-        snapshot = observe(store, belief, started, gap)
+        snapshot = observe(store, belief, started, gap, due)
+    if future_times.may_be_looked_for(started, snapshot.compared_at):
+        future_times.pull_back_all(store, limits.lease, clock, started + budget / 3)
     # Never one that Dagster has seen, even where Truth was restored from a backup.
     generation = max(snapshot.generation + 1, int(started))
     planned = plan(snapshot, lanes, limits, generation)

@@ -156,12 +156,14 @@ class Infer:
             claim.image_id: self._fingerprint(claim.row.evidence.get("validated"))
             for claim in claims
         }
-        own = self._under([(claim.row, asked[claim.image_id]) for claim in claims])
+        own = self._under(
+            [(claim.row, asked[claim.image_id]) for claim in claims if self._ever_did(claim.row)]
+        )
         others = [claim for claim in claims if claim.image_id not in own]
         equals: dict[str, list[ImageRow]] = {}
         for tenant in sorted({claim.row.tenant for claim in others}):
             shas = {str(c.row.sha256) for c in others if c.row.tenant == tenant and c.row.sha256}
-            twins = self._store.twins(tenant, shas, EQUALS)
+            twins = self._store.twins(tenant, shas, EQUALS, but=[c.image_id for c in others])
             equals |= {f"{tenant}/{sha}": rows for sha, rows in twins.items()}
         wanted: dict[str, ImageRow] = {}
         for claim in others:
@@ -190,6 +192,10 @@ class Infer:
     def _under(self, rows: Sequence[tuple[ImageRow, str]]) -> dict[str, Evidence]:
         recorded = self._store.evidence([replace(row, evidence={self.stage: f}) for row, f in rows])
         return {image: stages[self.stage] for image, stages in recorded.items()}
+
+    def _ever_did(self, row: ImageRow) -> bool:
+        """Whether anything of this stage was recorded of a row: it keeps the last of each."""
+        return self.stage in row.evidence
 
     def _fingerprint(self, validated: str | None) -> str:
         return fingerprint(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.truth.dynamo import changes, keys, pages
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.filing_log import FilingLog
+from parjanya_dagster.truth.dynamo.held import Held
 from parjanya_dagster.truth.dynamo.noted import Noted
 from parjanya_dagster.truth.dynamo.old_queue import STILL
 from parjanya_dagster.truth.dynamo.recent import Recent
@@ -40,7 +41,8 @@ class Base:
         self.filings = FilingLog(wire, objects)
         self.recent = Recent()
         self.noted = Noted()
-        wire.wrote = self.recent.note
+        self.held = Held()
+        wire.wrote = self._wrote
         self.rules = rules or Rules()
         self.batch_size = batch_size
         self.rng = rng or random.Random()
@@ -49,6 +51,10 @@ class Base:
     def adopts(self) -> bool:
         """Whether a process of a version before 4 of the table may still write as it did."""
         return STILL in (self.wire.get(keys.SCHEMA) or {})
+
+    def _wrote(self, writes: Sequence[Write]) -> None:
+        self.recent.note(writes)
+        self.held.note(writes)
 
     def _read(self, image_ids: Iterable[str]) -> dict[str, Stored]:
         items = self.wire.get_all(keys.image(image_id) for image_id in image_ids if image_id)
@@ -68,16 +74,19 @@ class Base:
         image_ids: Iterable[str],
         decide: Callable[[Stored], Writing | None],
         before: Callable[[], None] | None = None,
+        known: Mapping[str, Stored] | None = None,
     ) -> set[str]:
         """Change rows as `decide` says. None leaves a row alone. Returns the ids that changed.
 
         A row that another writer changed meanwhile is read again, and decided on again. `before`
-        is called after the decisions and before the writes.
+        is called after the decisions and before the writes. `known`: rows that need not be read
+        first, since the writes are on the condition that they are as they were.
         """
         waiting = sorted(set(image_ids))
         done: set[str] = set()
+        stored = dict(known or {})
         for _ in range(ROUNDS):
-            stored = self._read(waiting)
+            stored |= self._read(image_id for image_id in waiting if image_id not in stored)
             decided = [decide(stored[image_id]) for image_id in waiting if image_id in stored]
             if before is not None:
                 before()
@@ -86,7 +95,7 @@ class Base:
             done |= {writing.image_id for writing in writings} - lost
             if not lost:
                 return done
-            waiting = sorted(lost)
+            waiting, stored = sorted(lost), {}
         raise TruthUnavailable(f"{len(waiting)} rows are changed by others all the time.")
 
     def _write(self, writings: Sequence[Writing]) -> set[str]:

@@ -82,6 +82,7 @@ class Writing:
     writes: Sequence[Write]
     counts: Counts = field(default_factory=dict)
     entries: Sequence[Entry] = ()  # what pages say of it, before
+    member: Key | None = None  # of its batch, if it is new: written before, and says nothing alone
 
 
 def stored_of(item: Mapping[str, Any]) -> Stored:
@@ -170,12 +171,10 @@ def insert(row: ImageRow, events: Sequence[Event]) -> Writing:
     new = Stored(row, len(events))
     return Writing(
         row.image_id,
-        [
-            Put(keys.image(row.image_id), item_of(new), ABSENT),
-            Put(keys.member(row.batch, row.image_id), {}),
-        ],
+        [Put(keys.image(row.image_id), item_of(new), ABSENT)],
         moved(None, row, events[1:]),
         [Entry(image_id=row.image_id, first=1, events=events)],
+        keys.member(row.batch, row.image_id),
     )
 
 

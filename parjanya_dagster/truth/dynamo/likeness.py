@@ -7,7 +7,7 @@ table there are items by key as well, which are read beside it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain, islice
 
 from parjanya_dagster.truth.dynamo import codec, keys
@@ -25,10 +25,16 @@ class Likeness(Base):
     """The part of the store that finds duplicates."""
 
     def twins(
-        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+        self,
+        tenant: str,
+        sha256: Iterable[str],
+        limit: int | None = None,
+        but: Collection[str] = (),
     ) -> dict[str, list[ImageRow]]:
         hashes = sorted(set(sha256))
-        twins = self.wire.each(lambda sha: self._twins(tenant, sha, limit), hashes)
+        twins = self.wire.each(
+            lambda sha: self._twins(tenant, sha, limit, but=frozenset(but)), hashes
+        )
         return {sha: rows for sha, rows in zip(hashes, twins, strict=True) if rows}
 
     def twin_ids(
@@ -44,21 +50,30 @@ class Likeness(Base):
         return self._twins(tenant, sha256, limit, after)
 
     def _twins(
-        self, tenant: str, sha256: str, limit: int | None, after: ImageRow | None = None
+        self,
+        tenant: str,
+        sha256: str,
+        limit: int | None,
+        after: ImageRow | None = None,
+        but: Collection[str] = (),
     ) -> list[ImageRow]:
         where = (">", keys.arrival(after)) if after is not None else None
         pages = self.wire.query(keys.twin(tenant, sha256), where, index="twins")
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)
         rows: list[ImageRow] = []
+        known = 0
         while page := list(islice(ids, PAGE)):
+            asked = [image_id for image_id in page if image_id not in but]
+            known += len(page) - len(asked)
             rows += [
                 row
-                for row in self._rows(page)
+                for row in self._rows(asked)
                 if row.object_state == PRESENT and row.sha256 == sha256
             ]
-            if limit is not None and len(rows) >= limit:
+            if limit is not None and len(rows) + known >= limit:
                 break
-        return sorted(rows, key=lambda row: (row.landed_at, row.image_id))[:limit]
+        rows.sort(key=lambda row: (row.landed_at, row.image_id))
+        return rows if limit is None else rows[: max(0, limit - known)]
 
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int

@@ -28,7 +28,7 @@ from parjanya_dagster.truth.storable import storable
 
 log = get_logger(__name__)
 
-SMALL = 12_000  # bytes of entries that share a page, each compressed by itself: 3 units to read
+SMALL = 48_000  # bytes of entries that share a page, each compressed by itself: 9 units to read
 PART = 300_000  # bytes of an item of a long page
 NAME = 12  # bytes of a page's name
 EVENTS = ""

@@ -36,6 +36,7 @@ class Recent:
         self.clock = clock
         self._places: dict[str, Place] = {}  # by image id, the oldest note first
         self._lock = threading.Lock()
+        self.taken = 0  # leases that this process took
 
     def __len__(self) -> int:
         return len(self._places)
@@ -47,6 +48,7 @@ class Recent:
             for put in writes:
                 if isinstance(put, Put) and put.key[1] == ROW:
                     place = _place(put, now)
+                    self.taken += "lease_pk" in put.item
                     self._places.pop(place.image_id, None)  # the newest note is the last
                     self._places[place.image_id] = place
             for image_id in [each.image_id for each in _while_old(self._places.values(), now)]:

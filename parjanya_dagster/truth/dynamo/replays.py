@@ -27,7 +27,7 @@ class Replays(Base):
         total = 0
 
         def decide(stored: Stored) -> Writing | None:
-            if marks & set(stored.marks):
+            if stored.row.batch not in batches or marks & set(stored.marks):
                 return None
             change = transitions.reset(stored.row, to, now)
             return (

@@ -14,6 +14,7 @@ from parjanya_dagster.truth.dynamo import changes, codec, keys, queue
 from parjanya_dagster.truth.dynamo.changes import Stored, Writing
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.filing_log import Image
+from parjanya_dagster.truth.dynamo.held import holds
 from parjanya_dagster.truth.dynamo.histories import Histories
 from parjanya_dagster.truth.dynamo.old_queue import adopt
 from parjanya_dagster.truth.dynamo.pages import Pointers
@@ -23,14 +24,17 @@ from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, Status
 
-SOON = 5.0  # seconds for which it is known which leases end
+SEEN = 5.0  # seconds for which it is known which leases there are
+Seen = tuple[float, int, list[Item]]
+"""When leases were read, how many this process had taken by then, and the leases."""
+NOTHING_SEEN: Seen = float("-inf"), 0, []
 SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
 class Work(Histories):
     """The part of the store that workers and the reconciler use."""
 
-    _ends: tuple[float, list[tuple[float, str]]] = float("-inf"), []
+    _seen = NOTHING_SEEN
 
     def due(
         self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
@@ -82,24 +86,25 @@ class Work(Histories):
 
     def _lapsed(self, now: float) -> list[ImageRow]:
         """Rows whose lease ran out, and that nobody freed yet: they are in no index of due work."""
-        names = [keys.image(image_id) for until, image_id in self._ending(now) if until <= now]
+        names = [
+            keys.image(queue.image_id(item)) for item in self._leases(now) if _until(item) <= now
+        ]
         rows = [changes.stored_of(item).row for item in self.wire.get_all(names).values()]
         return [row for row in rows if row.lease_owner is not None and _due(row, now)]
 
-    def _ending(self, now: float) -> list[tuple[float, str]]:
-        """Leases that end soon or have ended. A tick looks many times, and each asks 16 partitions.
+    def _leases(self, now: float) -> list[Item]:
+        """Leases as the index had them within the last seconds, and after what this process took.
 
-        They are candidates: a lease may have been prolonged, and one that was taken meanwhile for
-        less than those seconds is seen as much later.
+        A tick asks many times, and each time costs 16 requests. They are candidates: a lease may
+        have been prolonged or given back. One that another process took a moment ago is seen as
+        much later, as where the index is late. A worker has heartbeats meanwhile.
         """
-        asked, ending = self._ends
-        if not 0 <= now - asked < SOON:
-            ending = [
-                (float(item["lease_until"]["N"]), queue.image_id(item))
-                for item in self._leased(("<=", now + SOON))
-            ]
-            self._ends = now, ending
-        return ending
+        asked, taken, leases = self._seen
+        if not 0 <= now - asked < SEEN or taken != self.recent.taken:
+            taken = self.recent.taken
+            leases = self._leased()
+            self._seen = now, taken, leases
+        return leases
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
@@ -268,7 +273,7 @@ class Work(Histories):
 
         def decide(stored: Stored) -> Writing | None:
             claim, outcome = by_id[stored.row.image_id]
-            if not _holds(claim, stored):
+            if not holds(claim, stored):
                 return None
             change = transitions.finish(claim, outcome, now, run_id, self.rules, self.rng)
             onward = None if keep is None else transitions.go_on(claim, change, keep, now)
@@ -290,7 +295,8 @@ class Work(Histories):
             self._file([by_id[image][0].row for image in alike.keys() - filed], alike)
             filed.update(alike)
 
-        applied = frozenset(self._change(by_id, decide, before))
+        ours = self.held.of({image_id: claim for image_id, (claim, _) in by_id.items()})
+        applied = frozenset(self._change(by_id, decide, before, ours))
         going_on = tuple(claim for image_id, claim in kept.items() if image_id in applied)
         return Committed(applied, frozenset(by_id.keys() - applied), going_on)
 
@@ -312,20 +318,21 @@ class Work(Histories):
 
         def decide(stored: Stored) -> Writing | None:
             claim = by_id[stored.row.image_id]
-            if not _holds(claim, stored):
+            if not holds(claim, stored):
                 return None
             change = transitions.release(claim, now, reason, run_id)
             return changes.change(stored, change, expect=stored.held)
 
-        return len(self._change(by_id, decide))
+        return len(self._change(by_id, decide, known=self.held.of(by_id)))
 
     # --- leases ---
 
     def leases(self, now: float) -> dict[str, float]:
         last: dict[str, float] = {}
-        for item in self._leased((">", now)):
-            owner = codec.text(item, "lease_owner")
-            last[owner] = max(last.get(owner, 0.0), float(item["lease_until"]["N"]))
+        for item in self._leases(now):
+            if (until := _until(item)) > now:
+                owner = codec.text(item, "lease_owner")
+                last[owner] = max(last.get(owner, 0.0), until)
         return last
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
@@ -335,11 +342,12 @@ class Work(Histories):
 
     def _expire(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
         """Free up to `limit` rows whose lease ran out, of these batches where they are given."""
-        groups = None if batches is None else sorted({keys.group(batch) for batch in batches})
-        expired = sorted(
-            self._leased(("<=", now), groups=groups),
-            key=lambda item: float(item["lease_until"]["N"]),
-        )
+        if batches is None:
+            ended = [item for item in self._leases(now) if _until(item) <= now]
+        else:
+            groups = sorted({keys.group(batch) for batch in batches})
+            ended = self._leased(("<=", now), groups=groups)
+        expired = sorted(ended, key=_until)
         ours = [
             queue.image_id(item)
             for item in expired
@@ -352,7 +360,10 @@ class Work(Histories):
                 return None
             return changes.change(stored, transitions.expire_lease(row, now, self.rules))
 
-        return len(self._change(ours[:limit], decide)) if ours else 0
+        freed = len(self._change(ours[:limit], decide)) if ours else 0
+        if freed:
+            self._seen = NOTHING_SEEN
+        return freed
 
     def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
         waiting = self.wire.each(
@@ -376,7 +387,7 @@ class Work(Histories):
 
     def _leased(
         self,
-        where: tuple[str, float],
+        where: tuple[str, float] | None = None,
         most: int | None = None,
         groups: Sequence[str] | None = None,
     ) -> list[Item]:
@@ -394,6 +405,10 @@ def _line(status: str, batch: str, suspect: bool) -> tuple[str, str]:
     return keys.group(batch), keys.line(status, batch, suspect)
 
 
+def _until(lease: Item) -> float:
+    return float(lease["lease_until"]["N"])
+
+
 def _is_free(row: ImageRow, now: float) -> bool:
     return row.lease_owner is None and _due(row, now)
 
@@ -406,7 +421,3 @@ def _points(pages: Pointers, stage: str, page: str) -> Pointers:
     """Pointers of which that of a stage leads to a page. Empty: it leads nowhere."""
     others = {name: to for name, to in pages.items() if name != stage}
     return {**others, stage: page} if page else others
-
-
-def _holds(claim: Claim, stored: Stored) -> bool:
-    return (stored.row.fence, stored.row.lease_owner) == (claim.row.fence, claim.owner)

@@ -6,7 +6,7 @@ All are look-ups by key, in the order of arrival.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Text, cast, func, literal, select, true, tuple_
@@ -60,12 +60,18 @@ class Likeness(Base):
     """The part of the store that finds duplicates."""
 
     def twins(
-        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+        self,
+        tenant: str,
+        sha256: Iterable[str],
+        limit: int | None = None,
+        but: Collection[str] = (),
     ) -> dict[str, list[ImageRow]]:
+        known = frozenset(but)
         with reading(self.engine) as connection:
-            ids = first_twins(connection, tenant, sha256, limit)
+            first = first_twins(connection, tenant, sha256, limit)
+            ids = {sha: [i for i in same if i not in known] for sha, same in first.items()}
             rows = _rows(connection, [image_id for same in ids.values() for image_id in same])
-        return {sha: [rows[image_id] for image_id in same] for sha, same in ids.items()}
+        return {sha: [rows[image_id] for image_id in same] for sha, same in ids.items() if same}
 
     def twin_ids(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None

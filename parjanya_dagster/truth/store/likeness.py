@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from parjanya_dagster.truth.models import ImageRow
@@ -16,11 +16,16 @@ class Likenesses(Protocol):
     """Images with the same bytes and images that look alike."""
 
     def twins(
-        self, tenant: str, sha256: Iterable[str], limit: int | None = None
+        self,
+        tenant: str,
+        sha256: Iterable[str],
+        limit: int | None = None,
+        but: Collection[str] = (),
     ) -> dict[str, list[ImageRow]]:
         """Present rows of a tenant by the hash of their bytes, earliest arrival first.
 
-        With a limit, at most so many of each hash.
+        With a limit, the first so many of each hash. Of those the ids in `but` are left out:
+        whoever asks knows them.
         """
 
     def twin_ids(

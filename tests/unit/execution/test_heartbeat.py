@@ -52,12 +52,33 @@ def said(store: SqlStore) -> Mapping[str, Any]:
     return store.heartbeats(RUN)[f"{RUN}:r1"].payload
 
 
-def test_a_sign_is_given_at_once_and_the_phases_follow(store: SqlStore, clock: Clock) -> None:
-    with signs(store, clock) as given:
-        assert (said(store)["stage"], said(store)["phase"]) == ("validated", Phase.WORKING)
+class Phases:
+    """Listens to signs of life: the phases that they tell."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.finishing = threading.Event()
+
+    def beat(self, name: str, now: float, payload: Mapping[str, Any]) -> None:
+        self.told.append(payload["phase"])
+        if payload["phase"] == Phase.FINISHING:
+            self.finishing.set()
+
+
+def test_a_sign_is_given_at_once_and_the_phases_follow(clock: Clock) -> None:
+    phases = Phases()
+    with signs(phases, clock, brief=0.0) as given:
+        assert phases.told == [Phase.WORKING]
         given.finishing()
-        assert said(store)["phase"] == Phase.FINISHING
-    assert said(store)["phase"] == Phase.LEFT
+        assert phases.finishing.wait(600)
+    assert phases.told[-1] == Phase.LEFT
+
+
+def test_finishing_that_is_over_at_once_is_not_told(clock: Clock) -> None:
+    phases = Phases()
+    with signs(phases, clock, brief=600.0) as given:
+        given.finishing()
+    assert phases.told == [Phase.WORKING, Phase.LEFT]
 
 
 def test_signs_go_on_beside_the_work(store: SqlStore, clock: Clock) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.intent.eligibility import FRESH
 from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.lanes import SPLIT, Lane
 from parjanya_dagster.objects.store import ObjectInfo
@@ -15,13 +16,21 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.requests import Reset
 from tests.support import world
+from tests.support.clock import Clock
 
 CPU, GPU = SPLIT
 
 
 @pytest.fixture
-def place(platform: Platform) -> Platform:
-    """Three images that are validated: their previews lie where their rows say."""
+def place(fresh: Platform, clock: Clock) -> Platform:
+    """The same a while later: previews may have gone."""
+    clock.pass_by(FRESH)
+    return fresh
+
+
+@pytest.fixture
+def fresh(platform: Platform) -> Platform:
+    """Three images that are just validated: their previews lie where their rows say."""
     for name in ("a", "b", "c"):
         platform.objects.put("acme", f"incoming/{name}.jpg", b"x", "image/jpeg")
     platform.sweeper.sweep(platform.clock() + 1e9)
@@ -103,6 +112,14 @@ def test_what_cannot_be_read_is_taken_for_there(place: Platform) -> None:
     eligibility = replace(place.eligibility, objects=Away())  # type: ignore[arg-type]
     assert eligibility.check(request(place))
     assert rows(place) == before
+
+
+def test_what_was_just_validated_is_not_looked_for(fresh: Platform) -> None:
+    class Paid:
+        def head(self, bucket: str, key: str) -> ObjectInfo:
+            raise AssertionError("a look at the bucket is paid for")
+
+    assert replace(fresh.eligibility, objects=Paid()).check(request(fresh))  # type: ignore[arg-type]
 
 
 def test_no_more_is_looked_at_than_is_allowed(place: Platform) -> None:

@@ -185,13 +185,33 @@ def test_what_was_due_before_and_waits_hurries_no_burst(
     number = itertools.count(1)
 
     def pause(seconds: float) -> None:
-        clock.pass_by(seconds)
-        if clock() < NOON + 2.0:
-            arrive(store, [next(number)], clock())
+        for _ in range(7):
+            clock.pass_by(seconds / 7)
+            if clock() < NOON + 2.0:
+                arrive(store, [next(number)], clock())
 
     due = replace(loop, pause=pause)._settle(NOON + TIMING.tick, before)
     assert sum(one.rows for one in due if one.tenant != "bolt") == next(number)
     assert clock() >= NOON + 2.0 + TIMING.settle
+
+
+def test_what_is_due_is_looked_at_twice_before_a_run_is_asked_for(
+    platform: Platform, loop: Loop, store: Store, dagster: Idle, clock: Clock
+) -> None:
+    """On DynamoDB each look is paid for, and a single image pays for all of them."""
+    world.arrive(store, 1, now=NOON)
+    dagster.keys += tuple(store.batches())
+    looks = []
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            if name == "due":
+                looks.append(clock())
+            return getattr(store, name)
+
+    (only,) = take(replace(loop, store=Counted()), dagster)  # type: ignore[arg-type]
+    assert only.runs
+    assert looks == [NOON, NOON + TIMING.settle]
 
 
 # --- wait ---------------------------------------------------------------------------------------

@@ -104,6 +104,32 @@ def test_a_run_that_died_with_rows_in_its_hands_is_remembered_after_its_leases_r
     assert last.heard == {}
 
 
+def test_rows_whose_lease_ran_out_are_looked_at_again(store: SqlStore, belief: Runs) -> None:
+    """What was seen to be due just before has them. They may have failed since, for that."""
+    arrive(store, 1)
+    for _ in range(store.rules.max_attempts):
+        store.expire_leases(belief.clock())
+        belief.clock.now += 20_000.0
+        assert claim(store, now=belief.clock(), lease=100.0)
+        belief.clock.now += 100.0
+    due = store.due(belief.clock())
+    assert [one.rows for one in due] == [1]
+    done = reconcile(store, belief, EMBEDDED, Limits(), belief.clock, due=due)
+    assert (done.expired_leases, done.plan.due_rows) == (1, 0)
+
+
+def test_rows_of_the_far_future_are_looked_for_once_a_minute(
+    store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    look = store.due_later
+    monkeypatch.setattr(store, "due_later", lambda *a: looks.append(belief.clock()) or look(*a))
+    for seconds in (0.0, 20.0, 40.0, 60.0, 80.0):
+        belief.clock.now = NOON + seconds
+        tick(store, belief)
+    assert looks == [NOON, NOON + 60.0]
+
+
 def test_rows_of_the_far_future_are_made_due(store: SqlStore, belief: Runs) -> None:
     (image,) = arrive(store, 1, now=NOON + 30 * 86_400.0)
     tick(store, belief)
