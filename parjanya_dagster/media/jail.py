@@ -82,7 +82,7 @@ def import_all() -> None:
     import encodings.utf_16  # noqa: F401
     from xml.etree import ElementTree
 
-    import numpy as np  # noqa: F401
+    import numpy.fft  # noqa: F401
     import pillow_heif  # noqa: F401
     import pyvips  # noqa: F401
     import rawpy  # noqa: F401
