@@ -33,7 +33,6 @@ class Notice:
     def __init__(self, seconds: float = 10.0) -> None:
         self.seconds = seconds
         self._told = threading.Event()
-        self._over = threading.Event()
         self._heard = 0  # the number of the signal
         self._in_hand: list[Callable[[], None]] = []
 
@@ -85,38 +84,45 @@ class Notice:
 
         for number in SIGNALS:
             signal.signal(number, handle)
-        thread = threading.Thread(target=self._listen, args=(reading,), name="notice", daemon=True)
+        over = threading.Event()  # of this block: a run has one for each of its stages
+        thread = threading.Thread(
+            target=self._listen, args=(reading, over), name="notice", daemon=True
+        )
         thread.start()
+        again = passed_on
         try:
             yield
-            again = passed_on and bool(self._heard)
+        except Exception:  # of the stage, and whoever asked for the end has not been heard
+            raise
         except BaseException:
             again = False
             raise
         finally:
+            over.set()
+            os.write(writing, b"\0")
+            thread.join()  # while our handlers hold: it may send a last signal
             for number, one in before.items():
                 signal.signal(number, one)
             signal.set_wakeup_fd(woken)
-            self._over.set()
-            os.write(writing, b"\0")
-            thread.join()
             os.close(writing)
             os.close(reading)
-            if again:
+            if again and self._heard:
                 signal.raise_signal(self._heard)
 
-    def _listen(self, reading: int) -> None:
+    def _listen(self, reading: int, over: threading.Event) -> None:
         """Until it is over. Signals of other kinds come here, too."""
-        while not self._over.is_set():
+        while not over.is_set():
             ours = [number for number in os.read(reading, 64) if number in SIGNALS]
             if not ours:
                 continue
             self._told.set()
-            if self._over.wait(self.seconds / 2) or not self._in_hand:
+            if over.wait(self.seconds / 2) or not self._in_hand:
                 return
             log.warning("handed_back_in_time", batches=len(self._in_hand))
             for hand_back in tuple(self._in_hand):
                 hand_back()
+            if over.is_set() or not self._in_hand:
+                return  # the main thread came to its end meanwhile
             # What goes on in the main thread serves nobody now.
             with suppress(ProcessLookupError):
                 os.kill(os.getpid(), ours[0])

@@ -123,34 +123,33 @@ def work_off(
         started = clock()
         hand = Hand(store, owner, clock, kept)
         with notice.in_hand(hand.let_go):
-            with spans.span("claim") as noted:
-                ours = kept.take(work.stage)
-                claims = ours or store.claim(
-                    ClaimRequest(
-                        stage=work.stage,
-                        batches=batches,
-                        limit=size,
-                        owner=owner,
-                        lease=pace.lease,
-                        ahead=ahead,
-                    ),
-                    started,
-                )
-                hand.claims = claims
-                noted.note(**about(claims))
-            tally.commit_seconds += clock() - started
-            if not claims:
-                break
-            few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
-            last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
-            with Lease(store, claims, pace.lease, clock):
-                try:
+            try:
+                with spans.span("claim") as noted:
+                    hand.claims = ours = kept.take(work.stage)
+                    hand.claims = claims = ours or store.claim(
+                        ClaimRequest(
+                            stage=work.stage,
+                            batches=batches,
+                            limit=size,
+                            owner=owner,
+                            lease=pace.lease,
+                            ahead=ahead,
+                        ),
+                        started,
+                    )
+                    noted.note(**about(claims))
+                tally.commit_seconds += clock() - started
+                if not claims:
+                    break
+                few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
+                last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
+                with Lease(store, claims, pace.lease, clock):
                     onward = kept if keeps else None
                     _one_batch(store, work, claims, owner, pace, clock, tally, onward, last, notice)
-                except BaseException as error:
-                    # We are stopped, or the infrastructure failed.
-                    hand_back(store, claims, f"{type(error).__name__}: {error}", owner, clock)
-                    raise
+            except BaseException as error:
+                # We are stopped, or the infrastructure failed.
+                hand_back(store, hand.claims, f"{type(error).__name__}: {error}", owner, clock)
+                raise
         # The first image that needs a model waits for it, and is not slow for that.
         loading = work.load_seconds - loaded
         loaded += loading

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from parjanya_dagster.execution.notice import Notice
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import ImageRow
@@ -96,6 +98,25 @@ def test_a_signal_with_nothing_in_hand_is_passed_on_at_once() -> None:
         assert notice.given()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _fail_after_a_signal(notice: Notice) -> None:
+    with notice.listening(passed_on=True), notice.in_hand(lambda: None):
+        signal.raise_signal(signal.SIGINT)
+        raise OSError("Truth does not answer")
+
+
+def test_a_stage_that_fails_does_not_hide_that_the_process_was_told_to_end() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        notice = Notice(LONG)
+        with pytest.raises(KeyboardInterrupt):
+            _fail_after_a_signal(notice)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_thread_hears_nothing_and_is_not_disturbed() -> None:

@@ -61,6 +61,8 @@ def _stage(how: str, home: str, seconds: float) -> None:
     store = open_store(f"sqlite:///{home}/truth.db")
     notice, clock = Notice(seconds), Clock()
     with notice.listening(passed_on=True):
+        pass  # an earlier stage of the same run
+    with notice.listening(passed_on=True):
         work_off(
             store,
             Work(notice, clock, how == "native"),
