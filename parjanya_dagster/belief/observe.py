@@ -61,6 +61,9 @@ def observe(
     last = store.reconciliation()
     heard = last.heard if last else {}
     seen = belief.read(now)
+    if any(one.run_id in leases and not _held_rows(heard.get(one.run_id)) for one in seen.failed):
+        # It may have handed its rows back as it failed, after the leases were read.
+        leases = store.leases(now, anew=True)
     return Snapshot(
         now=now,
         due=due,

@@ -72,8 +72,6 @@ def reconcile(
     store.fold_counts()
     with blind_loops.noted(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap, due)
-    if future_times.may_be_looked_for(started, snapshot.compared_at):
-        future_times.pull_back_all(store, limits.lease, clock, started + budget / 3)
     # Never one that Dagster has seen, even where Truth was restored from a backup.
     generation = max(snapshot.generation + 1, int(started))
     planned = plan(snapshot, lanes, limits, generation)
@@ -95,9 +93,12 @@ def reconcile(
         expired_leases=expired_leases,
         expired_runs=expired_runs,
     )
+    at = clock()  # compared with that of the last one: a pass may begin before a minute does
+    if future_times.may_be_looked_for(at, snapshot.compared_at):
+        future_times.pull_back_all(store, limits.lease, clock, at + budget / 3)
     store.note_reconciliation(
         Reconciliation(
-            at=clock(),
+            at=at,
             generation=generation,
             watching_since=snapshot.watching_since,
             totals=_totals(snapshot, done, clock() - started),

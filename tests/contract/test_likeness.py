@@ -96,3 +96,6 @@ def test_twins_may_be_limited_to_the_earliest(store: Store) -> None:
     ids = arrive(store, 3)
     commit(store, claim(store), lambda one: Completed(found(one), {"sha256": "s"}))
     assert [one.image_id for one in store.twins("acme", ["s"], limit=2)["s"]] == ids[:2]
+    first = store.twins("acme", ["s"], limit=2, but=ids[1:])["s"]
+    assert [one.image_id for one in first] == ids[:1], "whoever is left out counts in its place"
+    assert store.twins("acme", ["s"], limit=2, but=ids[:2]).get("s", []) == []

@@ -60,20 +60,19 @@ class Likeness(Base):
         where = (">", keys.arrival(after)) if after is not None else None
         pages = self.wire.query(keys.twin(tenant, sha256), where, index="twins")
         ids = (item["pk"]["S"].partition("#")[2] for item in pages)
-        rows: list[ImageRow] = []
-        known = 0
+        first: list[ImageRow | None] = []  # in the order of arrival; None: one of `but`
         while page := list(islice(ids, PAGE)):
-            asked = [image_id for image_id in page if image_id not in but]
-            known += len(page) - len(asked)
-            rows += [
-                row
-                for row in self._rows(asked)
-                if row.object_state == PRESENT and row.sha256 == sha256
-            ]
-            if limit is not None and len(rows) + known >= limit:
+            asked = self._rows([image_id for image_id in page if image_id not in but])
+            rows = {row.image_id: row for row in asked}
+            for image_id in page:
+                row = rows.get(image_id)
+                if image_id in but:
+                    first.append(None)
+                elif row is not None and row.object_state == PRESENT and row.sha256 == sha256:
+                    first.append(row)
+            if limit is not None and len(first) >= limit:
                 break
-        rows.sort(key=lambda row: (row.landed_at, row.image_id))
-        return rows if limit is None else rows[: max(0, limit - known)]
+        return [row for row in first[:limit] if row is not None]
 
     def alike(
         self, tenant: str, wanted: Mapping[str, Mapping[str, int]], distance: int

@@ -327,7 +327,9 @@ class Work(Histories):
 
     # --- leases ---
 
-    def leases(self, now: float) -> dict[str, float]:
+    def leases(self, now: float, *, anew: bool = False) -> dict[str, float]:
+        if anew:
+            self._seen = NOTHING_SEEN
         last: dict[str, float] = {}
         for item in self._leases(now):
             if (until := _until(item)) > now:

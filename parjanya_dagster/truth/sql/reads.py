@@ -157,7 +157,7 @@ class Reads(Base):
         with reading(self.engine) as connection:
             return list(connection.scalars(query))
 
-    def leases(self, now: float) -> dict[str, float]:
+    def leases(self, now: float, *, anew: bool = False) -> dict[str, float]:
         query = (
             select(images.c.lease_owner, func.max(images.c.lease_until))
             .where(images.c.lease_owner.is_not(None), images.c.lease_until > now)

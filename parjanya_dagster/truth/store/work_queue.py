@@ -62,8 +62,11 @@ class WorkQueue(Protocol):
         at least.
         """
 
-    def leases(self, now: float) -> dict[str, float]:
-        """Live leases: owner -> the end of its last one."""
+    def leases(self, now: float, *, anew: bool = False) -> dict[str, float]:
+        """Live leases: owner -> the end of its last one.
+
+        `anew`: not as this process read them some seconds ago, which DynamoDB's store may answer.
+        """
 
     def release(self, claims: Sequence[Claim], now: float, reason: str, run_id: str) -> int:
         """Hand rows back untouched and refund their attempts. Returns how many."""
