@@ -82,7 +82,10 @@ def _has_rules_of_its_own(name: str) -> bool:
     model: Any = Settings
     for group in groups:
         model = model.model_fields[group].annotation
-    validators = model.__pydantic_decorators__.field_validators.values()
+    rules = model.__pydantic_decorators__
+    if groups and rules.model_validators:  # those of all settings are known: see `TOGETHER`
+        return True
+    validators = rules.field_validators.values()
     return name != "PARJANYA_HOME" and any(last in one.info.fields for one in validators)
 
 

@@ -43,10 +43,6 @@ class Notice:
         """Wait so long, or until the process is told to end."""
         return self._told.wait(seconds)
 
-    def give(self) -> None:
-        """Tell the process to end, as a signal does."""
-        self._told.set()
-
     @contextmanager
     def in_hand(self, hand_back: Callable[[], None]) -> Iterator[None]:
         """There are rows in hand while the block lasts: a first signal is not raised within.

@@ -93,4 +93,4 @@ def _period(profile: Any) -> float:
     strength = np.abs(np.fft.rfft(fine * np.hanning(len(fine)), count))
     first = np.arange(int(np.ceil(count / WIDEST)), int(count / NARROWEST) + 1)
     comb = np.minimum(strength[first], strength[2 * first]) / first
-    return float(count / first[int(comb.argmax())])
+    return float(count / first[int(np.round(comb, 6).argmax())])  # rounding decides no tie

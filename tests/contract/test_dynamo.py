@@ -39,7 +39,7 @@ from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.truth.stages import STAGES
 from tests.contract.dynamo import Requests, answer
 from tests.contract.journey import CALLS, journey
-from tests.support.backends import Backend, dynamo_table
+from tests.support.backends import Backend, dynamo_backend
 from tests.support.servers import MotoServer
 from tests.support.world import (
     LEASE,
@@ -57,10 +57,8 @@ from tests.support.world import (
 
 @pytest.fixture
 def backend(aws: MotoServer) -> Iterator[Backend]:
-    with dynamo_table(aws) as url:
-        backend = Backend(url)
+    with dynamo_backend(aws) as backend:
         yield backend
-        backend.close()
 
 
 @pytest.fixture

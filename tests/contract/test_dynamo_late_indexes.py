@@ -16,7 +16,7 @@ from parjanya_dagster.truth.stages import STAGES
 from tests.support.aws_manners.chance import Chance
 from tests.support.aws_manners.dynamo import DynamoManners
 from tests.support.aws_manners.replica import Replica
-from tests.support.backends import Backend, dynamo_table
+from tests.support.backends import Backend, dynamo_backend
 from tests.support.clock import Clock
 from tests.support.servers import MotoServer
 from tests.support.world import arrive, claim, commit, row
@@ -32,10 +32,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def backend(aws: MotoServer) -> Iterator[Backend]:
-    with dynamo_table(aws) as url:
-        backend = Backend(url)
+    with dynamo_backend(aws) as backend:
         yield backend
-        backend.close()
 
 
 class Site:

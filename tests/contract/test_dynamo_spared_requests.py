@@ -11,7 +11,7 @@ from parjanya_dagster.truth.dynamo import DynamoStore, keys
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store.paging import batch_rows
 from tests.contract.dynamo import Died, Requests
-from tests.support.backends import Backend, dynamo_table
+from tests.support.backends import Backend, dynamo_backend
 from tests.support.servers import MotoServer
 from tests.support.world import LEASE, NOON, arrive, claim, commit, completed, row
 
@@ -20,10 +20,8 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def backend(aws: MotoServer) -> Iterator[Backend]:
-    with dynamo_table(aws) as url:
-        backend = Backend(url)
+    with dynamo_backend(aws) as backend:
         yield backend
-        backend.close()
 
 
 @pytest.fixture

@@ -59,6 +59,15 @@ def dynamo_table(moto: MotoServer) -> Iterator[str]:
         wire.close()
 
 
+@contextmanager
+def dynamo_backend(moto: MotoServer) -> Iterator[Backend]:
+    """Such a table, and how to open stores over it."""
+    with dynamo_table(moto) as url:
+        backend = Backend(url)
+        yield backend
+        backend.close()
+
+
 def empty_table(url: str) -> None:
     """Delete every item of a table but the one that tells its schema."""
     wire = open_wire(url)

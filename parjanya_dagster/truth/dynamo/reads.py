@@ -89,12 +89,15 @@ class Reads(Base):
             where = (">", after) if after else None
             return [codec.text(item, "sk") for item in self.wire.query(pk, where, most=limit)]
 
-        every = heapq.merge(*self.wire.each(members, list(dict.fromkeys(batches))))
-        named = list(islice(every, limit))
-        found = [row for row in self._rows(dict.fromkeys(named)) if row.batch in batches]
-        if len(found) < limit == len(named):  # whoever gets fewer takes them for the last
-            found += self.rows(batches, named[-1], limit - len(found))
-        return found
+        asked = list(dict.fromkeys(batches))
+        found: list[ImageRow] = []
+        while True:  # whoever gets fewer than the limit takes them for the last
+            named = list(islice(heapq.merge(*self.wire.each(members, asked)), limit))
+            rows = [row for row in self._rows(dict.fromkeys(named)) if row.batch in asked]
+            found += rows[: limit - len(found)]
+            if len(found) == limit or len(named) < limit:
+                return found
+            after = named[-1]
 
     def present(self, tenant: str, after: str = "", limit: int = 1000) -> list[ImageRow]:
         ids = self._listed(tenant, after)

@@ -13,7 +13,7 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import FailedRun, LiveRun, RunState, Seen
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.plan import Limits, Plan, Request
 from parjanya_dagster.intent.reconcile import MOST_EXPIRED_RUNS, Reconciled, reconcile
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.sql import SqlStore, open_store
@@ -128,6 +128,37 @@ def test_rows_of_the_far_future_are_looked_for_once_a_minute(
         belief.clock.now = NOON + seconds
         tick(store, belief)
     assert looks == [NOON, NOON + 60.0]
+
+
+def test_a_pass_over_the_turn_of_a_minute_looks_too(
+    store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    look = store.due_later
+    monkeypatch.setattr(store, "due_later", lambda *a: looks.append(belief.clock()) or look(*a))
+
+    def slow(plan: Plan) -> tuple[Request, ...]:
+        belief.clock.now += 1.0
+        return plan.requests
+
+    for seconds in (0.0, 54.5, 59.5, 64.5):
+        belief.clock.now = NOON + seconds
+        reconcile(store, belief, EMBEDDED, Limits(), belief.clock, choose=slow)
+    assert looks == [NOON + 1.0, NOON + 60.5]
+
+
+def test_of_a_run_that_failed_leases_are_read_anew(
+    store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hands its rows back as it fails: leases of a moment ago would say that it held them."""
+    read = store.leases
+    seen = {"r1": NOON + 600.0}
+    monkeypatch.setattr(
+        store, "leases", lambda now, *, anew=False: read(now, anew=anew) if anew else seen
+    )
+    belief.failed = (FailedRun(run_id="r1", job="j", keys=(), at=NOON),)
+    (failed,) = observe(store, belief, NOON).failed
+    assert not failed.held_rows
 
 
 def test_rows_of_the_far_future_are_made_due(store: SqlStore, belief: Runs) -> None:
