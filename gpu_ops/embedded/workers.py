@@ -20,9 +20,10 @@ R = TypeVar("R")
 
 AT_ONCE = 2  # calls: while one waits for its last image, the cores have those of the other
 MAX_WORKERS = 4  # the embedded engines are the small instance's: more would starve its neighbours
-# Of the C library: bytes from which on memory is asked of the system for each piece by itself, and
-# bytes of free memory from which on it is given back. By their numbers in GNU's `mallopt`.
-_ASKED_FOR, _GIVEN_BACK = (-3, 32 << 20), (-1, 128 << 20)
+# Of the C library: bytes from which on memory is asked of the system for each piece by itself,
+# bytes of free memory from which on it is given back, and how many heaps threads have between them.
+# By their numbers in GNU's `mallopt`.
+_ASKED_FOR, _GIVEN_BACK, _HEAPS = (-3, 32 << 20), (-1, 128 << 20), (-8, 1)
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -54,8 +55,11 @@ def keep_memory() -> None:
     """Keep the memory of one picture for the next. Otherwise the system takes it and clears it
     again, a few thousand pages an image: that was a third of the time of the measures of damage.
 
-    Holds for the whole process. Other C libraries than GNU's are left as they are.
+    There is one heap for all threads, because a thread's own is made of pieces of 64 MiB, and each
+    is given back as soon as it is empty, whatever the settings say.
+
+    Holds for the whole process, and for heaps that are not there yet. Other C libraries than GNU's are left as they are.
     """
     with suppress(AttributeError, OSError):
-        for setting in (_ASKED_FOR, _GIVEN_BACK):
+        for setting in (_ASKED_FOR, _GIVEN_BACK, _HEAPS):
             ctypes.CDLL(None).mallopt(*setting)
