@@ -58,7 +58,8 @@ def keep_memory() -> None:
     There is one heap for all threads, because a thread's own is made of pieces of 64 MiB, and each
     is given back as soon as it is empty, whatever the settings say.
 
-    Holds for the whole process, and for heaps that are not there yet. Other C libraries than GNU's are left as they are.
+    Holds for the whole process, and for heaps that are not there yet. Other C libraries than GNU's
+    are left as they are.
     """
     with suppress(AttributeError, OSError):
         for setting in (_ASKED_FOR, _GIVEN_BACK, _HEAPS):
