@@ -51,6 +51,7 @@ def measure(bursts: Sequence[int], before: int = BEFORE, layout: str = "split") 
             site = Site(Path(folder) / "home", meter, layout)
             site.burst(OWN)
             site.fill(before - OWN)
+            site.know_paces()
             for count in bursts:
                 times = TIMES.get(count, 1)
                 runs = 0

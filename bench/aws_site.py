@@ -21,10 +21,12 @@ from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.stages.infer import Enrich, Score
 from parjanya_dagster.execution.worker import StageWork
+from parjanya_dagster.intent.plan import Request
 from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import Arrival, Evidence, ImageRow
-from parjanya_dagster.truth.outcomes import Claim, Completed
+from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome
+from parjanya_dagster.truth.records import StagePace
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGES, following
 from tests.support.pictures import picture
@@ -33,6 +35,8 @@ OWN = 4  # pictures that an engine really looks at
 TENANT = "acme"
 STEP = 0.0005  # seconds from one look at the time to the next
 RUN = 10.0  # seconds that a run takes at least: looks of before and after it share nothing
+TAKES = {"validated": 0.1, "enriched": 0.3, "scored": 0.1, "curated": 0.001}
+"""Seconds that an image takes in a stage on the clock of the site. Runs are sized by these paces."""
 
 
 class Repeating:
@@ -75,6 +79,25 @@ class Moving:
 
     def pass_by(self, seconds: float) -> None:
         self.ahead += seconds
+
+
+class Taking:
+    """The work of a stage, which takes its time on the clock of the site."""
+
+    def __init__(self, work: StageWork, clock: Moving) -> None:
+        self.stage, self._work, self._clock = work.stage, work, clock
+
+    @property
+    def load_seconds(self) -> float:
+        return self._work.load_seconds
+
+    def prepare(self) -> None:
+        self._work.prepare()
+
+    def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+        for done in self._work.work(claims):
+            self._clock.pass_by(TAKES[self.stage])
+            yield done
 
 
 class Nothing:
@@ -152,18 +175,24 @@ class Site:
                 store.commit([(one, _same(one, like, evidence[stage])) for one in claims], now, "f")
         self.landed += count
 
+    def know_paces(self) -> None:
+        """What a site knows that has worked before: how long an image takes."""
+        for stage, seconds in TAKES.items():
+            pace = StagePace(stage=stage, seconds_per_row=seconds, rows=100, at=self.clock())
+            self.platform.store.note_pace(pace)
+
     def take_in(self) -> None:
         mailbox = self.platform.mailbox
         assert mailbox is not None
         while mailbox.take(0.0).messages:
             pass
 
-    def reconcile(self) -> list[tuple[str, tuple[str, ...]]]:
-        """One tick. Returns the lanes and batches of the runs that it asks for."""
-        asked = []
+    def reconcile(self) -> list[Request]:
+        """One tick. Returns the runs that it asks for."""
+        asked: list[Request] = []
         for emission in self.platform.loop(self.dagster).tick():
             self.dagster.keys += emission.add_keys
-            asked += [(request.lane.name, request.keys) for request in emission.runs]
+            asked += emission.runs
             if not emission.add_keys:
                 break  # it would go on looking: what that costs is not for an image
         return asked
@@ -172,8 +201,8 @@ class Site:
         """Do all work that is asked for. Returns the number of runs."""
         runs = 0
         while asked := self.reconcile():
-            for lane, batches in asked:
-                self.run(lane, batches)
+            for request in asked:
+                self.run(request)
                 runs += 1
         return runs
 
@@ -186,28 +215,29 @@ class Site:
         for emission in self.platform.loop(self.dagster).tick():
             assert not emission.asks_for_work
 
-    def run(self, lane_name: str, batches: Sequence[str]) -> None:
-        lane = next(one for one in self.platform.lanes if one.name == lane_name)
+    def run(self, request: Request) -> None:
+        lane, stages = request.lane, request.stages
         name = f"run-{time.time_ns()}"
         self.previews = Previews(self.platform.objects)  # of a process: each run is one
         runner = StageRunner.begin(
             self.platform, lane, run_id=name, ledger_id=name, job=lane.job, work=self._work
         )
-        for stage in lane.stages:
-            runner.run(stage, batches, then=following(stage, lane.stages))
+        for stage in stages:
+            runner.run(stage, request.keys, then=following(stage, stages), most=request.light)
         self.clock.pass_by(RUN)
 
     def _work(self, stage: str, run_id: str) -> StageWork:
         if stage not in self.engines:
-            return stage_work(self.platform, stage, run_id)
+            return Taking(stage_work(self.platform, stage, run_id), self.clock)
         kind = Enrich if stage == "enriched" else Score
-        return kind(
+        inferring = kind(
             self.engines[stage],  # type: ignore[arg-type]
             self.previews,
             self.platform.store,
             run_id=run_id,
             clock=self.platform.clock,
         )
+        return Taking(inferring, self.clock)
 
     def burst(self, count: int) -> int:
         """Land images and bring them to their decisions. Returns the number of runs."""

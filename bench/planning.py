@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 
 from parjanya_dagster.belief.snapshot import EndedRun, FailedRun, Snapshot
-from parjanya_dagster.intent.plan import Limits, plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import plan
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.truth.models import DueBatch
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from parjanya_dagster.ingest.pacing import Pacing
     from parjanya_dagster.ingest.watch import Watch
     from parjanya_dagster.intent.eligibility import Eligibility
+    from parjanya_dagster.intent.limits import Limits
     from parjanya_dagster.intent.loop import Loop
-    from parjanya_dagster.intent.plan import Limits
     from parjanya_dagster.intent.scaling_groups import ScalingGroups
     from parjanya_dagster.learning.tastes import Tastes
     from parjanya_dagster.objects.store import Objects
@@ -61,8 +61,8 @@ class Platform:
     @property
     def limits(self) -> Limits:
         from parjanya_dagster.belief.drift import drifts
+        from parjanya_dagster.intent.limits import Limits
         from parjanya_dagster.intent.liveness import Deadlines
-        from parjanya_dagster.intent.plan import Limits
 
         s = self.settings
         held = {drift.lane for drift in drifts(self.store)} if s.identity.hold_drifted else ()

@@ -47,7 +47,7 @@ class DagsterBelief:
     def __init__(self, instance: DagsterInstance, lanes: Sequence[Lane]) -> None:
         self._instance = instance
         self._order = KeyOrder(instance)
-        self._stages = {lane.job: lane.stages for lane in lanes}
+        self._stages = {lane.job: lane.reach for lane in lanes}
 
     def read(self, now: float) -> Seen:
         # Runs before keys: a key is added before the run that needs it.

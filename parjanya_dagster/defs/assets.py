@@ -93,7 +93,7 @@ def run_asset(
         _report(context, platform, stage, key, tally, known, put_off)
 
     keys = context.partition_keys
-    replay = _replay(context, platform)
+    replay = _replay(context, platform, stage)
     most = 0 if replay else _most_rows(context.run.tags)
     then = _then(context, platform, stage)
     with runner.notice.listening(passed_on=True):
@@ -116,8 +116,11 @@ def _stop_where_misplaced(context: AssetExecutionContext, platform: Platform, st
     On one machine that does not matter. Where the lane asks for nodes of its own, nothing is
     reset and nothing is claimed. Raises WrongJob.
     """
+    job = context.run.job_name
+    if any(lane.job == job and stage in lane.along for lane in platform.lanes):
+        return
     lane = next(lane for lane in platform.lanes if stage in lane.stages)
-    if lane.tags and context.run.job_name != lane.job:
+    if lane.tags and job != lane.job:
         raise WrongJob(
             f"{stage} needs the nodes of the lane {lane.name!r}, and this run of "
             f"{context.run.job_name} does not have them. Nothing was changed. Launch it from the "
@@ -126,10 +129,17 @@ def _stop_where_misplaced(context: AssetExecutionContext, platform: Platform, st
         )
 
 
-def _replay(context: AssetExecutionContext, platform: Platform) -> Replay | None:
-    """What somebody asked to compute again; None: the reconciler asked, for what is due."""
+def _replay(context: AssetExecutionContext, platform: Platform, stage: str) -> Replay | None:
+    """What somebody asked to compute again; None: the reconciler asked, for what is due.
+
+    Who launches a whole job of a lane asks for the lane's own stages. One that only goes along
+    works on what is due.
+    """
     tags = context.run.tags
     if tags.get(INTENT_TAG) in (RECONCILER, REGRADE):
+        return None
+    lane = next((lane for lane in platform.lanes if lane.job == context.run.job_name), None)
+    if lane is not None and stage in lane.along and not context.run.asset_selection:
         return None
     policy = _wanted_policy(context.run.run_config)
     return Replay(
@@ -157,7 +167,7 @@ def _then(context: AssetExecutionContext, platform: Platform, stage: str) -> str
         stage,
         [
             one
-            for one in (lane.stages if lane else ())
+            for one in (lane.reach if lane else ())
             if (not chosen or one in chosen) and (not steps or one in steps)
         ],
     )

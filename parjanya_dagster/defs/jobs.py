@@ -17,11 +17,11 @@ def lane_jobs(lanes: Sequence[Lane]) -> list[Any]:
     return [
         define_asset_job(
             lane.job,
-            selection=AssetSelection.assets(*lane.stages),
+            selection=AssetSelection.assets(*lane.reach),
             partitions_def=image_batches,
             executor_def=in_process_executor,
             tags={LANE_TAG: lane.name, **lane.tags},
-            description=f"Works off {', '.join(lane.stages)} for a range of batches.",
+            description=f"Works off {', '.join(lane.reach)} for a range of batches.",
         )
         for lane in lanes
     ]

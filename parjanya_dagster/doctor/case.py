@@ -9,7 +9,7 @@ from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.grace_periods import GracePeriods
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import Lane
 
 ARRIVALS = "arrivals"

@@ -13,8 +13,8 @@ from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState, Snapshot
 from parjanya_dagster.doctor.findings import Finding, finding, some
 from parjanya_dagster.doctor.grace_periods import GracePeriods
 from parjanya_dagster.intent.demand import Ended, Need, by_key, cooling, needs_of, without_engine
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.intent.liveness import why_dead
-from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.lanes import Lane
 
 Judge = Callable[[Snapshot, Sequence[Lane], Limits, GracePeriods], Iterator[Finding]]

@@ -167,7 +167,7 @@ class Worker:
     def _run_stages(
         self, runner: StageRunner, assignment: Assignment, stop: Callable[[], bool]
     ) -> None:
-        wanted = [stage for stage in self._lane.stages if stage in assignment.stages]
+        wanted = [stage for stage in self._lane.reach if stage in assignment.stages]
         try:
             for stage in wanted:
                 if not stop():

@@ -93,7 +93,7 @@ class StageRunner:
             run_id=run_id,
             ledger_id=ledger_id,
             job=job,
-            stages=lane.stages,
+            stages=lane.reach,
             vectors=Vectors(resources=resources, run_id=run_id),
             work=work,
             kept=Kept(resources.store, run_id, resources.clock),

@@ -10,7 +10,7 @@ from typing import TypeVar
 from parjanya_dagster.belief.snapshot import EndedRun, FailedRun, LiveRun, Snapshot
 from parjanya_dagster.intent.liveness import AHEAD
 from parjanya_dagster.lanes import Lane
-from parjanya_dagster.truth.models import parse_batch
+from parjanya_dagster.truth.models import DueBatch, parse_batch
 from parjanya_dagster.truth.stages import STAGES
 
 OFTEN = 10  # recent runs of a batch, after which its next run waits for more rows:
@@ -33,17 +33,21 @@ class Need:
 
 
 def needs_of(
-    snapshot: Snapshot, lane: Lane, live: Mapping[str, Sequence[LiveRun]]
+    snapshot: Snapshot,
+    lane: Lane,
+    live: Mapping[str, Sequence[LiveRun]],
+    share: Iterable[DueBatch] | None = None,
 ) -> tuple[list[Need], int]:
     """Open needs of a lane, and how many batches live runs cover wholly.
 
     `live`: the runs that live, by partition key.
+    `share`: what of all that is due its runs shall do; None: all of its own stages.
     """
     needs: dict[str, Need] = {}
     covered: set[str] = set()
-    for due in snapshot.due:
-        if due.stage not in lane.stages:
-            continue
+    if share is None:
+        share = (due for due in snapshot.due if due.stage in lane.stages)
+    for due in share:
         if any(due.stage in run.ahead for run in live.get(due.batch, ())):
             covered.add(due.batch)
             continue

@@ -24,7 +24,7 @@ log = get_logger(__name__)
 THREADS = 16  # objects looked for side by side
 FIRST = STAGES[0]
 NO_PREVIEW = "its preview is missing, so it is validated again"
-FRESH = 900.0  # seconds for which a preview is taken to be where it was put
+FRESH = 900.0  # seconds for which an object or a preview is taken to be where it was put
 MOST_RESETS = 3  # times that a row is sent back from here
 PIXELS = ("enriched", "scored")
 """The stages that work on previews. Deciding needs recorded evidence alone."""
@@ -63,7 +63,7 @@ class Eligibility:
         if not rows:
             return True  # a manifest to write, or too much else to look through
         now = self.clock()
-        doubtful = [row for row in rows if not _just_validated(row, now)]
+        doubtful = [row for row in rows if not _just_come(row, now)]
         with ThreadPoolExecutor(THREADS, "eligible") as pool:
             missing = list(zip(doubtful, pool.map(self._missing, doubtful), strict=True))
         gone = [row.image_id for row, what in missing if what == "object"]
@@ -110,8 +110,9 @@ class Eligibility:
         return True
 
 
-def _just_validated(row: ImageRow, now: float) -> bool:
-    """Whether a row's preview is younger than its arrival, which was a moment ago. Each look at the
-    bucket is paid for. Should it be gone, the work itself sends the row back."""
-    waits = row.pipeline_status in ON_PREVIEW and bool(row.preview_key)
-    return waits and 0.0 <= now - row.arrived_at < FRESH
+def _just_come(row: ImageRow, now: float) -> bool:
+    """Whether a row arrived a moment ago, and its object or its preview was not missed yet. Each
+    look at the bucket is paid for. Should it be gone, the work itself finds out."""
+    validated = row.pipeline_status in ON_PREVIEW and bool(row.preview_key)
+    untried = row.pipeline_status == WAITS_FOR[FIRST] and row.fence == 0
+    return (validated or untried) and 0.0 <= now - row.arrived_at < FRESH

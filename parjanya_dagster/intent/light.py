@@ -11,16 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
 from parjanya_dagster.intent.demand import Need
-from parjanya_dagster.lanes import Lane
 
 WAITING = (RunState.CREATED, RunState.QUEUED, RunState.STARTING)
 
 
 def light_rows(
-    lane: Lane, seconds_per_row: Mapping[str, float], seconds: float, unmeasured: int, most: int
+    stages: Sequence[str],
+    seconds_per_row: Mapping[str, float],
+    seconds: float,
+    unmeasured: int,
+    most: int,
 ) -> int:
     """Rows that take about so many seconds by what was measured; at least one, at most `most`."""
-    measured = [seconds_per_row[stage] for stage in lane.stages if stage in seconds_per_row]
+    measured = [seconds_per_row[stage] for stage in stages if stage in seconds_per_row]
     if not measured:
         return min(unmeasured, most)
     return max(1, min(int(seconds / max(sum(measured), 1e-6)), most))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.intent.dispatch import Dispatcher
 from parjanya_dagster.intent.eligibility import Eligibility
-from parjanya_dagster.intent.plan import Limits, Plan, Request
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Plan, Request
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.intent.standing_still import StandingStill

@@ -1,7 +1,7 @@
 """plan(): a pure function from a snapshot to run requests.
 
 Its steps, for each lane:
-1. take what is due, less what live runs still have before them;
+1. take its share of what is due, less what live runs still have before them;
 2. leave out what failed a moment ago, and what is run too often;
 3. share the row budget fairly between tenants;
 4. pack neighbours into ranges;
@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
+from parjanya_dagster.intent.along import covering, runs_of, shares
 from parjanya_dagster.intent.demand import (
     Ended,
     Need,
@@ -29,6 +30,7 @@ from parjanya_dagster.intent.demand import (
 )
 from parjanya_dagster.intent.fairness import fair_order, load_of, pack
 from parjanya_dagster.intent.light import light_rows, light_tenants, waiting
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.intent.liveness import Deadlines, DeadRun, why_dead
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import parse_batch
@@ -37,31 +39,6 @@ from parjanya_dagster.truth.stages import STAGES
 LOWEST = -100  # of the priorities that are given to runs
 UNMEASURED_DECISION = 0.01  # seconds; it loads no model, so this is known to be ample
 REGRADE_PRIORITY = LOWEST - 100  # a regrade waits behind everything that arrives
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What bounds intent."""
-
-    run_rows: int = 2000  # most rows of one run
-    run_keys: int = 200  # Dagster logs events per key and asset
-    queued_runs: int = 4  # runs that may wait per lane
-    reserved_runs: int = 2  # more that may, for tenants that have nothing under way
-    light_runs: int = 4  # that may wait for tenants with little to do, besides all of these
-    light_seconds: float = 15.0  # of work are little
-    queue_lanes: frozenset[str] = frozenset()  # work from queues of their own, without slots
-    run_seconds: float = 300.0  # a run should take about this long,
-    unmeasured_rows: int = 500  # and have this many rows while nobody knows how long a row takes
-    fewest_rows: int = 20  # but no fewer than this
-    regrade_runs: int = 2  # runs of a lane that a regrade may have at once
-    regrade_rows: int = 50_000  # most rows of one of them that only decides
-    regrade_gap: int = 8  # partitions with nothing to do that it may span, to spare a run
-    new_keys: int = 1000  # partition keys added per reconciliation
-    held_lanes: frozenset[str] = frozenset()  # no runs are asked for
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    lease: float = 120.0  # seconds that a worker asks for
-    failure_first: float = 10.0  # seconds before a key whose run failed is asked for again,
-    failure_most: float = 600.0  # doubling with each failure up to this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +80,11 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         rows[due.batch] += due.rows
     requests: list[Request] = []
     covered = cooled = guarded = 0
+    shared = shares(snapshot, lanes, live, limits)
     for lane in lanes:
-        ours = [run for run in live if set(run.stages) & set(lane.stages)]
-        needs, within = needs_of(snapshot, lane, by_key(ours))
+        ours = runs_of(lane, lanes, live)
+        by_others = covering(lane, lanes, live)
+        needs, within = needs_of(snapshot, lane, by_key(by_others), shared.get(lane.name, ()))
         needs = [need for need in needs if not held_back(need, snapshot)]
         budget = row_budget(lane, snapshot.seconds_per_row, limits)
         ended = Ended.of(lane, snapshot)
@@ -118,7 +97,7 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
             and not gathering(need, ended, snapshot.now, budget)
             and lane.name not in limits.held_lanes
         ]
-        unplaced = _unplaced(snapshot, ours, missing)
+        unplaced = _unplaced(snapshot, by_others, missing)
         placed = [need for need in warm if need.batch in order.keys() - unplaced]
         history = [need for need in placed if of_history(need, snapshot)]
         arrived = [need for need in placed if not of_history(need, snapshot)]
@@ -212,7 +191,7 @@ class _Asking:
     def light_rows(self) -> int:
         limits, pace = self.limits, self.snapshot.seconds_per_row
         return light_rows(
-            self.lane, pace, limits.light_seconds, limits.fewest_rows, limits.run_rows
+            self.lane.stages, pace, limits.light_seconds, limits.fewest_rows, limits.run_rows
         )
 
     def light_tenants(self, needs: Sequence[Need], load: Mapping[str, float]) -> frozenset[str]:
@@ -284,8 +263,8 @@ class _Asking:
 
     def _request(self, group: Sequence[Need], priority: int) -> Request:
         lane = self.lane
-        first = min(lane.stages.index(stage) for need in group for stage in need.stages)
-        stages = lane.stages[first:]
+        first = min(lane.reach.index(stage) for need in group for stage in need.stages)
+        stages = lane.reach[first:]
         keys = tuple(need.batch for need in group)
         # Dagster never runs a key twice. With its generation, the next reconciliation's is another.
         run_key = f"{lane.name}:{keys[0]}..{keys[-1]}:{stages[0]}:g{self.generation}"

@@ -18,7 +18,8 @@ from parjanya_dagster.belief.snapshot import Belief, RunState, Snapshot
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import ParjanyaError
 from parjanya_dagster.intent import future_times
-from parjanya_dagster.intent.plan import Limits, Plan, Request, plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Plan, Request, plan
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.models import DueBatch

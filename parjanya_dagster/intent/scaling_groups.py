@@ -85,7 +85,7 @@ class ScalingGroups:
         paces = self.store.paces()
         measured = [paces[stage].seconds_per_row for stage in lane.stages if stage in paces]
         return Backlog(
-            rows=sum(due.rows for due in self.store.due(now, lane.stages)),
+            rows=sum(due.rows for due in self.store.due(now, lane.reach)),
             seconds_per_row=sum(measured) if measured else None,
             leases=bool(self.store.leases(now)),
         )

@@ -27,10 +27,16 @@ class Lane:
     needs: Needs = Needs()
     tags: Mapping[str, Any] = field(default_factory=dict)  # `placed` says where its runs go
     launch_deadline: float = 120.0  # seconds from its launch until its process runs
+    along: tuple[str, ...] = ()  # stages right before, of another lane, that its runs may do too
 
     @property
     def job(self) -> str:
         return f"{self.name}_lane_job"
+
+    @property
+    def reach(self) -> tuple[str, ...]:
+        """All stages that its runs may do, in order."""
+        return (*self.along, *self.stages)
 
 
 EMBEDDED = (Lane("embedded", STAGES),)
@@ -38,9 +44,16 @@ EMBEDDED = (Lane("embedded", STAGES),)
 
 SPLIT = (
     Lane("cpu", STAGES[:1], Needs(cpu=4, memory_mib=8192), launch_deadline=900.0),
-    Lane("gpu", STAGES[1:], Needs(cpu=7, memory_mib=26_624, gpus=1), launch_deadline=2700.0),
+    Lane(
+        "gpu",
+        STAGES[1:],
+        along=STAGES[:1],
+        needs=Needs(cpu=7, memory_mib=26_624, gpus=1),
+        launch_deadline=2700.0,
+    ),
 )
-"""A cluster: decoding scales apart from models. A GPU node may take long to start.
+"""A cluster: decoding scales apart from models. A GPU node may take long to start. Where little is
+to be decoded, the run that waits for the node does that too (`intent.along`).
 
 The gpu lane fills a node of 8 cores, 32 GiB and one GPU, less what the node keeps for itself.
 """

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from parjanya_dagster.doctor.facts import Facts
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.metrics.measure import ALL_OF_BELIEF, ALL_OF_TRUTH, Measured
 from parjanya_dagster.truth.bounded import OneAtATime
 

@@ -17,7 +17,7 @@ from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.rules import diagnose
 from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError, TruthUnavailable
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.platform import Platform
 

@@ -23,7 +23,8 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.queue_depths import QueuedLanes
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen, Snapshot
 from parjanya_dagster.errors import SchemaOutdated
-from parjanya_dagster.intent.plan import Limits, Request, plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Request, plan
 from parjanya_dagster.intent.reconcile import Reconciled, reconcile
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.queues.messages import QueueState

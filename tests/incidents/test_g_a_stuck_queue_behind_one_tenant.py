@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
-from parjanya_dagster.intent.plan import Limits, Plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Plan
 from tests.incidents.steps import rows, statuses, upload
 from tests.simulation.house import House
 from tests.support.snapshots import batch, decide, due, run

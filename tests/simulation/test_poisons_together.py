@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from parjanya_dagster.intent.demand import CHARGED
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.transitions import Rules

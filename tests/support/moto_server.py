@@ -64,6 +64,8 @@ _DIRECT = {
     "TransactWriteItems": DynamoHandler.transact_write_items,
     "UpdateItem": DynamoHandler.update_item,
 }
+_READING = {"BatchGetItem", "GetItem", "Query", "Scan"}
+_writes = 0  # so many requests may have written
 _SIGNED_REGION = re.compile(r"Credential=[^/]+/[0-9]+/([^/]+)/")
 _lock = Lock()
 """DynamoDB takes one request at a time."""
@@ -97,11 +99,29 @@ def _unconditional(asked: dict[str, Any]) -> dict[str, Any]:
 def _all_items(self: Table) -> Iterator[Item]:
     """Every item, in no order: whoever asks sorts what it keeps.
 
-    For a query without an index, the items of its partition.
+    For a query, the items of its partition. Those of an index are looked for once between two
+    writes: whoever looks for work asks for all partitions of an index, one after the other.
     """
+    if (of_index := getattr(self, "of_index", None)) is not None:
+        yield from _partitions(self, of_index[0]).get(of_index[1], ())
+        return
     within = getattr(self, "within", None)
     for some in self.items.values() if within is None else [self.items.get(within, {})]:
         yield from some.values() if self.range_key_attr else [some]
+
+
+def _partitions(self: Table, attribute: str) -> dict[Any, list[Item]]:
+    """The items that have an attribute, by its value."""
+    number, known = getattr(self, "partitions", (-1, {}))
+    if number != _writes:
+        self.partitions = number, known = _writes, {}  # type: ignore[attr-defined]
+    if attribute not in known:
+        found: dict[Any, list[Item]] = {}
+        for item in _all_items(self):
+            if (value := item.attrs.get(attribute)) is not None:
+                found.setdefault(value.value, []).append(item)
+        known[attribute] = found
+    return known[attribute]
 
 
 def _query_partition(
@@ -109,13 +129,18 @@ def _query_partition(
     projections: Any, index_name: str | None = None, *more: Any, **options: Any,
 ) -> Any:  # fmt: skip
     self.within = hash_key if index_name is None else None  # type: ignore[attr-defined]
+    for index in self.all_indexes() if index_name is not None else ():
+        if index.name == index_name and isinstance(hash_key, DynamoType):
+            attribute = index.schema[0]["AttributeName"]
+            _partitions(self, attribute)
+            self.of_index = attribute, hash_key.value  # type: ignore[attr-defined]
     try:
         return _query(
             self, hash_key, comparison, values, limit, start, forward, projections, index_name,
             *more, **options,
         )  # fmt: skip
     finally:
-        self.within = None  # type: ignore[attr-defined]
+        self.within = self.of_index = None  # type: ignore[attr-defined]
 
 
 def _set_attribute(self: LimitedSizeDict, key: str, value: Any) -> None:
@@ -161,9 +186,11 @@ def _one_at_a_time(application: DomainDispatcherApplication) -> Callable[..., It
     found: dict[str, Any] = {}
 
     def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        global _writes
         api = environ.get("HTTP_X_AMZ_TARGET", "").partition("_")[0]
         if api.startswith("DynamoDB"):
             with _lock:
+                _writes += 1  # perhaps
                 if api not in found:
                     found[api] = application.get_application(environ)
                 return found[api](environ, start_response)
@@ -181,11 +208,13 @@ def _binary(value: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(operation: str, region: str, asked: bytes) -> bytes | None:
     """What moto's DynamoDB answers to a request, as JSON. None: it refuses."""
+    global _writes
     handler = DynamoHandler()
     handler.current_account, handler.region = DEFAULT_ACCOUNT_ID, region
     handler.body = json.loads(asked, object_hook=_binary if b'"B"' in asked else None)
     try:
         with _lock:
+            _writes += operation not in _READING
             said = _DIRECT[operation](handler).result
     except Exception:
         return None

@@ -15,7 +15,8 @@ from parjanya_dagster.belief.snapshot import (
     Snapshot,
     Unfit,
 )
-from parjanya_dagster.intent.plan import Limits, Plan, plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Plan, plan
 from parjanya_dagster.lanes import EMBEDDED, Lane
 from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.stages import STAGES

@@ -36,7 +36,8 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen
 from parjanya_dagster.execution.preflight import record
 from parjanya_dagster.execution.worker import Tally
-from parjanya_dagster.intent.plan import Limits, Request, plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Request, plan
 from parjanya_dagster.intent.reconcile import reconcile
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.regrade.advance import beat, let_go

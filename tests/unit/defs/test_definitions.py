@@ -178,7 +178,7 @@ def test_the_split_lanes_are_a_job_each(tmp_path: Path) -> None:
     lanes = {name: job["assets"] for name, job in split["jobs"].items() if job["lane"]}
     assert lanes == {
         "cpu_lane_job": ["validated"],
-        "gpu_lane_job": ["curated", "enriched", "scored"],
+        "gpu_lane_job": ["curated", "enriched", "scored", "validated"],
     }
     assert split["sensors"]["pending_rows"] == ["RUNNING", ["cpu_lane_job", "gpu_lane_job"]]
 

@@ -14,7 +14,7 @@ from parjanya_dagster.doctor.case import Case
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding
 from parjanya_dagster.doctor.rules import diagnose
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch, Heartbeat
 from tests.support.snapshots import NOW

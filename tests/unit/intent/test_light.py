@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parjanya_dagster.belief.snapshot import LiveRun, RunState
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import SPLIT
 from tests.support.snapshots import LANE, batch, decide, due, run
 

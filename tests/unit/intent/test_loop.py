@@ -13,9 +13,9 @@ from parjanya_dagster.belief.snapshot import Seen
 from parjanya_dagster.belief.tags import BLIND, RECONCILER
 from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.intent.dispatch import Dispatcher
-from parjanya_dagster.intent.eligibility import Eligibility
+from parjanya_dagster.intent.eligibility import FRESH, Eligibility
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.intent.loop import Emission, Loop, Timing
-from parjanya_dagster.intent.plan import Limits
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
@@ -243,7 +243,7 @@ def test_what_arrives_while_it_waits_is_asked_for_in_the_same_tick(
 def test_a_request_whose_objects_are_gone_is_not_made_where_it_is_costly(
     loop: Loop, store: Store, dagster: Idle
 ) -> None:
-    world.arrive(store, 3, now=NOON)
+    world.arrive(store, 3, now=NOON - FRESH - 1)
     loop.eligibility.objects.put("bucket", "other.jpg", b"x", "image/jpeg")  # and nothing of theirs
     eligibility = replace(loop.eligibility, costly=frozenset({LANE}))
     emissions = list(take(replace(loop, eligibility=eligibility), dagster))

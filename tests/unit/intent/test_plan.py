@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from parjanya_dagster.belief.snapshot import FailedRun, Phase, RunState, Unfit
 from parjanya_dagster.intent.demand import CHARGED
-from parjanya_dagster.intent.plan import Limits, row_budget
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import row_budget
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.stages import STAGES

@@ -13,7 +13,8 @@ from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import FailedRun, LiveRun, RunState, Seen
 from parjanya_dagster.belief.tags import RECONCILER, RUN
 from parjanya_dagster.errors import BeliefUnreadable, TruthUnavailable
-from parjanya_dagster.intent.plan import Limits, Plan, Request
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import Plan, Request
 from parjanya_dagster.intent.reconcile import MOST_EXPIRED_RUNS, Reconciled, reconcile
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.sql import SqlStore, open_store

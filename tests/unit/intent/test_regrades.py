@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
-from parjanya_dagster.intent.plan import REGRADE_PRIORITY, Limits, Plan, plan
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.intent.plan import REGRADE_PRIORITY, Plan, plan
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.truth.models import DueBatch
 from tests.support.snapshots import NOW, batch, due, run

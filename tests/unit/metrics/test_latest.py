@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from parjanya_dagster.doctor.facts import Facts
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.metrics.exporter import Exporter
 from parjanya_dagster.metrics.latest import Latest
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from parjanya_dagster.belief.snapshot import Snapshot
 from parjanya_dagster.doctor.facts import Facts
 from parjanya_dagster.doctor.findings import Finding, finding
-from parjanya_dagster.intent.plan import Limits
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.metrics.exporter import Exporter
 from parjanya_dagster.metrics.measure import Measured

@@ -1,0 +1,91 @@
+"""Which lane does what is due: little work goes along with a run that would wait for it anyway.
+
+An image that is alone would start a process of one lane to be validated, and a machine of the next
+lane for all that follows. Both starts cost more than the work. So where little of a tenant waits to
+be validated, the run of the next lane does that too (decision 0079). Where that lane cannot begin
+soon, each lane does its own: no image waits for a machine longer than it needs one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
+from parjanya_dagster.intent.light import light_rows, waiting
+from parjanya_dagster.intent.limits import Limits
+from parjanya_dagster.lanes import Lane
+from parjanya_dagster.truth.models import DueBatch
+
+PATIENCE = 900.0  # seconds for which work waits for the run that it should go along with
+
+
+def shares(
+    snapshot: Snapshot, lanes: Sequence[Lane], live: Sequence[LiveRun], limits: Limits
+) -> Mapping[str, list[DueBatch]]:
+    """What is due, by the lane whose runs shall do it. Each row is in one share."""
+    owner = {stage: lane for lane in lanes for stage in lane.stages}
+    onward = {stage: lane for lane in lanes for stage in lane.along}
+    taking = {
+        lane.name for lane in lanes if lane.along and _takes_more(snapshot, lane, live, limits)
+    }
+    due_by: Counter[tuple[str, str]] = Counter()  # tenant, lane
+    for due in snapshot.due:
+        if due.stage in onward:
+            due_by[due.tenant, onward[due.stage].name] += due.rows
+    little = {lane.name: _little(snapshot, lane, limits) for lane in onward.values()}
+    failed = {(run.job, key) for run in snapshot.failed for key in run.keys}
+    shared: dict[str, list[DueBatch]] = defaultdict(list)
+    for due in snapshot.due:
+        lane = onward.get(due.stage)
+        if (
+            lane is None
+            or lane.name not in taking
+            or due_by[due.tenant, lane.name] > little[lane.name]
+            or snapshot.now - due.oldest > PATIENCE
+            or (lane.job, due.batch) in failed
+        ):
+            lane = owner.get(due.stage)
+        if lane is not None:
+            shared[lane.name].append(due)
+    return shared
+
+
+def covering(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list[LiveRun]:
+    """The live runs that do work of a lane's share. Those of a lane for which its stages only go
+    along are none: they take little, and begin late."""
+    by_job = {one.job: one for one in lanes}
+    return [
+        run
+        for run in live
+        if set(run.stages) & set(lane.reach)
+        and set(by_job.get(run.job, lane).stages) & set(lane.reach)
+    ]
+
+
+def runs_of(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list[LiveRun]:
+    """The live runs of a lane: of its own job, or by hand in a job of no lane."""
+    others = {one.job for one in lanes} - {lane.job}
+    return [run for run in live if run.job not in others and set(run.stages) & set(lane.stages)]
+
+
+def _takes_more(snapshot: Snapshot, lane: Lane, live: Sequence[LiveRun], limits: Limits) -> bool:
+    """Whether a run of this lane can be asked for now, and could do its own stages."""
+    ours = [run for run in live if run.job == lane.job]
+    return (
+        lane.name not in limits.held_lanes
+        and not snapshot.unfit.keys() & set(lane.stages)
+        and waiting(ours, light=False) < limits.queued_runs
+        and waiting(ours, light=True) < limits.light_runs
+    )
+
+
+def _little(snapshot: Snapshot, lane: Lane, limits: Limits) -> int:
+    """Rows that take so few seconds that a start of another process would cost more."""
+    return light_rows(
+        lane.along,
+        snapshot.seconds_per_row,
+        limits.light_seconds,
+        limits.fewest_rows,
+        limits.run_rows,
+    )
