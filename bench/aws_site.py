@@ -36,7 +36,7 @@ TENANT = "acme"
 STEP = 0.0005  # seconds from one look at the time to the next
 RUN = 10.0  # seconds that a run takes at least: looks of before and after it share nothing
 TAKES = {"validated": 0.1, "enriched": 0.3, "scored": 0.1, "curated": 0.001}
-"""Seconds that an image takes in a stage on the clock of the site. Runs are sized by these paces."""
+"""Seconds that an image takes in a stage, on the clock of the site: runs are sized by them."""
 
 
 class Repeating:

@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # ours, and the code that is d
 from aws_cdk import App  # noqa: E402
 from refusals import Expected, refuse  # noqa: E402
 from site_file import Site, read  # noqa: E402
+from stack.network import ASKED  # noqa: E402
 from stack.site_stack import SiteStack  # noqa: E402
 
 
@@ -29,7 +30,15 @@ def expected(site: Site) -> Expected:
     release = site.release
     sides = ["cpu", "gpu", *(["model"] if site.gpu.served else [])]
     images = {release.image(side) for side in sides}
-    return Expected(images, release.version, site.dormancy_days, site.ui.upload_origins)
+    return Expected(
+        images,
+        release.version,
+        site.dormancy_days,
+        site.ui.upload_origins,
+        own_key=site.own_key,
+        endpoints=ASKED if site.endpoints else (),
+        zones=len(site.zones),
+    )
 
 
 def main() -> int:

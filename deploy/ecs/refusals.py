@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -24,12 +24,23 @@ class Expected:
     """What the site says, as far as the rules need it."""
 
     def __init__(
-        self, images: set[str], version: str, dormancy_days: int, upload_origins: list[str]
+        self,
+        images: set[str],
+        version: str,
+        dormancy_days: int,
+        upload_origins: list[str],
+        *,
+        own_key: bool = False,
+        endpoints: Sequence[str] = (),
+        zones: int = 2,
     ) -> None:
         self.images = images
         self.version = version
         self.dormancy_days = dormancy_days
         self.upload_origins = upload_origins  # of our own upload pages
+        self.own_key = own_key  # what is kept is under a key of the account
+        self.endpoints = endpoints  # interface endpoints that the network has
+        self.zones = zones
 
 
 def refuse(template: Template, expected: Expected) -> list[str]:
@@ -522,14 +533,224 @@ def logs_kept_for_ever(template: Template, expected: Expected) -> Found:
     groups = json.dumps(
         [one["Properties"].get("LogGroupName") for _, one in _resources(template, _LOGS)]
     )
-    for name, one in _resources(template, "AWS::RDS::DBCluster"):
-        for kind in one["Properties"].get("EnableCloudwatchLogsExports", []):
-            own = f"/aws/rds/cluster/{one['Properties'].get('DBClusterIdentifier')}/{kind}"
-            if own not in groups:
-                yield name, f"RDS makes {own} by itself, and keeps it for ever"
+    for name, own in _groups_made_by_aws(template):
+        if f'"{own}"' not in groups:
+            yield name, f"AWS makes {own} by itself, and keeps it for ever"
 
 
 _LOGS = "AWS::Logs::LogGroup"
+
+
+def _groups_made_by_aws(template: Template) -> Found:
+    """The log groups that services make where they find none, and who makes them so."""
+    for kind in ("Cluster", "Instance"):
+        for name, one in _resources(template, f"AWS::RDS::DB{kind}"):
+            said = one["Properties"]
+            called = said.get(f"DB{kind}Identifier", f"(what CloudFormation calls {name})")
+            for exported in said.get("EnableCloudwatchLogsExports", []):
+                yield name, f"/aws/rds/{kind.lower()}/{called}/{exported}"
+            if said.get("MonitoringInterval", 0):
+                yield name, "RDSOSMetrics"
+    for name, one in _resources(template, "AWS::Lambda::Function"):
+        said = one["Properties"]
+        if "LogGroup" not in said.get("LoggingConfig", {}):
+            yield (
+                name,
+                f"/aws/lambda/{said.get('FunctionName', f'(what CloudFormation calls {name})')}",
+            )
+    for name, one in _resources(template, "AWS::ECS::Cluster"):
+        said = one["Properties"]
+        called = said.get("ClusterName", f"(what CloudFormation calls {name})")
+        for setting in said.get("ClusterSettings", []):
+            if setting["Name"] == "containerInsights" and setting["Value"] != "disabled":
+                yield name, f"/aws/ecs/containerinsights/{called}/performance"
+
+
+_UNDER_A_KEY = {
+    "AWS::S3::Bucket": "s3",
+    "AWS::SQS::Queue": "sqs",
+    "AWS::DynamoDB::Table": "dynamodb",
+    "AWS::RDS::DBCluster": "rds",
+    "AWS::RDS::DBInstance": "rds",
+    "AWS::SecretsManager::Secret": "secretsmanager",
+    _LOGS: "",  # acts for nobody of the account
+}
+"""What can be under a key, and the service through which it is used."""
+
+
+def keys_that_somebody_lacks(template: Template, expected: Expected) -> Found:
+    """A queue was encrypted, and no notification came any more: S3 might not use its key."""
+    notified = json.dumps(
+        [
+            one["Properties"].get("NotificationConfiguration", {})
+            for _, one in _resources(template, "AWS::S3::Bucket")
+        ]
+    )
+    for name, service, key in _encrypted(template):
+        if not key:
+            continue
+        policy = _policy_of(template, key)
+        if policy is None:
+            yield name, f"its key {key!r} is none of this template, so nobody knows who may use it"
+            continue
+        through = [_condition(one, "StringEquals", "kms:ViaService") for one in _anybodys(policy)]
+        if service and f'"{service}.' not in json.dumps(through):
+            yield name, f"whoever uses it may not use its key: kms:ViaService {service}"
+        if service == "sqs" and f'"{name}"' in notified and not _lets(policy, "s3.amazonaws.com"):
+            yield name, "S3 may not use its key: no notification arrives"
+        if not service and not _lets(policy, "logs."):
+            yield name, "CloudWatch Logs may not use its key: the group is not even made"
+    for name, one in _resources(template, "AWS::SNS::Topic"):
+        key = _named(_reference(one["Properties"].get("KmsMasterKeyId")))
+        if "KmsMasterKeyId" in one["Properties"] and not _lets(
+            _policy_of(template, key) or [], "cloudwatch.amazonaws.com"
+        ):
+            yield name, "CloudWatch may not use its key: no alarm arrives"
+
+
+def keys_that_may_be_lost(template: Template, expected: Expected) -> Found:
+    """A key went with its stack, and with it everything that it had encrypted."""
+    keeping = {key for _, _, key in _encrypted(template) if key}
+    for name, one in _resources(template, "AWS::KMS::Key"):
+        said = one["Properties"]
+        if said.get("EnableKeyRotation") is not True:
+            yield name, "it is never rotated: EnableKeyRotation"
+        if said.get("Enabled", True) is not True:
+            yield name, "it is disabled: nothing under it can be read"
+        if name in keeping and one.get("DeletionPolicy") != "Retain":
+            yield name, "it is deleted with the stack, and what it encrypted is lost: Retain"
+        for each in _anybodys(said["KeyPolicy"]["Statement"]):
+            if not _condition(each, "StringEquals", "kms:CallerAccount"):
+                yield name, "every account of AWS may use it: kms:CallerAccount"
+            if not _condition(each, "StringEquals", "kms:ViaService"):
+                yield name, "everybody of the account may use it for anything: kms:ViaService"
+
+
+def kept_under_another_key(template: Template, expected: Expected) -> Found:
+    """The site was to have a key of its own, and half of it lay under another one."""
+    logs = _buckets_of_logs(template)
+    for name, service, key in _encrypted(template):
+        if name in logs:
+            if key:
+                yield name, "load balancers deliver no logs to a bucket under a key of ours"
+        elif expected.own_key and not key:
+            yield name, "the site asks for a key of its own, and this is not under it"
+        elif service == "s3" and key:
+            rules = template["Resources"][name]["Properties"]["BucketEncryption"]
+            if '"BucketKeyEnabled": true' not in json.dumps(rules):
+                yield name, "each picture is a request to KMS, which is paid for: BucketKeyEnabled"
+
+
+def _encrypted(template: Template) -> Iterator[tuple[str, str, str]]:
+    """What can be under a key: its name, the service it is used through, its key. Empty: AWS's."""
+    for kind, service in _UNDER_A_KEY.items():
+        for name, one in _resources(template, kind):
+            said = one["Properties"]
+            if kind == "AWS::RDS::DBInstance" and "DBClusterIdentifier" in said:
+                continue  # it has that of its cluster
+            if kind == "AWS::S3::Bucket":
+                rules = said.get("BucketEncryption", {}).get(
+                    "ServerSideEncryptionConfiguration", []
+                )
+                by = [rule["ServerSideEncryptionByDefault"] for rule in rules]
+                key = next((one.get("KMSMasterKeyID", one["SSEAlgorithm"]) for one in by), None)
+                key = None if key == "AES256" else key
+            elif kind == "AWS::DynamoDB::Table":
+                key = said.get("SSESpecification", {}).get("KMSMasterKeyId")
+            else:
+                key = said.get("KmsKeyId") or said.get("KmsMasterKeyId")
+            yield name, service, _named(_reference(key))
+
+
+def _reference(key: Any) -> Mapping[str, Any]:
+    """A key by its name in the template; one of elsewhere by what it is called."""
+    return key if isinstance(key, dict) else {"Ref": key or ""}
+
+
+def _policy_of(template: Template, key: str) -> list[Any] | None:
+    one = template["Resources"].get(key)
+    if one is None or one["Type"] != "AWS::KMS::Key":
+        return None
+    said: list[Any] = one["Properties"]["KeyPolicy"]["Statement"]
+    return said
+
+
+def _anybodys(policy: Sequence[Any]) -> list[Any]:
+    """What a policy says of everybody. What it says of the account needs rights of roles too."""
+    return [each for each in policy if each["Principal"] in ("*", {"AWS": "*"})]
+
+
+def _condition(statement: Mapping[str, Any], how: str, what: str) -> Any:
+    return statement.get("Condition", {}).get(how, {}).get(what)
+
+
+def _lets(policy: Sequence[Any], service: str) -> bool:
+    """Whether a service may encrypt and decrypt with a key."""
+    allowed: set[str] = set()
+    for each in policy:
+        principal = each["Principal"]
+        if isinstance(principal, dict) and any(
+            service in json.dumps(one) for one in _list(principal.get("Service", []))
+        ):
+            allowed |= set(_list(each["Action"]))
+    return {"kms:Decrypt", "kms:GenerateDataKey*"} <= allowed
+
+
+def _buckets_of_logs(template: Template) -> set[str]:
+    """Where load balancers put their access logs."""
+    found = set()
+    for _, one in _resources(template, "AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        for each in one["Properties"].get("LoadBalancerAttributes", []):
+            if each["Key"] == "access_logs.s3.bucket":
+                found.add(_named(_reference(each["Value"])))
+    return found
+
+
+def endpoints_that_lead_nowhere(template: Template, expected: Expected) -> Found:
+    """An endpoint was there, and calls hung at it, or went around it and were paid for twice."""
+    found: set[str] = set()
+    networks = dict(_resources(template, "AWS::EC2::VPC"))
+    for name, one in _resources(template, "AWS::EC2::VPCEndpoint"):
+        said = one["Properties"]
+        service = _last(said["ServiceName"])
+        known = (each for each in expected.endpoints if service.endswith(f".{each}"))
+        found.add(next(known, service.rpartition(".")[2]))
+        if said.get("VpcEndpointType", "Gateway") == "Gateway":
+            tables = {_named(each) for each in said.get("RouteTableIds", [])}
+            if set(_private_tables(template)) - tables:
+                yield name, "subnets go around it, through NAT: RouteTableIds"
+            continue
+        if said.get("PrivateDnsEnabled") is not True:
+            yield name, "names do not lead to it, and it is paid for: PrivateDnsEnabled"
+        if len(said.get("SubnetIds", [])) < expected.zones:
+            yield name, "zones have none, and hang with the one that fails: SubnetIds"
+        groups = {_named(each) for each in said.get("SecurityGroupIds", [])}
+        if not any(_takes_tls(template, group, networks) for group in groups):
+            yield name, "nobody reaches it, and names lead to it alone: let in the network at 443"
+    for network in networks:
+        for service in ("s3", "dynamodb", *expected.endpoints):
+            if service not in found:
+                yield network, f"it has no endpoint of {service}"
+
+
+def _last(text: Any) -> str:
+    """The end of a text, which may be joined of parts."""
+    return str(text) if isinstance(text, str) else _last(text["Fn::Join"][1][-1])
+
+
+def _private_tables(template: Template) -> Iterator[str]:
+    """Route tables that lead to NAT."""
+    for _, one in _resources(template, "AWS::EC2::Route"):
+        if "NatGatewayId" in one["Properties"]:
+            yield _named(one["Properties"]["RouteTableId"])
+
+
+def _takes_tls(template: Template, group: str, networks: Mapping[str, Any]) -> bool:
+    said = template["Resources"].get(group, {}).get("Properties", {})
+    return any(
+        each.get("FromPort") == 443 and _named(_reference(each.get("CidrIp"))) in networks
+        for each in said.get("SecurityGroupIngress", [])
+    )
 
 
 def alarms_that_reach_nobody(template: Template, expected: Expected) -> Found:
@@ -613,6 +834,10 @@ RULES: tuple[Rule, ...] = (
     passwords_of_truth,
     users_that_may_be_anybody,
     logs_kept_for_ever,
+    keys_that_somebody_lacks,
+    keys_that_may_be_lost,
+    kept_under_another_key,
+    endpoints_that_lead_nowhere,
     alarms_that_reach_nobody,
     versions_kept_for_ever,
     doors_without_a_limit,

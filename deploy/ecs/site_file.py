@@ -127,6 +127,8 @@ class Site:
     traces: str = ""  # the collector of runs' traces: http://collector.internal:4318
     aurora: Aurora | None = None  # without: Truth is in DynamoDB
     fargate_spot: bool = False  # runs without a GPU may be taken back after two minutes
+    endpoints: bool = False  # AWS is asked inside the network, which costs by the hour
+    own_key: bool = False  # what is kept is encrypted with a key of this account
     bucket_names: str = ""  # of tenants that are not named here: `{tenant}-images-example`
 
     @property
@@ -167,6 +169,8 @@ def site(said: dict[str, Any]) -> Site:
         traces=said.get("traces", ""),
         aurora=Aurora(**said["aurora"]) if said.get("aurora") is not None else None,
         fargate_spot=said.get("fargate_spot", False),
+        endpoints=said.get("endpoints", False),
+        own_key=said.get("own_key", False),
         bucket_names=said.get("bucket_names", ""),
     )
     if objections := list(_objections(made)):
@@ -202,8 +206,9 @@ def _objections(one: Site) -> list[str]:
         found.append("gpu.most: 1 or more")
     if one.aurora is not None and not 0.5 <= one.aurora.least <= one.aurora.most <= 256:
         found.append("aurora: least and most are units of capacity: 0.5 <= least <= most <= 256")
-    if not isinstance(one.fargate_spot, bool):
-        found.append("fargate_spot: true or false")
+    for name in ("fargate_spot", "endpoints", "own_key"):
+        if not isinstance(getattr(one, name), bool):
+            found.append(f"{name}: true or false")
     if one.gpu.spot is not None:
         found += _objections_to_spot(one.gpu.spot, one.gpu)
     if one.gpu.served is not None:

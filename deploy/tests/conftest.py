@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,25 @@ def inside(said: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def inside_synthesized(inside: dict[str, Any]) -> dict[str, Any]:
     return synthesize(site(copy.deepcopy(inside)))
+
+
+Variant = Callable[[dict[str, Any]], tuple[dict[str, Any], Expected]]
+"""What a site says -> its template, to be broken by a test, and what the rules expect of it."""
+
+
+@pytest.fixture(scope="session")
+def variant() -> Variant:
+    """Sites that say something else. Each is synthesized once, whoever asks for it."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def of(said: dict[str, Any]) -> tuple[dict[str, Any], Expected]:
+        other, name = copy.deepcopy(said), json.dumps(said, sort_keys=True)
+        made = site(other)
+        if name not in known:
+            known[name] = synthesize(made)
+        return copy.deepcopy(known[name]), expected(made)
+
+    return of
 
 
 @pytest.fixture

@@ -8,31 +8,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from app import expected, synthesize
+from conftest import Variant
 from refusals import Expected, refuse
 from site_file import SiteInvalid, site
 
 Template = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def in_aurora(said: dict[str, Any]) -> dict[str, Any]:
-    return {**copy.deepcopy(said), "aurora": {"least": 1, "most": 4}}
-
-
-@pytest.fixture(scope="module")
-def synthesized_in_aurora(in_aurora: dict[str, Any]) -> Template:
-    return synthesize(site(copy.deepcopy(in_aurora)))
+@pytest.fixture
+def here(variant: Variant, said: dict[str, Any]) -> tuple[Template, Expected]:
+    return variant({**said, "aurora": {"least": 1, "most": 4}})
 
 
 @pytest.fixture
-def aurora(synthesized_in_aurora: Template) -> Template:
-    return copy.deepcopy(synthesized_in_aurora)
+def aurora(here: tuple[Template, Expected]) -> Template:
+    return here[0]
 
 
 @pytest.fixture
-def wanted(in_aurora: dict[str, Any]) -> Expected:
-    return expected(site(copy.deepcopy(in_aurora)))
+def wanted(here: tuple[Template, Expected]) -> Expected:
+    return here[1]
 
 
 def of(template: Template, kind: str, part: str = "") -> Iterator[dict[str, Any]]:

@@ -309,6 +309,7 @@ LAUNCHER = "dagster/runLauncher/config/k8sRunLauncher"
         ),
         ("global/fullnameOverride", "other", "fullnameOverride"),
         ("settings/PARJANYA_LANES__LAYOUT", "embedded", "said by another value"),
+        ("settings/PARJANYA_RUNS__STOP_TIMEOUT", "60", "terminationGracePeriodSeconds"),
         ("lanes/layout", "embedded", "set lanes.layout to split"),
         ("models/served/keda/enabled", True, "Prometheus"),
         ("dagster/dagsterWebserver/enableReadOnly", False, "doors.viewers"),

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from app import expected, synthesize
+from conftest import Variant
 from refusals import Expected, refuse
 from site_file import SiteInvalid, site
 from stack.machines import INTERRUPTION
@@ -25,7 +26,7 @@ Template = dict[str, Any]
 SPOT = {"also": ["g5.2xlarge"], "bought": 1}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def spot(inside: dict[str, Any]) -> dict[str, Any]:
     """A site where runs hold GPUs on spot machines, and other runs are on Fargate Spot."""
     other = copy.deepcopy(inside)
@@ -33,19 +34,19 @@ def spot(inside: dict[str, Any]) -> dict[str, Any]:
     return {**other, "fargate_spot": True}
 
 
-@pytest.fixture(scope="module")
-def synthesized_on_spot(spot: dict[str, Any]) -> Template:
-    return synthesize(site(copy.deepcopy(spot)))
+@pytest.fixture
+def here(variant: Variant, spot: dict[str, Any]) -> tuple[Template, Expected]:
+    return variant(spot)
 
 
 @pytest.fixture
-def on_spot(synthesized_on_spot: Template) -> Template:
-    return copy.deepcopy(synthesized_on_spot)
+def on_spot(here: tuple[Template, Expected]) -> Template:
+    return here[0]
 
 
 @pytest.fixture
-def wanted(spot: dict[str, Any]) -> Expected:
-    return expected(site(copy.deepcopy(spot)))
+def wanted(here: tuple[Template, Expected]) -> Expected:
+    return here[1]
 
 
 def only(template: Template, kind: str, part: str = "") -> dict[str, Any]:

@@ -84,6 +84,10 @@ class Kept:
             self._leases.enter_context(Lease(self._store, claims, seconds, self._clock, most))
             self._claims += claims
 
+    def __bool__(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._claims)
+
     def waits_for(self, stage: str) -> bool:
         return any(claim.stage == stage for claim in self._claims)
 

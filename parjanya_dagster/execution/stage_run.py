@@ -165,7 +165,8 @@ class StageRunner:
             book.started(self.job, {f"loading {stage}": tally.load_seconds})
             heartbeat.finishing()
             note_pace(store, stage, tally, clock())
-            self._finish(stage, batches, tally, batch_done, heartbeat.progress)
+            with self._kept_in_hand():
+                self._finish(stage, batches, tally, batch_done, heartbeat.progress)
         log.info("stage_done", run=self.run_id, stage=stage, rows=tally.rows, lost=tally.lost)
         return tally
 
@@ -180,6 +181,18 @@ class StageRunner:
             raise
         if self.kept.waits_for(stage):
             self.kept.give_back()
+
+    @contextmanager
+    def _kept_in_hand(self) -> Iterator[None]:
+        """While vectors and manifests are made, in native code too, what is kept for the next stage
+        is handed back in time if the process is told to end."""
+        if not self.kept:
+            yield
+            return
+        with self.notice.in_hand(lambda: self.kept.give_back(TOLD)):
+            yield
+            if self.notice.given():
+                self.kept.give_back(TOLD)
 
     def _work(self, stage: str) -> StageWork:
         if self.work is not None:

@@ -91,6 +91,8 @@ def _kubernetes(lane: Lane, wishes: Placement) -> dict[str, Any]:
             "limits": limits,
         },
         "volume_mounts": [{"name": "shared-memory", "mount_path": "/dev/shm"}],
+        # Beside the grace that it tells of: said elsewhere, the two would differ one day.
+        "env": [{"name": "PARJANYA_RUNS__STOP_TIMEOUT", "value": str(GRACE)}],
     }
     if wishes.image:
         container["image"] = wishes.image

@@ -135,6 +135,15 @@ def test_a_run_asks_for_what_it_needs_and_not_for_what_the_code_location_needs(
         assert "ephemeral-storage" in asked
 
 
+def test_a_run_of_a_lane_knows_how_long_it_has_to_hand_back(
+    jobs: dict[str, Made], lanes: dict[str, Lane]
+) -> None:
+    for name in lanes:
+        (container,) = pod(jobs[name])["containers"]
+        told = [one["value"] for one in container["env"] if one["name"].endswith("STOP_TIMEOUT")]
+        assert told == [str(pod(jobs[name])["terminationGracePeriodSeconds"])] == ["60"]
+
+
 def test_a_gpu_is_held_by_runs_or_by_the_server_that_they_ask() -> None:
     """Settings and lanes of each example: the code location would refuse what contradicts."""
     holding = {site: _gpus(site) for site in SITES}

@@ -23,7 +23,10 @@ from aws_cdk import (
 from constructs import Construct
 from site_file import Gpu, Site
 
+from stack.log_groups import log_group
+
 DISK_GIB = 200  # the image, its models and the pixels of a batch
+CLUSTER = "parjanya"
 RELEASE_TAG = "parjanya:release"
 INTERRUPTION = Path(__file__).parents[1] / "interruption.sh"
 TELLER = "/usr/local/sbin/parjanya-interruption"
@@ -37,10 +40,13 @@ class Machines(Construct):
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
+            cluster_name=CLUSTER,
             vpc=vpc,
             container_insights_v2=ecs.ContainerInsights.ENABLED,
             enable_fargate_capacity_providers=site.fargate_spot,
         )
+        insights = f"/aws/ecs/containerinsights/{CLUSTER}/performance"
+        self.cluster.node.add_dependency(log_group(self, "Insights", insights))
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Gpu",

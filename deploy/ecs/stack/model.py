@@ -7,16 +7,16 @@ pictures.
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 from engine import PORT, SERVER, server
 from site_file import Served, Site
 
+from stack.log_groups import log_group
 from stack.machines import Machines
 from stack.tasks import SHARED_MEMORY_MIB, Size
 
@@ -83,12 +83,7 @@ class ModelServer(Construct):
                 "service-role/AmazonECSTaskExecutionRolePolicy"
             )
         )
-        group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        group = log_group(self, "Logs")
         region = Stack.of(self).region
         definition.add_container(
             SERVER,

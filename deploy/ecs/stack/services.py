@@ -22,6 +22,9 @@ from aws_cdk import (
     aws_iam as iam,
 )
 from aws_cdk import (
+    aws_kms as kms,
+)
+from aws_cdk import (
     aws_secretsmanager as secretsmanager,
 )
 from aws_cdk import (
@@ -62,6 +65,7 @@ class Services(Construct):
         arrivals: Arrivals,
         images: access.Images,
         records: Records,
+        key: kms.Key | None,
     ) -> None:
         super().__init__(scope, name)
         self._machines, self._tasks = machines, tasks
@@ -193,6 +197,7 @@ class Services(Construct):
             self,
             "DeskSessions",
             description="What the desks of Parjanya sign with",
+            encryption_key=key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=64, exclude_punctuation=True
             ),

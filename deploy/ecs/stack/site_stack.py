@@ -9,6 +9,8 @@ from site_file import Site
 from stack.access import Images
 from stack.alarms import Alarms
 from stack.doors import Doors
+from stack.keys import own_key
+from stack.log_groups import encrypt_all
 from stack.machines import RELEASE_TAG, Machines
 from stack.network import Network
 from stack.services import Services
@@ -27,15 +29,16 @@ class SiteStack(Stack):
             termination_protection=True,
             description=f"Parjanya {site.release.version}",
         )
-        network = Network(self, "Network", site.zones)
-        arrivals = Arrivals(self, "Arrivals", site)
-        buckets = Buckets(self, "Buckets", site, arrivals)
+        network = Network(self, "Network", site)
+        key = own_key(self, site)
+        arrivals = Arrivals(self, "Arrivals", site, key)
+        buckets = Buckets(self, "Buckets", site, arrivals, key)
         truth = (
-            Truth(self, "Truth")
+            Truth(self, "Truth", key)
             if site.aurora is None
-            else Aurora(self, "TruthInAurora", network.vpc, site)
+            else Aurora(self, "TruthInAurora", network.vpc, site, key)
         )
-        records = Records(self, "Records", network.vpc)
+        records = Records(self, "Records", network.vpc, key)
         machines = Machines(self, "Machines", site, network.vpc)
         services = Services(
             self,
@@ -48,6 +51,7 @@ class SiteStack(Stack):
             arrivals=arrivals,
             images=Images(site),
             records=records,
+            key=key,
         )
         doors = Doors(
             self, "Doors", site=site, vpc=network.vpc, services=services, logs=buckets.logs
@@ -62,5 +66,7 @@ class SiteStack(Stack):
             doors=doors,
             records=records,
         )
+        if key is not None:
+            encrypt_all(self, key)
         Tags.of(self).add("application", "parjanya")
         Tags.of(self).add(RELEASE_TAG, site.release.version)

@@ -26,7 +26,7 @@ from aws_cdk import (
     aws_iam as iam,
 )
 from aws_cdk import (
-    aws_logs as logs,
+    aws_kms as kms,
 )
 from aws_cdk import (
     aws_rds as rds,
@@ -42,12 +42,15 @@ from rights import Right
 from site_file import Site
 
 from parjanya_dagster.uploads.cors import PUT_HEADERS
+from stack.log_groups import log_group
 
 TABLE = Path(__file__).parents[1] / "table.json"
 """What `parjanya migrate` asks of CreateTable. A test of the project keeps both equal."""
 
 INCOMING = "incoming/"
 CLUSTER = "parjanya-truth"
+RECORDS = "parjanya-records"
+REUSED = Duration.minutes(5)  # a queue asks for a data key so often, and each is paid for
 BUNDLE = "/opt/parjanya/rds.pem"  # where images have the certificates of RDS
 HIDDEN = Duration.minutes(5)  # a tick registers what it received, then deletes it
 
@@ -55,14 +58,15 @@ HIDDEN = Duration.minutes(5)  # a tick registers what it received, then deletes 
 class Arrivals(Construct):
     """Notifications of what landed, and those that nobody could read."""
 
-    def __init__(self, scope: Construct, name: str, site: Site) -> None:
+    def __init__(self, scope: Construct, name: str, site: Site, key: kms.Key | None) -> None:
         super().__init__(scope, name)
         # Longer than the queue's own: a message keeps its age when it becomes a dead letter.
-        self.dead = _queue(self, "DeadLetters", Duration.days(14))
+        self.dead = _queue(self, "DeadLetters", Duration.days(14), key)
         self.queue = _queue(
             self,
             "Queue",
             Duration.days(min(14, max(7, 2 * site.dormancy_days))),
+            key,
             visibility_timeout=HIDDEN,
             # No redrive: an outage would use up the receipts. Who cannot read a message sends it to
             # the dead letters, with the reason.
@@ -84,12 +88,22 @@ class Arrivals(Construct):
         )
 
 
-def _queue(scope: Construct, name: str, kept: Duration, **more: Any) -> sqs.Queue:
+def _queue(
+    scope: Construct, name: str, kept: Duration, key: kms.Key | None, **more: Any
+) -> sqs.Queue:
+    """S3 sends nothing to a queue under the key of SQS that AWS manages (alias/aws/sqs)."""
+    under: dict[str, Any] = {"encryption": sqs.QueueEncryption.SQS_MANAGED}
+    if key is not None:
+        under = {
+            "encryption": sqs.QueueEncryption.KMS,
+            "encryption_master_key": key,
+            "data_key_reuse": REUSED,
+        }
     return sqs.Queue(
         scope,
         name,
         retention_period=kept,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        **under,
         enforce_ssl=True,
         **more,
     )
@@ -98,11 +112,15 @@ def _queue(scope: Construct, name: str, kept: Duration, **more: Any) -> sqs.Queu
 class Buckets(Construct):
     """One bucket per tenant. Its notifications go to the queue of arrivals."""
 
-    def __init__(self, scope: Construct, name: str, site: Site, arrivals: Arrivals) -> None:
+    def __init__(
+        self, scope: Construct, name: str, site: Site, arrivals: Arrivals, key: kms.Key | None
+    ) -> None:
         super().__init__(scope, name)
+        self._key = key
         self.logs = s3.Bucket(
             self,
             "AccessLogs",
+            # Never a key of ours: load balancers deliver no logs under one.
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
@@ -125,7 +143,10 @@ class Buckets(Construct):
             self,
             slug,
             bucket_name=name,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=(s3.BucketEncryption.KMS if self._key else s3.BucketEncryption.S3_MANAGED),
+            encryption_key=self._key,
+            # One data key for many objects: else each picture is a request to KMS.
+            bucket_key_enabled=True if self._key else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             versioned=True,
@@ -176,16 +197,12 @@ class Aurora(Construct):
 
     DATABASE, OWNER, PORT = "parjanya", "parjanya_owner", 5432
 
-    def __init__(self, scope: Construct, name: str, vpc: ec2.IVpc, site: Site) -> None:
+    def __init__(
+        self, scope: Construct, name: str, vpc: ec2.IVpc, site: Site, key: kms.Key | None
+    ) -> None:
         super().__init__(scope, name)
         assert site.aurora is not None
-        kept = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/aws/rds/cluster/{CLUSTER}/postgresql",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        kept = log_group(self, "Logs", f"/aws/rds/cluster/{CLUSTER}/postgresql")
         engine = rds.DatabaseClusterEngine.aurora_postgres(
             version=rds.AuroraPostgresEngineVersion.VER_17_9
         )
@@ -199,14 +216,15 @@ class Aurora(Construct):
             ),
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
-            writer=_instance("Writer"),
-            readers=[_instance("Reader", scale_with_writer=True)],
+            writer=_instance("Writer", key),
+            readers=[_instance("Reader", key, scale_with_writer=True)],
             serverless_v2_min_capacity=site.aurora.least,
             serverless_v2_max_capacity=site.aurora.most,
-            credentials=rds.Credentials.from_generated_secret(self.OWNER),
+            credentials=rds.Credentials.from_generated_secret(self.OWNER, encryption_key=key),
             default_database_name=self.DATABASE,
             iam_authentication=True,
             storage_encrypted=True,
+            storage_encryption_key=key,
             backup=rds.BackupProps(retention=Duration.days(14)),
             deletion_protection=True,
             removal_policy=RemovalPolicy.SNAPSHOT,
@@ -249,12 +267,13 @@ class Aurora(Construct):
             self.cluster.connections.allow_default_port_from(group)
 
 
-def _instance(name: str, **more: Any) -> rds.IClusterInstance:
+def _instance(name: str, key: kms.Key | None, **more: Any) -> rds.IClusterInstance:
     return rds.ClusterInstance.serverless_v2(
         name,
         publicly_accessible=False,
         auto_minor_version_upgrade=True,
         enable_performance_insights=True,
+        performance_insight_encryption_key=key,
         **more,
     )
 
@@ -262,7 +281,7 @@ def _instance(name: str, **more: Any) -> rds.IClusterInstance:
 class Truth(Construct):
     """The table, as the code that uses it would make it."""
 
-    def __init__(self, scope: Construct, name: str) -> None:
+    def __init__(self, scope: Construct, name: str, key: kms.Key | None) -> None:
         super().__init__(scope, name)
         asked = json.loads(TABLE.read_text())
         del asked["TableName"]  # CloudFormation names it
@@ -275,7 +294,10 @@ class Truth(Construct):
                 **asked,
                 "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
                 "DeletionProtectionEnabled": True,
-                "SSESpecification": {"SSEEnabled": True},
+                "SSESpecification": {
+                    "SSEEnabled": True,
+                    **({"SSEType": "KMS", "KMSMasterKeyId": key.key_arn} if key else {}),
+                },
             },
         )
         resource.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN
@@ -316,20 +338,23 @@ class Truth(Construct):
 class Records(Construct):
     """Dagster's runs and events: Belief, so a small server, and no great loss."""
 
-    def __init__(self, scope: Construct, name: str, vpc: ec2.IVpc) -> None:
+    def __init__(self, scope: Construct, name: str, vpc: ec2.IVpc, key: kms.Key | None) -> None:
         super().__init__(scope, name)
+        kept = log_group(self, "Logs", f"/aws/rds/instance/{RECORDS}/postgresql")
         self.database = rds.DatabaseInstance(
             self,
             "Postgres",
+            instance_identifier=RECORDS,
             engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_9),
             instance_type=ec2.InstanceType("t4g.medium"),
             vpc=vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
-            credentials=rds.Credentials.from_generated_secret("parjanya"),
+            credentials=rds.Credentials.from_generated_secret("parjanya", encryption_key=key),
             database_name="dagster",
             allocated_storage=50,
             max_allocated_storage=500,
             storage_encrypted=True,
+            storage_encryption_key=key,
             multi_az=True,
             auto_minor_version_upgrade=True,
             backup_retention=Duration.days(7),
@@ -337,5 +362,7 @@ class Records(Construct):
             removal_policy=RemovalPolicy.SNAPSHOT,
             cloudwatch_logs_exports=["postgresql"],
             enable_performance_insights=True,
+            performance_insight_encryption_key=key,
             copy_tags_to_snapshot=True,
         )
+        self.database.node.add_dependency(kept)

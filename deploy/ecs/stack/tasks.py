@@ -9,7 +9,6 @@ import engine
 import rights
 from aws_cdk import (
     Duration,
-    RemovalPolicy,
     Stack,
 )
 from aws_cdk import (
@@ -19,14 +18,12 @@ from aws_cdk import (
     aws_iam as iam,
 )
 from aws_cdk import (
-    aws_logs as logs,
-)
-from aws_cdk import (
     aws_rds as rds,
 )
 from constructs import Construct
 from site_file import Site
 
+from stack.log_groups import log_group
 from stack.stores import Arrivals, Aurora, Truth
 
 SHARED_MEMORY_MIB = 2048  # data loaders hand over pixels through it
@@ -199,12 +196,7 @@ class Tasks(Construct):
         of_dagster: bool = True,
     ) -> ecs.ContainerDefinition:
         image = self._site.release.image(side)
-        group = logs.LogGroup(
-            definition,
-            f"{name}Logs",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        group = log_group(definition, f"{name}Logs")
         told = dict(secrets or {})
         if of_dagster:
             secret = self._records.secret

@@ -44,7 +44,8 @@ def test_an_operator_may_say_otherwise_lane_by_lane() -> None:
     said = Placement(cpu=15, memory_mib=60_000, gpus=4, image="r/parjanya-gpu:2")
     container = kubernetes(gpu=said)["gpu"]["container_config"]
     assert container["image"] == "r/parjanya-gpu:2"
-    assert "env" not in container  # which image it is, the image itself says
+    named = {one["name"] for one in container["env"]}
+    assert named == {"PARJANYA_RUNS__STOP_TIMEOUT"}  # which image it is, the image itself says
     assert container["resources"] == {
         "requests": {"cpu": "15", "memory": "60000Mi", "ephemeral-storage": "4Gi"},
         "limits": {"memory": "60000Mi", GPU: "4"},
