@@ -46,7 +46,7 @@ class Machines(Construct):
             enable_fargate_capacity_providers=site.fargate_spot,
         )
         insights = f"/aws/ecs/containerinsights/{CLUSTER}/performance"
-        self.cluster.node.add_dependency(log_group(self, "Insights", insights))
+        self.cluster.node.add_dependency(log_group(self, "InsightsLogs", insights))
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Gpu",

@@ -142,3 +142,22 @@ def test_each_batch_that_is_finished_is_a_sign_of_life(
     assert run(house) == [False]
     # of its vectors, of its manifest, and of leaving
     assert signs[signs.index("finishing") :] == ["finishing", "sign", "sign", "sign"]
+
+
+def test_what_is_kept_for_the_next_stage_is_in_hand_while_manifests_are_made(house: House) -> None:
+    """They are made in native code, too: the thread of the notice hands back what is in hand."""
+    house.drop("2.jpg", picture(2))
+    house.sweep()
+    lane, store = house.platform.lanes[0], house.platform.store
+    runner = StageRunner.begin(house.platform, lane, run_id="r", ledger_id="l", job=lane.job)
+    told: list[int] = []
+
+    def tell(*_: object) -> None:
+        told.append(bool(runner.kept))
+        for hand_back in tuple(runner.notice._in_hand):
+            hand_back()
+
+    runner.run("validated", store.batches(), then="enriched", batch_done=tell)
+    assert told == [True]
+    (row,) = store.due_rows(store.batches(), ["enriched"], house.clock(), 10)
+    assert (row.lease_owner, row.attempts, row.suspect) == (None, 0, False)
