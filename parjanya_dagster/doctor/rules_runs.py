@@ -12,7 +12,8 @@ from dataclasses import replace
 from parjanya_dagster.belief.snapshot import LiveRun, Phase, RunState, Snapshot
 from parjanya_dagster.doctor.findings import Finding, finding, some
 from parjanya_dagster.doctor.grace_periods import GracePeriods
-from parjanya_dagster.intent.demand import Ended, Need, by_key, cooling, needs_of, without_engine
+from parjanya_dagster.intent.along import shared
+from parjanya_dagster.intent.demand import Ended, Need, cooling, without_engine
 from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.intent.liveness import why_dead
 from parjanya_dagster.lanes import Lane
@@ -78,9 +79,8 @@ def _intent(
 ) -> Iterator[Finding]:
     """Rows that no live run will reach: nobody asked for one, or asking had to wait."""
     live, _ = living(snapshot, lanes, limits)
-    for lane in lanes:
-        ours = [run for run in live if set(run.stages) & set(lane.stages)]
-        needs, _ = needs_of(snapshot, lane, by_key(ours))
+    for share in shared(snapshot, lanes, live, limits):
+        lane, ours, needs = share.lane, share.runs, share.needs
         waiting = sum(run.state is not RunState.STARTED and not run.light for run in ours)
         full = waiting >= limits.queued_runs
         stopped = lane.name in limits.held_lanes

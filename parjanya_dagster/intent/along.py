@@ -9,15 +9,40 @@ soon, each lane does its own: no image waits for a machine longer than it needs 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
+from parjanya_dagster.intent.demand import Need, by_key, needs_of
 from parjanya_dagster.intent.light import light_rows, waiting
 from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import DueBatch
 
 PATIENCE = 900.0  # seconds for which work waits for the run that it should go along with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one lane has to do, and who does it."""
+
+    lane: Lane
+    runs: list[LiveRun]  # of the lane
+    covering: list[LiveRun]  # that do work of its share, of whichever lane
+    needs: list[Need]  # that no run covers
+    covered: int  # batches that live runs cover wholly
+
+
+def shared(
+    snapshot: Snapshot, lanes: Sequence[Lane], live: Sequence[LiveRun], limits: Limits
+) -> Iterator[Share]:
+    """The shares of the lanes, in their order."""
+    due = shares(snapshot, lanes, live, limits)
+    for lane in lanes:
+        over = covering(lane, lanes, live)
+        needs, covered = needs_of(snapshot, lane, by_key(over), due.get(lane.name, ()))
+        ours = runs_of(lane, lanes, live)
+        yield Share(lane=lane, runs=ours, covering=over, needs=needs, covered=covered)
 
 
 def shares(

@@ -36,17 +36,15 @@ def needs_of(
     snapshot: Snapshot,
     lane: Lane,
     live: Mapping[str, Sequence[LiveRun]],
-    share: Iterable[DueBatch] | None = None,
+    share: Iterable[DueBatch],
 ) -> tuple[list[Need], int]:
     """Open needs of a lane, and how many batches live runs cover wholly.
 
     `live`: the runs that live, by partition key.
-    `share`: what of all that is due its runs shall do; None: all of its own stages.
+    `share`: what of all that is due its runs shall do.
     """
     needs: dict[str, Need] = {}
     covered: set[str] = set()
-    if share is None:
-        share = (due for due in snapshot.due if due.stage in lane.stages)
     for due in share:
         if any(due.stage in run.ahead for run in live.get(due.batch, ())):
             covered.add(due.batch)

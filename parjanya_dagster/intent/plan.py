@@ -16,15 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
-from parjanya_dagster.intent.along import covering, runs_of, shares
+from parjanya_dagster.intent.along import shared
 from parjanya_dagster.intent.demand import (
     Ended,
     Need,
-    by_key,
     cooling,
     gathering,
     held_back,
-    needs_of,
     of_history,
     without_engine,
 )
@@ -80,12 +78,9 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         rows[due.batch] += due.rows
     requests: list[Request] = []
     covered = cooled = guarded = 0
-    shared = shares(snapshot, lanes, live, limits)
-    for lane in lanes:
-        ours = runs_of(lane, lanes, live)
-        by_others = covering(lane, lanes, live)
-        needs, within = needs_of(snapshot, lane, by_key(by_others), shared.get(lane.name, ()))
-        needs = [need for need in needs if not held_back(need, snapshot)]
+    for share in shared(snapshot, lanes, live, limits):
+        lane, ours = share.lane, share.runs
+        needs = [need for need in share.needs if not held_back(need, snapshot)]
         budget = row_budget(lane, snapshot.seconds_per_row, limits)
         ended = Ended.of(lane, snapshot)
         unfit = without_engine(needs, ours, snapshot, limits.failure_first, limits.failure_most)
@@ -97,7 +92,7 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
             and not gathering(need, ended, snapshot.now, budget)
             and lane.name not in limits.held_lanes
         ]
-        unplaced = _unplaced(snapshot, by_others, missing)
+        unplaced = _unplaced(snapshot, share.covering, missing)
         placed = [need for need in warm if need.batch in order.keys() - unplaced]
         history = [need for need in placed if of_history(need, snapshot)]
         arrived = [need for need in placed if not of_history(need, snapshot)]
@@ -112,7 +107,7 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         emitted += asking.for_arrivals(much, fresh, load)
         emitted += asking.for_regrades(history, sum(run.regrade for run in ours))
         requests += emitted
-        covered += within
+        covered += share.covered
         cooled += len(needs) - len(warm)
         guarded += len(warm) - sum(len(request.keys) for request in emitted)
     return Plan(

@@ -17,8 +17,7 @@ from parjanya_dagster.belief.ledger import JOB, TENANT
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Snapshot
 from parjanya_dagster.doctor.rules_runs import living
 from parjanya_dagster.execution.run_ledger import BOUNDS
-from parjanya_dagster.intent.demand import by_key, needs_of
-from parjanya_dagster.lanes import Lane
+from parjanya_dagster.intent.along import Share, shared
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.metrics.names import METRICS, PREFIX
 from parjanya_dagster.truth.stages import Status
@@ -158,8 +157,8 @@ def _backlog(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
 
 def _runs(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
     live, _ = living(snapshot, seen.lanes, seen.limits)
-    for lane in seen.lanes:
-        ours = [run for run in live if set(run.stages) & set(lane.stages)]
+    for share in shared(snapshot, seen.lanes, live, seen.limits):
+        lane, ours = share.lane, share.runs
         sheet.set("launch_deadline_seconds", lane.launch_deadline, lane.name)
         states: dict[str, list[LiveRun]] = defaultdict(list)
         for run in ours:
@@ -172,7 +171,7 @@ def _runs(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
         waiting = sum(run.state is not RunState.STARTED and not run.light for run in ours)
         sheet.set("queue_full", float(waiting >= seen.limits.queued_runs), lane.name)
         sheet.set("lane_held", float(lane.name in seen.limits.held_lanes), lane.name)
-        _uncovered(sheet, lane, ours, snapshot)
+        _uncovered(sheet, share, snapshot)
         quiet = [
             snapshot.now - max(run.since, run.pulse.progress_at if run.pulse else 0.0)
             for run in states.get(RunState.STARTED, [])
@@ -180,9 +179,8 @@ def _runs(sheet: Sheet, seen: Measured, snapshot: Snapshot) -> None:
         sheet.set("run_quiet_seconds", max(0.0, *quiet, 0.0), lane.name)
 
 
-def _uncovered(sheet: Sheet, lane: Lane, ours: list[LiveRun], snapshot: Snapshot) -> None:
-    needs, _ = needs_of(snapshot, lane, by_key(ours))
-    with_rows = [need for need in needs if need.rows]
+def _uncovered(sheet: Sheet, share: Share, snapshot: Snapshot) -> None:
+    lane, with_rows = share.lane, [need for need in share.needs if need.rows]
     oldest = max((snapshot.now - need.oldest for need in with_rows), default=0.0)
     sheet.set("uncovered", sum(need.rows for need in with_rows), lane.name)
     sheet.set("uncovered_oldest_seconds", max(0.0, oldest), lane.name)

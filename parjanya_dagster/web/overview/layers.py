@@ -10,7 +10,7 @@ from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.doctor.case import SENSOR_OF
 from parjanya_dagster.doctor.findings import Boundary, Severity
 from parjanya_dagster.doctor.rules_runs import living
-from parjanya_dagster.intent.demand import by_key, needs_of
+from parjanya_dagster.intent.along import shared
 from parjanya_dagster.metrics.measure import BELIEF, TRUTH, Measured
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.web.text import ago, number, span
@@ -101,9 +101,8 @@ def intent(seen: Measured) -> Layer:
     due = sum(batch.rows for batch in snapshot.due)
     oldest = min((batch.oldest for batch in snapshot.due), default=snapshot.now)
     uncovered = 0
-    for lane in seen.lanes:
-        ours = [run for run in live if set(run.stages) & set(lane.stages)]
-        uncovered += sum(need.rows for need in needs_of(snapshot, lane, by_key(ours))[0])
+    for share in shared(snapshot, seen.lanes, live, seen.limits):
+        uncovered += sum(need.rows for need in share.needs)
     queued = sum(run.state in (RunState.CREATED, RunState.QUEUED) for run in live)
     asked = sum(amount for what, amount in seen.facts.totals.items() if what.startswith("emitted|"))
     return Layer(
