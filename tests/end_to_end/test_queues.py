@@ -116,18 +116,18 @@ def test_images_arrive_by_message_are_worked_from_a_queue_and_survive_its_loss(
             stages = [one.stage for one in store.all_evidence(row.image_id)]
             assert stages == list(STAGES)
     with instance.dagster() as dagster:
-        assert {run.tags["parjanya/lane"] for run in dagster.get_runs()} == {"cpu"}
+        assert dagster.get_runs() == []  # so few are validated by the worker of the queue too
     instance.until(lambda: fleet.lane.state().messages == 0, "the lane's queue is empty")
     samples = {
         (sample.name.removeprefix("parjanya_"), *sorted(sample.labels.values())): sample.value
         for family in families(measure(instance.platform, None, lambda: ()))
         for sample in family.samples
     }
-    for stage in STAGES[1:]:  # those of the lane that works from the queue
+    for stage in STAGES:
         assert samples["outcomes_total", *sorted((acme, stage, "completed"))] == 4
         assert samples["work_seconds_total", *sorted((bolt, stage))] > 0
     assert samples["run_start_seconds_count", *sorted(("gpu", "loading enriched"))] > 0
-    assert {lane for lane, *_ in running(store)} == {"cpu", "gpu"}
+    assert {lane for lane, *_ in running(store)} == {"gpu"}
     instance.until(lambda: fleet.dead.state().messages == 1, "one dead letter")
 
     # The worker is killed, its queue deleted, and half of the events are never sent.
