@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -39,7 +40,8 @@ def engines_of(checkout: Path) -> Looks:
         enricher.warm()
     finally:
         sys.path.pop(0)
-    return enricher._describe, scorer._score, lambda image: describe(image).tolist()
+    score = partial(scorer._score, hint=None)
+    return enricher._describe, score, lambda image: describe(image).tolist()
 
 
 def pictures(folder: Path | None, count: int) -> Iterator[Any]:

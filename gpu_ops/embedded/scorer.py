@@ -15,7 +15,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-scorer@6"
+VERSION = "embedded-scorer@7"
 
 Metric = Literal["piqe", "niqe", "brisque"]
 FAST: tuple[Metric, ...] = ("piqe",)
