@@ -2,10 +2,9 @@
 
 Four Debian packages, and test corpora and examples of public repositories. They are fetched into
 the cache; what is not there is left out. Labels were given by looking at every image once, those
-of `foreign_images.tsv` on sheets of thumbnails,
-but for 29 photographs of cameras that are smaller than 100 pixels. Scans of
-paintings, thermal pictures, noise, copies of one another and pictures that mix a photograph with a
-rendering are left out.
+of `foreign_images.tsv` on sheets of thumbnails, but for 29 photographs of cameras that are smaller
+than 100 pixels. Scans of paintings, textures, thermal pictures, noise, copies of one another and
+pictures that mix a photograph with a rendering are left out.
 """
 
 from __future__ import annotations
