@@ -2,10 +2,9 @@
 
 Four Debian packages, and test corpora and examples of public repositories. They are fetched into
 the cache; what is not there is left out. Labels were given by looking at every image once, those
-of `foreign_images.tsv` on sheets of thumbnails,
-but for 29 photographs of cameras that are smaller than 100 pixels. Scans of
-paintings, thermal pictures, noise, copies of one another and pictures that mix a photograph with a
-rendering are left out.
+of `foreign_images.tsv` on sheets of thumbnails, but for 29 photographs of cameras that are smaller
+than 100 pixels. Scans of paintings, textures, thermal pictures, noise, copies of one another and
+pictures that mix a photograph with a rendering are left out.
 """
 
 from __future__ import annotations
@@ -30,41 +29,80 @@ REPOSITORIES = {
 }
 #: Whose pictures `foreign_images.tsv` names, one by one.
 LISTED_REPOSITORIES = {
+    "adain": "naoto0804/pytorch-AdaIN",
     "animegan": "TachibanaYoshino/AnimeGAN",
+    "animeganv3": "TachibanaYoshino/AnimeGANv3",
+    "azure-samples": "Azure-Samples/cognitive-services-sample-data-files",
     "bgfx": "bkaradzic/bgfx",
     "bsds500": "BIDS/BSDS500",
+    "buddha": "alicevision/dataset_buddha",
     "codeformer": "sczhou/CodeFormer",
+    "darkflow": "thtrieu/darkflow",
     "darknet": "AlexeyAB/darknet",
     "darktable": "darktable-org/dtdocs",
     "detectron": "facebookresearch/Detectron",
     "digikam": "KDE/digikam-doc",
     "diligent": "DiligentGraphics/DiligentSamples",
+    "directx-samples": "microsoft/DirectX-Graphics-Samples",
+    "dmlab": "deepmind/lab",
     "dncnn": "cszn/DnCNN",
     "embree": "embree/embree",
+    "exdark": "cs-chan/Exclusively-Dark-Image-Dataset",
+    "exiv2": "Exiv2/exiv2",
     "face-recognition": "ageitgey/face_recognition",
     "falcor": "NVIDIAGameWorks/Falcor",
+    "fast-neural-style": "jcjohnson/fast-neural-style",
+    "fast-style-transfer": "lengstrom/fast-style-transfer",
     "glsl-pathtracer": "knightcrawler25/GLSL-PathTracer",
     "habitat": "facebookresearch/habitat-sim",
+    "igibson": "StanfordVL/iGibson",
     "imagenet-samples": "EliSchwartz/imagenet-sample-images",
+    "immich": "immich-app/test-assets",
     "kair": "cszn/KAIR",
+    "labelme": "wkentaro/labelme",
     "minetest": "minetest/minetest",
     "mitsuba": "mitsuba-renderer/mitsuba-data",
+    "mmediting": "open-mmlab/mmediting",
     "mmpose": "open-mmlab/mmpose",
+    "mmpretrain": "open-mmlab/mmpretrain",
     "monstree": "alicevision/dataset_monstree",
+    "multi-style": "zhanghang1989/PyTorch-Multi-Style-Transfer",
+    "neural-style": "jcjohnson/neural-style",
+    "neural-style-tf": "cysmith/neural-style-tf",
     "ogre": "OGRECave/ogre",
     "old-photos": "microsoft/Bringing-Old-Photos-Back-to-Life",
     "openpose": "CMU-Perceptual-Computing-Lab/openpose",
+    "opensfm": "mapillary/OpenSfM",
+    "photo-stream": "maxvoltar/photo-stream",
+    "photoprism": "photoprism/photoprism",
     "raylib": "raysan5/raylib",
     "real-esrgan": "xinntao/Real-ESRGAN",
     "rembg": "danielgatis/rembg",
+    "retinexnet": "weichen582/RetinexNet",
+    "sceaux": "openMVG/ImageDataset_SceauxCastle",
     "schmick": "FabianSchmick/photography",
+    "segment-anything": "facebookresearch/segment-anything",
+    "spartan": "PanosK92/SpartanEngine",
     "style2paints": "lllyasviel/style2paints",
+    "supertuxkart": "supertuxkart/stk-code",
     "threejs-pathtracing": "erichlof/THREE.js-PathTracing-Renderer",
+    "titu-style": "titu1994/Neural-Style-Transfer",
+    "truetrace": "Pjbomb2/TrueTrace-Unity-Pathtracer",
     "u-2-net": "xuebinqin/U-2-Net",
+    "vk-raytracing": "nvpro-samples/vk_raytracing_tutorial_KHR",
+    "voxel-pathtracer": "swr06/VoxelPathTracer",
     "vulkan-samples": "KhronosGroup/Vulkan-Samples",
+    "webots": "cyberbotics/webots-doc",
+    "white-box-cartoon": "SystemErrorWang/White-box-Cartoonization",
     "wicked": "turanszkij/WickedEngine",
     "xegtao": "GameTechDev/XeGTAO",
     "zero-dce": "Li-Chongyi/Zero-DCE",
+}
+#: Repositories that restyle the same photographs are one source: they are left out together.
+SAME_PICTURES = {
+    "fast-style-transfer": "fast-neural-style",
+    "neural-style-tf": "neural-style",
+    "titu-style": "neural-style",
 }
 LISTED = Path(__file__).with_name("foreign_images.tsv")
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic"}
@@ -105,6 +143,7 @@ CAMERAS_DRAWN = {
     "webpvp8l.webp": "illustration",
     "webpvp8x.webp": "screenshot",
 }
+EXIF_ASIDE = {"67-0_length_string.jpg"}  # of one grey: nothing was photographed
 EXIF_DRAWN = {
     "image00971.jpg": "banner",
     "image01088.jpg": "banner",
@@ -172,7 +211,7 @@ def images(cache: Path) -> Iterator[Labelled]:
     for path in _pictures(folder / "exif-samples", "jpg", "heic"):
         name = path.name.lower()
         # Those of exif-org are in the collection above as well; orientation has one picture.
-        if path.parent.name not in ("exif-org", "orientation"):
+        if path.parent.name not in ("exif-org", "orientation") and name not in EXIF_ASIDE:
             yield Labelled(path, EXIF_DRAWN.get(name, "photo"), "exif-samples")
     for path in _pictures(folder / "raytracing.github.io", "images"):
         if "perlin-noise" in path.name or "white-noise" in path.name or "old" in path.parts:
@@ -203,7 +242,8 @@ def listed(folder: Path) -> Iterator[Labelled]:
         for row in csv.DictReader(file, delimiter="\t"):
             path = folder / row["source"] / row["path"]
             if path.is_file():
-                yield Labelled(path, row["label"], row["source"])
+                source = row["source"]
+                yield Labelled(path, row["label"], SAME_PICTURES.get(source, source))
 
 
 def _windows(paths: Iterable[Path]) -> list[Path]:

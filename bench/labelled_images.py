@@ -80,7 +80,7 @@ OPENCV_PHOTOS = (
     "text/scenetext01.jpg text/scenetext02.jpg text/scenetext03.jpg text/scenetext04.jpg "
     "text/scenetext05.jpg text/scenetext06.jpg text/scenetext_segmented_word01.jpg "
     "text/scenetext_word02.jpg html/227943776_1.jpg html/230501201_1.jpg html/4_barcodes.jpg "
-    "html/Harris_Detector_Original_Image.jpg html/chaxis.jpg html/astra_color.jpg html/boat.jpg "
+    "html/chaxis.jpg html/astra_color.jpg html/boat.jpg "
     "html/choriginal.jpg html/corridor_fld.jpg "
     "html/gboriginal.png html/handSrc.jpg html/handDst.jpg html/newspaper.jpg "
     "html/pexels_double_decker_bus.jpg html/retina_TreeHdr_small.jpg html/space_shuttle.jpg "

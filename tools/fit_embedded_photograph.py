@@ -201,7 +201,7 @@ def main() -> int:
     w, bias = ridge(x, graphic, inverse)
     per_number = w[: backbone.POOLED] / standard.pooled_spread
     model = {
-        "id": "embedded-photograph@2",
+        "id": "embedded-photograph@3",
         "fitted": {
             "on": datetime.date.today().isoformat(),
             "by": "python -m tools.fit_embedded_photograph",
