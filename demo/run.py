@@ -142,7 +142,7 @@ def _show(platform: Platform, home: Path, expected: list[dict[str, Any]]) -> lis
         table.add_column(column)
     table.add_column("images", justify="right")
     report = home / "report.html"
-    with current_catalog(platform) as catalog:
+    with current_catalog(platform.store, home) as catalog:
         for tenant in (one["tenant"] for one in found["tenants"]):
             for verdict in VERDICTS[1:]:
                 filters = {"tenant": (tenant,), "verdict": (verdict,)}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
-from parjanya_dagster.cli.output import print_json
+from parjanya_dagster.cli.output import Line, print_json
 
 
 def recount(
@@ -24,8 +24,14 @@ def recount(
     platform = platform_of(home)
     if tenant is not None:
         platform.tenant(tenant)
+    line = Line()
+    line("counting all rows …")
     wrong = miscounted(platform.store, tenant)
-    repaired = repair and bool(wrong) and platform.store.rebuild_counts()
+    repaired = False
+    if repair and wrong:
+        line("making the counters anew …")
+        repaired = platform.store.rebuild_counts()
+    line.clear()
     if as_json:
         listed = [
             {"tenant": kept.tenant, "kept": kept.rows, "counted": counted.rows}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
-from parjanya_dagster.cli.output import print_json
+from parjanya_dagster.cli.output import Line, print_json
 
 
 def replay(
@@ -39,13 +39,24 @@ def replay(
     if tenant is not None:
         platform.tenant(tenant)
     day = since.replace(tzinfo=UTC).timestamp() if since else 0.0
+    line = Line()
+    line("counting failed images …")
     counts = count(failures(platform.store, tenant, reason, day))
+    line.clear()
     if not as_json:
         _print(counts)
     total = sum(counts.values())
     reset = 0
     if total and not preview and (yes or typer.confirm(f"Do these {total} images again?")):
-        reset = replay_failures(platform.store, tenant, reason, day, platform.clock)
+        reset = replay_failures(
+            platform.store,
+            tenant,
+            reason,
+            day,
+            platform.clock,
+            lambda done: line(f"{done} of {total} images are due again"),
+        )
+        line.clear()
         if not as_json:
             typer.echo(f"{reset} images are due again.")
     if as_json:

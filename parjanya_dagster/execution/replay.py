@@ -31,9 +31,17 @@ def count(rows: Iterable[ImageRow]) -> dict[tuple[str, str, str], int]:
 
 
 def replay_failures(
-    store: Store, tenant: str | None, reason: str | None, since: float, clock: Callable[[], float]
+    store: Store,
+    tenant: str | None,
+    reason: str | None,
+    since: float,
+    clock: Callable[[], float],
+    progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Reset them. Dying half-way loses nothing: the rest has failed still. Returns how many."""
+    """Reset them. Dying half-way loses nothing: the rest has failed still. Returns how many.
+
+    `progress` is told after each page how many are reset so far.
+    """
     done = 0
     for counts in store.counts(tenant):
         for failure_class in sorted(counts.by_failure):
@@ -49,6 +57,7 @@ def replay_failures(
                     done += store.reset_images(
                         ids, Reset(stage=stage, reason=why), clock(), failed_only=True
                     )
+                progress(done)
     return done
 
 
