@@ -73,7 +73,7 @@ def main() -> int:
 def _samples(folder: Path) -> list[dict[str, Any]]:
     if not (folder / "expected.json").is_file() and samples.main([str(folder)]) != 0:
         raise SystemExit("The sample set could not be assembled.")
-    return json.loads((folder / "expected.json").read_text())
+    return list(json.loads((folder / "expected.json").read_text()))
 
 
 def _announced(instance: subprocess.Popen[str]) -> str:

@@ -19,7 +19,7 @@ from tests.deploy.kubernetes_api import KubernetesApi
 from tests.support.pictures import picture
 from tests.support.servers import PostgresServer
 
-IMAGES = 3
+IMAGES = 21  # one more than go along with the gpu lane while nothing was measured
 KUBERNETES = "1.34"
 
 
