@@ -189,10 +189,15 @@ class StageRunner:
         if not self.kept:
             yield
             return
-        with self.notice.in_hand(lambda: self.kept.give_back(TOLD)):
-            yield
+
+        def where_told() -> None:
             if self.notice.given():
                 self.kept.give_back(TOLD)
+
+        with self.notice.in_hand(lambda: self.kept.give_back(TOLD)):
+            where_told()  # a moment ago, when nothing was in hand
+            yield
+            where_told()
 
     def _work(self, stage: str) -> StageWork:
         if self.work is not None:

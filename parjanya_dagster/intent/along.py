@@ -51,29 +51,30 @@ def shares(
     """What is due, by the lane whose runs shall do it. Each row is in one share."""
     owner = {stage: lane for lane in lanes for stage in lane.stages}
     onward = {stage: lane for lane in lanes for stage in lane.along}
-    taking = {
-        lane.name for lane in lanes if lane.along and _takes_more(snapshot, lane, live, limits)
-    }
+    able = {lane.name for lane in lanes if _able(snapshot, lane, limits)}
+    free = {lane.name for lane in lanes if _has_room(lane, live, limits)}
     due_by: Counter[tuple[str, str]] = Counter()  # tenant, lane
     for due in snapshot.due:
         if due.stage in onward:
             due_by[due.tenant, onward[due.stage].name] += due.rows
     little = {lane.name: _little(snapshot, lane, limits) for lane in onward.values()}
     failed = {(run.job, key) for run in snapshot.failed for key in run.keys}
-    shared: dict[str, list[DueBatch]] = defaultdict(list)
+    asked = {(run.job, key, stage) for run in live for key in run.keys for stage in run.ahead}
+    by_lane: dict[str, list[DueBatch]] = defaultdict(list)
     for due in snapshot.due:
         lane = onward.get(due.stage)
         if (
             lane is None
-            or lane.name not in taking
+            or lane.name not in able
+            or not (lane.name in free or (lane.job, due.batch, due.stage) in asked)
             or due_by[due.tenant, lane.name] > little[lane.name]
             or snapshot.now - due.oldest > PATIENCE
             or (lane.job, due.batch) in failed
         ):
             lane = owner.get(due.stage)
         if lane is not None:
-            shared[lane.name].append(due)
-    return shared
+            by_lane[lane.name].append(due)
+    return by_lane
 
 
 def covering(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list[LiveRun]:
@@ -94,13 +95,16 @@ def runs_of(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list[
     return [run for run in live if run.job not in others and set(run.stages) & set(lane.stages)]
 
 
-def _takes_more(snapshot: Snapshot, lane: Lane, live: Sequence[LiveRun], limits: Limits) -> bool:
-    """Whether a run of this lane can be asked for now, and could do its own stages."""
+def _able(snapshot: Snapshot, lane: Lane, limits: Limits) -> bool:
+    """Whether a run of this lane could do all of its stages, and those that go along."""
+    return lane.name not in limits.held_lanes and not snapshot.unfit.keys() & set(lane.reach)
+
+
+def _has_room(lane: Lane, live: Sequence[LiveRun], limits: Limits) -> bool:
+    """Whether one more run of this lane can be asked for."""
     ours = [run for run in live if run.job == lane.job]
     return (
-        lane.name not in limits.held_lanes
-        and not snapshot.unfit.keys() & set(lane.stages)
-        and waiting(ours, light=False) < limits.queued_runs
+        waiting(ours, light=False) < limits.queued_runs
         and waiting(ours, light=True) < limits.light_runs
     )
 

@@ -9,6 +9,7 @@ import pytest
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.embeddings import embeddings_of
+from parjanya_dagster.execution import stage_run
 from parjanya_dagster.execution.engines import chosen_space
 from parjanya_dagster.execution.heartbeat import RunHeartbeat
 from parjanya_dagster.execution.stage_run import StageRunner
@@ -161,3 +162,21 @@ def test_what_is_kept_for_the_next_stage_is_in_hand_while_manifests_are_made(hou
     assert told == [True]
     (row,) = store.due_rows(store.batches(), ["enriched"], house.clock(), 10)
     assert (row.lease_owner, row.attempts, row.suspect) == (None, 0, False)
+
+
+def test_who_is_told_to_end_just_before_hands_back_before_manifests_are_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.drop("2.jpg", picture(2))
+    house.sweep()
+    lane, store = house.platform.lanes[0], house.platform.store
+    runner = StageRunner.begin(house.platform, lane, run_id="r", ledger_id="l", job=lane.job)
+    monkeypatch.setattr(stage_run, "note_pace", lambda *_: runner.notice._told.set())
+    kept: list[bool] = []
+    runner.run(
+        "validated",
+        store.batches(),
+        then="enriched",
+        batch_done=lambda *_: kept.append(bool(runner.kept)),
+    )
+    assert kept == [False]

@@ -69,6 +69,12 @@ def test_a_run_that_waits_for_its_machine_holds_up_no_large_burst() -> None:
     assert asked(decided) == []
 
 
+def test_runs_that_wait_keep_what_they_were_asked_for_though_the_queue_is_full() -> None:
+    keys = [batch(f"t{n}", n) for n in range(Limits().light_runs)]
+    waiting = [on_gpu(key, run_id=key, light=True) for key in keys]
+    assert asked(decide([due(key, 1) for key in keys], runs=waiting, lanes=SPLIT, pace=PACED)) == []
+
+
 def test_a_run_of_the_first_lane_covers_what_it_validates() -> None:
     validating = run(batch(), job=CPU.job, stages=CPU.stages)
     assert asked(decide([due(batch(), 1)], runs=[validating], lanes=SPLIT, pace=PACED)) == []
@@ -79,10 +85,11 @@ def test_a_run_of_the_first_lane_covers_what_it_validates() -> None:
     [
         {"limits": Limits(held_lanes=frozenset({"gpu"}))},
         {"unfit": {"enriched": Unfit(at=NOW - 1.0, times=1)}},
+        {"unfit": {"validated": Unfit(at=NOW - 60.0, times=1)}},
         {"dead": [failed(batch(), age=30.0, job=GPU.job)]},  # it died between two stages
         {"runs": [on_gpu(batch("t", n), RunState.QUEUED, run_id=f"r{n}") for n in range(2, 6)]},
     ],
-    ids=["held", "no engine", "its run failed", "its queue is full"],
+    ids=["held", "no engine", "no decoder", "its run failed", "its queue is full"],
 )
 def test_where_the_other_lane_cannot_begin_each_does_its_own(why: dict[str, object]) -> None:
     decided = decide([due(batch(), 1)], lanes=SPLIT, pace=PACED, **why)  # type: ignore[arg-type]

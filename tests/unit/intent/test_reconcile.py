@@ -119,12 +119,18 @@ def test_rows_whose_lease_ran_out_are_looked_at_again(store: SqlStore, belief: R
     assert (done.expired_leases, done.plan.due_rows) == (1, 0)
 
 
-def test_rows_of_the_far_future_are_looked_for_once_a_minute(
-    store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks = []
+@pytest.fixture
+def looks(store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When rows of the far future were looked for."""
+    times: list[float] = []
     look = store.due_later
-    monkeypatch.setattr(store, "due_later", lambda *a: looks.append(belief.clock()) or look(*a))
+    monkeypatch.setattr(store, "due_later", lambda *a: times.append(belief.clock()) or look(*a))
+    return times
+
+
+def test_rows_of_the_far_future_are_looked_for_once_a_minute(
+    store: SqlStore, belief: Runs, looks: list[float]
+) -> None:
     for seconds in (0.0, 20.0, 40.0, 60.0, 80.0):
         belief.clock.now = NOON + seconds
         tick(store, belief)
@@ -132,11 +138,8 @@ def test_rows_of_the_far_future_are_looked_for_once_a_minute(
 
 
 def test_a_pass_over_the_turn_of_a_minute_looks_too(
-    store: SqlStore, belief: Runs, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, belief: Runs, looks: list[float]
 ) -> None:
-    looks = []
-    look = store.due_later
-    monkeypatch.setattr(store, "due_later", lambda *a: looks.append(belief.clock()) or look(*a))
 
     def slow(plan: Plan) -> tuple[Request, ...]:
         belief.clock.now += 1.0
