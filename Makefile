@@ -1,5 +1,6 @@
 # Each target makes its own virtual environment on first use. `make help` lists them.
-PYTHON ?= python3.11
+# Another one: `make test PYTHON=python3.12`, for example.
+PYTHON ?= $(shell tools/python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 MINUTES ?= 10

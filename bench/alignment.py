@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import os
 import random
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -39,8 +37,7 @@ def at_commit(commit: str, folder: Path) -> ModuleType:
     """The module `resemblance` as it was, under another name."""
     command = ["git", "archive", commit, MEDIA]
     packed = subprocess.run(command, capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+    subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
     package = ModuleType("media_before")
     package.__path__ = [str(folder / MEDIA)]
     sys.modules[package.__name__] = package

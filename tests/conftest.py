@@ -20,6 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
     "tests.support.thrift",  # first: it sees to how the others are imported
+    "tests.support.compiling",
     "tests.support.examples",
     "tests.support.fixtures",
     "tests.support.forking",
