@@ -125,8 +125,8 @@ def _since(due: DueBatch, lane: Lane, asked: Mapping[tuple[str, str, str], float
 
 
 def _able(snapshot: Snapshot, lane: Lane, limits: Limits) -> bool:
-    """Whether a run of this lane could do all of its stages, and those that go along."""
-    return lane.name not in limits.held_lanes and not snapshot.unfit.keys() & set(lane.reach)
+    """Whether a run of this lane could do all of its stages. What goes along has no engine."""
+    return lane.name not in limits.held_lanes and not snapshot.unfit.keys() & set(lane.stages)
 
 
 def _has_room(lane: Lane, live: Sequence[LiveRun], limits: Limits) -> bool:

@@ -53,6 +53,11 @@ class Request:
     light: int = 0  # most rows that it takes at a stage, in the slots for little work; 0: all
     along: int = 0  # most rows that it takes at a stage that goes along
 
+    def most(self, stage: str) -> int:
+        """Rows that it takes at a stage; 0: all that are due."""
+        bounds = self.light, self.along if stage in self.lane.along else 0
+        return min(filter(None, bounds), default=0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -85,11 +85,10 @@ def test_a_run_of_the_first_lane_covers_what_it_validates() -> None:
     [
         {"limits": Limits(held_lanes=frozenset({"gpu"}))},
         {"unfit": {"enriched": Unfit(at=NOW - 1.0, times=1)}},
-        {"unfit": {"validated": Unfit(at=NOW - 60.0, times=1)}},
         {"dead": [failed(batch(), age=30.0, job=GPU.job)]},  # it died between two stages
         {"runs": [on_gpu(batch("t", n), RunState.QUEUED, run_id=f"r{n}") for n in range(2, 6)]},
     ],
-    ids=["held", "no engine", "no decoder", "its run failed", "its queue is full"],
+    ids=["held", "no engine", "its run failed", "its queue is full"],
 )
 def test_where_the_other_lane_cannot_begin_each_does_its_own(why: dict[str, object]) -> None:
     decided = decide([due(batch(), 1)], lanes=SPLIT, pace=PACED, **why)  # type: ignore[arg-type]
@@ -126,7 +125,8 @@ def test_a_long_run_takes_no_more_along_than_is_little() -> None:
     """What lands in its batches meanwhile may be much, and is the other lane's."""
     work = [due(batch(), 1000, stage="enriched"), due(batch(), 3)]
     (request,) = decide(work, lanes=SPLIT, pace=PACED).requests
-    assert (request.stages, request.rows, request.light, request.along) == (STAGES, 1003, 0, LITTLE)
+    assert (request.stages, request.rows, request.along) == (STAGES, 1003, LITTLE)
+    assert [request.most(stage) for stage in STAGES] == [LITTLE, 0, 0, 0]
 
 
 def test_a_run_takes_along_all_that_it_was_asked_for() -> None:
@@ -146,7 +146,9 @@ def test_a_run_takes_along_all_that_it_was_asked_for() -> None:
 
 def test_what_is_due_is_shared_out_wholly() -> None:
     work = [due(batch(), 3), due(batch(), 5, stage="scored"), due(batch("bolt"), 900)]
-    assert decide(work, lanes=SPLIT, pace=PACED).shares == {"cpu": 900, "gpu": 8}
+    validating = run(batch("bolt"), job=CPU.job, stages=CPU.stages)
+    decided = decide(work, runs=[validating], lanes=SPLIT, pace=PACED)
+    assert decided.shares == {"cpu": 900, "gpu": 8}
     held = Limits(held_lanes=frozenset({"gpu"}))
     assert decide(work, lanes=SPLIT, pace=PACED, limits=held).shares == {"cpu": 903, "gpu": 5}
 
