@@ -18,6 +18,6 @@ def test_each_stage_is_one_lanes_own(lanes: Sequence[Lane]) -> None:
 
 @pytest.mark.parametrize("lanes", BY_NAME.values(), ids=BY_NAME.keys())
 def test_a_stage_with_an_engine_is_done_by_one_lane_alone(lanes: Sequence[Lane]) -> None:
-    """Preflights are kept by stage. So a node that fails one speaks for its own lane and no other."""
+    """Preflights are kept by stage: a node that fails one speaks for its own lane and no other."""
     for stage in KIND:
         assert sum(stage in lane.reach for lane in lanes) == 1

@@ -1,4 +1,4 @@
-"""What a message asks for, read again. Anybody may have sent it; the release before may have too."""
+"""What a message asks for, read again. Anybody may have sent it, the release before among them."""
 
 from __future__ import annotations
 
