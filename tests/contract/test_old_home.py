@@ -164,10 +164,12 @@ def _verdict(found: dict[str, Any]) -> dict[str, Any]:
 def as_expected(found: dict[str, Any]) -> dict[str, Any]:
     """One thing is known better: a message is in a worker's hands since it was taken.
 
-    And light work is told apart, which nothing of then was.
+    And light work is told apart, which nothing of then was, and what may go along with a run is
+    counted. That is none where no lane takes stages of another along.
     """
     for request in found["requests"] + found["requests_held"]:
         del request["light"]
+        assert request.pop("along") == 0
     for run in found["runs"]:
         assert run.pop("light") is False
         if run["run_id"] == "gpu:0":
