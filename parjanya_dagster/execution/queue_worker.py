@@ -22,7 +22,7 @@ from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_start import process_began, report_cold_start
 from parjanya_dagster.execution.stage_run import StageRunner, Work
-from parjanya_dagster.intent.along import FEW
+from parjanya_dagster.intent.along import most
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.queues.assignments import Assignment, read_body
@@ -173,9 +173,9 @@ class Worker:
         try:
             for stage in wanted:
                 if not stop():
-                    most = assignment.along or FEW if stage in self._lane.along else 0
                     then = following(stage, wanted)
-                    runner.run(stage, assignment.batches, stop=stop, most=most, then=then)
+                    rows = most(self._lane, stage, along=assignment.along)
+                    runner.run(stage, assignment.batches, stop=stop, most=rows, then=then)
         finally:
             runner.kept.give_back()  # where it was stopped
 

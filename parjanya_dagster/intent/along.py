@@ -101,6 +101,16 @@ def covering(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list
     ]
 
 
+def most(lane: Lane, stage: str, *, along: int, light: int = 0) -> int:
+    """Rows that a run of a lane takes at a stage; 0: all that are due.
+
+    `along`: its bound for what only goes along; 0: nobody said one, and it is few.
+    `light`: its bound for every stage; 0: it has none.
+    """
+    bounds = light, (along or FEW) if stage in lane.along else 0
+    return min(filter(None, bounds), default=0)
+
+
 def runs_of(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list[LiveRun]:
     """The live runs of a lane: of its own job, or by hand in a job of no lane."""
     others = {one.job for one in lanes} - {lane.job}

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
-from parjanya_dagster.intent.along import shared
+from parjanya_dagster.intent.along import most, shared
 from parjanya_dagster.intent.demand import (
     Ended,
     Need,
@@ -55,8 +55,7 @@ class Request:
 
     def most(self, stage: str) -> int:
         """Rows that it takes at a stage; 0: all that are due."""
-        bounds = self.light, self.along if stage in self.lane.along else 0
-        return min(filter(None, bounds), default=0)
+        return most(self.lane, stage, along=self.along, light=self.light)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

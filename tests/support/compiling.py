@@ -9,14 +9,12 @@ begun with, that is compiled.
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.outcomes import Skipped
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,7 +25,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         assert capture is not None
         capture.resume_global_capture()
-        for module in turned(sorted(_modules(session.config)), number, of):
+        for module in turned(sorted(modules(session.config)), number, of):
             _import(module)
         capture.suspend_global_capture()
         capture.read_global_capture()  # it is said again where it matters
@@ -40,16 +38,17 @@ def turned(modules: list[str], number: int, of: int) -> list[str]:
     return modules[start:] + modules[:start]
 
 
-def _modules(config: pytest.Config) -> Iterator[str]:
+def modules(config: pytest.Config) -> Iterator[str]:
     """Names of the test modules that this session will collect."""
     for argument in config.args:
         path = Path(config.invocation_params.dir, argument.partition("::")[0])
         for file in path.rglob("test_*.py") if path.is_dir() else [path]:
-            yield ".".join(file.resolve().relative_to(config.rootpath).with_suffix("").parts)
+            if file.resolve().is_relative_to(config.rootpath):
+                yield ".".join(file.resolve().relative_to(config.rootpath).with_suffix("").parts)
 
 
 def _import(module: str) -> None:
-    """What fails here fails again where it is collected, and is told there."""
-    with warnings.catch_warnings(), suppress(Exception, Skipped):
-        warnings.simplefilter("ignore")
+    """What fails here fails again where it is collected, and is told there. So are warnings that
+    are errors."""
+    with suppress(Exception, pytest.skip.Exception):
         importlib.import_module(module)

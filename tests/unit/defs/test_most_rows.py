@@ -25,6 +25,7 @@ CPU, GPU = (lane.job for lane in SPLIT)
         (GPU, "validated", {ALONG_TAG: "150", LIGHT_TAG: "30"}, 30),
         (GPU, "validated", {}, FEW),  # somebody launched the whole job
         (GPU, "validated", {ALONG_TAG: "many"}, FEW),
+        ("a job of no lane", "validated", {ALONG_TAG: "150", LIGHT_TAG: "30"}, 30),
     ],
 )
 def test_rows_that_a_run_takes_at_a_stage(
