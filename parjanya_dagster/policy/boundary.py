@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .document import is_sparse
 from .versions import Policy
 
 STAGES: Final = ("validated", "enriched", "scored", "curated")
-# Facts that only some images carry. Where the whole is there, an absent part means that the image
-# does not say, and asking again would not help.
-_SPARSE: Final = {"validated": ("exif",)}
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,8 @@ def unasked(policy: Policy, stage: str, evidence: Mapping[str, Any] | None) -> t
 
 
 def _unsaid(stage: str, path: str, held: frozenset[str]) -> bool:
-    whole = path.split(".")[0]
-    return whole in _SPARSE.get(stage, ()) and whole in held
+    """Whether the image does not say it, so that asking again would not help."""
+    return is_sparse(f"{stage}.{path}") and path.split(".")[0] in held
 
 
 def _paths(body: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
 from . import texts
-from .document import Condition
+from .document import Condition, is_sparse
 
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "below": operator.lt,
@@ -33,6 +33,7 @@ class Absent:
 
 
 MISSING: Final = Absent("is missing")
+UNSAID: Final = Absent("is missing")  # in the same words: a decision never changes its bytes
 _NOT_PLAIN: Final = Absent("is not a plain value")
 _NOT_USABLE: Final = Absent("is not a usable number")
 
@@ -56,8 +57,14 @@ def look_up(evidence: Any, path: str) -> Any:
 
 
 def value_at(evidence: Any, path: str, textual: bool) -> Value:
-    """The value at a path; where words are looked for, its text or that of its items."""
+    """The value at a path; where words are looked for, its text or that of its items.
+
+    UNSAID is a fact that only some files carry, and this one does not. MISSING: nobody looked.
+    """
     found = look_up(evidence, path)
+    if found is MISSING and is_sparse(path):
+        whole = ".".join(_steps(path)[:2])
+        return UNSAID if isinstance(look_up(evidence, whole), Mapping) else MISSING
     text = texts.text_of(found) if textual else None
     return plain(found) if text is None else text
 
@@ -100,6 +107,8 @@ def holds(condition: Condition, values: Values, *, widened: bool = False) -> boo
         answers = [holds(part, values, widened=widened) for part in condition.any_of]
         return True if True in answers else (None if None in answers else False)
     value = subject(condition, values)
+    if condition.present is not None and value is not MISSING:
+        return (value is not UNSAID) == condition.present
     if isinstance(value, Absent):
         return None
     if condition.ordering:
@@ -139,6 +148,8 @@ def unreadable(comparisons: Iterable[Condition], values: Values) -> list[str]:
     for comparison in comparisons:
         for path in comparison.paths:
             value = values[path]
+            if comparison.present is not None and value is not MISSING:
+                continue
             parent, _, leaf = path.rpartition(".")
             if isinstance(value, Absent):
                 leaves_of.setdefault((parent, value.why), []).append(leaf)

@@ -18,7 +18,11 @@ Verdict = Literal["accept", "reject", "review"]
 Objection = Literal["reject", "review"]
 PROBABILITIES: Final = "enriched.probabilities."
 
-_TESTS: Final = ("in_", "equals", "contains", "matches")
+#: Facts that only some files carry, by stage. Where the whole was recorded, an absent part means
+#: that the file does not say.
+SPARSE: Final = {"validated": ("exif",)}
+
+_TESTS: Final = ("in_", "equals", "contains", "matches", "present")
 
 Scalar = bool | int | float | str
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -41,6 +45,12 @@ Bits = Annotated[int, Field(ge=0, le=64)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+def is_sparse(path: str) -> bool:
+    """Whether only some files carry the fact at this evidence path."""
+    stage, whole, *rest = path.split(".")
+    return bool(rest) and whole in SPARSE.get(stage, ())
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True
@@ -60,6 +70,7 @@ class Condition(_Model):
     equals: Scalar | None = None
     contains: Annotated[tuple[Phrase, ...], Field(min_length=1)] | None = None  # any of them
     matches: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    present: bool | None = None  # whether the file says it at all: of sparse facts
     review_from: float | None = None  # a weaker threshold: between the two a person decides
     all_of: Annotated[tuple[Condition, ...], Field(min_length=1)] | None = None
     any_of: Annotated[tuple[Condition, ...], Field(min_length=1)] | None = None
@@ -76,7 +87,7 @@ class Condition(_Model):
             return self
         if not self.ordering and not tests:
             raise ValueError(
-                "give below, above, at_least, at_most, in, equals, contains or matches"
+                "give below, above, at_least, at_most, in, equals, contains, matches or present"
             )
         if self.sum_of and tests:
             raise ValueError("a sum is compared with below, above, at_least or at_most")
@@ -84,6 +95,12 @@ class Condition(_Model):
             raise ValueError("sum_of names a label twice")
         if self.textual and (self.ordering or self.in_ is not None or self.equals is not None):
             raise ValueError("contains and matches look at text: put other tests into all_of")
+        if self.present is not None and (self.ordering or len(tests) > 1):
+            raise ValueError("present stands alone: put other tests into all_of")
+        if self.present is not None and not (self.evidence and is_sparse(self.evidence)):
+            raise ValueError(
+                "present is for facts that only some files carry: validated.exif and a field"
+            )
         if not all(map(texts.is_phrase, self.contains or ())):
             raise ValueError("contains has a phrase without a word")
         if self.matches is not None:
