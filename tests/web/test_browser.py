@@ -164,3 +164,24 @@ def test_no_page_is_wider_than_a_phone(site: DeskSite, browser: Any, path: str) 
         enter(page, address, f"/images/{one}" if path == "one" else path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.close()
+
+
+def test_on_a_phone_no_link_of_the_grid_lies_under_the_button_of_filters(
+    site: DeskSite, browser: Any
+) -> None:
+    """Behind it are the links that a wide screen shows beside it."""
+    site.add("acme", "one.jpg", verdict="review")
+    with served_desk(site) as address:
+        page = browser.new_page(viewport={"width": 360, "height": 740})
+        page.set_default_timeout(PATIENCE)
+        enter(page, address, "/images")
+        tools = page.locator(".tools")
+        assert tools.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
+        links = page.get_by_role("link")
+        assert links.get_by_text("Clusters").filter(visible=True).count() == 0
+        page.get_by_role("button", name="Filters").click()
+        for name in ("Search by a picture or words", "Clusters"):
+            link = page.locator(".rail").get_by_role("link", name=name)
+            link.scroll_into_view_if_needed()
+            assert link.is_visible()
+        page.close()
