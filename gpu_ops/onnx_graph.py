@@ -24,11 +24,15 @@ _ATTRIBUTE = (("name", 1, "string"), ("f", 2, "float"), ("i", 3, "int64"), ("t",
               ("ints", 8, "int64s"), ("type", 20, "int32"))  # fmt: skip
 _STEP = (("input", 1, "strings"), ("output", 2, "strings"), ("name", 3, "string"),
          ("op_type", 4, "string"), ("attribute", 5, "Attributes"))  # fmt: skip
-_GRAPH = (("node", 1, "Steps"), ("initializer", 5, "Tensors"), ("output", 12, "Outputs"))
+_GRAPH = (("node", 1, "Steps"), ("initializer", 5, "Tensors"), ("input", 11, "Inputs"),
+          ("output", 12, "Outputs"))  # fmt: skip
 _MESSAGES = {
     "Tensor": _TENSOR,
     "Attribute": _ATTRIBUTE,
     "Step": _STEP,
+    "Numbers": (("elem_type", 1, "int32"),),
+    "Type": (("tensor_type", 1, "Numbers"),),
+    "Input": (("name", 1, "string"), ("type", 2, "Type")),
     "Output": (("name", 1, "string"),),
     "Graph": _GRAPH,
     "Model": (("graph", 7, "Graph"),),
@@ -136,6 +140,44 @@ class Graph:
             self.maker[name] = step
         for name in step.input:
             self.takers.setdefault(name, []).append(step)
+
+    def cut(self, names: Iterable[str]) -> tuple[bytes, bytes]:
+        """Two networks: one that makes these, and one that takes them and makes the outputs.
+
+        All of them are of single precision. This graph is not to be used any more. Raises
+        ValueError where a name is not made here, or where the second half needs more than these.
+        """
+        names = list(names)
+        if unknown := [name for name in names if name not in self.maker]:
+            raise ValueError(f"This network does not make {', '.join(unknown)}.")
+        first = self._needed(names, stop=())
+        second = self._needed(self.outputs, stop=names)
+        if first & second:
+            raise ValueError(f"What follows {', '.join(names)} needs steps before them too.")
+        graph, steps = self._model.graph, self.steps
+        outputs = [*map(_copy, graph.output)]
+        self.steps, self.outputs = [step for step in steps if id(step) in first], set(names)
+        del graph.output[:]
+        for name in names:
+            graph.output.add(name=name)
+        before = self.packed()
+        self.steps = [step for step in steps if id(step) in second]
+        self.outputs = {output.name for output in outputs}
+        del graph.output[:], graph.input[:]
+        graph.output.extend(outputs)
+        for name in names:
+            graph.input.add(name=name).type.tensor_type.elem_type = FLOAT32
+        return before, self.packed()
+
+    def _needed(self, names: Iterable[str], stop: Iterable[str]) -> set[int]:
+        """The steps, by identity, that these names need, up to what is given."""
+        given, needed, wanted = set(stop), set[int](), list(names)
+        while wanted:
+            step = self.maker.get(name := wanted.pop())
+            if name not in given and step is not None and id(step) not in needed:
+                needed.add(id(step))
+                wanted += step.input
+        return needed
 
     def packed(self) -> bytes:
         """The network as bytes, without constants that nobody takes."""

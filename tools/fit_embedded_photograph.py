@@ -19,6 +19,7 @@ import random
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ def chosen(cache: Path) -> list[labelled_images.Labelled]:
     random.Random(1).shuffle(images)
     grounds = [i.path for i in images if i.label == "photo" and i.source in ("mate", "lomiri")]
     images += rendered_pages.kept(cache) or rendered_pages.images(cache, grounds)
+    return limited(images)
+
+
+def limited(images: Iterable[labelled_images.Labelled]) -> list[labelled_images.Labelled]:
+    """The first of each source and label."""
     taken: Counter[tuple[str, str]] = Counter()
     result = []
     for image in images:

@@ -17,6 +17,7 @@ from gpu_ops.embedded import (
     statistics,
     tags,
     text,
+    text_detector,
     weights,
     workers,
 )
@@ -25,7 +26,7 @@ from gpu_ops.interface import Identity, require_images
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "embedded-enricher@4"
+VERSION = "embedded-enricher@5"
 
 
 class EmbeddedEnricher:
@@ -46,6 +47,7 @@ class EmbeddedEnricher:
         self._photograph = photograph.load()
         self._backbone = backbone.Backbone()
         self._reader = text.TextReader(overlays)
+        self._glance = text_detector.load()
         self._overlays = overlays
 
     @cached_property
@@ -56,7 +58,7 @@ class EmbeddedEnricher:
         parts += [str(text.MAX_PLACES)]
         parts += [sha256_of(path) for path in readers] + [onnx_folding.VERSION]
         parts += [backbone.VERSION, str(backbone.AREA), weights.identifier("backbone")]
-        parts += [self._photograph.identifier]
+        parts += [self._photograph.identifier, self._glance.identifier]
         models = [self._photograph.identifier, self._model.identifier]
         models += [Path(backbone.FILE).stem, *(path.stem for path in readers)]
         if self._tagger:

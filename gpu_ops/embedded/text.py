@@ -1,7 +1,8 @@
 """Finds and reads text with RapidOCR, whose weights lie inside its package (Apache-2.0).
 
-Detection runs on a shrunk copy, because its cost grows with the area. Recognition runs on a few
-lines only, cut from the full preview, because it costs about as much per line as a detection.
+Detection runs on a shrunk copy, because its cost grows with the area. It ends at a glance where
+there is no sign of text (`text_detector`). Recognition runs on a few lines only, cut from the full
+preview, because it costs about as much per line as a detection.
 So the evidence says what was looked at, and absent text is no proof that there is none.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gpu_ops.embedded import overlay
+from gpu_ops.embedded import overlay, text_detector
 from gpu_ops.onnx_folding import folded
 from gpu_ops.onnx_session import one_thread
 
@@ -53,6 +54,7 @@ class Reading:
     read: int  # how many boxes were tried
     width: int  # of the copy that detection saw, in pixels
     height: int
+    glanced: bool = False  # there was no sign of text, so it was not looked for any further
     overlay: overlay.Overlay | None = None  # where it was looked for
     places: tuple[Place, ...] = ()  # of the boxes, the largest first, at most MAX_PLACES
 
@@ -76,7 +78,7 @@ class Reading:
             ],
             "places": [list(place) for place in self.places],
             "words": self.words,
-            "examined": "recognised" if self.read else "detected",
+            "examined": "recognised" if self.read else "glanced" if self.glanced else "detected",
             "side": max(self.width, self.height),
             "lines_examined": self.read,
         }
@@ -86,21 +88,27 @@ class TextReader:
     """RapidOCR's detector and recogniser, one thread each. Safe to call from many threads.
 
     `overlays`: whether each box is also judged, if it was laid over the picture.
+    `glance`: whether a picture without a sign of text is looked at no further.
     """
 
-    def __init__(self, overlays: bool = False) -> None:
-        self._overlays = overlays
+    def __init__(self, overlays: bool = False, glance: bool = True) -> None:
+        self._overlays, self._glance = overlays, glance
         self._lock = threading.Lock()
-        self._models: tuple[Any, Any] | None = None
+        self._models: tuple[text_detector.TextDetector, Any] | None = None
 
     def warm(self) -> None:
         self._load()
 
-    def _load(self) -> tuple[Any, Any]:
+    @property
+    def detector(self) -> text_detector.TextDetector:
+        return self._load()[0]
+
+    def _load(self) -> tuple[text_detector.TextDetector, Any]:
         with self._lock:
             if self._models is None:
                 folder = weights_folder()
-                detector = _detector((folder / DETECTOR).read_bytes())
+                data = (folder / DETECTOR).read_bytes()
+                detector = text_detector.TextDetector(data, text_detector.load())
                 recogniser = _recogniser((folder / RECOGNISER).read_bytes())
                 self._models = detector, recogniser
             return self._models
@@ -112,11 +120,10 @@ class TextReader:
 
         detector, recogniser = self._load()
         height, width = image.shape[:2]
-        scale = min(1.0, DETECTION_SIDE / max(height, width))
-        size = (max(32, round(width * scale)), max(32, round(height * scale)))
-        copy = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        found, _ = detector(cv2.cvtColor(copy, cv2.COLOR_RGB2BGR))
-        quads = np.asarray([] if found is None else found, dtype=np.float32).reshape(-1, 4, 2)
+        copy = shrunk(image)
+        size = copy.shape[1], copy.shape[0]
+        found = detector.find(np.ascontiguousarray(copy[:, :, ::-1]), self._glance)
+        quads = np.empty((0, 4, 2), dtype=np.float32) if found is None else found
         quads *= np.array([width / size[0], height / size[1]], dtype=np.float32)
         areas = [cv2.contourArea(quad) for quad in quads]
         order = sorted(range(len(quads)), key=lambda i: -areas[i])
@@ -135,44 +142,21 @@ class TextReader:
             read=len(largest),
             width=size[0],
             height=size[1],
+            glanced=found is None,
             overlay=overlay.look(image, list(quads)) if self._overlays else None,
             places=tuple(place_of(quads[i].tolist(), width, height) for i in order[:MAX_PLACES]),
         )
 
 
-def _detector(data: bytes) -> Any:
-    """RapidOCR's detector, but for the session that its constructor would make: that one gives its
-    memory back to the system after every layer."""
-    from rapidocr_onnxruntime.ch_ppocr_det import TextDetector
-    from rapidocr_onnxruntime.ch_ppocr_det.utils import DBPostProcess
-
-    session = one_thread(folded(data))
-    detector = TextDetector.__new__(TextDetector)
-    detector.get_preprocess = lambda _: for_detector
-    detector.infer = lambda pixels: session.run(None, {session.get_inputs()[0].name: pixels})
-    detector.postprocess_op = DBPostProcess(
-        thresh=0.3,
-        box_thresh=0.5,
-        max_candidates=1000,
-        unclip_ratio=1.6,
-        score_mode="fast",
-        use_dilation=True,
-    )
-    return detector
-
-
-def for_detector(image: Image) -> NDArray[np.float32]:
-    """An image (h, w, 3) with sides that are multiples of 32, as the network takes it: -1..1."""
+def shrunk(image: Image) -> Image:
+    """The copy of an image (h, w, 3) that detection sees."""
     import cv2
     import numpy as np
 
-    height, width = (round(side / 32) * 32 for side in image.shape[:2])
-    levels = (np.arange(256, dtype=np.float32) * (1 / 255.0)).astype(np.float64)
-    table = ((levels - 0.5) / 0.5).astype(np.float32)
-    pixels = np.empty((1, 3, height, width), dtype=np.float32)
-    for plane, values in zip(cv2.split(cv2.resize(image, (width, height))), pixels[0], strict=True):
-        cv2.LUT(plane, table, dst=values)
-    return pixels
+    height, width = image.shape[:2]
+    scale = min(1.0, DETECTION_SIDE / max(height, width))
+    size = (max(32, round(width * scale)), max(32, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _recogniser(data: bytes) -> Any:

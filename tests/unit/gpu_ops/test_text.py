@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gpu_ops.embedded.text import MAX_PLACES, TextReader, for_detector, place_of
+from gpu_ops.embedded.text import MAX_PLACES, TextReader, place_of
+from gpu_ops.embedded.text_detector import pixels_of
 
 
 def test_what_is_read_has_a_place_in_shares_of_the_picture() -> None:
@@ -32,4 +33,4 @@ def test_the_detector_sees_the_numbers_that_rapidocr_would_make() -> None:
 
     image = np.random.default_rng(7).integers(0, 256, (50, 110, 3), dtype=np.uint8)
     theirs = DetPreProcess(32, "min", [0.5] * 3, [0.5] * 3)(image)
-    assert np.array_equal(for_detector(image), theirs)
+    assert np.array_equal(pixels_of(image), theirs)
