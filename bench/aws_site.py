@@ -223,7 +223,8 @@ class Site:
             self.platform, lane, run_id=name, ledger_id=name, job=lane.job, work=self._work
         )
         for stage in stages:
-            runner.run(stage, request.keys, then=following(stage, stages), most=request.light)
+            then, most = following(stage, stages), request.most(stage)
+            runner.run(stage, request.keys, then=then, most=most)
         self.clock.pass_by(RUN)
 
     def _work(self, stage: str, run_id: str) -> StageWork:

@@ -24,6 +24,8 @@ LIGHT = "light"
 """The share tag of runs that have little to do, so that they do not wait behind long ones."""
 LIGHT_TAG = "parjanya/light"
 """Most rows that such a run takes at a stage. What comes later is another run's."""
+ALONG_TAG = "parjanya/along"
+"""Most rows that a run takes at a stage of another lane, which only goes along."""
 
 RUN, BLIND, MANIFEST = "run", "blind", "manifest"
 """Families of heartbeats: of runs, by id; of loops that cannot read something, since when; of

@@ -20,7 +20,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from parjanya_dagster.belief.tags import INTENT_TAG, LIGHT_TAG, RECONCILER, REGRADE
+from parjanya_dagster.belief.tags import ALONG_TAG, INTENT_TAG, LIGHT_TAG, RECONCILER, REGRADE
 from parjanya_dagster.defs.metadata import partition_metadata
 from parjanya_dagster.defs.partitions import image_batches
 from parjanya_dagster.defs.resources import PlatformResource
@@ -30,6 +30,7 @@ from parjanya_dagster.execution.manifest import Contents
 from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.stage_run import Replay, StageRunner
 from parjanya_dagster.execution.worker import Tally
+from parjanya_dagster.intent.along import FEW
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.stages import STAGES, following
 
@@ -94,7 +95,7 @@ def run_asset(
 
     keys = context.partition_keys
     replay = _replay(context, platform, stage)
-    most = 0 if replay else _most_rows(context.run.tags)
+    most = 0 if replay else _most_rows(context, platform, stage)
     then = _then(context, platform, stage)
     with runner.notice.listening(passed_on=True):
         tally = runner.run(stage, keys, replay=replay, most=most, then=then, batch_done=report)
@@ -117,7 +118,7 @@ def _stop_where_misplaced(context: AssetExecutionContext, platform: Platform, st
     reset and nothing is claimed. Raises WrongJob.
     """
     job = context.run.job_name
-    if any(lane.job == job and stage in lane.along for lane in platform.lanes):
+    if _goes_along(context, platform, stage):
         return
     lane = next(lane for lane in platform.lanes if stage in lane.stages)
     if lane.tags and job != lane.job:
@@ -138,8 +139,7 @@ def _replay(context: AssetExecutionContext, platform: Platform, stage: str) -> R
     tags = context.run.tags
     if tags.get(INTENT_TAG) in (RECONCILER, REGRADE):
         return None
-    lane = next((lane for lane in platform.lanes if lane.job == context.run.job_name), None)
-    if lane is not None and stage in lane.along and not context.run.asset_selection:
+    if _goes_along(context, platform, stage) and not context.run.asset_selection:
         return None
     policy = _wanted_policy(context.run.run_config)
     return Replay(
@@ -148,9 +148,24 @@ def _replay(context: AssetExecutionContext, platform: Platform, stage: str) -> R
     )
 
 
-def _most_rows(tags: Mapping[str, str]) -> int:
-    """Rows that a run with little to do takes; 0: all. What makes no sense counts as absent."""
-    text = tags.get(LIGHT_TAG, "")
+def _goes_along(context: AssetExecutionContext, platform: Platform, stage: str) -> bool:
+    """Whether the stage is another lane's, and runs of this job may do it too."""
+    job = context.run.job_name
+    return any(lane.job == job and stage in lane.along for lane in platform.lanes)
+
+
+def _most_rows(context: AssetExecutionContext, platform: Platform, stage: str) -> int:
+    """Rows that a run takes at a stage; 0: all. One with little to do has a bound, and so has what
+    only goes along: few, where nobody said how many."""
+    bounds = [_number(context.run.tags.get(LIGHT_TAG, ""))]
+    if _goes_along(context, platform, stage):
+        said = _number(context.run.tags.get(ALONG_TAG, ""))
+        bounds.append(said or FEW)
+    return min(filter(None, bounds), default=0)
+
+
+def _number(text: str) -> int:
+    """What makes no sense counts as absent: 0."""
     return int(text) if text.isdecimal() else 0
 
 

@@ -1,8 +1,8 @@
 """The worker that takes its work from a lane's queue.
 
 It claims what is due of the batches that a message names, keeps the message hidden while it works,
-and deletes it only when every row of them is past its stages. It may die at any instruction: the
-message comes back, and so do the rows.
+and deletes it only when every row of them is past the lane's stages. It may die at any instruction:
+the message comes back, and so do the rows.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from parjanya_dagster.execution.preload import preload
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.run_start import process_began, report_cold_start
 from parjanya_dagster.execution.stage_run import StageRunner, Work
+from parjanya_dagster.intent.along import FEW
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.queues.assignments import Assignment, read_body
@@ -105,9 +106,10 @@ class Worker:
         except Drifted:
             self._queue.hide(message, 0.0)
             raise
-        due = first_due(store, assignment.batches, assignment.stages)
+        stopped = stop()
+        due = first_due(store, assignment.batches, self._answers_for(assignment, stopped))
         if due is not None:
-            wait = 0.0 if stop() else min(max(due - self._resources.clock(), 1.0), AGAIN)
+            wait = 0.0 if stopped else min(max(due - self._resources.clock(), 1.0), AGAIN)
             self._queue.hide(message, wait)
             store.message_returned(assignment.id)
             store.forget([f"{RUN}:{assignment.id}"])  # nobody works on it now
@@ -171,10 +173,17 @@ class Worker:
         try:
             for stage in wanted:
                 if not stop():
+                    most = assignment.along or FEW if stage in self._lane.along else 0
                     then = following(stage, wanted)
-                    runner.run(stage, assignment.batches, stop=stop, then=then)
+                    runner.run(stage, assignment.batches, stop=stop, most=most, then=then)
         finally:
             runner.kept.give_back()  # where it was stopped
+
+    def _answers_for(self, assignment: Assignment, stopped: bool) -> list[str]:
+        """The stages that a message waits for: the lane's own. What only goes along and did not is
+        asked for again, of whichever lane; but what was just handed back waits for no one else."""
+        along = () if stopped else self._lane.along
+        return [stage for stage in assignment.stages if stage not in along]
 
     def _read(self, message: Message) -> Assignment:
         assignment = read_body(message.body)

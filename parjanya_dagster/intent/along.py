@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from parjanya_dagster.belief.snapshot import LiveRun, Snapshot
 from parjanya_dagster.intent.demand import Need, by_key, needs_of
-from parjanya_dagster.intent.light import light_rows, waiting
+from parjanya_dagster.intent.light import WAITING, light_rows, waiting
 from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import DueBatch
 
 PATIENCE = 900.0  # seconds for which work waits for the run that it should go along with
+FEW = Limits().fewest_rows  # that a run takes along where nobody said how many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Share:
     covering: list[LiveRun]  # that do work of its share, of whichever lane
     needs: list[Need]  # that no run covers
     covered: int  # batches that live runs cover wholly
+    rows: int  # all that is due in it, covered or not
+    along: int  # rows that its runs take along at least, if they take any
 
 
 def shared(
@@ -40,9 +44,17 @@ def shared(
     due = shares(snapshot, lanes, live, limits)
     for lane in lanes:
         over = covering(lane, lanes, live)
-        needs, covered = needs_of(snapshot, lane, by_key(over), due.get(lane.name, ()))
-        ours = runs_of(lane, lanes, live)
-        yield Share(lane=lane, runs=ours, covering=over, needs=needs, covered=covered)
+        ours = due.get(lane.name, ())
+        needs, covered = needs_of(snapshot, lane, by_key(over), ours)
+        yield Share(
+            lane=lane,
+            runs=runs_of(lane, lanes, live),
+            covering=over,
+            needs=needs,
+            covered=covered,
+            rows=sum(one.rows for one in ours),
+            along=_little(snapshot, lane, limits) if lane.along else 0,
+        )
 
 
 def shares(
@@ -59,7 +71,7 @@ def shares(
             due_by[due.tenant, onward[due.stage].name] += due.rows
     little = {lane.name: _little(snapshot, lane, limits) for lane in onward.values()}
     failed = {(run.job, key) for run in snapshot.failed for key in run.keys}
-    asked = {(run.job, key, stage) for run in live for key in run.keys for stage in run.ahead}
+    asked = _asked(live)
     by_lane: dict[str, list[DueBatch]] = defaultdict(list)
     for due in snapshot.due:
         lane = onward.get(due.stage)
@@ -68,7 +80,7 @@ def shares(
             or lane.name not in able
             or not (lane.name in free or (lane.job, due.batch, due.stage) in asked)
             or due_by[due.tenant, lane.name] > little[lane.name]
-            or snapshot.now - due.oldest > PATIENCE
+            or snapshot.now - _since(due, lane, asked) > PATIENCE
             or (lane.job, due.batch) in failed
         ):
             lane = owner.get(due.stage)
@@ -95,9 +107,26 @@ def runs_of(lane: Lane, lanes: Sequence[Lane], live: Sequence[LiveRun]) -> list[
     return [run for run in live if run.job not in others and set(run.stages) & set(lane.stages)]
 
 
+def _asked(live: Sequence[LiveRun]) -> Mapping[tuple[str, str, str], float]:
+    """What live runs have before them, by job, batch and stage: since when the first of them waits
+    for its machine. One that has begun waits for none."""
+    asked: dict[tuple[str, str, str], float] = {}
+    for run in live:
+        since = run.since if run.state in WAITING else inf
+        for one in ((run.job, key, stage) for key in run.keys for stage in run.ahead):
+            asked[one] = min(since, asked.get(one, inf))
+    return asked
+
+
+def _since(due: DueBatch, lane: Lane, asked: Mapping[tuple[str, str, str], float]) -> float:
+    """Since when rows wait for a machine of this lane: they are due, or a run that waits was asked
+    for. What a process handed back is due anew, and still waits for the message that it took."""
+    return min(due.oldest, asked.get((lane.job, due.batch, due.stage), inf))
+
+
 def _able(snapshot: Snapshot, lane: Lane, limits: Limits) -> bool:
-    """Whether a run of this lane could do all of its stages, and those that go along."""
-    return lane.name not in limits.held_lanes and not snapshot.unfit.keys() & set(lane.reach)
+    """Whether a run of this lane could do all of its stages. What goes along has no engine."""
+    return lane.name not in limits.held_lanes and not snapshot.unfit.keys() & set(lane.stages)
 
 
 def _has_room(lane: Lane, live: Sequence[LiveRun], limits: Limits) -> bool:

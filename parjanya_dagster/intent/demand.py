@@ -29,6 +29,7 @@ class Need:
     tenant: str
     oldest: float  # since when its oldest row is due
     rows: int = 0
+    along: int = 0  # of them, at stages of another lane
     stages: set[str] = field(default_factory=set)
 
 
@@ -53,6 +54,7 @@ def needs_of(
             due.batch, Need(batch=due.batch, tenant=due.tenant, oldest=due.oldest)
         )
         need.rows += due.rows
+        need.along += due.rows if due.stage in lane.along else 0
         need.oldest = min(need.oldest, due.oldest)
         need.stages.add(due.stage)
     last = STAGES[-1]

@@ -50,7 +50,12 @@ class Dispatcher:
     def _send(self, queue: Queue, request: Request) -> None:
         """Send one message. A queue that is gone is made again. Raises CloudUnavailable."""
         assignment = Assignment(
-            request.run_key, request.lane.name, request.stages, request.keys, request.regrade
+            request.run_key,
+            request.lane.name,
+            request.stages,
+            request.keys,
+            request.regrade,
+            request.along,
         )
         try:
             queue.send(assignment.body())

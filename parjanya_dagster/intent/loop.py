@@ -118,7 +118,7 @@ class Loop:
         requests = reconciled.requests
         messages = tuple(request for request in requests if self.dispatcher.takes(request))
         self.dispatcher.send(messages)
-        self.scaling_groups.adjust(self.lanes)
+        self.scaling_groups.adjust(self.lanes, reconciled.plan.shares)
         return Emission(
             add_keys=reconciled.plan.add_keys,
             runs=tuple(request for request in requests if not self.dispatcher.takes(request)),

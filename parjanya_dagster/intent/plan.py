@@ -51,6 +51,12 @@ class Request:
     priority: int = 0  # 0 for a tenant's first run; lower the more it has
     regrade: bool = False  # it decides history again, in a share of its own
     light: int = 0  # most rows that it takes at a stage, in the slots for little work; 0: all
+    along: int = 0  # most rows that it takes at a stage that goes along
+
+    def most(self, stage: str) -> int:
+        """Rows that it takes at a stage; 0: all that are due."""
+        bounds = self.light, self.along if stage in self.lane.along else 0
+        return min(filter(None, bounds), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,7 @@ class Plan:
     # engine fails its preflight
     guarded: int  # batches held back: enough is queued
     due_rows: int
+    shares: Mapping[str, int]  # lane -> rows of these that are its to do
 
 
 def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: int) -> Plan:
@@ -77,6 +84,7 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
     for due in snapshot.due:
         rows[due.batch] += due.rows
     requests: list[Request] = []
+    shares: dict[str, int] = {}
     covered = cooled = guarded = 0
     for share in shared(snapshot, lanes, live, limits):
         lane, ours = share.lane, share.runs
@@ -98,8 +106,14 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         arrived = [need for need in placed if not of_history(need, snapshot)]
         fresh = [run for run in ours if not run.regrade]
         asking = _Asking(
-            lane=lane, snapshot=snapshot, order=order, limits=limits, generation=generation
+            lane=lane,
+            snapshot=snapshot,
+            order=order,
+            limits=limits,
+            generation=generation,
+            along=share.along,
         )
+        shares[lane.name] = share.rows
         load = load_of(fresh, rows)
         light = asking.light_tenants(needs, load)
         emitted = asking.for_light([need for need in arrived if need.tenant in light], fresh)
@@ -118,6 +132,7 @@ def plan(snapshot: Snapshot, lanes: Sequence[Lane], limits: Limits, generation: 
         cooling=cooled,
         guarded=guarded,
         due_rows=sum(rows.values()),
+        shares=shares,
     )
 
 
@@ -177,6 +192,7 @@ class _Asking:
     order: Mapping[str, int]  # batch -> where its key stands in Dagster
     limits: Limits
     generation: int
+    along: int  # rows that a run may take along whatever it was asked for
 
     @property
     def budget(self) -> int:
@@ -270,6 +286,8 @@ class _Asking:
             rows=sum(need.rows for need in group),
             run_key=run_key,
             priority=priority,
+            # What landed since it was asked for is taken along only while it is little.
+            along=max(self.along, sum(need.along for need in group)),
         )
 
 

@@ -39,9 +39,10 @@ class ScalingGroups:
     bounds: Bounds
     clock: Callable[[], float]
 
-    def adjust(self, lanes: Sequence[Lane]) -> None:
+    def adjust(self, lanes: Sequence[Lane], shares: Mapping[str, int]) -> None:
         """Look at each group that was not looked at just now. Raises TruthUnavailable.
 
+        `shares`: rows that are due and a lane's to do, by lane, as `intent.along` shares them out.
         A group that cannot be read or set is noted, and hinders no other.
         """
         known = self.store.group_notes() if self.groups else {}
@@ -51,13 +52,13 @@ class ScalingGroups:
                 continue
             try:
                 with blind_loops.noted(self.store, f"capacity of {lane.name}", self.clock()):
-                    self._adjust(lane, self.groups[lane.name], last)
+                    self._adjust(lane, self.groups[lane.name], last, shares.get(lane.name, 0))
             except CloudUnavailable:
                 continue
 
-    def _adjust(self, lane: Lane, group: Group, last: GroupNote | None) -> None:
+    def _adjust(self, lane: Lane, group: Group, last: GroupNote | None, rows: int) -> None:
         now = self.clock()
-        state, backlog = group.state(), self._backlog(lane, now)
+        state, backlog = group.state(), self._backlog(lane, rows, now)
         busy = bool(backlog.rows or backlog.leases)
         quiet_since = now if busy or last is None else last.quiet_since
         desired = decide(state, backlog, now - quiet_since, self.bounds)
@@ -81,11 +82,11 @@ class ScalingGroups:
             )
         )
 
-    def _backlog(self, lane: Lane, now: float) -> Backlog:
+    def _backlog(self, lane: Lane, rows: int, now: float) -> Backlog:
         paces = self.store.paces()
         measured = [paces[stage].seconds_per_row for stage in lane.stages if stage in paces]
         return Backlog(
-            rows=sum(due.rows for due in self.store.due(now, lane.reach)),
+            rows=rows,
             seconds_per_row=sum(measured) if measured else None,
             leases=bool(self.store.leases(now)),
         )

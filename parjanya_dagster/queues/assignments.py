@@ -27,6 +27,7 @@ class Assignment:
     stages: tuple[str, ...]
     batches: tuple[str, ...]
     regrade: bool = False
+    along: int = 0  # most rows that it takes at a stage that only goes along with the lane's own
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -36,6 +37,7 @@ class Assignment:
             "stages": list(self.stages),
             "batches": list(self.batches),
             "regrade": self.regrade,
+            "along": self.along,
         }
 
     def body(self) -> str:
@@ -61,7 +63,10 @@ def read(document: Any) -> Assignment:
             parse_batch(batch)
     except InvalidPartition as error:
         raise MessageUnreadable(str(error)) from None
-    return Assignment(assignment_id, lane, stages, batches, document.get("regrade") is True)
+    along = document.get("along", 0)  # the release before names none
+    if type(along) is not int or along < 0:
+        raise MessageUnreadable("What it says of rows that go along is no number of them.")
+    return Assignment(assignment_id, lane, stages, batches, document.get("regrade") is True, along)
 
 
 def read_body(body: str) -> Assignment:

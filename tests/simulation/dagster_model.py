@@ -147,7 +147,7 @@ class DagsterModel:
         if not set(ends) <= set(self.keys) or keys[0] != ends[0]:
             self._end(run, "failure")
             return
-        run.process = Worker(run.run_id, keys, run.request.stages, most=run.request.light)
+        run.process = Worker(run.run_id, keys, run.request.stages, most=run.request.most)
         self.processes.append(run.process)
 
     def finished(self, process: Worker) -> None:

@@ -64,7 +64,7 @@ def test_a_message_says_no_location(house: QueueHouse) -> None:
     begin(house)
     for one in house.queue.stored:
         assert set(json.loads(one.body)) == {
-            "version", "id", "lane", "stages", "batches", "regrade"
+            "version", "id", "lane", "stages", "batches", "regrade", "along"
         }  # fmt: skip
         assert "incoming" not in one.body
 

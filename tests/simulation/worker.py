@@ -48,7 +48,7 @@ class Worker:
     run_id: str
     keys: tuple[str, ...]
     stages: tuple[str, ...]
-    most: int = 0  # rows that it takes at a stage; 0: all that are due
+    most: Callable[[str], int] = lambda _: 0  # rows that it takes at a stage; 0: all that are due
     at: int = 0
     taken: int = 0  # at this stage
     claims: list[Claim] = field(default_factory=list)
@@ -74,11 +74,12 @@ class Worker:
         """Do the next thing. Raises Died or Poisoned at any write."""
         stage = self.stages[self.at]
         self._beat(store, now, stage, Phase.WORKING)
-        if not self.claims and 0 < self.most <= self.taken:
+        most = self.most(stage)
+        if not self.claims and 0 < most <= self.taken:
             self._leave(store, now, stage)
             return None
         if not self.claims:
-            limit = min(size, self.most - self.taken) if self.most else size
+            limit = min(size, most - self.taken) if most else size
             self.claims = store.claim(
                 ClaimRequest(
                     stage=stage,

@@ -15,6 +15,7 @@ from dagster import (
 
 from parjanya_dagster.belief.runs import DagsterBelief
 from parjanya_dagster.belief.tags import (
+    ALONG_TAG,
     INTENT_TAG,
     LIGHT,
     LIGHT_TAG,
@@ -79,6 +80,8 @@ def run_request(request: Request, regrade: Regrade | None = None) -> RunRequest:
         tags = {SHARE_TAG: f"{request.lane.name}:{LIGHT}", LIGHT_TAG: str(request.light)}
     if request.regrade:  # without a record of it, rows wait for a policy that a backfill named
         tags = {SHARE_TAG: f"{request.lane.name}:{REGRADE}", REPLAY_TAG: "backfill"}
+    if set(request.stages) & set(request.lane.along):
+        tags[ALONG_TAG] = str(request.along)
     if regrade is not None:
         tags |= {REPLAY_TAG: regrade.replay_id, POLICY_TAG: regrade.policy}
     return RunRequest(

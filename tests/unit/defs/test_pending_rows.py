@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.belief.tags import LIGHT_TAG, SHARE_TAG
+from parjanya_dagster.belief.tags import ALONG_TAG, LIGHT_TAG, SHARE_TAG
 from parjanya_dagster.defs.sensors.pending_rows import run_request
 from parjanya_dagster.intent.loop import Emission, Loop, Timing
+from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.models import DueBatch
 from tests.support.clock import NOON, Clock
@@ -60,6 +61,14 @@ def test_a_run_with_little_to_do_has_slots_of_its_own_and_a_bound() -> None:
     assert light[SHARE_TAG] != other[SHARE_TAG]
     assert int(light[LIGHT_TAG]) == small.light > 0
     assert LIGHT_TAG not in other
+
+
+def test_a_run_says_how_much_it_takes_along_where_it_takes_any() -> None:
+    much = due(batch(), 900, stage="enriched")
+    (alone,) = decide([much], lanes=SPLIT).requests
+    (both,) = decide([much, due(batch(), 3)], lanes=SPLIT).requests
+    assert ALONG_TAG not in run_request(alone).tags
+    assert int(run_request(both).tags[ALONG_TAG]) == both.along > 0
 
 
 def test_a_hint_ends_the_waiting(loop: Loop, clock: Clock) -> None:

@@ -17,6 +17,7 @@ from parjanya_dagster.belief.drift import declare, drifts, running
 from parjanya_dagster.belief.ledger import fold
 from parjanya_dagster.errors import Drifted
 from parjanya_dagster.execution.queue_worker import Worker
+from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.metrics.families import families
 from parjanya_dagster.metrics.measure import measure
 from parjanya_dagster.platform import Platform
@@ -250,3 +251,51 @@ def test_heartbeats_are_those_of_a_run(fleet: Fleet) -> None:
     assert worker.drain(stop=lambda: False, wait=0.0) == 1
     assert [payload["stage"] for payload in seen] == list(fleet.platform.lanes[0].stages)
     assert fleet.platform.store.heartbeats("run") == {}
+
+
+# --- what goes along ----------------------------------------------------------------------------
+
+
+def taking_along(fleet: Fleet, rows: int, *, away: bool = False) -> tuple[Worker, Message]:
+    """A worker of the gpu lane, and a message for all stages that takes so many rows along."""
+    lane = SPLIT[1]
+    fleet.queue.purge()
+    assignment = Assignment("asked-3", lane.name, lane.reach, (fleet.batch,), along=rows)
+    fleet.queue.send(assignment.body())
+    worker = Worker(
+        fleet.platform, lane, fleet.queue, work=lambda stage, _: Refusing(stage, fleet.clock, away)
+    )
+    (message,) = fleet.queue.receive(1, 0.0)
+    return worker, message
+
+
+def still_to_validate(fleet: Fleet) -> int:
+    rows = fleet.platform.store.present("acme")
+    return sum(row.pipeline_status == "pending_validation" for row in rows)
+
+
+def test_a_message_takes_along_no_more_rows_than_it_says_and_waits_for_no_others(
+    fleet: Fleet,
+) -> None:
+    worker, message = taking_along(fleet, 1)
+    assert worker.take(message)
+    assert still_to_validate(fleet) == IMAGES - 1
+    assert fleet.queue.stored == []
+
+
+def test_rows_that_retry_where_they_went_along_are_asked_for_again_by_whoever_can(
+    fleet: Fleet,
+) -> None:
+    worker, message = taking_along(fleet, IMAGES, away=True)
+    assert worker.take(message)
+    assert still_to_validate(fleet) == IMAGES
+
+
+def test_a_worker_that_is_told_to_end_hands_back_what_went_along_with_its_message(
+    fleet: Fleet,
+) -> None:
+    """Else the rows would wait for another message, as if they had just come."""
+    worker, message = taking_along(fleet, IMAGES)
+    assert not worker.take(message, stop=lambda: True)
+    assert still_to_validate(fleet) == IMAGES
+    assert len(fleet.queue.receive(1, 0.0)) == 1

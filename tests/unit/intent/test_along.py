@@ -85,11 +85,10 @@ def test_a_run_of_the_first_lane_covers_what_it_validates() -> None:
     [
         {"limits": Limits(held_lanes=frozenset({"gpu"}))},
         {"unfit": {"enriched": Unfit(at=NOW - 1.0, times=1)}},
-        {"unfit": {"validated": Unfit(at=NOW - 60.0, times=1)}},
         {"dead": [failed(batch(), age=30.0, job=GPU.job)]},  # it died between two stages
         {"runs": [on_gpu(batch("t", n), RunState.QUEUED, run_id=f"r{n}") for n in range(2, 6)]},
     ],
-    ids=["held", "no engine", "no decoder", "its run failed", "its queue is full"],
+    ids=["held", "no engine", "its run failed", "its queue is full"],
 )
 def test_where_the_other_lane_cannot_begin_each_does_its_own(why: dict[str, object]) -> None:
     decided = decide([due(batch(), 1)], lanes=SPLIT, pace=PACED, **why)  # type: ignore[arg-type]
@@ -102,6 +101,56 @@ def test_what_waited_too_long_for_a_machine_is_validated_without_it() -> None:
         work = [due(batch(), 1, waited=waited)]
         decided = decide(work, runs=[waits], lanes=SPLIT, pace=PACED)
         assert [lane for lane, _ in asked(decided)] == lanes
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.STARTING, RunState.STARTED])
+def test_patience_does_not_begin_anew_where_a_process_hands_rows_back(state: RunState) -> None:
+    """They are due anew. The message that it took waits again, and was sent long ago."""
+    begun = state is RunState.STARTED  # its machine is there
+    sign = pulse("validated") if begun else None
+    asked_for = on_gpu(batch(), state, age=PATIENCE + 1, pulse=sign)
+    decided = decide([due(batch(), 1, waited=1.0)], runs=[asked_for], lanes=SPLIT, pace=PACED)
+    assert [lane for lane, _ in asked(decided)] == ([] if begun else ["cpu"])
+
+
+def test_rows_that_a_failed_run_handed_back_do_not_wait_for_its_lane_again() -> None:
+    handed_back = [due(batch(), 1, waited=1.0)]
+    ended = failed(batch(), age=1.0, job=GPU.job)
+    assert asked(decide(handed_back, dead=[ended], lanes=SPLIT, pace=PACED)) == [
+        ("cpu", CPU.stages)
+    ]
+
+
+def test_a_long_run_takes_no_more_along_than_is_little() -> None:
+    """What lands in its batches meanwhile may be much, and is the other lane's."""
+    work = [due(batch(), 1000, stage="enriched"), due(batch(), 3)]
+    (request,) = decide(work, lanes=SPLIT, pace=PACED).requests
+    assert (request.stages, request.rows, request.along) == (STAGES, 1003, LITTLE)
+    assert [request.most(stage) for stage in STAGES] == [LITTLE, 0, 0, 0]
+
+
+def test_a_run_takes_along_all_that_it_was_asked_for() -> None:
+    """Each of its tenants has little."""
+    both = [due(batch(tenant, 1), 1000, stage="enriched") for tenant in ("acme", "bolt")]
+    work = [*both, due(batch("acme"), 100), due(batch("acme", 2), 10), due(batch("bolt"), 90)]
+    pace = {"validated": 0.1, "enriched": 0.01}
+    limits = Limits(run_rows=20_000)
+    decided = decide(work, lanes=SPLIT, pace=pace, limits=limits)
+    taken = {request.keys: request.along for request in decided.requests}
+    assert sum(map(len, taken)) == 3
+    assert all(along == LITTLE for along in taken.values())
+    few = [due(batch(f"t{n}"), 60) for n in range(4)]
+    (request,) = decide(few, lanes=SPLIT, pace=pace).requests
+    assert request.along == request.rows == 240
+
+
+def test_what_is_due_is_shared_out_wholly() -> None:
+    work = [due(batch(), 3), due(batch(), 5, stage="scored"), due(batch("bolt"), 900)]
+    validating = run(batch("bolt"), job=CPU.job, stages=CPU.stages)
+    decided = decide(work, runs=[validating], lanes=SPLIT, pace=PACED)
+    assert decided.shares == {"cpu": 900, "gpu": 8}
+    held = Limits(held_lanes=frozenset({"gpu"}))
+    assert decide(work, lanes=SPLIT, pace=PACED, limits=held).shares == {"cpu": 903, "gpu": 5}
 
 
 def test_runs_that_only_take_work_along_use_up_no_room_of_the_first_lane() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import CloudDenied
 from parjanya_dagster.intent.autoscaling import Backlog, Bounds, GroupState, decide, needed
+from parjanya_dagster.intent.limits import Limits
 from parjanya_dagster.intent.scaling_groups import EVERY, ScalingGroups
-from parjanya_dagster.lanes import EMBEDDED
+from parjanya_dagster.lanes import EMBEDDED, SPLIT
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.requests import ClaimRequest
 from tests.support import world
 from tests.support.clock import Clock
+from tests.support.snapshots import Idle
 
 EMPTY = GroupState(name="g", desired=0, least=0, most=10, in_service=0)
 BOUNDS = Bounds(most=4, drain=1800.0, idle=900.0)
@@ -91,13 +93,19 @@ def groups(platform: Platform, group: Remembered, clock: Callable[[], float]) ->
     )
 
 
+def adjust(scaling: ScalingGroups) -> None:
+    """Its one lane has all that is due before it."""
+    due = sum(one.rows for one in scaling.store.due(scaling.clock()))
+    scaling.adjust(EMBEDDED, {"embedded": due})
+
+
 def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
     platform: Platform, clock: Clock
 ) -> None:
     world.arrive(platform.store, 3, now=clock())
     group = Remembered()
     scaling = groups(platform, group, clock)
-    scaling.adjust(EMBEDDED)
+    adjust(scaling)
     assert group.asked == [1]
     claims = platform.store.claim(
         ClaimRequest(
@@ -107,14 +115,14 @@ def test_a_group_is_raised_for_what_is_due_and_lowered_when_all_has_been_quiet(
     )
     for _ in range(40):
         clock.pass_by(EVERY)
-        scaling.adjust(EMBEDDED)
+        adjust(scaling)
     assert group.asked == [1]  # somebody works
     platform.store.depart([claim.image_id for claim in claims], clock(), "gone")
     clock.pass_by(EVERY)
-    scaling.adjust(EMBEDDED)
+    adjust(scaling)
     assert group.asked == [1]  # not at once
     clock.pass_by(BOUNDS.idle)
-    scaling.adjust(EMBEDDED)
+    adjust(scaling)
     assert group.asked == [1, 0]
 
 
@@ -123,18 +131,35 @@ def test_since_when_nothing_is_in_service_is_noted(platform: Platform, clock: Cl
     group = Remembered(comes=False)
     began = clock()
     for _ in range(5):
-        groups(platform, group, clock).adjust(EMBEDDED)
+        adjust(groups(platform, group, clock))
         clock.pass_by(EVERY)
     noted = platform.store.group_notes()["embedded"]
     assert (noted.desired, noted.in_service, noted.nothing_since) == (1, 0, began)
     group.state_now = replace(group.state_now, in_service=1)
-    groups(platform, group, clock).adjust(EMBEDDED)
+    adjust(groups(platform, group, clock))
     assert platform.store.group_notes()["embedded"].nothing_since is None
 
 
 def test_a_group_that_cannot_be_read_is_noted_and_stops_nothing(
     platform: Platform, clock: Clock
 ) -> None:
-    groups(platform, Remembered(denied=True), clock).adjust(EMBEDDED)
+    adjust(groups(platform, Remembered(denied=True), clock))
     (beat,) = platform.store.heartbeats(BLIND).values()
     assert "DescribeAutoScalingGroups" in beat.payload["error"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_no_machine_is_raised_for_rows_that_another_lane_does(
+    platform: Platform, clock: Clock, held: bool
+) -> None:
+    world.arrive(platform.store, 3, now=clock())
+    group = Remembered()
+    loop = replace(
+        replace(platform, pause=clock.pass_by).loop(Idle(platform.store.batches())),
+        lanes=SPLIT,
+        limits=lambda: Limits(held_lanes=frozenset({"gpu"} if held else ())),
+        scaling_groups=replace(groups(platform, group, clock), groups={"gpu": group}),
+    )
+    (request,) = [request for emission in loop.tick() for request in emission.runs]
+    assert request.lane.name == ("cpu" if held else "gpu")
+    assert group.asked == ([] if held else [1])
