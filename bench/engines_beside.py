@@ -1,4 +1,4 @@
-"""The default engines beside those of another checkout: processor time, and whether they agree.
+"""Default engines and a decoder's measures beside another checkout's: time, and whether they agree.
 
 `python -m bench.engines_beside CHECKOUT [FOLDER [IMAGES]]`. Both versions run in one process, in
 turn image by image, on one thread, so that other work on the machine disturbs both alike. The
@@ -21,27 +21,38 @@ from bench.chain import images
 from parjanya_dagster.execution.previews import decode_jpeg
 from parjanya_dagster.media import Rejected, validate
 
-NAMES = ("enriched", "scored", "vector")
-Looks = tuple[Any, Any, Any]
+NAMES = ("enriched", "scored", "vector", "measured")
+Looks = tuple[Any, Any, Any, Any]
 
 
 def engines_of(checkout: Path) -> Looks:
-    """What looks at one image. A second call brings the engines of another checkout."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "gpu_ops"]:
+    """What looks at one image. A second call brings the code of another checkout."""
+    ours = ("gpu_ops", "parjanya_dagster")
+    for name in [name for name in sys.modules if name.split(".")[0] in ours]:
         del sys.modules[name]
     sys.path.insert(0, str(checkout))
     try:
         import gpu_ops.engines
         from gpu_ops.embedded.descriptor import describe
+        from parjanya_dagster.media import likeness, measures, phash
 
-        assert Path(str(gpu_ops.__file__)).is_relative_to(checkout)
+        for module in (gpu_ops, measures):
+            assert Path(str(module.__file__)).is_relative_to(checkout)
         enricher: Any = gpu_ops.engines.enricher(detectors=("overlay",))
         scorer: Any = gpu_ops.engines.scorer()
         enricher.warm()
     finally:
         sys.path.pop(0)
     score = partial(scorer._score, hint=None)
-    return enricher._describe, score, lambda image: describe(image).tolist()
+
+    def measured(image: Any) -> dict[str, Any]:
+        from PIL import Image
+
+        luma = Image.fromarray(image).convert("L")
+        found = {"phash": phash.phash(luma), "likeness": likeness.likeness(image, luma)}
+        return {**found, **measures.measure(image, luma)}
+
+    return enricher._describe, score, lambda image: describe(image).tolist(), measured
 
 
 def pictures(folder: Path | None, count: int) -> Iterator[Any]:

@@ -6,7 +6,7 @@ processor, and features that count signs then do too. So a contrast under `FLAT`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +33,13 @@ def normalised(
     beyond = cv2.BORDER_REPLICATE if border == "replicate" else cv2.BORDER_CONSTANT
     result = np.empty_like(grey)
     for image, contrast in zip(grey, result, strict=True):
-        mean = cv2.sepFilter2D(image, -1, kernel, kernel, borderType=beyond)
-        square = cv2.sepFilter2D(image * image, -1, kernel, kernel, borderType=beyond)
-        np.divide(image - mean, np.sqrt(np.abs(square - mean * mean)) + 1, out=contrast)
-    result[np.abs(result) < FLAT] = 0.0
+        mean: Any = cv2.sepFilter2D(image, -1, kernel, kernel, borderType=beyond)
+        square: Any = cv2.sepFilter2D(image * image, -1, kernel, kernel, borderType=beyond)
+        np.subtract(image, mean, out=contrast)
+        mean *= mean
+        square -= mean
+        deviation = np.sqrt(np.abs(square, out=square), out=square)
+        deviation += 1
+        contrast /= deviation
+        contrast[np.abs(contrast, out=deviation) < FLAT] = 0.0
     return result

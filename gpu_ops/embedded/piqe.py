@@ -49,35 +49,35 @@ def piqe(stack: NDArray[np.uint8]) -> list[float | None]:
 
 
 def _blocks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The whole blocks of an image (h, w): (b, BLOCK, BLOCK)."""
+    """The whole blocks of an image (h, w): (BLOCK, BLOCK, b), so that sums run over all blocks."""
     rows, columns = (side // BLOCK for side in values.shape)
     whole = values[: rows * BLOCK, : columns * BLOCK]
     blocks: NDArray[np.float64] = (
-        whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)
+        whole.reshape(rows, BLOCK, columns, BLOCK).transpose(1, 3, 0, 2).reshape(BLOCK, BLOCK, -1)
     )
     return blocks
 
 
 def _score(blocks: NDArray[np.float64]) -> float:
-    variance = blocks.var(axis=(1, 2), ddof=1)
+    import numpy as np
+
+    variance = blocks.var(axis=(0, 1), ddof=1)
     active = variance > ACTIVE
-    blocks, variance = blocks[active], variance[active]
+    blocks, variance = np.compress(active, blocks, axis=2), variance[active]
     blame = _impaired(blocks) * (1 - variance) + _noisy(blocks, variance) * variance
-    return float(100 * (blame.sum() + 1) / (len(blocks) + 1))
+    return float(100 * (blame.sum() + 1) / (len(variance) + 1))
 
 
 def _impaired(blocks: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which blocks have a piece of border of almost one level."""
     import numpy as np
 
-    borders = np.stack(
-        [blocks[:, 0], blocks[:, -1], blocks[:, :, 0], blocks[:, :, -1]], axis=1
-    )  # (b, 4, BLOCK)
+    borders = np.stack([blocks[0], blocks[-1], blocks[:, 0], blocks[:, -1]])  # (4, BLOCK, b)
     count = BLOCK - SEGMENT + 1
-    pieces = [borders[..., first : first + count] for first in range(SEGMENT)]
+    pieces = [borders[:, first : first + count] for first in range(SEGMENT)]
     mean = sum(pieces) / SEGMENT
-    squares: Any = sum((piece - mean) ** 2 for piece in pieces)  # (b, 4, count)
-    impaired: NDArray[np.bool_] = (np.sqrt(squares / (SEGMENT - 1)) < IMPAIRED).any(axis=(1, 2))
+    squares: Any = sum((piece - mean) ** 2 for piece in pieces)  # (4, count, b)
+    impaired: NDArray[np.bool_] = np.sqrt(squares.min(axis=(0, 1)) / (SEGMENT - 1)) < IMPAIRED
     return impaired
 
 
@@ -86,8 +86,9 @@ def _noisy(blocks: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArra
     import numpy as np
 
     deviation = np.sqrt(variance)
-    middle = blocks[:, :, CENTRE].std(axis=(1, 2), ddof=1)
-    around = blocks[:, :, AROUND].std(axis=(1, 2), ddof=1)
+    middle, around = (
+        np.take(blocks, columns, axis=1).std(axis=(0, 1), ddof=1) for columns in (CENTRE, AROUND)
+    )
     ratio = np.divide(middle, around, out=np.zeros_like(middle), where=around > 0)
     noisy: NDArray[np.bool_] = deviation > 2 * np.abs(deviation - ratio) / np.maximum(
         deviation, ratio

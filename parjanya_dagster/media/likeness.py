@@ -14,7 +14,8 @@ from itertools import combinations
 from typing import Any
 
 from .cells import area_means
-from .phash import phash
+from .phash import SIDE as HASHED
+from .phash import phashes
 
 SIDE, TINTS = 64, 12
 """Cells per axis of the small picture: of luma, of chroma."""
@@ -50,8 +51,8 @@ def likeness(rgb: Any, luma: Any) -> dict[str, Any]:
     from PIL import Image
 
     fine = area_means(luma, 2 * SIDE, 2 * SIDE)
-    pairs = fine.reshape(SIDE, 2, SIDE, 2).astype(np.int64).sum(axis=(1, 3))
-    small = ((pairs + 2) // 4).astype(np.uint8)
+    pairs = fine[::2].astype(np.int16) + fine[1::2]
+    small = ((pairs[:, ::2] + pairs[:, 1::2] + 2) >> 2).astype(np.uint8)
     step = max(1, min(rgb.shape[:2]) // (6 * TINTS))
     colours = Image.fromarray(np.ascontiguousarray(rgb[::step, ::step])).convert("YCbCr")
     tints = np.asarray(colours.resize((TINTS, TINTS), Image.Resampling.BOX))[..., 1:]
@@ -63,20 +64,16 @@ def likeness(rgb: Any, luma: Any) -> dict[str, Any]:
         return seen
     cells = Image.fromarray(fine)
     parts = [tuple(2 * SIDE * share for share in view) for view in VIEWS]
-    views = [_view(cells, part) for part in parts]
     mirrored = cells.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    views.append(_view(mirrored, parts[0]))
+    views: list[tuple[Any, Any]] = [*((cells, part) for part in parts), (mirrored, parts[0])]
     if (box := content(fine)) is not None:
         seen["content"] = list(box)
-        views.append(_view(cells, box))
-    seen["views"] = views
+        views.append((cells, box))
+    size = (HASHED, HASHED)
+    seen["views"] = phashes(
+        [of.resize(size, Image.Resampling.LANCZOS, box=part) for of, part in views]
+    )
     return seen
-
-
-def _view(cells: Any, box: tuple[float, ...]) -> str:
-    from PIL import Image
-
-    return phash(cells.resize((32, 32), Image.Resampling.LANCZOS, box=box))
 
 
 def content(cells: Any) -> tuple[int, int, int, int] | None:
@@ -86,7 +83,7 @@ def content(cells: Any) -> tuple[int, int, int, int] | None:
     """
     import numpy as np
 
-    levels = cells.astype(np.int64)
+    levels = cells.astype(np.int16)
     rows, columns = levels.shape
     top, bottom = _strip(levels), rows - _strip(levels[::-1])
     levels = levels[top:bottom]
@@ -101,10 +98,10 @@ def _strip(levels: Any) -> int:
     import numpy as np
 
     ground = int(np.median(levels[0]))
-    plain = (abs(levels - ground) <= _PLAIN).mean(axis=1)
+    most = int(_WIDEST * len(levels))
+    plain = (abs(levels[: most + 8] - ground) <= _PLAIN).mean(axis=1)
     if plain[0] < 0.9:
         return 0
-    most = int(_WIDEST * len(levels))
     # The last plain row; what follows is picture all along.
     whole = np.flatnonzero(plain[: most + 1] >= 0.9)
     last = int(whole[-1])

@@ -8,6 +8,7 @@ that is the scale at which a person judges a photograph.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def measure(rgb: np.ndarray, luma: Image.Image) -> dict[str, float]:
     count = luma.width * luma.height
     total = sum(level * pixels for level, pixels in enumerate(histogram))
     squares = sum(level**2 * pixels for level, pixels in enumerate(histogram))
-    # Sums of a few grey levels fit 16 bits, at half the memory traffic of floats.
-    plane = np.asarray(luma).astype(np.int16)
+    plane = np.asarray(luma)
     noise = noise_sigma(plane)
     measures = {
         "brightness": total / (255 * count),
@@ -60,7 +60,7 @@ def colourfulness(rgb: np.ndarray) -> float:
 
 
 def noise_sigma(luma: np.ndarray) -> float:
-    """Standard deviation of noise, in grey levels, in the smoother parts of (h, w) int16 luma.
+    """Standard deviation of noise, in grey levels, in the smoother parts of (h, w) uint8 luma.
 
     Immerkær's Laplacian difference (1996), which cancels planes and straight edges, averaged over
     16×16 tiles; the lower quartile of the tiles ignores texture.
@@ -73,17 +73,19 @@ def noise_sigma(luma: np.ndarray) -> float:
     tiles = []
     # Every other row of tiles is as telling as all of them.
     for top in range(0, height, 32):
-        strip = luma[top : top + 18, : width + 2]
-        rows = strip[:-2] - 2 * strip[1:-1] + strip[2:]
-        residual = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])
-        columns = residual.sum(axis=0, dtype=np.int32)
-        tiles.append(columns.reshape(-1, 16).sum(axis=1) / 256)
+        strip = luma[top : top + 18, : width + 2].astype(np.int16)
+        down = strip[1:] - strip[:-1]
+        rows = down[1:] - down[:-1]
+        across = rows[:, 1:] - rows[:, :-1]
+        residual = np.abs(across[:, 1:] - across[:, :-1])  # at most 16 · 255, so 16 fit 16 bits
+        columns = residual.view(np.uint16).sum(axis=0, dtype=np.uint16)
+        tiles.append(columns.reshape(-1, 16).sum(axis=1, dtype=np.int64) / 256)
     # For Gaussian noise of deviation s the residual has deviation 6 s.
     return float(np.percentile(np.concatenate(tiles), 25) * (np.pi / 2) ** 0.5 / 6)
 
 
 def sharpness(luma: np.ndarray, noise: float) -> float:
-    """How narrow the edges of (h, w) int16 luma are: 1 for a step, falling to 0 with blur.
+    """How narrow the edges of (h, w) uint8 luma are: 1 for a step, falling to 0 with blur.
 
     On the ridges of the strongest edges of a coarse version, the energy of the fine gradient is
     compared with the coarse one: for an edge blurred by a Gaussian of b pixels their ratio is
@@ -96,28 +98,20 @@ def sharpness(luma: np.ndarray, noise: float) -> float:
     height, width = (side // 2 * 2 for side in luma.shape)
     if height < 16 or width < 16:
         return 0.0
-    even = luma[:height, :width]
-    pairs = even[::2] + even[1::2]
-    sums = pairs[:, ::2] + pairs[:, 1::2]  # four pixels each
-    coarse_y, coarse_x = (np.float32(1 / 32) * g for g in _gradient_times_8(sums))
-    power = coarse_y**2 + coarse_x**2
+    even = np.ascontiguousarray(luma[:height, :width])
+    coarse_y, coarse_x = (np.float32(1 / 32) * g for g in _gradient_times_8(_sums_of_four(even)))
+    power = coarse_y * coarse_y + coarse_x * coarse_x
     floor = max(4.0, 4.0 * noise)  # in grey levels per coarse pixel
-    rows, columns = _ridges(
-        power,
-        np.abs(coarse_y) > np.abs(coarse_x),
-        max(floor**2, float(np.percentile(power[::2, ::2], 97))),
-    )
-    if len(rows) < 8:
+    threshold = max(floor**2, float(np.percentile(power[::2, ::2], 97)))
+    ridges = _ridges(power, coarse_y, coarse_x, threshold)
+    if len(ridges) < 8:
         return 0.0
-    coarse_energy = power[rows, columns].astype(np.float64)
-    along_y = coarse_y[rows, columns] / np.sqrt(coarse_energy)
-    along_x = coarse_x[rows, columns] / np.sqrt(coarse_energy)
-    fine_energy = np.zeros(len(rows))
-    # The border being cut, coarse pixel (i, j) lies over the fine pixels 2i+2 and 2i+3.
-    for dy in (2, 3):
-        for dx in (2, 3):
-            fine_y, fine_x = _gradient_at(even, 2 * rows + dy, 2 * columns + dx)
-            fine_energy += (fine_y * along_y + fine_x * along_x) ** 2 / 4
+    coarse_energy = power.ravel()[ridges].astype(np.float64)
+    along_y, along_x = (g.ravel()[ridges] / np.sqrt(coarse_energy) for g in (coarse_y, coarse_x))
+    fine_energy = np.zeros(len(ridges))
+    rows, columns = np.divmod(ridges, power.shape[1])
+    for fine_y, fine_x in _gradients_under(even, rows, columns):
+        fine_energy += (fine_y * along_y + fine_x * along_x) ** 2 / 4
     # A central difference over [1 2 1]/4 passes 3/16 of the variance of white noise.
     energy = max(float(fine_energy.mean()) - 0.1875 * noise**2, 0.0)
     # Coarse gradients are per two pixels.
@@ -134,19 +128,28 @@ _FINE_VARIANCE = 0.70
 _COARSE_VARIANCE = 1.88
 
 
-def _ridges(power: Any, is_steep: Any, threshold: float) -> tuple[Any, Any]:
-    """Where `power` exceeds `threshold` and both neighbours across the edge. Borders excluded."""
+def _ridges(power: Any, along_y: Any, along_x: Any, threshold: float) -> Any:
+    """Where `power`, of these gradients, exceeds `threshold` and both neighbours across the edge.
+
+    Places in the flat array, ascending. Borders excluded.
+    """
     import numpy as np
 
-    rows, columns = np.nonzero(power[1:-1, 1:-1] >= threshold)
-    rows, columns = rows + 1, columns + 1
-    down = is_steep[rows, columns].astype(np.intp)
-    right = 1 - down
-    here = power[rows, columns]
-    kept = (here >= power[rows - down, columns - right]) & (
-        here >= power[rows + down, columns + right]
-    )
-    return rows[kept], columns[kept]
+    strong = power >= threshold
+    strong[[0, -1]] = strong[:, [0, -1]] = False
+    at, power, y, x = np.flatnonzero(strong), power.ravel(), along_y.ravel(), along_x.ravel()
+    across = np.where(np.abs(y[at]) > np.abs(x[at]), strong.shape[1], 1)
+    here = power[at]
+    return at[(here >= power[at - across]) & (here >= power[at + across])]
+
+
+def _sums_of_four(levels: Any) -> Any:
+    """Of each 2 × 2 pixels, of a contiguous plane (h, w) of bytes and even sides, in 16 bits."""
+    import numpy as np
+
+    twos = levels.view(np.uint16)  # two neighbours in one number, whichever comes first
+    sums = (twos & 255) + (twos >> 8)
+    return (sums[::2] + sums[1::2]).view(np.int16)
 
 
 def _gradient_times_8(plane: Any) -> tuple[Any, Any]:
@@ -156,21 +159,29 @@ def _gradient_times_8(plane: Any) -> tuple[Any, Any]:
     """
     down = plane[2:] - plane[:-2]
     right = plane[:, 2:] - plane[:, :-2]
-    across_x = down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]
-    across_y = right[:-2] + 2 * right[1:-1] + right[2:]
-    return across_x, across_y
+    # Neighbours added twice are [1 2 1].
+    down, right = down[:, 1:] + down[:, :-1], right[1:] + right[:-1]
+    return down[:, 1:] + down[:, :-1], right[1:] + right[:-1]
 
 
-def _gradient_at(plane: Any, row: Any, column: Any) -> tuple[Any, Any]:
-    """Such gradients, per pixel, at single pixels (row, column), given as index arrays."""
+def _gradients_under(levels: Any, rows: Any, columns: Any) -> Iterator[tuple[Any, Any]]:
+    """Such gradients, per pixel, of the four pixels of a plane of bytes under each coarse one.
 
-    def at(dy: int, dx: int) -> Any:
-        return plane[row + dy, column + dx]
+    The border being cut, coarse pixel (i, j) lies over the fine pixels 2i+2 and 2i+3.
+    """
+    import numpy as np
 
-    down = [at(1, dx) - at(-1, dx) for dx in (-1, 0, 1)]
-    right = [at(dy, 1) - at(dy, -1) for dy in (-1, 0, 1)]
-    down_x, right_y = ((d[0] + 2 * d[1] + d[2]) * 0.125 for d in (down, right))
-    return down_x, right_y
+    width = levels.shape[1]
+    flat, corner = levels.ravel(), (2 * rows + 1) * width + 2 * columns + 1
+    around = [
+        [flat[corner + (dy * width + dx)].astype(np.int16) for dx in range(4)] for dy in range(4)
+    ]
+    for y in (1, 2):
+        for x in (1, 2):
+            down = [around[y + 1][at] - around[y - 1][at] for at in (x - 1, x, x + 1)]
+            right = [around[at][x + 1] - around[at][x - 1] for at in (y - 1, y, y + 1)]
+            down_x, right_y = ((d[0] + 2 * d[1] + d[2]) * 0.125 for d in (down, right))
+            yield down_x, right_y
 
 
 def flat_share(pixels: np.ndarray) -> float:

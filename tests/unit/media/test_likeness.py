@@ -16,7 +16,8 @@ from skimage import data
 
 from bench.templates import KINDS, pages
 from parjanya_dagster.media import alike, likeness_keys
-from parjanya_dagster.media.likeness import SIDE, apart, likeness
+from parjanya_dagster.media.cells import area_means
+from parjanya_dagster.media.likeness import SIDE, VIEWS, apart, content, likeness
 from parjanya_dagster.media.phash import phash
 
 
@@ -239,3 +240,32 @@ def test_a_hash_does_not_hang_on_what_rounding_leaves(
 
     monkeypatch.setattr(scipy.fft, "dct", otherwise)
     assert phash(SYMMETRIC[name]) == before
+
+
+@pytest.mark.parametrize("change", [Image.Image.copy, captioned])
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+def test_each_view_is_the_hash_of_its_part_by_itself(name, change):
+    image = change(photograph(name))
+    fine = area_means(image.convert("L"), 2 * SIDE, 2 * SIDE)
+    cells = Image.fromarray(fine)
+
+    def view(of: Image.Image, box: tuple[float, ...]) -> str:
+        return phash(of.resize((32, 32), Image.Resampling.LANCZOS, box=box))
+
+    parts = [tuple(2 * SIDE * share for share in part) for part in VIEWS]
+    views = [view(cells, part) for part in parts] + [view(ImageOps.mirror(cells), parts[0])]
+    if (box := content(fine)) is not None:
+        views.append(view(cells, box))
+
+    assert seen(image)["views"] == views
+    assert len(views) == len(VIEWS) + (2 if change is captioned else 1)
+
+
+def test_the_small_picture_is_the_mean_of_four_cells_a_half_rounded_up():
+    image = photograph("coffee")
+    fine = area_means(image.convert("L"), 2 * SIDE, 2 * SIDE).astype(int)
+    means = (fine.reshape(SIDE, 2, SIDE, 2).sum(axis=(1, 3)) + 2) // 4
+
+    small = base64.b64decode(seen(image)["thumbnail"])[: SIDE * SIDE]
+
+    assert small == means.astype(np.uint8).tobytes()
