@@ -96,7 +96,7 @@ class StageRunner:
             stages=lane.reach,
             vectors=Vectors(resources=resources, run_id=run_id),
             work=work,
-            kept=Kept(resources.store, run_id, resources.clock),
+            kept=Kept(resources.store, run_id, resources.clock, resources.settings.runs.lease),
             notice=notice or Notice(resources.settings.runs.stop_timeout),
         )
 
@@ -115,7 +115,7 @@ class StageRunner:
 
         `most`: rows that it takes; 0: all that are due.
         `then`: the stage that follows, if this process is sure to run it next over the same
-        batches. The rows that are claimed last are kept for it, and not given back, where its
+        batches. Rows that complete this stage are kept for it, and not given back, where its
         engine passed its last preflight.
         Once the process is told to end, it ends early: what is done is committed, everything else
         is handed back, and no batch is reported as finished.
@@ -173,13 +173,14 @@ class StageRunner:
     @contextmanager
     def _keeping(self, stage: str) -> Iterator[None]:
         """What this stage was to have and did not take is handed back at its end. All that is kept
-        is handed back if it fails: then no other stage follows in this process."""
+        is handed back if it fails: then no other stage follows in this process. Where nothing is
+        kept, the record of this process ends, too."""
         try:
             yield
         except BaseException as error:
             self.kept.give_back(f"{type(error).__name__}: {error}")
             raise
-        if self.kept.waits_for(stage):
+        if self.kept.waits_for(stage) or not self.kept:
             self.kept.give_back()
 
     @contextmanager

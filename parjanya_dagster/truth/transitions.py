@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth.holders import is_dead
 from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
@@ -23,6 +24,7 @@ from parjanya_dagster.truth.models import (
     Move,
 )
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.reviews import LAPSE, PLATFORM, Review, Standing
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
@@ -237,6 +239,21 @@ def review(row: ImageRow, made: Review, columns: Mapping[str, Any], now: float) 
     columns = {**columns, "reviews": made.number}
     reason = f"{made.action} by {made.who}" + (f": {made.note}" if made.note else "")
     return replace(_change(row, columns, now, "reviewed", reason, ""), review=made)
+
+
+def free(row: ImageRow, holder: Holder | None, now: float, rules: Rules) -> Change | None:
+    """What becomes of a leased row whose worker is presumed dead. None: it lives, or is done.
+
+    `holder`: the record of the lease's owner, if it has one.
+    """
+    if row.lease_owner is None:
+        return None
+    if holder is not None and is_dead(holder, now) and row.image_id not in holder.hand:
+        reason = f"{row.lease_owner} died, and did not work on it"
+        return release(Claim(row, "", row.lease_owner), now, reason, row.lease_owner)
+    if is_dead(holder, now) or (row.lease_until or 0.0) <= now:
+        return expire_lease(row, now, rules)
+    return None
 
 
 def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
