@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.lines import get_logger
-from parjanya_dagster.truth.holders import LONG
+from parjanya_dagster.truth.holders import LONG, run_of
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.store import Store, WorkQueue
@@ -152,7 +152,7 @@ class Kept:
                     replace(claim, row=row)
                     for claim in kept
                     if (row := rows.get(claim.image_id)) is not None
-                    and row.fence == claim.row.fence
+                    and (row.fence, row.lease_owner) == (claim.row.fence, claim.owner)
                 ]
                 if ours:
                     return ours
@@ -180,7 +180,7 @@ class Kept:
         if not claims:
             return
         try:
-            self._store.release(claims, self._clock(), reason[:500], self._owner)
+            self._store.release(claims, self._clock(), reason[:500], run_of(self._owner))
         except Exception as error:
             self._owing = True
             log.warning("claims_not_released", error=str(error))

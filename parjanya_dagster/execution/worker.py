@@ -19,6 +19,7 @@ from parjanya_dagster.execution.return_limit import no_more_than_often
 from parjanya_dagster.execution.tracing import about, span_over
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.traces import spans
+from parjanya_dagster.truth.holders import run_of
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -213,7 +214,7 @@ def _one_batch(
                 keeps = keep()
             try:
                 lease = kept.lease if keeps and not notice.given() else None
-                committed = store.commit(pending, begun, owner, keep=lease)
+                committed = store.commit(pending, begun, run_of(owner), keep=lease)
             except BaseException as error:
                 if keeps:  # it may have been written, and its answer lost
                     done = [claim for claim, one in pending if isinstance(one, Completed)]
@@ -222,7 +223,7 @@ def _one_batch(
                 raise
             kept.hold(committed.kept)
             noted.note(lost=len(committed.lost))
-        logged = log.bind(stage=work.stage, run=owner)
+        logged = log.bind(stage=work.stage, run=run_of(owner))
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))

@@ -12,7 +12,27 @@ from parjanya_dagster.truth.records import Holder
 
 LONG = 1800.0
 """Seconds of a lease whose owner has a record. Such a row stays away no longer if that is lost."""
+OF = "~"  # between a run and its process, in the name of an owner
 AHEAD = 3600.0  # seconds by which a record may end later than now and still be believed
+
+
+def owner_of(run_id: str, process: str) -> str:
+    """Who owns the leases of one process, where several may bear the id of a run, one after the
+    other: so the record of one that died says nothing of another's rows."""
+    return f"{run_id}{OF}{process}"
+
+
+def run_of(owner: str) -> str:
+    """The run of an owner of leases."""
+    return owner.rpartition(OF)[0] or owner
+
+
+def by_run(leases: Mapping[str, float]) -> dict[str, float]:
+    """The end of the last lease of each run, of those of owners."""
+    last: dict[str, float] = {}
+    for owner, until in leases.items():
+        last[run_of(owner)] = max(last.get(run_of(owner), 0.0), until)
+    return last
 
 
 def is_dead(holder: Holder | None, now: float) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
-from parjanya_dagster.truth.holders import is_dead
+from parjanya_dagster.truth.holders import is_dead, run_of
 from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
@@ -250,7 +250,7 @@ def free(row: ImageRow, holder: Holder | None, now: float, rules: Rules) -> Chan
         return None
     if holder is not None and is_dead(holder, now) and row.image_id not in holder.hand:
         reason = f"{row.lease_owner} died, and did not work on it"
-        return release(Claim(row, "", row.lease_owner), now, reason, row.lease_owner)
+        return release(Claim(row, "", row.lease_owner), now, reason, run_of(row.lease_owner))
     if is_dead(holder, now) or (row.lease_until or 0.0) <= now:
         return expire_lease(row, now, rules)
     return None
@@ -262,7 +262,12 @@ def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
     if row.attempts >= rules.max_attempts:
         reason = f"{row.attempts} attempts ended with the death of their process"
         return _fail(
-            row, STAGE_OF[Status(row.pipeline_status)], "crashed_repeatedly", reason, now, owner
+            row,
+            STAGE_OF[Status(row.pipeline_status)],
+            "crashed_repeatedly",
+            reason,
+            now,
+            run_of(owner),
         )
     at = now + crash_wait(row.attempts, rules)
     columns = {
@@ -273,7 +278,7 @@ def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
         "not_before": at,
         "due_at": at,
     }
-    return _change(row, columns, now, "lease_lapsed", f"lease of {owner} ran out", owner)
+    return _change(row, columns, now, "lease_lapsed", f"lease of {owner} ran out", run_of(owner))
 
 
 def pull_back(row: ImageRow, now: float, lease: float, than: float) -> Change | None:
