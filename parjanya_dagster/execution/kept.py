@@ -1,31 +1,33 @@
 """Rows that a process keeps from one stage to the next, under the lease that they had.
 
 Giving them back and claiming them again is paid for on DynamoDB, and a claim reads an index that
-follows a moment later. Their leases are prolonged meanwhile, by a thread. If the process dies, they
-are freed like all rows of a dead worker. If nobody takes them for too long, their leases run out.
+follows a moment later. A process that keeps more than a moment's work writes one record that says
+that it lives, and a thread writes it again. Its rows then have long leases, which end with the
+record. The record names the rows that are worked on: if the process dies, only those are suspects.
+If nobody takes what is kept for too long, the record is not written any more.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.lines import get_logger
+from parjanya_dagster.truth.holders import LONG, run_of
 from parjanya_dagster.truth.outcomes import Claim
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.store import Store, WorkQueue
 
 log = get_logger(__name__)
 TOLD = "the process was told to end"
 PATIENCE = 900.0  # seconds for which rows are kept for a stage that does not begin
+MOST = 1000  # rows that are kept: about a batch
 
 
 class Lease:
-    """Extends the leases of claims from a thread, for as long as the block runs.
-
-    `most`: extensions after which it stops; None: it goes on.
-    """
+    """Extends the leases of claims from a thread, for as long as the block runs."""
 
     def __init__(
         self,
@@ -33,10 +35,8 @@ class Lease:
         claims: Sequence[Claim],
         seconds: float,
         clock: Callable[[], float],
-        most: int | None = None,
     ) -> None:
         self._store, self._claims, self._seconds, self._clock = store, claims, seconds, clock
-        self._most = most
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -48,9 +48,9 @@ class Lease:
         self._thread.join()
 
     def _run(self) -> None:
-        times, pause = 0, first_pause(self._claims, self._seconds, self._clock())
-        while not self._done.wait(pause) and times != self._most:
-            times, pause = times + 1, self._seconds / 3
+        pause = first_pause(self._claims, self._seconds, self._clock())
+        while not self._done.wait(pause):
+            pause = self._seconds / 3
             try:
                 self._store.extend(self._claims, self._seconds, self._clock())
             except Exception as error:  # the next beat tries again; the fence guards the commit
@@ -67,88 +67,188 @@ def first_pause(claims: Sequence[Claim], seconds: float, now: float) -> float:
 
 
 class Kept:
-    """The rows that one process keeps for the stage that it does next."""
+    """The rows that one process keeps for the stage that it does next, and those in its hand.
 
-    def __init__(self, store: Store, owner: str, clock: Callable[[], float]) -> None:
-        self._store, self._owner, self._clock = store, owner, clock
+    `seconds`: of a lease, and until a process that says nothing is taken for dead.
+    """
+
+    def __init__(
+        self, store: Store, owner: str, clock: Callable[[], float], seconds: float
+    ) -> None:
+        self._store, self._owner, self._clock, self._seconds = store, owner, clock, seconds
         self._claims: list[Claim] = []
-        self._leases = ExitStack()
-        self._lock = threading.Lock()  # a notice may give back what a stage is about to take
-
-    def hold(self, claims: Sequence[Claim], seconds: float) -> None:
-        """Keep rows that were just committed, under leases of so many seconds."""
-        if not claims:
-            return
-        with self._lock:
-            most = int(3 * PATIENCE / seconds)
-            self._leases.enter_context(Lease(self._store, claims, seconds, self._clock, most))
-            self._claims += claims
+        self._hand: tuple[str, ...] = ()
+        self._said: Holder | None = None  # the record of this process, as it was written last
+        self._owing = False  # rows could not be handed back, and are freed by the record's end
+        self._moved = clock()
+        self._ended: threading.Event | None = None  # of the thread, while there is one
+        self._lock = threading.RLock()  # a notice may give back what a stage is about to take
 
     def __bool__(self) -> bool:
         """Whether anything is kept."""
         return bool(self._claims)
 
+    @property
+    def full(self) -> bool:
+        """Whether no more is to be kept."""
+        return self._owing or len(self._claims) >= MOST
+
+    @property
+    def announced(self) -> bool:
+        """Whether the record of this process is written, again and again."""
+        return self._said is not None
+
+    @property
+    def lease(self) -> float:
+        """Seconds for which rows are leased now: for long, once the record is written."""
+        return max(LONG, self._seconds) if self._said else self._seconds
+
     def waits_for(self, stage: str) -> bool:
         return any(claim.stage == stage for claim in self._claims)
 
-    def take(self, stage: str) -> list[Claim]:
-        """The rows that are kept for a stage. Whoever takes them prolongs their leases.
+    def announce(self) -> None:
+        """Write the record of this process, from now on again and again. Raises what Truth does."""
+        with self._lock:
+            self._say()
+            self._watch(self._seconds / 3)
+
+    def hold(self, claims: Sequence[Claim]) -> None:
+        """Keep rows that were just committed."""
+        if not claims:
+            return
+        with self._lock:
+            self._moved = self._clock()
+            self._claims += claims
+            self._watch(first_pause(claims, self._seconds, self._moved))
+
+    @contextmanager
+    def working_on(self, claims: Sequence[Claim]) -> Iterator[None]:
+        """These rows are worked on while the block lasts. Their leases are extended."""
+        with self._lock:
+            self._hand = tuple(claim.image_id for claim in claims)
+            if self.announced:
+                self.announce()
+        try:
+            with Lease(self._store, claims, self.lease, self._clock):
+                yield
+        finally:
+            with self._lock:
+                self._hand, self._moved = (), self._clock()
+
+    def take(self, stage: str, most: int) -> list[Claim]:
+        """Up to so many rows that are kept for a stage. Whoever takes them prolongs their leases.
 
         They are read again, as a claim reads them: a regrade may have named a row's policy
         meanwhile, which leaves its lease alone. Rows that are not ours any more are left out.
         """
         with self._lock:
-            kept = [claim for claim in self._claims if claim.stage == stage]
-            if not kept:
-                return []
-            rows = self._store.get_many([claim.image_id for claim in kept])
-            self._claims = [claim for claim in self._claims if claim.stage != stage]
-            if not self._claims:
-                self._leases.close()
-        return [
-            replace(claim, row=row)
-            for claim in kept
-            if (row := rows.get(claim.image_id)) is not None and row.fence == claim.row.fence
-        ]
+            while kept := [claim for claim in self._claims if claim.stage == stage][:most]:
+                rows = self._store.get_many([claim.image_id for claim in kept])
+                taken = {claim.image_id for claim in kept}
+                self._claims = [one for one in self._claims if one.image_id not in taken]
+                if not self._claims and self._said is None:
+                    self._stop()
+                ours = [
+                    replace(claim, row=row)
+                    for claim in kept
+                    if (row := rows.get(claim.image_id)) is not None
+                    and (row.fence, row.lease_owner) == (claim.row.fence, claim.owner)
+                ]
+                if ours:
+                    return ours
+        return []
 
     def give_back(self, reason: str = "the run ended before the next stage") -> None:
         """Hand back what nobody took. It costs no attempt. If this fails, leases run out."""
         with self._lock:
-            self._leases.close()
+            self._stop()
             claims, self._claims = self._claims, []
-        hand_back(self._store, claims, reason, self._owner, self._clock)
+            self.hand_back(claims, reason)
+            if self._said is None or self._owing or self._hand:
+                return  # a commit may be under way, which keeps rows: the record runs out
+            said, self._said = self._said, None
+            try:
+                self._store.drop_holder(said)
+            except Exception as error:  # whoever frees leases drops it
+                log.warning("holder_not_dropped", error=str(error))
+
+    def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
+        """Hand rows back: no image is at fault, and none loses an attempt.
+
+        Rows that were committed meanwhile are not ours any more. If this fails, leases run out.
+        """
+        if not claims:
+            return
+        try:
+            self._store.release(claims, self._clock(), reason[:500], run_of(self._owner))
+        except Exception as error:
+            self._owing = True
+            log.warning("claims_not_released", error=str(error))
+
+    def _watch(self, pause: float) -> None:
+        """Have a thread, if there is none."""
+        if self._ended is None:
+            self._ended = threading.Event()
+            watch = threading.Thread(
+                target=self._run, args=(self._ended, pause), name="kept", daemon=True
+            )
+            watch.start()
+
+    def _stop(self) -> None:
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
+
+    def _run(self, ended: threading.Event, pause: float) -> None:
+        while not ended.wait(pause):
+            pause = self._seconds / 3
+            with self._lock:
+                if ended.is_set():
+                    return
+                if not self._hand and self._clock() - self._moved > PATIENCE:
+                    self._ended = None
+                    return
+                try:
+                    self._say()
+                    self._extend()
+                except Exception as error:  # the next time tries again; the fence guards commits
+                    log.warning("lease_not_extended", error=str(error))
+
+    def _say(self) -> None:
+        """Write the record of this process. What is leased for long is leased after it."""
+        said = Holder(owner=self._owner, until=self._clock() + self._seconds, hand=self._hand)
+        self._store.note_holder(said)
+        self._said = said
+
+    def _extend(self) -> None:
+        """Give long leases to rows that are kept and have less than half of one left."""
+        now = self._clock()
+        late = {
+            claim.image_id: claim
+            for claim in self._claims
+            if (claim.row.lease_until or now) - now < self.lease / 2
+        }
+        if not late:
+            return
+        until = now + self.lease
+        ours = self._store.extend([*late.values()], self.lease, now)
+        self._claims = [
+            replace(one, row=replace(one.row, lease_until=until, due_at=until))
+            if one.image_id in ours
+            else one
+            for one in self._claims
+            if one.image_id in ours or one.image_id not in late
+        ]
 
 
 @dataclass(slots=True)
 class Hand:
     """What a process has in hand: the rows that it works on, and those that it keeps."""
 
-    store: WorkQueue
-    owner: str
-    clock: Callable[[], float]
     kept: Kept
     claims: Sequence[Claim] = ()
 
     def let_go(self) -> None:
         """Hand everything back. It may be called from another thread."""
-        hand_back(self.store, self.claims, TOLD, self.owner, self.clock)
+        self.kept.hand_back(self.claims, TOLD)
         self.kept.give_back(TOLD)
-
-
-def hand_back(
-    store: WorkQueue,
-    claims: Sequence[Claim],
-    reason: str,
-    owner: str,
-    clock: Callable[[], float],
-) -> None:
-    """Hand rows back: no image is at fault, and none loses an attempt.
-
-    Rows that were committed meanwhile are not ours any more. If this fails, leases run out.
-    """
-    if not claims:
-        return
-    try:
-        store.release(claims, clock(), reason[:500], owner)
-    except Exception as error:
-        log.warning("claims_not_released", error=str(error))

@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 import pytest
 
 from parjanya_dagster.errors import TruthUnavailable
+from parjanya_dagster.execution import kept as kept_module
 from parjanya_dagster.execution.kept import Kept, first_pause
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.holders import LONG
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Committed,
@@ -263,58 +265,125 @@ def test_a_clock_that_goes_backwards_neither_loses_rows_nor_spins(
     assert statuses(platform.store, ids) == {"pending_vlm_enrichment"}
 
 
-def test_what_is_claimed_last_goes_to_the_next_stage_without_being_given_back(
+def test_all_rows_go_to_the_next_stage_without_being_given_back(
     platform: Platform, clock: Clock
 ) -> None:
     ids = world.arrive(platform.store, 7)
-    kept = Kept(platform.store, "run-1", clock)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
     pace = Pace(rows=4, seconds=5.0, lease=120.0)
     work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
     rows = [world.row(platform.store, one) for one in ids]
-    assert [row.lease_owner for row in rows] == [None] * 4 + ["run-1"] * 3  # the last claim
+    assert {row.lease_owner for row in rows} == {"run-1"}
+    assert {row.lease_until for row in rows} == {NOON + LONG}
+    assert platform.store.leases(clock()) == {"run-1": NOON + 120.0}
     following = Work(stage="enriched")
     work(platform.store, following, clock, pace, kept=kept)
-    assert following.seen == [3, 4]  # what it keeps comes first
+    assert following.seen == [4, 3]  # no more at once than it would claim
     assert statuses(platform.store, ids) == {"pending_iqa"}
-    assert not platform.store.leases(clock())
     assert {world.row(platform.store, one).fence for one in ids} == {2}
+    kept.give_back()
+    assert platform.store.holders() == {}
 
 
-def test_kept_rows_come_last_too_only_where_nothing_else_waits(
-    platform: Platform, clock: Clock
-) -> None:
-    """Whatever dies beside them would make them suspects."""
+def test_what_fits_one_claim_is_kept_without_a_record(platform: Platform, clock: Clock) -> None:
+    ids = world.arrive(platform.store, 3)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    work(platform.store, Work(), clock, kept=kept, keeps=True)
+    assert platform.store.holders() == {}
+    assert {world.row(platform.store, one).lease_until for one in ids} == {NOON + 120.0}
+
+
+def test_kept_rows_come_before_what_waits_beside_them(platform: Platform, clock: Clock) -> None:
     world.arrive(platform.store, 3)
-    kept = Kept(platform.store, "run-1", clock)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
     work(platform.store, Work(), clock, kept=kept, keeps=True)
     world.arrive(platform.store, 5)  # two more, validated by somebody else
     world.commit(platform.store, world.claim(platform.store))
     enriched = Work(stage="enriched")
     work(platform.store, enriched, clock, kept=kept, keeps=True)
     assert enriched.seen == [3, 2]
-    assert len(kept.take("scored")) == 2
-    assert world.due_rows(platform.store, clock()) == 3
+    assert len(kept.take("scored", 50)) == 5
 
 
-def test_the_leases_of_kept_rows_are_extended_until_somebody_takes_them(
+def test_no_more_than_about_a_batch_is_kept(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_module, "MOST", 4)
+    ids = world.arrive(platform.store, 10)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    pace = Pace(rows=4, seconds=5.0, lease=120.0)
+    work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
+    owners = [world.row(platform.store, one).lease_owner for one in ids]
+    assert owners == ["run-1"] * 4 + [None] * 6
+
+
+def test_a_process_that_dies_makes_suspects_only_of_what_it_works_on(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 9)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    pace = Pace(rows=3, seconds=5.0, lease=120.0)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_: int, claim: Claim) -> Outcome:
+        if len(enriched.seen) == 2:
+            raise Killed
+        return world.completed(claim)
+
+    enriched = Work(dies, stage="enriched")
+
+    work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
+    gone = platform.store.release
+    platform.store.release = lambda *_: 0  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        work(platform.store, enriched, clock, pace, kept=kept, keeps=True)
+    platform.store.release = gone  # type: ignore[method-assign]
+    kept._stop()
+    clock.pass_by(121.0)
+    assert platform.store.expire_leases(clock()) == 9
+    suspects = [one for one in ids if world.row(platform.store, one).suspect]
+    assert suspects == ids[3:6]
+
+
+def test_a_record_stays_where_rows_could_not_be_handed_back(
+    platform: Platform, clock: Clock
+) -> None:
+    """They are freed when it ends. Without it they would wait for their own leases."""
+    world.arrive(platform.store, 7)
+    store = Watched(platform.store)
+
+    def away(*_: object) -> int:
+        raise TruthUnavailable("It is away.")
+
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    pace = Pace(rows=4, seconds=5.0, lease=120.0)
+    work(store, Work(), clock, pace, kept=kept, keeps=True)
+    store.release = away  # type: ignore[attr-defined]
+    kept.give_back()
+    assert store.holders().keys() == {"run-1"}
+    assert platform.store.expire_leases(clock() + 120.0) == 7
+
+
+def test_rows_that_are_kept_for_longer_get_long_leases_and_a_record(
     platform: Platform, clock: Clock
 ) -> None:
     (one,) = world.arrive(platform.store, 1)
     store = Watched(platform.store)
-    kept = Kept(store, "run-1", clock)  # type: ignore[arg-type]
+    kept = Kept(store, "run-1", clock, 0.05)  # type: ignore[arg-type]
     work(store, Work(), clock, Pace(rows=50, seconds=5.0, lease=0.05), kept=kept, keeps=True)
-    clock.pass_by(0.04)
-    for _ in range(2):  # the first may have begun before
-        store.extended.clear()
-        assert store.extended.wait(600)
-    assert (world.row(platform.store, one).lease_until or 0) > NOON + 0.05
-    assert [claim.stage for claim in kept.take("enriched")] == ["enriched"]
-    assert kept.take("enriched") == []
+    assert store.extended.wait(600)
+    assert (world.row(platform.store, one).lease_until or 0) >= NOON + LONG
+    assert store.holders().keys() == {"run-1"}
+    assert [claim.stage for claim in kept.take("enriched", 50)] == ["enriched"]
+    assert kept.take("enriched", 50) == []
+    kept.give_back()
 
 
 def test_kept_rows_are_handed_back_at_no_cost(platform: Platform, clock: Clock) -> None:
     (one,) = world.arrive(platform.store, 1)
-    kept = Kept(platform.store, "run-1", clock)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
     work(platform.store, Work(), clock, kept=kept, keeps=True)
     assert kept.waits_for("enriched")
     kept.give_back()
@@ -336,7 +405,7 @@ def test_rows_of_a_commit_whose_answer_is_lost_are_handed_back_at_no_cost(
         raise TruthUnavailable("The answer is lost.")
 
     store.commit = lost  # type: ignore[method-assign]
-    kept = Kept(store, "run-1", clock)  # type: ignore[arg-type]
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
     with pytest.raises(TruthUnavailable):
         work(store, Work(), clock, kept=kept, keeps=True)
     rows = [world.row(platform.store, one) for one in ids]
