@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.lines import get_logger
@@ -129,11 +129,14 @@ class Kept:
             if self.announced:
                 self.announce()
         try:
-            with Lease(self._store, claims, self.lease, self._clock):
+            with self._extended(claims):
                 yield
         finally:
             with self._lock:
                 self._hand, self._moved = (), self._clock()
+
+    def _extended(self, claims: Sequence[Claim]) -> AbstractContextManager[None]:
+        return Lease(self._store, claims, self.lease, self._clock)
 
     def take(self, stage: str, most: int) -> list[Claim]:
         """Up to so many rows that are kept for a stage. Whoever takes them prolongs their leases.
@@ -203,16 +206,24 @@ class Kept:
         while not ended.wait(pause):
             pause = self._seconds / 3
             with self._lock:
-                if ended.is_set():
+                if ended.is_set() or not self.beat():
                     return
-                if not self._hand and self._clock() - self._moved > PATIENCE:
-                    self._ended = None
-                    return
-                try:
-                    self._say()
-                    self._extend()
-                except Exception as error:  # the next time tries again; the fence guards commits
-                    log.warning("lease_not_extended", error=str(error))
+
+    def beat(self) -> bool:
+        """Say again that this process lives, and prolong leases. The thread does it.
+
+        False: nobody took what is kept for so long that it is said no more.
+        """
+        with self._lock:
+            if not self._hand and self._clock() - self._moved > PATIENCE:
+                self._ended = None
+                return False
+            try:
+                self._say()
+                self._extend()
+            except Exception as error:  # the next time tries again; the fence guards commits
+                log.warning("lease_not_extended", error=str(error))
+            return True
 
     def _say(self) -> None:
         """Write the record of this process. What is leased for long is leased after it."""
