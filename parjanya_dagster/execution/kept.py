@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.lines import get_logger
-from parjanya_dagster.truth.holders import LONG
+from parjanya_dagster.truth.holders import LONG, named
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.store import Store, WorkQueue
@@ -100,8 +100,9 @@ class Kept:
 
     @property
     def lease(self) -> float:
-        """Seconds for which rows are leased now: for long, once the record is written."""
-        return max(LONG, self._seconds) if self._said else self._seconds
+        """Seconds for which rows are leased now: for long, while the record says that we live."""
+        lives = self._said is not None and self._clock() < self._said.until
+        return max(LONG, self._seconds) if lives else self._seconds
 
     def waits_for(self, stage: str) -> bool:
         return any(claim.stage == stage for claim in self._claims)
@@ -125,7 +126,7 @@ class Kept:
     def working_on(self, claims: Sequence[Claim]) -> Iterator[None]:
         """These rows are worked on while the block lasts. Their leases are extended."""
         with self._lock:
-            self._hand = tuple(claim.image_id for claim in claims)
+            self._hand = tuple(named(claim.row) for claim in claims)
             if self.announced:
                 self.announce()
         try:
@@ -169,10 +170,10 @@ class Kept:
             self.hand_back(claims, reason)
             if self._said is None or self._owing or self._hand:
                 return  # a commit may be under way, which keeps rows: the record runs out
-            said, self._said = self._said, None
             try:
-                self._store.drop_holder(said)
-            except Exception as error:  # whoever frees leases drops it
+                self._store.drop_holder(self._said)
+                self._said = None
+            except Exception as error:  # it is written on, or runs out and is dropped with that
                 log.warning("holder_not_dropped", error=str(error))
 
     def hand_back(self, claims: Sequence[Claim], reason: str) -> None:

@@ -64,7 +64,6 @@ class Worker:
     asks: dict[str, Policy] = field(default_factory=dict)  # by image, as it was claimed
     ahead: float = 0.0  # seconds by which its clock is
     worked: set[tuple[str, int]] = field(default_factory=set)  # image, fence: of what it works on
-    touched: set[str] = field(default_factory=set)  # images that it works on, or worked on last
 
     def __post_init__(self) -> None:
         self.now = 0.0  # by its clock
@@ -101,7 +100,6 @@ class Worker:
             self.work = ExitStack()
             self.work.enter_context(self.kept.working_on(self.claims))
             self.worked = {(claim.image_id, claim.row.fence) for claim in self.claims}
-            self.touched = {claim.image_id for claim in self.claims}
             if self.kept.announced:
                 return None
         if any(map(poison, self.claims)):
