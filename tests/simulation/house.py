@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -185,7 +186,8 @@ class House:
             self.dagster.died(process, noticed=noticed)
             return
         except StorageUnavailable:
-            process.fails(self.clock())
+            with suppress(Died):
+                process.fails(self.clock())
             self.dagster.died(process, noticed=True)
             return
         if committed is not None:
@@ -224,13 +226,15 @@ class House:
         assert ended or (holder and holder.until <= now), "a lease was ended that had not ended"
         event = self.store.history(row.image_id)[-1]
         one = next(p for p in self.dagster.processes if p.run_id == before.lease_owner)
-        worked = (row.image_id, row.fence) in one.worked
+        lease = (row.image_id, row.fence)
         self.counted[f"rows freed: {event.kind}{' of a record' if not ended else ''}"] += 1
         if event.kind == "released":
-            assert not worked, "what was worked on as its process died counts as untouched"
+            assert lease not in one.worked, (
+                "what was worked on as its process died counts as untouched"
+            )
             assert row.attempts == before.attempts - 1
         elif holder and holder.until <= now:
-            assert worked, "a row that was merely kept lost an attempt"
+            assert lease in one.taken_up, "a row that was merely kept lost an attempt"
 
     def check(self) -> None:
         kept = self.store.counts()

@@ -63,7 +63,8 @@ class Worker:
     refusing: set[str] = field(default_factory=set)  # tenants whose bucket takes no manifests
     asks: dict[str, Policy] = field(default_factory=dict)  # by image, as it was claimed
     ahead: float = 0.0  # seconds by which its clock is
-    worked: set[tuple[str, int]] = field(default_factory=set)  # image, fence: of what it works on
+    taken_up: set[tuple[str, int]] = field(default_factory=set)  # image, fence: of its last claim
+    worked: set[tuple[str, int]] = field(default_factory=set)  # of those, while it works on them
 
     def __post_init__(self) -> None:
         self.now = 0.0  # by its clock
@@ -98,8 +99,9 @@ class Worker:
             return None
         if self.work is None:
             self.work = ExitStack()
+            self.taken_up = {(claim.image_id, claim.row.fence) for claim in self.claims}
             self.work.enter_context(self.kept.working_on(self.claims))
-            self.worked = {(claim.image_id, claim.row.fence) for claim in self.claims}
+            self.worked = self.taken_up
             if self.kept.announced:
                 return None
         if any(map(poison, self.claims)):
