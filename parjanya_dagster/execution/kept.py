@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from parjanya_dagster.lines import get_logger
-from parjanya_dagster.truth.holders import LONG, run_of
+from parjanya_dagster.truth.holders import LONG, named, run_of
 from parjanya_dagster.truth.outcomes import Claim
 from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.store import Store, WorkQueue
@@ -100,8 +100,9 @@ class Kept:
 
     @property
     def lease(self) -> float:
-        """Seconds for which rows are leased now: for long, once the record is written."""
-        return max(LONG, self._seconds) if self._said else self._seconds
+        """Seconds for which rows are leased now: for long, while the record says that we live."""
+        lives = self._said is not None and self._clock() < self._said.until
+        return max(LONG, self._seconds) if lives else self._seconds
 
     def waits_for(self, stage: str) -> bool:
         return any(claim.stage == stage for claim in self._claims)
@@ -125,15 +126,18 @@ class Kept:
     def working_on(self, claims: Sequence[Claim]) -> Iterator[None]:
         """These rows are worked on while the block lasts. Their leases are extended."""
         with self._lock:
-            self._hand = tuple(claim.image_id for claim in claims)
+            self._hand = tuple(named(claim.row) for claim in claims)
             if self.announced:
                 self.announce()
         try:
-            with Lease(self._store, claims, self.lease, self._clock):
+            with self._extended(claims):
                 yield
         finally:
             with self._lock:
                 self._hand, self._moved = (), self._clock()
+
+    def _extended(self, claims: Sequence[Claim]) -> AbstractContextManager[None]:
+        return Lease(self._store, claims, self.lease, self._clock)
 
     def take(self, stage: str, most: int) -> list[Claim]:
         """Up to so many rows that are kept for a stage. Whoever takes them prolongs their leases.
@@ -166,10 +170,10 @@ class Kept:
             self.hand_back(claims, reason)
             if self._said is None or self._owing or self._hand:
                 return  # a commit may be under way, which keeps rows: the record runs out
-            said, self._said = self._said, None
             try:
-                self._store.drop_holder(said)
-            except Exception as error:  # whoever frees leases drops it
+                self._store.drop_holder(self._said)
+                self._said = None
+            except Exception as error:  # it is written on, or runs out and is dropped with that
                 log.warning("holder_not_dropped", error=str(error))
 
     def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
@@ -203,16 +207,24 @@ class Kept:
         while not ended.wait(pause):
             pause = self._seconds / 3
             with self._lock:
-                if ended.is_set():
+                if ended.is_set() or not self.beat():
                     return
-                if not self._hand and self._clock() - self._moved > PATIENCE:
-                    self._ended = None
-                    return
-                try:
-                    self._say()
-                    self._extend()
-                except Exception as error:  # the next time tries again; the fence guards commits
-                    log.warning("lease_not_extended", error=str(error))
+
+    def beat(self) -> bool:
+        """Say again that this process lives, and prolong leases. The thread does it.
+
+        False: nobody took what is kept for so long that it is said no more.
+        """
+        with self._lock:
+            if not self._hand and self._clock() - self._moved > PATIENCE:
+                self._ended = None
+                return False
+            try:
+                self._say()
+                self._extend()
+            except Exception as error:  # the next time tries again; the fence guards commits
+                log.warning("lease_not_extended", error=str(error))
+            return True
 
     def _say(self) -> None:
         """Write the record of this process. What is leased for long is leased after it."""

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.records import Holder
 
 LONG = 1800.0
 """Seconds of a lease whose owner has a record. Such a row stays away no longer if that is lost."""
 OF = "~"  # between a run and its process, in the name of an owner
 AHEAD = 3600.0  # seconds by which a record may end later than now and still be believed
+
+
+def named(row: ImageRow) -> str:
+    """A row that is leased, as the hand of its holder names it.
+
+    Once its outcome is committed it has another name, also if it is kept. The record may be older.
+    """
+    return f"{row.image_id} {row.fence}"
 
 
 def owner_of(run_id: str, process: str) -> str:

@@ -76,7 +76,7 @@ class Holder:
 
     owner: str  # of the leases
     until: float  # it is taken for dead then, unless it says again that it lives
-    hand: tuple[str, ...]  # ids of the rows that it works on; whatever else it holds, it keeps
+    hand: tuple[str, ...]  # rows that it works on (`holders.named`); what else it holds, it keeps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

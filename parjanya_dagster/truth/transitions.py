@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
-from parjanya_dagster.truth.holders import is_dead, run_of
+from parjanya_dagster.truth.holders import is_dead, named, run_of
 from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
@@ -248,7 +248,7 @@ def free(row: ImageRow, holder: Holder | None, now: float, rules: Rules) -> Chan
     """
     if row.lease_owner is None:
         return None
-    if holder is not None and is_dead(holder, now) and row.image_id not in holder.hand:
+    if holder is not None and is_dead(holder, now) and named(row) not in holder.hand:
         reason = f"{row.lease_owner} died, and did not work on it"
         return release(Claim(row, "", row.lease_owner), now, reason, run_of(row.lease_owner))
     if is_dead(holder, now) or (row.lease_until or 0.0) <= now:

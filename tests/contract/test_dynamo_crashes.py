@@ -18,7 +18,7 @@ import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, changes
-from parjanya_dagster.truth.holders import LONG
+from parjanya_dagster.truth.holders import LONG, named
 from parjanya_dagster.truth.models import Move, Regrade
 from parjanya_dagster.truth.outcomes import (
     Claim,
@@ -160,10 +160,11 @@ def held(store: DynamoStore) -> None:
 
 
 def held_for_long(store: DynamoStore) -> None:
-    ids = arrive(store, IMAGES)
-    store.note_holder(Holder(owner="dead", until=NOON + LEASE, hand=tuple(ids[:1])))
+    arrive(store, IMAGES)
     done = [(one, completed(one)) for one in claim(store, owner="dead")]
-    store.commit(done, NOON, "dead", keep=LONG)
+    kept = store.commit(done, NOON, "dead", keep=LONG).kept
+    hand = tuple(named(one.row) for one in kept[:1])
+    store.note_holder(Holder(owner="dead", until=NOON + LEASE, hand=hand))
 
 
 def decided(store: DynamoStore) -> None:

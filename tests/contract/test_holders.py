@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from parjanya_dagster.truth.holders import AHEAD, LONG
+from parjanya_dagster.truth.holders import AHEAD, LONG, named
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Committed
 from parjanya_dagster.truth.records import Holder
@@ -28,9 +28,9 @@ def keeps(store: Store, claims: list[Claim], now: float = NOON) -> Committed:
 
 def holds_for_long(store: Store, rows: int = 2) -> tuple[list[str], list[Claim]]:
     """A process says that it lives, and keeps rows for the next stage."""
-    ids = arrive(store, rows)
-    says(store, *ids)
-    return ids, list(keeps(store, claim(store)).kept)
+    ids, claims = arrive(store, rows), claim(store)
+    says(store, *(named(one.row) for one in claims))
+    return ids, list(keeps(store, claims).kept)
 
 
 def state(one: ImageRow) -> tuple[str | None, int, bool]:
@@ -61,7 +61,7 @@ def test_a_long_lease_lives_as_long_as_its_owner_says_so(store: Store) -> None:
 
 def test_of_a_dead_process_only_what_it_worked_on_is_suspect(store: Store) -> None:
     ids, kept = holds_for_long(store, 3)
-    says(store, ids[0])
+    says(store, *(named(one.row) for one in kept if one.image_id == ids[0]))
     assert store.expire_leases(LATER - 1) == 0
     assert store.expire_leases(LATER) == 3
     assert state(row(store, ids[0])) == (None, 1, True)
@@ -70,6 +70,14 @@ def test_of_a_dead_process_only_what_it_worked_on_is_suspect(store: Store) -> No
     assert commit(store, kept).lost == set(ids)  # it was only hung, and is alive again
     again = claim(store, "enriched", owner="worker-2", now=LATER)
     assert {one.image_id for one in again} == set(ids[1:])  # together; the suspect comes alone
+
+
+def test_what_was_committed_and_kept_since_the_record_was_written_is_not_suspect(
+    store: Store,
+) -> None:
+    ids, _ = holds_for_long(store, 2)
+    assert store.expire_leases(LATER) == 2
+    assert {state(row(store, one)) for one in ids} == {(None, 0, False)}
 
 
 def test_a_record_goes_once_nothing_is_left_of_its_rows(store: Store) -> None:

@@ -366,6 +366,41 @@ def test_a_record_stays_where_rows_could_not_be_handed_back(
     assert platform.store.expire_leases(clock() + 120.0) == 7
 
 
+def test_a_process_whose_record_is_over_leases_for_no_longer_than_others(
+    platform: Platform, clock: Clock
+) -> None:
+    """It hung, and its record may be dropped. If it dies before it writes it again, its rows would
+    wait for half an hour."""
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    kept.announce()
+    assert kept.lease == LONG
+    clock.pass_by(120.0)
+    assert kept.lease == 120.0
+    kept.announce()
+    assert kept.lease == LONG
+    kept.give_back()
+
+
+def test_a_record_that_could_not_be_dropped_is_written_on(platform: Platform, clock: Clock) -> None:
+    """Else it would end while this process works on rows that it does not name."""
+    (one,) = world.arrive(platform.store, 1)
+    store = Watched(platform.store)
+
+    def away(_: object) -> None:
+        raise TruthUnavailable("It is away.")
+
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    kept.announce()
+    store.drop_holder = away  # type: ignore[attr-defined]
+    kept.give_back()
+    claims = world.claim(store, owner="run-1", now=clock())  # type: ignore[arg-type]
+    with kept.working_on(claims):
+        kept._stop()
+        clock.pass_by(120.0)
+        assert platform.store.expire_leases(clock()) == 1
+    assert world.row(platform.store, one).suspect
+
+
 def test_rows_that_are_kept_for_longer_get_long_leases_and_a_record(
     platform: Platform, clock: Clock
 ) -> None:
