@@ -78,11 +78,14 @@ class Kept:
         self._store, self._owner, self._clock, self._seconds = store, owner, clock, seconds
         self._claims: list[Claim] = []
         self._hand: tuple[str, ...] = ()
-        self._said: Holder | None = None  # the record of this process, as it was written last
-        self._owing = False  # rows could not be handed back, and are freed by the record's end
+        self._announced = False  # there is a record of this process, or may be: an answer was lost
+        self._until = 0.0  # when the record ends, as far as Truth said that it has it
         self._moved = clock()
         self._ended: threading.Event | None = None  # of the thread, while there is one
-        self._lock = threading.RLock()  # a notice may give back what a stage is about to take
+        # A notice gives back what a stage is about to take, and has no time: no call of Truth is
+        # made under this lock.
+        self._lock = threading.RLock()
+        self._saying = threading.Lock()  # the record that is written last has the latest hand
 
     def __bool__(self) -> bool:
         """Whether anything is kept."""
@@ -91,26 +94,25 @@ class Kept:
     @property
     def full(self) -> bool:
         """Whether no more is to be kept."""
-        return self._owing or len(self._claims) >= MOST
+        return len(self._claims) >= MOST
 
     @property
     def announced(self) -> bool:
-        """Whether the record of this process is written, again and again."""
-        return self._said is not None
+        """Whether this process has a record, which names all that it works on from now on."""
+        return self._announced
 
     @property
     def lease(self) -> float:
         """Seconds for which rows are leased now: for long, while the record says that we live."""
-        lives = self._said is not None and self._clock() < self._said.until
-        return max(LONG, self._seconds) if lives else self._seconds
+        return max(LONG, self._seconds) if self._clock() < self._until else self._seconds
 
     def waits_for(self, stage: str) -> bool:
         return any(claim.stage == stage for claim in self._claims)
 
     def announce(self) -> None:
         """Write the record of this process, from now on again and again. Raises what Truth does."""
+        self._say()
         with self._lock:
-            self._say()
             self._watch(self._seconds / 3)
 
     def hold(self, claims: Sequence[Claim]) -> None:
@@ -124,12 +126,19 @@ class Kept:
 
     @contextmanager
     def working_on(self, claims: Sequence[Claim]) -> Iterator[None]:
-        """These rows are worked on while the block lasts. Their leases are extended."""
+        """These rows are worked on while the block lasts. Their leases are extended.
+
+        What is kept beside them gets a record and long leases first: a death would make suspects
+        of all of it.
+        """
         with self._lock:
             self._hand = tuple(named(claim.row) for claim in claims)
-            if self.announced:
-                self.announce()
+            first = not self.announced and bool(self._claims)
         try:
+            if self.announced or first:
+                self.announce()
+            if first:
+                self._extend()
             with self._extended(claims):
                 yield
         finally:
@@ -144,37 +153,41 @@ class Kept:
 
         They are read again, as a claim reads them: a regrade may have named a row's policy
         meanwhile, which leaves its lease alone. Rows that are not ours any more are left out.
+
+        A record that has ended is written again first: what is claimed under it looks like rows of
+        a dead process. Raises what Truth does.
         """
-        with self._lock:
-            while kept := [claim for claim in self._claims if claim.stage == stage][:most]:
-                rows = self._store.get_many([claim.image_id for claim in kept])
+        if self.announced and self._until <= self._clock():
+            self.announce()
+        while kept := [claim for claim in self._claims if claim.stage == stage][:most]:
+            rows = self._store.get_many([claim.image_id for claim in kept])
+            with self._lock:
+                left = {claim.image_id for claim in self._claims}  # a notice may have had them
                 taken = {claim.image_id for claim in kept}
                 self._claims = [one for one in self._claims if one.image_id not in taken]
-                if not self._claims and self._said is None:
+                if not self._claims and not self.announced:
                     self._stop()
-                ours = [
-                    replace(claim, row=row)
-                    for claim in kept
-                    if (row := rows.get(claim.image_id)) is not None
-                    and (row.fence, row.lease_owner) == (claim.row.fence, claim.owner)
-                ]
-                if ours:
-                    return ours
+            ours = [
+                replace(claim, row=row)
+                for claim in kept
+                if claim.image_id in left
+                and (row := rows.get(claim.image_id)) is not None
+                and (row.fence, row.lease_owner) == (claim.row.fence, claim.owner)
+            ]
+            if ours:
+                return ours
         return []
 
     def give_back(self, reason: str = "the run ended before the next stage") -> None:
-        """Hand back what nobody took. It costs no attempt. If this fails, leases run out."""
+        """Hand back what nobody took. It costs no attempt. If this fails, leases run out.
+
+        The record is not written any more. It is left to run out: a claim or a commit whose answer
+        was lost may hold rows of which this process knows nothing.
+        """
         with self._lock:
             self._stop()
             claims, self._claims = self._claims, []
-            self.hand_back(claims, reason)
-            if self._said is None or self._owing or self._hand:
-                return  # a commit may be under way, which keeps rows: the record runs out
-            try:
-                self._store.drop_holder(self._said)
-                self._said = None
-            except Exception as error:  # it is written on, or runs out and is dropped with that
-                log.warning("holder_not_dropped", error=str(error))
+        self.hand_back(claims, reason)
 
     def hand_back(self, claims: Sequence[Claim], reason: str) -> None:
         """Hand rows back: no image is at fault, and none loses an attempt.
@@ -186,7 +199,6 @@ class Kept:
         try:
             self._store.release(claims, self._clock(), reason[:500], run_of(self._owner))
         except Exception as error:
-            self._owing = True
             log.warning("claims_not_released", error=str(error))
 
     def _watch(self, pause: float) -> None:
@@ -206,9 +218,8 @@ class Kept:
     def _run(self, ended: threading.Event, pause: float) -> None:
         while not ended.wait(pause):
             pause = self._seconds / 3
-            with self._lock:
-                if ended.is_set() or not self.beat():
-                    return
+            if not self.beat():
+                return
 
     def beat(self) -> bool:
         """Say again that this process lives, and prolong leases. The thread does it.
@@ -217,40 +228,44 @@ class Kept:
         """
         with self._lock:
             if not self._hand and self._clock() - self._moved > PATIENCE:
-                self._ended = None
+                self._stop()
                 return False
-            try:
-                self._say()
-                self._extend()
-            except Exception as error:  # the next time tries again; the fence guards commits
-                log.warning("lease_not_extended", error=str(error))
-            return True
+        try:
+            self._say()
+            self._extend()
+        except Exception as error:  # the next time tries again; the fence guards commits
+            log.warning("lease_not_extended", error=str(error))
+        return True
 
     def _say(self) -> None:
         """Write the record of this process. What is leased for long is leased after it."""
-        said = Holder(owner=self._owner, until=self._clock() + self._seconds, hand=self._hand)
-        self._store.note_holder(said)
-        self._said = said
+        with self._saying:
+            self._announced = True
+            until = self._clock() + self._seconds
+            self._store.note_holder(Holder(owner=self._owner, until=until, hand=self._hand))
+            self._until = until
 
     def _extend(self) -> None:
         """Give long leases to rows that are kept and have less than half of one left."""
-        now = self._clock()
-        late = {
-            claim.image_id: claim
-            for claim in self._claims
-            if (claim.row.lease_until or now) - now < self.lease / 2
-        }
+        now, lease = self._clock(), self.lease
+        with self._lock:
+            late = {
+                claim.image_id: claim
+                for claim in self._claims
+                if (claim.row.lease_until or now) - now < lease / 2
+            }
         if not late:
             return
-        until = now + self.lease
-        ours = self._store.extend([*late.values()], self.lease, now)
-        self._claims = [
-            replace(one, row=replace(one.row, lease_until=until, due_at=until))
-            if one.image_id in ours
-            else one
-            for one in self._claims
-            if one.image_id in ours or one.image_id not in late
-        ]
+        until = now + lease
+        ours = self._store.extend([*late.values()], lease, now)
+        with self._lock:  # those that are kept still, of which some may be kept anew
+            self._claims = [
+                replace(one, row=replace(one.row, lease_until=until, due_at=until))
+                if one is late.get(one.image_id)
+                else one
+                for one in self._claims
+                if one is not late.get(one.image_id) or one.image_id in ours
+            ]
 
 
 @dataclass(slots=True)

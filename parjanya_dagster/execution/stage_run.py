@@ -180,7 +180,7 @@ class StageRunner:
     def _keeping(self, stage: str) -> Iterator[None]:
         """What this stage was to have and did not take is handed back at its end. All that is kept
         is handed back if it fails: then no other stage follows in this process. Where nothing is
-        kept, the record of this process ends, too."""
+        kept, the record of this process is left to run out."""
         try:
             yield
         except BaseException as error:

@@ -14,6 +14,7 @@ from parjanya_dagster.truth.records import Holder
 LONG = 1800.0
 """Seconds of a lease whose owner has a record. Such a row stays away no longer if that is lost."""
 OF = "~"  # between a run and its process, in the name of an owner
+LATE = 60.0  # seconds by which an index, or a commit that keeps rows, may be late
 AHEAD = 3600.0  # seconds by which a record may end later than now and still be believed
 
 
@@ -50,8 +51,8 @@ def is_dead(holder: Holder | None, now: float) -> bool:
 
 
 def is_over(holder: Holder, now: float) -> bool:
-    """Whether a record says nothing of use: its end has come, or a clock was ahead."""
-    return not now < holder.until <= now + AHEAD
+    """Whether a record may go once it has no rows: it ended a while ago, or a clock was ahead."""
+    return not now - LATE < holder.until <= now + AHEAD
 
 
 def living(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from parjanya_dagster.truth.holders import AHEAD, LONG, named
+from parjanya_dagster.truth.holders import AHEAD, LATE, LONG, named
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Committed
 from parjanya_dagster.truth.records import Holder
@@ -90,8 +90,10 @@ def test_a_record_goes_once_nothing_is_left_of_its_rows(store: Store) -> None:
     assert OWNER in store.holders()
     claim(store, "enriched", owner="worker-2", limit=1, now=LATER)  # there are leases to look at
     assert store.expire_leases(LATER) == 0
-    assert store.holders() == {}
+    assert OWNER in store.holders()  # a commit that keeps rows may be under way, or an index late
     assert {row(store, one).suspect for one in ids} == {False}
+    store.expire_leases(LATER + LATE)
+    assert store.holders() == {}
 
 
 def test_a_process_that_is_alive_again_has_its_record_again(store: Store) -> None:

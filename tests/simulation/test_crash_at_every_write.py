@@ -210,7 +210,6 @@ def test_a_journey_without_deaths_writes_this(
         "register",
         "expire_leases",
         "note_holder",
-        "drop_holder",
         "beat",
         "claim",
         "commit",

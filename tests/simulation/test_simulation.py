@@ -49,7 +49,7 @@ NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
 any_ = st.integers(0, 1000)
 deaths = st.none() | st.tuples(st.integers(1, 5), st.booleans())
-UNHEARD = ("note_holder", "drop_holder", "release", "commit")
+UNHEARD = ("note_holder", "release", "commit")
 MONTH = 30 * 86_400.0
 FAULTS = frozenset(
     {

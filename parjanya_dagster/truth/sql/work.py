@@ -346,20 +346,18 @@ class Work(Holding):
             holders = holders_in(connection)
             freed = 0
             for holder in holders.values():
-                if is_over(holder, now):
+                if is_dead(holder, now):
                     freed += self._free_of(connection, holder, now, limit - freed)
+                asked = {"owner": holder.owner}
+                if is_over(holder, now) and not connection.execute(_ANY_HELD, asked).first():
+                    drop(connection, holder)
             return freed + self._expire(connection, _OF_ALL_EXPIRED, now, limit - freed)
 
     def _free_of(self, connection: Connection, holder: Holder, now: float, limit: int) -> int:
-        """Free rows of a process that is presumed dead. Its record goes once it has none."""
-        asked = {"owner": holder.owner}
-        if connection.execute(_ANY_HELD, asked).first() is None:
-            drop(connection, holder)
-            return 0
-        if not is_dead(holder, now):  # a clock was ahead: its rows have leases of their own
-            return 0
+        """Free rows of a process that is presumed dead."""
         held = _HELD.with_for_update(skip_locked=True)
-        rows = map(row_of, connection.execute(held, asked | {"most": limit}).all())
+        asked = {"owner": holder.owner, "most": limit}
+        rows = map(row_of, connection.execute(held, asked).all())
         changes = [transitions.free(row, holder, now, self.rules) for row in rows]
         freed = [change for change in changes if change is not None]
         apply(connection, freed)

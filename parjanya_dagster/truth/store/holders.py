@@ -17,4 +17,4 @@ class Holders(Protocol):
         """By the owner of their leases."""
 
     def drop_holder(self, holder: Holder) -> None:
-        """The process holds nothing any more. A record that was written since stays."""
+        """None of its rows is left. A record that was written since stays."""

@@ -22,6 +22,7 @@ from parjanya_dagster.truth.outcomes import (
     Retry,
     TerminalFailure,
 )
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.store import Store
 from tests.support import world
 from tests.support.clock import NOON, Clock
@@ -282,7 +283,6 @@ def test_all_rows_go_to_the_next_stage_without_being_given_back(
     assert statuses(platform.store, ids) == {"pending_iqa"}
     assert {world.row(platform.store, one).fence for one in ids} == {2}
     kept.give_back()
-    assert platform.store.holders() == {}
 
 
 def test_what_fits_one_claim_is_kept_without_a_record(platform: Platform, clock: Clock) -> None:
@@ -350,7 +350,7 @@ def test_a_process_that_dies_makes_suspects_only_of_what_it_works_on(
 def test_a_record_stays_where_rows_could_not_be_handed_back(
     platform: Platform, clock: Clock
 ) -> None:
-    """They are freed when it ends. Without it they would wait for their own leases."""
+    """They are freed when it ends, and would wait for their own leases without it."""
     world.arrive(platform.store, 7)
     store = Watched(platform.store)
 
@@ -381,24 +381,152 @@ def test_a_process_whose_record_is_over_leases_for_no_longer_than_others(
     kept.give_back()
 
 
-def test_a_record_that_could_not_be_dropped_is_written_on(platform: Platform, clock: Clock) -> None:
-    """Else it would end while this process works on rows that it does not name."""
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_record_that_is_left_names_what_its_process_works_on_later(
+    platform: Platform, clock: Clock, answered: bool
+) -> None:
+    """Also one whose answer was lost. Else what a process dies of would count as untouched."""
     (one,) = world.arrive(platform.store, 1)
     store = Watched(platform.store)
 
-    def away(_: object) -> None:
-        raise TruthUnavailable("It is away.")
+    def lost(holder: Holder) -> None:
+        platform.store.note_holder(holder)
+        if not answered:
+            raise TruthUnavailable("The answer is lost.")
 
     kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
-    kept.announce()
-    store.drop_holder = away  # type: ignore[attr-defined]
+    store.note_holder = lost  # type: ignore[attr-defined]
+    assert kept.beat()
+    assert kept.lease == (LONG if answered else 120.0)
     kept.give_back()
+    del store.note_holder  # type: ignore[attr-defined]
     claims = world.claim(store, owner="run-1", now=clock())  # type: ignore[arg-type]
     with kept.working_on(claims):
         kept._stop()
         clock.pass_by(120.0)
         assert platform.store.expire_leases(clock()) == 1
     assert world.row(platform.store, one).suspect
+
+
+def test_a_suspect_takes_nothing_along_that_was_done_before_it(
+    platform: Platform, clock: Clock
+) -> None:
+    """Suspects come alone, one after the other. What is kept of them is not in the hand of a
+    process that dies of the next one."""
+    ids = world.arrive(platform.store, 3)
+    world.claim(platform.store, owner="dead", now=clock())
+    clock.pass_by(121.0)
+    assert platform.store.expire_leases(clock()) == 3
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_: int, claim: Claim) -> Outcome:
+        if len(guilty.seen) == 3:
+            raise Killed
+        return world.completed(claim)
+
+    guilty = Work(dies)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    gone = platform.store.release
+    platform.store.release = lambda *_: 0  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        work(platform.store, guilty, clock, kept=kept, keeps=True)
+    platform.store.release = gone  # type: ignore[method-assign]
+    kept._stop()
+    assert guilty.seen == [1, 1, 1]
+    clock.pass_by(121.0)
+    assert platform.store.expire_leases(clock()) == 3
+    rows = [world.row(platform.store, one) for one in ids]
+    assert [(row.pipeline_status, row.suspect) for row in rows] == [
+        ("pending_vlm_enrichment", False),
+        ("pending_vlm_enrichment", False),
+        ("pending_validation", True),
+    ]
+
+
+def test_rows_of_a_claim_whose_answer_is_lost_do_not_wait_for_long_leases(
+    platform: Platform, clock: Clock
+) -> None:
+    """Its process does not know of them. Their record is left to run out."""
+    world.arrive(platform.store, 4)
+    store = Watched(platform.store)
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+
+    def lost(*request: Any) -> None:
+        if platform.store.claim(*request)[0].row.lease_until != clock() + 120.0:
+            raise TruthUnavailable("The answer is lost.")
+
+    kept.announce()
+    store.claim = lost  # type: ignore[attr-defined]
+    with pytest.raises(TruthUnavailable):
+        work(store, Work(), clock, kept=kept, keeps=True)
+    kept.give_back()
+    clock.pass_by(120.0)
+    assert platform.store.expire_leases(clock()) == 4
+    assert world.due_rows(platform.store, clock()) == 4
+
+
+@pytest.mark.parametrize("call", ["note_holder", "get_many", "extend"])
+def test_a_notice_does_not_wait_for_a_call_of_truth(
+    platform: Platform, clock: Clock, call: str
+) -> None:
+    """A process that is told to end has seconds, and Truth may not answer for longer."""
+    world.arrive(platform.store, 3)
+    store = Watched(platform.store)
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    work(store, Work(), clock, kept=kept, keeps=True)
+    clock.pass_by(100.0)
+    called, answer, took = threading.Event(), threading.Event(), list[Claim]()
+
+    def hangs(*request: Any) -> Any:
+        said = getattr(platform.store, call)(*request)
+        called.set()
+        assert answer.wait(60)
+        return said
+
+    setattr(store, call, hangs)
+
+    def goes_on() -> None:
+        if call != "get_many":
+            kept.beat()
+        took.extend(kept.take("enriched", 50))
+
+    busy = threading.Thread(target=goes_on, daemon=True)
+    busy.start()
+    assert called.wait(60)
+    notice = threading.Thread(target=kept.give_back, daemon=True)
+    notice.start()
+    notice.join(20)
+    heard = not notice.is_alive()
+    answer.set()
+    busy.join(60)
+    notice.join(60)
+    assert heard
+    assert took == []
+    assert world.due_rows(platform.store, clock()) == 3
+
+
+def test_a_record_that_is_over_is_written_again_before_anything_is_claimed(
+    platform: Platform, clock: Clock
+) -> None:
+    """What is claimed under it would look like the rows of a dead process."""
+    world.arrive(platform.store, 1)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    kept.announce()
+    kept.give_back()
+    clock.pass_by(120.0)
+    store, freed = Watched(platform.store), list[int]()
+
+    def claim(*request: Any) -> list[Claim]:
+        claims = platform.store.claim(*request)
+        freed.append(platform.store.expire_leases(clock()))
+        return claims
+
+    store.claim = claim  # type: ignore[attr-defined]
+    work(store, Work(), clock, kept=kept)
+    kept.give_back()
+    assert freed == [0, 0]
 
 
 def test_rows_that_are_kept_for_longer_get_long_leases_and_a_record(
