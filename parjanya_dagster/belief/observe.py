@@ -17,6 +17,7 @@ from parjanya_dagster.belief.snapshot import (
     Unfit,
 )
 from parjanya_dagster.belief.tags import BLIND, MANIFEST, RUN
+from parjanya_dagster.truth.holders import by_run
 from parjanya_dagster.truth.models import DueBatch, Heartbeat, parse_batch
 from parjanya_dagster.truth.records import Reconciliation
 from parjanya_dagster.truth.store import Store
@@ -49,7 +50,7 @@ def observe(
     )
     regrading = store.regrading()
     held = _held(store, regrading, now)
-    leases = store.leases(now)
+    leases = by_run(store.leases(now))
     weights = {tenant.slug: tenant.weight for tenant in store.tenants()}
     pulses = {name.partition(":")[2]: beat for name, beat in store.heartbeats(RUN).items()}
     paces = {stage: pace.seconds_per_row for stage, pace in store.paces().items()}
@@ -63,7 +64,7 @@ def observe(
     seen = belief.read(now)
     if any(one.run_id in leases and not _held_rows(heard.get(one.run_id)) for one in seen.failed):
         # It may have handed its rows back as it failed, after the leases were read.
-        leases = store.leases(now, anew=True)
+        leases = by_run(store.leases(now, anew=True))
     return Snapshot(
         now=now,
         due=due,

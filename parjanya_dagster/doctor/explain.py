@@ -7,6 +7,7 @@ from typing import Any
 
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.doctor.waiting import held_at
+from parjanya_dagster.truth.holders import run_of
 from parjanya_dagster.truth.image_reader import ImagesReadable
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
@@ -98,13 +99,12 @@ def why(row: ImageRow, now: float) -> str:
     if status is Status.PENDING_UPLOAD:
         return "Its upload has not arrived."
     stage = STAGE_OF[status]
+    run = run_of(row.lease_owner or "")
     if row.in_flight(now):
         left = (row.lease_until or now) - now
-        return (
-            f"In flight: run {row.lease_owner} works on {stage}; its lease runs {left:.0f} s more."
-        )
+        return f"In flight: run {run} works on {stage}; its lease runs {left:.0f} s more."
     if row.lease_owner is not None:
-        return f"Run {row.lease_owner} died while it worked on {stage}; it will be tried again."
+        return f"Run {run} died while it worked on {stage}; it will be tried again."
     if row.not_before > now:
         return (
             f"Waits for {stage}: failed {row.retries} times for a passing reason, tried again in "

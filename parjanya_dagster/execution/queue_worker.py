@@ -29,6 +29,7 @@ from parjanya_dagster.queues.assignments import Assignment, read_body
 from parjanya_dagster.queues.messages import Message, Queue
 from parjanya_dagster.traces import spans
 from parjanya_dagster.truth.dead_letters import DeadLetter, record
+from parjanya_dagster.truth.holders import owner_of
 from parjanya_dagster.truth.stages import WAITS_FOR, following
 from parjanya_dagster.truth.store import Images
 from parjanya_dagster.truth.store.paging import batch_rows
@@ -151,17 +152,20 @@ class Worker:
             spans.end_run(assignment.id, error)
 
     def _begin(self, assignment: Assignment, message: Message) -> StageRunner:
-        """Each delivery counts for itself: what the same message did before stays counted."""
+        """Each delivery counts for itself: what the same message did before stays counted. It holds
+        rows for itself, too: the process that had the message before may have died a moment ago."""
         receipt = hashlib.sha256(message.handle.encode()).hexdigest()[:16]
-        return self._runner(assignment.id, f"delivery-{receipt}")
+        owner = owner_of(assignment.id, receipt)
+        return self._runner(assignment.id, f"delivery-{receipt}", owner)
 
-    def _runner(self, run_id: str, ledger_id: str) -> StageRunner:
+    def _runner(self, run_id: str, ledger_id: str, owner: str = "") -> StageRunner:
         return StageRunner.begin(
             self._resources,
             self._lane,
             run_id=run_id,
             ledger_id=ledger_id,
             job=self._lane.job,
+            owner=owner,
             work=self._work,
             notice=self._notice,
         )

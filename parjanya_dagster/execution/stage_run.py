@@ -59,7 +59,8 @@ class StageRunner:
     """Runs the stages of one run, in this process. `begin` makes one."""
 
     resources: StageResources
-    run_id: str  # owns the claims; evidence and events name it
+    run_id: str  # evidence and events name it
+    owner: str  # of the claims
     ledger_id: str  # names what is counted. Never used twice, as the id of a message may be
     job: str  # under which seconds of starting are counted
     stages: tuple[str, ...] = ()  # of its lane, in order
@@ -77,12 +78,14 @@ class StageRunner:
         run_id: str,
         ledger_id: str,
         job: str,
+        owner: str = "",
         work: Work | None = None,
         announce: Announce = lambda _: None,
         notice: Notice | None = None,
     ) -> StageRunner:
         """Record what this process is, then be ready to run stages. Nothing is claimed yet.
 
+        `owner`: of the claims, of this process alone (`truth.holders`). Empty: the run is.
         `notice`: who hears that the process is told to end; None: nobody does yet.
 
         Raises Drifted where drifted lanes are held and this process is not what was declared.
@@ -91,12 +94,15 @@ class StageRunner:
         return cls(
             resources=resources,
             run_id=run_id,
+            owner=owner or run_id,
             ledger_id=ledger_id,
             job=job,
             stages=lane.reach,
             vectors=Vectors(resources=resources, run_id=run_id),
             work=work,
-            kept=Kept(resources.store, run_id, resources.clock),
+            kept=Kept(
+                resources.store, owner or run_id, resources.clock, resources.settings.runs.lease
+            ),
             notice=notice or Notice(resources.settings.runs.stop_timeout),
         )
 
@@ -115,7 +121,7 @@ class StageRunner:
 
         `most`: rows that it takes; 0: all that are due.
         `then`: the stage that follows, if this process is sure to run it next over the same
-        batches. The rows that are claimed last are kept for it, and not given back, where its
+        batches. Rows that complete this stage are kept for it, and not given back, where its
         engine passed its last preflight.
         Once the process is told to end, it ends early: what is done is committed, everything else
         is handed back, and no batch is reported as finished.
@@ -146,7 +152,7 @@ class StageRunner:
                 store,
                 heartbeat.over(self._work(stage)),
                 batches,
-                owner=self.run_id,
+                owner=self.owner,
                 pace=pace_of(resources, stage),
                 clock=clock,
                 tally=book.tally,
@@ -173,13 +179,14 @@ class StageRunner:
     @contextmanager
     def _keeping(self, stage: str) -> Iterator[None]:
         """What this stage was to have and did not take is handed back at its end. All that is kept
-        is handed back if it fails: then no other stage follows in this process."""
+        is handed back if it fails: then no other stage follows in this process. Where nothing is
+        kept, the record of this process is left to run out."""
         try:
             yield
         except BaseException as error:
             self.kept.give_back(f"{type(error).__name__}: {error}")
             raise
-        if self.kept.waits_for(stage):
+        if self.kept.waits_for(stage) or not self.kept:
             self.kept.give_back()
 
     @contextmanager

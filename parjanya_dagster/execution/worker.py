@@ -13,12 +13,13 @@ from functools import partial
 from typing import Protocol
 
 from parjanya_dagster.belief.ledger import kind_of
-from parjanya_dagster.execution.kept import TOLD, Hand, Kept, Lease, hand_back
+from parjanya_dagster.execution.kept import TOLD, Hand, Kept
 from parjanya_dagster.execution.notice import Notice
 from parjanya_dagster.execution.return_limit import no_more_than_often
 from parjanya_dagster.execution.tracing import about, span_over
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.traces import spans
+from parjanya_dagster.truth.holders import run_of
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Completed,
@@ -106,13 +107,13 @@ def work_off(
     `most`: rows after which no more are claimed; 0: all that are due.
     `ahead`: stages that this process does next.
     `kept`: rows that this process has kept for this stage. They come before others.
-    `keeps`: whether what this stage claims last is kept for the next one, there.
+    `keeps`: whether what this stage completes is kept for the next one, there.
     `tally`: counts as it goes, for whoever watches; it is what is returned.
     `notice`: once it is given, what is done is committed, and what is not is handed back.
     Raises what `prepare` raises, and what the store raises. Rows then held wait for lease expiry.
     """
     tally = Tally() if tally is None else tally
-    kept = Kept(store, owner, clock) if kept is None else kept
+    kept = Kept(store, owner, clock, pace.lease) if kept is None else kept
     notice = Notice() if notice is None else notice
     began = clock()
     work.prepare()
@@ -121,18 +122,18 @@ def work_off(
     loaded = work.load_seconds
     while not stop() and not notice.given() and not 0 < most <= tally.rows:
         started = clock()
-        hand = Hand(store, owner, clock, kept)
+        hand = Hand(kept)
         with notice.in_hand(hand.let_go):
             try:
                 with spans.span("claim") as noted:
-                    hand.claims = ours = kept.take(work.stage)
+                    hand.claims = ours = kept.take(work.stage, size)
                     hand.claims = claims = ours or store.claim(
                         ClaimRequest(
                             stage=work.stage,
                             batches=batches,
                             limit=size,
                             owner=owner,
-                            lease=pace.lease,
+                            lease=kept.lease,
                             ahead=ahead,
                         ),
                         started,
@@ -143,12 +144,12 @@ def work_off(
                     break
                 few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
                 last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
-                with Lease(store, claims, pace.lease, clock):
-                    onward = kept if keeps else None
-                    _one_batch(store, work, claims, owner, pace, clock, tally, onward, last, notice)
+                keep = partial(_keep, kept, work.stage, last) if keeps else _no
+                with kept.working_on(claims):
+                    _one_batch(store, work, claims, owner, pace, clock, tally, kept, keep, notice)
             except BaseException as error:
                 # We are stopped, or the infrastructure failed.
-                hand_back(store, hand.claims, f"{type(error).__name__}: {error}", owner, clock)
+                kept.hand_back(hand.claims, f"{type(error).__name__}: {error}")
                 raise
         # The first image that needs a model waits for it, and is not slow for that.
         loading = work.load_seconds - loaded
@@ -168,10 +169,22 @@ def _yes() -> bool:
     return True
 
 
+def _no() -> bool:
+    return False
+
+
 def _none_waits(store: WorkQueue, stage: str, batches: Sequence[str], clock: Clock) -> bool:
-    """Whether what is claimed is the last for a stage. More would be worked on beside rows that
-    are kept, and a death would take those along."""
+    """Whether what is claimed is the last for a stage."""
     return not store.due_rows(batches, [stage], clock(), 1)
+
+
+def _keep(kept: Kept, stage: str, last: Callable[[], bool]) -> bool:
+    """Whether what is done is kept. If more follows, it is kept for longer than a lease lasts."""
+    if kept.full:
+        return False
+    if not kept.announced and (kept.waits_for(stage) or not last()):
+        kept.announce()
+    return True
 
 
 def _one_batch(
@@ -182,12 +195,12 @@ def _one_batch(
     pace: Pace,
     clock: Clock,
     tally: Tally,
-    onward: Kept | None,
-    last: Callable[[], bool],
+    kept: Kept,
+    keep: Callable[[], bool],
     notice: Notice,
 ) -> None:
-    """Work on these claims. Those that `onward` is to have are kept, if they are the last."""
-    keeps: bool | None = None if onward is not None else False
+    """Work on these claims. `keep`: whether rows that complete the stage are kept; asked once."""
+    keeps: bool | None = None
     pending: list[tuple[Claim, Outcome]] = []
     left = {claim.image_id: claim for claim in claims}
     committed_at = mark = clock()
@@ -198,20 +211,19 @@ def _one_batch(
         tally.image_seconds += begun - mark
         with span_over("commit", [claim for claim, _ in pending]) as noted:
             if keeps is None:
-                keeps = last()
+                keeps = keep()
             try:
-                keep = pace.lease if keeps and not notice.given() else None
-                committed = store.commit(pending, begun, owner, keep=keep)
+                lease = kept.lease if keeps and not notice.given() else None
+                committed = store.commit(pending, begun, run_of(owner), keep=lease)
             except BaseException as error:
                 if keeps:  # it may have been written, and its answer lost
                     done = [claim for claim, one in pending if isinstance(one, Completed)]
                     reason = f"{type(error).__name__}: {error}"
-                    hand_back(store, [*filter(None, map(perhaps_kept, done))], reason, owner, clock)
+                    kept.hand_back([*filter(None, map(perhaps_kept, done))], reason)
                 raise
-            if onward is not None:
-                onward.hold(committed.kept, pace.lease)
+            kept.hold(committed.kept)
             noted.note(lost=len(committed.lost))
-        logged = log.bind(stage=work.stage, run=owner)
+        logged = log.bind(stage=work.stage, run=run_of(owner))
         for claim, outcome in pending:
             lost = claim.image_id in committed.lost
             tally.count(claim.row.batch, "lost" if lost else kind(outcome))
@@ -239,7 +251,7 @@ def _one_batch(
             told_at = clock() if told_at is None else told_at
             if clock() - told_at >= notice.seconds * NEARLY:
                 commit()
-                hand_back(store, [*left.values()], TOLD, owner, clock)
+                kept.hand_back([*left.values()], TOLD)
                 return
         if len(pending) >= pace.rows or clock() - committed_at >= pace.seconds:
             commit()

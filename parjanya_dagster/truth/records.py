@@ -71,6 +71,15 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A process that holds rows under long leases, and says by this one record that it lives."""
+
+    owner: str  # of the leases
+    until: float  # it is taken for dead then, unless it says again that it lives
+    hand: tuple[str, ...]  # rows that it works on (`holders.named`); what else it holds, it keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegradeHold:
     """Who looks after a regrade.
 

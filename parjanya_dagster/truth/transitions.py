@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from parjanya_dagster.errors import InvalidTransition
+from parjanya_dagster.truth.holders import is_dead, named, run_of
 from parjanya_dagster.truth.models import (
     DELETED,
     PRESENT,
@@ -23,6 +24,7 @@ from parjanya_dagster.truth.models import (
     Move,
 )
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.reviews import LAPSE, PLATFORM, Review, Standing
 from parjanya_dagster.truth.stages import STAGE_OF, STAGES, WAITS_FOR, Status, after
@@ -239,13 +241,33 @@ def review(row: ImageRow, made: Review, columns: Mapping[str, Any], now: float) 
     return replace(_change(row, columns, now, "reviewed", reason, ""), review=made)
 
 
+def free(row: ImageRow, holder: Holder | None, now: float, rules: Rules) -> Change | None:
+    """What becomes of a leased row whose worker is presumed dead. None: it lives, or is done.
+
+    `holder`: the record of the lease's owner, if it has one.
+    """
+    if row.lease_owner is None:
+        return None
+    if holder is not None and is_dead(holder, now) and named(row) not in holder.hand:
+        reason = f"{row.lease_owner} died, and did not work on it"
+        return release(Claim(row, "", row.lease_owner), now, reason, run_of(row.lease_owner))
+    if is_dead(holder, now) or (row.lease_until or 0.0) <= now:
+        return expire_lease(row, now, rules)
+    return None
+
+
 def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
     """The lease ran out without an outcome. The worker is presumed dead. The attempt counts."""
     owner = row.lease_owner or ""
     if row.attempts >= rules.max_attempts:
         reason = f"{row.attempts} attempts ended with the death of their process"
         return _fail(
-            row, STAGE_OF[Status(row.pipeline_status)], "crashed_repeatedly", reason, now, owner
+            row,
+            STAGE_OF[Status(row.pipeline_status)],
+            "crashed_repeatedly",
+            reason,
+            now,
+            run_of(owner),
         )
     at = now + crash_wait(row.attempts, rules)
     columns = {
@@ -256,7 +278,7 @@ def expire_lease(row: ImageRow, now: float, rules: Rules) -> Change:
         "not_before": at,
         "due_at": at,
     }
-    return _change(row, columns, now, "lease_lapsed", f"lease of {owner} ran out", owner)
+    return _change(row, columns, now, "lease_lapsed", f"lease of {owner} ran out", run_of(owner))
 
 
 def pull_back(row: ImageRow, now: float, lease: float, than: float) -> Change | None:

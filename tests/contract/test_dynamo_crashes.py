@@ -18,6 +18,7 @@ import pytest
 
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo import DynamoStore, changes
+from parjanya_dagster.truth.holders import LONG, named
 from parjanya_dagster.truth.models import Move, Regrade
 from parjanya_dagster.truth.outcomes import (
     Claim,
@@ -26,6 +27,7 @@ from parjanya_dagster.truth.outcomes import (
     Retry,
     TerminalFailure,
 )
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.reviews import ReviewDecision, standing
 from parjanya_dagster.truth.transitions import rebuild
@@ -81,6 +83,13 @@ def release(store: DynamoStore) -> None:
 
 def expire_leases(store: DynamoStore) -> None:
     store.expire_leases(NOON + LEASE)
+
+
+def free_by_record(store: DynamoStore) -> None:
+    """Once for those that wait, once for what a death left, and once for the record."""
+    for _ in range(3):
+        store.expire_leases(NOON + LEASE)
+    assert store.expire_leases(NOON + LEASE) == 0
 
 
 def reset(store: DynamoStore) -> None:
@@ -150,6 +159,14 @@ def held(store: DynamoStore) -> None:
     claim(store, owner="dead")
 
 
+def held_for_long(store: DynamoStore) -> None:
+    arrive(store, IMAGES)
+    done = [(one, completed(one)) for one in claim(store, owner="dead")]
+    kept = store.commit(done, NOON, "dead", keep=LONG).kept
+    hand = tuple(named(one.row) for one in kept[:1])
+    store.note_holder(Holder(owner="dead", until=NOON + LEASE, hand=hand))
+
+
 def decided(store: DynamoStore) -> None:
     arrive(store, IMAGES)
     carry(store, through="scored")
@@ -171,6 +188,7 @@ CASES: dict[str, tuple[Callable[[DynamoStore], None], Callable[[DynamoStore], No
     "work": (nothing, work),
     "release": (nothing, release),
     "expire leases": (held, expire_leases),
+    "free by record": (held_for_long, free_by_record),
     "reset": (decided, reset),
     "regrade": (decided, regrade),
     "manifest": (decided, manifest),

@@ -366,20 +366,20 @@ def test_a_kept_row_has_the_policy_that_a_regrade_named_meanwhile(store: Store) 
         image_id=image, fence=seen.fence, status=seen.pipeline_status, stage=None, evidence={}
     )
     assert not store.regrade_rows("regrade-1", "strict@2", [named], NOON, "to strict@2")
-    kept = Kept(store, "worker-1", lambda: NOON)
-    kept.hold(keep(store, held).kept, LEASE)
-    (taken,) = kept.take("curated")
+    kept = Kept(store, "worker-1", lambda: NOON, LEASE)
+    kept.hold(keep(store, held).kept)
+    (taken,) = kept.take("curated", 50)
     assert taken == Claim(row(store, image), "curated", "worker-1")
     assert taken.row.target == "strict@2"
 
 
 def test_a_kept_row_that_is_not_ours_any_more_is_left_out(store: Store) -> None:
     arrive(store, 1)
-    kept = Kept(store, "worker-1", lambda: NOON)
-    kept.hold(keep(store, claim(store)).kept, LEASE)
+    kept = Kept(store, "worker-1", lambda: NOON, LEASE)
+    kept.hold(keep(store, claim(store)).kept)
     store.expire_leases(NOON + LEASE + 1)
     assert claim(store, "enriched", owner="worker-2", now=NOON + LEASE + 1)
-    assert kept.take("enriched") == []
+    assert kept.take("enriched", 50) == []
 
 
 def test_rows_that_are_kept_are_claimed_for_the_next_stage_by_the_same_commit(store: Store) -> None:

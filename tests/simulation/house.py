@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from parjanya_dagster.regrade.moves import unfit
 from parjanya_dagster.regrade.rescue import Rescuer
 from parjanya_dagster.truth.models import DELETED, ImageRow, Regrade
 from parjanya_dagster.truth.outcomes import Claim
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.stages import STAGES, Status, after
 from parjanya_dagster.truth.store import Store
 from parjanya_dagster.truth.store.paging import batch_rows
@@ -43,6 +45,7 @@ LIMITS = Limits(
     run_rows=6, run_keys=3, queued_runs=2, reserved_runs=1, light_runs=3, unmeasured_rows=6
 )
 TICK = 60.0  # seconds between two ticks when all is quiet
+BEAT = 40.0  # seconds between two of a process
 TIMING = Timing(tick=1.5, gap=2 * TICK)  # short ticks: between them, other things happen
 MOST_TICKS = 150  # after the last fault until everything is terminal
 
@@ -105,7 +108,7 @@ class House:
         `hurried`: there is no time to settle, nor for a second pass once keys were added.
         """
         queued = self.dagster.queued()
-        loop = self.loop(store)
+        loop = self.loop(Freeing(store or self.store, self))
         if hurried:
             loop = replace(loop, timing=replace(TIMING, tick=0.0))
         for emission in loop.tick():
@@ -138,9 +141,18 @@ class House:
             regrade=store.begin_regrade(wanted),
         ).run(stop=lambda: next(left, True))
 
+    def pass_by(self, seconds: float, hangs: Sequence[Worker] = ()) -> None:
+        """Time passes. Processes that do not hang say meanwhile that they live."""
+        while seconds > 0:
+            self.clock.pass_by(min(seconds, BEAT))
+            seconds -= BEAT
+            for process in self.dagster.processes:
+                if process.alive and process not in hangs:
+                    process.beats(self.store, self.clock())
+
     def wake_late(self, process: Worker) -> None:
         """A worker sleeps over the end of its lease; another does its work; then it commits."""
-        self.clock.pass_by(1000.0)
+        self.pass_by(1000.0, hangs=(process,))
         self.dagster.apply(self.tick())
         while run := self.dagster.launch(at_once=10):
             self.dagster.start(run)
@@ -173,8 +185,16 @@ class House:
             self.counted[f"died {'of poison' if isinstance(death, Poisoned) else death}"] += 1
             self.dagster.died(process, noticed=noticed)
             return
+        except StorageUnavailable:
+            with suppress(Died):
+                process.fails(self.clock())
+            self.dagster.died(process, noticed=True)
+            return
         if committed is not None:
             stage = process.stages[process.at]
+            self.counted["rows kept"] += len(committed.kept)
+            if process.kept.announced:
+                self.counted["rows kept under a record"] += len(committed.kept)
             for one in committed.applied:
                 row = self.store.get(one)
                 assert row is not None
@@ -195,6 +215,29 @@ class House:
         return Mortal(self.store, at, after=after)
 
     # --- what must hold after every step ---
+
+    def check_freed(self, before: ImageRow, holder: Holder | None, now: float) -> None:
+        """Whoever freed a lease was right, and only what was worked on lost an attempt."""
+        row = self.store.get(before.image_id)
+        assert row is not None
+        if (row.fence, row.lease_owner) != (before.fence, None):
+            return
+        ended = (before.lease_until or 0.0) <= now
+        assert ended or (holder and holder.until <= now), "a lease was ended that had not ended"
+        event = self.store.history(row.image_id)[-1]
+        known = {process.run_id: process for process in self.dagster.processes}
+        one = known.get(before.lease_owner or "")
+        if one is None:  # a worker of a queue, or of a test
+            return
+        lease = (row.image_id, row.fence)
+        self.counted[f"rows freed: {event.kind}{' of a record' if not ended else ''}"] += 1
+        if event.kind == "released":
+            assert lease not in one.worked, (
+                "what was worked on as its process died counts as untouched"
+            )
+            assert row.attempts == before.attempts - 1
+        elif holder and holder.until <= now:
+            assert lease in one.taken_up, "a row that was merely kept lost an attempt"
 
     def check(self) -> None:
         kept = self.store.counts()
@@ -354,6 +397,25 @@ class House:
         for row in self._rows():
             if row.image_id in self.poison and row.object_state == "present":
                 assert row.failure_class in ("crashed_repeatedly", "undecodable")
+
+
+class Freeing:
+    """A store that has looked at what is freed when leases are ended."""
+
+    def __init__(self, store: Any, house: House) -> None:
+        self._store, self._house = store, house
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def expire_leases(self, now: float, *limit: int) -> int:
+        truth = self._house.store
+        holders = truth.holders()
+        leased = [row for row in batch_rows(truth, truth.batches()) if row.lease_owner]
+        freed: int = self._store.expire_leases(now, *limit)
+        for row in leased:
+            self._house.check_freed(row, holders.get(row.lease_owner or ""), now)
+        return freed
 
 
 def _stage_of(status: str) -> str:

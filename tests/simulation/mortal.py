@@ -25,6 +25,8 @@ WRITES = frozenset(
         "commit",
         "release",
         "expire_leases",
+        "note_holder",
+        "drop_holder",
         "fold_counts",
         "reset",
         "reset_images",

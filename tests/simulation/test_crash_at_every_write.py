@@ -209,6 +209,7 @@ def test_a_journey_without_deaths_writes_this(
         "put_tenant",
         "register",
         "expire_leases",
+        "note_holder",
         "beat",
         "claim",
         "commit",

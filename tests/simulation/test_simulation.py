@@ -49,6 +49,7 @@ NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
 any_ = st.integers(0, 1000)
 deaths = st.none() | st.tuples(st.integers(1, 5), st.booleans())
+UNHEARD = ("note_holder", "release", "commit")
 MONTH = 30 * 86_400.0
 FAULTS = frozenset(
     {
@@ -73,6 +74,11 @@ FAULTS = frozenset(
         "run never started",
         "process killed",
         "process killed, unseen",
+        "process hung",
+        "process told to end",
+        "clock of a process differs",
+        "holder lost",
+        "Truth away",
         "late worker",
         "worker slept over its lease",
         "partitions wiped",
@@ -236,9 +242,18 @@ class Simulation(RuleBasedStateMachine):
         self.house.clock.pass_by(seconds)
         self._note("clock jumped")
 
-    @rule(seconds=st.sampled_from([1.0, 30.0, 130.0, 1000.0, 20_000.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.house.clock.pass_by(seconds)
+    @rule(
+        seconds=st.sampled_from([1.0, 30.0, 130.0, 1000.0, 20_000.0]),
+        hang=st.sampled_from(["none", "one", "all"]),
+        which=any_,
+    )
+    def time_passes(self, seconds: float, hang: str, which: int) -> None:
+        """Some processes say meanwhile that they live, and some hang. For hours, all do."""
+        house, alive = self.house, self._alive()
+        hangs = [self._pick(which)] if hang == "one" and alive else alive if hang == "all" else []
+        if hangs or seconds > 1000:
+            self._note("process hung")
+        house.pass_by(seconds, hangs) if seconds <= 1000 else house.clock.pass_by(seconds)
         if seconds > 1000:
             self._note("hours passed")
 
@@ -318,6 +333,7 @@ class Simulation(RuleBasedStateMachine):
         kind=st.sampled_from([*["completed"] * 5, *OUTCOMES]),
         death=deaths,
         noticed=st.booleans(),
+        unheard=st.sampled_from([*[""] * 12, *UNHEARD]),
     )
     def work(
         self,
@@ -327,9 +343,16 @@ class Simulation(RuleBasedStateMachine):
         kind: str,
         death: tuple[int, bool] | None,
         noticed: bool,
+        unheard: str,
     ) -> None:
-        """A process does some steps, and may die before or after any of its writes."""
+        """A process does some steps, and may die before or after any of its writes.
+
+        `unheard`: what Truth does not answer it meanwhile.
+        """
         process = self._pick(which)
+        process.line.cut = frozenset({unheard})
+        if unheard:
+            self._note("Truth away")
         run = self.house.dagster.runs.get(process.run_id)
         if run is None or not run.live:
             self._note("late worker")
@@ -338,8 +361,39 @@ class Simulation(RuleBasedStateMachine):
             if process.alive:
                 self.house.step(process, size=size, kind=kind, store=store, noticed=noticed)
                 self._note("worker steps")
+        process.line.cut = frozenset()
         if not process.alive and not process.done:
             self._note(f"process killed{'' if noticed else ', unseen'}")
+
+    @precondition(lambda self: self._alive())
+    @rule(which=any_, late=st.booleans(), death=deaths)
+    def told_to_end(self, which: int, late: bool, death: tuple[int, bool] | None) -> None:
+        """Its machine is taken back. It hands all back, perhaps while a commit is under way."""
+        process = self._pick(which)
+        try:
+            process.told_to_end(self._store(death) or self.house.store, self.house.clock())
+        except Died:
+            late = False
+        if late:
+            self.house.step(process)
+        if process.alive:
+            self.house.dagster.died(process, noticed=True)
+        self._note("process told to end")
+
+    @precondition(lambda self: self._alive())
+    @rule(which=any_, seconds=st.sampled_from([-600.0, 0.0, 100.0, 1000.0, 2400.0, 7200.0]))
+    def clock_of_a_process(self, which: int, seconds: float) -> None:
+        """It differs from that of all others, and stays so."""
+        self._pick(which).ahead = seconds
+        self._note("clock of a process differs")
+
+    @precondition(lambda self: self.house is not None and self.house.store.holders())
+    @rule(which=any_)
+    def holder_lost(self, which: int) -> None:
+        """A record of a process that holds rows is gone."""
+        holders = self.house.store.holders()
+        self.house.store.drop_holder(holders[sorted(holders)[which % len(holders)]])
+        self._note("holder lost")
 
     @precondition(lambda self: self._alive())
     @rule(which=any_, noticed=st.booleans())
@@ -348,9 +402,13 @@ class Simulation(RuleBasedStateMachine):
         self._note(f"process killed{'' if noticed else ', unseen'}")
 
     @precondition(lambda self: self._alive())
-    @rule(which=any_)
-    def extend(self, which: int) -> None:
-        self._pick(which).extend(self.house.store, self.house.clock())
+    @rule(which=any_, death=deaths, noticed=st.booleans())
+    def beats(self, which: int, death: tuple[int, bool] | None, noticed: bool) -> None:
+        process = self._pick(which)
+        try:
+            process.beats(self._store(death) or self.house.store, self.house.clock())
+        except Died:
+            self.house.dagster.died(process, noticed=noticed)
 
     @precondition(lambda self: self._alive())
     @rule(which=any_)
@@ -487,6 +545,9 @@ class Simulation(RuleBasedStateMachine):
                 ticks, COUNTED["ticks until all was terminal, at most"]
             )
             COUNTED["verdicts of people lapsed"] += self.house.people.lapses(self.house.store)
+            for what, count in self.house.counted.items():
+                if what.startswith("rows "):
+                    COUNTED[what] += count
             COUNTED["commits of late workers refused"] += self.house.counted["lost commits"]
         finally:
             COUNTED["images lost"] += self.house.counted["images lost"]
@@ -590,12 +651,25 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
                 "kind": kind,
                 "death": death,
                 "noticed": noticed,
+                "unheard": "" if rng.random() < 0.9 else rng.choice(UNHEARD),
             },
         ),
         "kill": (0.5, {"which": which, "noticed": noticed}),
         "wake_late": (1, {"which": which}),
-        "extend": (1, {"which": which}),
-        "time_passes": (3, {"seconds": seconds}),
+        "beats": (1, {"which": which, "death": death, "noticed": noticed}),
+        "told_to_end": (0.4, {"which": which, "late": rng.random() < 0.5, "death": death}),
+        "clock_of_a_process": (
+            0.3,
+            {
+                "which": which,
+                "seconds": rng.choice([-600.0, 0.0, 100.0, 1000.0, 2400.0, 7200.0]),
+            },
+        ),
+        "holder_lost": (0.3, {"which": which}),
+        "time_passes": (
+            3,
+            {"seconds": seconds, "hang": rng.choice(["none", "one", "all"]), "which": which},
+        ),
         "partitions_wiped": (0.2, {}),
         "runs_wiped": (0.2, {}),
         "run_forgotten": (0.4, {"which": which}),
@@ -660,7 +734,10 @@ NEEDS: dict[str, Callable[[Simulation], object]] = {
     "run_forgotten": lambda s: s.house.dagster.runs,
     "work": lambda s: s._alive(),
     "kill": lambda s: s._alive(),
-    "extend": lambda s: s._alive(),
+    "beats": lambda s: s._alive(),
+    "told_to_end": lambda s: s._alive(),
+    "clock_of_a_process": lambda s: s._alive(),
+    "holder_lost": lambda s: s.house.store.holders(),
     "wake_late": lambda s: s._alive(),
 }
 
@@ -685,7 +762,8 @@ def test_nothing_is_lost_on_dynamodb_either(aws: MotoServer) -> None:
 def walk_at_random(open_: Callable[[], Store], walk: int, steps: int) -> None:
     rng = random.Random(f"{SEED}/{walk}")
     machine = type("Walk", (Simulation,), {"open": staticmethod(open_)})()
-    machine.begin(lanes=rng.choice(sorted(BY_NAME)), first=[])
+    first = rng.sample([(tenant, name) for tenant in TENANTS for name in NAMES], rng.randrange(9))
+    machine.begin(lanes=rng.choice(sorted(BY_NAME)), first=first)
     taken: list[str] = []
     try:
         for _ in range(steps):

@@ -75,6 +75,7 @@ KINDS: dict[type[Any], str] = {
     records.RunBook: "books",
     records.Ledger: "ledgers",
     records.SentMessage: "messages",
+    records.Holder: "holders",
     records.RegradeHold: "regrade_holds",
     records.Reconciliation: "reconciliations",
     records.PreflightVerdict: "preflights",
@@ -198,6 +199,8 @@ def record(record: Any) -> Key:
             name = record.account
         case records.SentMessage():
             return message(record.message_id)
+        case records.Holder():
+            name = record.owner
         case records.RegradeHold():
             return hold(record.replay_id)
         case records.PreflightVerdict():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from parjanya_dagster.errors import InvalidTransition
@@ -16,22 +16,35 @@ from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.filing_log import Image
 from parjanya_dagster.truth.dynamo.held import holds
 from parjanya_dagster.truth.dynamo.histories import Histories
+from parjanya_dagster.truth.dynamo.holding import Holding
 from parjanya_dagster.truth.dynamo.old_queue import adopt
 from parjanya_dagster.truth.dynamo.pages import Pointers
 from parjanya_dagster.truth.dynamo.wire import THREADS, Add, Put
+from parjanya_dagster.truth.holders import is_dead, is_over, living
 from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.requests import ClaimRequest
 from parjanya_dagster.truth.stages import STAGE_OF, WAITS_FOR, Status
 
 SEEN = 5.0  # seconds for which it is known which leases there are
-Seen = tuple[float, int, list[Item]]
-"""When leases were read, how many this process had taken by then, and the leases."""
-NOTHING_SEEN: Seen = float("-inf"), 0, []
 SPARE = 16  # extra candidates that a claim reads, since other workers may take some first
 
 
-class Work(Histories):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The leases that there are, and the records of their owners, as they were read at a time."""
+
+    at: float
+    taken: int  # leases that this process had taken by then
+    leases: list[Item]
+    holders: dict[str, Holder] = field(default_factory=dict)
+
+
+NOTHING_SEEN = Seen(at=float("-inf"), taken=0, leases=[])
+
+
+class Work(Histories, Holding):
     """The part of the store that workers and the reconciler use."""
 
     _seen = NOTHING_SEEN
@@ -87,24 +100,26 @@ class Work(Histories):
     def _lapsed(self, now: float) -> list[ImageRow]:
         """Rows whose lease ran out, and that nobody freed yet: they are in no index of due work."""
         names = [
-            keys.image(queue.image_id(item)) for item in self._leases(now) if _until(item) <= now
+            keys.image(queue.image_id(item))
+            for item in self._look(now).leases
+            if _until(item) <= now
         ]
         rows = [changes.stored_of(item).row for item in self.wire.get_all(names).values()]
         return [row for row in rows if row.lease_owner is not None and _due(row, now)]
 
-    def _leases(self, now: float) -> list[Item]:
+    def _look(self, now: float) -> Seen:
         """Leases as the index had them within the last seconds, and after what this process took.
 
         A tick asks many times, and each time costs 16 requests. They are candidates: a lease may
         have been prolonged or given back. One that another process took a moment ago is seen as
         much later, as where the index is late. A worker has heartbeats meanwhile.
         """
-        asked, taken, leases = self._seen
-        if not 0 <= now - asked < SEEN or taken != self.recent.taken:
-            taken = self.recent.taken
-            leases = self._leased()
-            self._seen = now, taken, leases
-        return leases
+        if not 0 <= now - self._seen.at < SEEN or self._seen.taken != self.recent.taken:
+            taken, leases = self.recent.taken, self._leased()
+            # They were written before the leases, and without these they say nothing.
+            holders = self.holders() if leases else {}
+            self._seen = Seen(at=now, taken=taken, leases=leases, holders=holders)
+        return self._seen
 
     def due_rows(
         self, batches: Sequence[str], stages: Sequence[str], now: float, limit: int
@@ -330,12 +345,8 @@ class Work(Histories):
     def leases(self, now: float, *, anew: bool = False) -> dict[str, float]:
         if anew:
             self._seen = NOTHING_SEEN
-        last: dict[str, float] = {}
-        for item in self._leases(now):
-            if (until := _until(item)) > now:
-                owner = codec.text(item, "lease_owner")
-                last[owner] = max(last.get(owner, 0.0), until)
-        return last
+        seen = self._look(now)
+        return living(((_owner(item), _until(item)) for item in seen.leases), seen.holders, now)
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
         if self.adopts:
@@ -343,9 +354,23 @@ class Work(Histories):
         return self._expire(now, limit)
 
     def _expire(self, now: float, limit: int, batches: frozenset[str] | None = None) -> int:
-        """Free up to `limit` rows whose lease ran out, of these batches where they are given."""
+        """Free up to `limit` rows whose lease ran out, of these batches where they are given.
+
+        Without batches it looks at the records of owners too.
+        """
+        holders: dict[str, Holder] = {}
         if batches is None:
-            ended = [item for item in self._leases(now) if _until(item) <= now]
+            seen = self._look(now)
+            holders = seen.holders
+            owners = {_owner(item) for item in seen.leases}
+            for holder in holders.values():
+                if is_over(holder, now) and holder.owner not in owners:
+                    self.drop_holder(holder)
+            ended = [
+                item
+                for item in seen.leases
+                if _until(item) <= now or is_dead(holders.get(_owner(item)), now)
+            ]
         else:
             groups = sorted({keys.group(batch) for batch in batches})
             ended = self._leased(("<=", now), groups=groups)
@@ -357,10 +382,9 @@ class Work(Histories):
         ]
 
         def decide(stored: Stored) -> Writing | None:
-            row = stored.row
-            if row.lease_owner is None or (row.lease_until or 0.0) > now:
-                return None
-            return changes.change(stored, transitions.expire_lease(row, now, self.rules))
+            holder = holders.get(stored.row.lease_owner or "")
+            change = transitions.free(stored.row, holder, now, self.rules)
+            return changes.change(stored, change) if change else None
 
         freed = len(self._change(ours[:limit], decide)) if ours else 0
         if freed:
@@ -409,6 +433,10 @@ def _line(status: str, batch: str, suspect: bool) -> tuple[str, str]:
 
 def _until(lease: Item) -> float:
     return float(lease["lease_until"]["N"])
+
+
+def _owner(lease: Item) -> str:
+    return codec.text(lease, "lease_owner")
 
 
 def _is_free(row: ImageRow, now: float) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from parjanya_dagster.errors import UnknownTenant
+from parjanya_dagster.truth.holders import living
 from parjanya_dagster.truth.models import (
     PRESENT,
     Event,
@@ -23,6 +24,7 @@ from parjanya_dagster.truth.models import (
 )
 from parjanya_dagster.truth.sql.engine import insert, insert_if_new, reading, writing
 from parjanya_dagster.truth.sql.evidence import evidence_of, recorded
+from parjanya_dagster.truth.sql.holding import holders_in
 from parjanya_dagster.truth.sql.mapping import Base, chunks, event_of, row_of
 from parjanya_dagster.truth.sql.schema import (
     batches,
@@ -164,7 +166,8 @@ class Reads(Base):
             .group_by(images.c.lease_owner)
         )
         with reading(self.engine) as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
+            leases = [(row[0], row[1]) for row in connection.execute(query)]
+            return living(leases, holders_in(connection) if leases else {}, now)
 
     def stale_manifests(self) -> dict[str, int]:
         query = select(batches.c.batch, batches.c.decided).where(

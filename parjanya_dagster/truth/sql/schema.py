@@ -466,6 +466,14 @@ messages = Table(
     Column("taken_at", Time),
 )
 
+holders = Table(
+    "holders",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("until", Time, nullable=False),
+    Column("hand", Json, nullable=False),
+)
+
 regrade_holds = Table(
     "regrade_holds",
     metadata,

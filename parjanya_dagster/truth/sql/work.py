@@ -27,13 +27,15 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from parjanya_dagster.errors import InvalidTransition
 from parjanya_dagster.truth import transitions
+from parjanya_dagster.truth.holders import is_dead, is_over
 from parjanya_dagster.truth.models import DueBatch, ImageRow, parse_batch
 from parjanya_dagster.truth.outcomes import Claim, Committed, Completed, Outcome
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.sql.engine import insert_if_new, reading, writing
+from parjanya_dagster.truth.sql.holding import Holding, drop, holders_in
 from parjanya_dagster.truth.sql.likeness import file_likenesses
 from parjanya_dagster.truth.sql.mapping import (
-    Base,
     apply,
     chunks,
     columns_of,
@@ -125,9 +127,16 @@ def _of_expired(*where: ColumnElement[bool]) -> Select[Any]:
 
 
 _OF_ALL_EXPIRED = _of_expired()
+_OF_OWNER = and_(  # by the index of leases, of which all are read
+    images.c.lease_owner.is_not(None),
+    images.c.lease_until > 0.0,
+    images.c.lease_owner == bindparam("owner"),
+)
+_HELD = select(images).where(_OF_OWNER).limit(bindparam("most", type_=Integer))
+_ANY_HELD = select(images.c.image_id).where(_OF_OWNER).limit(1)
 
 
-class Work(Base):
+class Work(Holding):
     """The part of the store that workers and the reconciler use."""
 
     def due(
@@ -334,7 +343,25 @@ class Work(Base):
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
         with writing(self.engine) as connection:
-            return self._expire(connection, _OF_ALL_EXPIRED, now, limit)
+            holders = holders_in(connection)
+            freed = 0
+            for holder in holders.values():
+                if is_dead(holder, now):
+                    freed += self._free_of(connection, holder, now, limit - freed)
+                asked = {"owner": holder.owner}
+                if is_over(holder, now) and not connection.execute(_ANY_HELD, asked).first():
+                    drop(connection, holder)
+            return freed + self._expire(connection, _OF_ALL_EXPIRED, now, limit - freed)
+
+    def _free_of(self, connection: Connection, holder: Holder, now: float, limit: int) -> int:
+        """Free rows of a process that is presumed dead."""
+        held = _HELD.with_for_update(skip_locked=True)
+        asked = {"owner": holder.owner, "most": limit}
+        rows = map(row_of, connection.execute(held, asked).all())
+        changes = [transitions.free(row, holder, now, self.rules) for row in rows]
+        freed = [change for change in changes if change is not None]
+        apply(connection, freed)
+        return len(freed)
 
     def _expire(self, connection: Connection, which: Select[Any], now: float, limit: int) -> int:
         dead = connection.execute(which, {"now": now, "most": limit}).all()

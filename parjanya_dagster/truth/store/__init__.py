@@ -18,6 +18,7 @@ from parjanya_dagster.truth.store.counting import Counting
 from parjanya_dagster.truth.store.declarations import Declarations
 from parjanya_dagster.truth.store.evidence import EvidenceLog
 from parjanya_dagster.truth.store.heartbeats import Heartbeats
+from parjanya_dagster.truth.store.holders import Holders
 from parjanya_dagster.truth.store.holds import Holds
 from parjanya_dagster.truth.store.images import Images
 from parjanya_dagster.truth.store.ledgers import Ledgers
@@ -43,6 +44,7 @@ __all__ = [
     "Declarations",
     "EvidenceLog",
     "Heartbeats",
+    "Holders",
     "Holds",
     "Images",
     "Ledgers",
@@ -70,6 +72,7 @@ class Store(
     Images,
     Counting,
     WorkQueue,
+    Holders,
     EvidenceLog,
     Likenesses,
     Manifests,

@@ -63,7 +63,8 @@ class WorkQueue(Protocol):
         """
 
     def leases(self, now: float, *, anew: bool = False) -> dict[str, float]:
-        """Live leases: owner -> the end of its last one.
+        """Live leases: owner -> the end of its last one, or of its owner's record (`Holders`) if
+        that comes first.
 
         `anew`: not as this process read them some seconds ago, which DynamoDB's store may answer.
         """
@@ -72,7 +73,11 @@ class WorkQueue(Protocol):
         """Hand rows back untouched and refund their attempts. Returns how many."""
 
     def expire_leases(self, now: float, limit: int = 500) -> int:
-        """Free rows whose lease ran out. Rows that spent their attempts fail. Returns how many."""
+        """Free rows whose lease ran out, or whose owner's record did. Returns how many.
+
+        Rows that spent their attempts fail. Those that a dead process kept and did not work on are
+        due as if nothing had been. A record that ended goes once nothing is left of its rows.
+        """
 
     def due_later(self, than: float, limit: int = 500) -> list[ImageRow]:
         """Pending rows that are due, or whose lease ends, later than that time: a clock was ahead.

@@ -15,6 +15,8 @@ import pytest
 
 from parjanya_dagster.belief.drift import declare, drifts, running
 from parjanya_dagster.belief.ledger import fold
+from parjanya_dagster.belief.observe import observe
+from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen
 from parjanya_dagster.errors import Drifted
 from parjanya_dagster.execution.queue_worker import Worker
 from parjanya_dagster.lanes import SPLIT
@@ -24,10 +26,12 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.assignments import Assignment
 from parjanya_dagster.queues.messages import Message
 from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry, TerminalFailure
+from parjanya_dagster.truth.records import Holder
 from tests.simulation.queue_model import QueueModel
 from tests.support.clock import Clock
 from tests.support.pictures import picture
 from tests.support.settings import changed
+from tests.support.snapshots import Idle
 
 IMAGES = 2
 SECONDS = 3.0  # that each image takes
@@ -299,3 +303,73 @@ def test_a_worker_that_is_told_to_end_hands_back_what_went_along_with_its_messag
     assert not worker.take(message, stop=lambda: True)
     assert still_to_validate(fleet) == IMAGES
     assert len(fleet.queue.receive(1, 0.0)) == 1
+
+
+@pytest.mark.parametrize("in_hand", [False, True])
+def test_the_record_of_a_dead_process_frees_no_rows_of_another_that_has_its_message(
+    fleet: Fleet, in_hand: bool
+) -> None:
+    """A message keeps its id, and may come again before the record of its last process is gone."""
+    store, owners, freed = fleet.platform.store, list[str](), list[int]()
+
+    @dataclass
+    class Watched(Refusing):
+        def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+            owners.extend({str(claim.row.lease_owner) for claim in claims})
+            freed.append(store.expire_leases(self.clock()))
+            yield from super().work(claims)
+
+    worker = Worker(
+        fleet.platform,
+        fleet.platform.lanes[0],
+        fleet.queue,
+        work=lambda stage, _: Watched(stage, fleet.clock, fleet.away),
+    )
+    fleet.away = True
+    worker.drain(stop=lambda: False, wait=0.0)
+    ids = tuple(row.image_id for row in store.present("acme"))
+    said = Holder(owner=owners[0], until=fleet.clock(), hand=ids if in_hand else ())
+    store.note_holder(said)  # as if it had died
+    fleet.clock.pass_by(4 * 3600.0)
+    fleet.away = False
+    assert worker.drain(stop=lambda: False, wait=0.0) == 1
+    assert freed == [0, 0]
+    rows = store.present("acme")
+    assert {row.failure_class for row in rows} == {"undecodable"}
+    assert {event.run_id for row in rows for event in store.history(row.image_id)} == {
+        "", "asked-1"
+    }  # fmt: skip
+
+
+def test_the_leases_of_a_message_are_those_of_its_run(fleet: Fleet) -> None:
+    """By them it is known to live."""
+    seen: list[float | None] = []
+    store = fleet.platform.store
+
+    class Believing(Idle):
+        def read(self, now: float) -> Seen:
+            run = LiveRun(
+                run_id="asked-1",
+                job="embedded",
+                state=RunState.STARTED,
+                keys=(fleet.batch,),
+                stages=("validated",),
+                since=now,
+                requested=True,
+            )
+            return Seen(keys=(), runs=(run,), failed=())
+
+    @dataclass
+    class Watched(Refusing):
+        def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+            (observed,) = observe(store, Believing(), self.clock()).runs
+            seen.append(observed.lease_until)
+            yield from super().work(claims)
+
+    Worker(
+        fleet.platform,
+        fleet.platform.lanes[0],
+        fleet.queue,
+        work=lambda stage, _: Watched(stage, fleet.clock),
+    ).drain(stop=lambda: False, wait=0.0)
+    assert seen == [pytest.approx(fleet.clock() - IMAGES * SECONDS + 120.0, abs=1.0)]

@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 import pytest
 
 from parjanya_dagster.errors import TruthUnavailable
+from parjanya_dagster.execution import kept as kept_module
 from parjanya_dagster.execution.kept import Kept, first_pause
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.holders import LONG
 from parjanya_dagster.truth.outcomes import (
     Claim,
     Committed,
@@ -20,6 +22,7 @@ from parjanya_dagster.truth.outcomes import (
     Retry,
     TerminalFailure,
 )
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.store import Store
 from tests.support import world
 from tests.support.clock import NOON, Clock
@@ -263,58 +266,287 @@ def test_a_clock_that_goes_backwards_neither_loses_rows_nor_spins(
     assert statuses(platform.store, ids) == {"pending_vlm_enrichment"}
 
 
-def test_what_is_claimed_last_goes_to_the_next_stage_without_being_given_back(
+def test_all_rows_go_to_the_next_stage_without_being_given_back(
     platform: Platform, clock: Clock
 ) -> None:
     ids = world.arrive(platform.store, 7)
-    kept = Kept(platform.store, "run-1", clock)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
     pace = Pace(rows=4, seconds=5.0, lease=120.0)
     work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
     rows = [world.row(platform.store, one) for one in ids]
-    assert [row.lease_owner for row in rows] == [None] * 4 + ["run-1"] * 3  # the last claim
+    assert {row.lease_owner for row in rows} == {"run-1"}
+    assert {row.lease_until for row in rows} == {NOON + LONG}
+    assert platform.store.leases(clock()) == {"run-1": NOON + 120.0}
     following = Work(stage="enriched")
     work(platform.store, following, clock, pace, kept=kept)
-    assert following.seen == [3, 4]  # what it keeps comes first
+    assert following.seen == [4, 3]  # no more at once than it would claim
     assert statuses(platform.store, ids) == {"pending_iqa"}
-    assert not platform.store.leases(clock())
     assert {world.row(platform.store, one).fence for one in ids} == {2}
+    kept.give_back()
 
 
-def test_kept_rows_come_last_too_only_where_nothing_else_waits(
-    platform: Platform, clock: Clock
-) -> None:
-    """Whatever dies beside them would make them suspects."""
+def test_what_fits_one_claim_is_kept_without_a_record(platform: Platform, clock: Clock) -> None:
+    ids = world.arrive(platform.store, 3)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    work(platform.store, Work(), clock, kept=kept, keeps=True)
+    assert platform.store.holders() == {}
+    assert {world.row(platform.store, one).lease_until for one in ids} == {NOON + 120.0}
+
+
+def test_kept_rows_come_before_what_waits_beside_them(platform: Platform, clock: Clock) -> None:
     world.arrive(platform.store, 3)
-    kept = Kept(platform.store, "run-1", clock)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
     work(platform.store, Work(), clock, kept=kept, keeps=True)
     world.arrive(platform.store, 5)  # two more, validated by somebody else
     world.commit(platform.store, world.claim(platform.store))
     enriched = Work(stage="enriched")
     work(platform.store, enriched, clock, kept=kept, keeps=True)
     assert enriched.seen == [3, 2]
-    assert len(kept.take("scored")) == 2
+    assert len(kept.take("scored", 50)) == 5
+
+
+def test_no_more_than_about_a_batch_is_kept(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_module, "MOST", 4)
+    ids = world.arrive(platform.store, 10)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    pace = Pace(rows=4, seconds=5.0, lease=120.0)
+    work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
+    owners = [world.row(platform.store, one).lease_owner for one in ids]
+    assert owners == ["run-1"] * 4 + [None] * 6
+
+
+def test_a_process_that_dies_makes_suspects_only_of_what_it_works_on(
+    platform: Platform, clock: Clock
+) -> None:
+    ids = world.arrive(platform.store, 9)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    pace = Pace(rows=3, seconds=5.0, lease=120.0)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_: int, claim: Claim) -> Outcome:
+        if len(enriched.seen) == 2:
+            raise Killed
+        return world.completed(claim)
+
+    enriched = Work(dies, stage="enriched")
+
+    work(platform.store, Work(), clock, pace, kept=kept, keeps=True)
+    gone = platform.store.release
+    platform.store.release = lambda *_: 0  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        work(platform.store, enriched, clock, pace, kept=kept, keeps=True)
+    platform.store.release = gone  # type: ignore[method-assign]
+    kept._stop()
+    clock.pass_by(121.0)
+    assert platform.store.expire_leases(clock()) == 9
+    suspects = [one for one in ids if world.row(platform.store, one).suspect]
+    assert suspects == ids[3:6]
+
+
+def test_a_record_stays_where_rows_could_not_be_handed_back(
+    platform: Platform, clock: Clock
+) -> None:
+    """They are freed when it ends, and would wait for their own leases without it."""
+    world.arrive(platform.store, 7)
+    store = Watched(platform.store)
+
+    def away(*_: object) -> int:
+        raise TruthUnavailable("It is away.")
+
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    pace = Pace(rows=4, seconds=5.0, lease=120.0)
+    work(store, Work(), clock, pace, kept=kept, keeps=True)
+    store.release = away  # type: ignore[attr-defined]
+    kept.give_back()
+    assert store.holders().keys() == {"run-1"}
+    assert platform.store.expire_leases(clock() + 120.0) == 7
+
+
+def test_a_process_whose_record_is_over_leases_for_no_longer_than_others(
+    platform: Platform, clock: Clock
+) -> None:
+    """It hung, and its record may be dropped. If it dies before it writes it again, its rows would
+    wait for half an hour."""
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    kept.announce()
+    assert kept.lease == LONG
+    clock.pass_by(120.0)
+    assert kept.lease == 120.0
+    kept.announce()
+    assert kept.lease == LONG
+    kept.give_back()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_record_that_is_left_names_what_its_process_works_on_later(
+    platform: Platform, clock: Clock, answered: bool
+) -> None:
+    """Also one whose answer was lost. Else what a process dies of would count as untouched."""
+    (one,) = world.arrive(platform.store, 1)
+    store = Watched(platform.store)
+
+    def lost(holder: Holder) -> None:
+        platform.store.note_holder(holder)
+        if not answered:
+            raise TruthUnavailable("The answer is lost.")
+
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    store.note_holder = lost  # type: ignore[attr-defined]
+    assert kept.beat()
+    assert kept.lease == (LONG if answered else 120.0)
+    kept.give_back()
+    del store.note_holder  # type: ignore[attr-defined]
+    claims = world.claim(store, owner="run-1", now=clock())  # type: ignore[arg-type]
+    with kept.working_on(claims):
+        kept._stop()
+        clock.pass_by(120.0)
+        assert platform.store.expire_leases(clock()) == 1
+    assert world.row(platform.store, one).suspect
+
+
+def test_a_suspect_takes_nothing_along_that_was_done_before_it(
+    platform: Platform, clock: Clock
+) -> None:
+    """Suspects come alone, one after the other. What is kept of them is not in the hand of a
+    process that dies of the next one."""
+    ids = world.arrive(platform.store, 3)
+    world.claim(platform.store, owner="dead", now=clock())
+    clock.pass_by(121.0)
+    assert platform.store.expire_leases(clock()) == 3
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_: int, claim: Claim) -> Outcome:
+        if len(guilty.seen) == 3:
+            raise Killed
+        return world.completed(claim)
+
+    guilty = Work(dies)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    gone = platform.store.release
+    platform.store.release = lambda *_: 0  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        work(platform.store, guilty, clock, kept=kept, keeps=True)
+    platform.store.release = gone  # type: ignore[method-assign]
+    kept._stop()
+    assert guilty.seen == [1, 1, 1]
+    clock.pass_by(121.0)
+    assert platform.store.expire_leases(clock()) == 3
+    rows = [world.row(platform.store, one) for one in ids]
+    assert [(row.pipeline_status, row.suspect) for row in rows] == [
+        ("pending_vlm_enrichment", False),
+        ("pending_vlm_enrichment", False),
+        ("pending_validation", True),
+    ]
+
+
+def test_rows_of_a_claim_whose_answer_is_lost_do_not_wait_for_long_leases(
+    platform: Platform, clock: Clock
+) -> None:
+    """Its process does not know of them. Their record is left to run out."""
+    world.arrive(platform.store, 4)
+    store = Watched(platform.store)
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+
+    def lost(*request: Any) -> None:
+        if platform.store.claim(*request)[0].row.lease_until != clock() + 120.0:
+            raise TruthUnavailable("The answer is lost.")
+
+    kept.announce()
+    store.claim = lost  # type: ignore[attr-defined]
+    with pytest.raises(TruthUnavailable):
+        work(store, Work(), clock, kept=kept, keeps=True)
+    kept.give_back()
+    clock.pass_by(120.0)
+    assert platform.store.expire_leases(clock()) == 4
+    assert world.due_rows(platform.store, clock()) == 4
+
+
+@pytest.mark.parametrize("call", ["note_holder", "get_many", "extend"])
+def test_a_notice_does_not_wait_for_a_call_of_truth(
+    platform: Platform, clock: Clock, call: str
+) -> None:
+    """A process that is told to end has seconds, and Truth may not answer for longer."""
+    world.arrive(platform.store, 3)
+    store = Watched(platform.store)
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    work(store, Work(), clock, kept=kept, keeps=True)
+    clock.pass_by(100.0)
+    called, answer, took = threading.Event(), threading.Event(), list[Claim]()
+
+    def hangs(*request: Any) -> Any:
+        said = getattr(platform.store, call)(*request)
+        called.set()
+        assert answer.wait(60)
+        return said
+
+    setattr(store, call, hangs)
+
+    def goes_on() -> None:
+        if call != "get_many":
+            kept.beat()
+        took.extend(kept.take("enriched", 50))
+
+    busy = threading.Thread(target=goes_on, daemon=True)
+    busy.start()
+    assert called.wait(60)
+    notice = threading.Thread(target=kept.give_back, daemon=True)
+    notice.start()
+    notice.join(20)
+    heard = not notice.is_alive()
+    answer.set()
+    busy.join(60)
+    notice.join(60)
+    assert heard
+    assert took == []
     assert world.due_rows(platform.store, clock()) == 3
 
 
-def test_the_leases_of_kept_rows_are_extended_until_somebody_takes_them(
+def test_a_record_that_is_over_is_written_again_before_anything_is_claimed(
+    platform: Platform, clock: Clock
+) -> None:
+    """What is claimed under it would look like the rows of a dead process."""
+    world.arrive(platform.store, 1)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    kept.announce()
+    kept.give_back()
+    clock.pass_by(120.0)
+    store, freed = Watched(platform.store), list[int]()
+
+    def claim(*request: Any) -> list[Claim]:
+        claims = platform.store.claim(*request)
+        freed.append(platform.store.expire_leases(clock()))
+        return claims
+
+    store.claim = claim  # type: ignore[attr-defined]
+    work(store, Work(), clock, kept=kept)
+    kept.give_back()
+    assert freed == [0, 0]
+
+
+def test_rows_that_are_kept_for_longer_get_long_leases_and_a_record(
     platform: Platform, clock: Clock
 ) -> None:
     (one,) = world.arrive(platform.store, 1)
     store = Watched(platform.store)
-    kept = Kept(store, "run-1", clock)  # type: ignore[arg-type]
+    kept = Kept(store, "run-1", clock, 0.05)  # type: ignore[arg-type]
     work(store, Work(), clock, Pace(rows=50, seconds=5.0, lease=0.05), kept=kept, keeps=True)
-    clock.pass_by(0.04)
-    for _ in range(2):  # the first may have begun before
-        store.extended.clear()
-        assert store.extended.wait(600)
-    assert (world.row(platform.store, one).lease_until or 0) > NOON + 0.05
-    assert [claim.stage for claim in kept.take("enriched")] == ["enriched"]
-    assert kept.take("enriched") == []
+    assert store.extended.wait(600)
+    assert (world.row(platform.store, one).lease_until or 0) >= NOON + LONG
+    assert store.holders().keys() == {"run-1"}
+    assert [claim.stage for claim in kept.take("enriched", 50)] == ["enriched"]
+    assert kept.take("enriched", 50) == []
+    kept.give_back()
 
 
 def test_kept_rows_are_handed_back_at_no_cost(platform: Platform, clock: Clock) -> None:
     (one,) = world.arrive(platform.store, 1)
-    kept = Kept(platform.store, "run-1", clock)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
     work(platform.store, Work(), clock, kept=kept, keeps=True)
     assert kept.waits_for("enriched")
     kept.give_back()
@@ -336,7 +568,7 @@ def test_rows_of_a_commit_whose_answer_is_lost_are_handed_back_at_no_cost(
         raise TruthUnavailable("The answer is lost.")
 
     store.commit = lost  # type: ignore[method-assign]
-    kept = Kept(store, "run-1", clock)  # type: ignore[arg-type]
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
     with pytest.raises(TruthUnavailable):
         work(store, Work(), clock, kept=kept, keeps=True)
     rows = [world.row(platform.store, one) for one in ids]

@@ -1,0 +1,48 @@
+"""The real `Kept` without its threads: what they do is a step of the simulation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from parjanya_dagster.errors import StorageUnavailable
+from parjanya_dagster.execution.kept import Kept
+from parjanya_dagster.truth.outcomes import Claim
+
+
+class Line:
+    """The way of a process to Truth: to the store that its next step is given, or to none."""
+
+    def __init__(self) -> None:
+        self.store: Any = None
+        self.cut: frozenset[str] = frozenset()  # calls that are not answered
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.cut:
+            raise StorageUnavailable(f"Truth does not answer {name}")
+        return getattr(self.store, name)
+
+
+class SteppedKept(Kept):
+    """Rows that a process keeps. Its beats come when the simulation says so."""
+
+    _worked: tuple[Sequence[Claim], float] = (), 0.0
+
+    @contextmanager
+    def _extended(self, claims: Sequence[Claim]) -> Iterator[None]:
+        self._worked = claims, self.lease
+        yield
+        self._worked = (), 0.0
+
+    def _watch(self, pause: float) -> None:
+        self._ended = self._ended or threading.Event()
+
+    def beats(self) -> None:
+        """What the threads of a process do, that of its leases and that of its record."""
+        claims, lease = self._worked
+        if claims:
+            self._store.extend(claims, lease, self._clock())
+        if self._ended is not None:
+            self.beat()
