@@ -17,6 +17,7 @@ from parjanya_dagster.errors import AmbiguousImage, LikenessUnknown, QueryInvali
 from parjanya_dagster.platform import Platform
 from tests.support.desk_site import DeskSite
 from tests.support.pictures import picture
+from tests.support.printed import printed, printed_lines
 
 Run = Callable[..., Result]
 
@@ -107,23 +108,27 @@ def test_images_like_one_and_like_a_picture(platform: Platform, run: Run, tmp_pa
     first, second = (
         row.image_id for row in sorted(platform.store.present("acme"), key=lambda row: row.key)
     )
-    made = json.loads(run("embeddings", "make", "--json").stdout)
+    made = printed("embeddings make", run("embeddings", "make", "--json").stdout)
     assert (made["made"], made["failed"]) == (3, 0)
-    assert json.loads(run("embeddings", "make", "--tenant", "acme", "--json").stdout)["there"] == 2
-    counted = json.loads(run("embeddings", "show", "--json").stdout)
+    again = run("embeddings", "make", "--tenant", "acme", "--json").stdout
+    assert printed("embeddings make", again)["there"] == 2
+    counted = printed("embeddings show", run("embeddings", "show", "--json").stdout)
     assert counted["tenants"]["bolt"] == {"vectors": 1, "missing": 0}
-    (told,) = run("images", "--like", first, "--json").stdout.splitlines()
-    assert json.loads(told)["image_id"] == second
+    (told,) = printed_lines("images --like", run("images", "--like", first, "--json").stdout)
+    assert told["image_id"] == second
     shown = tmp_path / "shown.jpg"
     shown.write_bytes(picture(0, 64, 48))
     (path,) = run("images", "--like", str(shown), "--tenant", "bolt", "--paths").stdout.split()
     assert path.endswith("three.jpg")
     assert run("images", "--like", "Dune.jpg").exception is not None  # there are two
     heaps = run("embeddings", "clusters", "--tenant", "acme", "-k", "5", "--json").stdout
-    assert [json.loads(line)["images"] for line in heaps.splitlines()] == [1, 1]
-    (mine,) = run("embeddings", "clusters", "-t", "acme", "--of", first).stdout.splitlines()
-    assert first in mine
-    assert len(run("embeddings", "outliers", "--tenant", "acme").stdout.splitlines()) == 2
+    assert [one["images"] for one in printed_lines("embeddings clusters", heaps)] == [1, 1]
+    of_mine = run("embeddings", "clusters", "-t", "acme", "--of", first, "--json").stdout
+    (mine,) = printed_lines("embeddings clusters --of", of_mine)
+    assert (mine["image_id"], mine["tenant"]) == (first, "acme")
+    odd = run("embeddings", "outliers", "--tenant", "acme", "--json").stdout
+    assert len(printed_lines("embeddings outliers", odd)) == 2
+    assert first in run("embeddings", "outliers", "--tenant", "acme").stdout
     words = ("images", "--like-words", "a dog")
     assert isinstance(run(*words, "--tenant", "acme").exception, LikenessUnknown)
     assert isinstance(run(*words).exception, QueryInvalid)

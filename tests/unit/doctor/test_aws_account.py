@@ -5,8 +5,9 @@ moto checks no signatures, so the checks of signed uploads fail on it: that is s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import boto3
@@ -20,6 +21,7 @@ from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo.wire import Wire
 from tests.contract.dynamo import answer
+from tests.support.printed import checked
 from tests.support.servers import MotoServer
 
 pytestmark = pytest.mark.server
@@ -51,7 +53,9 @@ def site(aws: MotoServer, shared_table: str, platform: Platform) -> Iterator[Pla
 
 
 def looked(site: Platform) -> dict[str, Finding]:
-    return {finding.name: finding for finding in verify(site)}
+    found = list(verify(site))
+    checked("aws verify", json.loads(json.dumps([asdict(one) for one in found])))
+    return {finding.name: finding for finding in found}
 
 
 def test_each_check_says_what_it_found_and_leaves_nothing_behind(site: Platform) -> None:
