@@ -39,7 +39,7 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
     slug = platform.tenant(tenant).slug if tenant else None
     batches, all_made = platform.store.batches(slug), Made()
     previews = Previews(platform.objects, most_bytes=0)  # each is looked at once
-    line = Line()
+    line = Line(logged=True)
     refused: dict[str, str] = {}  # tenant -> why its bucket could not be used
     for at, batch in enumerate(batches, 1):
         owner = parse_batch(batch)[0]
@@ -52,7 +52,8 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
             refused[owner] = str(error)
             line.clear()
             print_warning(f"{owner}: {error}")
-        line(f"{at} of {len(batches)} batches, {all_made.made} vectors made")
+        if at == len(batches) or at % 20 == 0:
+            line(f"{at} of {len(batches)} batches, {all_made.made} vectors made")
     line.clear()
     space = space_of(embedder)
     if as_json:

@@ -48,13 +48,21 @@ def print_note(text: str) -> None:
 
 
 class Line:
-    """One line of a terminal that changes. Nothing is shown where nobody looks."""
+    """One line of a terminal that changes.
 
-    def __init__(self) -> None:
+    Where standard error is no terminal, nothing is shown. If `logged`, each text is a line of its
+    own there: whoever reads the log of a job sees how far it is.
+    """
+
+    def __init__(self, logged: bool = False) -> None:
+        self._logged = logged
         self._shown = False
 
     def __call__(self, text: str) -> None:
-        if sys.stderr.isatty() and not quiet():
+        if not sys.stderr.isatty():
+            if self._logged:
+                print_note(text)
+        elif not quiet():
             typer.echo(f"\r{text} \033[K", nl=False, err=True)
             self._shown = True
 

@@ -355,7 +355,7 @@ def _finish(platform: Platform, release: Release, as_json: bool, write: bool) ->
     from parjanya_dagster.release.writing import Writer
 
     if write:
-        line = Line()
+        line = Line(logged=True)
         writer = Writer(
             store=platform.store,
             objects=platform.objects,
