@@ -59,9 +59,10 @@ def restore(
 
     settings = settings_of(home)
     line = Line()
-    line("bringing Truth back …")
     with alone(settings):
-        restored = restore_backup(settings, source.absolute(), replace, time.time())
+        restored = restore_backup(
+            settings, source.absolute(), replace, time.time(), lambda step: line(f"{step} …")
+        )
     line.clear()
     made = second(restored.contents.made_at)
     typer.echo(f"Truth is that of {made} UTC, schema {restored.contents.schema}.")

@@ -51,12 +51,12 @@ def doctor(
 
     findings: Sequence[Finding] = ()
     line = Line()
-    line("looking at Truth, at Dagster and at the machines …")
+    line("opening Truth …")
     try:
         platform = answering_platform_of(home)
         if tenant is not None:
             platform.tenant(tenant)
-        findings, facts = examined(platform, tenant)
+        findings, facts = examined(platform, tenant, lambda part: line(f"looking at {part} …"))
         unread = dict(facts.unread)
     except ParjanyaError as error:
         unread = {"Truth": str(error)}

@@ -50,7 +50,6 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
                 )
         except (EndpointError, TransientError) as error:  # the others go on
             refused[owner] = str(error)
-            line.clear()
             print_warning(f"{owner}: {error}")
         if at == len(batches) or at % 20 == 0:
             line(f"{at} of {len(batches)} batches, {all_made.made} vectors made")

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.catalog import FILE
 from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import AmbiguousImage, LikenessUnknown, QueryInvalid, SettingsInvalid
+from parjanya_dagster.execution.engines import fit_embedder_of
 from parjanya_dagster.platform import Platform
 from tests.support.desk_site import DeskSite
 from tests.support.pictures import picture
@@ -102,6 +104,18 @@ def test_a_report_has_the_view_that_its_options_name(run: Run, tmp_path: Path) -
     assert "three.jpg" not in report.read_text()
     for wrong in (["--pictures", "linked"], [str(tmp_path / "nowhere" / "report.html")]):
         assert isinstance(run("report", *wrong).exception, SettingsInvalid)
+
+
+def test_images_like_words_are_printed_as_those_like_an_image(
+    platform: Platform, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine of this home knows no words. Here it takes all words for the first direction."""
+    embedder = fit_embedder_of(platform.settings)
+    dog = np.eye(1, embedder.dimension, dtype=np.float32)
+    monkeypatch.setattr(type(embedder), "embed_words", lambda self, texts: dog)
+    assert run("embeddings", "make").exit_code == 0
+    done = run("images", "--like-words", "a dog", "--tenant", "acme", "--json")
+    assert {one["tenant"] for one in printed_lines("images --like-words", done.stdout)} == {"acme"}
 
 
 def test_images_like_one_and_like_a_picture(platform: Platform, run: Run, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_what_waits_is_decided_by_the_beginning_of_its_id(platform: Platform, ru
     undone = run("undo", first[:12], "--as", "ben", "--json")
     assert printed("review undo", undone.stdout)[0]["effective_verdict"] == "review"
     assert platform.store.reviews(first)[-1].who == "ben"
+    (again,) = printed("review accept", run("accept", third, "--json").stdout)
+    assert (again["image_id"], again["effective_verdict"]) == (third, "accept")
 
 
 def test_an_image_is_named_by_its_key_too(platform: Platform, run: Run) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -75,6 +77,48 @@ def test_every_entry_is_of_a_command_or_of_use_to_others() -> None:
 
 def test_it_is_a_schema() -> None:
     Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_every_entry_is_held_against_what_its_command_prints() -> None:
+    """An entry that no test compares with what is printed says what somebody believed once."""
+    held = set(COMMANDS)
+    for file in Path(__file__).parents[2].rglob("test_*.py"):
+        held.update(re.findall(r'\bprinted(?:_lines)?\(\s*"([^"]+)"', file.read_text("utf-8")))
+    own = {entry for entry in ENTRIES if entry.partition(" --")[0] in options_of_commands()}
+    assert not own - held, f"no test prints these: {', '.join(sorted(own - held))}"
+
+
+def test_every_object_says_which_fields_it_may_have() -> None:
+    """Where a schema names no fields and no bound, anything fits it."""
+    unbound = [path for path, schema in _objects(ENTRIES, "") if not _bound(schema)]
+    assert unbound == ["/release"]  # "release list" and "placed" bound it
+    used = [
+        (path, schema) for path, schema in _schemas(ENTRIES, "")
+        if schema.get("$ref") == "#/$defs/release"
+    ]  # fmt: skip
+    assert len(used) == 2
+    assert all(schema["unevaluatedProperties"] is False for _, schema in used)
+
+
+def _bound(schema: dict[str, Any]) -> bool:
+    return "additionalProperties" in schema or schema.get("unevaluatedProperties") is False
+
+
+def _objects(at: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, schema in _schemas(at, path):
+        kinds = schema.get("type", ())
+        if "object" in ([kinds] if isinstance(kinds, str) else kinds):
+            yield place, schema
+
+
+def _schemas(at: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(at, dict):
+        yield path, at
+        for name, part in at.items():
+            yield from _schemas(part, f"{path}/{name}")
+    elif isinstance(at, list):
+        for number, part in enumerate(at):
+            yield from _schemas(part, f"{path}/{number}")
 
 
 def test_what_is_printed_is_what_the_schema_says(decided: Platform) -> None:
