@@ -17,10 +17,8 @@ Printed by `python -m tools.commands_page`. `parjanya COMMAND --help` says the s
 
 `--home` may stand before the command or after it. Where a command has `--json`, standard output has
 JSON and nothing else. Progress and notes go to standard error; `parjanya --quiet COMMAND` leaves
-them out. [commands.schema.json](commands.schema.json) says what the JSON of `status`, `images`,
-`explain`, `tenant list`, `tenant check`, `policy list`, `doctor`, `doctor --quick`, `recount`,
-`replay` and `uploads token list` holds; that of other commands has no schema yet. Colours are left
-out where the output is no terminal, and with `NO_COLOR`.
+them out. [commands.schema.json](commands.schema.json) says what the JSON of every command with
+`--json` holds. Colours are left out where the output is no terminal, and with `NO_COLOR`.
 `parjanya --install-completion` teaches your shell (bash, zsh, fish, PowerShell) to complete
 commands and options; `--show-completion` prints what it would install.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,14 +30,18 @@ class Restored:
     settings: str  # where the settings of the backup are now; empty: it had none
 
 
-def restore_backup(settings: Settings, source: Path, replace: bool, now: float) -> Restored:
+def restore_backup(
+    settings: Settings, source: Path, replace: bool, now: float, progress: Callable[[str], None]
+) -> Restored:
     """Put the Truth of a backup in the place that the settings name. Nothing may run over it.
 
-    A Truth that is there is put aside where `replace`, and is a reason to refuse otherwise. Raises
-    BackupInvalid, BackupRefused, HomeBusy, SchemaOutdated.
+    A Truth that is there is put aside where `replace`, and is a reason to refuse otherwise.
+    `progress` hears what is done next, such as "bringing Truth back". Raises BackupInvalid,
+    BackupRefused, HomeBusy, SchemaOutdated.
     """
     if settings.truth_url.startswith("dynamodb:"):
         raise BackupRefused(DYNAMO)
+    progress("comparing the backup's files with their checksums")
     contents = read_contents(source)
     check_known(contents.schema)
     file = settings.truth_file
@@ -46,6 +51,7 @@ def restore_backup(settings: Settings, source: Path, replace: bool, now: float) 
             f"{source} is a backup of {contents.store}, and Truth is in {here} here. Set "
             "PARJANYA_TRUTH__URL to a store of the same kind."
         )
+    progress("bringing Truth back")
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     before = f"before-restore-{stamp}"
     aside = []

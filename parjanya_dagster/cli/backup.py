@@ -58,8 +58,12 @@ def restore(
     from parjanya_dagster.instance.home import alone
 
     settings = settings_of(home)
+    line = Line()
     with alone(settings):
-        restored = restore_backup(settings, source.absolute(), replace, time.time())
+        restored = restore_backup(
+            settings, source.absolute(), replace, time.time(), lambda step: line(f"{step} …")
+        )
+    line.clear()
     made = second(restored.contents.made_at)
     typer.echo(f"Truth is that of {made} UTC, schema {restored.contents.schema}.")
     for kept in restored.aside:

@@ -62,7 +62,10 @@ def declare(
     platform = platform_of(home)
     for name, identity in by_lane.items():
         record(platform.store, name, identity, platform.clock())
-        typer.echo(f"Declared for the lane {name}: {_line(identity)}")
+        if not as_json:
+            typer.echo(f"Declared for the lane {name}: {_line(identity)}")
+    if as_json:
+        print_json({"declared": by_lane})
 
 
 def _part(text: str) -> tuple[str, str]:

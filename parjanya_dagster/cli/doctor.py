@@ -17,6 +17,7 @@ from parjanya_dagster.cli.output import (
     CANNOT_TELL,
     FINDINGS,
     HEALTHY,
+    Line,
     print_error,
     print_json,
     second,
@@ -49,16 +50,19 @@ def doctor(
     from parjanya_dagster.doctor.instance import examined
 
     findings: Sequence[Finding] = ()
+    line = Line()
+    line("opening Truth …")
     try:
         platform = answering_platform_of(home)
         if tenant is not None:
             platform.tenant(tenant)
-        findings, facts = examined(platform, tenant)
+        findings, facts = examined(platform, tenant, lambda part: line(f"looking at {part} …"))
         unread = dict(facts.unread)
     except ParjanyaError as error:
         unread = {"Truth": str(error)}
     except Exception as error:  # a doctor that falls over has not found health
         unread = {"Truth": f"{type(error).__name__}: {error}"}
+    line.clear()
     status = CANNOT_TELL if unread else FINDINGS if findings else HEALTHY
     if as_json:
         listed = [asdict(finding) for finding in findings]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, OneTenant, platform_of
-from parjanya_dagster.cli.output import print_json, print_note, print_warning
+from parjanya_dagster.cli.output import Line, print_json, print_note, print_warning
 from parjanya_dagster.errors import LikenessUnknown, TransientError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
     slug = platform.tenant(tenant).slug if tenant else None
     batches, all_made = platform.store.batches(slug), Made()
     previews = Previews(platform.objects, most_bytes=0)  # each is looked at once
+    line = Line(logged=True)
     refused: dict[str, str] = {}  # tenant -> why its bucket could not be used
     for at, batch in enumerate(batches, 1):
         owner = parse_batch(batch)[0]
@@ -51,7 +52,8 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
             refused[owner] = str(error)
             print_warning(f"{owner}: {error}")
         if at == len(batches) or at % 20 == 0:
-            print_note(f"{at} of {len(batches)} batches, {all_made.made} vectors made")
+            line(f"{at} of {len(batches)} batches, {all_made.made} vectors made")
+    line.clear()
     space = space_of(embedder)
     if as_json:
         print_json({"space": space.id, **asdict(all_made), "refused": refused})
@@ -128,6 +130,7 @@ def _print_images(images: Sequence[Alike], as_json: bool) -> None:
 def _told(one: Alike) -> dict[str, Any]:
     return {
         "image_id": one.row.image_id,
+        "tenant": one.row.tenant,
         "key": one.row.key,
         "verdict": one.row.effective_verdict,
         "similarity": round(one.similarity, 4),

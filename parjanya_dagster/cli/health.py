@@ -16,6 +16,7 @@ from parjanya_dagster.cli.output import (
     FINDINGS,
     GOOD,
     HEALTHY,
+    Line,
     print_json,
 )
 from parjanya_dagster.errors import ParjanyaError
@@ -68,7 +69,10 @@ def maintenance(home: Path | None, as_json: bool) -> int:
     from parjanya_dagster.doctor.checklist import checklist
     from parjanya_dagster.doctor.instance import ground_of
 
-    lines = list(checklist(ground_of(answering_platform_of(home))))
+    show = Line()
+    ground = ground_of(answering_platform_of(home))
+    lines = list(checklist(ground, lambda check: show(f"checking: {check} …")))
+    show.clear()
     if as_json:
         print_json([asdict(line) for line in lines])
     else:

@@ -14,6 +14,7 @@ import typer
 HEALTHY, FINDINGS, CANNOT_TELL = 0, 1, 2  # exit codes
 
 _quiet = False
+_passing = False  # whether the terminal's last line is a Line
 
 GOOD, ATTENTION, BAD = typer.colors.GREEN, typer.colors.YELLOW, typer.colors.RED
 
@@ -44,40 +45,57 @@ def quiet() -> bool:
 def print_note(text: str) -> None:
     """What helps a person who waits, to standard error."""
     if not quiet():
+        _take_away()
         typer.echo(text, err=True)
 
 
 class Line:
-    """One line of a terminal that changes. Nothing is shown where nobody looks."""
+    """One line of a terminal that changes. What is printed to standard error next replaces it.
 
-    def __init__(self) -> None:
-        self._shown = False
+    Where standard error is no terminal, nothing is shown. If `logged`, each text is a line of its
+    own there: whoever reads the log of a job sees how far it is.
+    """
+
+    def __init__(self, logged: bool = False) -> None:
+        self._logged = logged
 
     def __call__(self, text: str) -> None:
-        if sys.stderr.isatty() and not quiet():
+        global _passing
+        if not sys.stderr.isatty():
+            if self._logged:
+                print_note(text)
+        elif not quiet():
             typer.echo(f"\r{text} \033[K", nl=False, err=True)
-            self._shown = True
+            _passing = True
 
     def end(self) -> None:
         """Leave the line as it is, and begin the next one."""
-        if self._shown:
+        global _passing
+        if _passing:
             typer.echo("", err=True)
-            self._shown = False
+            _passing = False
 
     def clear(self) -> None:
         """Take the line away: what it told is over."""
-        if self._shown:
-            typer.echo("\r\033[K", nl=False, err=True)
-            self._shown = False
+        _take_away()
+
+
+def _take_away() -> None:
+    global _passing
+    if _passing:
+        typer.echo("\r\033[K", nl=False, err=True)
+        _passing = False
 
 
 def print_warning(text: str) -> None:
     """To standard error, so that it does not mix with what a program reads."""
+    _take_away()
     typer.secho(text, fg=ATTENTION, err=True, color=colours())
 
 
 def print_error(text: str) -> None:
     """To standard error, so that it does not mix with what a program reads."""
+    _take_away()
     typer.secho(text, fg=BAD, err=True, color=colours())
 
 

@@ -62,6 +62,8 @@ def regrade(
     if not slugs:
         raise RegradeInvalid("Name the tenants to regrade: --tenant acme, or --all.")
     asked = selection(store, policy, slugs, since, until, platform.clock())
+    if as_json and not (only_preview or yes):
+        raise RegradeInvalid("With --json nobody is asked: say --preview or --yes.")
     if only_preview or not yes:
         foreseen = preview(
             store, platform.registry.get, asked, platform.clock, tastes=platform.tastes

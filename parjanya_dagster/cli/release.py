@@ -12,6 +12,7 @@ from parjanya_dagster.cli.output import (
     ATTENTION,
     BAD,
     GOOD,
+    Line,
     print_json,
     print_note,
     print_title,
@@ -331,7 +332,7 @@ def withdraw(
         print_json(
             {
                 "image": asdict(found.image),
-                "releases": [{"release": one.key, "files": _place(platform, owner, one)}
+                "releases": [{"release": one.key, "place": _place(platform, owner, one)}
                              for one in found.holding],
                 "unknown": [{"release": one.key, "why": why} for one, why in found.unknown],
             }
@@ -354,19 +355,21 @@ def _finish(platform: Platform, release: Release, as_json: bool, write: bool) ->
     from parjanya_dagster.release.writing import Writer
 
     if write:
+        line = Line(logged=True)
         writer = Writer(
             store=platform.store,
             objects=platform.objects,
             clock=platform.clock,
-            progress=_say_progress,
+            progress=lambda progress: line(_how_far(progress)),
         )
         release = writer.write(release)
+        line.clear()
     _show(platform, platform.tenant(release.tenant), release, as_json)
 
 
-def _say_progress(progress: Progress) -> None:
+def _how_far(progress: Progress) -> str:
     kept = f", {progress.kept} parts were there" if progress.kept else ""
-    print_note(f"{progress.parts} of {progress.of} parts, {progress.images} images{kept}")
+    return f"{progress.parts} of {progress.of} parts, {progress.images} images{kept}"
 
 
 def _show(platform: Platform, owner: Tenant, release: Release, as_json: bool) -> None:

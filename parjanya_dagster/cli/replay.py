@@ -35,6 +35,8 @@ def replay(
 
     if not failed:
         raise typer.BadParameter("Say --failed: nothing else can be replayed by this command.")
+    if as_json and not (preview or yes):
+        raise typer.BadParameter("With --json nobody is asked: say --preview or --yes.")
     platform = platform_of(home)
     if tenant is not None:
         platform.tenant(tenant)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from parjanya_dagster.cli.options import Home, Json, TenantName, platform_of, readable_of
-from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json
+from parjanya_dagster.cli.output import ATTENTION, BAD, GOOD, print_json, print_title, second
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: list, show, add, check, adopt, departed.")
 COLOURS = {"ok": GOOD, "warning": ATTENTION, "error": BAD, "unknown": ATTENTION}
@@ -29,9 +29,17 @@ def list_all(home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(tenant: TenantName, home: Home = None) -> None:
-    """One tenant, as JSON."""
-    print_json(asdict(platform_of(home).tenant(tenant)))
+def show(tenant: TenantName, home: Home = None, as_json: Json = False) -> None:
+    """One tenant: where its uploads land, its policy, and its share of the work."""
+    known = platform_of(home).tenant(tenant)
+    if as_json:
+        print_json(asdict(known))
+        return
+    print_title(known.slug)
+    typer.echo(f"status   {known.status}, since {second(known.created_at)}")
+    typer.echo(f"uploads  {known.bucket}/{known.prefix}")
+    typer.echo(f"policy   {known.policy}")
+    typer.echo(f"weight   {known.weight:g}")
 
 
 @app.command()

@@ -57,9 +57,15 @@ class Ground:
 Check = Callable[[Ground], Checked]
 
 
-def checklist(ground: Ground) -> Iterator[Checked]:
-    """Every check, in order. A check that raises could not be made, and gives the reason."""
+def checklist(
+    ground: Ground, progress: Callable[[str], None] = lambda check: None
+) -> Iterator[Checked]:
+    """Every check, in order. A check that raises could not be made, and gives the reason.
+
+    `progress` hears what is checked next, such as "counters are right".
+    """
     for check in CHECKS:
+        progress(check.__name__.replace("_", " "))
         try:
             yield check(ground)
         except Exception as error:

@@ -91,6 +91,7 @@ class Examiner:
     workers: Workers = field(default_factory=Nowhere)
     lease: float = 120.0  # seconds that workers ask for
     published: Callable[[str], Policy] | None = None  # None: decisions are not compared with it
+    progress: Callable[[str], None] = lambda part: None  # hears what is read next
 
     def examine(self) -> Facts:
         self._end = self.clock() + self.bounds.seconds
@@ -155,6 +156,7 @@ class Examiner:
 
     @contextmanager
     def _part(self, what: str) -> Iterator[None]:
+        self.progress(what)
         try:
             yield
         except ParjanyaError as error:

@@ -24,8 +24,13 @@ from parjanya_dagster.errors import BeliefUnreadable, ParjanyaError
 from parjanya_dagster.platform import Platform
 
 
-def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Facts]:
-    """What the doctor finds, and the facts it judged. The facts name what could not be read."""
+def examined(
+    platform: Platform, tenant: str | None, progress: Callable[[str], None] = lambda part: None
+) -> tuple[list[Finding], Facts]:
+    """What the doctor finds, and the facts it judged. The facts name what could not be read.
+
+    `progress` hears what is read next, such as "the counts of Truth".
+    """
     with ExitStack() as open_things:
         belief: Belief
         sensors: Callable[[], Any]
@@ -51,6 +56,7 @@ def examined(platform: Platform, tenant: str | None) -> tuple[list[Finding], Fac
             workers=workers,
             lease=platform.settings.runs.lease,
             published=platform.registry.get,
+            progress=progress,
         )
         facts = examiner.examine()
     case = Case(

@@ -170,7 +170,7 @@ class Evidence:
     engine: str
     model: str
     revision: str
-    determinism: str  # "bitwise", "numeric" or "sampled"
+    determinism: str  # "exact", "numerical" or "sampled"
     run_id: str
     created_at: float
 

@@ -193,7 +193,7 @@ else:
         sqlite.os.replace = die
     else:
         sqlite.os.link = die
-    restore_backup(load(Path(sys.argv[2])), Path(sys.argv[3]), True, 1e9)
+    restore_backup(load(Path(sys.argv[2])), Path(sys.argv[3]), True, 1e9, print)
 """
 
 

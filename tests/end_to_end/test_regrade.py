@@ -25,6 +25,7 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from tests.support.instance import Instance
+from tests.support.printed import printed
 
 TENANTS = {"acme": 240, "bolt": 160, "calm": 60}
 REGRADED = ("acme", "bolt")  # the third stays as it is
@@ -101,7 +102,7 @@ def test_there_and_back_through_dagster_without_a_model(
 ) -> None:
     before, outside = manifests(instance, *REGRADED), rows(instance, "calm")
     known = known_runs(instance)
-    said = json.loads(regrade(instance, "--to", "default@2", "--no-backfill").stdout)
+    said = printed("regrade", regrade(instance, "--to", "default@2", "--no-backfill").stdout)
     instance.until(lambda: settled(instance), "regraded and written")
     assert said["decided_again"] == sum(TENANTS[tenant] for tenant in REGRADED)
     assert {row.policy for row in rows(instance, *REGRADED).values()} == {"default@2"}

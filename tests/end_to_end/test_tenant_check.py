@@ -44,7 +44,7 @@ def test_tenants_are_added_listed_and_shown(tmp_path: Path, environment: dict[st
     assert "There is no home" in parjanya("list").stderr
     assert parjanya("add", "acme", "--bucket", "acme-uploads").returncode == 0
     assert parjanya("add", "acme").returncode == 0
-    assert json.loads(parjanya("show", "acme").stdout)["bucket"] == "acme-uploads"
+    assert json.loads(parjanya("show", "acme", "--json").stdout)["bucket"] == "acme-uploads"
     (listed,) = json.loads(parjanya("list", "--json").stdout)
     assert listed["slug"] == "acme"
     for wrong in (("add", "No"), ("add", "acme", "--bucket", "b"), ("show", "bolt"),

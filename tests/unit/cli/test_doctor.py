@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.outcomes import TerminalFailure
 from parjanya_dagster.truth.requests import Reset
 from tests.support import world
+from tests.support.printed import printed
 
 NOW = 4e9  # later than any clock that a test meets
 
@@ -51,7 +51,7 @@ def fail(platform: Platform, slug: str, classes: list[str], *, now: float = worl
 def test_health_is_status_zero(platform: Platform, home: Path) -> None:
     done = run("doctor", home=home)
     assert (done.exit_code, done.stdout) == (0, "Healthy: nothing is missing, stuck or blind.\n")
-    said = json.loads(run("doctor", "--json", home=home).stdout)
+    said = printed("doctor", run("doctor", "--json", home=home).stdout)
     assert said == {"status": "healthy", "findings": [], "could_not_read": {}}
 
 
@@ -63,7 +63,7 @@ def test_findings_are_status_one_with_their_boundary_and_next_step(
     assert done.exit_code == 1
     assert "Belief: reconciler_blind" in done.stdout
     assert "next: Is parjanya up running?" in done.stdout
-    (one,) = json.loads(run("doctor", "--json", home=home).stdout)["findings"]
+    (one,) = printed("doctor", run("doctor", "--json", home=home).stdout)["findings"]
     assert (one["code"], one["boundary"], one["evidence"]["heartbeat"]) == (
         "reconciler_blind",
         "Belief",
@@ -75,7 +75,7 @@ def test_what_cannot_be_read_is_status_two_and_named(home: Path) -> None:
     open_platform(Settings(home=home), migrating=True)
     done = run("doctor", "--json", home=home)
     assert done.exit_code == 2
-    said = json.loads(done.stdout)
+    said = printed("doctor", done.stdout)
     assert said["status"] == "cannot_tell"
     assert set(said["could_not_read"]) == {"Dagster's runs and partitions", "Dagster's ticks"}
     assert {one["code"] for one in said["findings"]} == {"reconciler_blind", "arrivals_blind"}
@@ -86,7 +86,7 @@ def test_a_truth_that_is_no_database_is_status_two(platform: Platform, home: Pat
     (home / "truth.db").write_bytes(b"no database" * 1000)
     done = run("doctor", "--json", home=home)
     assert done.exit_code == 2, done.stdout
-    assert "Truth" in json.loads(done.stdout)["could_not_read"]
+    assert "Truth" in printed("doctor", done.stdout)["could_not_read"]
 
 
 def test_an_unknown_tenant_is_no_health(platform: Platform, home: Path) -> None:
@@ -128,8 +128,17 @@ def test_failures_are_reset_by_tenant_class_and_day(
     fail(platform, "zeta", ["undecodable"], now=world.NOON + world.DAY)
     done = run("replay", "--failed", "--yes", "--json", *options, home=home)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["reset"] == reset
+    assert printed("replay", done.stdout)["reset"] == reset
     assert world.due_rows(platform.store, NOW) == reset
+
+
+def test_a_replay_that_prints_json_asks_nobody(platform: Platform, home: Path) -> None:
+    """Its question would be no JSON."""
+    fail(platform, "acme", ["undecodable"])
+    done = run("replay", "--failed", "--json", home=home, says="y\n")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "nobody is asked" in done.stderr
+    assert world.due_rows(platform.store, NOW) == 0
 
 
 @pytest.mark.parametrize(("answer", "due"), [("y\n", 1), ("n\n", 0), ("", 0)])
@@ -171,7 +180,7 @@ def test_replay_without_failed_says_what_is_missing(platform: Platform, home: Pa
 
 def test_explain_says_where_an_image_is_held(platform: Platform, home: Path) -> None:
     (one,) = world.arrive(platform.store, 1)
-    said = json.loads(run("explain", one, "--json", home=home).stdout)
+    said = printed("explain", run("explain", one, "--json", home=home).stdout)
     assert said["boundary"] == "Intent"
     assert "Nobody asked for one." in said["why"]
     platform.store.beat("reconciler", platform.clock() - 3600, {})

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from parjanya_dagster.catalog import FILE
 from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import AmbiguousImage, LikenessUnknown, QueryInvalid, SettingsInvalid
+from parjanya_dagster.execution.engines import fit_embedder_of
 from parjanya_dagster.platform import Platform
 from tests.support.desk_site import DeskSite
 from tests.support.pictures import picture
+from tests.support.printed import printed, printed_lines
 
 Run = Callable[..., Result]
 
@@ -103,27 +106,43 @@ def test_a_report_has_the_view_that_its_options_name(run: Run, tmp_path: Path) -
         assert isinstance(run("report", *wrong).exception, SettingsInvalid)
 
 
+def test_images_like_words_are_printed_as_those_like_an_image(
+    platform: Platform, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine of this home knows no words. Here it takes all words for the first direction."""
+    embedder = fit_embedder_of(platform.settings)
+    dog = np.eye(1, embedder.dimension, dtype=np.float32)
+    monkeypatch.setattr(type(embedder), "embed_words", lambda self, texts: dog)
+    assert run("embeddings", "make").exit_code == 0
+    done = run("images", "--like-words", "a dog", "--tenant", "acme", "--json")
+    assert {one["tenant"] for one in printed_lines("images --like-words", done.stdout)} == {"acme"}
+
+
 def test_images_like_one_and_like_a_picture(platform: Platform, run: Run, tmp_path: Path) -> None:
     first, second = (
         row.image_id for row in sorted(platform.store.present("acme"), key=lambda row: row.key)
     )
-    made = json.loads(run("embeddings", "make", "--json").stdout)
+    made = printed("embeddings make", run("embeddings", "make", "--json").stdout)
     assert (made["made"], made["failed"]) == (3, 0)
-    assert json.loads(run("embeddings", "make", "--tenant", "acme", "--json").stdout)["there"] == 2
-    counted = json.loads(run("embeddings", "show", "--json").stdout)
+    again = run("embeddings", "make", "--tenant", "acme", "--json").stdout
+    assert printed("embeddings make", again)["there"] == 2
+    counted = printed("embeddings show", run("embeddings", "show", "--json").stdout)
     assert counted["tenants"]["bolt"] == {"vectors": 1, "missing": 0}
-    (told,) = run("images", "--like", first, "--json").stdout.splitlines()
-    assert json.loads(told)["image_id"] == second
+    (told,) = printed_lines("images --like", run("images", "--like", first, "--json").stdout)
+    assert told["image_id"] == second
     shown = tmp_path / "shown.jpg"
     shown.write_bytes(picture(0, 64, 48))
     (path,) = run("images", "--like", str(shown), "--tenant", "bolt", "--paths").stdout.split()
     assert path.endswith("three.jpg")
     assert run("images", "--like", "Dune.jpg").exception is not None  # there are two
     heaps = run("embeddings", "clusters", "--tenant", "acme", "-k", "5", "--json").stdout
-    assert [json.loads(line)["images"] for line in heaps.splitlines()] == [1, 1]
-    (mine,) = run("embeddings", "clusters", "-t", "acme", "--of", first).stdout.splitlines()
-    assert first in mine
-    assert len(run("embeddings", "outliers", "--tenant", "acme").stdout.splitlines()) == 2
+    assert [one["images"] for one in printed_lines("embeddings clusters", heaps)] == [1, 1]
+    of_mine = run("embeddings", "clusters", "-t", "acme", "--of", first, "--json").stdout
+    (mine,) = printed_lines("embeddings clusters --of", of_mine)
+    assert (mine["image_id"], mine["tenant"]) == (first, "acme")
+    odd = run("embeddings", "outliers", "--tenant", "acme", "--json").stdout
+    assert len(printed_lines("embeddings outliers", odd)) == 2
+    assert first in run("embeddings", "outliers", "--tenant", "acme").stdout
     words = ("images", "--like-words", "a dog")
     assert isinstance(run(*words, "--tenant", "acme").exception, LikenessUnknown)
     assert isinstance(run(*words).exception, QueryInvalid)

@@ -34,6 +34,7 @@ from parjanya_dagster.truth.models import Tenant
 from parjanya_dagster.truth.outcomes import TerminalFailure
 from tests.support import world
 from tests.support.dagster_runs import make_run
+from tests.support.printed import printed
 
 DAY = 86_400.0
 
@@ -67,7 +68,7 @@ def test_quick_is_zero_where_truth_answers_whatever_else_is_wrong(
     platform.store.beat("reconciler", platform.clock() - 3600, {})
     done = run("doctor", "--quick", "--json", home=home)
     assert done.exit_code == 0
-    said = json.loads(done.stdout)
+    said = printed("doctor --quick", done.stdout)
     assert said["truth"] == "answers"
     assert said["heartbeat_age_seconds"]["reconciler"] >= 3600
 
@@ -98,7 +99,7 @@ def test_quick_imports_nothing_of_dagsters_and_no_other_command(
 
 def test_maintenance_of_an_instance_in_order_is_zero(platform: Platform, home: Path) -> None:
     done = run("doctor", "--maintenance", "--json", home=home)
-    lines = json.loads(done.stdout)
+    lines = printed("doctor --maintenance", done.stdout)
     assert [one["name"] for one in lines] == [check.__name__ for check in CHECKS]
     of_the_machine = ("room_on_the_disk", "decoders_are_shut_in")
     wrong = [one for one in lines if not one["passed"] and one["name"] not in of_the_machine]
@@ -242,8 +243,13 @@ def test_declare_says_what_this_process_is_and_show_tells_the_difference(
     note_running(platform.store, "embedded", {**mine, "code": "v20"}, "r1", platform.clock())
     said = run("declare", "--show", home=home).stdout
     assert f"code 'v20', declared '{mine['code']}'" in said
-    (ran,) = json.loads(run("declare", "--show", "--json", home=home).stdout)["ran"]
+    shown = run("declare", "--show", "--json", home=home).stdout
+    (ran,) = printed("declare --show", shown)["ran"]
     assert ran["differs"] == {"code": [mine["code"], "v20"]}
+    again = printed("declare", run("declare", "--json", home=home).stdout)
+    assert again == {"declared": {"embedded": mine}}
+    own = printed("declare --print", run("declare", "--print", home=home).stdout)
+    assert own == {"embedded": mine}
 
 
 def test_an_identity_that_a_build_printed_can_be_declared_elsewhere(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -21,6 +21,7 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.objects.store import Object
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.releases import WITHDRAWN
+from tests.support.printed import printed
 from tests.support.releases import PICTURES
 
 Run = Callable[..., Result]
@@ -43,11 +44,16 @@ def run(decided: Platform, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+def listed(run: Run) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = printed("release list", run("list", "--json").stdout)
+    return found
+
+
 def test_a_release_is_created_listed_shown_and_verified(run: Run) -> None:
     made = run("create", "--name", "birds", "--split", "train=0.5,test=0.5",
                "--format", "parquet,webdataset", "--json")  # fmt: skip
     assert made.exit_code == 0, made.output
-    told = json.loads(made.stdout)
+    told = printed("release create", made.stdout)
     assert (told["state"], told["images"], told["created_by"]) == ("complete", PICTURES + 1, "ana")
     assert f"{PICTURES + 1} images" in made.stderr
     assert Path(told["place"], "README.md").is_file()
@@ -56,18 +62,23 @@ def test_a_release_is_created_listed_shown_and_verified(run: Run) -> None:
     assert "view     verdict=accept" in shown
     assert "ann 1" in shown
     verified = run("verify", "birds@1", "--json")
-    assert (verified.exit_code, json.loads(verified.stdout)["wrong"]) == (0, [])
+    assert (verified.exit_code, printed("release verify", verified.stdout)["wrong"]) == (0, [])
     Path(told["place"], "README.md").write_text("other")
     spoiled = run("verify", "birds@1")
     assert (spoiled.exit_code, "README.md has other bytes" in spoiled.stdout) == (1, True)
 
 
 def test_what_was_not_written_is_resumed(run: Run) -> None:
-    begun = json.loads(run("create", "--name", "birds", "--no-write", "--json").stdout)
+    begun = printed(
+        "release create", run("create", "--name", "birds", "--no-write", "--json").stdout
+    )
     assert begun["state"] == "writing"
     with pytest.raises(ReleaseInvalid, match="never complete"):
         run("verify", "birds")
-    assert json.loads(run("resume", "birds", "--json").stdout)["state"] == "complete"
+    resumed = printed("release resume", run("resume", "birds", "--json").stdout)
+    assert resumed["state"] == "complete"
+    shown = printed("release show", run("show", "birds", "--json").stdout)
+    assert [{**one, "place": shown["place"]} for one in listed(run)] == [shown]
 
 
 def test_a_withdrawn_image_names_every_release_that_holds_it(decided: Platform, run: Run) -> None:
@@ -82,11 +93,14 @@ def test_a_withdrawn_image_names_every_release_that_holds_it(decided: Platform, 
     assert "It is withdrawn: the person asked" in run("verify", "birds@1").stdout
     next_one = run("create", "--name", "birds", "--json")
     assert "1 images are left out: withdrawn" in next_one.stderr
-    told = json.loads(next_one.stdout)
+    told = printed("release create", next_one.stdout)
     assert (told["version"], told["images"]) == (2, PICTURES)
     (row,) = decided.store.find("incoming/1.jpg")
-    again = json.loads(run("withdraw", str(row.sha256), "--reason", "again", "--json").stdout)
+    given_again = run("withdraw", str(row.sha256), "--reason", "again", "--json")
+    again = printed("release withdraw", given_again.stdout)
     assert [one["release"] for one in again["releases"]] == ["acme/birds@1"]
+    withdrawn = {one["version"]: one["held"] for one in listed(run) if one["name"] == "birds"}
+    assert withdrawn == {1: [row.sha256], 2: []}
     assert again["image"]["reason"] == "the person asked"
 
 
@@ -133,14 +147,15 @@ def test_an_image_that_is_withdrawn_while_a_release_is_written_withdraws_it(
 
 def test_one_release_alone_is_withdrawn_by_its_version(run: Run) -> None:
     run("create", "--name", "birds")
-    told = json.loads(run("withdraw", "birds@1", "--reason", "wrong licence", "--json").stdout)
+    done = run("withdraw", "birds@1", "--reason", "wrong licence", "--json")
+    told = printed("release withdraw", done.stdout)
     assert (told["state"], told["withdrawn_by"], told["held"]) == ("withdrawn", "ana", [])
 
 
 def test_a_difference_names_what_came_went_and_changed(run: Run) -> None:
     run("create", "--name", "birds")
     run("create", "--name", "birds", "--where", "decided_by=policy", "--split", "a=0.5,b=0.5")
-    told = json.loads(run("diff", "birds@1", "birds@2", "--json").stdout)
+    told = printed("release diff", run("diff", "birds@1", "birds@2", "--json").stdout)
     assert [one["key"] for one in told["removed"]] == ["incoming/copy.jpg"]
     assert told["added"] == []
     assert {name for one in told["changed"] for name in one["fields"]} >= {"split"}

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from parjanya_dagster.cli.main import app
 from parjanya_dagster.errors import ReviewRefused
 from parjanya_dagster.platform import Platform
+from tests.support.printed import printed
 from tests.unit.review.world import waiting
 
 Run = Callable[..., Result]
@@ -40,15 +41,18 @@ def test_what_waits_is_decided_by_the_beginning_of_its_id(platform: Platform, ru
     (review,) = platform.store.reviews(first)
     assert (review.who, review.note) == ("ana", "fine")
     undone = run("undo", first[:12], "--as", "ben", "--json")
-    assert json.loads(undone.stdout)[0]["effective_verdict"] == "review"
+    assert printed("review undo", undone.stdout)[0]["effective_verdict"] == "review"
     assert platform.store.reviews(first)[-1].who == "ben"
+    (again,) = printed("review accept", run("accept", third, "--json").stdout)
+    assert (again["image_id"], again["effective_verdict"]) == (third, "accept")
 
 
 def test_an_image_is_named_by_its_key_too(platform: Platform, run: Run) -> None:
     (image,) = waiting(platform.store, 1)
     row = platform.store.get(image)
     assert row is not None
-    assert run("reject", row.key).exit_code == 0
+    (told,) = printed("review reject", run("reject", row.key, "--json").stdout)
+    assert (told["image_id"], told["result"]) == (image, "done")
     assert platform.store.reviews(image)[-1].action == "reject"
 
 
@@ -56,14 +60,18 @@ def test_a_list_becomes_a_file_that_may_be_applied_twice(
     platform: Platform, run: Run, tmp_path: Path
 ) -> None:
     waiting(platform.store, 2)
-    listed = json.loads(run("list", "--json", "--order", "doubt").stdout)
+    listed = printed("review list", run("list", "--json", "--order", "doubt").stdout)
     assert [one["policy_verdict"] for one in listed] == ["review", "review"]
     listed[0]["verdict"], listed[1]["verdict"] = "accept", "reject"
     file = tmp_path / "decisions.json"
     file.write_text(json.dumps([*listed, {"image": "none", "verdict": "accept"}]))
     first = run("apply", str(file), "--json")
     assert first.exit_code == 1  # one is not known
-    assert [one["result"] for one in json.loads(first.stdout)] == ["done", "done", "unknown"]
+    assert [one["result"] for one in printed("review apply", first.stdout)] == [
+        "done",
+        "done",
+        "unknown",
+    ]
     again = run("apply", str(file))
     assert "line 3: unknown" in again.stdout
     assert [len(platform.store.reviews(one["image_id"])) for one in listed] == [1, 1]

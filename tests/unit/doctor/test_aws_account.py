@@ -11,15 +11,19 @@ from typing import Any
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
 from parjanya_dagster.aws.bucket_check import Finding, Mark
 from parjanya_dagster.aws.queues import SqsQueue
+from parjanya_dagster.cli import aws as command
+from parjanya_dagster.cli.main import app
 from parjanya_dagster.doctor.aws_account import verify
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth import open_store
 from parjanya_dagster.truth.dynamo.wire import Wire
 from tests.contract.dynamo import answer
+from tests.support.printed import printed
 from tests.support.servers import MotoServer
 
 pytestmark = pytest.mark.server
@@ -52,6 +56,15 @@ def site(aws: MotoServer, shared_table: str, platform: Platform) -> Iterator[Pla
 
 def looked(site: Platform) -> dict[str, Finding]:
     return {finding.name: finding for finding in verify(site)}
+
+
+def test_the_command_prints_what_it_found_and_ends_with_1_for_an_error(
+    site: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "platform_of", lambda home: site)
+    done = CliRunner().invoke(app, ["aws", "verify", "--json"])
+    marks = {one["name"]: one["mark"] for one in printed("aws verify", done.stdout)}
+    assert (marks["acme: signed uploads"], done.exit_code) == ("error", 1)
 
 
 def test_each_check_says_what_it_found_and_leaves_nothing_behind(site: Platform) -> None:

@@ -353,3 +353,22 @@ def test_an_unreadable_folder_hides_nothing_that_lies_beside_it(
     acme = next(bucket for bucket in facts.buckets if bucket.tenant == "acme")
     assert (acme.objects, acme.absent) == (3, 0)
     assert not facts.unread
+
+
+def test_what_is_looked_at_is_told_before_it_is_read(
+    busy: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who waits sees which part is slow."""
+    told: list[str] = []
+    counts = busy.store.counts
+
+    def slow(*asked: Any) -> Any:
+        assert told[-1] in ("the counts of Truth", "the evidence of decisions")
+        told.append("counted")
+        return counts(*asked)
+
+    monkeypatch.setattr(busy.store, "counts", slow)
+    examine(busy, progress=told.append)
+    assert told[0] == "the heartbeats of Truth"
+    assert told.index("the counts of Truth") + 1 == told.index("counted")
+    assert "buckets" in told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -28,6 +27,7 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from tests.support.clock import Clock
 from tests.support.pictures import picture
+from tests.support.printed import printed
 from tests.support.settings import changed
 from tests.support.stages import House
 
@@ -184,9 +184,10 @@ def test_the_command_tells_programs_and_keeps_its_result_where_asked(
     arguments = ["preflight", "--home", str(home), "--quick", "--json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
-    stages = json.loads(done.stdout)["stages"]
+    told = printed("preflight", done.stdout)
+    stages = told["stages"]
     assert (stages["enriched"]["ok"], stages["scored"]["ok"]) == (True, False)
-    assert json.loads(done.stdout)["jail"] == str(jail.offered())
+    assert told["jail"] == str(jail.offered())
     assert stages["scored"]["problem"] == "options: the engine `pyiqa` needs a folder of weights"
     kept = beat(platform)
     assert kept is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +26,7 @@ from parjanya_dagster.truth.models import ImageRow, Tenant
 from parjanya_dagster.truth.outcomes import Claim, Completed, Retry
 from parjanya_dagster.truth.reviews import ReviewDecision
 from tests.support.clock import Clock
+from tests.support.printed import printed
 from tests.unit.learning.world import learned
 from tests.unit.regrade.world import decide, history, regrade, rows
 
@@ -92,10 +92,12 @@ def foreseen(place: Platform, policy: policies.Policy, *tenants: str) -> dict[st
 def test_a_policy_uses_a_taste_and_only_the_decision_is_made_again(
     place: Platform, run: Callable[..., Result], clock: Clock
 ) -> None:
-    trained = run("train", "-t", "acme")
+    trained = run("train", "-t", "acme", "--json")
     assert trained.exit_code == 0, trained.output
-    assert "acme@1 is new" in trained.stdout
-    told = json.loads(run("show", "-t", "acme", "--json").stdout)
+    new = printed("taste train", trained.stdout)
+    assert (new["version"], new["new"]) == (1, True)
+    assert "acme@1" in run("show", "-t", "acme").stdout
+    told = printed("taste show", run("show", "-t", "acme", "--json").stdout)
     assert told["learned_from"]["decisions"] == 120
     assert told["held_out"]["agreement"]["share"] > 0.85
     assert told["review_load"]["expected"] <= told["review_load"]["waiting"]
@@ -133,7 +135,7 @@ def test_a_policy_uses_a_taste_and_only_the_decision_is_made_again(
     newer = published(place, 2, second)
     assert policies.diff(policy, newer).threshold_only
     assert foreseen(place, newer, "acme")["replay_from"] == {"curated": 200}
-    assert len(json.loads(run("list", "-t", "acme", "--json").stdout)) == 2
+    assert len(printed("taste list", run("list", "-t", "acme", "--json").stdout)) == 2
     assert "acme@2" in run("list", "-t", "acme").stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from parjanya_dagster.truth.requests import ClaimRequest, Reset
 from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.truth.sql import open_store
 from tests.support.clock import NOON, Clock
+from tests.support.printed import checked
 from tests.unit.regrade.world import decide, decisions, history, regrade, rows, shuffled
 
 SHARP = """name: sharp
@@ -275,7 +277,7 @@ def test_the_preview_says_what_happens_and_changes_nothing(place: Platform) -> N
     assert said["replay_from"] == {"curated": 80}
     done = regrade(place, "default@2", "acme", "bolt")
     decide(place)
-    found = report(place.store, done)
+    found = checked("regrade", json.loads(json.dumps(report(place.store, done))))
     assert found["same_verdict"] == said["same_verdict"]
     assert [(f["before"], f["after"], f["images"]) for f in found["flips"]] == [
         (f["before"], f["after"], f["images"]) for f in said["flips"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +21,7 @@ from parjanya_dagster.release.create import Begun, begin
 from parjanya_dagster.release.diverse import farthest_first
 from parjanya_dagster.release.items import Item
 from parjanya_dagster.release.options import Options
+from tests.support.printed import printed
 from tests.support.releases import PICTURES
 
 
@@ -102,7 +102,7 @@ def test_a_diverse_release_needs_vectors_and_is_the_same_again(
         app, ["release", "coverage", "few@1", "-t", "acme", "--within", "0.0", "--json", "--home",
               str(decided.settings.home)]
     )  # fmt: skip
-    told = json.loads(program.stdout)
+    told = printed("release coverage", program.stdout)
     assert (told["images"], told["within"], len(told["farthest"])) == (8, 3, 5)
 
 

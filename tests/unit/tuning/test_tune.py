@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.reviews import ReviewDecision
 from parjanya_dagster.tuning.tune import next_version
 from tests.support.clock import Clock
+from tests.support.printed import printed
 from tests.unit.regrade.world import history, rows
 
 IMAGES = 150
@@ -66,7 +66,8 @@ def test_thresholds_that_people_ask_for_are_proposed_and_published_by_a_person(
     assert rows(platform, "acme") == before
     assert "default-acme@1" not in platform.registry.published()
 
-    body = json.loads(run("tune", "-t", "acme", "--policy", "default@3", "--json").stdout)
+    tuned = run("tune", "-t", "acme", "--policy", "default@3", "--json").stdout
+    body = printed("policy tune", tuned)
     rules = {rule["rule"]: rule for rule in body["rules"]}
     assert 45 < rules["poor_quality"]["learned"]["threshold"] < 55
     assert body["saved"]["interval"][0] > 0
@@ -87,6 +88,8 @@ def test_few_decisions_and_those_that_agree_with_the_policy_propose_nothing(
 ) -> None:
     history(platform, {"acme": 60}, "default@2")
     clock.pass_by(60)
+    few = printed("policy tune", run("tune", "-t", "acme", "--json").stdout)
+    assert (few["proposed"], few["preview"]) == (None, None)
     file = tmp_path / "next.yaml"
     told = run("tune", "-t", "acme", "--policy", "default@2", "--write", str(file))
     assert told.exit_code == 1
