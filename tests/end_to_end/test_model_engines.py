@@ -34,7 +34,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         engines__enricher="transformers",
         vlm__model=str(model),
         vlm__visual_tokens="64",
-        vlm__prompt="default@1",  # random weights write as long as they may
+        vlm__prompt=tiny_models.BRIEF,
+        vlm__prompts=str(tiny_models.write_brief_prompt(folder / "prompts")),
         vlm__answer_mass="0",  # random weights prefer no letter
         engines__device="cpu",
         engines__scorer="pyiqa",
@@ -98,7 +99,7 @@ def test_the_evidence_says_which_engine_model_revision_and_prompt(instance: Inst
         assert (enriched.engine, enriched.determinism) == ("transformers", "numerical")
         assert enriched.model.startswith("model@sha256:")
         assert enriched.revision.startswith("sha256:")
-        assert enriched.body["prompt"] == "default@1"
+        assert enriched.body["prompt"] == tiny_models.BRIEF
         assert list(enriched.body["probabilities"]) == list(LABELS)
         assert sum(enriched.body["probabilities"].values()) == pytest.approx(1.0, abs=1e-4)
         assert scored.engine == "pyiqa"

@@ -28,6 +28,7 @@ from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.sql import open_store
+from tests.support import tiny_models
 from tests.support.clock import Clock
 from tests.support.pictures import picture
 from tests.support.settings import changed
@@ -47,7 +48,8 @@ class Node:
                 "model": str(model),
                 "visual_tokens": 64,
                 "answer_mass": 0.0,
-                "prompt": "default@1",  # random weights write as long as they may
+                "prompt": tiny_models.BRIEF,
+                "prompts": str(tiny_models.write_brief_prompt(home.with_name("prompts"))),
             },
         )
         self.settings = changed(usual, **settings)

@@ -85,7 +85,7 @@ def test_it_clears_by_itself_once_the_folder_is_whole(node: Node, tmp_path: Path
     assert {row.pipeline_status for row in node.rows()} == {"pending_iqa"}
     (row, *_) = node.rows()
     evidence = node.store.evidence([row])[row.image_id]["enriched"]
-    assert (evidence.engine, evidence.body["prompt"]) == ("transformers", "default@1")
+    assert (evidence.engine, evidence.body["prompt"]) == ("transformers", tiny_models.BRIEF)
 
 
 def test_another_engine_does_not_inherit_the_finding(node: Node) -> None:

@@ -1,7 +1,7 @@
-"""Which tests one process of xdist takes together: those of a module, and of some folders.
+"""Which tests one process of xdist takes together: those of a module, and all that load models.
 
-What the tests of such a folder import and load once for their process takes longer than most of
-them: torch, transformers and pyiqa for eight seconds of it.
+What these import once for their process takes longer than most of them: torch, transformers and
+pyiqa for eight seconds of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-TOGETHER = ("tests/unit/gpu_ops/",)
+MODELS = (
+    "tests/end_to_end/test_model_engines.py",
+    "tests/incidents/test_h_a_model_folder_without_its_processor.py",
+    "tests/incidents/test_i_weights_truncated.py",
+    "tests/incidents/test_j_the_gpu_is_missing.py",
+    "tests/unit/gpu_ops/",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -22,7 +28,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            together = (folder for folder in TOGETHER if nodeid.startswith(folder))
-            return next(together, super()._split_scope(nodeid))
+            return "models" if nodeid.startswith(MODELS) else super()._split_scope(nodeid)
 
     return Scheduling(config, log)

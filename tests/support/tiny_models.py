@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from gpu_ops.torchvision_cure import cure
+from gpu_ops.vlm import prompts
 
 Family = Literal["qwen2_5_vl", "qwen3_vl"]
 FAMILIES: tuple[Family, ...] = ("qwen2_5_vl", "qwen3_vl")
@@ -22,6 +24,9 @@ SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<
 PIECE = (
     r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"""
 )
+
+BRIEF = "brief@1"
+"""The published prompt, and an answer of few tokens: random weights write as long as they may."""
 
 # The shape of the published templates, without their tools and videos.
 CHAT_TEMPLATE = (
@@ -83,6 +88,16 @@ def build(family: Family, folder: Path, *, seed: int = 0, served: bool = False) 
         incline(model, tokens)
     model.save_pretrained(folder)
     processor(family, vision["patch_size"], tokens).save_pretrained(folder)
+    return folder
+
+
+def write_brief_prompt(folder: Path) -> Path:
+    """Write the prompt `BRIEF` into a folder of prompts, which is made, and return the folder."""
+    published = files(prompts).joinpath("default@1.yaml").read_text()
+    brief = published.replace("max_tokens: 192", "max_tokens: 24")
+    assert brief != published
+    folder.mkdir()
+    (folder / f"{BRIEF}.yaml").write_text(brief)
     return folder
 
 
