@@ -24,8 +24,8 @@ from parjanya_dagster.platform import Platform, open_platform
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.truth.sql import open_store
 from tests.support import browser as chrome
+from tests.support import lines, servers
 from tests.support import radosgw as rgw
-from tests.support import servers
 from tests.support.clock import Clock
 from tests.support.mailbox import Cloud, open_mailbox
 from tests.support.missing import missing
@@ -100,6 +100,11 @@ def decided(decided_home: Path, tmp_path: Path, clock: Clock) -> Iterator[Platfo
     shutil.copytree(decided_home, home)
     with platform_in(home, clock) as platform:
         yield platform
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lines_go_to_standard_error() -> None:
+    lines.to_standard_error()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,6 +17,7 @@ from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
 from tests.support.clock import Clock
+from tests.support.lines import to_standard_error
 from tests.support.settings import changed
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -27,7 +28,7 @@ def lines(platform: Platform) -> Iterator[Lines]:
     output = io.StringIO()
     logs.configure(platform.settings, output)
     yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
-    structlog.reset_defaults()
+    to_standard_error()
 
 
 def with_coordinates() -> bytes:
@@ -80,7 +81,7 @@ def test_file_names_are_written_only_where_the_settings_ask_for_them(
     log = structlog.get_logger("test")
     log.warning("x", key="incoming/anna.jpg", error="cannot read incoming/tage buch/anna.jpg: EIO")
     log.warning("y", latitude=52.5, coordinates=(1, 2), gps="here")
-    structlog.reset_defaults()
+    to_standard_error()
     assert ("anna" in output.getvalue()) is names
     assert "52.5" not in output.getvalue()
     assert "here" not in output.getvalue()
@@ -108,7 +109,7 @@ def test_a_terminal_gets_readable_lines(platform: Platform) -> None:
     output = Terminal()
     logs.configure(platform.settings, output)
     structlog.get_logger("test").info("hello", image="abc")
-    structlog.reset_defaults()
+    to_standard_error()
     with pytest.raises(json.JSONDecodeError):
         json.loads(output.getvalue())
     assert "hello" in output.getvalue()
