@@ -47,7 +47,6 @@ class EmbeddedEnricher:
         self._photograph = photograph.load()
         self._backbone = backbone.Backbone()
         self._reader = text.TextReader(overlays)
-        self._glance = text_detector.load()
         self._overlays = overlays
 
     @cached_property
@@ -58,7 +57,7 @@ class EmbeddedEnricher:
         parts += [str(text.MAX_PLACES)]
         parts += [sha256_of(path) for path in readers] + [onnx_folding.VERSION]
         parts += [backbone.VERSION, str(backbone.AREA), weights.identifier("backbone")]
-        parts += [self._photograph.identifier, self._glance.identifier]
+        parts += [self._photograph.identifier, text_detector.load().identifier]
         models = [self._photograph.identifier, self._model.identifier]
         models += [Path(backbone.FILE).stem, *(path.stem for path in readers)]
         if self._tagger:
