@@ -77,7 +77,7 @@ def rotated(image: Image.Image, orientation: int) -> bytes:
 
 def animated(image: Image.Image, frames: int = 6) -> bytes:
     """A GIF that pans over the image."""
-    small = image.resize((360, 240), Image.Resampling.LANCZOS)
+    small = image.resize((360, 240), Image.Resampling.LANCZOS).quantize()  # once for all frames
     cuts = [small.crop((i * 10, 0, i * 10 + 300, 240)) for i in range(frames)]
     return encoded(cuts[0], "GIF", save_all=True, append_images=cuts[1:], duration=120, loop=0)
 

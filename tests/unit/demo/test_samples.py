@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ CATEGORIES = {
     "infographic",
     "illustration",
 }
+
+FEW = 4
+"""Drawings that are made anew."""
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +140,9 @@ def test_a_dng_develops_to_the_photograph_it_was_made_from(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(samples):
-    first = [s.data for s in samples if s.source == "demo/drawings.py"]
-    assert first == [drawing.data for drawing in drawings(7)]
-    assert any(one != other.data for one, other in zip(first, drawings(8), strict=True))
+    first = [s.data for s in samples if s.source == "demo/drawings.py"][:FEW]
+    assert first == [drawing.data for drawing in islice(drawings(7), FEW)]
+    assert any(one != other.data for one, other in zip(first, drawings(8), strict=False))
 
 
 def test_writing_replaces_an_older_set_and_lists_every_file(tmp_path):
