@@ -14,7 +14,7 @@ import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,10 @@ def dagster_reads_its_migrations_once() -> Iterator[None]:
 def services_of_aws_are_read_once() -> Iterator[None]:
     """A loader keeps what it has read, and each session of botocore has a loader of its own.
 
-    So it is with the rules for endpoints, and with the other names of events.
+    So it is with the rules for endpoints, and with the other names of events. The parts of a
+    client's name are cleaned once, and not twice for each request.
     """
-    from botocore import endpoint_provider, hooks, loaders, regions, session
+    from botocore import endpoint_provider, hooks, loaders, regions, session, useragent
 
     begin, names = hooks.EventAliaser.__init__, dict[str, str]()
     providers: dict[tuple[int, ...], Any] = {}
@@ -92,6 +93,8 @@ def services_of_aws_are_read_once() -> Iterator[None]:
         patch.setattr(hooks.EventAliaser, "__init__", begin_knowing)
         patch.setattr(hooks, "accepts_kwargs", accepts_kwargs)
         patch.setattr(regions, "EndpointProvider", provider)
+        cleaned = lru_cache(1000)(useragent.sanitize_user_agent_string_component)
+        patch.setattr(useragent, "sanitize_user_agent_string_component", cleaned)
         yield
 
 
