@@ -5,7 +5,7 @@ otherwise, at each commit. What was imported is left alone by the collector of c
 compiles a statement once for all SQLite databases of a process, and not once for each. Dagster
 reads its ninety migrations once for each of its three storages, and not for each instance. The
 client of AWS reads the description of a service once, and not for each client. A client of HTTP
-reads the certificates of those it trusts once.
+reads the certificates of those it trusts once, and so does a client of AWS.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def services_of_aws_are_read_once() -> Iterator[None]:
     So it is with the rules for endpoints, and with the other names of events. The parts of a
     client's name are cleaned once, and not twice for each request.
     """
-    from botocore import endpoint_provider, hooks, loaders, regions, session, useragent
+    from botocore import endpoint_provider, hooks, httpsession, loaders, regions, session, useragent
 
     begin, names = hooks.EventAliaser.__init__, dict[str, str]()
     providers: dict[tuple[int, ...], Any] = {}
@@ -95,6 +95,8 @@ def services_of_aws_are_read_once() -> Iterator[None]:
         patch.setattr(regions, "EndpointProvider", provider)
         cleaned = lru_cache(1000)(useragent.sanitize_user_agent_string_component)
         patch.setattr(useragent, "sanitize_user_agent_string_component", cleaned)
+        context = cache(httpsession.create_urllib3_context)
+        patch.setattr(httpsession, "create_urllib3_context", context)
         yield
 
 
