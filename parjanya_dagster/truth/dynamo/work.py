@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
@@ -50,10 +50,16 @@ class Work(Histories, Holding):
     _seen = NOTHING_SEEN
 
     def due(
-        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+        self,
+        now: float,
+        stages: Sequence[str] | None = None,
+        *,
+        exact: bool = False,
+        batches: Collection[str] | None = None,
     ) -> list[DueBatch]:
         wanted = {str(WAITS_FOR[stage]) for stage in stages} if stages is not None else {""}
-        places = [(group, status) for status in sorted(wanted) for group in keys.groups()]
+        groups = keys.groups() if batches is None else sorted({*map(keys.group, batches)})
+        places = [(group, status) for status in sorted(wanted) for group in groups]
         found = self.wire.each(
             lambda place: queue.lines(self.wire, place[0], now, status=place[1], whole=exact),
             places,
@@ -63,6 +69,8 @@ class Work(Histories, Holding):
         cut: set[queue.Of] = set()
         for line in chain.from_iterable(found):
             of = keys.line_of(line.head)
+            if batches is not None and of[1] not in batches:
+                continue
             if line.due:
                 rows[of] += line.due
                 oldest[of] = min(line.oldest, oldest.get(of, line.oldest))
@@ -71,7 +79,7 @@ class Work(Histories, Holding):
         rows.update(self._about({of: rows[of] for of in cut}, rows))
         for row in self._lapsed(now):
             of = str(row.pipeline_status), row.batch
-            if stages is None or of[0] in wanted:
+            if (stages is None or of[0] in wanted) and (batches is None or of[1] in batches):
                 since = now if row.due_at is None else row.due_at
                 rows[of] += 1
                 oldest[of] = min(since, oldest.get(of, since))
