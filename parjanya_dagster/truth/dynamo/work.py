@@ -134,18 +134,18 @@ class Work(Histories, Holding):
     ) -> list[ImageRow]:
         statuses = {str(WAITS_FOR[stage]) for stage in stages}
         places = [
-            _line(WAITS_FOR[stage], batch, suspect)
+            [_line(WAITS_FOR[stage], batch, suspect) for suspect in (False, True)]
             for stage in stages
             for batch in dict.fromkeys(batches)
-            for suspect in (False, True)
         ]
+        seen: queue.Seen = {}
         rows: list[ImageRow] = []
         for start in range(0, len(places), THREADS):
             if len(rows) >= limit:
                 break
             streams = [
-                self._candidates(line, limit + SPARE, now)
-                for line in places[start : start + THREADS]
+                chain.from_iterable(self._candidates(one, limit + SPARE, now, seen) for one in pair)
+                for pair in places[start : start + THREADS]
             ]
             heads = self.wire.each(lambda stream: list(islice(stream, limit)), streams)
             named = chain.from_iterable(map(chain, heads, streams))
@@ -167,8 +167,9 @@ class Work(Histories, Holding):
         if request.limit <= 0 or not request.batches:
             return []
         self._expire(now, request.limit, frozenset(request.batches))
-        rows = self._take(request, False, now)
-        if not rows and self._any_suspect(request, now):
+        seen: queue.Seen = {}
+        rows = self._take(request, False, now, seen=seen)
+        if not rows and self._any_suspect(request, now, seen):
             # A row that was in flight in a crash goes alone.
             rows = self._take(replace(request, limit=1), True, now, self._oldest_calm(request, now))
         return [
@@ -176,10 +177,12 @@ class Work(Histories, Holding):
             for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id))
         ]
 
-    def _any_suspect(self, request: ClaimRequest, now: float) -> bool:
+    def _any_suspect(self, request: ClaimRequest, now: float, seen: queue.Seen) -> bool:
         status = WAITS_FOR[request.stage]
         places = [_line(status, batch, True) for batch in dict.fromkeys(request.batches)]
-        heads = self.wire.each(lambda line: next(self._candidates(line, 1, now), None), places)
+        heads = self.wire.each(
+            lambda line: next(self._candidates(line, 1, now, seen), None), places
+        )
         return any(head is not None for head in heads)
 
     def _oldest_calm(self, request: ClaimRequest, now: float) -> float:
@@ -195,7 +198,12 @@ class Work(Histories, Holding):
         return min((since for head in heads if head for since in head[1:]), default=now)
 
     def _take(
-        self, request: ClaimRequest, suspect: bool, now: float, due_by: float | None = None
+        self,
+        request: ClaimRequest,
+        suspect: bool,
+        now: float,
+        due_by: float | None = None,
+        seen: queue.Seen | None = None,
     ) -> list[ImageRow]:
         """Lease rows of a request, one batch after the other, each by a conditional write."""
         due_by = now if due_by is None else due_by
@@ -206,7 +214,7 @@ class Work(Histories, Holding):
         for start in range(0, len(wanted), THREADS):
             group = wanted[start : start + THREADS]
             places = [_line(status, batch, suspect) for batch in group]
-            streams = [self._candidates(line, page, due_by) for line in places]
+            streams = [self._candidates(line, page, due_by, seen) for line in places]
             heads = self.wire.each(lambda stream: list(islice(stream, page)), streams)
             for stream, head in zip(streams, heads, strict=True):
                 # Others may have taken all of these, whatever the index says. More are behind them.
@@ -219,10 +227,12 @@ class Work(Histories, Holding):
                     return taken
         return taken
 
-    def _candidates(self, line: tuple[str, str], page: int, now: float) -> Iterator[str]:
+    def _candidates(
+        self, line: queue.Place, page: int, now: float, seen: queue.Seen | None = None
+    ) -> Iterator[str]:
         """Rows that may be had: what the index says, the longest due first, then our own latest."""
         named: set[str] = set()
-        for image_id, _ in queue.head(self.wire, line, now, page):
+        for image_id, _ in queue.head(self.wire, line, now, page, seen):
             named.add(image_id)
             yield image_id
         yield from (one for one in self.recent.due(line[1], now) if one not in named)
@@ -434,7 +444,7 @@ class Work(Histories, Holding):
         return list(chain.from_iterable(self.wire.each(read, wanted)))
 
 
-def _line(status: str, batch: str, suspect: bool) -> tuple[str, str]:
+def _line(status: str, batch: str, suspect: bool) -> queue.Place:
     """Where the queue has rows of a batch: the partition, and what their sort keys begin with."""
     return keys.group(batch), keys.line(status, batch, suspect)
 
