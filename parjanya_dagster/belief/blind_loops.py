@@ -39,11 +39,18 @@ def clear(store: Store, loop: str) -> None:
 
 
 @contextmanager
-def noted(store: Store, loop: str, now: float) -> Iterator[None]:
-    """Note an error that ends the block, and raise it again. Without an error, clear the note."""
+def noting(store: Store, loop: str, now: float) -> Iterator[None]:
+    """Note an error that ends the block, and raise it again."""
     try:
         yield
     except ParjanyaError as error:
         note(store, loop, now, error)
         raise
+
+
+@contextmanager
+def noted(store: Store, loop: str, now: float) -> Iterator[None]:
+    """Note an error that ends the block, and raise it again. Without an error, clear the note."""
+    with noting(store, loop, now):
+        yield
     clear(store, loop)

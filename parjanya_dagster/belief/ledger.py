@@ -1,7 +1,8 @@
 """Counts of what was done: books of runs, and the ledgers that they are folded into.
 
-The process of a run writes its book beside its heartbeat, one book per stage. When the run has
-ended, the reconciler folds the book into the ledgers of its tenants and its job, and then drops it.
+The process of a run writes its book beside its heartbeat, one for all of its stages. When the run
+has ended, the reconciler folds the book into the ledgers of its tenants and its job, and then drops
+it.
 A ledger names the books it has taken in, so a crash between the two steps counts nothing twice.
 These are numbers for people and alerts. What is true of one image is in its events.
 """

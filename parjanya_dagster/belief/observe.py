@@ -41,7 +41,8 @@ def observe(
     """
     # Truth before Belief: work that finishes in between is seen as covered, not as due twice.
     due = tuple(store.due(now) if due is None else due)
-    refused = refusing.waiting(store.heartbeats(BLIND), now)
+    blind = store.heartbeats(BLIND)
+    refused = refusing.waiting(blind, now)
     paused = manifest_pauses.waiting(store.heartbeats(MANIFEST), now)
     stale = tuple(
         batch
@@ -93,6 +94,7 @@ def observe(
         pulses=frozenset(pulses),
         totals=last.totals if last else {},
         unfit=unfit,
+        blind=frozenset(name.partition(":")[2] for name in blind),
     )
 
 

@@ -149,3 +149,4 @@ class Snapshot:
     totals: Mapping[str, float] = field(default_factory=dict)  # counted by the reconciler so far
     held: frozenset[str] = frozenset()  # batches for which a backfill makes the runs
     unfit: Mapping[str, Unfit] = field(default_factory=dict)  # stage -> its failing preflight
+    blind: frozenset[str] = frozenset()  # what was noted that cannot be read or written

@@ -52,7 +52,7 @@ def runner_of(context: AssetExecutionContext, platform: Platform) -> StageRunner
             announce=announce,
         )
         _runners[run.run_id] = runner
-        atexit.register(runner.kept.give_back)  # where the run is stopped between two stages
+        atexit.register(runner.leave)  # where the run is stopped between two stages
     return _runners[run.run_id]
 
 

@@ -3,6 +3,9 @@
 A thread writes a heartbeat for as long as the process is at a stage, whether it loads a model,
 works or writes manifests. A run that has had no outcome for too long ends itself: its rows are
 freed when their leases expire. Then they are claimed one by one, so the one that hung it is found.
+
+Each sign is paid for on DynamoDB. So that a stage is reached or left is told at once only where the
+last sign is not of a moment ago, or no other will follow.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 from parjanya_dagster.belief.snapshot import Phase
@@ -24,7 +28,7 @@ from parjanya_dagster.truth.store import Heartbeats, Measurements
 log = get_logger(__name__)
 FEWEST = 5  # rows from which the seconds per row are worth noting
 NEW = 0.3  # weight of the newest measurement
-BRIEF = 2.0  # seconds for which finishing a stage is not worth a sign of its own
+BRIEF = 2.0  # seconds for which what a run does is not worth a sign of its own
 HUNG = 75  # exit status of a run that ended itself
 
 
@@ -33,12 +37,20 @@ def _end() -> None:
     os._exit(HUNG)
 
 
+@dataclass(slots=True)
+class Told:
+    """When a run gave its last sign that Truth has. Stages of one run share it."""
+
+    at: float = float("-inf")
+
+
 class RunHeartbeat:
     """Heartbeats of a run, from a thread, for as long as the block over one stage lasts.
 
     `silence` and `stall` in seconds: the run counts as dead after so long without a sign, and
-    ends itself after so long without an outcome. `brief`: seconds that finishing takes at least,
-    if it is told.
+    ends itself after so long without an outcome. `brief`: seconds for which the last sign may stand
+    though the run has gone on. `told`: what this process said at stages before. `then`: the stage
+    that this process is sure to run next. Empty: none.
     """
 
     def __init__(
@@ -53,10 +65,13 @@ class RunHeartbeat:
         end: Callable[[], None] = _end,
         book: Book | None = None,
         brief: float = BRIEF,
+        told: Told | None = None,
+        then: str = "",
     ) -> None:
         self._store, self._name, self._stage, self._clock = store, f"{RUN}:{run_id}", stage, clock
         self._every, self._brief, self._stall, self._end = silence / 8, brief, stall, end
         self._book = book
+        self._told, self._then = told or Told(), then
         self._phase = Phase.WORKING
         self._progress_at = clock()
         self._done, self._turned = threading.Event(), threading.Event()
@@ -80,14 +95,17 @@ class RunHeartbeat:
 
     def beat(self) -> None:
         """Give one sign. A store that does not answer is not this run's death."""
+        at = self._clock()
         try:
             self._store.beat(
                 self._name,
-                self._clock(),
+                at,
                 {"stage": self._stage, "phase": self._phase, "progress_at": self._progress_at},
             )
         except Exception as error:
             log.warning("heartbeat_not_written", error=str(error))
+        else:
+            self._told.at = at
 
     def watch(self) -> None:
         """End the process where it has hung."""
@@ -97,7 +115,10 @@ class RunHeartbeat:
             self._end()
 
     def __enter__(self) -> RunHeartbeat:
-        self.beat()
+        if self._just_told():
+            self._turned.set()  # the thread tells it, unless the stage is left a moment later
+        else:
+            self.beat()
         self._thread.start()
         return self
 
@@ -110,18 +131,23 @@ class RunHeartbeat:
         self._done.set()
         self._turned.set()
         self._thread.join()
+        goes_on = bool(self._then) and error is None
         if self._book is not None:
-            self._book.write(closed=True)
+            self._book.leave(goes_on)
         self._phase = Phase.LEFT
         self.progress()
-        self.beat()
+        if not (goes_on and self._just_told()):
+            self.beat()
+
+    def _just_told(self) -> bool:
+        return 0 <= self._clock() - self._told.at < self._brief
 
     def _run(self) -> None:
         while not self._done.is_set():
             if self._turned.wait(self._every):
-                self._turned.clear()
                 if self._done.wait(self._brief):
                     return
+                self._turned.clear()
             self.watch()
             self.beat()
             if self._book is not None:

@@ -181,7 +181,7 @@ class Worker:
                     rows = most(self._lane, stage, along=assignment.along)
                     runner.run(stage, assignment.batches, stop=stop, most=rows, then=then)
         finally:
-            runner.kept.give_back()  # where it was stopped
+            runner.leave()  # where it was stopped
 
     def _answers_for(self, assignment: Assignment, stopped: bool) -> list[str]:
         """The stages that a message waits for: the lane's own. What only goes along and did not is

@@ -1,4 +1,4 @@
-"""The book that a run keeps at a stage: outcomes and seconds by tenant, and how it started."""
+"""The book that a run keeps: outcomes and seconds by stage and tenant, and how it started."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from parjanya_dagster.truth.records import RunBook
 from parjanya_dagster.truth.store import Ledgers
 
 log = get_logger(__name__)
+UNSAID = 2.0  # seconds of work of which a process that dies may take the numbers with it
 BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # seconds, of how long a start took
 
 
@@ -23,18 +24,41 @@ def gpu_attached(devices: Path = Path("/dev")) -> bool:
 
 
 class Book:
-    """Amounts of one run at one stage. They only grow, so whoever reads them may take differences.
+    """Amounts of one run, stage after stage. They only grow, so whoever reads them may take
+    differences.
 
-    Seconds are shared out among tenants by the rows each had since the last writing.
+    Seconds are shared out among tenants by the rows each had since the last writing. Tell it `at`
+    which stage it begins: that is its name.
     """
 
-    def __init__(self, store: Ledgers, run_id: str, stage: str, clock: Clock, *, gpu: bool) -> None:
-        self._store, self._run_id, self._stage, self._clock = store, run_id, stage, clock
-        self._gpu = gpu
-        self._accounts: dict[str, Counter[str]] = {}
+    def __init__(self, store: Ledgers, run_id: str, clock: Clock, *, gpu: bool) -> None:
+        self._store, self._run_id, self._clock, self._gpu = store, run_id, clock, gpu
+        self._closed = True  # until something is counted
+
+    def at(self, stage: str) -> None:
+        """Count what is done at this stage from now on, in `tally`. What has been closed is another
+        book."""
+        if self._closed:
+            self._first, self._accounts = stage, dict[str, Counter[str]]()
+            self._closed, self._said_at = False, self._clock()
+        self._stage = stage
         self._seen: Counter[tuple[str, ...]] = Counter()
         self._worked = self._held = 0.0
         self.tally = Tally()
+
+    def leave(self, goes_on: bool) -> None:
+        """The stage is over. `goes_on`: this process is sure to run another one, with this book."""
+        if not goes_on:
+            self.close()
+        elif self._clock() - self._said_at >= UNSAID:
+            self.write()
+        else:
+            self._enter()
+
+    def close(self) -> None:
+        """No more will be counted, if it was not closed before."""
+        if not self._closed:
+            self.write(closed=True)
 
     def started(self, job: str, phases: Mapping[str, float]) -> None:
         """Note how long the run took to start: seconds by phase, in the form of a histogram."""
@@ -49,14 +73,15 @@ class Book:
     def write(self, closed: bool = False) -> None:
         """Bring the book up to date. A store that does not answer costs numbers, not work."""
         self._enter()
+        self._closed, self._said_at = closed, self._clock()
         try:
             self._store.write_book(
                 RunBook(
                     run_id=self._run_id,
-                    stage=self._stage,
+                    stage=self._first,
                     accounts={name: dict(amounts) for name, amounts in self._accounts.items()},
                     closed=closed,
-                    at=self._clock(),
+                    at=self._said_at,
                 )
             )
         except Exception as error:

@@ -76,6 +76,7 @@ def report_cold_start(
     resources: StageResources, *, ledger_id: str, job: str, phases: Mapping[str, float]
 ) -> None:
     """Count how long the process took to be ready: seconds by phase, under the lane's job."""
-    book = Book(resources.store, ledger_id, "start", resources.clock, gpu=False)
+    book = Book(resources.store, ledger_id, resources.clock, gpu=False)
+    book.at("start")
     book.started(job, phases)
     book.write(closed=True)

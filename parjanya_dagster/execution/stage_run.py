@@ -15,7 +15,7 @@ from parjanya_dagster.belief import manifest_pauses, refusing
 from parjanya_dagster.belief.tags import MANIFEST
 from parjanya_dagster.errors import ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.garbage_collection import seldom
-from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
+from parjanya_dagster.execution.heartbeat import RunHeartbeat, Told, note_pace
 from parjanya_dagster.execution.kept import TOLD, Kept
 from parjanya_dagster.execution.manifest import Contents, contents, write_manifest
 from parjanya_dagster.execution.notice import Notice
@@ -61,12 +61,13 @@ class StageRunner:
     resources: StageResources
     run_id: str  # evidence and events name it
     owner: str  # of the claims
-    ledger_id: str  # names what is counted. Never used twice, as the id of a message may be
     job: str  # under which seconds of starting are counted
     stages: tuple[str, ...] = ()  # of its lane, in order
     vectors: Vectors
     work: Work | None = None  # None: the stages' own
     kept: Kept  # rows between two stages
+    book: Book  # what is counted
+    told: Told  # what signs of life have said
     notice: Notice  # that this process is told to end
 
     @classmethod
@@ -85,6 +86,7 @@ class StageRunner:
     ) -> StageRunner:
         """Record what this process is, then be ready to run stages. Nothing is claimed yet.
 
+        `ledger_id`: names what is counted. Never used twice, as the id of a message may be.
         `owner`: of the claims, of this process alone (`truth.holders`). Empty: the run is.
         `notice`: who hears that the process is told to end; None: nobody does yet.
 
@@ -95,7 +97,6 @@ class StageRunner:
             resources=resources,
             run_id=run_id,
             owner=owner or run_id,
-            ledger_id=ledger_id,
             job=job,
             stages=lane.reach,
             vectors=Vectors(resources=resources, run_id=run_id),
@@ -103,8 +104,15 @@ class StageRunner:
             kept=Kept(
                 resources.store, owner or run_id, resources.clock, resources.settings.runs.lease
             ),
+            book=Book(resources.store, ledger_id, resources.clock, gpu=gpu_attached()),
+            told=Told(),
             notice=notice or Notice(resources.settings.runs.stop_timeout),
         )
+
+    def leave(self) -> None:
+        """No other stage is run in this process. What is kept is handed back."""
+        self.kept.give_back()
+        self.book.close()
 
     def run(
         self,
@@ -130,7 +138,8 @@ class StageRunner:
         """
         resources = self.resources
         settings, store, clock = resources.settings, resources.store, resources.clock
-        book = Book(store, self.ledger_id, stage, clock, gpu=gpu_attached())
+        book = self.book
+        book.at(stage)
         heartbeat = RunHeartbeat(
             store,
             self.run_id,
@@ -139,6 +148,8 @@ class StageRunner:
             silence=settings.runs.silence,
             stall=settings.runs.stall,
             book=book,
+            told=self.told,
+            then=then,
         )
         seldomly = seldom() if stage == DECIDING else nullcontext()
         with self._keeping(stage), spans.stage_of(self.run_id, stage) as noted, heartbeat, seldomly:

@@ -143,7 +143,8 @@ def work_off(
                 if not claims:
                     break
                 few = (not ours and len(claims) < size) or 0 < most <= tally.rows + len(claims)
-                last = _yes if few else partial(_none_waits, store, work.stage, batches, clock)
+                asked = _Asked(partial(_none_waits, store, work.stage, batches, clock))
+                last = _yes if few else asked
                 keep = partial(_keep, kept, work.stage, last) if keeps else _no
                 with kept.working_on(claims):
                     _one_batch(store, work, claims, owner, pace, clock, tally, kept, keep, notice)
@@ -156,6 +157,8 @@ def work_off(
         loaded += loading
         tally.load_seconds += loading
         tally.image_seconds -= loading
+        if ours and asked.answer and not kept.waits_for(work.stage):
+            break  # nothing else waits: a claim would ask the same again
         # A claim should last about its commit intervals and no longer, so a crash costs little.
         spent = max(clock() - started - loading, 1e-6)
         lasting = int(len(claims) * pace.seconds * pace.intervals / spent)
@@ -163,6 +166,18 @@ def work_off(
         if most:
             size = min(size, most - tally.rows)
     return tally
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question, and what was answered when it was last asked."""
+
+    question: Callable[[], bool]
+    answer: bool = False
+
+    def __call__(self) -> bool:
+        self.answer = self.question()
+        return self.answer
 
 
 def _yes() -> bool:

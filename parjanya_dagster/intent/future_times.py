@@ -15,7 +15,7 @@ from parjanya_dagster.truth.transitions import HOUR, Rules
 log = get_logger(__name__)
 TRUSTED = 60.0  # seconds by which our clock may differ from Truth's while we correct times by it
 MOST = 2000  # rows at once
-EVERY = 60.0  # seconds from one look to the next: such rows are due hours from now
+EVERY = 600.0  # seconds from one look to the next: such rows are due hours from now
 
 
 def too_late(now: float, lease: float) -> float:
@@ -24,8 +24,8 @@ def too_late(now: float, lease: float) -> float:
 
 
 def may_be_looked_for(now: float, last: float | None) -> bool:
-    """Whether it is time for a look, by when the last reconciliation was. The first one of a minute
-    looks, so that nobody must remember when that was."""
+    """Whether it is time for a look, by when the last reconciliation was. The first one of ten
+    minutes looks, so that nobody must remember when that was."""
     return last is None or now // EVERY != last // EVERY
 
 

@@ -130,7 +130,8 @@ class Loop:
         """Wait until what is due stands still for a moment, so that a burst goes into one run.
 
         It is enough that one tenant's does that has something new since `before`: it does not wait
-        for another's burst.
+        for another's burst. What comes elsewhere meanwhile, while this stands still, is the next
+        pass's.
         """
         began = self.clock()
         due = self.store.due(began)
@@ -140,7 +141,8 @@ class Loop:
             if left <= 0:
                 break
             self.pause(max(left, self.timing.settle / 2))  # each look is paid for on DynamoDB
-            due = self.store.due(self.clock())
+            if self.store.due(self.clock(), batches={one.batch for one in due}) != due:
+                due = self.store.due(self.clock())
             still.look(due, self.clock())
         return due
 

@@ -71,8 +71,10 @@ def reconcile(
     if expired_leases:
         due = None  # of rows whose lease ran out some have failed for that
     store.fold_counts()
-    with blind_loops.noted(store, RECONCILER, started):
+    with blind_loops.noting(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap, due)
+    if RECONCILER in snapshot.blind:
+        blind_loops.clear(store, RECONCILER)
     # Never one that Dagster has seen, even where Truth was restored from a backup.
     generation = max(snapshot.generation + 1, int(started))
     planned = plan(snapshot, lanes, limits, generation)

@@ -148,9 +148,10 @@ def release_hold(store: Holds, regrade: Regrade, now: float) -> None:
 
 def unattended(store: Store, now: float, after: float = 15.0) -> list[Regrade]:
     """Open regrades that nobody has advanced for a while."""
-    holds = store.holds()
+    open_ = store.open_regrades()
+    holds = store.holds() if open_ else {}
     left_alone = []
-    for regrade in store.open_regrades():
+    for regrade in open_:
         last = holds.get(regrade.replay_id)
         at = last.attended_at if last else regrade.started_at
         if abs(now - at) > after:  # from the future: by a clock that was ahead

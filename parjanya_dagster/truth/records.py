@@ -34,12 +34,12 @@ class Identified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBook:
-    """What one run has counted at one stage so far. Only its own process writes it."""
+    """What one run has counted so far, from one stage on. Only its own process writes it."""
 
     run_id: str
-    stage: str
+    stage: str  # at which it was begun
     accounts: Mapping[str, Mapping[str, float]]  # account -> what was counted -> amount
-    closed: bool  # the run has left the stage
+    closed: bool  # nothing more will be counted in it
     at: float
 
     @property

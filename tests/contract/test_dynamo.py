@@ -31,6 +31,7 @@ from parjanya_dagster.truth.dynamo import (
     pages,
     schema,
 )
+from parjanya_dagster.truth.dynamo.shelf import Shelf
 from parjanya_dagster.truth.dynamo.wire import Delete, Put
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.outcomes import Completed, Retry
@@ -326,6 +327,7 @@ def test_a_page_that_a_restored_table_lacks_costs_no_other_image_and_is_written_
         store.wire.put(keys.page(page, 0), {"said": {"B": b"of another table"}})
     else:
         store.wire.write(Delete(keys.page(page, 0)))
+    store.shelf = Shelf()  # as of a process that wrote none of it
     rows = store.rows(store.batches())
     assert [set(store.evidence(rows)[one]) for one in (image, other)] == [
         {"enriched"},
@@ -349,6 +351,7 @@ def test_the_images_of_a_commit_share_pages_that_cost_little_to_read(store: Dyna
     together = pages.read(store.wire, [page])[page]
     assert 1 < len(together) < 10
     assert codec.size(store.wire.get(keys.page(page, 0)) or {}) < 12 * 4096
+    store.shelf = Shelf()  # as of a process that wrote none of it
     requests = Requests(store.wire)
     found_ = store.evidence(store.rows(store.batches()))
     assert {image: of["validated"].body for image, of in found_.items()} == bodies

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from parjanya_dagster.truth.dynamo import DynamoStore, keys
+from parjanya_dagster.truth.dynamo import DynamoStore, changes, keys
+from parjanya_dagster.truth.dynamo.shelf import Shelf
+from parjanya_dagster.truth.dynamo.wire import Delete
+from parjanya_dagster.truth.outcomes import Claim, Retry
 from parjanya_dagster.truth.requests import Reset
 from parjanya_dagster.truth.store.paging import batch_rows
 from tests.contract.dynamo import Died, Requests
@@ -74,6 +77,34 @@ def test_a_lease_that_was_prolonged_meanwhile_stays_as_long(store: DynamoStore) 
     assert store.leases(NOON + 10) == {"worker-1": NOON + 10 + LEASE}
 
 
+# --- what it found ---
+
+
+def test_evidence_that_this_process_wrote_is_not_read(backend: Backend) -> None:
+    ours: Any = backend.open()
+    ids = arrive(ours, 2)
+    commit(ours, claim(ours))
+    rows = [row(ours, image) for image in ids]
+    requests = Requests(ours.wire)
+    known = ours.evidence(rows)
+    assert not requests.made
+    assert known.keys() == set(ids)
+    assert known == backend.open().evidence(rows)
+
+
+def test_evidence_that_the_table_lost_is_written_again(store: DynamoStore) -> None:
+    """A table that was restored may lack the page that was written last. Who finds the same asks
+    the table, whatever it wrote itself."""
+    (image,) = arrive(store, 1)
+    commit(store, claim(store))
+    (page,) = {changes.stored_of(store.wire.get(keys.image(image)) or {}).pages["validated"]}
+    store.wire.write(Delete(keys.page(page, 0)))
+    store.reset_images([image], Reset(stage="validated", reason="again"), NOON)
+    commit(store, claim(store))
+    store.shelf = Shelf()
+    assert store.evidence([row(store, image)])[image].keys() == {"validated"}
+
+
 # --- leases ---
 
 
@@ -90,6 +121,58 @@ def test_a_tick_asks_for_leases_once(backend: Backend) -> None:
     assert store.expire_leases(now) == 1
     assert store.expire_leases(now) == 0
     assert store.leases(now + 6) == {}
+
+
+def test_a_second_look_at_what_is_due_asks_where_something_was(backend: Backend) -> None:
+    store: Any = backend.open()
+    arrive(store, 2)
+    (seen,) = store.due(NOON)
+    place = keys.group(seen.batch)
+    tenants = (f"tenant{n}" for n in range(1000))
+    beside = next(one for one in tenants if keys.group(f"{one}/2025-10-09/001") == place)
+    arrive(store, 1, slug=beside)
+    requests = Requests(store.wire)
+    assert store.due(NOON, batches={seen.batch}) == [seen], "a batch beside it is left out"
+    assert requests.made == {"Query": 1}
+
+
+def test_who_finds_nothing_to_claim_has_seen_that_there_is_no_suspect(store: DynamoStore) -> None:
+    arrive(store, 2)
+    claim(store)
+    requests = Requests(store.wire)
+    assert claim(store, owner="worker-2") == []
+    assert requests.made == {"Query": 3}, "for batches, leases that ran out, and what is due"
+    assert store.due_rows(store.batches(), ["validated"], NOON, 1) == []
+    assert requests.made["Query"] == 5, "for batches, and for what is due"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_suspect_is_found_whatever_waits_before_it(backend: Backend, waits: bool) -> None:
+    other, store = backend.open(), backend.open()
+    (image,) = arrive(other, 1)
+    claim(other)
+    now = NOON + LEASE
+    assert other.expire_leases(now) == 1
+    if waits:
+        other.commit([(one, Retry("away")) for one in _claimed_anew(other, now)], now, "r")
+    found = store.due_rows(store.batches(), ["validated"], now, 5)
+    assert [one.image_id for one in found] == [image]
+    assert [one.image_id for one in claim(store, now=now)] == [image]
+
+
+def _claimed_anew(store: Any, now: float) -> list[Claim]:
+    """Another row of the same batch, which has been claimed."""
+    arrive(store, 2)
+    return claim(store, now=now)
+
+
+def test_a_suspect_that_is_not_due_yet_is_left_alone(backend: Backend) -> None:
+    other, store = backend.open(), backend.open()
+    arrive(other, 1)
+    claim(other)
+    other.expire_leases(NOON + LEASE)
+    assert claim(store) == []
+    assert store.due_rows(store.batches(), ["validated"], NOON, 5) == []
 
 
 def test_what_this_process_claims_it_sees_at_once(store: DynamoStore) -> None:

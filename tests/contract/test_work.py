@@ -59,6 +59,18 @@ def test_due_can_be_asked_for_some_stages_only(store: Store) -> None:
     assert store.due(NOON, []) == []
 
 
+def test_due_can_be_asked_for_some_batches_only(store: Store) -> None:
+    arrive(store, 3, slug="acme")
+    arrive(store, 2, slug="zeta")
+    acme, zeta = store.due(NOON)
+    assert store.due(NOON, batches={acme.batch}) == [acme]
+    assert store.due(NOON, ["validated"], batches=[zeta.batch]) == [zeta]
+    assert store.due(NOON, batches=()) == []
+    claim(store, limit=1)
+    (lapsed,) = store.due(NOON + LEASE, batches={acme.batch})
+    assert lapsed.rows == 3, "one's lease ran out, and nobody freed it yet"
+
+
 def test_due_rows_are_those_that_may_be_claimed_now_and_no_others(store: Store) -> None:
     ids = arrive(store, 4)
     carry(store, through="validated")

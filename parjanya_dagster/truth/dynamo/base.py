@@ -15,6 +15,7 @@ from parjanya_dagster.truth.dynamo.held import Held
 from parjanya_dagster.truth.dynamo.noted import Noted
 from parjanya_dagster.truth.dynamo.old_queue import STILL
 from parjanya_dagster.truth.dynamo.recent import Recent
+from parjanya_dagster.truth.dynamo.shelf import Shelf
 from parjanya_dagster.truth.dynamo.wire import Wire, Write
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.transitions import Rules
@@ -42,6 +43,7 @@ class Base:
         self.recent = Recent()
         self.noted = Noted()
         self.held = Held()
+        self.shelf = Shelf()
         wire.wrote = self._wrote
         self.rules = rules or Rules()
         self.batch_size = batch_size
@@ -102,7 +104,8 @@ class Base:
         """Write what can be written. Returns the ids of rows that changed after they were read."""
         lost: set[str] = set()
         for group in changes.share(writings):
-            said = pages.write(self.wire, [entry for one in group for entry in one.entries])
+            entries = [entry for one in group for entry in one.entries]
+            said = pages.write(self.wire, entries, self.shelf)
             while group:
                 each = changes.pointing(group, said)
                 writes: list[Write] = [write for own in each for write in own]

@@ -123,15 +123,18 @@ class Histories(Base):
             for row, evidence in said
             if row.evidence.get(evidence.stage) == evidence.fingerprint
         }
-        return set(self._found(same)) if same else set()
+        return set(self._found(same, anew=True)) if same else set()
 
     # --- where it is ---
 
-    def _found(self, wanted: Collection[Found]) -> dict[Found, Evidence]:
-        """Evidence by what it is of. Rows of a moment ago may point at the page of another."""
+    def _found(self, wanted: Collection[Found], *, anew: bool = False) -> dict[Found, Evidence]:
+        """Evidence by what it is of. Rows of a moment ago may point at the page of another.
+
+        `anew`: whether the table has it, and not what this process knows.
+        """
         pointers = self._pages_of({image_id for image_id, _, _ in wanted})
         there = {one: page for one in wanted if (page := pointers[one[0]].get(one[1]))}
-        entries = pages.read(self.wire, there.values())
+        entries = pages.read(self.wire, there.values(), None if anew else self.shelf)
         found: dict[Found, Evidence] = {}
         for one, page in there.items():
             entry = entries.get(page, {}).get(one[0])

@@ -297,6 +297,11 @@ def line(status: str, batch_key: str, suspect: bool) -> str:
     return f"{status} {batch_key} {'suspect' if suspect else 'calm'} "
 
 
+def suspects(line_: str) -> str:
+    """The line of the same rows after a crash. It lies right behind."""
+    return line(*line_of(line_), suspect=True)
+
+
 def queued(row: ImageRow, due_at: float) -> str:
     return line(row.pipeline_status, row.batch, row.suspect) + moment(due_at)
 

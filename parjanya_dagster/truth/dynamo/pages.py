@@ -22,6 +22,7 @@ from parjanya_dagster.lines import get_logger
 from parjanya_dagster.truth.dynamo import codec, keys
 from parjanya_dagster.truth.dynamo.codec import Item
 from parjanya_dagster.truth.dynamo.keys import Key
+from parjanya_dagster.truth.dynamo.shelf import Shelf
 from parjanya_dagster.truth.dynamo.wire import Wire
 from parjanya_dagster.truth.models import Event, Evidence
 from parjanya_dagster.truth.storable import storable
@@ -75,24 +76,37 @@ def bound(entries: Iterable[Entry]) -> Iterator[tuple[str, list[Entry], list[tup
         yield name, together, items
 
 
-def write(wire: Wire, entries: Sequence[Entry]) -> dict[str, Pointers]:
-    """Write pages. Returns where the row of each image is to point, by the image's id."""
+def write(wire: Wire, entries: Sequence[Entry], shelf: Shelf | None = None) -> dict[str, Pointers]:
+    """Write pages. Returns where the row of each image is to point, by the image's id.
+
+    `shelf`: where they are kept for whoever reads them soon.
+    """
     pointers: dict[str, Pointers] = {}
     puts: list[tuple[Key, Item]] = []
+    whole: dict[str, bytes] = {}
     for name, together, items in bound(entries):
         puts += items
+        whole[name] = b"".join(bytes(item["said"]["B"]) for _, item in items)
         pointers |= {one.image_id: one.pointers(name) for one in together}
     wire.put_all(puts)
+    if shelf is not None:
+        for name, page in whole.items():
+            shelf.put(name, page)
     return pointers
 
 
-def read(wire: Wire, names: Iterable[str]) -> dict[str, dict[str, Entry]]:
+def read(
+    wire: Wire, names: Iterable[str], shelf: Shelf | None = None
+) -> dict[str, dict[str, Entry]]:
     """The entries of pages, by the name of the page and the image's id.
 
     A page that is not there whole is left out. A backup of AWS is not of one moment: a table that
-    was restored from it may have a row, and not the page that was written just before.
+    was restored from it may have a row, and not the page that was written just before. `shelf`:
+    pages that need not be read.
     """
-    wanted = list(dict.fromkeys(names))
+    names = list(dict.fromkeys(names))
+    kept = {name: page for name in names if shelf and (page := shelf.get(name)) is not None}
+    wanted = [name for name in names if name not in kept]
     firsts = wire.get_all(keys.page(name, 0) for name in wanted)
     numbers = {
         name: range(1, codec.number(firsts[keys.page(name, 0)], "parts", 1))
@@ -102,10 +116,13 @@ def read(wire: Wire, names: Iterable[str]) -> dict[str, dict[str, Entry]]:
     more = wire.get_all(keys.page(name, n) for name, rest in numbers.items() for n in rest)
     items = firsts | more
     found: dict[str, dict[str, Entry]] = {}
-    for name in wanted:
+    for name in names:
         try:
-            parts = [items[keys.page(name, n)]["said"]["B"] for n in (0, *numbers.get(name, ()))]
-            said = json.loads(zlib.decompress(b"".join(map(bytes, parts))))
+            page = kept.get(name)
+            if page is None:
+                places = [keys.page(name, n) for n in (0, *numbers.get(name, ()))]
+                page = b"".join(bytes(items[place]["said"]["B"]) for place in places)
+            said = json.loads(zlib.decompress(page))
         except (KeyError, ValueError, zlib.error) as error:
             log.warning("page_of_events_is_lost", page=name, error=repr(error))
             continue

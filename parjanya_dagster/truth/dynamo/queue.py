@@ -19,6 +19,11 @@ from parjanya_dagster.truth.dynamo.wire import Wire
 HEAD = 32  # rows that a look reads at once: about 4 KB, the least that is paid for
 Of = tuple[str, str]
 """A status, and the batch of a line."""
+Place = tuple[str, str]
+"""Where a line is: its partition, and what its sort keys begin with."""
+Seen = dict[Place, float]
+"""Since when, or from when on, the first row of a line is due, for lines of suspects of which
+something was seen: they lie right behind the others of their batch. Infinite: there is none."""
 
 
 @dataclass(slots=True)
@@ -102,17 +107,31 @@ def later(wire: Wire, group: str, than: float, most: int) -> list[str]:
     return found
 
 
-def head(wire: Wire, line: tuple[str, str], now: float, page: int) -> Iterator[tuple[str, float]]:
+def head(
+    wire: Wire, line: Place, now: float, page: int, seen: Seen | None = None
+) -> Iterator[tuple[str, float]]:
     """The image ids of a line that are due, and since when, the longest due first.
 
-    `line`: its partition, and what its sort keys begin with.
+    `seen`: what earlier heads saw beside their lines, to which this one adds. A line in it of which
+    nothing is due is not asked for.
     """
+    seen = {} if seen is None else seen
+    if seen.get(line, now) > now:
+        return
     group, start = line
+    behind = ""
     for item in wire.query(group, (">", start), index="queue", page=page):
         sk = codec.text(item, "queue_sk")
-        if not sk.startswith(start) or (due_at := keys.waits(sk)[1]) > now:
+        if not sk.startswith(start):
+            behind = sk
+            break
+        if (due_at := keys.waits(sk)[1]) > now:
             return
         yield image_id(item), due_at
+    suspects = keys.suspects(start)
+    if suspects != start:
+        there = behind.startswith(suspects)
+        seen[group, suspects] = keys.waits(behind)[1] if there else float("inf")
 
 
 def image_id(item: Item) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
@@ -50,10 +50,16 @@ class Work(Histories, Holding):
     _seen = NOTHING_SEEN
 
     def due(
-        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+        self,
+        now: float,
+        stages: Sequence[str] | None = None,
+        *,
+        exact: bool = False,
+        batches: Collection[str] | None = None,
     ) -> list[DueBatch]:
         wanted = {str(WAITS_FOR[stage]) for stage in stages} if stages is not None else {""}
-        places = [(group, status) for status in sorted(wanted) for group in keys.groups()]
+        groups = keys.groups() if batches is None else sorted({*map(keys.group, batches)})
+        places = [(group, status) for status in sorted(wanted) for group in groups]
         found = self.wire.each(
             lambda place: queue.lines(self.wire, place[0], now, status=place[1], whole=exact),
             places,
@@ -63,6 +69,8 @@ class Work(Histories, Holding):
         cut: set[queue.Of] = set()
         for line in chain.from_iterable(found):
             of = keys.line_of(line.head)
+            if batches is not None and of[1] not in batches:
+                continue
             if line.due:
                 rows[of] += line.due
                 oldest[of] = min(line.oldest, oldest.get(of, line.oldest))
@@ -71,7 +79,7 @@ class Work(Histories, Holding):
         rows.update(self._about({of: rows[of] for of in cut}, rows))
         for row in self._lapsed(now):
             of = str(row.pipeline_status), row.batch
-            if stages is None or of[0] in wanted:
+            if (stages is None or of[0] in wanted) and (batches is None or of[1] in batches):
                 since = now if row.due_at is None else row.due_at
                 rows[of] += 1
                 oldest[of] = min(since, oldest.get(of, since))
@@ -126,18 +134,18 @@ class Work(Histories, Holding):
     ) -> list[ImageRow]:
         statuses = {str(WAITS_FOR[stage]) for stage in stages}
         places = [
-            _line(WAITS_FOR[stage], batch, suspect)
+            [_line(WAITS_FOR[stage], batch, suspect) for suspect in (False, True)]
             for stage in stages
             for batch in dict.fromkeys(batches)
-            for suspect in (False, True)
         ]
+        seen: queue.Seen = {}
         rows: list[ImageRow] = []
         for start in range(0, len(places), THREADS):
             if len(rows) >= limit:
                 break
             streams = [
-                self._candidates(line, limit + SPARE, now)
-                for line in places[start : start + THREADS]
+                chain.from_iterable(self._candidates(one, limit + SPARE, now, seen) for one in pair)
+                for pair in places[start : start + THREADS]
             ]
             heads = self.wire.each(lambda stream: list(islice(stream, limit)), streams)
             named = chain.from_iterable(map(chain, heads, streams))
@@ -159,8 +167,9 @@ class Work(Histories, Holding):
         if request.limit <= 0 or not request.batches:
             return []
         self._expire(now, request.limit, frozenset(request.batches))
-        rows = self._take(request, False, now)
-        if not rows and self._any_suspect(request, now):
+        seen: queue.Seen = {}
+        rows = self._take(request, False, now, seen=seen)
+        if not rows and self._any_suspect(request, now, seen):
             # A row that was in flight in a crash goes alone.
             rows = self._take(replace(request, limit=1), True, now, self._oldest_calm(request, now))
         return [
@@ -168,10 +177,12 @@ class Work(Histories, Holding):
             for row in sorted(rows, key=lambda row: (row.landed_at, row.image_id))
         ]
 
-    def _any_suspect(self, request: ClaimRequest, now: float) -> bool:
+    def _any_suspect(self, request: ClaimRequest, now: float, seen: queue.Seen) -> bool:
         status = WAITS_FOR[request.stage]
         places = [_line(status, batch, True) for batch in dict.fromkeys(request.batches)]
-        heads = self.wire.each(lambda line: next(self._candidates(line, 1, now), None), places)
+        heads = self.wire.each(
+            lambda line: next(self._candidates(line, 1, now, seen), None), places
+        )
         return any(head is not None for head in heads)
 
     def _oldest_calm(self, request: ClaimRequest, now: float) -> float:
@@ -187,7 +198,12 @@ class Work(Histories, Holding):
         return min((since for head in heads if head for since in head[1:]), default=now)
 
     def _take(
-        self, request: ClaimRequest, suspect: bool, now: float, due_by: float | None = None
+        self,
+        request: ClaimRequest,
+        suspect: bool,
+        now: float,
+        due_by: float | None = None,
+        seen: queue.Seen | None = None,
     ) -> list[ImageRow]:
         """Lease rows of a request, one batch after the other, each by a conditional write."""
         due_by = now if due_by is None else due_by
@@ -198,7 +214,7 @@ class Work(Histories, Holding):
         for start in range(0, len(wanted), THREADS):
             group = wanted[start : start + THREADS]
             places = [_line(status, batch, suspect) for batch in group]
-            streams = [self._candidates(line, page, due_by) for line in places]
+            streams = [self._candidates(line, page, due_by, seen) for line in places]
             heads = self.wire.each(lambda stream: list(islice(stream, page)), streams)
             for stream, head in zip(streams, heads, strict=True):
                 # Others may have taken all of these, whatever the index says. More are behind them.
@@ -211,10 +227,12 @@ class Work(Histories, Holding):
                     return taken
         return taken
 
-    def _candidates(self, line: tuple[str, str], page: int, now: float) -> Iterator[str]:
+    def _candidates(
+        self, line: queue.Place, page: int, now: float, seen: queue.Seen | None = None
+    ) -> Iterator[str]:
         """Rows that may be had: what the index says, the longest due first, then our own latest."""
         named: set[str] = set()
-        for image_id, _ in queue.head(self.wire, line, now, page):
+        for image_id, _ in queue.head(self.wire, line, now, page, seen):
             named.add(image_id)
             yield image_id
         yield from (one for one in self.recent.due(line[1], now) if one not in named)
@@ -426,7 +444,7 @@ class Work(Histories, Holding):
         return list(chain.from_iterable(self.wire.each(read, wanted)))
 
 
-def _line(status: str, batch: str, suspect: bool) -> tuple[str, str]:
+def _line(status: str, batch: str, suspect: bool) -> queue.Place:
     """Where the queue has rows of a batch: the partition, and what their sort keys begin with."""
     return keys.group(batch), keys.line(status, batch, suspect)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -140,7 +140,12 @@ class Work(Holding):
     """The part of the store that workers and the reconciler use."""
 
     def due(
-        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+        self,
+        now: float,
+        stages: Sequence[str] | None = None,
+        *,
+        exact: bool = False,
+        batches: Collection[str] | None = None,
     ) -> list[DueBatch]:
         statuses = WORKABLE if stages is None else [WAITS_FOR[stage] for stage in stages]
         with reading(self.engine) as connection:
@@ -154,6 +159,7 @@ class Work(Holding):
                 oldest=row.oldest,
             )
             for row in groups
+            if batches is None or row.batch in batches
         ]
         return sorted(due, key=lambda batch: (batch.oldest, batch.batch, batch.stage))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from parjanya_dagster.truth.models import DueBatch, ImageRow
@@ -14,11 +14,17 @@ class WorkQueue(Protocol):
     """Claims under a lease, and the outcomes that a fence lets in."""
 
     def due(
-        self, now: float, stages: Sequence[str] | None = None, *, exact: bool = False
+        self,
+        now: float,
+        stages: Sequence[str] | None = None,
+        *,
+        exact: bool = False,
+        batches: Collection[str] | None = None,
     ) -> list[DueBatch]:
         """Work that may be claimed now, by batch and stage. The longest due come first.
 
         The cost grows with what is due, not with the history. Without `stages`: of all stages.
+        `batches`: of these alone, which costs less. None: of all.
         Of a batch with many due rows a store may say about how many, unless `exact`. It names
         every batch, and since when its first row is due.
         """

@@ -42,9 +42,9 @@ def looks(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seen: list[float] = []
     real = loop.store.due
 
-    def due(*arguments: Any) -> list[DueBatch]:
+    def due(*arguments: Any, **of: Any) -> list[DueBatch]:
         seen.append(arguments[0])
-        return real(*arguments)
+        return real(*arguments, **of)
 
     monkeypatch.setattr(loop.store, "due", due)
     return seen
@@ -92,7 +92,7 @@ def test_without_hints_the_index_is_looked_at(
 ) -> None:
     """A batch comes to be due after two seconds, and is seen at once."""
 
-    def due(now: float, *_: Any) -> list[DueBatch]:
+    def due(now: float, **_: Any) -> list[DueBatch]:
         return [DUE] if now >= NOON + 2 else []
 
     monkeypatch.setattr(loop.store, "due", due)

@@ -13,7 +13,7 @@ import pytest
 from parjanya_dagster.belief.snapshot import Phase
 from parjanya_dagster.belief.tags import RUN
 from parjanya_dagster.errors import TruthUnavailable
-from parjanya_dagster.execution.heartbeat import RunHeartbeat, note_pace
+from parjanya_dagster.execution.heartbeat import BRIEF, RunHeartbeat, Told, note_pace
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.outcomes import Claim, Outcome, Retry
 from parjanya_dagster.truth.sql import SqlStore, open_store
@@ -79,6 +79,52 @@ def test_finishing_that_is_over_at_once_is_not_told(clock: Clock) -> None:
     with signs(phases, clock, brief=600.0) as given:
         given.finishing()
     assert phases.told == [Phase.WORKING, Phase.LEFT]
+
+
+def test_stages_that_are_brief_share_a_sign(clock: Clock) -> None:
+    phases, told = Phases(), Told()
+    with signs(phases, clock, told=told, then="enriched"):
+        pass
+    with signs(phases, clock, told=told):
+        assert phases.told == [Phase.WORKING], "it was told a moment ago"
+    assert phases.told == [Phase.WORKING, Phase.LEFT], "no other stage tells of its end"
+
+
+def test_a_stage_that_lasts_tells_of_its_beginning_and_of_its_end(clock: Clock) -> None:
+    phases, told = Phases(), Told()
+    with signs(phases, clock, told=told, then="enriched"):
+        clock.pass_by(BRIEF)
+    assert phases.told == [Phase.WORKING, Phase.LEFT]
+    clock.pass_by(BRIEF)
+    with signs(phases, clock, told=told, then="scored"):
+        assert phases.told[2:] == [Phase.WORKING]
+
+
+def test_what_was_put_off_is_told_where_the_stage_lasts(clock: Clock) -> None:
+    phases = Phases()
+    with signs(phases, clock, told=Told(at=clock()), brief=0.01) as given:
+        assert phases.told == []
+        given.finishing()
+        assert phases.finishing.wait(600)
+
+
+def test_a_stage_that_fails_tells_of_its_end(clock: Clock) -> None:
+    phases = Phases()
+    with pytest.raises(KeyboardInterrupt), signs(phases, clock, then="enriched"):
+        raise KeyboardInterrupt
+    assert phases.told == [Phase.WORKING, Phase.LEFT]
+
+
+def test_a_sign_that_was_not_written_is_given_again(clock: Clock) -> None:
+    class Away:
+        def beat(self, *_: object) -> None:
+            raise TruthUnavailable
+
+    phases, told = Phases(), Told()
+    with signs(Away(), clock, told=told, then="enriched"):
+        pass
+    with signs(phases, clock, told=told):
+        assert phases.told == [Phase.WORKING]
 
 
 def test_signs_go_on_beside_the_work(store: SqlStore, clock: Clock) -> None:

@@ -18,6 +18,7 @@ from parjanya_dagster.belief.ledger import fold
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.snapshot import LiveRun, RunState, Seen
 from parjanya_dagster.errors import Drifted
+from parjanya_dagster.execution.heartbeat import RunHeartbeat
 from parjanya_dagster.execution.queue_worker import Worker
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.metrics.families import families
@@ -239,7 +240,32 @@ def test_a_model_that_cannot_be_loaded_is_left_to_the_work_that_needs_it(
     assert fleet.worker().drain(stop=lambda: False, wait=0.0) == 1
 
 
-def test_heartbeats_are_those_of_a_run(fleet: Fleet) -> None:
+def test_what_was_counted_is_closed_where_a_worker_is_stopped_between_two_stages(
+    fleet: Fleet,
+) -> None:
+    done: list[str] = []
+
+    class Stopping(Refusing):
+        def work(self, claims: Sequence[Claim]) -> Iterator[tuple[Claim, Outcome]]:
+            yield from super().work(claims)
+            done.append(self.stage)
+
+    worker = Worker(
+        fleet.platform,
+        fleet.platform.lanes[0],
+        fleet.queue,
+        work=lambda stage, _: Stopping(stage, fleet.clock),
+    )
+    (message,) = fleet.queue.receive(1, 0.0)
+    worker.take(message, stop=lambda: bool(done))
+    assert done == ["validated"]
+    (book,) = fleet.platform.store.books()
+    assert (book.stage, book.closed) == ("validated", True)
+    assert book.accounts["tenant/acme"]["outcomes|validated|failed"] == IMAGES
+
+
+def test_heartbeats_are_those_of_a_run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunHeartbeat, "_just_told", lambda _: False)  # as if each stage lasted
     seen: list[Mapping[str, Any]] = []
 
     class Looking(Refusing):

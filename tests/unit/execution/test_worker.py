@@ -293,6 +293,21 @@ def test_what_fits_one_claim_is_kept_without_a_record(platform: Platform, clock:
     assert {world.row(platform.store, one).lease_until for one in ids} == {NOON + 120.0}
 
 
+def test_where_nothing_waits_beside_kept_rows_nothing_is_claimed(
+    platform: Platform, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = world.arrive(platform.store, 3)
+    kept = Kept(platform.store, "run-1", clock, 120.0)
+    work(platform.store, Work(), clock, kept=kept, keeps=True)
+    asked: list[str] = []
+    real = platform.store.claim
+    monkeypatch.setattr(platform.store, "claim", lambda *a: asked.append(a[0].stage) or real(*a))
+    work(platform.store, Work(stage="enriched"), clock, kept=kept, keeps=True)
+    assert (asked, statuses(platform.store, ids)) == ([], {"pending_iqa"})
+    work(platform.store, Work(stage="scored"), clock, kept=kept)
+    assert asked == ["scored"], "of the last stage nobody has asked"
+
+
 def test_kept_rows_come_before_what_waits_beside_them(platform: Platform, clock: Clock) -> None:
     world.arrive(platform.store, 3)
     kept = Kept(platform.store, "run-1", clock, 120.0)

@@ -20,6 +20,7 @@ from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.queues.assignments import read_body
+from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.store import Store
 from tests.simulation.queue_model import QueueModel
 from tests.support import world
@@ -205,13 +206,15 @@ def test_what_is_due_is_looked_at_twice_before_a_run_is_asked_for(
 
     class Counted:
         def __getattr__(self, name: str) -> Any:
-            if name == "due":
-                looks.append(clock())
             return getattr(store, name)
+
+        def due(self, now: float, **of: Any) -> list[DueBatch]:
+            looks.append((now, of.get("batches")))
+            return store.due(now, **of)
 
     (only,) = take(replace(loop, store=Counted()), dagster)  # type: ignore[arg-type]
     assert only.runs
-    assert looks == [NOON, NOON + TIMING.settle]
+    assert looks == [(NOON, None), (NOON + TIMING.settle, set(store.batches()))]
 
 
 # --- wait ---------------------------------------------------------------------------------------

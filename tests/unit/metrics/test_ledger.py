@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from parjanya_dagster.belief.ledger import REMEMBERED, accounts, fold, kind_of
-from parjanya_dagster.execution.run_ledger import BOUNDS, Book, gpu_attached
+from parjanya_dagster.execution.run_ledger import BOUNDS, UNSAID, Book, gpu_attached
 from parjanya_dagster.execution.worker import Tally
 from parjanya_dagster.truth.records import Ledger, RunBook
 from parjanya_dagster.truth.sql import SqlStore, open_store
@@ -30,7 +30,8 @@ def store(empty_truth: Path, tmp_path: Path) -> Iterator[SqlStore]:
 def keep(
     store: Any, run: str, batches: Mapping[str, Mapping[str, int]], *, closed: bool = True
 ) -> Book:
-    book = Book(store, run, "scored", Clock(), gpu=True)
+    book = Book(store, run, Clock(), gpu=True)
+    book.at("scored")
     for batch, kinds in batches.items():
         for kind, rows in kinds.items():
             for _ in range(rows):
@@ -69,7 +70,8 @@ def test_amounts_only_grow_when_another_tenant_comes_later(store: SqlStore) -> N
 
 
 def test_a_run_without_a_gpu_spends_no_gpu_seconds(store: SqlStore, tmp_path: Path) -> None:
-    book = Book(store, "r1", "scored", Clock(), gpu=gpu_attached(tmp_path))
+    book = Book(store, "r1", Clock(), gpu=gpu_attached(tmp_path))
+    book.at("scored")
     book.tally.count(ACME, "completed")
     book.tally.image_seconds = 5.0
     book.write()
@@ -78,6 +80,46 @@ def test_a_run_without_a_gpu_spends_no_gpu_seconds(store: SqlStore, tmp_path: Pa
     assert not gpu_attached(tmp_path)
     (tmp_path / "nvidia0").touch()
     assert gpu_attached(tmp_path)
+
+
+def test_a_run_has_one_book_for_all_of_its_stages(store: SqlStore) -> None:
+    clock = Clock()
+    book = Book(store, "r1", clock, gpu=True)
+    for stage in ("validated", "enriched"):
+        book.at(stage)
+        book.tally.count(ACME, "completed")
+        book.tally.image_seconds = 5.0
+        book.leave(goes_on=stage == "validated")
+        assert bool(store.books()) == (stage == "enriched"), "a brief stage is not worth a writing"
+    assert [(one.name, one.closed) for one in store.books()] == [("r1/validated", True)]
+    assert accounts(store)["tenant/acme"] == {
+        "outcomes|validated|completed": 1,
+        "outcomes|enriched|completed": 1,
+        "seconds|validated": pytest.approx(5.0),
+        "seconds|enriched": pytest.approx(5.0),
+        "gpu_seconds": pytest.approx(10.0),
+    }
+    book.close()
+    assert fold(store, (), NOON, SILENCE) == 1
+    book.close()
+    assert store.books() == [], "nothing was counted since"
+    book.at("scored")
+    book.tally.count(ACME, "completed")
+    book.close()
+    assert {one.name for one in store.books()} == {"r1/scored"}, "what was closed is not reopened"
+    assert accounts(store)["tenant/acme"]["outcomes|validated|completed"] == 1
+
+
+def test_what_a_stage_counted_is_written_at_its_end_unless_that_was_a_moment_ago(
+    store: SqlStore,
+) -> None:
+    clock = Clock()
+    book = Book(store, "r1", clock, gpu=False)
+    book.at("validated")
+    book.tally.count(ACME, "completed")
+    clock.pass_by(UNSAID)
+    book.leave(goes_on=True)
+    assert [(one.name, one.closed) for one in store.books()] == [("r1/validated", False)]
 
 
 def test_folding_keeps_every_total_and_forgets_the_books(store: SqlStore) -> None:
@@ -163,7 +205,8 @@ def test_reasons_are_kinds_and_not_file_names() -> None:
 
 
 def test_starts_are_a_histogram(store: SqlStore) -> None:
-    book = Book(store, "r1", "start", Clock(), gpu=False)
+    book = Book(store, "r1", Clock(), gpu=False)
+    book.at("start")
     book.started("gpu_lane_job", {"launching": 45.0, "importing": 0.5})
     book.started("gpu_lane_job", {"launching": BOUNDS[-1] + 1.0})
     book.write(closed=True)
@@ -178,6 +221,7 @@ def test_starts_are_a_histogram(store: SqlStore) -> None:
 
 
 def test_a_store_that_does_not_answer_costs_numbers_and_not_work(store: SqlStore) -> None:
-    book = Book(None, "r1", "scored", Clock(), gpu=False)  # type: ignore[arg-type]
+    book = Book(None, "r1", Clock(), gpu=False)  # type: ignore[arg-type]
+    book.at("scored")
     book.tally.count(ACME, "completed")
     book.write()
