@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from parjanya_dagster import lines
 from parjanya_dagster.errors import SettingsInvalid
@@ -46,7 +46,7 @@ def configure(settings: Settings, output: TextIO | None = None) -> None:
             if readable
             else structlog.processors.JSONRenderer(_json, default=str),
         ],
-        logger_factory=structlog.WriteLoggerFactory(output),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lossy(output))),
         cache_logger_on_first_use=False,
     )
 
@@ -72,6 +72,25 @@ def configure_for_commands() -> None:
 def _process(_logger: Any, _method: str, event: Event) -> Event:
     event["process"] = os.getpid()
     return event
+
+
+class Lossy:
+    """An output of which a line is lost where it cannot be written.
+
+    The disk may be full, or whoever read has gone. The threads that extend leases and give signs of
+    life would end with the line in which they say that something went wrong.
+    """
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            self._output.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._output.flush()
 
 
 class Private:

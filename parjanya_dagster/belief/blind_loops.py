@@ -17,7 +17,8 @@ log = get_logger(__name__)
 
 
 def note(store: Store, loop: str, now: float, error: Exception) -> None:
-    """Record that a loop cannot read.
+    """Record that a loop cannot read, since when it could not. A time that a clock which was ahead
+    wrote is none: by that, it would be long until it counts as lasting.
 
     If Truth cannot be written either, the age of the loop's heartbeat shows it.
     """
@@ -25,7 +26,7 @@ def note(store: Store, loop: str, now: float, error: Exception) -> None:
     try:
         name = f"{BLIND}:{loop}"
         known = store.heartbeats(BLIND).get(name)
-        since = float(known.payload.get("since", now)) if known else now
+        since = min(float(known.payload.get("since", now)), now) if known else now
         store.beat(name, now, {"since": since, "error": str(error)[:500]})
     except ParjanyaError as second:
         log.warning("blindness_not_noted", loop=loop, error=str(second))

@@ -7,7 +7,7 @@ from typing import Any
 
 from parjanya_dagster.belief.snapshot import LiveRun
 from parjanya_dagster.doctor.waiting import held_at
-from parjanya_dagster.truth.holders import run_of
+from parjanya_dagster.truth.holders import as_held, run_of
 from parjanya_dagster.truth.image_reader import ImagesReadable
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.stages import STAGE_OF, Status
@@ -22,6 +22,8 @@ def explanation(
 
     `runs` are those that Dagster believes to be alive; None where they cannot be read.
     """
+    if row.lease_owner is not None:
+        row = as_held(row, store.holders().get(row.lease_owner))
     current = set(row.evidence.values())
     history = store.history(row.image_id)
     decisions = store.decisions([row.image_id]).get(row.image_id, ())

@@ -27,7 +27,11 @@ MOST = 1000  # rows that are kept: about a batch
 
 
 class Lease:
-    """Extends the leases of claims from a thread, for as long as the block runs."""
+    """Extends the leases of claims from a thread, for as long as the block runs.
+
+    `again`: seconds after which it tries again where Truth does not answer. Rows may have less of a
+    lease than `seconds`: they were claimed before their process had a record.
+    """
 
     def __init__(
         self,
@@ -35,8 +39,10 @@ class Lease:
         claims: Sequence[Claim],
         seconds: float,
         clock: Callable[[], float],
+        again: float,
     ) -> None:
         self._store, self._claims, self._seconds, self._clock = store, claims, seconds, clock
+        self._again = again
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
@@ -50,11 +56,16 @@ class Lease:
     def _run(self) -> None:
         pause = first_pause(self._claims, self._seconds, self._clock())
         while not self._done.wait(pause):
-            pause = self._seconds / 3
-            try:
-                self._store.extend(self._claims, self._seconds, self._clock())
-            except Exception as error:  # the next beat tries again; the fence guards the commit
-                log.warning("lease_not_extended", error=str(error))
+            pause = self.beat()
+
+    def beat(self) -> float:
+        """Extend the leases. The thread does it. Returns seconds until the next time."""
+        try:
+            self._store.extend(self._claims, self._seconds, self._clock())
+        except Exception as error:  # the fence guards the commit
+            log.warning("lease_not_extended", error=str(error))
+            return self._again
+        return self._seconds / 3
 
 
 def first_pause(claims: Sequence[Claim], seconds: float, now: float) -> float:
@@ -146,7 +157,7 @@ class Kept:
                 self._hand, self._moved = (), self._clock()
 
     def _extended(self, claims: Sequence[Claim]) -> AbstractContextManager[None]:
-        return Lease(self._store, claims, self.lease, self._clock)
+        return Lease(self._store, claims, self.lease, self._clock, self._seconds / 3)
 
     def take(self, stage: str, most: int) -> list[Claim]:
         """Up to so many rows that are kept for a stage. Whoever takes them prolongs their leases.

@@ -7,6 +7,7 @@ record, leases mean what they always did. So a lost record costs time, and hides
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.records import Holder
@@ -48,6 +49,16 @@ def by_run(leases: Mapping[str, float]) -> dict[str, float]:
 def is_dead(holder: Holder | None, now: float) -> bool:
     """Whether the process of a record is presumed dead. Without a record, nothing is known."""
     return holder is not None and holder.until <= now
+
+
+def as_held(row: ImageRow, holder: Holder | None) -> ImageRow:
+    """A row whose lease ends when it really does: with the record of its owner, if that is first.
+
+    `holder`: the record of the lease's owner, if it has one.
+    """
+    if holder is None or row.lease_until is None:
+        return row
+    return replace(row, lease_until=min(row.lease_until, holder.until))
 
 
 def is_over(holder: Holder, now: float) -> bool:

@@ -21,6 +21,7 @@ from parjanya_dagster.truth.models import (
     Tenant,
 )
 from parjanya_dagster.truth.reader import Reader
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.reviews import Review
 from parjanya_dagster.truth.stages import Status
 from parjanya_dagster.truth.storable import storable_parameters
@@ -64,6 +65,8 @@ class ImagesReadable(Found, Followed, Protocol):
     def tenants(self) -> list[Tenant]: ...
 
     def heartbeats(self, family: str = "") -> dict[str, Heartbeat]: ...
+
+    def holders(self) -> dict[str, Holder]: ...
 
     def twins(
         self, tenant: str, sha256: Iterable[str], limit: int | None = None
@@ -171,6 +174,10 @@ class ImageReader(Reader):
     def reviews(self, image_id: str) -> list[Review]:
         query = "SELECT * FROM reviews WHERE image_id = ? ORDER BY number"
         return [Review(**_read(row, "evidence")) for row in self._select(query, [image_id])]
+
+    def holders(self) -> dict[str, Holder]:
+        found = [_read(row, "hand") for row in self._select("SELECT * FROM holders", [])]
+        return {row["owner"]: Holder(**{**row, "hand": tuple(row["hand"])}) for row in found}
 
     def _images(self, condition: str, values: Sequence[Any]) -> list[ImageRow]:
         found = self._select(f"SELECT * FROM images WHERE {condition}", values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from parjanya_dagster.errors import StorageUnavailable
@@ -18,11 +18,19 @@ class Line:
     def __init__(self) -> None:
         self.store: Any = None
         self.cut: frozenset[str] = frozenset()  # calls that are not answered
+        self.late = False  # whether such a call is done all the same: its answer is lost
 
     def __getattr__(self, name: str) -> Any:
-        if name in self.cut:
+        if name not in self.cut:
+            return getattr(self.store, name)
+        if not self.late:
             raise StorageUnavailable(f"Truth does not answer {name}")
-        return getattr(self.store, name)
+
+        def unanswered(*given: Any, **named: Any) -> None:
+            getattr(self.store, name)(*given, **named)
+            raise StorageUnavailable(f"Truth did {name}, and its answer is lost")
+
+        return unanswered
 
 
 class SteppedKept(Kept):
@@ -43,6 +51,7 @@ class SteppedKept(Kept):
         """What the threads of a process do, that of its leases and that of its record."""
         claims, lease = self._worked
         if claims:
-            self._store.extend(claims, lease, self._clock())
+            with suppress(StorageUnavailable):  # as the thread of its leases does
+                self._store.extend(claims, lease, self._clock())
         if self._ended is not None:
             self.beat()

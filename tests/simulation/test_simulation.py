@@ -49,7 +49,7 @@ NAMES = [f"incoming/{n}.jpg" for n in range(4)]
 where = st.tuples(st.sampled_from(TENANTS), st.sampled_from(NAMES))
 any_ = st.integers(0, 1000)
 deaths = st.none() | st.tuples(st.integers(1, 5), st.booleans())
-UNHEARD = ("note_holder", "release", "commit")
+UNHEARD = ("note_holder", "claim", "extend", "release", "commit")
 MONTH = 30 * 86_400.0
 FAULTS = frozenset(
     {
@@ -79,6 +79,7 @@ FAULTS = frozenset(
         "clock of a process differs",
         "holder lost",
         "Truth away",
+        "answer lost",
         "late worker",
         "worker slept over its lease",
         "partitions wiped",
@@ -334,6 +335,7 @@ class Simulation(RuleBasedStateMachine):
         death=deaths,
         noticed=st.booleans(),
         unheard=st.sampled_from([*[""] * 12, *UNHEARD]),
+        done=st.booleans(),
     )
     def work(
         self,
@@ -344,15 +346,16 @@ class Simulation(RuleBasedStateMachine):
         death: tuple[int, bool] | None,
         noticed: bool,
         unheard: str,
+        done: bool,
     ) -> None:
         """A process does some steps, and may die before or after any of its writes.
 
-        `unheard`: what Truth does not answer it meanwhile.
+        `unheard`: what Truth does not answer it meanwhile. `done`: it does it all the same.
         """
         process = self._pick(which)
-        process.line.cut = frozenset({unheard})
+        process.line.cut, process.line.late = frozenset({unheard}), done
         if unheard:
-            self._note("Truth away")
+            self._note("answer lost" if done else "Truth away")
         run = self.house.dagster.runs.get(process.run_id)
         if run is None or not run.live:
             self._note("late worker")
@@ -402,13 +405,28 @@ class Simulation(RuleBasedStateMachine):
         self._note(f"process killed{'' if noticed else ', unseen'}")
 
     @precondition(lambda self: self._alive())
-    @rule(which=any_, death=deaths, noticed=st.booleans())
-    def beats(self, which: int, death: tuple[int, bool] | None, noticed: bool) -> None:
+    @rule(
+        which=any_,
+        death=deaths,
+        noticed=st.booleans(),
+        unheard=st.sampled_from(["", "", "note_holder", "extend"]),
+        done=st.booleans(),
+    )
+    def beats(
+        self,
+        which: int,
+        death: tuple[int, bool] | None,
+        noticed: bool,
+        unheard: str,
+        done: bool,
+    ) -> None:
         process = self._pick(which)
+        process.line.cut, process.line.late = frozenset({unheard}), done
         try:
             process.beats(self._store(death) or self.house.store, self.house.clock())
         except Died:
             self.house.dagster.died(process, noticed=noticed)
+        process.line.cut = frozenset()
 
     @precondition(lambda self: self._alive())
     @rule(which=any_)
@@ -652,11 +670,21 @@ def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
                 "death": death,
                 "noticed": noticed,
                 "unheard": "" if rng.random() < 0.9 else rng.choice(UNHEARD),
+                "done": rng.random() < 0.5,
             },
         ),
         "kill": (0.5, {"which": which, "noticed": noticed}),
         "wake_late": (1, {"which": which}),
-        "beats": (1, {"which": which, "death": death, "noticed": noticed}),
+        "beats": (
+            1,
+            {
+                "which": which,
+                "death": death,
+                "noticed": noticed,
+                "unheard": rng.choice(["", "", "note_holder", "extend"]),
+                "done": rng.random() < 0.5,
+            },
+        ),
         "told_to_end": (0.4, {"which": which, "late": rng.random() < 0.5, "death": death}),
         "clock_of_a_process": (
             0.3,

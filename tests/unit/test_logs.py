@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -12,10 +13,14 @@ import structlog
 from PIL import ExifTags, Image
 
 from parjanya_dagster import logs
+from parjanya_dagster.errors import TruthUnavailable
+from parjanya_dagster.execution.heartbeat import RunHeartbeat
+from parjanya_dagster.execution.kept import Kept, Lease
 from parjanya_dagster.execution.stages.build import stage_work
 from parjanya_dagster.execution.worker import work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.settings import Settings
+from tests.support import world
 from tests.support.clock import Clock
 from tests.support.lines import to_standard_error
 from tests.support.settings import changed
@@ -117,3 +122,41 @@ def test_a_terminal_gets_readable_lines(platform: Platform) -> None:
 
 def test_settings_choose_the_form() -> None:
     assert Settings().logs.format == "auto"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), ValueError("closed")])
+def test_a_line_that_cannot_be_written_ends_nothing(
+    platform: Platform, clock: Clock, error: Exception
+) -> None:
+    """A full disk takes lines and Truth away together. The thread that says that a process lives
+    goes on with both, or the rows of a living process would be freed."""
+    world.arrive(platform.store, 1)
+    claims = world.claim(platform.store, owner="run-1", now=clock())
+    away: Any = Away()
+    logs.configure(platform.settings, Full(error))
+    try:
+        assert Lease(away, claims, 120.0, clock, 40.0).beat() == 40.0
+        kept = Kept(away, "run-1", clock, 120.0)
+        assert kept.beat()
+        kept.hand_back(claims, "the end")
+        RunHeartbeat(away, "run-1", "scored", clock, silence=120.0, stall=1800.0).beat()
+    finally:
+        to_standard_error()
+
+
+class Full(io.StringIO):
+    """Takes no line."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def write(self, text: str) -> int:
+        raise self._error
+
+
+class Away:
+    """A Truth that does not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TruthUnavailable("The disk is full.")

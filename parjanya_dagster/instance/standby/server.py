@@ -217,7 +217,13 @@ class Server:
             return
         one = self._readiest() or self._stand_by(warm=False)
         wire.send(connection, {"process": process_name(one.process.pid or 0)})
-        if wire.receive(connection) is not None:  # else it has turned to something else
+        gone_on = False
+        try:
+            gone_on = wire.receive(connection) is not None
+        finally:
+            if not gone_on:  # a run may bear its name: whoever ends that must not end another
+                self._drop_control(one)
+        if gone_on:
             self._hand_over(one, request)
             wire.send(connection, {"begun": True})
 

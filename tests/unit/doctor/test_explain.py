@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from parjanya_dagster.belief.tags import RECONCILER
 from parjanya_dagster.doctor.explain import explanation, why
 from parjanya_dagster.doctor.find import find_image
+from parjanya_dagster.doctor.findings import Boundary
 from parjanya_dagster.doctor.status import status_of
 from parjanya_dagster.errors import AmbiguousImage, UnknownImage, UnknownTenant
 from parjanya_dagster.platform import Platform
+from parjanya_dagster.truth.holders import LONG
 from parjanya_dagster.truth.models import ImageRow
 from parjanya_dagster.truth.outcomes import Retry, TerminalFailure
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.reviews import ReviewDecision
 from tests.support import world
 from tests.support.clock import NOON, Clock
@@ -121,6 +125,24 @@ def test_everything_known_of_an_image_is_json(platform: Platform, clock: Clock) 
     assert failed["failure"] == {"class": "corrupt", "reason": "Cut.", "stage": "validated"}
     for found in (going, failed):
         assert json.loads(json.dumps(found, allow_nan=False))["image_id"]
+
+
+def test_a_row_is_in_nobodys_hands_once_the_record_of_its_process_has_ended(
+    platform: Platform, clock: Clock
+) -> None:
+    """Its own lease runs for half an hour. Where nobody frees it, that is said at once."""
+    store = platform.store
+    (image,) = world.arrive(store, 1)
+    store.note_holder(Holder(owner="run-1~a", until=NOON + 120.0, hand=()))
+    world.claim(store, owner="run-1~a", lease=LONG)
+    store.beat(RECONCILER, NOON, {})
+    alive = explanation(store, world.row(store, image), NOON + 60.0)
+    assert "its lease runs 60 s more" in alive["why"]
+    clock.pass_by(600.0)
+    dead = explanation(store, world.row(store, image), clock())
+    assert dead["why"].startswith("Run run-1 died while it worked on validated;")
+    assert "the reconciler completed 600 s ago" in dead["why"]
+    assert (dead["boundary"], dead["since"]) == (Boundary.BELIEF, NOON)
 
 
 def test_what_people_decided_is_explained_of_an_image_and_of_its_copies(

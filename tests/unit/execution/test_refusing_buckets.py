@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from parjanya_dagster.belief import refusing
 from parjanya_dagster.belief.observe import observe
 from parjanya_dagster.belief.tags import BLIND
 from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.execution.stage_run import StageRunner
 from parjanya_dagster.objects.store import Objects
+from parjanya_dagster.platform import Platform
 from tests.support.clock import Clock
 from tests.support.pictures import picture
 from tests.support.snapshots import Idle
@@ -110,3 +112,19 @@ def test_the_doctor_names_the_tenant_and_the_reason(house: House) -> None:
     (one,) = found(blind=house.platform.store.heartbeats(BLIND))
     assert (one.code, one.evidence["tenant"]) == ("manifests_refused", "acme")
     assert "AccessDenied" in one.summary
+
+
+def test_a_bucket_that_refused_before_a_clock_was_set_back_is_left_alone_as_long_as_others(
+    platform: Platform, clock: Clock
+) -> None:
+    """Else it would be tried every half minute until the clock is there again, each time by a run
+    that has nothing else to do."""
+    denied = StorageUnavailable("AccessDenied")
+    refusing.note(platform.store, "acme", clock() + 86_400.0, denied)
+    for _ in range(2):
+        refusing.note(platform.store, "acme", clock(), denied)
+        clock.pass_by(300.0)
+    refusing.note(platform.store, "acme", clock(), denied)
+    notes = platform.store.heartbeats(BLIND)
+    assert refusing.waiting(notes, clock() + 590.0) == {"acme"}
+    assert refusing.waiting(notes, clock() + 600.0) == frozenset()

@@ -11,7 +11,7 @@ import pytest
 
 from parjanya_dagster.errors import TruthUnavailable
 from parjanya_dagster.execution import kept as kept_module
-from parjanya_dagster.execution.kept import Kept, first_pause
+from parjanya_dagster.execution.kept import Kept, Lease, first_pause
 from parjanya_dagster.execution.worker import Pace, work_off
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.holders import LONG
@@ -602,3 +602,31 @@ def test_a_lease_that_began_earlier_is_extended_before_it_has_a_third_left(
     assert first_pause(claims, 120.0, ends - 90.0) == 10.0
     assert first_pause(claims, 120.0, ends - 61.0) == 0.0
     assert first_pause(claims, 120.0, ends - 1000.0) == 40.0  # by a clock that went back
+
+
+def test_a_row_in_hand_is_not_lost_to_one_call_that_is_not_answered(
+    platform: Platform, clock: Clock
+) -> None:
+    """It was claimed before its process had a record, so its lease is short. Long ones are extended
+    seldom, and the next time would come when it has run out."""
+    (one,) = world.arrive(platform.store, 1)
+    store = Watched(platform.store)
+    kept = Kept(store, "run-1", clock, 120.0)  # type: ignore[arg-type]
+    claims = world.claim(platform.store, owner="run-1", now=clock())
+
+    def away(*_: object) -> None:
+        raise TruthUnavailable("Truth does not answer.")
+
+    kept.announce()
+    lease = Lease(kept._store, claims, kept.lease, clock, 40.0)
+    store.extend = away  # type: ignore[method-assign]
+    at = clock() + lease.beat()
+    del store.extend
+    for _ in range(4):
+        clock.pass_by(40.0)
+        kept.beat()
+        if clock() >= at:
+            at = clock() + lease.beat()
+        assert platform.store.expire_leases(clock()) == 0
+    kept.give_back()
+    assert world.row(platform.store, one).lease_owner == "run-1"

@@ -111,6 +111,26 @@ def test_while_one_of_two_runs_goes_on_the_next_one_waits(house: House) -> None:
     assert len(house.forked) == 3
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_process_that_was_named_to_a_run_takes_no_other(house: House, gone: bool) -> None:
+    """The launcher named it in its run, and died, or was too slow. That run may never begin, and
+    whoever ends it would end what its process does."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(5.0 if gone else 0.0)
+        wire.send(ours, {"run": "a", "command": "{}"})
+        if gone:
+            ours.shutdown(socket.SHUT_WR)
+            house.server._offer(theirs)
+        else:
+            with pytest.raises(BlockingIOError):
+                house.server._offer(theirs)
+        assert wire.receive(ours) is not None
+    (named,) = house.forked
+    house.steps()
+    assert house.hand_over() is not named
+
+
 def test_the_end_of_a_run_does_not_shorten_the_pause_after_deaths(house: House) -> None:
     run = house.hand_over()
     house.now += 10

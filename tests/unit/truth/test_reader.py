@@ -13,6 +13,7 @@ from parjanya_dagster.errors import TruthCorrupt
 from parjanya_dagster.platform import Platform
 from parjanya_dagster.truth.image_reader import ImageReader, ImagesReadable
 from parjanya_dagster.truth.reader import Readable, Reader, open_reader
+from parjanya_dagster.truth.records import Holder
 from parjanya_dagster.truth.revisions import VERSION_TABLE
 
 
@@ -26,6 +27,7 @@ def file(decided: Platform) -> Path:
     store.beat("reconciler", 100.25, {"launched": 2, "kinds": {"é": None}})
     store.beat("run:1", 200.0, {"rows": 1})
     store.beat("run_1", 200.0, {})
+    store.note_holder(Holder(owner="run-1~a", until=300.5, hand=("x 1",)))
     gone, leased, lapsed, failed = store.present("acme", "", 4)
     with closing(sqlite3.connect(truth)) as other, other:
         for column, value, row in (
@@ -95,6 +97,7 @@ def answers_of_images(truth: ImagesReadable, images: list[str], key: str) -> lis
         *map(truth.all_evidence, images),
         *map(truth.history, images),
         *map(truth.reviews, images),
+        truth.holders(),
     ]
 
 
