@@ -386,12 +386,21 @@ def require_home(settings: Settings) -> None:
         )
 
 
-@cache
+_opening = threading.Lock()
+
+
 def shared_platform() -> Platform:
-    """The platform of this process of Dagster, opened on first use.
+    """The platform of this process of Dagster, opened on first use. The same one for all threads:
+    the sensors begin at the same moment, and one hears from the other what landed.
 
     A Truth in a file is made if need be: with `dagster dev` nobody else does.
     """
+    with _opening:
+        return _opened()
+
+
+@cache
+def _opened() -> Platform:
     settings = load_settings()
     platform = open_platform(settings, migrating=settings.truth_file is not None)
     platform.registry.publish_builtin()
