@@ -147,7 +147,7 @@ class Platform:
             sweep_every=self.settings.arrivals.sweep_every,
             clock=self.clock,
             pause=self.pause,
-            landed=self.landed.set,
+            landed=self._note_landed,
             pacing=self.pacing,
         )
 
@@ -181,6 +181,15 @@ class Platform:
         """Set where the watch of this process has registered something. A hint, no more."""
         return threading.Event()
 
+    @cached_property
+    def landed_alone_at(self) -> list[float]:
+        """When that was, if nothing else was being written. Empty: more may follow."""
+        return []
+
+    def _note_landed(self, more_may_follow: bool) -> None:
+        self.landed_alone_at[:] = [] if more_may_follow else [self.clock()]
+        self.landed.set()
+
     def _pause_unless_landed(self, seconds: float) -> None:
         """The reconciler looks sooner where the arrivals of the same process know of something."""
         if self.pause is not time.sleep:  # a test steps the time
@@ -191,7 +200,7 @@ class Platform:
     def loop(self, dagster: Belief) -> Loop:
         """The loop of the sensor `pending_rows`, over what Dagster is believed to do."""
         from parjanya_dagster.intent.dispatch import Dispatcher
-        from parjanya_dagster.intent.loop import Loop
+        from parjanya_dagster.intent.loop import NEVER, Loop
         from parjanya_dagster.regrade.rescue import Rescuer
 
         return Loop(
@@ -206,6 +215,7 @@ class Platform:
             hints=self.hints,
             clock=self.clock,
             pause=self._pause_unless_landed,
+            landed_alone=lambda: max(self.landed_alone_at, default=NEVER),
         )
 
     @property
@@ -376,12 +386,21 @@ def require_home(settings: Settings) -> None:
         )
 
 
-@cache
+_opening = threading.Lock()
+
+
 def shared_platform() -> Platform:
-    """The platform of this process of Dagster, opened on first use.
+    """The platform of this process of Dagster, opened on first use. The same one for all threads:
+    the sensors begin at the same moment, and one hears from the other what landed.
 
     A Truth in a file is made if need be: with `dagster dev` nobody else does.
     """
+    with _opening:
+        return _opened()
+
+
+@cache
+def _opened() -> Platform:
     settings = load_settings()
     platform = open_platform(settings, migrating=settings.truth_file is not None)
     platform.registry.publish_builtin()

@@ -79,7 +79,7 @@ class Watch:
     sweep_every: float  # seconds between sweeps; 0: as often as costs little
     clock: Callable[[], float]
     pause: Callable[[float], None]
-    landed: Callable[[], None] = lambda: None  # called once something is registered
+    landed: Callable[[bool], None] = lambda _: None  # something is registered; may more follow?
     pacing: Pacing = field(default_factory=Pacing)
     timing: Timing = Timing()
 
@@ -106,7 +106,7 @@ class Watch:
             swept, seconds = self._sweep(cursor, began + self.timing.budget)
             total.absorb(swept)
             if swept.registered:
-                self.landed()
+                self.landed(not swept.complete or swept.unfinished > 0)
             self._take_changed(total)
             self._beat(swept, seconds)
             pause = 0.0
@@ -123,7 +123,7 @@ class Watch:
             return False
         taken = self.changed.take()
         if taken.registered:
-            self.landed()
+            self.landed(True)
         total.absorb_mail(taken)
         return bool(taken.registered)
 
@@ -146,7 +146,7 @@ class Watch:
             taken = self._take(mailbox, min(poll, end - self.clock()))
             if taken is not None:
                 if taken.registered:
-                    self.landed()
+                    self.landed(True)
                 total.absorb_mail(taken)
                 mail.absorb(taken)
             seconds = 0.0

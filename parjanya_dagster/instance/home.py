@@ -52,9 +52,8 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
         "run_coordinator": {
-            "module": "dagster.core.run_coordinator",
-            "class": "QueuedRunCoordinator",
-            "config": {"dequeue_interval_seconds": 1},
+            "module": "parjanya_dagster.instance.run_queue",
+            "class": "PromptRunCoordinator",
         },
         "concurrency": {
             "runs": {
@@ -98,7 +97,13 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
         address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         config["storage"] = {"postgres": {"postgres_url": address}}
     else:
-        config["storage"] = {"sqlite": {"base_dir": str(settings.home / "dagster" / "storage")}}
+        config["storage"] = {
+            "custom": {
+                "module": "parjanya_dagster.instance.kept_storage",
+                "class": "KeptStorage",
+                "config": {"base_dir": str(settings.home / "dagster" / "storage")},
+            }
+        }
     return config
 
 

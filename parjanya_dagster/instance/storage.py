@@ -13,7 +13,11 @@ def prepare_dagster(settings: Settings) -> None:
     """Create or open Dagster's storage of a home whose dagster.yaml is written."""
     from dagster import DagsterInstance
 
+    from parjanya_dagster.instance.kept_storage import KeptEventLogStorage
+
     with DagsterInstance.from_config(str(settings.home / "dagster")) as instance:
         instance.get_runs(limit=1)
         instance.get_dynamic_partitions("image_batches")
         instance.all_instigator_state()
+        if isinstance(instance.event_log_storage, KeptEventLogStorage):
+            instance.event_log_storage.prepare()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from parjanya_dagster.belief.snapshot import Belief
 from parjanya_dagster.intent.dispatch import Dispatcher
@@ -23,6 +24,8 @@ from parjanya_dagster.truth import Hints
 from parjanya_dagster.truth.models import DueBatch
 from parjanya_dagster.truth.store import Store
 
+NEVER = -inf
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -33,6 +36,8 @@ class Timing:
     compare: float = 5.0  # after which everything is compared again, change or no change
     settle: float = 0.7  # what is due must have stood still this long before intent is emitted,
     settle_most: float = 4.0  # but no pass waits longer than this for it
+    alone: float = 0.2  # instead of `settle`, where nothing followed what just landed,
+    just: float = 1.0  # if that was seen so short a time ago
     gap: float = 60.0  # between two passes; after a longer one silence proves no death
 
 
@@ -69,6 +74,8 @@ class Loop:
     hints: Hints | None  # tells of changes of Truth; None: it is looked at
     clock: Callable[[], float]
     pause: Callable[[float], None]
+    landed_alone: Callable[[], float] = lambda: NEVER
+    """When something landed last, and nothing else was being written. `NEVER`: more may follow."""
     timing: Timing = Timing()
 
     def tick(self) -> Iterator[Emission]:
@@ -137,14 +144,21 @@ class Loop:
         due = self.store.due(began)
         still = StandingStill(before, due, began)
         while due and (now := self.clock()) < min(began + self.timing.settle_most, end):
-            left = self.timing.settle - (now - still.since)
+            settle = self._must_stand_still(now)
+            left = settle - (now - still.since)
             if left <= 0:
                 break
-            self.pause(max(left, self.timing.settle / 2))  # each look is paid for on DynamoDB
+            self.pause(max(left, settle / 2))  # each look is paid for on DynamoDB
             if self.store.due(self.clock(), batches={one.batch for one in due}) != due:
                 due = self.store.due(self.clock())
             still.look(due, self.clock())
         return due
+
+    def _must_stand_still(self, now: float) -> float:
+        """Seconds. A file must have been still before it was taken in (`objects.local`), so whoever
+        took one in and saw no other being written has waited for a burst already."""
+        just_now = 0 <= now - self.landed_alone() < self.timing.just
+        return self.timing.alone if just_now else self.timing.settle
 
     def _await_change(self, due: list[DueBatch], end: float) -> bool:
         """Wait until something else is due, or it is time to compare everything again.

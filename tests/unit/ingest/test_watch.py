@@ -14,6 +14,7 @@ from parjanya_dagster.errors import StorageUnavailable
 from parjanya_dagster.ingest.pacing import Pacing
 from parjanya_dagster.ingest.results import SweepResult, Unfinished
 from parjanya_dagster.ingest.watch import ARRIVALS_BEAT, MAILBOX, Cursor, Timing
+from parjanya_dagster.intent.loop import NEVER
 from parjanya_dagster.objects.s3 import S3Objects
 from parjanya_dagster.objects.store import LeftOut, ObjectInfo, Objects
 from parjanya_dagster.platform import Platform
@@ -22,6 +23,7 @@ from tests.support.clock import NOON, Clock
 from tests.support.mailbox import Cloud
 from tests.support.s3_events import message, record
 from tests.support.servers import MotoServer
+from tests.support.snapshots import Idle
 
 NO_LONG_POLL = Timing(long_poll=0.0)  # the injected time passes by itself; no real one need
 
@@ -169,6 +171,33 @@ def test_a_tick_goes_on_looking_and_finds_what_lands_meanwhile(
     assert result is not None
     assert sum(result.registered.values()) == 2
     assert clock() <= NOON + Timing().tick
+
+
+def test_whoever_waits_is_told_whether_more_files_are_being_written(
+    folders: Platform, clock: Clock
+) -> None:
+    """So that an image that landed alone need not be waited with, and a burst is."""
+    land(folders, "a.jpg")
+    land(folders, "b.jpg")
+    writing = (folders.settings.home / "buckets" / "acme" / "incoming" / "b.jpg").open("ab")
+    told: list[bool] = []
+
+    def pause(seconds: float) -> None:
+        clock.pass_by(seconds)
+        writing.close()
+
+    replace(folders.watch, pause=pause, landed=told.append).tick(Cursor())
+    assert told == [True, False]
+
+
+def test_the_reconciler_hears_when_something_landed_alone(folders: Platform, clock: Clock) -> None:
+    land(folders, "a.jpg")
+    loop = folders.loop(Idle())
+    assert loop.landed_alone() == NEVER
+    folders.watch.tick(Cursor())
+    assert loop.landed_alone() == NOON
+    folders.watch.landed(True)
+    assert loop.landed_alone() == NEVER
 
 
 @dataclass

@@ -89,7 +89,7 @@ def test_a_password_in_the_configuration_is_readable_by_its_owner_alone(tmp_path
 
 def test_dagster_keeps_its_records_in_the_home_and_tells_nobody(tmp_path: Path) -> None:
     config = dagster_config(Settings(home=tmp_path))
-    assert config["storage"]["sqlite"]["base_dir"].startswith(str(tmp_path))
+    assert config["storage"]["custom"]["config"]["base_dir"].startswith(str(tmp_path))
     assert config["telemetry"] == {"enabled": False}
     assert config["run_retries"] == {"enabled": False}
 

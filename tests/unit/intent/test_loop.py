@@ -15,7 +15,7 @@ from parjanya_dagster.errors import BeliefUnreadable
 from parjanya_dagster.intent.dispatch import Dispatcher
 from parjanya_dagster.intent.eligibility import FRESH, Eligibility
 from parjanya_dagster.intent.limits import Limits
-from parjanya_dagster.intent.loop import Emission, Loop, Timing
+from parjanya_dagster.intent.loop import NEVER, Emission, Loop, Timing
 from parjanya_dagster.intent.scaling_groups import ScalingGroups
 from parjanya_dagster.lanes import EMBEDDED
 from parjanya_dagster.platform import Platform
@@ -140,6 +140,46 @@ def test_a_burst_is_waited_for_and_goes_into_one_run(
 
     (only,) = take(replace(loop, pause=meanwhile(clock, 0.3, more)), dagster)
     assert [request.rows for request in only.runs] == [5]
+    assert clock() >= NOON + TIMING.settle
+
+
+def test_what_landed_alone_is_waited_for_shortly(
+    loop: Loop, store: Store, dagster: Idle, clock: Clock
+) -> None:
+    """It has been still already, before it was taken in, and nothing followed it."""
+    world.arrive(store, 1, now=NOON)
+    dagster.keys += store.batches()
+    (only,) = take(replace(loop, landed_alone=lambda: NOON - 0.1), dagster)
+    assert only.runs
+    assert clock() - NOON == pytest.approx(TIMING.alone, abs=0.001)
+
+
+@pytest.mark.parametrize("landed", [NEVER, NOON - 1.5, NOON + 60.0])
+def test_what_landed_otherwise_or_some_time_ago_is_waited_for_longer(
+    loop: Loop, store: Store, dagster: Idle, clock: Clock, landed: float
+) -> None:
+    """Rows come due otherwise, too: by uploads, reviews, regrades. The last clock was set back."""
+    world.arrive(store, 1, now=NOON)
+    dagster.keys += store.batches()
+    (only,) = take(replace(loop, landed_alone=lambda: landed), dagster)
+    assert only.runs
+    assert clock() - NOON == pytest.approx(TIMING.settle, abs=0.001)
+
+
+def test_as_soon_as_more_may_follow_it_is_waited_for_longer(
+    loop: Loop, store: Store, dagster: Idle, clock: Clock
+) -> None:
+    world.arrive(store, 1, now=NOON)
+    dagster.keys += store.batches()
+    told = [NOON]
+
+    def more() -> None:
+        told[:] = [NEVER]
+        arrive(store, [1], clock())
+
+    pause = meanwhile(clock, 0.1, more)
+    (only,) = take(replace(loop, pause=pause, landed_alone=lambda: told[0]), dagster)
+    assert [request.rows for request in only.runs] == [2]
     assert clock() >= NOON + TIMING.settle
 
 
