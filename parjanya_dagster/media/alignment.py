@@ -1,7 +1,8 @@
 """Aligns two pictures of which one may be a crop of the other, or have a border.
 
 Pictures are square arrays of cells. A window is the part of a picture that is compared: its left,
-top, right and bottom as shares of the sides. Mirroring is tried by the caller.
+top, right and bottom as shares of the sides. Mirroring is tried by the caller. What follows from
+one picture alone is made once, and kept with it.
 """
 
 from __future__ import annotations
@@ -35,32 +36,62 @@ def correlation(one: Any, other: Any) -> float:
     return float(a @ b) / sqrt(float(a @ a) * float(b @ b) + 1e-3)
 
 
-def align(
-    one: Any, other: Any, windows: Sequence[Window], its_windows: Sequence[Window]
-) -> tuple[Window, Window]:
-    """The windows under which two pictures agree best, starting from some of these."""
-    # Shifted to a mean of nothing, so that little is lost where squares are subtracted.
-    one, other = one - one.mean(), other - other.mean()
-    starts = [(mine, its) for mine in windows for its in its_windows]
+class Picture:
+    """A picture that is aligned with others: cells (cells, cells), and where its content may be."""
+
+    def __init__(self, cells: Any, windows: Sequence[Window]) -> None:
+        # Shifted to a mean of nothing, so that little is lost where squares are subtracted.
+        self.cells = cells - cells.mean()
+        self.windows = windows
+        self._uncropped: dict[tuple[Window, bool], _Part] = {}
+
+    def part(self, window: Window, sideways: bool, crop: int) -> _Part:
+        """What crops of the columns choose from, if `sideways`, or else of the rows.
+
+        The other axis is cropped already, in a way that the number `crop` tells.
+        """
+        if crop == 0 and (window, sideways) in self._uncropped:
+            return self._uncropped[window, sideways]
+        across = self.ways(window, not sideways).matrices[crop]
+        cells = (across @ self.cells).T if sideways else self.cells @ across.T
+        part = _Part.of(self.ways(window, sideways), cells)
+        if crop == 0:
+            self._uncropped[window, sideways] = part
+        return part
+
+    def ways(self, window: Window, sideways: bool) -> _Ways:
+        return _ways(len(self.cells), *_ends(window, sideways))
+
+
+def align(one: Picture, other: Picture) -> tuple[Window, Window]:
+    """The windows under which two pictures agree best, starting from some of theirs."""
+    starts = [(mine, its) for mine in one.windows for its in other.windows]
     searched = [_searched(one, other, *start) for start in starts]
     _, mine, its = max(searched, key=lambda found: found[0])
     return _refined(one, other, mine, its)
 
 
-def _searched(one: Any, other: Any, mine: Window, its: Window) -> tuple[float, Window, Window]:
+def _searched(
+    one: Picture, other: Picture, mine: Window, its: Window
+) -> tuple[float, Window, Window]:
     """Along each axis either one of them is cropped or the other; one axis after the other."""
     crops, (of_a, of_b) = _crops(), _options()
-    a_rows, b_rows = _ways(len(one), mine[1], mine[3]), _ways(len(other), its[1], its[3])
-    a_columns, b_columns = _ways(len(one), mine[0], mine[2]), _ways(len(other), its[0], its[2])
+
+    def best(sideways: bool, across: int) -> tuple[int, float]:
+        return _best(
+            one.ways(mine, sideways),
+            one.part(mine, sideways, of_a[across]),
+            other.ways(its, sideways),
+            other.part(its, sideways, of_b[across]),
+        )
+
     x, y, score = -1, 0, 0.0
     for _again in range(3):
-        a, b = a_rows.matrices[of_a[y]] @ one, b_rows.matrices[of_b[y]] @ other
-        at_x, _ = _best(a_columns, a.T, b_columns, b.T)
+        at_x, _ = best(True, y)
         if at_x == x:
             break  # what follows from it is known
         x = at_x
-        a, b = one @ a_columns.matrices[of_a[x]].T, other @ b_columns.matrices[of_b[x]].T
-        at_y, score = _best(a_rows, a, b_rows, b)
+        at_y, score = best(False, x)
         if at_y == y:
             break
         y = at_y
@@ -71,61 +102,44 @@ def _searched(one: Any, other: Any, mine: Window, its: Window) -> tuple[float, W
     )
 
 
-@dataclass(frozen=True, slots=True)
 class _View:
     """A picture through a window."""
 
-    cells: Any
-    window: Window
-    across: Any  # (samples, cells): the rows are resampled, the columns are not
-    down: Any  # (samples, cells): the columns are resampled and come first, the rows are not
-    samples: Any  # (samples, samples), rows first, less their mean
-    size: float  # the sum of their squares
+    def __init__(self, cells: Any, window: Window, samples: Any = None) -> None:
+        self.cells, self.window = cells, window
+        self._parts: dict[bool, Any] = {}
+        if samples is None:
+            samples = self.moved(window, sideways=False)
+        self.samples = samples - samples.sum() / samples.size  # (samples, samples), rows first
+        flat = self.samples.ravel()
+        self.size = float(flat @ flat)
 
-    @classmethod
-    def of(cls, cells: Any, window: Window) -> _View:
-        left, top, right, bottom = window
-        across = _way(len(cells), top, bottom).matrices[0] @ cells
-        columns = _way(len(cells), left, right).matrices[0]
-        samples = across @ columns.T
-        samples -= samples.sum() / samples.size
-        size = float(samples.ravel() @ samples.ravel())
-        return cls(cells, window, across, columns @ cells.T, samples, size)
+    def moved(self, window: Window, *, sideways: bool) -> Any:
+        """(samples, samples), the moving axis first: through a window that differs along it."""
+        if sideways not in self._parts:  # what stays as it is while that axis moves
+            across = _axis(len(self.cells), *_ends(self.window, not sideways), _FINE)
+            self._parts[sideways] = (across @ self.cells).T if sideways else self.cells @ across.T
+        return _axis(len(self.cells), *_ends(window, sideways), _FINE) @ self._parts[sideways]
 
+    def through(self, window: Window, samples: Any, *, sideways: bool) -> _View:
+        """What `moved` has shown, as a view."""
+        view = _View(self.cells, window, samples.T if sideways else samples)
+        view._parts[sideways] = self._parts[sideways]
+        return view
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """How a picture agrees with another while its window changes along one axis."""
-
-    cells: int
-    product: Any
-    mean: Any
-    squares: Any
-    size: float  # of the other
-
-    @classmethod
-    def of(cls, moving: _View, fixed: _View, sideways: bool) -> _Axis:
-        import numpy as np
-
-        part = moving.across if sideways else moving.down
-        whole = fixed.samples.T if sideways else fixed.samples
-        squares = np.take(part.T @ part, _near(part.shape[1], _FINE))
-        product, mean = (whole @ part).ravel(), part.sum(axis=0) / len(part)
-        return cls(part.shape[1], product, mean, squares, fixed.size)
-
-    def agreement(self, low: float, high: float) -> float:
-        """As `correlation`, if the window reached from `low` to `high`."""
-        way = _way(self.cells, low, high)
-        mean = float(way.means[0] @ self.mean)
-        size = float(way.squares[0] @ self.squares) - _FINE * _FINE * mean * mean
-        return float(way.flat[0] @ self.product) / sqrt(max(size, 0.0) * self.size + 1e-3)
+    def agreement(self, samples: Any, *, sideways: bool) -> float:
+        """As `correlation` with what `moved` shows of another view."""
+        flat, mine = samples.ravel(), (self.samples.T if sideways else self.samples).ravel()
+        total = float(flat @ _ones(flat.size))
+        size = float(flat @ flat) - total * total / flat.size
+        return float(flat @ mine) / sqrt(max(size, 0.0) * self.size + 1e-3)
 
 
-def _refined(one: Any, other: Any, mine: Window, its: Window) -> tuple[Window, Window]:
+def _refined(one: Picture, other: Picture, mine: Window, its: Window) -> tuple[Window, Window]:
     """Move each edge of one of them by small steps while that helps."""
-    a, b = _View.of(one, mine), _View.of(other, its)
-    best = float(a.samples.ravel() @ b.samples.ravel()) / sqrt(a.size * b.size + 1e-3)
-    axes: dict[tuple[bool, bool], _Axis] = {}
+    a, b = _View(one.cells, mine), _View(other.cells, its)
+    best = a.agreement(b.samples, sideways=False)
+    tried = {(mine, its)}  # windows that are no better, or were left for better ones
     for step in _MOVES:
         for _ in range(3):
             before = best
@@ -138,15 +152,17 @@ def _refined(one: Any, other: Any, mine: Window, its: Window) -> tuple[Window, W
                         of_a, window = False, _moved(b.window, edge, -move)
                     if window is None:
                         continue
-                    if (axis := axes.get((of_a, sideways))) is None:
-                        moving, fixed = (a, b) if of_a else (b, a)
-                        axis = axes[of_a, sideways] = _Axis.of(moving, fixed, sideways)
-                    low, high = window[0::2] if sideways else window[1::2]
-                    found = axis.agreement(low, high)
+                    pair = (window, b.window) if of_a else (a.window, window)
+                    if pair in tried:
+                        continue
+                    tried.add(pair)
+                    moving, fixed = (a, b) if of_a else (b, a)
+                    samples = moving.moved(window, sideways=sideways)
+                    found = fixed.agreement(samples, sideways=sideways)
                     if found > best + 1e-6:
                         best = found
-                        axes.clear()
-                        a, b = (_View.of(one, window), b) if of_a else (a, _View.of(other, window))
+                        view = moving.through(window, samples, sideways=sideways)
+                        a, b = (view, b) if of_a else (a, view)
             if best == before:
                 break
     return a.window, b.window
@@ -156,6 +172,11 @@ def _moved(window: Window, edge: int, move: float) -> Window | None:
     to = [*window]
     to[edge] = round(to[edge] + move, 4)
     return (to[0], to[1], to[2], to[3]) if 0 <= to[edge] <= 1 else None
+
+
+def _ends(window: Window, sideways: bool) -> tuple[float, float]:
+    """Where a window begins and ends along one axis."""
+    return (window[0], window[2]) if sideways else (window[1], window[3])
 
 
 @cache
@@ -210,14 +231,33 @@ class _Ways:
         flat, means = matrices.reshape(crops, -1), matrices.sum(axis=1) / samples
         return cls(matrices, flat, means, np.concatenate(squares, axis=1))
 
-    def figures(self, part: Any, whole: Any) -> tuple[Any, Any, Any]:
-        """Of each crop of a part: its product with `whole` (samples, samples), mean, and square."""
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Cells (cells, samples) of which an axis is cropped in several ways, and their figures."""
+
+    cells: Any
+    uncropped: Any  # (samples, samples)
+    means: Any  # (crops,)
+    sizes: Any  # (crops,): roots of the sums of squares, less the mean
+
+    @classmethod
+    def of(cls, ways: _Ways, part: Any) -> _Part:
         import numpy as np
 
         cells, samples = part.shape
-        squares = self.squares @ np.take(part @ part.T, _near(cells, samples))
-        means = self.means @ (part.sum(axis=1) / samples)
-        return self.flat @ (whole @ part.T).ravel(), means, squares
+        squares = ways.squares @ np.take(part @ part.T, _near(cells, samples))
+        means = ways.means @ (part.sum(axis=1) / samples)
+        sizes = np.sqrt(np.maximum(squares - samples * samples * means * means, 0))
+        return cls(part, ways.matrices[0] @ part, means, sizes)
+
+
+@cache
+def _ones(count: int) -> Any:
+    """A sum is a product with these: sooner made than asked for."""
+    import numpy as np
+
+    return np.ones(count)
 
 
 def _reach(cells: int, samples: int) -> int:
@@ -235,20 +275,13 @@ def _near(cells: int, samples: int) -> Any:
     return np.concatenate([at[: cells - apart] * (cells + 1) + apart for apart in reach])
 
 
-@lru_cache(maxsize=32)  # three quarters of a megabyte each
+@lru_cache(maxsize=48)  # three quarters of a megabyte each
 def _ways(cells: int, low: float, high: float) -> _Ways:
     import numpy as np
 
     before, behind = np.array(_crops()).T
     size = high - low
     return _Ways.of(_matrices(cells, low + before * size, high - behind * size, _COARSE))
-
-
-@lru_cache(maxsize=2048)  # 18 kB each
-def _way(cells: int, low: float, high: float) -> _Ways:
-    import numpy as np
-
-    return _Ways.of(_matrices(cells, np.array([low]), np.array([high]), _FINE))
 
 
 @lru_cache(maxsize=2048)  # 16 kB each
@@ -267,29 +300,31 @@ def _matrices(cells: int, low: Any, high: Any, samples: int) -> Any:
     import numpy as np
 
     at = np.arange(cells)
-    edges = np.linspace(low, high, samples + 1, axis=1)[..., None] * cells
-    first = np.maximum(edges[:, :-1] - 0.5, edges[:, :1])
-    last = np.minimum(edges[:, 1:] + 0.5, edges[:, -1:])
-    shares = np.clip(np.minimum(last, at + 1) - np.maximum(first, at), 0, None)
-    return shares / shares.sum(axis=2, keepdims=True)
+    # To the last bit as `linspace` has it, which takes longer than all the rest.
+    edges = np.arange(samples + 1.0) * ((high - low) / samples)[:, None] + low[:, None]
+    edges[:, -1] = high
+    edges *= cells
+    first = np.maximum(edges[:, :-1] - 0.5, edges[:, :1])[..., None]
+    last = np.minimum(edges[:, 1:] + 0.5, edges[:, -1:])[..., None]
+    shares = np.minimum(last, at + 1)
+    shares -= np.maximum(first, at)
+    np.maximum(shares, 0, out=shares)
+    shares /= shares.sum(axis=2, keepdims=True)
+    return shares
 
 
-def _best(a_ways: _Ways, a: Any, b_ways: _Ways, b: Any) -> tuple[int, float]:
+def _best(a_ways: _Ways, a: _Part, b_ways: _Ways, b: _Part) -> tuple[int, float]:
     """Of pairs of crops of two parts, the one that correlates best; the first of equals."""
     import numpy as np
 
     # Whole against each part, and each part against whole: every pair has one of the two.
-    products, means, squares = a_ways.figures(a, b_ways.matrices[0] @ b)
-    its_products, its_means, its_squares = b_ways.figures(b, a_ways.matrices[0] @ a)
     samples = _COARSE * _COARSE
-    products -= samples * float(its_means[0]) * means
-    its_products -= samples * float(means[0]) * its_means
-    sizes, its_sizes = (
-        np.sqrt(np.maximum(square - samples * mean * mean, 0))
-        for square, mean in ((squares, means), (its_squares, its_means))
-    )
-    scores = products / (sizes * float(its_sizes[0]) + 1e-3)
-    its_scores = its_products / (its_sizes * float(sizes[0]) + 1e-3)
+    products = a_ways.flat @ (b.uncropped @ a.cells.T).ravel()
+    its_products = b_ways.flat @ (a.uncropped @ b.cells.T).ravel()
+    products -= samples * float(b.means[0]) * a.means
+    its_products -= samples * float(a.means[0]) * b.means
+    scores = products / (a.sizes * float(b.sizes[0]) + 1e-3)
+    its_scores = its_products / (b.sizes * float(a.sizes[0]) + 1e-3)
     scores = np.round(np.concatenate([scores, its_scores[1:]]), 9)
     best = int(scores.argmax())
     return best, float(scores[best])

@@ -8,37 +8,83 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from .alignment import WHOLE, Window, align, correlation, resample
+from .alignment import WHOLE, Picture, Window, align, correlation, resample
 from .likeness import SIDE, TINTS
 
-_PAGE, _PHOTOGRAPH, _TINT = 48, 32, 8
-"""Samples per axis: of the comparison of pages, of photographs, of colours."""
+_PAGE, _PHOTOGRAPH, _TINT, _ROUGH = 48, 32, 8, 12
+"""Samples per axis: of the comparison of pages, of photographs, of colours, before any crop."""
 _PLAIN = 0.35  # share of one tone from which a picture is a page
 _ALIGNED = 0.97
 """Correlation from which two pages lie over each other already: no crop explains what differs. So
 the thousandth page of one layout costs no search for each of the others."""
 _OFF = 12  # grey levels by which a marked cell differs
+_KEPT = 192  # small pictures, with what was made of them: up to a fifth of a megabyte each
 _LOGO, _CORNER = 0.05, 3
 """Of a photograph, what the box around a logo covers at most, and cells between it and a corner."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Match:
-    """How well two small pictures lie over each other, after their tones were made equal."""
+    """How well two small pictures lie over each other, after their tones were made equal.
 
-    mirrored: bool
-    page: bool  # both are mostly of one tone, as pages, drawings and objects on paper are
-    correlation: float  # of luma, 1 for the same
-    detail: float  # the same, of what a blur takes away
-    odd: float  # the largest difference of a cell, in shares of the contrast around it
-    marked: float  # share of the cells that differ by more than a few grey levels
-    one_way: float  # share of those that all became lighter, or all darker
-    logo: float  # share of a photograph that lies under a logo in a corner, and was left out
-    colours: bool  # whether colours agree, or one of the two has none
+    A figure is made when it is asked for: most pairs are told apart by the first ones.
+    """
+
+    def __init__(self, a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool) -> None:
+        self.mirrored = mirrored
+        self._pair, self._windows = (a, b), (mine, its)
+
+    @cached_property
+    def page(self) -> bool:
+        """Both are mostly of one tone, as pages, drawings and objects on paper are."""
+        return min(_plain(cells) for cells in self._luma(_PAGE)) >= _PLAIN
+
+    @cached_property
+    def correlation(self) -> float:
+        """Of luma, 1 for the same."""
+        return correlation(*self._toned)
+
+    @cached_property
+    def detail(self) -> float:
+        """The same, of what a blur takes away."""
+        return correlation(*(_sharp(cells) for cells in self._toned))
+
+    @cached_property
+    def odd(self) -> float:
+        """Of pages the largest difference of a cell, in shares of the contrast around it."""
+        return _odd(*_toned(*self._luma(_PAGE))) if self.page else 0.0
+
+    @cached_property
+    def marked(self) -> float:
+        """Share of the cells that differ by more than a few grey levels."""
+        return float((abs(self._change) > _OFF).mean())
+
+    @cached_property
+    def one_way(self) -> float:
+        """Share of those that all became lighter, or all darker."""
+        off = abs(self._change) > _OFF
+        lighter = float((self._change[off] > 0).mean()) if off.any() else 1.0
+        return max(lighter, 1 - lighter)
+
+    @property
+    def logo(self) -> float:
+        """Share of a photograph that lies under a logo in a corner, and was left out."""
+        if self._logo is None:
+            return 0.0
+        one, _ = self._luma(_PHOTOGRAPH)
+        return float(one[self._logo].size / one.size)
+
+    @cached_property
+    def colours(self) -> bool:
+        """Whether colours agree, or one of the two has none."""
+        each = zip(self._pair, self._windows, strict=True)
+        return _same_colours(*(resample(small.chroma, window, _TINT) for small, window in each))
+
+    def figures(self) -> dict[str, bool | float]:
+        names = ("same", "mirrored", "page", "correlation", "detail", "odd", "marked")
+        return {name: getattr(self, name) for name in (*names, "one_way", "logo", "colours")}
 
     @property
     def same(self) -> bool:
@@ -48,13 +94,34 @@ class Match:
         mark, a small one of any kind or a larger one that only lightens or only darkens it. A
         logo in a corner is left out, and everything else must agree.
         """
-        if not self.colours:
+        if self.correlation < (0.9 if self.page else 0.94) or not self.colours:
             return False
         if self.page:
-            return self.correlation >= 0.9 and self.odd <= 0.14
-        if self.correlation < 0.94 or self.detail < 0.88:
+            return self.odd <= 0.14
+        if self.detail < 0.88:
             return False
         return self.marked <= 0.02 or (self.marked <= 0.12 and self.one_way >= 0.9)
+
+    def _luma(self, samples: int) -> tuple[Any, Any]:
+        (a, b), (mine, its) = self._pair, self._windows
+        return a.through(mine, samples), b.through(its, samples)
+
+    @cached_property
+    def _logo(self) -> tuple[slice, slice] | None:
+        return None if self.page else _logo(*self._luma(_PHOTOGRAPH))
+
+    @cached_property
+    def _toned(self) -> tuple[Any, Any]:
+        one, other = self._luma(_PHOTOGRAPH)
+        if self._logo is not None:
+            other = other.copy()
+            other[self._logo] = one[self._logo]
+        return _toned(one, other)
+
+    @cached_property
+    def _change(self) -> Any:
+        one, other = self._toned
+        return one - other
 
 
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> Match:
@@ -64,43 +131,32 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> Match:
     if a.side != b.side:  # evidence of an older version has fewer cells
         side = min(a.side, b.side)
         a, b = a.reduced(side), b.reduced(side)
-    match = _compared(a, b, WHOLE, WHOLE, mirrored=False)
+    match = Match(a, b, WHOLE, WHOLE, mirrored=False)
     if match.same:
         return match
-    mirror = b.mirrored()
-    mirrored = _rough(a, mirror) > _rough(a, b)
+    mirrored = _rough(a, b.mirror) > _rough(a, b)
     if mirrored:
-        b = mirror
-        match = _compared(a, b, WHOLE, WHOLE, mirrored=True)
+        b = b.mirror
+        match = Match(a, b, WHOLE, WHOLE, mirrored=True)
     if match.same or (match.page and match.correlation >= _ALIGNED):
         return match
-    windows = align(a.luma, b.luma, a.windows, b.windows)
-    return _compared(a, b, *windows, mirrored=mirrored)
+    return Match(a, b, *align(a.aligned, b.aligned), mirrored=mirrored)
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Small:
-    """A small picture: luma, chroma around 0, and where it may have its content."""
+    """A small picture: luma, chroma around 0, and where it may have its content.
 
-    luma: Any
-    chroma: Any
-    windows: tuple[Window, ...]
+    What is made of it for one comparison is kept for the next.
+    """
+
+    def __init__(self, luma: Any, chroma: Any, windows: tuple[Window, ...]) -> None:
+        self.luma, self.chroma, self.windows = luma, chroma, windows
+        self._seen: dict[tuple[Window, int], Any] = {}
 
     @classmethod
     def of(cls, seen: Mapping[str, Any]) -> _Small:
-        import numpy as np
-
-        data = np.frombuffer(base64.b64decode(seen["thumbnail"]), dtype=np.uint8)
-        tints = 2 * TINTS * TINTS
-        luma, chroma = data[:-tints].astype(np.float64), data[-tints:].astype(np.float64)
-        side = round(len(luma) ** 0.5)
         box = seen.get("content")
-        windows = (WHOLE,) if box is None else (WHOLE, _window(box))
-        return cls(
-            luma=luma.reshape(side, side),
-            chroma=chroma.reshape(2, TINTS, TINTS) - 128.0,
-            windows=windows,
-        )
+        return _small(str(seen["thumbnail"]), None if box is None else tuple(box))
 
     @property
     def side(self) -> int:
@@ -109,13 +165,40 @@ class _Small:
     def reduced(self, side: int) -> _Small:
         step = self.side // side
         luma = self.luma.reshape(side, step, side, step).mean(axis=(1, 3))
-        return _Small(luma=luma, chroma=self.chroma, windows=self.windows)
+        return _Small(luma, self.chroma, self.windows)
 
-    def mirrored(self) -> _Small:
+    @cached_property
+    def mirror(self) -> _Small:
         windows = tuple(
             (1 - right, top, 1 - left, bottom) for left, top, right, bottom in self.windows
         )
-        return _Small(luma=self.luma[:, ::-1], chroma=self.chroma[..., ::-1], windows=windows)
+        return _Small(self.luma[:, ::-1], self.chroma[..., ::-1], windows)
+
+    @cached_property
+    def aligned(self) -> Picture:
+        return Picture(self.luma, self.windows)
+
+    def through(self, window: Window, samples: int) -> Any:
+        """Luma as (samples, samples)."""
+        if (window, samples) in self._seen:
+            return self._seen[window, samples]
+        seen = resample(self.luma, window, samples)
+        if window in self.windows:
+            self._seen[window, samples] = seen
+        return seen
+
+
+@lru_cache(maxsize=_KEPT)
+def _small(thumbnail: str, content: tuple[int, ...] | None) -> _Small:
+    import numpy as np
+
+    data = np.frombuffer(base64.b64decode(thumbnail), dtype=np.uint8)
+    tints = 2 * TINTS * TINTS
+    luma, chroma = data[:-tints].astype(np.float64), data[-tints:].astype(np.float64)
+    side = round(len(luma) ** 0.5)
+    windows = (WHOLE,) if content is None else (WHOLE, _window(content))
+    shape = (2, TINTS, TINTS)
+    return _Small(luma.reshape(side, side), chroma.reshape(shape) - 128.0, windows)
 
 
 def _window(box: Any) -> Window:
@@ -126,35 +209,9 @@ def _window(box: Any) -> Window:
 def _rough(a: _Small, b: _Small) -> float:
     """How alike two are before any crop: enough to see which way round they are."""
     return max(
-        correlation(resample(a.luma, mine, 12), resample(b.luma, its, 12))
+        correlation(a.through(mine, _ROUGH), b.through(its, _ROUGH))
         for mine in a.windows
         for its in b.windows
-    )
-
-
-def _compared(a: _Small, b: _Small, mine: Window, its: Window, *, mirrored: bool) -> Match:
-    one, other = resample(a.luma, mine, _PAGE), resample(b.luma, its, _PAGE)
-    page = min(_plain(one), _plain(other)) >= _PLAIN
-    odd = _odd(*_toned(one, other)) if page else 0.0
-    one, other = resample(a.luma, mine, _PHOTOGRAPH), resample(b.luma, its, _PHOTOGRAPH)
-    logo = None if page else _logo(one, other)
-    if logo is not None:
-        other = other.copy()
-        other[logo] = one[logo]
-    one, other = _toned(one, other)
-    change = one - other
-    off = abs(change) > _OFF
-    lighter = float((change[off] > 0).mean()) if off.any() else 1.0
-    return Match(
-        mirrored=mirrored,
-        page=page,
-        correlation=correlation(one, other),
-        detail=correlation(_sharp(one), _sharp(other)),
-        odd=odd,
-        marked=float(off.mean()),
-        one_way=max(lighter, 1 - lighter),
-        logo=0.0 if logo is None else float(one[logo].size / one.size),
-        colours=_same_colours(resample(a.chroma, mine, _TINT), resample(b.chroma, its, _TINT)),
     )
 
 
@@ -190,14 +247,21 @@ def _toned(one: Any, other: Any) -> tuple[Any, Any]:
     """
     import numpy as np
 
-    places = np.linspace(0, one.size - 1, 65).astype(np.int64)
-    tones, its = (np.sort(each, axis=None)[places] for each in (one, other))
+    tones, its = (np.sort(each, axis=None)[_ranks(each.size)] for each in (one, other))
     found = []
     for a, b, of_a, of_b in ((one, other, tones, its), (other, one, its, tones)):
         toned = np.interp(a, *_rising(of_a, of_b))
         found.append((float(((toned - b) ** 2).mean()), toned, b))
     _, a, b = min(found, key=lambda each: each[0])
     return a, b
+
+
+@cache
+def _ranks(count: int) -> Any:
+    """The places of 65 among so many values."""
+    import numpy as np
+
+    return np.linspace(0, count - 1, 65).astype(np.int64)
 
 
 def _rising(tones: Any, its: Any) -> tuple[Any, Any]:
