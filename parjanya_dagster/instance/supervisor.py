@@ -66,7 +66,7 @@ class Supervisor:
             Service("code", ["-m", "dagster", "api", "grpc", "-m",
                              "parjanya_dagster.definitions", "-h", HOST, "-p", str(code_port),
                              "--location-name", "parjanya"]),
-            Service("daemon", ["-m", "dagster._daemon", "run", "-w", workspace]),
+            Service("daemon", ["-m", "parjanya_dagster.instance.daemon", "run", "-w", workspace]),
             Service("webserver", ["-m", "dagster_webserver", "-h", HOST, "-p", str(self.port),
                                   "-w", workspace]),
             Service("desk", ["-m", "parjanya_dagster.cli", "web",

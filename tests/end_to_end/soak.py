@@ -61,7 +61,7 @@ END $$
 
 _PROGRAMS = {
     "dagster api grpc": "code",
-    "dagster._daemon": "daemon",
+    "instance.daemon": "daemon",
     "dagster_webserver": "webserver",
     "decoder_process": "decoder",
     "standby.server": "standby",

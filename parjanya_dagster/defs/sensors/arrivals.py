@@ -14,7 +14,7 @@ from parjanya_dagster.defs.resources import PlatformResource
 from parjanya_dagster.ingest.results import SweepResult
 from parjanya_dagster.ingest.watch import Cursor
 
-INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
+INTERVAL = 1  # seconds; `instance.daemon` looks that often, Dagster's own daemon each 5
 
 
 @sensor(

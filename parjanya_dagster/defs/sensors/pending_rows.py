@@ -36,7 +36,7 @@ from parjanya_dagster.lanes import Lane
 from parjanya_dagster.truth.models import Regrade
 from parjanya_dagster.truth.store import Store
 
-INTERVAL = 1  # seconds; the loop of Dagster's sensor daemon is 5
+INTERVAL = 1  # seconds; `instance.daemon` looks that often, Dagster's own daemon each 5
 
 
 def pending_rows_sensor(lanes: Sequence[Lane], jobs: Sequence[Any]) -> Any:
