@@ -13,7 +13,9 @@ import yaml
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config_schema
 
+from parjanya_dagster.instance import run_queue
 from parjanya_dagster.instance.home import dagster_config
+from parjanya_dagster.instance.run_queue import PromptRunCoordinator
 from parjanya_dagster.lanes import SPLIT
 from parjanya_dagster.settings import Settings
 from parjanya_dagster.web.access import read_roles
@@ -31,9 +33,18 @@ def one_machine(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_ecs_queues_watches_and_forgets_as_one_machine_does(one_machine: dict[str, Any]) -> None:
-    same = ("telemetry", "nux", "run_coordinator", "concurrency", "run_monitoring", "sensors",
-            "run_retries", "retention")  # fmt: skip
+    same = ("telemetry", "nux", "concurrency", "run_monitoring", "sensors", "run_retries",
+            "retention")  # fmt: skip
     assert {part: ECS[part] for part in same} == {part: one_machine[part] for part in same}
+
+
+def test_ecs_has_dagsters_queue_and_one_machine_looks_at_the_same_more_often(
+    one_machine: dict[str, Any],
+) -> None:
+    ecs, ours = ECS["run_coordinator"], one_machine["run_coordinator"]
+    assert ecs["class"] == PromptRunCoordinator.__bases__[0].__name__ == "QueuedRunCoordinator"
+    assert ecs["config"] == {"dequeue_interval_seconds": 1}  # its nodes take minutes to start
+    assert (ours["module"], ours["class"]) == (run_queue.__name__, PromptRunCoordinator.__name__)
 
 
 def test_the_chart_queues_watches_and_forgets_as_one_machine_does(
