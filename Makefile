@@ -8,9 +8,9 @@ IMAGES ?= 600
 MUTATIONS ?= 5000
 SOAK ?=
 EXAMPLES ?= 1000
-# Processes of pytest: three more than there are cores, since whole instances wait much. Quick tests
-# do not wait, and each process more imports all of them.
-WORKERS ?= $(shell expr $$(nproc) + 3)
+# Processes of pytest: two more than there are cores, since whole instances wait much. Quick tests do
+# not wait, and each process more imports all of them.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 QUICK_WORKERS ?= $(shell nproc)
 PYTEST := $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder
 

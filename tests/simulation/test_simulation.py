@@ -623,7 +623,7 @@ def test_nothing_is_lost_on_postgresql_either(postgres: PostgresServer) -> None:
 
 WALKS, PARTS = EXAMPLES // 2, 3
 STEPS = 120
-DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "1,50").split(",")]
+DYNAMODB = [int(n) for n in (os.environ.get("SIMULATION_DYNAMODB") or "1,25").split(",")]
 
 
 def draws(rng: random.Random) -> dict[str, tuple[float, dict[str, Any]]]:
