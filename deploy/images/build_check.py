@@ -54,7 +54,9 @@ def pins(side: str) -> Iterator[str]:
 
     lines = (HERE / "constraints.txt").read_text().splitlines()
     pinned = {name_of(line): line.split("==")[1] for line in lines if "==" in line}
-    here = {name_of(one.name): one.version for one in metadata.distributions() if one.name}
+    # Of two the first is imported. setuptools, once it is, brings older ones of its own behind.
+    found = [one for one in metadata.distributions() if one.name]
+    here = {name_of(one.name): one.version for one in reversed(found)}
     for requirement in requirements(side, (HERE / "pyproject.toml").read_text()):
         if name_of(requirement) not in here:
             yield f"{requirement} is not installed"

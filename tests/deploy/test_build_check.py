@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -17,6 +19,17 @@ def change(check: ModuleType, old: str, new: str) -> None:
 def test_both_sides_have_what_is_pinned(check: ModuleType) -> None:
     assert list(check.pins("cpu")) == []
     assert list(check.pins("gpu")) == []
+
+
+def test_of_two_versions_the_one_that_is_imported_counts(
+    check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """setuptools has packages of its own, and puts them behind the others once it is imported."""
+    older = tmp_path / "vendored" / "packaging-1.0.dist-info"
+    older.mkdir(parents=True)
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: packaging\nVersion: 1.0\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(older.parent)])
+    assert list(check.pins("cpu")) == []
 
 
 def test_another_version_than_the_pin_is_named(check: ModuleType) -> None:
