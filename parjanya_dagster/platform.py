@@ -154,7 +154,7 @@ class Platform:
     @cached_property
     def changed_files(self) -> ChangedFiles | None:
         """Files in folders that the operating system tells of. None: a queue or nothing tells."""
-        if self.mailbox is not None or not self.settings.objects_url.startswith("file:"):
+        if self.mailbox is not None or not self._in_folders:
             return None
         from parjanya_dagster.ingest.changed_files import ChangedFiles
         from parjanya_dagster.objects.folder_changes import FolderChanges
@@ -172,9 +172,11 @@ class Platform:
         """The pace of sweeps, kept from tick to tick."""
         from parjanya_dagster.ingest.pacing import PAID, Pacing
 
-        if self.settings.objects_url.startswith("file:"):
-            return Pacing()
-        return Pacing(rate=PAID)
+        return Pacing() if self._in_folders else Pacing(rate=PAID)
+
+    @property
+    def _in_folders(self) -> bool:
+        return self.settings.objects_url.startswith("file:")
 
     @cached_property
     def landed(self) -> threading.Event:
@@ -187,7 +189,8 @@ class Platform:
         return []
 
     def _note_landed(self, more_may_follow: bool) -> None:
-        self.landed_alone_at[:] = [] if more_may_follow else [self.clock()]
+        alone = self._in_folders and not more_may_follow  # elsewhere nobody sees what is written
+        self.landed_alone_at[:] = [self.clock()] if alone else []
         self.landed.set()
 
     def _pause_unless_landed(self, seconds: float) -> None:

@@ -200,6 +200,18 @@ def test_the_reconciler_hears_when_something_landed_alone(folders: Platform, clo
     assert loop.landed_alone() == NEVER
 
 
+def test_nothing_is_known_to_have_landed_alone_where_no_file_is_seen_being_written(
+    folders: Platform,
+) -> None:
+    """A listing of S3 shows whole objects alone: a burst looks like its first image."""
+    s3 = folders.settings.model_copy(
+        update={"objects": folders.settings.objects.model_copy(update={"url": "s3://"})}
+    )
+    for place, since in ((folders, NOON), (replace(folders, settings=s3), NEVER)):
+        place.watch.landed(False)
+        assert place.loop(Idle()).landed_alone() == since
+
+
 @dataclass
 class Slow:
     """Buckets whose listing takes so many seconds, by tenant."""
