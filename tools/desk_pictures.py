@@ -52,6 +52,7 @@ def main() -> None:
             found = page.request.get(f"{desk}/api/v1/images?limit=1&{view}").json()["images"]
             return f"/images/{found[0]['image_id']}"
 
+        take("overview.png", "/")
         take("desk.png", "/images")
         beside = '.compare[data-how="beside"]'
         twin = first("rule=duplicates.near&verdict=review&category=photo&sort=-pixels")

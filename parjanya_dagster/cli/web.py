@@ -53,7 +53,7 @@ def web(
         known = platform.settings.home / DESK_FILE
         if address:
             if not known.exists():
-                raise SettingsInvalid("No desk was served over this home yet: `parjanya web` does.")
+                raise SettingsInvalid("No desk is served over this home: `parjanya web` does.")
             typer.echo(entrance(platform.settings.home, known.read_text()))
             return
         chosen = choose_port(port, default=DESK_PORT)

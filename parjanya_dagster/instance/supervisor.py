@@ -126,6 +126,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every process and all that it started. Each is asked first, then killed."""
+        (self.settings.home / UI_FILE).unlink(missing_ok=True)
         family = self._family()
         for service in reversed(self.services):
             if service.process is not None:

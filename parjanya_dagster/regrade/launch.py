@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from parjanya_dagster.belief.tags import (
     INTENT_TAG,
     POLICY_TAG,
@@ -29,12 +31,7 @@ from parjanya_dagster.truth.models import Regrade
 
 UI_FILE = "ui"  # in the home: the address of the UI that runs over it
 MOST_STRETCHES = 8
-_KEYS = """
-query { repositoryOrError(repositorySelector:
-  {repositoryName: "__repository__", repositoryLocationName: "parjanya"}) {
-  ... on Repository { name }
-} }
-"""
+_INSTANCE = "query { instance { info } }"
 _LAUNCH = """
 mutation($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
@@ -50,13 +47,18 @@ mutation($params: LaunchBackfillParams!) {
 
 
 def ui_address(home: Path) -> str | None:
-    """The address of the UI of a home. None: no UI runs over it."""
+    """The address of the UI of a home. None: no UI runs over it.
+
+    The file may be of an instance that has ended, and another home's UI may be at its port since.
+    So the UI is asked whose it is.
+    """
     try:
         url = (home / UI_FILE).read_text().strip()
-        _ask(url, _KEYS, {}, timeout=3.0)
-    except (OSError, ValueError, BackfillRefused):
+        described = _ask(url, _INSTANCE, {}, timeout=3.0)["instance"]["info"]
+        folder = yaml.safe_load(described or "")["local_artifact_storage"]["config"]["base_dir"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, BackfillRefused):
         return None
-    return url
+    return url if Path(folder).resolve() == (home / "dagster").resolve() else None
 
 
 def stretches(keys: Sequence[str], wanted: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from parjanya_dagster.instance import supervisor as module
 from parjanya_dagster.instance.supervisor import Service, Supervisor
+from parjanya_dagster.regrade.launch import UI_FILE
 from parjanya_dagster.settings import Settings
 from tests.support.clock import Clock
 
@@ -129,3 +130,12 @@ def test_what_a_dead_service_left_behind_ends_with_the_supervisor(
     supervisor.stop()
     psutil.wait_procs([child], timeout=600)
     assert gone(child)
+
+
+def test_what_has_stopped_leaves_no_address_of_a_ui(supervisor: Supervisor) -> None:
+    address = supervisor.settings.home / UI_FILE
+    address.write_text(supervisor.url)
+
+    supervisor.stop()
+
+    assert not address.exists()
