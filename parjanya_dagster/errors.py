@@ -91,7 +91,14 @@ class ArrivalRefused(ParjanyaError):
 
 
 class UnknownTenant(ParjanyaError):
-    """There is no such tenant. `parjanya status` lists those that are registered."""
+    """There is no such tenant. `parjanya tenant list` lists those that are registered."""
+
+    @classmethod
+    def named(cls, slug: str) -> UnknownTenant:
+        return cls(
+            f"There is no tenant {slug!r}. `parjanya tenant list` lists those that are registered, "
+            "and `parjanya tenant add` registers one."
+        )
 
 
 class InvalidTenant(ParjanyaError):

@@ -320,7 +320,7 @@ class Platform:
         """The tenant of this name. Raises UnknownTenant."""
         tenant = self.store.tenant(slug)
         if tenant is None:
-            raise UnknownTenant(f"There is no tenant {slug!r}. `parjanya tenant list` names them.")
+            raise UnknownTenant.named(slug)
         return tenant
 
     def policy_of(self, tenant: str) -> Policy:

@@ -15,7 +15,7 @@ VERDICTS = ("accept", "review", "reject")
 def status_of(truth: Readable, tenant: str | None, now: float) -> dict[str, Any]:
     """Counts per tenant, and when the loops last completed. Raises UnknownTenant."""
     if tenant is not None and truth.tenant(tenant) is None:
-        raise UnknownTenant(f"There is no tenant {tenant!r}.")
+        raise UnknownTenant.named(tenant)
     pins = {known.slug: known.policy for known in truth.tenants()}
     return {
         "tenants": [

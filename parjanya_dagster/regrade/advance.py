@@ -41,7 +41,7 @@ def selection(
     known = {tenant.slug for tenant in store.tenants()}
     for slug in tenants:
         if slug not in known:
-            raise UnknownTenant(f"There is no tenant {slug!r}.")
+            raise UnknownTenant.named(slug)
     for day in (since, until):
         if day and not _is_day(day):
             raise RegradeInvalid(f"{day!r} is no day: write YYYY-MM-DD.")

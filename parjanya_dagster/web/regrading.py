@@ -47,7 +47,7 @@ def asked_for(
     """
     for tenant in tenants:
         if not person.may("operator", tenant):
-            raise UnknownTenant(f"There is no tenant {tenant!r}.")
+            raise UnknownTenant.named(tenant)
     place = desk.platform
     wanted = place.registry.named(policy)
     return selection(place.store, wanted, tenants, since, until, place.clock(), replay_id)

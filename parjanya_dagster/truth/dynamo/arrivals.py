@@ -63,7 +63,7 @@ class Registration(Base):
         registered: list[Registered] = []
         for tenant, theirs in by_tenant.items():
             if self.wire.get(keys.tenant(tenant)) is None:
-                raise UnknownTenant(f"There is no tenant {tenant!r}.")
+                raise UnknownTenant.named(tenant)
             ordered = sorted(
                 theirs.values(), key=lambda arrival: (arrival.landed_at, arrival.image_id)
             )

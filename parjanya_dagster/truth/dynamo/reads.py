@@ -46,7 +46,7 @@ class Reads(Base):
     def pin(self, slug: str, policy: str) -> None:
         pinned = Add(keys.tenant(slug), {}, codec.attributes({"policy": policy}), {"slug": slug})
         if self.wire.write(pinned) is not None:
-            raise UnknownTenant(f"There is no tenant {slug!r}.")
+            raise UnknownTenant.named(slug)
 
     def get(self, image_id: str) -> ImageRow | None:
         return next(iter(self._rows([image_id])), None)

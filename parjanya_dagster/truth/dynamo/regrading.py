@@ -50,7 +50,7 @@ class Regrading(Replays):
         if 0 in broken and (known := self.regrade(regrade.replay_id)):
             return known  # another was quicker
         if broken:
-            raise UnknownTenant(f"There is no tenant {slugs[broken[0] - 3]!r}.")
+            raise UnknownTenant.named(slugs[broken[0] - 3])
         return regrade
 
     def regrade(self, replay_id: str) -> Regrade | None:

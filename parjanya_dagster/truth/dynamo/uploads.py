@@ -83,7 +83,7 @@ class Uploading(Base):
 
     def add_token(self, token: Token) -> None:
         if self.wire.get(keys.tenant(token.tenant)) is None:
-            raise UnknownTenant(f"There is no tenant {token.tenant!r}.")
+            raise UnknownTenant.named(token.tenant)
         self.wire.transact(
             [
                 Put(keys.token(token.token_id), codec.pack(token), ABSENT),

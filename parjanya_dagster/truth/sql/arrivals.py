@@ -66,7 +66,7 @@ class Registration(Base):
         # The lock on the tenant serializes registration, so its batches fill one by one.
         lock = select(tenants.c.slug).where(tenants.c.slug == tenant).with_for_update()
         if connection.execute(lock).first() is None:
-            raise UnknownTenant(f"There is no tenant {tenant!r}.")
+            raise UnknownTenant.named(tenant)
         arrivals = sorted(arrivals, key=lambda arrival: (arrival.landed_at, arrival.image_id))
         located = _located(connection, arrivals)
         seen = {located[arrival.image_id]: arrival for arrival in arrivals}

@@ -65,7 +65,7 @@ class Reads(Base):
                 update(tenants).where(tenants.c.slug == slug).values(policy=policy)
             )
             if pinned.rowcount == 0:
-                raise UnknownTenant(f"There is no tenant {slug!r}.")
+                raise UnknownTenant.named(slug)
 
     def get(self, image_id: str) -> ImageRow | None:
         with reading(self.engine) as connection:

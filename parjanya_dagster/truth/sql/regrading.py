@@ -43,7 +43,7 @@ class Regrading(Base):
             for slug in sorted(regrade.tenants):
                 pin = update(tenants).where(tenants.c.slug == slug).values(policy=regrade.policy)
                 if connection.execute(pin).rowcount == 0:
-                    raise UnknownTenant(f"There is no tenant {slug!r}.")
+                    raise UnknownTenant.named(slug)
         return regrade
 
     def regrade(self, replay_id: str) -> Regrade | None:

@@ -77,7 +77,7 @@ class Uploading(Base):
         with writing(self.engine) as connection:
             known = select(tenants.c.slug).where(tenants.c.slug == token.tenant)
             if connection.execute(known).first() is None:
-                raise UnknownTenant(f"There is no tenant {token.tenant!r}.")
+                raise UnknownTenant.named(token.tenant)
             insert_rows(connection, tokens, [columns_of(token)], if_new=True)
 
     def token(self, token_id: str) -> Token | None:

@@ -152,6 +152,6 @@ def execution(seen: Measured, per_minute: float | None) -> Layer:
 def _code(seen: Measured) -> str:
     if not seen.running:
         return "no run yet"
-    version = seen.running[0][3].get("code", "unknown").rpartition("+")[2]
+    version = seen.running[0][3].get("code", "unknown").rpartition("+")[2][:8]
     drifted = {drift.lane for drift in seen.facts.drifts}
     return f"{version}{', drifted' if drifted else ''}"

@@ -93,6 +93,7 @@ def test_an_unknown_tenant_is_no_health(platform: Platform, home: Path) -> None:
     done = run("doctor", "--tenant", "nobody", home=home)
     assert done.exit_code == 2
     assert "There is no tenant 'nobody'" in done.stderr
+    assert "parjanya tenant add" in done.stderr
 
 
 def test_a_preview_counts_by_tenant_class_and_stage_and_changes_nothing(
