@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any, Final
 
 from .colour import to_srgb
@@ -9,6 +10,7 @@ from .decoded import Decoded
 
 if TYPE_CHECKING:
     import pyvips
+    from PIL.Image import Image as PillowImage
 
 PREVIEW_SIDE: Final = 1024
 THUMBNAIL_SIDE: Final = 256
@@ -28,20 +30,34 @@ def preview_jpeg(image: Any) -> bytes:
     return jpeg
 
 
-def thumbnail_jpeg(image: Any) -> bytes:
-    fitted = _fit(image, THUMBNAIL_SIDE)
-    jpeg: bytes = fitted.jpegsave_buffer(Q=_THUMBNAIL_QUALITY, keep="none")
-    return jpeg
+def thumbnail_jpeg(picture: PillowImage) -> bytes:
+    """A small JPEG of a preview, without any metadata.
+
+    It is only looked at: nothing is measured in it. So pixels are averaged first, which takes a
+    third of the time of a better filter.
+    """
+    from PIL import Image
+
+    size = _fitting(picture.width, picture.height, THUMBNAIL_SIDE)
+    small = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=_THUMBNAIL_QUALITY)
+    return file.getvalue()
 
 
 def _fit(image: Any, side: int) -> Any:
-    longer = max(image.width, image.height)
-    if longer <= side:
+    width, height = _fitting(image.width, image.height, side)
+    if (width, height) == (image.width, image.height):
         return image
-    # Rounded by hand, so that a line of pixels keeps its one pixel of width.
-    width = max(1, round(image.width * side / longer))
-    height = max(1, round(image.height * side / longer))
     return image.resize(width / image.width, vscale=height / image.height)
+
+
+def _fitting(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height so that neither is over `side`. A line of pixels keeps its one pixel."""
+    longer = max(width, height)
+    if longer <= side:
+        return width, height
+    return max(1, round(width * side / longer)), max(1, round(height * side / longer))
 
 
 def _upright(image: Any, orientation: int) -> Any:

@@ -47,13 +47,16 @@ def validate(
     Raises Rejected, with a class and a reason, when the image itself is at fault, and MemoryError
     when this process has too little memory for it.
     """
+    from PIL import Image
+
     limits = limits or Limits()
     fmt = sniff(data)
     limits.check_bytes(len(data))
     decoded = decode(data, fmt, limits, PREVIEW_SIDE)
     image = render(decoded)
     rgb = as_array(image)
-    luma = _luma(rgb)
+    picture = Image.fromarray(rgb)
+    luma = picture.convert("L")
     preview = preview_jpeg(image)
     exif = exif_facts(decoded.exif, decoded.xmp, coordinates=coordinates)
     exif, used = beside.completed(exif, sidecars or {}, coordinates=coordinates)
@@ -77,7 +80,7 @@ def validate(
     }
     if used:
         body["sidecars"] = used
-    return Validated(body, preview, thumbnail_jpeg(image))
+    return Validated(body, preview, thumbnail_jpeg(picture))
 
 
 def _geometry(decoded: Decoded) -> dict[str, int]:
@@ -101,9 +104,3 @@ def _technical(decoded: Decoded, rgb: Any, luma: Any) -> dict[str, float]:
         "block_size": block_size,
         "flat_share": flat_share(decoded.rows),
     }
-
-
-def _luma(rgb: Any) -> Any:
-    from PIL import Image
-
-    return Image.fromarray(rgb).convert("L")

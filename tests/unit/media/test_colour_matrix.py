@@ -26,6 +26,6 @@ def psnr(preview: bytes, wanted: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(((shown - wanted) ** 2).mean(), 1e-9)))
 
 
-@pytest.mark.parametrize("cell", cells(), ids=str)
+@pytest.mark.parametrize("cell", list(cells()), ids=str)
 def test_the_scene_comes_out(scene, cell: Cell):
     assert psnr(validate(encoded(scene, cell)).preview, expected(scene, cell)) >= NEAR_ENOUGH
