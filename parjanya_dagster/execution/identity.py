@@ -71,9 +71,23 @@ def _sources(root: Path) -> Iterator[Path]:
 
 @cache
 def packages() -> str:
-    """Twelve hex digits over the names and versions of all installed packages."""
-    installed = sorted({name_and_version(package) for package in metadata.distributions()})
-    return hashlib.sha256("\n".join(installed).encode()).hexdigest()[:12]
+    """Twelve hex digits over the names and versions of all installed packages.
+
+    Of two versions the first on the path counts: it is the one that is imported.
+    """
+    installed: dict[str, str] = {}
+    for package in metadata.distributions():
+        if not _inside_another(package):
+            name, _, version = name_and_version(package).partition("==")
+            installed.setdefault(name, version)
+    lines = sorted(f"{name}=={version}" for name, version in installed.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _inside_another(package: metadata.Distribution) -> bool:
+    """setuptools puts a folder of its own on the path, once something has imported it."""
+    folder = Path(str(package.locate_file("")))
+    return any((around / "__init__.py").is_file() for around in (folder, folder.parent))
 
 
 def name_and_version(package: metadata.Distribution) -> str:

@@ -17,6 +17,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -170,14 +171,17 @@ def answered(
 def options(payload: dict[str, Any]) -> dict[str, str]:
     """Letter -> label, as the question lists them."""
     question = payload["messages"][1]["content"][1]["text"]
-    names = prompts.load().category.names
     found = {}
-    for label, name in names.items():
+    for label, name in _prompt().category.names.items():
         for letter in "ABCDEFGH":
             if re.search(rf"\b{letter} {name}[,.]", question):
                 found[letter] = label
     assert sorted(found.values()) == sorted(LABELS), question
     return found
+
+
+_prompt = cache(prompts.load)
+"""It is read once, and not for each answer."""
 
 
 def mean(payload: dict[str, Any]) -> float:

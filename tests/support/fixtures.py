@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from tests.support import browser as chrome
 from tests.support import lines, servers
 from tests.support import radosgw as rgw
 from tests.support.clock import Clock
+from tests.support.direct import directly
 from tests.support.mailbox import Cloud, open_mailbox
 from tests.support.missing import missing
 from tests.support.shared import lent
@@ -158,22 +158,13 @@ def postgres_url(postgres: servers.PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def botocore_reads_once() -> Iterator[None]:
-    """botocore reads its descriptions of AWS once, and not for each client."""
-    from botocore import loaders
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", cache(loaders.create_loader))
-        yield
-
-
-@pytest.fixture(scope="session")
-def moto(botocore_reads_once: None) -> Iterator[servers.MotoServer]:
+def moto() -> Iterator[servers.MotoServer]:
     """A running emulator of AWS, one for the session: name what you create with `moto.name`."""
     server = servers.MotoServer()
     try:
         server.start()
-        yield server
+        with directly(server.url):
+            yield server
     finally:
         server.remove()
 
@@ -199,7 +190,7 @@ def aws(moto: servers.MotoServer, monkeypatch: pytest.MonkeyPatch) -> servers.Mo
 
 
 @pytest.fixture(scope="session")
-def radosgw(pytestconfig: pytest.Config, botocore_reads_once: None) -> Iterator[rgw.Radosgw]:
+def radosgw(pytestconfig: pytest.Config) -> Iterator[rgw.Radosgw]:
     """A running S3 server, which other processes of this session use too."""
     try:
         rgw.Radosgw()

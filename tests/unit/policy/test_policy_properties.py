@@ -49,22 +49,44 @@ junk = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=5,
 )
+odd = [0, 30, "gif", "slide", None, True, float("nan"), float("inf"), 1e300, 10**400, -0.0]
+values = st.sampled_from(odd) | junk
+
+# Strategies are made once. Made while they draw, they took as long as the drawing.
+zero_to = [st.integers(0, most) for most in range(10)]
+either = st.booleans()
+words = st.lists(st.sampled_from(["gif", *LABELS]), min_size=1, max_size=3)
+labels = st.lists(st.sampled_from(LABELS), min_size=1, max_size=4, unique=True)
+number_paths, word_paths = st.sampled_from(NUMBER_PATHS), st.sampled_from(WORD_PATHS)
+operators = st.sampled_from(["below", "above", "at_least", "at_most"])
+widths = st.sampled_from([0.1, 0.4])
+kinds = st.sampled_from(["all_of", "any_of"])
+verdicts = st.sampled_from(["reject", "review"])
+duplicate_rules = st.sampled_from(
+    [
+        {},
+        {"exact": "reject"},
+        {"exact": "review", "near": {"verdict": "review", "distance": 6}},
+        {"near": {"verdict": "reject", "distance": 2, "review_from": 8}},
+    ]
+)
+confidences = st.sampled_from([{}, {"enriched": 0.5}])
+stages = st.sampled_from(["validated", "enriched", "scored"])
+distinctions = st.sampled_from([[[x] for x in LABELS], [["photo"], list(LABELS[1:])], None]) | junk
 
 
 @st.composite
 def comparisons(draw: st.DrawFn, banded: bool) -> dict[str, Any]:
-    if draw(st.integers(0, 4)) == 0:
-        words = draw(st.lists(st.sampled_from(["gif", *LABELS]), min_size=1, max_size=3))
-        return {"evidence": draw(st.sampled_from(WORD_PATHS)), "in": words}
-    subject: dict[str, Any] = {"evidence": draw(st.sampled_from(NUMBER_PATHS))}
-    if draw(st.booleans()):
-        chosen = st.lists(st.sampled_from(LABELS), min_size=1, max_size=4, unique=True)
-        subject = {"sum_of": draw(chosen)}
-    operator = draw(st.sampled_from(["below", "above", "at_least", "at_most"]))
+    if draw(zero_to[4]) == 0:
+        return {"evidence": draw(word_paths), "in": draw(words)}
+    subject: dict[str, Any] = {"evidence": draw(number_paths)}
+    if draw(either):
+        subject = {"sum_of": draw(labels)}
+    operator = draw(operators)
     threshold = draw(near)
     subject[operator] = threshold
-    if banded and draw(st.booleans()):
-        width = draw(st.sampled_from([0.1, 0.4]))
+    if banded and draw(either):
+        width = draw(widths)
         subject["review_from"] = threshold + (width if operator in ("below", "at_most") else -width)
     return subject
 
@@ -72,40 +94,27 @@ def comparisons(draw: st.DrawFn, banded: bool) -> dict[str, Any]:
 def conditions(banded: bool) -> st.SearchStrategy[dict[str, Any]]:
     def several(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
         parts = st.lists(inner, min_size=1, max_size=3)
-        return st.builds(
-            lambda kind, found: {kind: found}, st.sampled_from(["all_of", "any_of"]), parts
-        )
+        return st.builds(lambda kind, found: {kind: found}, kinds, parts)
 
     return st.recursive(comparisons(banded), several, max_leaves=4)
+
+
+conditions_of = {"reject": conditions(banded=True), "review": conditions(banded=False)}
 
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     rules = []
-    for index in range(draw(st.integers(0, 4))):
-        verdict = draw(st.sampled_from(["reject", "review"]))
-        when = draw(conditions(verdict == "reject"))
+    for index in range(draw(zero_to[4])):
+        verdict = draw(verdicts)
+        when = draw(conditions_of[verdict])
         rules.append({"id": f"r{index}", "verdict": verdict, "when": when, "reason": "It fired."})
     document: dict[str, Any] = {"name": "any", "version": 1, "description": "Any.", "needs": NEEDS}
     document["rules"] = rules
-    document["duplicates"] = draw(
-        st.sampled_from(
-            [
-                {},
-                {"exact": "reject"},
-                {"exact": "review", "near": {"verdict": "review", "distance": 6}},
-                {"near": {"verdict": "reject", "distance": 2, "review_from": 8}},
-            ]
-        )
-    )
+    document["duplicates"] = draw(duplicate_rules)
     if any(stage in json.dumps(rules) for stage in ('"enriched.', '"sum_of"')):
-        document["confidence"] = draw(st.sampled_from([{}, {"enriched": 0.5}]))
+        document["confidence"] = draw(confidences)
     return load(json.dumps(document, indent=1))  # JSON is YAML
-
-
-def values() -> st.SearchStrategy[Any]:
-    odd = [0, 30, "gif", "slide", None, True, float("nan"), float("inf"), 1e300, 10**400, -0.0]
-    return st.sampled_from(odd) | junk
 
 
 @st.composite
@@ -116,17 +125,15 @@ def evidences(draw: st.DrawFn) -> dict[str, Any]:
         "scored": {"metrics": {"piqe": {}}},
     }
     for path in (*NUMBER_PATHS, *WORD_PATHS, *(f"enriched.probabilities.{x}" for x in LABELS)):
-        if draw(st.integers(0, 6)):
+        if draw(zero_to[6]):
             *parents, leaf = path.split(".")
             at = found
             for step in parents:
                 at = at[step]
-            at[leaf] = draw(near if draw(st.integers(0, 2)) else values())
-    found["enriched"]["distinguishes"] = draw(
-        st.sampled_from([[[x] for x in LABELS], [["photo"], list(LABELS[1:])], None]) | junk
-    )
-    if draw(st.integers(0, 9)) == 0:
-        found[draw(st.sampled_from(["validated", "enriched", "scored"]))] = draw(junk)
+            at[leaf] = draw(near if draw(zero_to[2]) else values)
+    found["enriched"]["distinguishes"] = draw(distinctions)
+    if draw(zero_to[9]) == 0:
+        found[draw(stages)] = draw(junk)
     return found
 
 
