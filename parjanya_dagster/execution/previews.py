@@ -49,7 +49,8 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     """Decode one of our own previews. Raises pyvips.Error where it is damaged."""
     import numpy
 
-    image = load_vips().Image.new_from_buffer(data, "", access="sequential", fail_on="truncated")
+    # Its loader alone: a decoder that was taken over must not choose the next one.
+    image = load_vips().Image.jpegload_buffer(data, access="sequential", fail_on="truncated")
     if image.bands == 1:
         image = image.colourspace("srgb")
     return numpy.asarray(image.numpy())

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,22 @@ _PIPE_BYTES: Final = 1 << 20
 # A deadline may grow by this factor if the child got less than this share of a CPU.
 _PATIENCE: Final = 4
 _STARVED: Final = 0.5
+
+
+# What starting and decoding need. A decoder that is taken over could write all that it was told
+# into a preview: passwords of databases, keys of buckets.
+_PASSED_ON: Final = frozenset(
+    ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD")
+)
+_FAMILIES_PASSED_ON: Final = ("LC_", "PYTHON", "DYLD_", "MALLOC_", "VIPS_")
+
+
+def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _PASSED_ON or name.startswith(_FAMILIES_PASSED_ON)
+    }
 
 
 class ChildDied(Exception):
@@ -62,7 +78,7 @@ class Child:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         root = str(Path(__file__).resolve().parents[2])
         environment = {
-            **os.environ,
+            **_harmless(os.environ),
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
             # A child decodes one image in one thread, so it needs no more threads or heaps.
             "OMP_NUM_THREADS": "1",

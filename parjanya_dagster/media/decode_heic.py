@@ -16,7 +16,7 @@ from .ends import is_cut_short
 from .errors import Rejected
 from .isobmff import sequence_frames
 from .limits import Limits
-from .pixels import as_array, every_so_many_rows, from_array, green_rows, shrink_in_memory
+from .pixels import as_array, divided_by_alpha, every_so_many_rows, from_array, green_rows, shrink_in_memory
 
 
 def decode_heic(data: bytes, limits: Limits, target: int) -> Decoded:
@@ -42,6 +42,8 @@ def decode_heic(data: bytes, limits: Limits, target: int) -> Decoded:
     except Exception as error:  # libheif's errors arrive as several kinds
         raise refusal(data, "heic", error) from error
     image = from_array(np.ascontiguousarray(rows), _interpretation(bands, depth))
+    if picture.mode.startswith("RGBa"):  # a small letter: the colours were multiplied by it
+        image = divided_by_alpha(image)
     info: dict[str, Any] = picture.info
     profile = info.get("icc_profile")
     if profile:

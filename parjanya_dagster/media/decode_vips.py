@@ -21,6 +21,7 @@ from .limits import Limits
 from .pixels import (
     BAND_ROWS,
     as_array,
+    divided_by_alpha,
     every_so_many_rows,
     green_rows,
     has_alpha,
@@ -75,18 +76,19 @@ def decode_vips(
     elif is_cut_short(data, fmt):
         raise Rejected("truncated", f"The {fmt.upper()} file ends before its last part.")
     encoding, before_profile = _encoding(data, fmt)
+    premultiplied = fmt == "avif" and has_alpha(header) and isobmff.is_premultiplied(data)
 
     def load(**more: Any) -> Any:
         image = loader(data, **options, **more)
         if before_profile and image.get_typeof("icc-profile-data"):
             image = image.copy()
             image.remove("icc-profile-data")
-        return image
+        return divided_by_alpha(image) if premultiplied else image
 
     small = shrink_in_memory(width, height, target)
     # A progressive JPEG costs nearly as much at any size, so it is decoded once, at its own.
     scalable = fmt == "jpeg" and (small > 1 or not _get(header, "jpeg-multiscan", 0))
-    shrink = _shrink(max(width, height), target) if scalable else 1
+    shrink = _shrink(width, height, target) if scalable else 1
     scaled = {"shrink": shrink} if shrink > 1 else {}
     by = 1 if scalable else small
     try:
@@ -166,8 +168,9 @@ _LOADERS: Final = {
     "avif": "heifload_buffer",
 }
 _ANIMATED: Final = frozenset({"gif", "webp", "png"})
-# libjpeg speaks of damaged pixels in warnings only.
-_FAIL_ON: Final = {"jpeg": "warning"}
+# libjpeg speaks of damaged pixels in warnings only. libvips leaves a tile of a TIFF black that it
+# cannot decode, and takes that for a warning.
+_FAIL_ON: Final = {"jpeg": "warning", "tiff": "warning"}
 
 
 def _is_harmless(error: Exception) -> bool:
@@ -186,9 +189,10 @@ def _frames(header: Any, data: bytes, fmt: str) -> int:
     return max(1, pages - tiff.reduced_pages(data)) if fmt == "tiff" else pages
 
 
-def _shrink(longer_side: int, target: int) -> int:
+def _shrink(width: int, height: int, target: int) -> int:
+    """A line of pixels has none at an eighth of its width, so it is decoded at its own size."""
     for factor in (8, 4, 2):
-        if longer_side / factor >= _SHRINK_HEADROOM * target:
+        if max(width, height) / factor >= _SHRINK_HEADROOM * target and min(width, height) >= factor:
             return factor
     return 1
 

@@ -34,6 +34,7 @@ class Meta:
 
     primary: int | None = None
     extents: list[tuple[int, int, int]] = field(default_factory=list)  # (item, start, end) in file
+    premultiplied: set[int] = field(default_factory=set)  # items whose colours are
     properties: list[Box] = field(default_factory=list)
     associations: dict[int, list[int]] = field(default_factory=dict)  # item: properties from 1
 
@@ -102,6 +103,15 @@ def colour_codes(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def is_premultiplied(data: bytes) -> bool:
+    """Whether the colours of the primary picture were multiplied by its alpha (reference `prem`)."""
+    try:
+        meta = read_meta(data)
+    except struct.error:
+        return False
+    return meta.primary in meta.premultiplied
+
+
 def sequence_frames(data: bytes) -> int:
     """Pictures in the longest track of pictures; 0 where the file is no sequence."""
     most = 0
@@ -133,6 +143,8 @@ def read_meta(data: bytes) -> Meta:
                     (meta.primary,) = unpack_from(">I" if wide else ">H", data, box.start + 4)
                 case b"iloc":
                     meta.extents = _extents(data, box)
+                case b"iref":
+                    meta.premultiplied = _premultiplied(data, box)
                 case b"iprp":
                     for part in boxes(data, box.start, box.end):
                         if part.kind == b"ipco":
@@ -176,6 +188,16 @@ def _extents(data: bytes, box: Box) -> list[tuple[int, int, int]]:
             if method == 0 and length:
                 found.append((item, base + offset, base + offset + length))
     return found
+
+
+def _premultiplied(data: bytes, box: Box) -> set[int]:
+    """The items from which a reference `prem` leads to their alpha."""
+    wide = byte_at(data, box.start) > 0
+    return {
+        unpack_from(">I" if wide else ">H", data, reference.start)[0]
+        for reference in boxes(data, box.start + 4, min(box.end, len(data)))
+        if reference.kind == b"prem"
+    }
 
 
 def _number(data: bytes, at: int, size: int) -> tuple[int, int]:

@@ -47,6 +47,13 @@ def has_alpha(image: Any) -> bool:
     return bool(image.hasalpha()) and (image.bands <= 4 or image.interpretation == "cmyk")
 
 
+def divided_by_alpha(image: Any) -> Any:
+    """An image whose colours were multiplied by its alpha, as it was before. Of the same samples."""
+    top = 65535.0 if image.format == "ushort" else 255.0
+    kind = {"interpretation": image.interpretation}
+    return image.unpremultiply(max_alpha=top).rint().cast(image.format).copy(**kind)
+
+
 def shrink_in_memory(width: int, height: int, target: int) -> int:
     """By what whole number a picture too large for memory is made smaller while it is read."""
     if width * height <= MOST_IN_MEMORY:

@@ -1,4 +1,4 @@
-"""What programs keep in the texts of a PNG: EXIF as hexadecimal digits, XMP, an orientation.
+"""What programs keep in the chunks of a PNG: EXIF, also as hexadecimal digits, XMP, an orientation.
 
 ImageMagick and its kin wrote EXIF so before the chunk eXIf was agreed on, and still do.
 """
@@ -13,6 +13,7 @@ from typing import Final
 from .structure import png_chunks
 
 _LONGEST: Final = 1 << 20
+_CHUNK: Final = b"eXIf"
 _EXIF_NAMES: Final = (b"Raw profile type exif", b"Raw profile type APP1")
 
 
@@ -27,7 +28,9 @@ def read(data: bytes) -> PngText:
     """Texts that are too long, or no texts, count as absent."""
     exif = xmp = orientation = None
     for name, text in _texts(data):
-        if name in _EXIF_NAMES:
+        if name == _CHUNK:
+            exif = text
+        elif name in _EXIF_NAMES:
             exif = exif or _block(text)
         elif name == b"XML:com.adobe.xmp":
             xmp = xmp or text
@@ -41,7 +44,11 @@ _TURNS: Final = tuple(b"%d" % turn for turn in range(1, 9))
 
 def _texts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     for kind, at, length in png_chunks(data):
-        if kind not in (b"tEXt", b"zTXt", b"iTXt") or length > _LONGEST:
+        if length > _LONGEST:
+            continue
+        if kind == _CHUNK:  # libpng tells of it only where it lies before the picture
+            yield _CHUNK, data[at : at + length]
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
             continue
         name, _, rest = data[at : at + length].partition(b"\0")
         packed = kind == b"zTXt"

@@ -84,7 +84,7 @@ def _draw_tile(page: Any, draw: Any, tile: Tile, left: int, top: int, size: int)
         draw.line(corners, colour, frame)
         draw.line((corners[0], corners[3], corners[2], corners[1]), colour, frame)
         return
-    with Image.open(io.BytesIO(tile.thumbnail)) as image:
+    with Image.open(io.BytesIO(tile.thumbnail), formats=["JPEG"]) as image:
         image.draft("RGB", (inner, inner))
         picture = image.convert("RGB")
     picture.thumbnail((inner, inner))

@@ -21,7 +21,7 @@ from .rendition import PREVIEW_SIDE, preview_jpeg, render, thumbnail_jpeg
 from .sniff import MIME, sniff
 
 # Part of the fingerprint of "validated" evidence: raise it when the same bytes give other facts.
-VALIDATION_VERSION = 7
+VALIDATION_VERSION = 8
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, Final
 
 _PREFIX: Final = struct.Struct(">II")  # lengths of the header and of the list of blob lengths
 LONGEST_HEADER: Final = 4 * 1024 * 1024
-LONGEST_BLOB: Final = 4 * 1024 * 1024 * 1024
+LONGEST_BLOB: Final = 64 * 1024 * 1024
+"""Bytes of an answer's part: previews have at most a few million."""
 
 
 class BrokenMessage(Exception):
@@ -51,8 +52,9 @@ class Parser:
         if len(data) < start + sum(sizes):
             return None
         try:
-            header = json.loads(bytes(data[_PREFIX.size : _PREFIX.size + text_length]))
-        except ValueError as error:
+            text = bytes(data[_PREFIX.size : _PREFIX.size + text_length])
+            header = json.loads(text, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
             raise BrokenMessage("the header is no JSON") from error
         if not isinstance(header, dict):
             raise BrokenMessage("the header is no object")
@@ -61,6 +63,10 @@ class Parser:
             blobs.append(bytes(data[start : start + size]))
             start += size
         return header, blobs
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def send(pipe: int, header: dict[str, Any], *blobs: bytes) -> None:

@@ -134,6 +134,7 @@ class Validate:
                 coordinates=self._coordinates,
                 sidecars=self._beside(row) if self._sidecars else None,
             )
+            return self._shown(row, result)
         except media.Rejected as refusal:
             return TerminalFailure(refusal.failure_class, refusal.reason)
         except ObjectGone as gone:
@@ -141,6 +142,8 @@ class Validate:
             return Retry(f"{gone} The next sweep says whether it was deleted.")
         except Exception as error:  # a mistake of ours must not take its neighbours along
             return _retry(error)
+
+    def _shown(self, row: ImageRow, result: media.Validated) -> Shown:
         written = as_objects(row.image_id, result.preview, result.thumbnail)
         evidence = Evidence(
             image_id=row.image_id,

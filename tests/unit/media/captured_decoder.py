@@ -6,13 +6,16 @@ It answers what came of it. What an exploit would do by machine code is tried th
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,8 +99,39 @@ ATTEMPTS: dict[str, Callable[[str], object]] = {
 }
 
 
+def _replies() -> int:
+    """The pipe to the parent. It is the only one besides the standard input."""
+    return next(fd for fd in range(3, 20) if _is_pipe(fd))
+
+
+def _is_pipe(fd: int) -> bool:
+    try:
+        os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError as error:
+        return error.errno == errno.ESPIPE
+    return False
+
+
+def _message(text: bytes, *sizes: int) -> bytes:
+    return struct.pack(f">II{len(text)}s{len(sizes)}Q", len(text), 8 * len(sizes), text, *sizes)
+
+
+ANSWERS = {
+    "promise four gigabytes": _message(b'{"body": {}}', 1 << 32, 1),
+    "promise half a gigabyte": _message(b'{"body": {}}', 1 << 29, 1),
+    "no number": _message(b'{"body": {"a": NaN}}', 0, 0),
+    "no end of lists": _message(b"[" * 100_000, 0, 0),
+    "no object": _message(b"[]", 0, 0),
+}
+
+
 def work(data: bytes, limits: Limits, *, coordinates: bool = False) -> Validated:
     attempt, _, place = data.decode().partition("|")
+    if attempt == "tell":
+        return Validated({"said": sorted(f"{k}={v}" for k, v in os.environ.items())}, b"", b"")
+    if attempt in ANSWERS:
+        os.write(_replies(), ANSWERS[attempt])
+        time.sleep(3600)
     try:
         ATTEMPTS[attempt](place)
     except OSError as error:

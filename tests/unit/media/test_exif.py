@@ -193,6 +193,20 @@ def test_a_png_is_turned_by_what_it_says_in_text_or_xmp(quadrants, by):
     assert (body["orientation"], body["width"], body["height"]) == (6, 64, 32)
 
 
+def test_exif_behind_the_picture_of_a_png_counts(quadrants):
+    stored = quadrants.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0132] = 6, NOON
+    data = write_png(np.asarray(stored) / 255, Cell(container="png", depth="8"))
+    end = chunk(b"IEND", b"")
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+
+    body = validate(data.removesuffix(end) + chunk(b"eXIf", block) + end).body
+
+    assert (body["orientation"], body["width"], body["height"]) == (6, 64, 32)
+    assert body["exif"]["taken_at"] == "2024-07-01T12:00:00"
+
+
 @pytest.mark.parametrize("fmt", ["JPEG", "WEBP", "TIFF"])
 def test_xmp_turns_where_exif_is_silent_and_not_where_it_speaks(quadrants, encode, fmt):
     stored = quadrants.transpose(Image.Transpose.ROTATE_90)

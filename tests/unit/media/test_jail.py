@@ -14,7 +14,7 @@ from parjanya_dagster.media import DecoderPool, Rejected, jail, landlock, seccom
 from parjanya_dagster.media.jail import Jail
 from tests.support.encoded import cells, encoded
 from tests.support.raw import dng
-from tests.unit.media.captured_decoder import ATTEMPTS
+from tests.unit.media.captured_decoder import ANSWERS, ATTEMPTS
 
 CAPTURED = "captured_decoder:work"
 pytestmark = pytest.mark.skipif(
@@ -55,6 +55,26 @@ def test_a_captured_decoder_is_refused(
     assert secret.read_bytes() == b"password"
     assert os.listdir(secret.parent) == ["secret"]
     assert reached == []
+
+
+def test_a_captured_decoder_was_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could write what it knows into the preview, which its sender may look at."""
+    for name in ("AWS_SECRET_ACCESS_KEY", "PARJANYA_TRUTH__URL", "PGPASSWORD", "DAGSTER_TOKEN"):
+        monkeypatch.setenv(name, "hunter2")
+    with DecoderPool(1, entry=CAPTURED) as pool:
+        told = pool.validate(b"tell|").body["said"]
+
+    assert not [each for each in told if "hunter2" in each]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_is_none_costs_the_image_and_nothing_else(answer: str) -> None:
+    """At once: nothing is waited for, nothing is kept that was promised."""
+    with DecoderPool(1, entry=CAPTURED) as pool:
+        with pytest.raises(Rejected, match="its answer was no message") as refused:
+            pool.validate(f"{answer}|".encode())
+        assert refused.value.failure_class == "decoder_crashed"
+        assert pool.validate(b"fork|").body["said"] == "PermissionError"
 
 
 @pytest.mark.parametrize("attempt", ["read a file", "make a socket", "run a program"])

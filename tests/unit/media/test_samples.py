@@ -6,6 +6,7 @@ import io
 import struct
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from PIL import Image, ImageCms, ImageFilter
@@ -233,3 +234,66 @@ def test_a_picture_beyond_memory_is_the_same_picture(scene, encode, monkeypatch,
 def test_a_limit_names_the_setting_that_raises_it(scene, encode):
     with pytest.raises(Rejected, match="PARJANYA_MEDIA__MAX_PIXELS"):
         validate(encode(scene, "PNG"), Limits(max_pixels=100))
+
+
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits"])
+@pytest.mark.parametrize("side", [64, 256])
+def test_a_tile_that_cannot_be_decoded_is_not_shown_black(scene, compression, side):
+    data = bytearray(tiff(np.asarray(scene), compression=compression, tile=(side, side)))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        at, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    data[at : at + size // 2] = b"\x80" * (size // 2)  # of packbits: nothing follows
+
+    with pytest.raises(Rejected) as refused:
+        validate(bytes(data))
+
+    assert refused.value.failure_class == "corrupt"
+
+
+def test_a_sound_tiff_of_tiles_of_a_rare_compression_is_named(scene):
+    data = tiff(np.asarray(scene), compression="lzma", tile=(64, 64))
+
+    with pytest.raises(Rejected, match="compressed with") as refused:
+        validate(data)
+
+    assert refused.value.failure_class == "unsupported_format"
+
+
+def test_a_sound_tiff_of_separate_tiles_is_unsupported_not_damaged(scene):
+    planes = np.moveaxis(np.asarray(scene), 2, 0)
+    data = tiff(planes, planarconfig="separate", tile=(64, 64))
+
+    with pytest.raises(Rejected) as refused:
+        validate(data)
+
+    assert refused.value.failure_class == "unsupported_format"
+
+
+def test_tags_that_nobody_knows_are_no_damage(scene):
+    tags = [(65000, "H", 1, 5, True), (37724, "B", 4, b"abcd", True), (700, "B", 3, b"abc", True)]
+
+    assert shows(tiff(np.asarray(scene), extratags=tags, tile=(64, 64)), scene)
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (3, 9000)])
+def test_a_line_of_pixels_is_a_whole_jpeg(encode, size):
+    body = validate(encode(Image.new("RGB", size, "red"), "JPEG")).body
+
+    assert (body["width"], body["height"]) == size
+
+
+@pytest.mark.parametrize("fmt", ["avif", "heic"])
+def test_colours_multiplied_by_alpha_are_divided_by_it(scene, fmt):
+    rgb = np.asarray(scene, np.float64)
+    half = np.full((*rgb.shape[:2], 1), 128, np.uint8)
+    out = io.BytesIO()
+    if fmt == "avif":  # its encoder multiplies
+        straight = Image.fromarray(np.dstack([rgb.astype(np.uint8), half]))
+        straight.save(out, "AVIF", quality=95, alpha_premultiplied=True)
+    else:
+        multiplied = np.dstack([np.rint(rgb * 128 / 255).astype(np.uint8), half])
+        picture = pillow_heif.from_bytes("RGBa", scene.size, multiplied.tobytes())
+        picture.save(out, quality=95)
+
+    assert b"prem" in out.getvalue()
+    assert shows(out.getvalue(), half_over_white(rgb))
