@@ -45,9 +45,7 @@ def make(tenant: OneTenant = None, as_json: Json = False, home: Home = None) -> 
         owner = parse_batch(batch)[0]
         try:
             if owner not in refused:
-                all_made += make_of(
-                    platform.store, platform.objects, embedder, batch, previews.pixels
-                )
+                all_made += make_of(platform.store, platform.objects, embedder, batch, previews)
         except (EndpointError, TransientError) as error:  # the others go on
             refused[owner] = str(error)
             print_warning(f"{owner}: {error}")

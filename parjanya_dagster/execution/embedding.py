@@ -7,7 +7,7 @@ decided before there were vectors, is made by the next pass over its batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,7 @@ from parjanya_dagster.embeddings.blocks import CONTENT_TYPE, key_of, made_from, 
 from parjanya_dagster.errors import EngineAway, ObjectGone, StorageUnavailable
 from parjanya_dagster.execution.buckets import require_known
 from parjanya_dagster.execution.prefetch import each_ahead
+from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.lines import get_logger
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.truth.models import ImageRow, parse_batch
@@ -59,11 +60,11 @@ def make(
     objects: Objects,
     embedder: Embedder,
     batch: str,
-    pixels: Callable[[ImageRow], NDArray[np.uint8]],
+    previews: Previews,
 ) -> Made:
     """Make what is missing of a batch, drop what is void, and write its block.
 
-    `pixels`: the preview of a row. A vector is void if its image is gone or has another preview.
+    A vector is void if its image is gone or has another preview.
 
     Of two who do this at once, the second adds to what the first wrote. Raises what the engine
     raises where it cannot work at all, EngineAway where it became another meanwhile,
@@ -83,9 +84,10 @@ def make(
     require_known(store.known_buckets(), objects, bucket, "no vectors are")
     if left:
         embedder.warm()
+        left = previews.held_first(left)
     new: dict[str, NDArray[np.float32]] = {}
     with ThreadPoolExecutor(READERS, "previews") as pool:
-        images = each_ahead(pool, lambda row: _shown(row, pixels), left, READ_AHEAD)
+        images = each_ahead(pool, lambda row: _shown(row, previews), left, READ_AHEAD)
         for some in _chunks(left):
             shown = [(row, one) for row in some if (one := next(images)) is not None]
             vectors = _vectors(embedder, shown)
@@ -127,12 +129,10 @@ def _chunks(rows: Sequence[ImageRow]) -> Iterator[Sequence[ImageRow]]:
     return (rows[at : at + TOGETHER] for at in range(0, len(rows), TOGETHER))
 
 
-def _shown(
-    row: ImageRow, pixels: Callable[[ImageRow], NDArray[np.uint8]]
-) -> NDArray[np.uint8] | None:
+def _shown(row: ImageRow, previews: Previews) -> NDArray[np.uint8] | None:
     """The preview of a row. None: there is none that can be read."""
     try:
-        return pixels(row)
+        return previews.pixels(row)
     except StorageUnavailable:
         raise
     except ObjectGone as error:

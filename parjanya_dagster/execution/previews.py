@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from parjanya_dagster.media.pixels import load_vips
@@ -27,9 +28,20 @@ class Previews:
         self._bytes = 0
         self._lock = threading.Lock()
 
+    def held_first(self, rows: Sequence[ImageRow]) -> list[ImageRow]:
+        """Rows in the order in which fewest of their previews are decoded again.
+
+        Stages pass over the same rows in one order. Where more of them are passed over than are
+        held, each preview would be forgotten a moment before it is needed. A pass between two
+        stages begins with what was seen last, so it ends with what the next stage begins with.
+        """
+        with self._lock:
+            seen = {address: place for place, address in enumerate(self._held)}
+        return sorted(rows, key=lambda row: seen.get(_address(row), -1), reverse=True)
+
     def pixels(self, row: ImageRow) -> NDArray[np.uint8]:
         """Upright sRGB, shape (height, width, 3). Raises ObjectGone, StorageUnavailable."""
-        address = (row.preview_bucket or "", row.preview_key or "")
+        address = _address(row)
         with self._lock:
             if address in self._held:
                 self._held.move_to_end(address)
@@ -43,6 +55,10 @@ class Previews:
                 _, old = self._held.popitem(last=False)
                 self._bytes -= old.nbytes
         return array
+
+
+def _address(row: ImageRow) -> tuple[str, str]:
+    return row.preview_bucket or "", row.preview_key or ""
 
 
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:

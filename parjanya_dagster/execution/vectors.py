@@ -50,7 +50,7 @@ class Vectors:
                 embedder = embedder_of(self.resources.settings)
                 if embedder is None:
                     return
-                made = make(store, objects, embedder, batch, previews_of(objects).pixels)
+                made = make(store, objects, embedder, batch, previews_of(objects))
             except Exception as error:
                 refused.add(tenant)
                 log.warning("no_vectors", run=self.run_id, tenant=tenant,

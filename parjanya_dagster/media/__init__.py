@@ -3,6 +3,7 @@
 Knows nothing of Dagster, databases, tenants or buckets: bytes in, facts out.
 """
 
+from .comparing import Asked, Found, compared, compared_beside
 from .errors import FAILURE_CLASSES, FailureClass, MediaError, Rejected
 from .likeness import NEAR
 from .likeness import SIDE as LIKENESS_SIDE
@@ -23,8 +24,10 @@ __all__ = [
     "NEAR",
     "VALIDATION_VERSION",
     "VERDICT_COLOURS",
+    "Asked",
     "DecoderPool",
     "FailureClass",
+    "Found",
     "Limits",
     "Match",
     "MediaError",
@@ -32,6 +35,8 @@ __all__ = [
     "Tile",
     "Validated",
     "alike",
+    "compared",
+    "compared_beside",
     "contact_sheet",
     "likeness_apart",
     "likeness_keys",

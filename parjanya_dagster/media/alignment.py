@@ -299,18 +299,27 @@ def _matrices(cells: int, low: Any, high: Any, samples: int) -> Any:
     """
     import numpy as np
 
-    at = np.arange(cells)
+    at, behind = _places(cells)
     # To the last bit as `linspace` has it, which takes longer than all the rest.
     edges = np.arange(samples + 1.0) * ((high - low) / samples)[:, None] + low[:, None]
     edges[:, -1] = high
     edges *= cells
     first = np.maximum(edges[:, :-1] - 0.5, edges[:, :1])[..., None]
     last = np.minimum(edges[:, 1:] + 0.5, edges[:, -1:])[..., None]
-    shares = np.minimum(last, at + 1)
+    shares = np.minimum(last, behind)
     shares -= np.maximum(first, at)
     np.maximum(shares, 0, out=shares)
-    shares /= shares.sum(axis=2, keepdims=True)
+    shares /= np.add.reduce(shares, axis=2, keepdims=True)
     return shares
+
+
+@cache
+def _places(cells: int) -> tuple[Any, Any]:
+    """Where each cell begins and ends. No whole numbers: those would be converted each time."""
+    import numpy as np
+
+    at = np.arange(float(cells))
+    return at, at + 1
 
 
 def _best(a_ways: _Ways, a: _Part, b_ways: _Ways, b: _Part) -> tuple[int, float]:

@@ -1,5 +1,7 @@
 """The child of a `DecoderPool`: reads images from its standard input, answers on its output.
 
+It also compares pictures: see `comparing`.
+
 Runs native decoders on bytes that strangers sent, so it expects to die: by a crash, by its memory
 limit, or by the parent's hand. It never outlives its parent. Before the first image it shuts itself
 in (see `jail`), so that one that is taken over reaches nothing. See `wire` for the messages.
@@ -22,6 +24,7 @@ from typing import Any
 from . import jail, wire
 from .errors import Rejected
 from .limits import Limits
+from .resemblance import first_alike
 
 
 def main(entry: str, memory_bytes: int, alarm_seconds: int, jailed: bool) -> None:
@@ -48,6 +51,11 @@ def main(entry: str, memory_bytes: int, alarm_seconds: int, jailed: bool) -> Non
 def _answer(
     work: Callable[..., Any], blobs: list[bytes], header: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+    if "compare" in header:
+        try:
+            return {"found": [first_alike(*each) for each in header["compare"]]}, ()
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}, ()
     data, *others = blobs
     sidecars = dict(zip(header.get("sidecars", ()), others, strict=True))
     more = {"sidecars": sidecars} if sidecars else {}

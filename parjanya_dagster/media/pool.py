@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from .child import Child, ChildDied, DeadlinePassed
 from .errors import FAILURE_CLASSES, MediaError, Rejected
 from .jail import Jail
 from .limits import Limits
 from .validation import Validated
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 DEFAULT_ENTRY: Final = "parjanya_dagster.media.validation:validate"
 
@@ -64,6 +67,11 @@ class DecoderPool:
         """What holds the child that was started last. None: none was started yet."""
 
     @property
+    def started(self) -> bool:
+        """Whether there are children. They are started with the first image."""
+        return bool(self._live) and not self._closed
+
+    @property
     def peak_memory_bytes(self) -> int:
         """The most resident memory any child has had after an answer; 0 where unknown."""
         return self._peak
@@ -88,7 +96,7 @@ class DecoderPool:
         # A kill from outside, as by a kernel short of memory, says little about the image.
         for last in (False, True):
             try:
-                return _result(*self._exchange(header, blobs))
+                return _result(*self.exchange(header, blobs))
             except DeadlinePassed as error:
                 raise Rejected(
                     "time_limit",
@@ -119,7 +127,11 @@ class DecoderPool:
             except Rejected as refused:
                 return refused
 
-        return list(self._threads.map(outcome, datas))
+        return self.map(outcome, datas)
+
+    def map(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """`work` of each item, in order, on as many threads as there may be children."""
+        return list(self._threads.map(work, items))
 
     def start(self) -> None:
         """Start every child that is not there. Raises MediaError."""
@@ -158,9 +170,11 @@ class DecoderPool:
     ) -> None:
         self.close()
 
-    def _exchange(
+    def exchange(
         self, header: dict[str, Any], blobs: Sequence[bytes]
     ) -> tuple[dict[str, Any], list[bytes]]:
+        """What a child answers, which nobody has checked. Raises ChildDied, DeadlinePassed, and
+        MediaError where there is no child."""
         child = self._seats.get()
         reusable = None
         try:

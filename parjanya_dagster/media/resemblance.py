@@ -7,7 +7,7 @@ measurements: see `docs/duplicates.md`.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -143,6 +143,16 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> Match:
     return Match(a, b, *align(a.aligned, b.aligned), mirrored=mirrored)
 
 
+def first_alike(
+    one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+) -> tuple[int, bool] | None:
+    """The place of the first of others that shows the same picture, and whether it is mirrored."""
+    for place, other in enumerate(others):
+        if (match := alike(one, other)).same:
+            return place, match.mirrored
+    return None
+
+
 class _Small:
     """A small picture: luma, chroma around 0, and where it may have its content.
 
@@ -276,11 +286,27 @@ def _rising(tones: Any, its: Any) -> tuple[Any, Any]:
 
 
 def _odd(one: Any, other: Any) -> float:
-    from scipy.ndimage import maximum_filter, minimum_filter
+    import numpy as np
 
-    around = [maximum_filter(each, 5) - minimum_filter(each, 5) for each in (one, other)]
-    contrast = 20 + around[0].clip(around[1])
+    contrast = 20 + np.maximum(_contrast(one), _contrast(other))
     return float((abs(one - other) / contrast).max())
+
+
+def _contrast(cells: Any) -> Any:
+    """Of each cell, the lightest less the darkest of the five by five around it."""
+    import numpy as np
+
+    return _around(np.maximum, cells) - _around(np.minimum, cells)
+
+
+def _around(most: Any, cells: Any) -> Any:
+    for _ in range(2):  # along one axis, then along the other
+        most_of = cells.copy()
+        for step in (1, 2):
+            most(most_of[step:], cells[:-step], out=most_of[step:])
+            most(most_of[:-step], cells[step:], out=most_of[:-step])
+        cells = most_of.T
+    return cells
 
 
 def _sharp(cells: Any) -> Any:

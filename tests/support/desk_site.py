@@ -155,7 +155,7 @@ def embed(place: Platform) -> None:
     embedder = embedder_of(place.settings)
     assert embedder is not None
     for batch in place.store.batches():
-        made = make(place.store, place.objects, embedder, batch, Previews(place.objects).pixels)
+        made = make(place.store, place.objects, embedder, batch, Previews(place.objects))
         assert made.failed == 0
 
 

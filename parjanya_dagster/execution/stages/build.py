@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from parjanya_dagster.execution.previews import Previews
 from parjanya_dagster.execution.resources import StageResources
 from parjanya_dagster.execution.worker import StageWork
-from parjanya_dagster.media import DecoderPool, Limits
+from parjanya_dagster.media import DecoderPool, Limits, compared_beside
 from parjanya_dagster.objects.store import Objects
 from parjanya_dagster.settings import Settings
 
@@ -38,6 +38,7 @@ def stage_work(resources: StageResources, stage: str, run_id: str) -> StageWork:
             clock=clock,
             published=resources.registry.get,
             tastes=resources.tastes,
+            compare=partial(compared_beside, decoders_of(settings)),
         )
     from parjanya_dagster.execution.engines import engine_of
     from parjanya_dagster.execution.stages.by_policy import ByPolicy

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from parjanya_dagster.errors import PolicyUnusable, StorageUnavailable, UnknownTenant
 from parjanya_dagster.execution.fingerprint import fingerprint
-from parjanya_dagster.execution.stages.duplicates import kinship
+from parjanya_dagster.execution.stages.duplicates import Compare, kinship
 from parjanya_dagster.execution.tracing import span_over
+from parjanya_dagster.media import compared
 from parjanya_dagster.policy import EVALUATION_VERSION, Duplicate, Policy, evaluate, unasked
 from parjanya_dagster.truth.models import Evidence, ImageRow
 from parjanya_dagster.truth.outcomes import Claim, Completed, Outcome, Retry, SendBack
@@ -43,10 +44,12 @@ class Curate:
         clock: Callable[[], float],
         published: Callable[[str], Policy] | None = None,
         tastes: Tastes | None = None,
+        compare: Compare = compared,
     ) -> None:
         self._store = store
         self._published = published  # ref -> policy, for rows that a regrade sent
         self._tastes = tastes  # for policies that name one
+        self._compare = compare  # what compares pictures
         self._policy_of = policy_of  # tenant -> its pinned policy
         self._run_id = run_id
         self._clock = clock
@@ -91,6 +94,7 @@ class Curate:
                     if "validated" in evidence
                 },
                 lambda _, distance=policy.near_distance: distance,  # type: ignore[misc]
+                self._compare,
             )
             overtaken |= kin.overtaken
             for claim in some:

@@ -22,6 +22,7 @@ from parjanya_dagster.truth.stages import WAITS_FOR, Status
 from parjanya_dagster.truth.store import EvidenceLog, Images, Store
 from parjanya_dagster.truth.store.paging import copies_pages
 
+Compare = Callable[[Sequence[media.Asked]], Sequence[media.Found]]
 Bodies = dict[str, Mapping[str, Any]]
 
 
@@ -38,11 +39,13 @@ def kinship(
     rows: Sequence[ImageRow],
     likeness: Mapping[str, Mapping[str, Any]],
     distance_of: Callable[[str], int | None],
+    compare: Compare = media.compared,
 ) -> Kinship:
     """Search the tenants of these rows, which wait to be decided together.
 
     `likeness` holds what was recorded of each row, by image id. `distance_of` says for a tenant
-    how many bits of the hash may differ; None: only the same bytes make a duplicate.
+    how many bits of the hash may differ; None: only the same bytes make a duplicate. `compare`:
+    what compares pictures.
     """
     duplicates: dict[str, Duplicate] = {}
     overtaken: set[str] = set()
@@ -56,7 +59,7 @@ def kinship(
             # An exact duplicate looks like whatever its original looks like: that one searches.
             first = [row for row in mine if row.image_id not in originals]
             together = {row.image_id for row in rows}
-            resembled, beaten = _near(store, tenant, first, together, likeness, distance)
+            resembled, beaten = _near(store, tenant, first, together, likeness, distance, compare)
             duplicates |= resembled
             overtaken |= beaten
     return Kinship(duplicates, frozenset(overtaken - {row.image_id for row in rows}))
@@ -95,6 +98,7 @@ def _near(
     together: Set[str],
     likeness: Mapping[str, Mapping[str, Any]],
     distance: int,
+    compare: Compare,
 ) -> tuple[dict[str, Duplicate], set[str]]:
     wanted = {
         row.image_id: keys
@@ -102,27 +106,42 @@ def _near(
         if (keys := media.likeness_keys(likeness.get(row.image_id, {}).get("views", ())))
     }
     candidates = store.alike(tenant, wanted, distance)
-    others = {row.image_id: row for alike in candidates.values() for row, _ in alike}
+    others = {row.image_id: row for some in candidates.values() for row, _ in some}
     bodies = {row.image_id: b for row, b in _bodies(store, others.values(), "validated", "curated")}
+    pictures = {
+        image_id: seen
+        for image_id, body in bodies.items()
+        if (seen := body.get("validated", {}).get("likeness")) is not None
+    }
+    looks: list[tuple[ImageRow, list[tuple[ImageRow, int]]]] = []  # the first that is alike counts
+    for row in mine:
+        there = [each for each in candidates.get(row.image_id, ()) if each[0].image_id in pictures]
+        earlier = [each for each in there if _age(each[0]) < _age(row)]
+        # A later one that is decided together with this one looks back at it itself.
+        later = [
+            each
+            for each in there
+            if _age(each[0]) > _age(row)
+            and each[0].image_id not in together
+            and _may_be_overtaken(store, row, each[0], bodies[each[0].image_id])
+        ]
+        looks += [(row, some) for some in (earlier, *([each] for each in later)) if some]
+    found = compare(
+        [
+            (likeness[row.image_id], [pictures[other.image_id] for other, _ in some])
+            for row, some in looks
+        ]
+    )
     duplicates: dict[str, Duplicate] = {}
     overtaken: set[str] = set()
-    for row in mine:
-        this = likeness.get(row.image_id, {})
-        for other, bits in candidates.get(row.image_id, ()):
-            that = bodies[other.image_id].get("validated", {}).get("likeness")
-            later = _age(other) > _age(row)
-            if not later and row.image_id in duplicates:
-                continue  # an earlier one was found: candidates come in their order
-            if later and other.image_id in together:
-                continue  # it looks back at this one itself, and both are decided at once
-            if later and not _may_be_overtaken(store, row, other, bodies[other.image_id]):
-                continue
-            if that is None or not (match := media.alike(this, that)).same:
-                continue
-            if later:
-                overtaken.add(other.image_id)
-            else:
-                duplicates[row.image_id] = Duplicate("near", other.image_id, bits, match.mirrored)
+    for (row, some), alike in zip(looks, found, strict=True):
+        if alike is None:
+            continue
+        (other, bits), mirrored = some[alike[0]], alike[1]
+        if _age(other) > _age(row):
+            overtaken.add(other.image_id)
+        else:
+            duplicates[row.image_id] = Duplicate("near", other.image_id, bits, mirrored)
     return duplicates, overtaken
 
 

@@ -368,7 +368,7 @@ def test_rows_that_are_decided_together_are_compared_once(
         compared.append((this, that))
         return alike(this, that)
 
-    monkeypatch.setattr(media, "alike", counted)
+    monkeypatch.setattr(media.resemblance, "alike", counted)
     one.begin(0, 10)
     one.finish(0)
     assert one.decided() == {later: earlier, earlier: None}

@@ -28,7 +28,7 @@ from parjanya_dagster.execution.vectors import Vectors
 from parjanya_dagster.ingest.known_buckets import KnownBuckets
 from parjanya_dagster.objects.local import FolderObjects
 from parjanya_dagster.truth.models import ImageRow
-from tests.support.pictures import gradient, picture
+from tests.support.pictures import picture
 from tests.support.stages import Engine, House
 
 
@@ -67,7 +67,7 @@ def pass_over(house: House, embedder: Any, objects: Any = None) -> Made:
     platform = house.platform
     (batch,) = platform.store.batches()
     objects = objects or platform.objects
-    return make(platform.store, objects, embedder, batch, Previews(platform.objects).pixels)
+    return make(platform.store, objects, embedder, batch, Previews(platform.objects))
 
 
 def rows_of(house: House) -> list[ImageRow]:
@@ -177,7 +177,7 @@ def test_nothing_is_written_into_a_stranger(shown: House) -> None:
     folder.rename(folder.with_name("away"))
     folder.mkdir()
     with pytest.raises(BucketUnknown, match="no vectors are written there"):
-        make(platform.store, platform.objects, MeanColour(), batch, lambda row: gradient(4, 4))
+        make(platform.store, platform.objects, MeanColour(), batch, Previews(platform.objects))
     assert list(folder.iterdir()) == []
 
 

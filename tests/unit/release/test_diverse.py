@@ -75,7 +75,7 @@ def test_a_diverse_release_needs_vectors_and_is_the_same_again(
     embedder, previews = embedder_of(decided.settings), Previews(decided.objects)
     assert embedder is not None
     for batch in decided.store.batches():
-        make(decided.store, decided.objects, embedder, batch, previews.pixels)
+        make(decided.store, decided.objects, embedder, batch, previews)
     first = ask(3, space)
     assert first.release.images == 3
     assert first.left_out == {"less diverse": PICTURES + 1 - 3}
