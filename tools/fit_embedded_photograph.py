@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import io
 import json
 import math
 import random
@@ -28,14 +29,24 @@ import pillow_heif
 from PIL import Image
 
 from bench import foreign_images, labelled_images, rendered_pages
-from gpu_ops.embedded import backbone, category, photograph, statistics, text, workers
+from gpu_ops.embedded import (
+    backbone,
+    category,
+    photograph,
+    statistics,
+    text,
+    weights,
+    workers,
+)
 from parjanya_dagster.policy import newest
 from tools.fit_embedded_enricher import preview, weights_of
 
 MOST = {"photo": 240}
 MOST_GRAPHICS = 32
 LIMIT = 3.0
-FEATURES_WEIGH = 3.0  # beside the backbone's numbers, of which there are eighty times as many
+DIRECTIONS = 16  # parabolas of each view: with 8 to 64 of them the figures are the same
+WIDTH = 0.3  # squared length of a usual picture in every view, where a bell's width is 1
+COMMON = 0.1  # how alike any two pictures are, beside what their views say: the bias
 
 
 def chosen(cache: Path) -> list[labelled_images.Labelled]:
@@ -76,43 +87,77 @@ def measured(images: list[labelled_images.Labelled], cache: Path) -> Seen:
             except (OSError, ValueError):
                 return None  # some are damaged on purpose
             features = category.features(statistics.measure(image), reader.read(image))
-            np.savez(kept, pooled=network.look(image), features=json.dumps(features))
+            np.savez(kept, numbers=network.look(image), features=json.dumps(features))
         with np.load(kept) as seen:
-            return seen["pooled"], json.loads(str(seen["features"]))
+            return seen["numbers"], json.loads(str(seen["features"]))
 
     found = [pair for pair in zip(images, workers.each(one, images), strict=True) if pair[1]]
     names = list(found[0][1][1])
     rows = np.array([[seen[1][name] for name in names] for _, seen in found])
-    pooled = np.array([seen[0] for _, seen in found], dtype=np.float64)
-    return [image for image, _ in found], pooled, rows, names
+    numbers = np.array([seen[0] for _, seen in found], dtype=np.float64)
+    return [image for image, _ in found], numbers, rows, names
 
 
-class Standard:
-    """How numbers are made comparable: the backbone's by their spread, features clipped too."""
+class Views:
+    """The labelled pictures as each view sees them, and how alike that makes each two (n, n).
 
-    def __init__(self, pooled: Any, rows: Any) -> None:
-        self.pooled_centre, self.pooled_spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-2
-        self.centre, self.spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-
-    def __call__(self, pooled: Any, rows: Any) -> Any:
-        features = np.clip((rows - self.centre) / self.spread, -LIMIT, LIMIT)
-        numbers = (pooled - self.pooled_centre) / self.pooled_spread
-        return np.hstack([numbers, FEATURES_WEIGH * features])
-
-
-def regression(x: Any, weight: Any, strength: float) -> Any:
-    """The inverse whose product with -1 and 1 is a ridge regression's dual.
-
-    There are about as many numbers as images, and sources are left out of the dual in closed form.
+    `numbers` (n, of the backbone), `rows` (n, features). Two pictures are as alike as their views
+    are on average: a bell's first three terms, which a line and parabolas can say as well.
     """
-    kernel = x @ x.T / x.shape[1] + 1
-    return np.linalg.inv(kernel + np.diag(strength * weight.mean() / weight))
+
+    def __init__(self, numbers: Any, rows: Any) -> None:
+        measured = np.hstack([numbers, rows])
+        least = np.r_[np.full(numbers.shape[1], 1e-2), np.full(rows.shape[1], 1e-3)]
+        self.centre = measured.mean(axis=0).astype(np.float32)
+        self.spread = (measured.std(axis=0) + least).astype(np.float32)
+        scale = self.centre.astype(np.float64), self.spread.astype(np.float64)
+        standard = photograph.standard(measured, *scale, LIMIT)
+        self.seen, self.scales, self.bells = {}, {}, {}
+        self.alike = np.full((len(rows), len(rows)), COMMON)
+        for name, (start, end) in photograph.VIEWS.items():
+            squares = (standard[:, start:end] ** 2).sum(axis=1)
+            self.scales[name] = math.sqrt(WIDTH / np.median(squares))
+            seen = self.seen[name] = self.scales[name] * standard[:, start:end]
+            bell = self.bells[name] = np.exp(-(seen**2).sum(axis=1))
+            like = seen @ seen.T
+            views = len(photograph.VIEWS)
+            self.alike += bell[:, None] * bell * (1 + 2 * like + 2 * like**2) / views
+
+    def packed(self, dual: Any) -> dict[str, Any]:
+        """The regression without its pictures: of each view a level, a line and parabolas."""
+        arrays = {"centre": self.centre, "spread": self.spread}
+        for name, seen in self.seen.items():
+            share = dual * self.bells[name] / len(self.seen)
+            directions, curves = bent(seen, 2 * share)
+            arrays |= {
+                f"{name}_scale": np.float64(self.scales[name]),
+                f"{name}_level": share.sum(),
+                f"{name}_line": (2 * share @ seen).astype(np.float32),
+                f"{name}_directions": directions.astype(np.float16),
+                f"{name}_curves": curves,
+            }
+        return arrays
 
 
-def ridge(x: Any, graphic: Any, inverse: Any) -> tuple[Any, float]:
-    """Weights and bias of the regression on -1 and 1."""
-    dual = inverse @ np.where(graphic, 1.0, -1.0)
-    return x.T @ dual / x.shape[1], float(dual.sum())
+def bent(seen: Any, share: Any) -> tuple[Any, Any]:
+    """The largest of the parabolas that pictures (n, numbers) add up to, each with its share.
+
+    Directions (numbers, at most `DIRECTIONS`) and how much each bends: the eigenvectors of largest
+    eigenvalue, by iterating on a subspace. Always begun alike.
+    """
+    most = min(DIRECTIONS, seen.shape[1])
+    wide = min(4 * most, seen.shape[1])
+    space = np.random.RandomState(0).standard_normal((seen.shape[1], wide))
+    for _ in range(8):
+        space, _ = np.linalg.qr(seen.T @ (share[:, None] * (seen @ space)))
+    values, vectors = np.linalg.eigh(space.T @ (seen.T @ (share[:, None] * (seen @ space))))
+    largest = np.argsort(-np.abs(values))[:most]
+    return space @ vectors[:, largest], values[largest]
+
+
+def regression(alike: Any, weight: Any, strength: float) -> Any:
+    """The inverse whose product with -1 and 1 is a ridge regression's dual."""
+    return np.linalg.inv(alike + np.diag(strength * weight.mean() / weight))
 
 
 def out_of_fold(graphic: Any, sources: Any, inverse: Any) -> Any:
@@ -184,28 +229,29 @@ def figures(probability: Any, images: list[labelled_images.Labelled]) -> dict[st
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="where packages are unpacked")
-    parser.add_argument("--strength", type=float, default=3.0, help="of the regularisation")
+    parser.add_argument("--strength", type=float, default=0.05, help="of the regularisation")
+    parser.add_argument("--as-it-is", action="store_true", help="fetch nothing that is missing")
     parser.add_argument("--write", action="store_true", help="replace the committed model")
     options = parser.parse_args()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # wallpapers are large
     pillow_heif.register_heif_opener()
 
-    labelled_images.fetch(options.cache)
-    foreign_images.fetch(options.cache)
-    images = chosen(options.cache)
-    images, pooled, rows, names = measured(images, options.cache)
+    if not options.as_it_is:
+        labelled_images.fetch(options.cache)
+        foreign_images.fetch(options.cache)
+    images, numbers, rows, names = measured(chosen(options.cache), options.cache)
     graphic = np.array([image.label != "photo" for image in images])
     sources = np.array([image.source for image in images])
     weight = weights_of(graphic.astype(int), sources)
 
-    standard = Standard(pooled, rows)
-    x = standard(pooled, rows)
-    inverse = regression(x, weight, options.strength)
+    views = Views(numbers, rows)
+    inverse = regression(views.alike, weight, options.strength)
     scores = out_of_fold(graphic, sources, inverse)
     slope, offset = calibrated(scores, graphic, weight)
     report = figures(1 / (1 + np.exp(-slope * scores - offset)), images)
-    w, bias = ridge(x, graphic, inverse)
-    per_number = w[: backbone.POOLED] / standard.pooled_spread
+    dual = inverse @ np.where(graphic, 1.0, -1.0)
+    file = io.BytesIO()
+    np.savez(file, **views.packed(dual))
     model = {
         "id": "embedded-photograph@3",
         "fitted": {
@@ -215,20 +261,19 @@ def main() -> int:
             "sources": dict(sorted(Counter(f"{i.source}/{i.label}" for i in images).items())),
             "held_out_by_source": report,
         },
+        "numbers": numbers.shape[1],
+        "views": hashlib.sha256(file.getvalue()).hexdigest(),
         "features": names,
-        "centre": np.round(standard.centre, 6).tolist(),
-        "spread": np.round(standard.spread, 6).tolist(),
         "limit": LIMIT,
-        "weights": np.round(FEATURES_WEIGH * w[backbone.POOLED :], 6).tolist(),
-        "bias": round(bias - float(per_number @ standard.pooled_centre), 6),
+        "bias": round(COMMON * float(dual.sum()), 6),
         "slope": round(slope, 6),
         "offset": round(offset, 6),
-        "pooled": np.round(per_number, 7).tolist(),
     }
     print(json.dumps(report, indent=1))
     if options.write:
         target = Path(photograph.__file__).with_name(photograph.MODEL_FILE)
         target.write_text(json.dumps(model, indent=1) + "\n")
+        (weights.FOLDER / photograph.VIEWS_FILE).write_bytes(file.getvalue())
         print(f"wrote {target.name}", file=sys.stderr)
     return 0
 

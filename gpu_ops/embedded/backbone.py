@@ -1,8 +1,9 @@
-"""What a network that was trained on photographs sees in an image: 1,904 numbers, no names.
+"""What a network that was trained on photographs sees in an image: 5,844 numbers, no names.
 
 EfficientNet-Lite0 without its classifier, packed by `tools/pack_backbone.py`. ONNX Runtime runs it
-on the CPU, which the text reader brings; torch is not needed. `photograph` says what the numbers
-mean.
+on the CPU, which the text reader brings; torch is not needed. Late maps say what is seen: their
+means are taken. Of early maps it is taken which answers come together, which is the picture's
+manner: grain, brush, the edges of a renderer. `photograph` says what the numbers mean.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from gpu_ops.onnx_session import one_thread
 if TYPE_CHECKING:
     from gpu_ops.interface import Image
 
-VERSION = "backbone@1"
+VERSION = "backbone@2"
 FILE = "efficientnet_lite0.onnx"
 POOLED = 1904  # means of the channels: 112, 192 and 320 of its last stages, 1,280 of its head
+MAPS = {"block4": 40, "block7": 80}  # of its third and fourth stage, and how many channels
+PAIRS = tuple(channels * (channels - 1) // 2 for channels in MAPS.values())
+NUMBERS = POOLED + sum(PAIRS)
+LEAST = 1e-3  # added to a deviation: a channel that says one thing everywhere goes with none
 
 AREA = 224 * 224  # pixels of the copy that it sees, whatever the shape
 STEP = 32  # its sides are multiples of this
@@ -39,9 +44,24 @@ class Backbone:
                 self._session = one_thread(weights.read("backbone")[FILE])
 
     def look(self, image: Image) -> Any:
-        """Return `POOLED` numbers, float32, for an RGB image (h, w, 3)."""
+        """Return `NUMBERS` numbers, float32, for an RGB image (h, w, 3)."""
+        import numpy as np
+
         self.warm()
-        return self._session.run(["pooled"], {"pixels": shrunk(image)})[0][0]
+        pooled, *maps = self._session.run(["pooled", *MAPS], {"pixels": shrunk(image)})
+        return np.concatenate([pooled[0], *(correlations(each[0]) for each in maps)])
+
+
+def correlations(answers: Any) -> Any:
+    """How each pair of channels goes together over a map (c, h, w): c·(c - 1)/2 numbers, -1..1."""
+    import numpy as np
+
+    flat = answers.reshape(len(answers), -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    together = flat @ flat.T / flat.shape[1]
+    deviation = np.sqrt(np.diagonal(together)) + np.float32(LEAST)
+    first, second = np.triu_indices(len(flat), k=1)
+    return together[first, second] / (deviation[first] * deviation[second])
 
 
 def shrunk(image: Image) -> Any:

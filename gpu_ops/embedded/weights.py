@@ -25,7 +25,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
     },
     "backbone": {
         "efficientnet_lite0.onnx": (
-            "32a96b378f19c75d0651434fc1cc58745e4c031c0b7b46a7df09e4e15498c3b0"
+            "0601be33a4cb4d6012449d4baf22284ad3149dc7973b55cc573fce3bcd629851"
         ),
     },
 }
