@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pyvips
 import pytest
+import pyvips
 
 from parjanya_dagster.execution.previews import decode_jpeg
 
