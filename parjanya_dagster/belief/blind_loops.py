@@ -40,7 +40,7 @@ def clear(store: Store, loop: str) -> None:
 
 
 @contextmanager
-def noting(store: Store, loop: str, now: float) -> Iterator[None]:
+def told(store: Store, loop: str, now: float) -> Iterator[None]:
     """Note an error that ends the block, and raise it again."""
     try:
         yield
@@ -50,8 +50,8 @@ def noting(store: Store, loop: str, now: float) -> Iterator[None]:
 
 
 @contextmanager
-def noted(store: Store, loop: str, now: float) -> Iterator[None]:
+def told_or_cleared(store: Store, loop: str, now: float) -> Iterator[None]:
     """Note an error that ends the block, and raise it again. Without an error, clear the note."""
-    with noting(store, loop, now):
+    with told(store, loop, now):
         yield
     clear(store, loop)

@@ -161,7 +161,7 @@ class Watch:
     def _take(self, mailbox: Mailbox, seconds: float) -> MailResult | None:
         """A batch of messages; None where the queue does not answer."""
         try:
-            with blind_loops.noted(self.store, MAILBOX, self.clock()):
+            with blind_loops.told_or_cleared(self.store, MAILBOX, self.clock()):
                 return mailbox.take(max(0.0, seconds))
         except CloudUnavailable:
             return None

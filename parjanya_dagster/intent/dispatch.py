@@ -42,7 +42,7 @@ class Dispatcher:
         for request in requests:
             lane = request.lane.name
             try:
-                with blind_loops.noted(self.store, f"sending to {lane}", self.clock()):
+                with blind_loops.told_or_cleared(self.store, f"sending to {lane}", self.clock()):
                     self._send(self.queues[lane], request)
             except CloudUnavailable:
                 continue

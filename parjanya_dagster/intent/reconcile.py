@@ -71,7 +71,7 @@ def reconcile(
     if expired_leases:
         due = None  # of rows whose lease ran out some have failed for that
     store.fold_counts()
-    with blind_loops.noting(store, RECONCILER, started):
+    with blind_loops.told(store, RECONCILER, started):
         snapshot = observe(store, belief, started, gap, due)
     if RECONCILER in snapshot.blind:
         blind_loops.clear(store, RECONCILER)

@@ -51,7 +51,9 @@ class ScalingGroups:
             if lane.name not in self.groups or _just_now(last, self.clock()):
                 continue
             try:
-                with blind_loops.noted(self.store, f"capacity of {lane.name}", self.clock()):
+                with blind_loops.told_or_cleared(
+                    self.store, f"capacity of {lane.name}", self.clock()
+                ):
                     self._adjust(lane, self.groups[lane.name], last, shares.get(lane.name, 0))
             except CloudUnavailable:
                 continue

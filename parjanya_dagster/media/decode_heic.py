@@ -16,7 +16,14 @@ from .ends import is_cut_short
 from .errors import Rejected
 from .isobmff import sequence_frames
 from .limits import Limits
-from .pixels import as_array, divided_by_alpha, every_so_many_rows, from_array, green_rows, shrink_in_memory
+from .pixels import (
+    as_array,
+    divided_by_alpha,
+    every_so_many_rows,
+    from_array,
+    green_rows,
+    shrink_in_memory,
+)
 
 
 def decode_heic(data: bytes, limits: Limits, target: int) -> Decoded:

@@ -192,7 +192,10 @@ def _frames(header: Any, data: bytes, fmt: str) -> int:
 def _shrink(width: int, height: int, target: int) -> int:
     """A line of pixels has none at an eighth of its width, so it is decoded at its own size."""
     for factor in (8, 4, 2):
-        if max(width, height) / factor >= _SHRINK_HEADROOM * target and min(width, height) >= factor:
+        if (
+            max(width, height) / factor >= _SHRINK_HEADROOM * target
+            and min(width, height) >= factor
+        ):
             return factor
     return 1
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from .transfer import Encoding
 
 # Sound files of rare kinds: other compressions, complex numbers, 64-bit samples, packed Lab.
-_NOT_READ_HERE: Final = ("not configured", "samples out of range", "labq", "Unsupported", "not supported")
+_NOT_READ_HERE: Final = (
+    "not configured",
+    "samples out of range",
+    "labq",
+    "Unsupported",
+    "not supported",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,7 +104,7 @@ def colour_codes(data: bytes) -> tuple[int, int] | None:
 
 
 def is_premultiplied(data: bytes) -> bool:
-    """Whether the colours of the primary picture were multiplied by its alpha (reference `prem`)."""
+    """Whether colours of the primary picture were multiplied by its alpha (reference `prem`)."""
     try:
         meta = read_meta(data)
     except struct.error:

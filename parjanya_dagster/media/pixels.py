@@ -48,7 +48,7 @@ def has_alpha(image: Any) -> bool:
 
 
 def divided_by_alpha(image: Any) -> Any:
-    """An image whose colours were multiplied by its alpha, as it was before. Of the same samples."""
+    """An image whose colours were multiplied by its alpha, as it was before: same samples."""
     top = 65535.0 if image.format == "ushort" else 255.0
     kind = {"interpretation": image.interpretation}
     return image.unpremultiply(max_alpha=top).rint().cast(image.format).copy(**kind)

@@ -53,6 +53,16 @@ def test_images_are_listed_by_what_is_known_of_them(run: Run) -> None:
     assert isinstance(run("images", "--sort", "beauty").exception, QueryInvalid)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["--since=2024-13-45", "--since=1/2/2026", "--since=20260102", "--verdict=acept"],
+)
+def test_a_filter_that_means_nothing_is_refused_and_no_empty_or_full_list(
+    run: Run, asked: str
+) -> None:
+    assert isinstance(run("images", asked).exception, QueryInvalid)
+
+
 def test_images_are_listed_by_language_faces_and_camera(run: Run, platform: Platform) -> None:
     """As detectors and cameras recorded it: here it is written into the evidence of one image."""
     truth, (image, *_) = platform.settings.truth_file, platform.store.present("bolt", "", 1)
