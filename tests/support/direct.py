@@ -35,17 +35,18 @@ def directly(url: str) -> Iterator[None]:
 
     def make_request(self: Any, operation: Any, asked: dict[str, Any]) -> Any:
         target = asked["headers"].get("X-Amz-Target", "")
-        body = None
+        found = None
         ours = asked["url"].rstrip("/") == url and target.startswith("DynamoDB_")
         if ours and not _hooked(self, operation):
-            body = lines.answer(target, asked["context"]["client_region"], asked["body"])
-        if body is None:
+            found = lines.answer(target, asked["context"]["client_region"], asked["body"])
+        if found is None:
             return slowly(self, operation, asked)
-        answer = {"status_code": 200, "headers": {}, "body": body, "context": {}}
+        headers, body = found
+        answer = {"status_code": 200, "headers": headers, "body": body, "context": {}}
         parser = self._response_parser_factory.create_parser("json")
         said = parser.parse(answer, operation.output_shape)
         said["ResponseMetadata"]["RetryAttempts"] = 0
-        return AWSResponse(asked["url"], 200, {}, None), said
+        return AWSResponse(asked["url"], 200, headers, None), said
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Endpoint, "make_request", make_request)
@@ -69,8 +70,8 @@ class Lines:
         self._address = parts.hostname, parts.port
         self._free: defaultdict[int, list[socket.socket]] = defaultdict(list)  # by process
 
-    def answer(self, target: str, region: str, asked: bytes) -> bytes | None:
-        """The body of the answer. None where it is no success."""
+    def answer(self, target: str, region: str, asked: bytes) -> tuple[dict[str, str], bytes] | None:
+        """The headers and the body of the answer. None where it is no success."""
         free = self._free[os.getpid()]
         try:
             line = free.pop() if free else socket.create_connection(self._address, LONGEST)
@@ -92,7 +93,10 @@ class Lines:
             line.close()
         else:
             free.append(line)
-        return body if head.startswith(b"HTTP/1.1 200 ") else None
+        if not head.startswith(b"HTTP/1.1 200 "):
+            return None
+        pairs = (one.partition(": ") for one in head.decode("latin-1").split("\r\n")[1:])
+        return {name.lower(): value for name, _, value in pairs}, body
 
     def close(self) -> None:
         for line in self._free.pop(os.getpid(), ()):
