@@ -239,7 +239,9 @@ def test_a_limit_names_the_setting_that_raises_it(scene, encode):
 @pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits"])
 @pytest.mark.parametrize("side", [64, 256])
 def test_a_tile_that_cannot_be_decoded_is_not_shown_black(scene, compression, side):
-    data = bytearray(tiff(np.asarray(scene), compression=compression, tile=(side, side)))
+    tiles = {"tile": True, "tile_width": side, "tile_height": side}
+    image = pixels.from_array(np.asarray(scene), "srgb")
+    data = bytearray(image.tiffsave_buffer(compression=compression, **tiles))
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         at, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
     data[at : at + size // 2] = b"\x80" * (size // 2)  # of packbits: nothing follows
