@@ -2,7 +2,7 @@
 
 Temporary folders are in memory where there is enough of it: a test of SQLite waits for the disk
 otherwise, at each commit. What was imported is left alone by the collector of cycles. SQLAlchemy
-compiles a statement once for all databases of a kind in a process, and not once for each. Dagster
+compiles a statement once for all SQLite databases of a process, and not once for each. Dagster
 reads its ninety migrations once for each of its three storages, and not for each instance. The
 client of AWS reads the description of a service once, and not for each client. A client of HTTP
 reads the certificates of those it trusts once, and so does a client of AWS.
@@ -16,13 +16,11 @@ import shutil
 from collections.abc import Generator, Iterator
 from functools import cache, lru_cache
 from inspect import CO_VARKEYWORDS
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 MEMORY = Path("/dev/shm")
@@ -116,19 +114,19 @@ def certificates_are_read_once() -> Iterator[None]:
 def statements_are_compiled_once() -> Iterator[None]:
     """What is compiled is kept with its dialect, and each engine has a dialect of its own."""
     begin = Engine.__init__
-    alike: dict[tuple[Any, ...], tuple[Any, Any]] = {}
-    known: set[Any] = set()
+    alike: dict[tuple[Any, ...], tuple[SQLiteDialect, Any]] = {}
+    known: set[SQLiteDialect] = set()
 
     def begin_alike(self: Engine, pool: Any, dialect: Any, *arguments: Any, **options: Any) -> None:
-        if not isinstance(dialect, SQLiteDialect | PGDialect):
+        if not isinstance(dialect, SQLiteDialect):
             begin(self, pool, dialect, *arguments, **options)
             return
-        chosen = (
-            (name, value)
-            for name, value in vars(dialect).items()
-            if callable(value) or isinstance(value, str | int | float | None)
+        kind = (
+            type(dialect),
+            dialect._json_serializer,
+            dialect._json_deserializer,
+            dialect._on_connect_isolation_level,
         )
-        kind = (type(dialect), *sorted(chosen, key=itemgetter(0)))
         shared, compiled = alike.get(kind, (dialect, None))
         begin(self, pool, shared, *arguments, **{"query_cache_size": STATEMENTS, **options})
         if compiled is None:
