@@ -85,8 +85,8 @@ class PhotographModel:
         """The probability that it is a graphic, of the backbone's numbers and the features."""
         import numpy as np
 
-        measured = [*np.asarray(seen, dtype=np.float64), *(features[n] for n in self.features)]
-        numbers = standard(np.array(measured), self.look.centre, self.look.spread, self.limit)
+        measured = np.concatenate([seen, [features[name] for name in self.features]])
+        numbers = standard(measured, self.look.centre, self.look.spread, self.limit)
         score = self.bias + sum(view.says(numbers) for view in self.look.views)
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, self.slope * score + self.offset))))
 
