@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,11 +74,12 @@ def view_of(
     """The view that options name. Raises QueryInvalid."""
     from parjanya_dagster.catalog import Query
     from parjanya_dagster.catalog.facets import VERDICTS
+    from parjanya_dagster.truth.models import is_day
 
     for verdict in chosen.get("verdict") or ():
         if verdict not in VERDICTS:
             raise QueryInvalid(f"No verdict is {verdict!r}: choose one of {', '.join(VERDICTS)}.")
-    if since and not _is_day(since):  # days are compared as they are written
+    if since and not is_day(since):  # days are compared as they are written
         raise QueryInvalid(f"{since!r} is no day: write it as YYYY-MM-DD.")
     pairs = [
         (name, value.replace("-", "–") if name == "faces" else value)  # a range, as it is typed
@@ -90,10 +90,3 @@ def view_of(
     if since:
         query = query.within("day", [day for day in catalog.values("day") if day >= since])
     return query
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -9,13 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from parjanya_dagster.errors import RegradeInvalid, UnknownTenant
 from parjanya_dagster.execution.garbage_collection import seldom
 from parjanya_dagster.policy import Policy
 from parjanya_dagster.regrade.moves import Planner
-from parjanya_dagster.truth.models import ImageRow, Regrade
+from parjanya_dagster.truth.models import ImageRow, Regrade, is_day
 from parjanya_dagster.truth.records import RegradeHold
 from parjanya_dagster.truth.store import Holds, Images, Store, Tenants
 from parjanya_dagster.truth.store.paging import batch_pages
@@ -43,7 +42,7 @@ def selection(
         if slug not in known:
             raise UnknownTenant.named(slug)
     for day in (since, until):
-        if day and not _is_day(day):
+        if day and not is_day(day):
             raise RegradeInvalid(f"{day!r} is no day: write YYYY-MM-DD.")
     if since and until and since > until:
         raise RegradeInvalid(f"--since {since} is after --until {until}.")
@@ -56,13 +55,6 @@ def selection(
         until=until,
         started_at=now,
     )
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 def batches_of(store: Images, regrade: Regrade) -> list[str]:

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 from parjanya_dagster.errors import InvalidPartition, InvalidTenant
@@ -310,6 +311,14 @@ def check_slug(slug: str) -> str:
 
 def batch_key(tenant: str, day: str, number: int) -> str:
     return f"{tenant}/{day}/{number:03d}"
+
+
+def is_day(text: str) -> bool:
+    """Whether it is a day as partition keys have it: YYYY-MM-DD, and one of the calendar."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def parse_batch(key: str) -> tuple[str, str, int]:
