@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +127,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every process and all that it started. Each is asked first, then killed."""
-        (self.settings.home / UI_FILE).unlink(missing_ok=True)
+        with suppress(OSError):  # where it stays, whoever reads it asks the UI whose it is
+            (self.settings.home / UI_FILE).unlink()
         family = self._family()
         for service in reversed(self.services):
             if service.process is not None:

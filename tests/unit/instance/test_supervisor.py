@@ -139,3 +139,14 @@ def test_what_has_stopped_leaves_no_address_of_a_ui(supervisor: Supervisor) -> N
     supervisor.stop()
 
     assert not address.exists()
+
+
+def test_an_address_that_cannot_be_removed_keeps_no_process_alive(supervisor: Supervisor) -> None:
+    service = add(supervisor, "import time; time.sleep(600)")
+    assert service.process is not None
+    process = psutil.Process(service.process.pid)
+    (supervisor.settings.home / UI_FILE).mkdir()  # as on a disk that cannot be written
+
+    supervisor.stop()
+
+    assert gone(process)
